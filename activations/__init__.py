@@ -1,0 +1,7 @@
+"""Reading residual-stream activations of labelled spans: which tokens, in which batches, pooled inside the forward."""
+
+from .activations import Activations, Example, parse_layers
+from .collect import collect
+from .read import Read
+
+__all__ = ["Activations", "Example", "Read", "collect", "parse_layers"]

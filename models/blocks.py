@@ -1,0 +1,51 @@
+"""Finding the decoder blocks of a Hugging Face causal language model, whatever the architecture calls them.
+
+Llama, Qwen, Mistral, Gemma and Phi keep them at `model.layers`, GPT-2 at `transformer.h`, GPT-NeoX at
+`gpt_neox.layers`, OPT at `model.decoder.layers`. One rule covers all of these: the blocks are the outermost
+ModuleList, inside the body, with as many members as the configuration says the model has layers.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from .errors import InputError
+
+
+def find_body(model: PreTrainedModel) -> nn.Module:
+    """The model without its language-model head: what to call when only activations are wanted."""
+    body = model.base_model
+    if not isinstance(body, nn.Module):
+        raise InputError(f"{type(model).__name__} has no body (base_model); give a causal language model")
+    return body
+
+
+def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
+    """The decoder blocks in order: block L's output is the residual stream at layer L.
+
+    Raises InputError for encoder-decoder models and where no list of the right length stands in the model.
+    """
+    name = type(model).__name__
+    config = model.config.get_text_config(decoder=True)
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise InputError(f"{name} is an encoder-decoder model; reasonlens reads decoder-only language models")
+    n_layers = getattr(config, "num_hidden_layers", None)
+    lists = [(path, module) for path, module in find_body(model).named_modules() if isinstance(module, nn.ModuleList)]
+    candidates = [(path, module) for path, module in lists if len(module) == n_layers]
+    if not candidates:
+        seen = ", ".join(f"{path} ({len(module)})" for path, module in lists) or "none"
+        raise InputError(
+            f"cannot find the decoder blocks of {name}: its configuration speaks of {n_layers} layers, and no module "
+            f"list of that length stands in its body (lists found: {seen}). Build a reasonlens.LanguageModel with "
+            "blocks=<your list of blocks> yourself."
+        )
+    depth = min(path.count(".") for path, _ in candidates)
+    outermost = [(path, module) for path, module in candidates if path.count(".") == depth]
+    if len(outermost) > 1:
+        paths = ", ".join(path for path, _ in outermost)
+        raise InputError(
+            f"cannot tell which of {paths} holds the decoder blocks of {name}: each has {n_layers} members. "
+            "Build a reasonlens.LanguageModel with blocks=<your list of blocks> yourself."
+        )
+    return outermost[0][1]

@@ -1,0 +1,66 @@
+"""TransformerLens in and out.
+
+`blocks.L.hook_out` of a TransformerBridge is layer L here. A bridge replaces modules inside the model it wraps and
+forces eager attention, so going out always works on a copy; coming in, the wrapped Hugging Face model (whose block
+list now holds the bridge's blocks) is read like any other.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from .blocks import find_blocks, find_body
+from .errors import InputError
+from .handle import LanguageModel
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
+
+def is_bridge(model: object) -> TypeGuard[TransformerBridge]:
+    """Whether `model` is a TransformerBridge, without importing TransformerLens to find out."""
+    return any(
+        kind.__module__.startswith("transformer_lens.") and kind.__name__ == "TransformerBridge"
+        for kind in type(model).__mro__
+    )
+
+
+def from_bridge(bridge: TransformerBridge) -> LanguageModel:
+    """The handle on the Hugging Face model that a bridge wraps.
+
+    Raises InputError after `enable_compatibility_mode()`, which folds layer norms and re-centres the residual stream:
+    activations would then not be those of the model that anyone else runs.
+    """
+    if bridge.compatibility_mode:
+        raise InputError(
+            "this TransformerBridge is in compatibility mode, which re-centres the residual stream: directions read "
+            "from it fit no other copy of the model. Pass a bridge on which enable_compatibility_mode() was not called."
+        )
+    model: Any = bridge.original_model
+    model.eval()
+    return LanguageModel(
+        model=model,
+        tokenizer=bridge.tokenizer,
+        body=find_body(model),
+        blocks=find_blocks(model),
+        name=str(bridge.cfg.model_name),
+        revision=getattr(model.config, "_commit_hash", None),
+    )
+
+
+def to_bridge(language_model: LanguageModel) -> TransformerBridge:
+    """A TransformerBridge around a deep copy of the model and its tokenizer."""
+    from transformer_lens.model_bridge import TransformerBridge
+
+    model = copy.deepcopy(language_model.model)
+    bridge = TransformerBridge.boot_transformers(
+        language_model.name,
+        hf_model=model,
+        tokenizer=copy.deepcopy(language_model.tokenizer),
+        device=None if getattr(model, "hf_device_map", None) else str(language_model.device),
+        dtype=model.dtype,
+    )
+    # TransformerLens re-makes the tokenizer so that it prepends BOS; token ids must not depend on the wrapper.
+    bridge.tokenizer = copy.deepcopy(language_model.tokenizer)
+    return bridge

@@ -1,0 +1,67 @@
+"""GGUF files as ordinary Hugging Face directories, converted once into a cache.
+
+Dequantising a GGUF file takes tens of seconds every time. So it is done once: the weights go to plain safetensors in
+the cache directory (`REASONLENS_CACHE`, or `reasonlens` in the user's cache), named by the digest of the file, and
+later loads read that directory in about a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from .atomic import atomic_path
+from .errors import InputError
+
+
+def cache_directory() -> Path:
+    """Where converted models are kept: `REASONLENS_CACHE`, else `$XDG_CACHE_HOME/reasonlens`, else `~/.cache/reasonlens`."""
+    if chosen := os.environ.get("REASONLENS_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonlens"
+
+
+def converted(file: Path, note: Callable[[str], None] = lambda _: None) -> tuple[Path, str]:
+    """The Hugging Face directory for a GGUF file, made if it is not in the cache yet, and the file's digest.
+
+    `note` hears a line before the slow part. Raises InputError when the file is not a GGUF model that transformers
+    can read.
+    """
+    with file.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise InputError(f"{file} is not a GGUF file (it does not begin with the bytes 'GGUF')")
+        stream.seek(0)
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    target = cache_directory() / "models" / f"{file.stem}-{digest}"
+    if not target.is_dir():
+        note(f"converting {file.name} to {target} (once, about half a minute for a small model)")
+        with atomic_path(target) as temporary:
+            _convert(file, temporary)
+    return target, digest
+
+
+def _convert(file: Path, directory: Path) -> None:
+    transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    except (ValueError, KeyError, RuntimeError, NotImplementedError, OSError) as error:
+        raise InputError(
+            f"cannot convert {file}: {str(error).splitlines()[0]}. transformers reads GGUF files of the common "
+            "architectures only; load the original Hugging Face checkpoint instead."
+        ) from error
+    finally:
+        transformers_logging.enable_progress_bar()
+    # The weights are plain float32 by now. Left in place, these would have save_pretrained treat them as quantised.
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)

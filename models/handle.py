@@ -1,0 +1,93 @@
+"""The handle on a language model that every other part of reasonlens takes: model, tokenizer, body and blocks."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LanguageModel:
+    """A Hugging Face causal language model, and where its parts are.
+
+    Layer L, everywhere in reasonlens, is `blocks[L]`, and its activations are that block's output (0-based).
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    body: nn.Module  # the model without its head
+    blocks: nn.ModuleList
+    name: str
+    revision: str | None = None  # commit of the hub repository, or digest of the file it was converted from
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.blocks)
+
+    @property
+    def d_model(self) -> int:
+        return int(self.model.config.get_text_config(decoder=True).hidden_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go in: the device of the input embedding, also when blocks are spread over several."""
+        weight: torch.Tensor = self.model.get_input_embeddings().weight
+        if weight.device.type == "meta":  # offloaded: accelerate moves inputs to the execution device itself
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return weight.device
+
+    @property
+    def context_tokens(self) -> int | None:
+        """The longest sequence the model was built for, or None where its configuration does not say."""
+        limit = getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+        return int(limit) if limit else None
+
+    @cached_property
+    def takes_position_ids(self) -> bool:
+        """Whether the body's forward has a `position_ids` argument (some architectures derive them themselves)."""
+        return "position_ids" in inspect.signature(self.body.forward).parameters
+
+    def layer_index(self, layer: int) -> int:
+        """`layer` as an index from 0; negative layers count from the end. Raises InputError when there is none."""
+        if not -self.n_layers <= layer < self.n_layers:
+            raise InputError(
+                f"layer {layer} does not exist: {self.name} has {self.n_layers} blocks (0..{self.n_layers - 1}). "
+                "Negative layers count from the end."
+            )
+        return layer % self.n_layers
+
+    def to_bridge(self) -> TransformerBridge:
+        """A TransformerLens model on a copy of its own (TransformerLens changes the model it wraps).
+
+        Its attention is eager, so activations equal those of a Hugging Face model with
+        `attn_implementation="eager"` exactly, and those of the default attention to kernel rounding.
+        """
+        from .bridge import to_bridge
+
+        return to_bridge(self)
+
+    def __repr__(self) -> str:
+        revision = f"@{self.revision[:8]}" if self.revision else ""
+        return f"LanguageModel({self.name}{revision}: {self.n_layers} blocks, d_model {self.d_model}, {self.device})"
+
+    def identity(self) -> dict[str, Any]:
+        """Name, revision and shape, for the provenance of results."""
+        return {
+            "name": self.name,
+            "revision": self.revision,
+            "architecture": type(self.model).__name__,
+            "n_layers": self.n_layers,
+            "d_model": self.d_model,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+        }

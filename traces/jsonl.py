@@ -1,0 +1,97 @@
+"""Traces as JSON lines, the form that everything reads and writes.
+
+One object a line: `{"id", "prompt", "text", "spans": [{"start", "end", "label"}], "problem"?}`. A span may carry
+`"marked"`. In place of `text` and `spans` a line may hold `"annotated"`, the published form (see `annotated.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..models.atomic import atomic_path
+from ..models.errors import InputError
+from .annotated import parse_annotated
+from .trace import Span, Trace
+
+
+def read_traces(path: str | Path) -> list[Trace]:
+    """All traces of a JSONL file, in its order. Raises InputError naming the file, the line and the fault."""
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read traces from {path}: {error}") from error
+    traces: list[Trace] = []
+    line_of_id: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            trace = _trace(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}, line {number}: not valid JSON ({error})") from error
+        except InputError as error:
+            raise InputError(f"{path}, line {number}: {error}") from error
+        if trace.id in line_of_id:
+            raise InputError(
+                f"{path}, line {number}: the id {trace.id!r} stands already on line {line_of_id[trace.id]}; "
+                "give every trace an id of its own"
+            )
+        line_of_id[trace.id] = number
+        traces.append(trace)
+    if not traces:
+        raise InputError(f"{path} holds no traces: it needs one JSON object a line with id, prompt, text and spans")
+    return traces
+
+
+def write_traces(traces: Iterable[Trace], path: str | Path) -> None:
+    """Write traces as JSONL, atomically; `read_traces` gives them back equal."""
+    lines = [json.dumps(_row(trace), ensure_ascii=False) for trace in traces]
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _row(trace: Trace) -> dict[str, Any]:
+    spans = [
+        {"start": span.start, "end": span.end, "label": span.label}
+        | ({} if span.marked is None else {"marked": span.marked})
+        for span in trace.spans
+    ]
+    return {"id": trace.id, "prompt": trace.prompt, "text": trace.text, "spans": spans, "problem": trace.problem}
+
+
+def _trace(row: Any) -> Trace:
+    if not isinstance(row, dict):
+        raise InputError(f"expected a JSON object, found {type(row).__name__}")
+    text, spans = (
+        parse_annotated(_field(row, "annotated", str))
+        if "annotated" in row
+        else (_field(row, "text", str), [_span(span) for span in _field(row, "spans", list)])
+    )
+    return Trace(
+        id=str(_field(row, "id", (str, int))),
+        prompt=_field(row, "prompt", str),
+        text=text,
+        spans=tuple(spans),
+        problem=str(row.get("problem") or ""),
+    )
+
+
+def _span(row: Any) -> Span:
+    if not isinstance(row, dict):
+        raise InputError(f"a span must be an object with start, end and label, found {row!r}")
+    marked = _field(row, "marked", bool) if row.get("marked") is not None else None
+    return Span(_field(row, "start", int), _field(row, "end", int), _field(row, "label", str), marked)
+
+
+def _field(row: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    if key not in row:
+        raise InputError(f"{key!r} is missing (found: {', '.join(map(repr, row)) or 'nothing'})")
+    value = row[key]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+        wanted = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+        raise InputError(f"{key!r} must be {wanted}, found {value!r:.60}")
+    return value

@@ -1,0 +1,48 @@
+"""Splitting a response into sentences, as the published taxonomies do.
+
+A sentence ends after . ! ? or ; and at a newline; the points of decimals, abbreviations and list numbers do not end
+one; fewer than three words are no sentence of their own (arXiv 2510.07364).
+"""
+
+from __future__ import annotations
+
+import re
+
+NEVER_LAST = {"e.g", "i.e", "vs", "cf", "mr", "mrs", "ms", "dr", "prof", "st", "approx"}
+LAST_BEFORE_A_CAPITAL = {"etc", "al", "a.m", "p.m", "u.s"}  # "etc. The" ends a sentence, "etc. and" does not
+BEFORE_A_NUMBER = {"no", "fig", "eq", "sec", "vol", "p", "pp", "jan", "feb", "aug", "sept", "oct", "nov", "dec"}
+END = re.compile(r"[.!?;]+[\"'”’)\]*]*(?=\s|$)|\n+")
+WORD_BEFORE_POINT = re.compile(r"[\w.]+(?=\.$)")
+
+
+def segment(text: str, min_words: int = 3) -> list[tuple[int, int]]:
+    """Character ranges [start, end) of the sentences of `text`, in order, without surrounding white space.
+
+    Pieces of fewer than `min_words` words ("Wait.") are left out.
+    """
+    ranges: list[tuple[int, int]] = []
+    start = 0
+    for end in [*(match.end() for match in END.finditer(text) if _ends_sentence(text, match)), len(text)]:
+        piece = text[start:end]
+        if len(piece.split()) >= min_words:
+            first = start + len(piece) - len(piece.lstrip())
+            ranges.append((first, start + len(piece.rstrip())))
+        start = end
+    return ranges
+
+
+def _ends_sentence(text: str, end: re.Match[str]) -> bool:
+    if end.group() != ".":
+        return True
+    line = text[text.rfind("\n", 0, end.start()) + 1 : end.end()]
+    found = WORD_BEFORE_POINT.search(line)
+    if found is None:
+        return True
+    word, following = found.group().lower(), text[end.end() :].lstrip()[:1]
+    if word.isdigit() and not line[: found.start()].strip():
+        return False  # "1." opens a list item
+    if word in BEFORE_A_NUMBER:
+        return not following.isdigit()
+    if word in LAST_BEFORE_A_CAPITAL:
+        return not following or following.isupper()
+    return word not in NEVER_LAST

@@ -1,0 +1,57 @@
+"""Labelled reasoning: a Trace is one response to one prompt, a Span a stretch of it that shows one behaviour."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from ..models.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters [start, end) of a trace's text, and the behaviour they show."""
+
+    start: int
+    end: int
+    label: str
+    marked: bool | None = None  # holds a tell-tale word of its behaviour; None: nobody has said
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One response to a prompt, with its labelled spans.
+
+    `problem` is the group that no train/test split may cut. Left out, it is the prompt, so that several responses to
+    one prompt stay together; without a prompt it is the id. Raises InputError when a span does not lie in the text or
+    when two spans of one label overlap.
+    """
+
+    id: str
+    prompt: str
+    text: str
+    spans: tuple[Span, ...] = field(default=())
+    problem: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spans", tuple(self.spans))
+        object.__setattr__(self, "problem", self.problem or self.prompt or self.id)
+        by_label: defaultdict[str, list[Span]] = defaultdict(list)
+        for span in self.spans:
+            if not 0 <= span.start < span.end <= len(self.text):
+                raise InputError(
+                    f"trace {self.id!r}: span {span.start}..{span.end} ({span.label!r}) does not lie in its text of "
+                    f"{len(self.text)} characters; start and end count characters from 0, end excluded"
+                )
+            by_label[span.label].append(span)
+        for label, spans in by_label.items():
+            spans.sort(key=lambda span: span.start)
+            for before, after in zip(spans, spans[1:], strict=False):
+                if after.start < before.end:
+                    raise InputError(
+                        f"trace {self.id!r}: two spans of {label!r} overlap "
+                        f"({before.start}..{before.end} and {after.start}..{after.end}); merge them or drop one"
+                    )
+
+    def text_of(self, span: Span) -> str:
+        return self.text[span.start : span.end]

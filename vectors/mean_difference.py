@@ -1,0 +1,74 @@
+"""Difference of class means as a direction, for every layer at once.
+
+    against "others":   direction[L] = mean(acts[L] of the behaviour) - mean(acts[L] of all other labelled spans)
+    against "overall":  direction[L] = mean(acts[L] of the behaviour) - mean over traces of the mean of the labelled text
+
+The first is the difference of class means ("mass mean", Marks & Tegmark 2023, arXiv 2310.06824); the second is the
+form published for reasoning behaviours (Venhoff et al. 2025, arXiv 2506.18167), which also rescales each direction to
+the norm of that overall mean. Sums are taken in float64.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ..activations import Activations
+from ..models import InputError
+from .directions import Directions
+
+Against = Literal["others", "overall"]
+
+
+def mean_difference(
+    acts: Float[Tensor, "n_examples n_layers d_model"],
+    shows_behaviour: Bool[Tensor, " n_examples"],
+) -> Float[Tensor, "n_layers d_model"]:
+    """From the mean of ordinary to the mean of behaviour-showing activations, per layer; unnormalised, float32.
+
+    Raises InputError when either class is empty.
+    """
+    n_positive = int(shows_behaviour.sum())
+    if n_positive in (0, len(shows_behaviour)):
+        missing = "shows" if n_positive == 0 else "lacks"
+        raise InputError(
+            f"no example {missing} the behaviour ({len(shows_behaviour)} examples given): "
+            "a difference of means needs both classes. Check the label's spelling in the traces."
+        )
+    positive = acts[shows_behaviour].mean(dim=0, dtype=torch.float64)  # (n_layers, d_model)
+    negative = acts[~shows_behaviour].mean(dim=0, dtype=torch.float64)  # (n_layers, d_model)
+    return (positive - negative).float()
+
+
+def mean_difference_directions(
+    activations: Activations, *, against: Against = "others", rescale: bool = False, data_digest: str = ""
+) -> Directions:
+    """The direction of every behaviour in `activations`, pointing towards it.
+
+    rescale: give every direction the norm of the overall mean activation at its layer (the published choice) instead
+    of its own. Raises InputError when only one behaviour is labelled and `against` is "others".
+    """
+    vectors: dict[str, Tensor] = {}
+    for behaviour in activations.behaviours:
+        shows = torch.from_numpy(activations.shows(behaviour))
+        if against == "others":
+            vector = mean_difference(activations.acts, shows)
+        else:
+            vector = (activations.acts[shows].mean(dim=0, dtype=torch.float64) - activations.overall_mean).float()
+        if rescale:
+            vector = vector * (activations.overall_mean.norm(dim=-1) / vector.norm(dim=-1))[:, None]
+        vectors[behaviour] = vector
+    return Directions(
+        vectors=vectors,
+        layers=activations.layers,
+        method=f"mean difference against {against}{', rescaled to the overall mean norm' if rescale else ''}",
+        model=activations.model,
+        read=str(activations.read),
+        residual_norm=tuple(activations.residual_norm.tolist()),
+        n_examples={behaviour: int(activations.shows(behaviour).sum()) for behaviour in activations.behaviours},
+        n_problems=len(set(activations.problems)),
+        data_digest=data_digest,
+    )
