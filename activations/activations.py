@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..models import InputError
 from ..models.atomic import atomic_path
+from ..traces import BEHAVIOURS
 from .read import Read
 
 FORMAT = "reasonlens.activations/1"
@@ -60,8 +61,9 @@ class Activations:
 
     @property
     def behaviours(self) -> tuple[str, ...]:
-        """The labels that occur, in order of first appearance."""
-        return tuple(dict.fromkeys(self.labels))
+        """The labels that occur: those of the usual eight behaviours in their order, then others by name."""
+        present = set(self.labels)
+        return (*(name for name in BEHAVIOURS if name in present), *sorted(present - set(BEHAVIOURS)))
 
     def shows(self, behaviour: str) -> Bool[np.ndarray, " n_examples"]:
         """Which examples carry `behaviour` as their label. Raises InputError when none does."""

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from .atomic import atomic_path
 from .errors import InputError
@@ -47,7 +46,6 @@ def converted(file: Path, note: Callable[[str], None] = lambda _: None) -> tuple
 
 
 def _convert(file: Path, directory: Path) -> None:
-    transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
         model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
@@ -56,8 +54,6 @@ def _convert(file: Path, directory: Path) -> None:
             f"cannot convert {file}: {str(error).splitlines()[0]}. transformers reads GGUF files of the common "
             "architectures only; load the original Hugging Face checkpoint instead."
         ) from error
-    finally:
-        transformers_logging.enable_progress_bar()
     # The weights are plain float32 by now. Left in place, these would have save_pretrained treat them as quantised.
     model.hf_quantizer = None
     model.is_quantized = False

@@ -11,7 +11,7 @@ import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -25,7 +25,9 @@ from .handle import LanguageModel
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
-    ModelLike = str | Path | PreTrainedModel | LanguageModel | TransformerBridge
+# Whatever names or holds a model: every public function takes any of these.
+ModelLike: TypeAlias = "str | Path | PreTrainedModel | LanguageModel | TransformerBridge"
+
 
 # Built-in name -> (package that carries the weights, file in it, how to get the package)
 BUILT_IN: dict[str, tuple[str, str, str]] = {

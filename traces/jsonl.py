@@ -6,6 +6,7 @@ One object a line: `{"id", "prompt", "text", "spans": [{"start", "end", "label"}
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -52,6 +53,11 @@ def write_traces(traces: Iterable[Trace], path: str | Path) -> None:
     lines = [json.dumps(_row(trace), ensure_ascii=False) for trace in traces]
     with atomic_path(Path(path)) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def digest(traces: Iterable[Trace]) -> str:
+    """A short digest of the traces' content, for the provenance of results."""
+    return hashlib.sha256(json.dumps([_row(trace) for trace in traces]).encode()).hexdigest()[:16]
 
 
 def _row(trace: Trace) -> dict[str, Any]:

@@ -1,0 +1,7 @@
+"""Figures: each function takes a result and returns a plotly figure; none computes anything."""
+
+from .cosine import cosine_heatmap
+from .curves import layer_curves
+from .heatmap import layer_heatmap
+
+__all__ = ["cosine_heatmap", "layer_curves", "layer_heatmap"]

@@ -1,0 +1,77 @@
+"""Behaviour x layer heatmaps of a probe sweep: how well each behaviour can be read at each layer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from ...probes import BehaviourSweep, ProbeSweep
+from ...probes.concordance import Estimate
+from .palette import SEQUENTIAL, styled
+
+Figure = Literal["auroc", "effect_size"]
+TITLES: dict[Figure, str] = {
+    "auroc": "Where each behaviour can be read: AUROC by layer",
+    "effect_size": "How far apart it lies: effect size of the mean difference by layer",
+}
+
+
+def layer_heatmap(sweep: ProbeSweep, figure: Figure = "auroc") -> go.Figure:
+    """One row a behaviour, one column a layer; the layer of the highest value is ringed and its value written."""
+    rows = {name: _estimates(found, figure) for name, found in sweep.behaviours.items()}
+    names = list(rows)
+    heatmap = go.Heatmap(
+        z=[[estimate.value for estimate in estimates] for estimates in rows.values()],
+        x=list(sweep.layers),
+        y=names,
+        customdata=[
+            [[estimate.low, estimate.high, sweep.behaviours[name].n_positive] for estimate in estimates]
+            for name, estimates in rows.items()
+        ],
+        hovertemplate="%{y}, layer %{x}<br>%{z:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]"
+        "<br>n = %{customdata[2]} spans<extra></extra>",
+        colorscale=SEQUENTIAL,
+        zmin=0.5 if figure == "auroc" else 0,
+        zmax=1 if figure == "auroc" else None,
+        colorbar={"title": {"text": "AUROC" if figure == "auroc" else "Cohen's d"}, "thickness": 12},
+        xgap=1,
+        ygap=1,
+    )
+    best = {name: max(range(len(row)), key=lambda slot, row=row: _finite(row[slot].value)) for name, row in rows.items()}
+    marks = go.Scatter(
+        x=[sweep.layers[slot] for slot in best.values()],
+        y=names,
+        mode="markers+text",
+        marker={"symbol": "square-open", "size": 17, "color": "#D55E00", "line": {"width": 2.5}},
+        text=[f"{rows[name][slot].value:.2f}" for name, slot in best.items()],
+        textposition=["middle left" if slot > len(sweep.layers) / 2 else "middle right" for slot in best.values()],
+        textfont={"color": [_ink(rows[name][slot].value, figure) for name, slot in best.items()], "size": 12},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    drawn = go.Figure([heatmap, marks])
+    drawn.update_xaxes(title="layer (block whose output is read)", range=[sweep.layers[0] - 0.5, sweep.layers[-1] + 0.5])
+    drawn.update_yaxes(autorange="reversed", title="behaviour")
+    return styled(drawn, TITLES[figure], caption(sweep), 140 + 40 * len(rows))
+
+
+def caption(sweep: ProbeSweep) -> str:
+    """What every figure of a sweep says under its title: model, read, n and how it was validated."""
+    n_spans = sweep.scores.shape[-1]
+    return (
+        f"{sweep.model['name']}, read {sweep.read}; n = {n_spans} spans of {sweep.n_problems} problems, "
+        f"{sweep.n_folds} folds that never cut a problem"
+    )
+
+
+def _estimates(found: BehaviourSweep, figure: Figure) -> list[Estimate]:
+    return found.auroc if figure == "auroc" else found.effect_size
+
+
+def _finite(value: float) -> float:
+    return value if value == value else float("-inf")
+
+
+def _ink(value: float, figure: Figure) -> str:
+    return "#111111" if figure == "auroc" and value > 0.75 else "#777777"

@@ -1,0 +1,7 @@
+"""Linear probes for behaviours, their cross-validation by problem, and their controls."""
+
+from .logistic import LinearProbe, fit_logistic
+from .result import BehaviourSweep, ProbeSweep
+from .sweep import sweep
+
+__all__ = ["BehaviourSweep", "LinearProbe", "ProbeSweep", "fit_logistic", "sweep"]

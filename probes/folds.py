@@ -1,0 +1,45 @@
+"""Cross-validation folds that never cut a problem and hold every behaviour in its overall proportion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from sklearn.model_selection import StratifiedGroupKFold
+
+from ..models import InputError
+
+
+def grouped_folds(
+    labels: Sequence[str], problems: Sequence[str], behaviours: Sequence[str], n_folds: int, seed: int
+) -> Int[np.ndarray, " n_examples"]:
+    """The test fold of each example: all examples of one problem share theirs.
+
+    Raises InputError when one of `behaviours` has fewer spans or problems than there are folds, or when everything
+    carries one label.
+    """
+    if n_folds < 2:
+        raise InputError(f"cross-validation needs at least 2 folds, not {n_folds}")
+    names, groups = np.array(labels), np.array(problems)
+    for behaviour in behaviours:
+        shows = names == behaviour
+        n_spans, n_problems = int(shows.sum()), len(set(groups[shows]))
+        if n_spans < n_folds or n_problems < n_folds:
+            raise InputError(
+                f"{behaviour!r} has {n_spans} spans in {n_problems} problems, too few for {n_folds} folds; label more, "
+                f"ask for fewer folds (--folds), or leave it out (--behaviours)"
+            )
+        if shows.all():
+            raise InputError(f"every span is labelled {behaviour!r}: a probe needs spans that do not show it as well")
+    folds: np.ndarray[Any, np.dtype[np.int64]] = np.zeros(len(names), dtype=np.int64)
+    splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    for fold, (_, test) in enumerate(splitter.split(names, names, groups)):
+        folds[test] = fold
+    for behaviour in behaviours:
+        if any((names[folds != fold] == behaviour).sum() == 0 for fold in range(n_folds)):
+            raise InputError(
+                f"all spans of {behaviour!r} fell into one fold; ask for fewer folds (--folds) or another --seed"
+            )
+    return folds
