@@ -44,12 +44,18 @@ def mean_difference(
 
 
 def mean_difference_directions(
-    activations: Activations, *, against: Against = "others", rescale: bool = False, data_digest: str = ""
+    activations: Activations,
+    *,
+    against: Against = "others",
+    rescale: bool = False,
+    data_digest: str = "",
+    scores: dict[str, dict[str, list[float]]] | None = None,
 ) -> Directions:
     """The direction of every behaviour in `activations`, pointing towards it.
 
     rescale: give every direction the norm of the overall mean activation at its layer (the published choice) instead
-    of its own. Raises InputError when only one behaviour is labelled and `against` is "others".
+    of its own. data_digest, scores: what to note in the file of where the directions come from and how good they are.
+    Raises InputError when only one behaviour is labelled and `against` is "others".
     """
     vectors: dict[str, Tensor] = {}
     for behaviour in activations.behaviours:
@@ -70,5 +76,6 @@ def mean_difference_directions(
         residual_norm=tuple(activations.residual_norm.tolist()),
         n_examples={behaviour: int(activations.shows(behaviour).sum()) for behaviour in activations.behaviours},
         n_problems=len(set(activations.problems)),
+        scores=scores or {},
         data_digest=data_digest,
     )

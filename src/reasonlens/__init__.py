@@ -1,1 +1,77 @@
-"""reasonlens."""
+"""reasonlens: locate reasoning directions in language models and test what they do.
+
+The public names are imported when they are first used, so `import reasonlens` is quick and loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reasonlens.activations import Activations, Example, Read, collect
+    from reasonlens.analysis import Location, LocateSettings, locate
+    from reasonlens.models import InputError, LanguageModel, load
+    from reasonlens.probes import ProbeSweep, sweep
+    from reasonlens.traces import (
+        Span,
+        Trace,
+        bundled_traces,
+        encode,
+        parse_annotated,
+        read_traces,
+        segment,
+        write_traces,
+    )
+    from reasonlens.vectors import Directions, mean_difference, mean_difference_directions
+
+_HOME = {
+    "activations": ("Activations", "Example", "Read", "collect"),
+    "analysis": ("Location", "LocateSettings", "locate"),
+    "models": ("InputError", "LanguageModel", "load"),
+    "probes": ("ProbeSweep", "sweep"),
+    "traces": (
+        *("Span", "Trace", "bundled_traces", "encode", "parse_annotated"),
+        *("read_traces", "segment", "write_traces"),
+    ),
+    "vectors": ("Directions", "mean_difference", "mean_difference_directions"),
+}
+_FOLDER_OF = {name: folder for folder, names in _HOME.items() for name in names}
+
+__version__ = version("reasonlens")
+__all__ = [
+    "Activations",
+    "Directions",
+    "Example",
+    "InputError",
+    "LanguageModel",
+    "LocateSettings",
+    "Location",
+    "ProbeSweep",
+    "Read",
+    "Span",
+    "Trace",
+    "bundled_traces",
+    "collect",
+    "encode",
+    "load",
+    "locate",
+    "mean_difference",
+    "mean_difference_directions",
+    "parse_annotated",
+    "read_traces",
+    "segment",
+    "sweep",
+    "write_traces",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FOLDER_OF:
+        raise AttributeError(f"module 'reasonlens' has no attribute {name!r}")
+    return getattr(import_module(f"reasonlens.{_FOLDER_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

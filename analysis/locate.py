@@ -1,0 +1,219 @@
+"""Where in a model the directions of reasoning behaviours lie: the whole line from traces to figures.
+
+1. Read activations of every labelled span at every layer (`activations.collect`).
+2. The mean difference of each behaviour at each layer is its direction (`vectors.mean_difference`).
+3. A probe for each behaviour and layer, cross-validated by problem, with its controls (`probes.sweep`).
+4. Tables, figures and a page to look at (`report.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from ..activations import Activations, Read, collect, parse_layers
+from ..models import InputError, LanguageModel, load
+from ..models.load import ModelLike
+from ..probes import ProbeSweep, sweep
+from ..probes.folds import grouped_folds
+from ..probes.logistic import C
+from ..traces import Template, Trace, bundled_traces, digest, read_traces
+from ..vectors import Against, Directions, mean_difference_directions
+from .figures import cosine_heatmap, layer_curves, layer_heatmap
+from .report import report_html
+from .run_directory import RunDirectory, write_json, write_text
+
+FORMAT = "reasonlens.locate/1"
+ARTIFACTS = ("vectors.safetensors", "probes.safetensors", "results.json", "report.html")
+ACTIVATIONS = "activations.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocateSettings:
+    """What `locate` does, beside its model and traces."""
+
+    layers: str | Sequence[int] = "all"  # 0-based blocks, or a text such as "0,4,10:20:2"
+    read: str = "mean"  # which tokens of a span: mean, first, last, before:N, window:A:B
+    template: Template = "auto"  # whether the prompt goes through the chat template
+    truncate: bool = False  # cut texts longer than the context instead of refusing them
+    behaviours: tuple[str, ...] | None = None  # to probe; default all labels; the others still serve as negatives
+    against: Against = "others"  # what a mean difference is taken against
+    rescale: bool = False  # give every direction the norm of the overall mean activation
+    n_folds: int = 5
+    n_bootstrap: int = 1000  # resamples of the problems for every interval
+    n_shuffles: int = 5  # repetitions of the shuffled-label control
+    penalty: float = C  # scikit-learn's C of the probes
+    seed: int = 0  # of folds, shuffles and bootstrap
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Location:
+    """What `locate` found."""
+
+    activations: Activations
+    directions: Directions
+    sweep: ProbeSweep
+    settings: LocateSettings
+
+    @property
+    def common_layer(self) -> int:
+        """The one layer at which all behaviours together are read best (highest mean AUROC)."""
+        means = self.to_frame().groupby("layer")["auroc"].mean()
+        return int(means.idxmax())
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each behaviour and layer: AUROC and effect size with intervals, controls, counts."""
+        return self.sweep.to_frame()
+
+    def figure(self) -> go.Figure:
+        """The heatmap of AUROC, behaviour by layer."""
+        return layer_heatmap(self.sweep)
+
+    def figures(self) -> dict[str, go.Figure]:
+        """All figures of the report by name."""
+        return {
+            "auroc": self.figure(),
+            "effect_size": layer_heatmap(self.sweep, "effect_size"),
+            "curves": layer_curves(self.sweep),
+            "cosine": cosine_heatmap(self.directions, self.common_layer),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `results.json` holds."""
+        return {
+            "format": FORMAT,
+            "model": self.activations.model,
+            "traces": {
+                "digest": self.directions.data_digest,
+                "n_spans": len(self.activations.examples),
+                "n_spans_skipped": self.activations.n_skipped,
+                "n_problems": self.sweep.n_problems,
+            },
+            "settings": asdict(self.settings) | {"layers": list(self.activations.layers)},
+            "common_layer": self.common_layer,
+            "behaviours": self.sweep.to_dict(),
+        }
+
+    def report(self) -> str:
+        """One self-contained HTML page."""
+        return report_html(self.to_dict(), self.figures(), self.sweep, self.activations)
+
+
+def locate(
+    model: ModelLike = "smollm2-135m",
+    traces: str | Path | Sequence[Trace] = "bundled",
+    *,
+    settings: LocateSettings | None = None,
+    out: str | Path | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    note: Callable[[str], None] = lambda _: None,
+) -> Location:
+    """Directions and probes for every behaviour that `traces` label, at every layer of `model`.
+
+    traces: "bundled", a JSONL file, or traces. out: a directory for vectors, probes, results, the report and the
+    activations; one that an earlier run with the same settings left unfinished is taken up where it stopped.
+    device: for a model given by name. note: hears a line where something slow begins.
+
+    Raises InputError when the model, the traces, the settings or the directory cannot be used.
+    """
+    settings = settings or LocateSettings()
+    read = Read.parse(settings.read)
+    examples = resolve_traces(traces)
+    check_labels(examples, settings)
+    run = None if out is None else open_run(Path(out), model, examples, settings)
+
+    def stage(name: str) -> AbstractContextManager[None]:
+        return run.stage(name) if run else nullcontext()
+
+    with stage("model"):
+        loaded = load(model, device=device, note=note)
+    layers = settings.layers
+    layers = parse_layers(layers, loaded.n_layers) if isinstance(layers, str) else layers
+    kept = None if run is None else run.path / ACTIVATIONS
+    activations = _kept_activations(kept, loaded)
+    if activations is None:
+        with stage("activations"):
+            activations = collect(
+                loaded,
+                examples,
+                layers=layers,
+                read=read,
+                template=settings.template,
+                truncate=settings.truncate,
+                progress=progress,
+            )
+            if run and kept:
+                run.record()
+                activations.save(kept)
+    else:
+        note(f"taking up the activations in {kept}")
+    with stage("probes"):
+        found = sweep(
+            activations,
+            behaviours=settings.behaviours,
+            n_folds=settings.n_folds,
+            n_bootstrap=settings.n_bootstrap,
+            n_shuffles=settings.n_shuffles,
+            penalty=settings.penalty,
+            seed=settings.seed,
+            progress=progress,
+        )
+    with stage("directions"):
+        directions = mean_difference_directions(
+            activations,
+            against=settings.against,
+            rescale=settings.rescale,
+            data_digest=digest(examples),
+            scores={
+                name: {"auroc": [each.value for each in each_layer.auroc]}
+                for name, each_layer in found.behaviours.items()
+            },
+        )
+    location = Location(activations=activations, directions=directions, sweep=found, settings=settings)
+    if run:
+        with stage("report"):
+            directions.save(run.path / "vectors.safetensors")
+            found.save_probes(run.path / "probes.safetensors")
+            write_json(run.path / "results.json", location.to_dict())
+            write_text(run.path / "report.html", location.report())
+        run.finish()
+    return location
+
+
+def resolve_traces(traces: str | Path | Sequence[Trace]) -> list[Trace]:
+    """Traces from what names or holds them: "bundled", a JSONL file, or the traces themselves."""
+    if isinstance(traces, str | Path):
+        return bundled_traces() if traces == "bundled" else read_traces(traces)
+    return list(traces)
+
+
+def check_labels(traces: Sequence[Trace], settings: LocateSettings) -> None:
+    """Refuse labels that cannot be cross-validated before anything slow is done."""
+    spans = [(span.label, trace.problem) for trace in traces for span in trace.spans]
+    if not spans:
+        raise InputError(f"none of the {len(traces)} traces has a labelled span; label some (see docs/traces.md)")
+    labels, problems = zip(*spans, strict=True)
+    missing = set(settings.behaviours or ()) - set(labels)
+    if missing:
+        raise InputError(f"no span is labelled {sorted(missing)[0]!r}; the labels are {', '.join(sorted(set(labels)))}")
+    grouped_folds(labels, problems, settings.behaviours or sorted(set(labels)), settings.n_folds, settings.seed)
+
+
+def open_run(out: Path, model: ModelLike, traces: Sequence[Trace], settings: LocateSettings) -> RunDirectory:
+    """The run directory of these settings: new, to be taken up, or done."""
+    name = str(model) if isinstance(model, str | Path) else load(model).name
+    return RunDirectory(out, "locate", {"model": name, "traces_digest": digest(traces)} | asdict(settings))
+
+
+def _kept_activations(path: Path | None, model: LanguageModel) -> Activations | None:
+    if path is None or not path.is_file():
+        return None
+    activations = Activations.open(path)
+    return activations if activations.model == model.identity() else None

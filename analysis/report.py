@@ -1,0 +1,48 @@
+"""One self-contained HTML page of a `locate` run: opens offline, holds its own plotly, escapes all model text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from ..activations import Activations, Example
+from ..probes import ProbeSweep
+
+N_SHOWN = 3  # sentences of each kind
+
+
+def report_html(
+    results: Mapping[str, Any], figures: Mapping[str, go.Figure], sweep: ProbeSweep, activations: Activations
+) -> str:
+    """The page. `results` is what results.json holds; every text in it and in the traces is escaped."""
+    environment = Environment(loader=PackageLoader("reasonlens.analysis", "."), autoescape=True)
+    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
+    options = {"full_html": False, "include_plotlyjs": False, "config": {"displaylogo": False, "responsive": True}}
+    return environment.get_template("report.html.jinja").render(
+        results=results,
+        plotly=Markup(get_plotlyjs()),
+        figures={name: Markup(figure.to_html(div_id=name, **options)) for name, figure in figures.items()},
+        sentences={name: _sentences(index, name, sweep, activations) for index, name in enumerate(sweep.behaviours)},
+        today=date.today().isoformat(),
+    )
+
+
+def _sentences(index: int, behaviour: str, sweep: ProbeSweep, activations: Activations) -> dict[str, list[Example]]:
+    """What the probe of the best layer finds most and least, among spans it was not trained on."""
+    scores = sweep.scores[index, sweep.behaviours[behaviour].best]
+    shows = activations.shows(behaviour)
+    order = np.argsort(-scores)
+    unmarked = [place for place in order if shows[place] and activations.examples[place].marked is False]
+    chosen = {
+        "found, without a tell-tale word": unmarked[:N_SHOWN],
+        "missed": [place for place in order[::-1] if shows[place]][:N_SHOWN],
+        "false alarms": [place for place in order if not shows[place]][:N_SHOWN],
+    }
+    return {kind: [activations.examples[place] for place in places] for kind, places in chosen.items()}

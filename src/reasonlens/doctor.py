@@ -1,0 +1,51 @@
+"""What this machine has of what reasonlens can use."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from re import match
+
+import torch
+
+from reasonlens.models import BUILT_IN
+from reasonlens.models.gguf import cache_directory
+
+
+def diagnosis() -> dict[str, dict[str, str]]:
+    """Versions, devices, built-in models and the cache; each entry that lacks something says the remedy."""
+    return {
+        "versions": {"python": platform.python_version(), "reasonlens": version("reasonlens")} | _dependencies(),
+        "devices": _devices(),
+        "built-in models": {
+            name: "ready" if find_spec(package) else f"missing; get it with: {remedy}"
+            for name, (package, _, remedy) in BUILT_IN.items()
+        },
+        "directories": {"converted models": str(cache_directory())},
+    }
+
+
+def _dependencies() -> dict[str, str]:
+    wanted = [requirement for requirement in requires("reasonlens") or [] if "extra ==" not in requirement]
+    found = {}
+    for requirement in wanted:
+        name = match(r"[\w.-]+", requirement)
+        if name is None:
+            continue
+        try:
+            found[name.group()] = version(name.group())
+        except PackageNotFoundError:
+            found[name.group()] = f"missing; get it with: pip install '{requirement}'"
+    return found
+
+
+def _devices() -> dict[str, str]:
+    devices = {"cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads in torch"}
+    for index in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(index)
+        devices[f"cuda:{index}"] = f"{device.name}, {device.total_memory / 2**30:.0f} GiB"
+    if not torch.cuda.is_available():
+        devices["cuda"] = "none that torch can use; everything runs on the CPU"
+    return devices
