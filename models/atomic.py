@@ -43,7 +43,10 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
+    mask = os.umask(0)
+    os.umask(mask)
     for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
+        file.chmod(0o666 & ~mask)  # safetensors makes its files private; a shared server wants the usual mode
         _flush_entry(file)
 
 

@@ -8,7 +8,11 @@ list now holds the bridge's blocks) is read like any other.
 from __future__ import annotations
 
 import copy
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeGuard
+from weakref import WeakKeyDictionary
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from .blocks import find_blocks, find_body
 from .errors import InputError
@@ -16,6 +20,9 @@ from .handle import LanguageModel
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
+
+
+_OWN_TOKENIZER: WeakKeyDictionary[Any, PreTrainedTokenizerBase] = WeakKeyDictionary()  # of bridges made here
 
 
 def is_bridge(model: object) -> TypeGuard[TransformerBridge]:
@@ -26,7 +33,7 @@ def is_bridge(model: object) -> TypeGuard[TransformerBridge]:
     )
 
 
-def from_bridge(bridge: TransformerBridge) -> LanguageModel:
+def from_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase | None = None) -> LanguageModel:
     """The handle on the Hugging Face model that a bridge wraps.
 
     Raises InputError after `enable_compatibility_mode()`, which folds layer norms and re-centres the residual stream:
@@ -41,7 +48,7 @@ def from_bridge(bridge: TransformerBridge) -> LanguageModel:
     model.eval()
     return LanguageModel(
         model=model,
-        tokenizer=bridge.tokenizer,
+        tokenizer=tokenizer or _tokenizer(bridge),
         body=find_body(model),
         blocks=find_blocks(model),
         name=str(bridge.cfg.model_name),
@@ -54,13 +61,31 @@ def to_bridge(language_model: LanguageModel) -> TransformerBridge:
     from transformer_lens.model_bridge import TransformerBridge
 
     model = copy.deepcopy(language_model.model)
-    bridge = TransformerBridge.boot_transformers(
-        language_model.name,
-        hf_model=model,
-        tokenizer=copy.deepcopy(language_model.tokenizer),
-        device=None if getattr(model, "hf_device_map", None) else str(language_model.device),
-        dtype=model.dtype,
-    )
-    # TransformerLens re-makes the tokenizer so that it prepends BOS; token ids must not depend on the wrapper.
-    bridge.tokenizer = copy.deepcopy(language_model.tokenizer)
+    with TemporaryDirectory() as directory:  # TransformerLens re-makes the tokenizer from files, to have it prepend BOS
+        language_model.tokenizer.save_pretrained(directory)
+        bridge = TransformerBridge.boot_transformers(
+            language_model.name,
+            hf_model=model,
+            tokenizer=AutoTokenizer.from_pretrained(directory),
+            device=None if getattr(model, "hf_device_map", None) else str(language_model.device),
+            dtype=model.dtype,
+        )
+    _OWN_TOKENIZER[bridge] = language_model.tokenizer
     return bridge
+
+
+def _tokenizer(bridge: TransformerBridge) -> PreTrainedTokenizerBase:
+    """The tokenizer that the bridge was made from, if it can be had, else the bridge's own.
+
+    A bridge's tokenizer prepends BOS even where the model was trained without, and the same text must become the same
+    tokens whichever way the model is held.
+    """
+    if bridge in _OWN_TOKENIZER:
+        return _OWN_TOKENIZER[bridge]
+    tokenizer: PreTrainedTokenizerBase = bridge.tokenizer
+    if bridge.cfg.tokenizer_prepends_bos and tokenizer.name_or_path:
+        try:
+            return AutoTokenizer.from_pretrained(tokenizer.name_or_path, local_files_only=True)
+        except (OSError, ValueError):
+            pass
+    return tokenizer

@@ -69,20 +69,21 @@ def load(
         from .bridge import from_bridge, is_bridge
 
         if is_bridge(model):
-            return from_bridge(model)
+            return from_bridge(model, tokenizer)
         raise InputError(
             f"cannot use a {type(model).__name__} as a model: give a name, a directory, a .gguf file, a Hugging Face "
             "PreTrainedModel with its tokenizer, or a TransformerLens TransformerBridge"
         )
-    source, digest = _resolve(model, note)
     if device is None and "device_map" not in options:
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    place = None if device is None else _checked_device(device)
+    source, digest = _resolve(model, note)
     if dtype is None:
-        dtype = torch.float32 if device is not None and torch.device(device).type == "cpu" else "auto"
+        dtype = torch.float32 if place is not None and place.type == "cpu" else "auto"
     options |= {"revision": revision, "trust_remote_code": trust_remote_code}
     loaded = _from_pretrained(str(model), source, dtype, tokenizer, options)
-    if device is not None:
-        loaded[0].to(_checked_device(device))
+    if place is not None:
+        loaded[0].to(place)
     return wrap(*loaded, name=str(model), revision=digest or getattr(loaded[0].config, "_commit_hash", None))
 
 

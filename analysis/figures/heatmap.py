@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Literal
 
 import plotly.graph_objects as go
 
 from ...probes import BehaviourSweep, ProbeSweep
 from ...probes.concordance import Estimate
-from .palette import SEQUENTIAL, styled
+from .palette import SECOND, SEQUENTIAL, styled
 
 Figure = Literal["auroc", "effect_size"]
 TITLES: dict[Figure, str] = {
@@ -32,28 +34,34 @@ def layer_heatmap(sweep: ProbeSweep, figure: Figure = "auroc") -> go.Figure:
         hovertemplate="%{y}, layer %{x}<br>%{z:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]"
         "<br>n = %{customdata[2]} spans<extra></extra>",
         colorscale=SEQUENTIAL,
-        zmin=0.5 if figure == "auroc" else 0,
+        zmin=_floor(rows.values()) if figure == "auroc" else 0,
         zmax=1 if figure == "auroc" else None,
-        colorbar={"title": {"text": "AUROC" if figure == "auroc" else "Cohen's d"}, "thickness": 12},
+        colorbar={"title": {"text": "AUROC" if figure == "auroc" else "Cohen's d"}, "thickness": 12, "x": 1.12},
         xgap=1,
         ygap=1,
     )
     best = {name: max(range(len(row)), key=lambda slot, row=row: _finite(row[slot].value)) for name, row in rows.items()}
-    marks = go.Scatter(
+    rings = go.Scatter(
         x=[sweep.layers[slot] for slot in best.values()],
         y=names,
-        mode="markers+text",
-        marker={"symbol": "square-open", "size": 17, "color": "#D55E00", "line": {"width": 2.5}},
-        text=[f"{rows[name][slot].value:.2f}" for name, slot in best.items()],
-        textposition=["middle left" if slot > len(sweep.layers) / 2 else "middle right" for slot in best.values()],
-        textfont={"color": [_ink(rows[name][slot].value, figure) for name, slot in best.items()], "size": 12},
+        mode="markers",
+        marker={"symbol": "square-open", "size": 17, "color": SECOND, "line": {"width": 2.5}},
         hoverinfo="skip",
-        showlegend=False,
     )
-    drawn = go.Figure([heatmap, marks])
+    drawn = go.Figure([heatmap, rings])
+    for name, slot in best.items():
+        drawn.add_annotation(
+            x=1.01,
+            xref="paper",
+            xanchor="left",
+            y=name,
+            text=f"{rows[name][slot].value:.3f} at {sweep.layers[slot]}",
+            showarrow=False,
+            font={"size": 12},
+        )
     drawn.update_xaxes(title="layer (block whose output is read)", range=[sweep.layers[0] - 0.5, sweep.layers[-1] + 0.5])
     drawn.update_yaxes(autorange="reversed", title="behaviour")
-    return styled(drawn, TITLES[figure], caption(sweep), 140 + 40 * len(rows))
+    return styled(drawn, TITLES[figure], f"{caption(sweep)}; ringed: best layer", 140 + 40 * len(rows))
 
 
 def caption(sweep: ProbeSweep) -> str:
@@ -69,9 +77,11 @@ def _estimates(found: BehaviourSweep, figure: Figure) -> list[Estimate]:
     return found.auroc if figure == "auroc" else found.effect_size
 
 
+def _floor(rows: Iterable[list[Estimate]]) -> float:
+    """Where the colours begin: chance, or higher where every value is, so that good layers can be told apart."""
+    least = min((estimate.value for row in rows for estimate in row if estimate.value == estimate.value), default=0.5)
+    return max(0.5, math.floor(least * 20) / 20)
+
+
 def _finite(value: float) -> float:
     return value if value == value else float("-inf")
-
-
-def _ink(value: float, figure: Figure) -> str:
-    return "#111111" if figure == "auroc" and value > 0.75 else "#777777"

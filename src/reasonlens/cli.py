@@ -122,7 +122,10 @@ def locate(
     else:
         from rich.console import Console
 
-        Console().print(_located_table(json.loads(text)))
+        console = Console()
+        if not console.is_terminal:
+            console.width = 100  # a pipe has no width; rich would take 80 and cut names
+        console.print(_located_table(json.loads(text)))
     note("seconds: " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in timings.items()))
     note(f"report: {out / 'report.html'}")
 
@@ -140,7 +143,7 @@ def _located_table(results: dict[str, Any]) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("behaviour")
+    table.add_column("behaviour", overflow="fold")
     for column in ("layer", "AUROC", "unmarked", "shuffled", "n"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, found in results["behaviours"].items():

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+import torch
+from reasonlens.models import load
+
+
+@pytest.fixture
+def gguf_file(tiny, tmp_path: Path) -> Path:
+    """A Llama of two blocks in GGUF, written with the format's own package."""
+    generator = np.random.default_rng(0)
+    tokenizer = tiny().tokenizer
+    vocabulary = tokenizer.get_vocab()
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    path = tmp_path / "tiny.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(2)
+    writer.add_context_length(128)
+    writer.add_embedding_length(32)
+    writer.add_feed_forward_length(48)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([1] * len(tokens))
+    writer.add_token_merges(["Ġ t"])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(1)
+
+    def tensor(name: str, *shape: int) -> None:
+        writer.add_tensor(name, generator.normal(size=shape, scale=0.1).astype(np.float32))
+
+    tensor("token_embd.weight", len(tokens), 32)
+    tensor("output_norm.weight", 32)
+    tensor("output.weight", len(tokens), 32)
+    for block in range(2):
+        for name, shape in {
+            "attn_norm": (32,),
+            "ffn_norm": (32,),
+            "attn_q": (32, 32),
+            "attn_k": (16, 32),
+            "attn_v": (16, 32),
+            "attn_output": (32, 32),
+            "ffn_gate": (48, 32),
+            "ffn_up": (48, 32),
+            "ffn_down": (32, 48),
+        }.items():
+            tensor(f"blk.{block}.{name}.weight", *shape)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_a_gguf_file_is_converted_once_and_then_read_from_the_cache(
+    gguf_file: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("REASONLENS_CACHE", str(tmp_path / "cache"))
+    notes: list[str] = []
+    first = load(gguf_file, note=notes.append, device="cpu")
+    second = load(gguf_file, note=notes.append, device="cpu")
+    assert len(notes) == 1 and "converting tiny.gguf" in notes[0]
+    assert first.n_layers == 2 and first.revision == second.revision
+    stored = gguf.GGUFReader(gguf_file)
+    expected = next(tensor for tensor in stored.tensors if tensor.name == "blk.1.ffn_down.weight").data
+    for model in (first, second):
+        torch.testing.assert_close(model.blocks[1].mlp.down_proj.weight, torch.tensor(expected))
+    (directory,) = (tmp_path / "cache" / "models").iterdir()
+    assert list(directory.glob("*.safetensors")) and not list(directory.glob("*.bin"))
+
+
+def test_another_file_of_the_same_name_is_converted_anew(gguf_file: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("REASONLENS_CACHE", str(tmp_path / "cache"))
+    before = load(gguf_file, device="cpu").revision
+    content = bytearray(gguf_file.read_bytes())
+    content[-8] ^= 1
+    gguf_file.write_bytes(content)
+    assert load(gguf_file, device="cpu").revision != before

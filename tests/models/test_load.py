@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from reasonlens.models import InputError, LanguageModel, load
+
+
+def test_a_saved_directory_loads_with_the_same_weights(tiny, tmp_path: Path) -> None:
+    original = tiny("llama")
+    original.model.save_pretrained(tmp_path)
+    original.tokenizer.save_pretrained(tmp_path)
+    loaded = load(tmp_path, device="cpu")
+    assert isinstance(loaded, LanguageModel) and not loaded.model.training
+    for name, weight in original.model.state_dict().items():
+        torch.testing.assert_close(loaded.model.state_dict()[name], weight, rtol=0, atol=0)
+
+
+def test_half_precision_weights_are_float32_on_the_cpu_unless_asked_otherwise(tiny, tmp_path: Path) -> None:
+    model = tiny("llama")
+    model.model.to(torch.bfloat16).save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
+    assert load(tmp_path, device="cpu").model.dtype == torch.float32
+    assert load(tmp_path, device="cpu", dtype=torch.bfloat16).model.dtype == torch.bfloat16
+
+
+def test_a_model_object_needs_its_tokenizer(tiny) -> None:
+    model = tiny("gpt2")
+    assert load(model.model, model.tokenizer).n_layers == model.n_layers
+    assert load(model) is model
+    with pytest.raises(InputError, match=r"without its tokenizer.*reasonlens.load\(model, tokenizer\)"):
+        load(model.model)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no/such-model-here", r"cannot load the model 'no/such-model-here'.*built-in name \(smollm2-135m\)"),
+        ("./nowhere/model", "there is no model at ./nowhere/model"),
+        ("absent.gguf", "there is no model at absent.gguf"),
+    ],
+)
+def test_an_unknown_model_says_what_can_be_given(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load(name)
+
+
+def test_a_directory_without_weights_is_named(tiny, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no config.json"):
+        load(tmp_path)
+    tiny().model.config.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="a config.json and no weights"):
+        load(tmp_path)
+
+
+def test_a_file_that_is_no_gguf_is_refused_and_caches_nothing(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("REASONLENS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "fake.gguf").write_bytes(b"not a model")
+    with pytest.raises(InputError, match="fake.gguf is not a GGUF file"):
+        load(tmp_path / "fake.gguf")
+    (tmp_path / "torn.gguf").write_bytes(b"GGUF" + bytes(40))
+    with pytest.raises(InputError, match="cannot convert .*torn.gguf"):
+        load(tmp_path / "torn.gguf")
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+    assert not list((tmp_path / "cache").rglob("*.tmp"))
+
+
+def test_an_unusable_device_is_named(tiny, tmp_path: Path) -> None:
+    tiny().model.save_pretrained(tmp_path)
+    tiny().tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="device 'warp:0' cannot be used here"):
+        load(tmp_path, device="warp:0")
+
+
+def test_something_that_is_no_model_is_refused() -> None:
+    with pytest.raises(InputError, match="cannot use a int as a model"):
+        load(3)  # type: ignore[arg-type]

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from reasonlens import InputError, Span, Trace, read_traces, write_traces
+from reasonlens.traces import digest
+
+GOOD = {"id": "a", "prompt": "p", "text": "Some text", "spans": [{"start": 0, "end": 4, "label": "deduction"}]}
+
+
+def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
+    traces = [
+        Trace("a", "Prompt – é", "Text with\nlines  and “quotes”.", (Span(0, 4, "x", True), Span(5, 9, "y", False)), "g"),
+        Trace("b", "Other", "Plain.", (Span(0, 5, "x"),)),
+    ]
+    write_traces(traces, tmp_path / "t.jsonl")
+    assert read_traces(tmp_path / "t.jsonl") == traces
+    assert digest(read_traces(tmp_path / "t.jsonl")) == digest(traces) != digest(traces[:1])
+
+
+def test_lines_in_the_annotated_form_are_read_too(tmp_path: Path) -> None:
+    row = {"id": 7, "prompt": "p", "annotated": '["deduction"] So it is. ["end-section"]'}
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n\n")
+    (trace,) = read_traces(tmp_path / "t.jsonl")
+    assert (trace.id, trace.text, trace.spans) == ("7", "So it is.", (Span(0, 9, "deduction"),))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{nonsense", "line 2: not valid JSON"),
+        ("[1, 2]", "line 2: expected a JSON object, found list"),
+        (json.dumps({"id": "b", "prompt": "p", "text": "t"}), "line 2: 'spans' is missing"),
+        (json.dumps(GOOD | {"id": "b", "text": 3}), "line 2: 'text' must be str, found 3"),
+        (json.dumps(GOOD | {"id": "b", "spans": ["x"]}), "line 2: a span must be an object"),
+        (
+            json.dumps(GOOD | {"id": "b", "spans": [{"start": "0", "end": 4, "label": "x"}]}),
+            "line 2: 'start' must be int, found '0'",
+        ),
+        (
+            json.dumps(GOOD | {"id": "b", "spans": [{"start": 0, "end": 99, "label": "x"}]}),
+            "line 2: trace 'b': span 0..99",
+        ),
+        (json.dumps(GOOD), "line 2: the id 'a' stands already on line 1"),
+    ],
+)
+def test_a_bad_line_is_named_by_its_number(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text(json.dumps(GOOD) + "\n" + line + "\n")
+    with pytest.raises(InputError, match=f"bad.jsonl, {message}"):
+        read_traces(path)
+
+
+def test_an_empty_or_missing_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(InputError, match="empty.jsonl holds no traces"):
+        read_traces(tmp_path / "empty.jsonl")
+    with pytest.raises(InputError, match="cannot read traces from .*absent.jsonl"):
+        read_traces(tmp_path / "absent.jsonl")
