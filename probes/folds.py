@@ -35,7 +35,10 @@ def grouped_folds(
             raise InputError(f"every span is labelled {behaviour!r}: a probe needs spans that do not show it as well")
     folds: np.ndarray[Any, np.dtype[np.int64]] = np.zeros(len(names), dtype=np.int64)
     splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
-    for fold, (_, test) in enumerate(splitter.split(names, names, groups)):
+    values, counts = np.unique(names, return_counts=True)
+    # A label too rare to be in every fold cannot be balanced; it goes with the most common one.
+    strata = np.where(np.isin(names, values[counts < n_folds]), values[counts.argmax()], names)
+    for fold, (_, test) in enumerate(splitter.split(strata, strata, groups)):
         folds[test] = fold
     for behaviour in behaviours:
         if any((names[folds != fold] == behaviour).sum() == 0 for fold in range(n_folds)):

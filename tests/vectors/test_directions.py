@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from reasonlens import Directions, InputError, collect, mean_difference_directions
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+
+@pytest.fixture
+def directions(tiny, traces) -> Directions:
+    activations = collect(tiny(), traces, layers=[0, 2], progress=False)
+    return mean_difference_directions(activations, data_digest="abc", scores={"backtracking": {"auroc": [0.7, 0.8]}})
+
+
+def test_saved_directions_open_equal(directions: Directions, tmp_path: Path) -> None:
+    directions.save(tmp_path / "vectors.safetensors")
+    opened = Directions.open(tmp_path / "vectors.safetensors")
+    assert opened.behaviours == directions.behaviours
+    for behaviour in directions.behaviours:
+        torch.testing.assert_close(opened[behaviour], directions[behaviour], rtol=0, atol=0)
+    for field in ("layers", "method", "model", "read", "residual_norm", "n_examples", "n_problems", "scores"):
+        assert getattr(opened, field) == getattr(directions, field), field
+    assert (opened.site, opened.operation, opened.data_digest) == ("blocks.{layer}.hook_out", "add", "abc")
+
+
+def test_plain_safetensors_reads_the_file(directions: Directions, tmp_path: Path) -> None:
+    path = tmp_path / "vectors.safetensors"
+    directions.save(path)
+    tensors = load_file(path)
+    assert set(tensors) == {"deduction", "backtracking", "verification"}
+    with safe_open(path, framework="pt") as file:
+        description = json.loads(file.metadata()["reasonlens"])
+    assert description["format"] == "reasonlens.directions/1" and description["layers"] == [0, 2]
+    assert description["norms"]["deduction"] == pytest.approx(tensors["deduction"].norm(dim=-1).tolist())
+
+
+def test_a_vector_is_named_by_its_block_and_not_by_its_row(directions: Directions) -> None:
+    torch.testing.assert_close(directions.at("backtracking", 2), directions["backtracking"][1])
+    with pytest.raises(InputError, match="no direction at layer 1; these are covered: 0, 2"):
+        directions.at("backtracking", 1)
+    with pytest.raises(KeyError, match="no direction for 'bactracking'; there are directions for deduction"):
+        directions["bactracking"]
+
+
+def test_another_safetensors_file_is_refused(tmp_path: Path) -> None:
+    save_file({"x": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="holds no directions of reasonlens"):
+        Directions.open(tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="cannot read directions from"):
+        Directions.open(tmp_path / "absent.safetensors")
