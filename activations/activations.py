@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -139,7 +138,9 @@ def parse_layers(text: str, n_layers: int) -> Sequence[int]:
             else:
                 raise ValueError(part)
     except ValueError as error:
-        raise InputError(f"cannot read layers {text!r}: write all, or numbers and ranges such as 0,4,10:20:2") from error
+        raise InputError(
+            f"cannot read layers {text!r}: write all, or numbers and ranges such as 0,4,10:20:2"
+        ) from error
     if not chosen:
         raise InputError(f"layers {text!r} name none of the {n_layers} blocks (0..{n_layers - 1})")
     return chosen

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from ..models import InputError, LanguageModel, load
+from ..models import InputError, load
 from ..models.load import ModelLike
 from ..traces import EncodedTrace, Template, Trace, encode, is_marked
 from .activations import Activations, Example

@@ -1,5 +1,5 @@
 """Questions asked of activations, probes and directions, and the figures and pages that answer them."""
 
-from .locate import Location, LocateSettings, locate
+from .locate import LocateSettings, Location, locate
 
 __all__ = ["LocateSettings", "Location", "locate"]

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -64,8 +65,8 @@ class Location:
     @property
     def common_layer(self) -> int:
         """The one layer at which all behaviours together are read best (highest mean AUROC)."""
-        means = self.to_frame().groupby("layer")["auroc"].mean()
-        return int(means.idxmax())
+        aurocs = [[estimate.value for estimate in found.auroc] for found in self.sweep.behaviours.values()]
+        return self.sweep.layers[int(np.nanargmax(np.mean(aurocs, axis=0)))]
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each behaviour and layer: AUROC and effect size with intervals, controls, counts."""

@@ -24,7 +24,11 @@ def report_html(
     """The page. `results` is what results.json holds; every text in it and in the traces is escaped."""
     environment = Environment(loader=PackageLoader("reasonlens.analysis", "."), autoescape=True)
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
-    options = {"full_html": False, "include_plotlyjs": False, "config": {"displaylogo": False, "displayModeBar": "hover"}}
+    options = {
+        "full_html": False,
+        "include_plotlyjs": False,
+        "config": {"displaylogo": False, "displayModeBar": "hover"},
+    }
     return environment.get_template("report.html.jinja").render(
         results=results,
         plotly=Markup(get_plotlyjs()),

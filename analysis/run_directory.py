@@ -52,7 +52,9 @@ class RunDirectory:
         }
         existing = next(place for place in (path, *path.absolute().parents) if place.exists())
         if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-            raise InputError(f"cannot write to {path}: {existing} is no directory you may write to; choose another --out")
+            raise InputError(
+                f"cannot write to {path}: {existing} is no directory you may write to; choose another --out"
+            )
         if self._file.is_file():
             self._continue()
         elif path.is_dir() and any(path.iterdir()):

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -20,7 +21,7 @@ from .errors import InputError
 
 
 def cache_directory() -> Path:
-    """Where converted models are kept: `REASONLENS_CACHE`, else `$XDG_CACHE_HOME/reasonlens`, else `~/.cache/reasonlens`."""
+    """Where converted models are kept: `REASONLENS_CACHE`, else `reasonlens` in `$XDG_CACHE_HOME` or `~/.cache`."""
     if chosen := os.environ.get("REASONLENS_CACHE"):
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonlens"
@@ -48,7 +49,7 @@ def converted(file: Path, note: Callable[[str], None] = lambda _: None) -> tuple
 def _convert(file: Path, directory: Path) -> None:
     try:
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     except (ValueError, KeyError, RuntimeError, NotImplementedError, OSError) as error:
         raise InputError(
             f"cannot convert {file}: {str(error).splitlines()[0]}. transformers reads GGUF files of the common "

@@ -42,7 +42,7 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """Where token ids go in: the device of the input embedding, also when blocks are spread over several."""
-        weight: torch.Tensor = self.model.get_input_embeddings().weight
+        weight = next(self.model.get_input_embeddings().parameters())
         if weight.device.type == "meta":  # offloaded: accelerate moves inputs to the execution device itself
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return weight.device

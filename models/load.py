@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
+from torch.nn import Module
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -81,10 +82,10 @@ def load(
     if dtype is None:
         dtype = torch.float32 if place is not None and place.type == "cpu" else "auto"
     options |= {"revision": revision, "trust_remote_code": trust_remote_code}
-    loaded = _from_pretrained(str(model), source, dtype, tokenizer, options)
+    loaded, its_tokenizer = _from_pretrained(str(model), source, dtype, tokenizer, options)
     if place is not None:
-        loaded[0].to(place)
-    return wrap(*loaded, name=str(model), revision=digest or getattr(loaded[0].config, "_commit_hash", None))
+        Module.to(loaded, place)
+    return wrap(loaded, its_tokenizer, name=str(model), revision=digest)
 
 
 def wrap(
@@ -183,4 +184,4 @@ def _tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerBase:
             f"a {type(model).__name__} without its tokenizer cannot read text: "
             "pass reasonlens.load(model, tokenizer) instead of the bare model"
         )
-    return AutoTokenizer.from_pretrained(directory)  # type: ignore[no-any-return, no-untyped-call]
+    return AutoTokenizer.from_pretrained(directory)

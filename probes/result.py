@@ -99,9 +99,10 @@ class ProbeSweep:
         }
 
     def save_probes(self, path: str | Path) -> None:
-        """The probes as safetensors, atomically: `<behaviour>.weight` (n_layers, d_model), `<behaviour>.bias` (n_layers).
+        """Write the probes as safetensors, atomically.
 
-        A raw activation x at `layers[i]` has the log odds x . weight[i] + bias[i].
+        `<behaviour>.weight` is (n_layers, d_model), `<behaviour>.bias` (n_layers): a raw activation x at `layers[i]`
+        has the log odds x . weight[i] + bias[i].
         """
         tensors = {}
         for index, name in enumerate(self.behaviours):

@@ -2,9 +2,9 @@
 
 1. Split the problems into folds, the same for every layer and behaviour.
 2. At each layer and fold: standardise on the training folds, fit each behaviour against all other spans, score the
-   test fold; the same with the labels shuffled over the spans, several times (the control: it must come out at chance).
-3. AUROC and effect size out of fold, with a bootstrap over problems (`concordance.py`, `effect_size.py`); AUROC again on
-   the spans that hold no tell-tale word of the behaviour, and of the tell-tale words alone.
+   test fold; the same several times with the labels shuffled over the spans (the control, which must be at chance).
+3. AUROC and effect size out of fold, with a bootstrap over problems (`concordance.py`, `effect_size.py`); AUROC again
+   on the spans that hold no tell-tale word of the behaviour, and of the tell-tale words alone.
 4. The layer that is best on the same folds it is reported on is chosen a little too well. So each behaviour also gets
    the AUROC of a layer chosen, for every fold, on the other folds.
 """
@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import Parallel, delayed
 from jaxtyping import Bool, Float, Int
+from joblib import Parallel, delayed
 from rich.console import Console
 from rich.progress import track
 from sklearn.preprocessing import StandardScaler
@@ -57,9 +57,9 @@ def sweep(
 ) -> ProbeSweep:
     """Probes for `behaviours` (default: every label) at all layers of `activations`.
 
-    A behaviour's negatives are all other labelled spans. penalty: scikit-learn's C. n_shuffles: how many times the control is
-    repeated; one alone is noisy. seed: of folds, shuffling and
-    bootstrap. Raises InputError when a behaviour has fewer spans or problems than folds, or does not occur.
+    A behaviour's negatives are all other labelled spans. penalty: scikit-learn's C. n_shuffles: how many times the
+    control is repeated; one alone is noisy. seed: of folds, shuffling and bootstrap. Raises InputError when a
+    behaviour has fewer spans or problems than folds, or does not occur.
     """
     chosen = tuple(activations.behaviours if behaviours is None else behaviours)
     shows = np.stack([activations.shows(behaviour) for behaviour in chosen])

@@ -1,4 +1,4 @@
-"""Tiny random models of several architectures, a tokenizer trained on the spot, and short labelled traces. No network."""
+"""Tiny random models of several architectures, a tokenizer trained on the spot, short labelled traces; no network."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from reasonlens.models import LanguageModel, wrap
-from reasonlens.traces import Span, Trace, bundled_traces
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
     GPT2Config,
     GPTNeoXConfig,
-    Gemma2Config,
     LlamaConfig,
     MistralConfig,
     OPTConfig,
@@ -26,7 +25,9 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen3Config,
 )
-from transformers import AutoModelForCausalLM
+
+from reasonlens.models import LanguageModel, wrap
+from reasonlens.traces import Span, Trace, bundled_traces
 
 N_LAYERS, D_MODEL, VOCABULARY = 3, 32, 400
 

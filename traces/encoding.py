@@ -67,9 +67,7 @@ def _prefix(model: LanguageModel, prompt: str, template: Template) -> str:
 def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bool) -> EncodedTrace:
     prefix = _prefix(model, trace.prompt, template)
     whole = prefix + trace.text
-    encoded = model.tokenizer(
-        whole, add_special_tokens=template == "plain", return_offsets_mapping=True, verbose=False
-    )
+    encoded = model.tokenizer(whole, add_special_tokens=template == "plain", return_offsets_mapping=True, verbose=False)
     token_ids = np.asarray(encoded["input_ids"], dtype=np.int64)
     offsets = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
     limit = model.context_tokens

@@ -31,9 +31,7 @@ MARKERS: dict[str, tuple[str, ...]] = {
     ),
     "backtracking": ("wait", "actually", "hmm", "no", "hold on", "oops", "scratch that"),
     "subgoal-setting": ("first", "next", "then", "need", "let", "goal", "step", "want", "plan"),
-    "verification": (
-        *("check", "verify", "confirm", "double-check", "sanity", "consistent", "matches", "agrees"),
-    ),
+    "verification": (*("check", "verify", "confirm", "double-check", "sanity", "consistent", "matches", "agrees"),),
 }
 
 

@@ -11,9 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 
-def token_span(
-    offsets: Int[np.ndarray, "n_tokens 2"], text: str, start: int, end: int
-) -> tuple[int, int] | None:
+def token_span(offsets: Int[np.ndarray, "n_tokens 2"], text: str, start: int, end: int) -> tuple[int, int] | None:
     """Tokens [first, stop) that cover characters [start, end) of `text`; None where there are none.
 
     offsets: for each token its characters [start, end), in order; special tokens have empty ranges and never match.
@@ -22,5 +20,3 @@ def token_span(
     start, end = end - len(piece.lstrip()), start + len(piece.rstrip())
     inside = np.flatnonzero((offsets[:, 0] < end) & (offsets[:, 1] > start) & (offsets[:, 1] > offsets[:, 0]))
     return (int(inside[0]), int(inside[-1]) + 1) if len(inside) and start < end else None
-
-

@@ -1,7 +1,7 @@
 """Difference of class means as a direction, for every layer at once.
 
     against "others":   direction[L] = mean(acts[L] of the behaviour) - mean(acts[L] of all other labelled spans)
-    against "overall":  direction[L] = mean(acts[L] of the behaviour) - mean over traces of the mean of the labelled text
+    against "overall":  direction[L] = mean(acts[L] of the behaviour) - mean over traces of mean(acts[L] of its text)
 
 The first is the difference of class means ("mass mean", Marks & Tegmark 2023, arXiv 2310.06824); the second is the
 form published for reasoning behaviours (Venhoff et al. 2025, arXiv 2506.18167), which also rescales each direction to

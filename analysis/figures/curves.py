@@ -44,7 +44,9 @@ def layer_curves(sweep: ProbeSweep) -> go.Figure:
     figure.update_yaxes(title="AUROC", col=1)
     figure.update_xaxes(title="layer", row=n_rows)
     figure.update_annotations(font_size=12)
-    figure = styled(figure, "AUROC by layer, with its controls", f"{caption(sweep)}; dotted: chance", 130 + 220 * n_rows)
+    figure = styled(
+        figure, "AUROC by layer, with its controls", f"{caption(sweep)}; dotted: chance", 130 + 220 * n_rows
+    )
     figure.update_layout(legend={"orientation": "h", "y": -0.14 - 0.1 / n_rows, "x": 0}, margin={"t": 120, "b": 90})
     return figure
 

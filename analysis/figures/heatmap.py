@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
+import numpy as np
 import plotly.graph_objects as go
 
 from ...probes import BehaviourSweep, ProbeSweep
@@ -40,7 +41,7 @@ def layer_heatmap(sweep: ProbeSweep, figure: Figure = "auroc") -> go.Figure:
         xgap=1,
         ygap=1,
     )
-    best = {name: max(range(len(row)), key=lambda slot, row=row: _finite(row[slot].value)) for name, row in rows.items()}
+    best = {name: int(np.nanargmax([estimate.value for estimate in row])) for name, row in rows.items()}
     rings = go.Scatter(
         x=[sweep.layers[slot] for slot in best.values()],
         y=names,
@@ -59,7 +60,9 @@ def layer_heatmap(sweep: ProbeSweep, figure: Figure = "auroc") -> go.Figure:
             showarrow=False,
             font={"size": 12},
         )
-    drawn.update_xaxes(title="layer (block whose output is read)", range=[sweep.layers[0] - 0.5, sweep.layers[-1] + 0.5])
+    drawn.update_xaxes(
+        title="layer (block whose output is read)", range=[sweep.layers[0] - 0.5, sweep.layers[-1] + 0.5]
+    )
     drawn.update_yaxes(autorange="reversed", title="behaviour")
     return styled(drawn, TITLES[figure], f"{caption(sweep)}; ringed: best layer", 140 + 40 * len(rows))
 
@@ -79,9 +82,5 @@ def _estimates(found: BehaviourSweep, figure: Figure) -> list[Estimate]:
 
 def _floor(rows: Iterable[list[Estimate]]) -> float:
     """Where the colours begin: chance, or higher where every value is, so that good layers can be told apart."""
-    least = min((estimate.value for row in rows for estimate in row if estimate.value == estimate.value), default=0.5)
+    least = float(np.nanmin([[estimate.value for estimate in row] for row in rows]))
     return max(0.5, math.floor(least * 20) / 20)
-
-
-def _finite(value: float) -> float:
-    return value if value == value else float("-inf")

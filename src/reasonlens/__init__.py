@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reasonlens.activations import Activations, Example, Read, collect
-    from reasonlens.analysis import Location, LocateSettings, locate
+    from reasonlens.analysis import LocateSettings, Location, locate
     from reasonlens.models import InputError, LanguageModel, load
     from reasonlens.probes import ProbeSweep, sweep
     from reasonlens.traces import (

@@ -66,9 +66,12 @@ def locate(
     out: Annotated[
         Path | None, typer.Option(help="Directory for the results; default runs/locate-MODEL-TRACES.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="`cpu`, `cuda`, `cuda:1`; default CUDA where there is one.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="`cpu`, `cuda`, `cuda:1`; default CUDA where there is one.")
+    ] = None,
     behaviours: Annotated[
-        str | None, typer.Option(help="Labels to probe, joined by commas; default all. Others still serve as negatives.")
+        str | None,
+        typer.Option(help="Labels to probe, joined by commas; default all. Others still serve as negatives."),
     ] = None,
     template: Annotated[
         Literal["auto", "chat", "plain"],

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reasonlens import Activations, InputError, LanguageModel, Read, Span, Trace, collect, encode
 from torch import Tensor
+
+from reasonlens import Activations, InputError, LanguageModel, Read, Span, Trace, collect, encode
 
 from ..conftest import CONFIGS, D_MODEL, N_LAYERS
 
@@ -18,7 +19,9 @@ def naive(model: LanguageModel, traces: Sequence[Trace], read: Read) -> Tensor:
     for encoded in encode(model, traces):
         kept: list[Tensor] = []
         hooks = [
-            block.register_forward_hook(lambda _m, _i, out: kept.append(out[0] if isinstance(out, tuple) else out))
+            block.register_forward_hook(
+                lambda _m, _i, out, kept=kept: kept.append(out[0] if isinstance(out, tuple) else out)
+            )
             for block in model.blocks
         ]
         with torch.inference_mode():

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reasonlens.models import InputError
-from reasonlens.models.blocks import find_blocks
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
+
+from reasonlens.models import InputError
+from reasonlens.models.blocks import find_blocks
 
 from ..conftest import CONFIGS, D_MODEL, N_LAYERS
 

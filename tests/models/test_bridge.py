@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformer_lens.model_bridge import TransformerBridge
+
 from reasonlens import collect, load
 from reasonlens.models import InputError
-from transformer_lens.model_bridge import TransformerBridge
 
 
 # A bridge splits GPT-2's fused attention weight into three, which rounds differently.

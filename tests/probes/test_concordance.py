@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reasonlens.probes.concordance import auroc, auroc_interval, concordance, resamples
 from sklearn.metrics import roc_auc_score
+
+from reasonlens.probes.concordance import auroc, auroc_interval, concordance, resamples
 
 
 def example(n: int = 300, n_problems: int = 30, shift: float = 1.0, seed: int = 0):
@@ -22,7 +23,9 @@ def test_one_fold_gives_scikit_learns_auroc_with_ties() -> None:
 
 def test_several_folds_give_the_pair_weighted_mean_of_their_aurocs() -> None:
     scores, positive, problems, folds = example()
-    parts = [(folds == fold, (positive & (folds == fold)).sum() * (~positive & (folds == fold)).sum()) for fold in range(5)]
+    parts = [
+        (folds == fold, (positive & (folds == fold)).sum() * (~positive & (folds == fold)).sum()) for fold in range(5)
+    ]
     expected = sum(n * roc_auc_score(positive[at], scores[at]) for at, n in parts) / sum(n for _, n in parts)
     assert auroc(concordance(scores, positive, problems, folds)) == pytest.approx(expected, abs=1e-12)
 
@@ -58,7 +61,9 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     covered = 0
     for seed in range(200):
         scores, positive, problems, _ = example(n=200, n_problems=40, seed=seed)
-        found = auroc_interval(concordance(scores, positive, problems, np.zeros_like(problems)), resamples(40, 300, seed))
+        found = auroc_interval(
+            concordance(scores, positive, problems, np.zeros_like(problems)), resamples(40, 300, seed)
+        )
         covered += found.low <= 0.7602 <= found.high
     assert 0.88 <= covered / 200 <= 0.99
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from reasonlens.probes.concordance import resamples
 from reasonlens.probes.effect_size import cohens_d, held_out_projections
 

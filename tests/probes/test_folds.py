@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from reasonlens import InputError
 from reasonlens.probes.folds import grouped_folds
 
@@ -24,7 +25,9 @@ def test_folds_depend_on_the_seed_alone() -> None:
 
 def test_a_behaviour_with_too_few_spans_or_problems_is_named_with_the_remedy() -> None:
     labels = ["rare" if n < 3 else label for n, label in enumerate(LABELS)]
-    with pytest.raises(InputError, match="'rare' has 3 spans in 1 problems, too few for 5 folds.*--folds.*--behaviours"):
+    with pytest.raises(
+        InputError, match="'rare' has 3 spans in 1 problems, too few for 5 folds.*--folds.*--behaviours"
+    ):
         grouped_folds(labels, PROBLEMS, ["a", "rare"], 5, seed=0)
     grouped_folds(labels, PROBLEMS, ["a"], 5, seed=0)
     with pytest.raises(InputError, match="every span is labelled 'a'"):

@@ -7,22 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reasonlens import Activations, InputError, ProbeSweep, Read, sweep
-from reasonlens.activations import Example
-from reasonlens.probes.concordance import auroc, concordance
-from reasonlens.probes.folds import grouped_folds
 from safetensors import safe_open
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from reasonlens import Activations, InputError, ProbeSweep, Read, sweep
+from reasonlens.activations import Example
+from reasonlens.probes.concordance import auroc, concordance
+from reasonlens.probes.folds import grouped_folds
+
 N_PROBLEMS, PER_PROBLEM, D_MODEL = 40, 12, 24
 
 
 @pytest.fixture(scope="module")
 def activations() -> Activations:
-    """Three labels; "planted" has a direction at layer 1 and none at layers 0 and 2; every problem has an offset of its own.
+    """Three labels, and an offset of its own for every problem. "planted" has a direction at the middle layer only.
 
     Half of the "backtracking" spans hold "wait"; nothing tells "rest" from anything.
     """
@@ -35,7 +36,9 @@ def activations() -> Activations:
     direction = 1.5 * torch.randn(D_MODEL, generator=generator)
     acts[:, 1] += torch.tensor([label == "planted" for label in labels])[:, None] * direction
     examples = tuple(
-        Example(f"t{problem}", f"p{problem}", label, 0, 1, "Wait, no." if number % 2 else "Back again.", bool(number % 2))
+        Example(
+            f"t{problem}", f"p{problem}", label, 0, 1, "Wait, no." if number % 2 else "Back again.", bool(number % 2)
+        )
         for number, (label, problem) in enumerate(zip(labels, problems, strict=True))
     )
     return Activations(

@@ -9,14 +9,17 @@ def sections(annotated: str, **options: object) -> list[tuple[str, str]]:
 
 
 def test_tags_become_spans_and_leave_the_text() -> None:
-    text, spans = parse_annotated('["initializing"] Two apples. ["end-section"] Aside. ["deduction"] So two.["end-section"]')
+    text, spans = parse_annotated(
+        '["initializing"] Two apples. ["end-section"] Aside. ["deduction"] So two.["end-section"]'
+    )
     assert text == "Two apples. Aside. So two."
     assert spans == [Span(0, 11, "initializing"), Span(19, 26, "deduction")]
 
 
 def test_a_sentence_that_occurs_twice_keeps_both_of_its_places() -> None:
     text, spans = parse_annotated(
-        '["deduction"] It is 4. ["end-section"]["backtracking"] No. ["end-section"]["verification"] It is 4. ["end-section"]'
+        '["deduction"] It is 4. ["end-section"]["backtracking"] No. ["end-section"]'
+        '["verification"] It is 4. ["end-section"]'
     )
     assert [(span.start, span.label) for span in spans] == [(0, "deduction"), (9, "backtracking"), (13, "verification")]
     assert text[spans[0].start : spans[0].end] == text[spans[2].start : spans[2].end] == "It is 4."

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from reasonlens import InputError, Span, Trace, bundled_traces, encode
 from reasonlens.traces import EncodedTrace
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from reasonlens import InputError, Span, Trace, read_traces, write_traces
 from reasonlens.traces import digest
 
@@ -12,7 +13,9 @@ GOOD = {"id": "a", "prompt": "p", "text": "Some text", "spans": [{"start": 0, "e
 
 def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
     traces = [
-        Trace("a", "Prompt – é", "Text with\nlines  and “quotes”.", (Span(0, 4, "x", True), Span(5, 9, "y", False)), "g"),
+        Trace(
+            "a", "Prompt – é", "Text with\nlines  and “quotes”.", (Span(0, 4, "x", True), Span(5, 9, "y", False)), "g"
+        ),
         Trace("b", "Other", "Plain.", (Span(0, 5, "x"),)),
     ]
     write_traces(traces, tmp_path / "t.jsonl")

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from reasonlens import Directions, InputError, collect, mean_difference_directions
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+
+from reasonlens import Directions, InputError, collect, mean_difference_directions
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cosine_similarity, normalize
+
 from reasonlens import Activations, InputError, Read, mean_difference, mean_difference_directions
 from reasonlens.activations import Example
-from torch.nn.functional import cosine_similarity, normalize
 
 
 def synthetic(n_examples: int = 4000, n_layers: int = 3, d_model: int = 64) -> tuple[Activations, torch.Tensor]:

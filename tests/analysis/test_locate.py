@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+
+from reasonlens import Activations, Directions, InputError, LocateSettings, Span, Trace, locate
+from reasonlens.analysis.locate import ACTIVATIONS, ARTIFACTS
+from reasonlens.probes import sweep
+
+QUICK = LocateSettings(n_folds=3, n_bootstrap=50, n_shuffles=2)
+PER_LAYER = {"auroc", "auroc_low", "auroc_high", "auroc_unmarked", "auroc_shuffled", "n_positive", "n_problems"}
+
+
+def results(out: Path) -> dict:
+    return json.loads((out / "results.json").read_text())
+
+
+def test_a_run_writes_everything_it_names(tiny, traces, tmp_path: Path) -> None:
+    found = locate(tiny(), traces, settings=QUICK, out=tmp_path / "run", progress=False)
+    assert all((tmp_path / "run" / name).is_file() for name in (*ARTIFACTS, "run.json"))
+    written = results(tmp_path / "run")
+    assert written == json.loads(json.dumps(found.to_dict()))
+    assert set(written["behaviours"]) == {"deduction", "backtracking", "verification"}
+    for behaviour in written["behaviours"].values():
+        assert behaviour["best_layer"] in (0, 1, 2) and set(behaviour["layers"]) == {"0", "1", "2"}
+        assert all(set(layer) >= PER_LAYER for layer in behaviour["layers"].values())
+    directions = Directions.open(tmp_path / "run" / "vectors.safetensors")
+    assert directions.scores["backtracking"]["auroc"] == [
+        layer["auroc"] for layer in written["behaviours"]["backtracking"]["layers"].values()
+    ]
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["status"] == "done"
+    assert set(run["timings_seconds"]) == {"model", "activations", "probes", "directions", "report"}
+
+
+def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
+    tiny, traces, tmp_path: Path, monkeypatch
+) -> None:
+    whole = locate(tiny(), traces, settings=QUICK, out=tmp_path / "whole", progress=False)
+    module = import_module("reasonlens.analysis.locate")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "sweep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        locate(tiny(), traces, settings=QUICK, out=tmp_path / "cut", progress=False)
+    assert (tmp_path / "cut" / ACTIVATIONS).is_file() and not (tmp_path / "cut" / "results.json").exists()
+    monkeypatch.setattr(module, "sweep", sweep)
+    monkeypatch.setattr(module, "collect", killed)  # the activations are there: they must not be read again
+    notes: list[str] = []
+    locate(tiny(), traces, settings=QUICK, out=tmp_path / "cut", progress=False, note=notes.append)
+    assert any("taking up the activations" in line for line in notes)
+    assert results(tmp_path / "cut") == results(tmp_path / "whole")
+    for name in ("vectors.safetensors", "probes.safetensors"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    torch.testing.assert_close(Activations.open(tmp_path / "cut" / ACTIVATIONS).acts, whole.activations.acts)
+
+
+def test_bad_input_leaves_no_directory_behind(tiny, traces, tmp_path: Path) -> None:
+    long = Trace("long", "", "word " * 2000, (Span(0, 4, "deduction"),))
+    few = LocateSettings(n_folds=13)
+    for model, data, settings, message in (
+        (tiny(), [*traces, long], QUICK, "trace 'long' has .* tokens"),
+        (tiny(), traces, few, "too few for 13 folds"),
+        (tiny(), traces, LocateSettings(layers="7"), "layer 7 does not exist"),
+        (tiny(), traces, LocateSettings(read="median"), "unknown read 'median'"),
+        (tiny(), traces, LocateSettings(behaviours=("dreaming",)), "no span is labelled 'dreaming'"),
+        (tiny(), [Trace("n", "Q", "Text.")], QUICK, "none of the 1 traces has a labelled span"),
+        ("no/such-model", traces, QUICK, "cannot load the model 'no/such-model'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            locate(model, data, settings=settings, out=tmp_path / "run", progress=False)
+        assert not (tmp_path / "run").exists()
+
+
+def test_rows_of_the_table_are_one_for_each_behaviour_and_layer(tiny, traces) -> None:
+    settings = LocateSettings(n_folds=3, n_bootstrap=20, n_shuffles=1, layers=(0, -1), behaviours=("backtracking",))
+    found = locate(tiny(), traces, settings=settings, progress=False)
+    frame = found.to_frame()
+    assert frame[["behaviour", "layer"]].values.tolist() == [["backtracking", 0], ["backtracking", 2]]
+    assert found.common_layer in (0, 2)

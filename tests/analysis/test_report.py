@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from reasonlens import LocateSettings, Location, Span, Trace, locate
+
+EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def location(tiny) -> Location:
+    """Two labels, one of them hostile, in texts that are hostile too."""
+    traces = []
+    for number in range(8):
+        text = f"One {EVIL} is {number}. Two is not that."
+        middle = text.index(" Two")
+        label = f"odd</script>{EVIL}"
+        traces.append(
+            Trace(f"t{number}{EVIL}", f"p{number}", text, (Span(0, middle, label), Span(middle + 1, len(text), "b")))
+        )
+    return locate(tiny(), traces, settings=LocateSettings(n_folds=3, n_bootstrap=20, n_shuffles=1), progress=False)
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.loads: list[str] = []
+        self.tags: list[str] = []
+        self._script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._script = tag == "script"
+        self.loads += [value for name, value in attrs if name in ("src", "href") and value]
+
+    def handle_data(self, data: str) -> None:
+        if self._script:
+            self.scripts.append(data)
+            self._script = False
+
+
+def test_model_text_and_labels_are_escaped(location: Location) -> None:
+    html = location.report()
+    page = Page()
+    page.feed(html)
+    assert "img" not in page.tags
+    assert not any(script.strip().startswith("alert") for script in page.scripts)
+    assert "&lt;script&gt;alert" in html  # shown as text
+
+
+def test_the_page_loads_nothing_from_anywhere(location: Location) -> None:
+    page = Page()
+    page.feed(location.report())
+    assert page.loads == []
+    assert sum(len(script) > 1_000_000 for script in page.scripts) == 1  # plotly itself
+
+
+def test_the_page_holds_every_figure_and_every_headline_with_n_and_interval(location: Location) -> None:
+    html = location.report()
+    for name in ("auroc", "effect_size", "curves", "cosine"):
+        assert f'id="{name}"' in html
+    for behaviour in location.to_dict()["behaviours"].values():
+        best = behaviour["layers"][str(behaviour["best_layer"])]
+        low, high = best["auroc_low"], best["auroc_high"]
+        assert re.search(rf"{best['auroc']:.3f} <span class=\"interval\">\[{low:.3f}, {high:.3f}\]", html)
+        assert f"<td>{behaviour['n_positive']}</td>" in html
+
+
+def test_figures_say_n_and_draw_chance_and_the_best_layer(location: Location) -> None:
+    figures = location.figures()
+    assert "n = 16 spans of 8 problems" in figures["auroc"].layout.title.subtitle.text
+    rings = figures["auroc"].data[1]
+    assert list(rings.x) == [location.sweep.best_layer(name) for name in location.sweep.behaviours]
+    assert list(figures["auroc"].data[0].z[0]) == [
+        e.value for e in next(iter(location.sweep.behaviours.values())).auroc
+    ]
+    assert any(shape.y0 == 0.5 == shape.y1 for shape in figures["curves"].layout.shapes)
+    bands = [trace for trace in figures["curves"].data if trace.fill == "toself"]
+    assert len(bands) == 3 * len(location.sweep.behaviours)

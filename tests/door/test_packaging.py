@@ -1,0 +1,99 @@
+"""What a user installs: the packages that exist, nothing else, and imports that follow the architecture."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PACKAGES = PROJECT["tool"]["setuptools"]["package-dir"]
+
+# Each folder may import these of ours; `organisms` stands beside the line.
+MAY_IMPORT = {
+    "models": set(),
+    "traces": {"models"},
+    "organisms": {"models", "traces"},
+    "activations": {"models", "traces"},
+    "probes": {"models", "traces", "activations"},
+    "vectors": {"models", "traces", "activations", "probes"},
+    "analysis": {"models", "traces", "organisms", "activations", "probes", "vectors"},
+}
+
+
+def folders() -> dict[str, Path]:
+    """Dotted name -> folder of every package of ours, found by its __init__.py."""
+    found = {"reasonlens": ROOT / "src" / "reasonlens"}
+    for top in MAY_IMPORT:
+        for init in (ROOT / top).rglob("__init__.py"):
+            found[".".join(["reasonlens", *init.parent.relative_to(ROOT).parts])] = init.parent
+    return found
+
+
+def test_the_packages_listed_are_the_folders_that_exist() -> None:
+    expected = {name: str(path.relative_to(ROOT)) for name, path in folders().items()}
+    assert PACKAGES == expected
+    assert PROJECT["tool"]["setuptools"]["packages"] == sorted(expected)
+
+
+@pytest.mark.parametrize("name", sorted(set(folders()) - {"reasonlens"}))
+def test_no_import_runs_against_the_arrows(name: str) -> None:
+    top = name.split(".")[1]
+    for file in folders()[name].glob("*.py"):
+        for imported in imports_of_ours(file, name):
+            assert imported == top or imported in MAY_IMPORT[top], f"{file} imports {imported}"
+
+
+def imports_of_ours(file: Path, package: str) -> set[str]:
+    """The top folders of ours that a module imports, relative imports resolved."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            names = [".".join([*base, *([node.module] if node.module else [])])]
+            if names == ["reasonlens"]:
+                names = [f"reasonlens.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("reasonlens.")}
+    return found
+
+
+def test_the_check_of_imports_would_notice_a_wrong_one(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(
+        "from ..analysis import locate\nimport reasonlens.vectors\nfrom .. import probes\n"
+    )
+    assert imports_of_ours(tmp_path / "wrong.py", "reasonlens.models") == {"analysis", "vectors", "probes"}
+
+
+def test_the_wheel_holds_reasonlens_only_with_its_data(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"reasonlens", next(top for top in tops if top.endswith(".dist-info"))}
+    data = {"reasonlens/py.typed", "reasonlens/traces/bundled.jsonl", "reasonlens/analysis/report.html.jinja"}
+    code = {
+        "/".join([*package.split("."), file.name])
+        for package, folder in folders().items()
+        for file in folder.glob("*.py")
+    }
+    assert {name for name in names if not name.split("/")[0].endswith(".dist-info")} == code | data
+
+
+def test_every_public_name_can_be_imported() -> None:
+    import reasonlens
+
+    for name in reasonlens.__all__:
+        assert getattr(reasonlens, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'locat'"):
+        _ = reasonlens.locat
