@@ -11,9 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
+from tqdm import tqdm
 
 from ..models import InputError, load
 from ..models.load import ModelLike
@@ -68,9 +67,8 @@ def collect(
     budget = tokens_per_batch or TOKENS_PER_BATCH["cuda" if model.device.type == "cuda" else "cpu"]
     found: dict[tuple[int, int], Tensor] = {}  # (trace, span) -> (n_layers, d_model)
     stretches: dict[int, tuple[Tensor, Tensor]] = {}  # trace -> mean (n_layers, d_model) and norm (n_layers)
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not progress, transient=True) as bar:
-        task = bar.add_task("reading activations", total=sum(map(len, encoded)))
+    n_tokens = sum(map(len, encoded))
+    with tqdm(total=n_tokens, desc="reading activations", unit="token", disable=not progress) as bar:
         for batch in batches([len(text) for text in encoded], budget):
             owners = [(index, key) for index in batch for key in plans[index]]
             if owners:
@@ -84,7 +82,7 @@ def collect(
                         stretches[index] = mean, norm
                     else:
                         found[index, key] = mean
-            bar.advance(task, sum(len(encoded[index]) for index in batch))
+            bar.update(sum(len(encoded[index]) for index in batch))
     kept = sorted(found)
     return Activations(
         acts=torch.stack([found[key] for key in kept]),

@@ -27,7 +27,7 @@ def report_html(
     options = {
         "full_html": False,
         "include_plotlyjs": False,
-        "config": {"displaylogo": False, "displayModeBar": "hover"},
+        "config": {"displaylogo": False},
     }
     return environment.get_template("report.html.jinja").render(
         results=results,

@@ -11,17 +11,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from joblib import Parallel, delayed
-from rich.console import Console
-from rich.progress import track
+from joblib import Parallel, cpu_count, delayed
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from ..activations import Activations
 from ..models import InputError
@@ -74,13 +72,12 @@ def sweep(
         for layer in activations.layers
     )
     fits: list[_LayerFit] = list(
-        track(
-            Parallel(n_jobs=os.cpu_count(), return_as="generator")(jobs),
-            description="fitting probes",
+        tqdm(
+            Parallel(n_jobs=min(cpu_count(), len(activations.layers)), return_as="generator")(jobs),
+            desc="fitting probes",
+            unit="layer",
             total=len(activations.layers),
-            console=Console(stderr=True),
             disable=not progress,
-            transient=True,
         )
     )
     found = {}

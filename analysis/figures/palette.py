@@ -30,6 +30,7 @@ def styled(figure: go.Figure, title: str, caption: str, height: int) -> go.Figur
         height=height,
         margin={"l": 20, "r": 20, "t": 90, "b": 50},
         hoverlabel={"align": "left"},
+        modebar={"bgcolor": "rgba(0, 0, 0, 0)", "color": INK, "activecolor": SIGNAL},
     )
     figure.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True)
