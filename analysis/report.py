@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ..activations import Activations, Example
@@ -31,8 +30,8 @@ def report_html(
     }
     return environment.get_template("report.html.jinja").render(
         results=results,
-        plotly=Markup(get_plotlyjs()),
-        figures={name: Markup(figure.to_html(div_id=name, **options)) for name, figure in figures.items()},
+        plotly=get_plotlyjs(),
+        figures={name: figure.to_html(div_id=name, **options) for name, figure in figures.items()},
         sentences={name: _sentences(index, name, sweep, activations) for index, name in enumerate(sweep.behaviours)},
         today=date.today().isoformat(),
     )
