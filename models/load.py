@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from torch.nn import Module
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -82,9 +81,9 @@ def load(
     if dtype is None:
         dtype = torch.float32 if place is not None and place.type == "cpu" else "auto"
     options |= {"revision": revision, "trust_remote_code": trust_remote_code}
+    if place is not None and place.type != "cpu":
+        options["device_map"] = {"": place}  # straight to the device, which quantised weights cannot be moved to later
     loaded, its_tokenizer = _from_pretrained(str(model), source, dtype, tokenizer, options)
-    if place is not None:
-        Module.to(loaded, place)
     return wrap(loaded, its_tokenizer, name=str(model), revision=digest)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from reasonlens import collect
 from reasonlens.models import InputError, LanguageModel, load
 
 
@@ -77,3 +78,43 @@ def test_an_unusable_device_is_named(tiny, tmp_path: Path) -> None:
 def test_something_that_is_no_model_is_refused() -> None:
     with pytest.raises(InputError, match="cannot use a int as a model"):
         load(3)  # type: ignore[arg-type]
+
+
+def test_a_model_spread_over_devices_is_read_where_it_lies(tiny, traces, tmp_path: Path) -> None:
+    """Blocks offloaded to disk stand for blocks on several devices: their weights are nowhere until they run."""
+    model = tiny("llama")
+    model.model.save_pretrained(tmp_path / "model")
+    model.tokenizer.save_pretrained(tmp_path / "model")
+    places = {"model.embed_tokens": "cpu", "model.norm": "cpu", "model.rotary_emb": "cpu", "lm_head": "cpu"}
+    places |= {"model.layers.0": "cpu", "model.layers.1": "disk", "model.layers.2": "disk"}
+    spread = load(tmp_path / "model", device_map=places, offload_folder=str(tmp_path / "offload"), dtype=torch.float32)
+    assert next(spread.blocks[1].parameters()).device.type == "meta"
+    expected = collect(model, traces, progress=False)
+    for _ in range(2):  # stopping after the last wanted block must leave the model fit for another pass
+        found = collect(spread, traces, layers=[0, 1], progress=False)
+        torch.testing.assert_close(found.acts, expected.acts[:, :2])
+    torch.testing.assert_close(collect(spread, traces, progress=False).acts, expected.acts)
+
+
+def test_a_quantised_model_is_read_in_float32(tiny, traces) -> None:
+    model = tiny("llama")
+    expected = collect(model, traces, progress=False)
+    for block in model.blocks:
+        for name, linear in list(block.mlp.named_children()):
+            if isinstance(linear, torch.nn.Linear):
+                setattr(block.mlp, name, EightBitLinear(linear))
+    found = collect(model, traces, progress=False)
+    assert found.acts.dtype == torch.float32
+    assert 0 < (found.acts - expected.acts).abs().max() < 0.02 * expected.acts.abs().max()
+
+
+class EightBitLinear(torch.nn.Module):
+    """A linear layer of integer weights, as quantisation libraries put in the place of the usual one."""
+
+    def __init__(self, linear: torch.nn.Linear) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(linear.weight.detach().abs().amax() / 127, requires_grad=False)
+        self.register_buffer("weight", (linear.weight.detach() / self.scale).round().to(torch.int8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, self.weight.float() * self.scale)
