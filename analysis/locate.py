@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +22,19 @@ import plotly.graph_objects as go
 
 from ..activations import Activations, Read, collect, parse_layers
 from ..models import InputError, LanguageModel, load
-from ..models.load import ModelLike
+from ..models.load import ModelLike, source_stamp
 from ..probes import ProbeSweep, sweep
 from ..probes.folds import grouped_folds
-from ..probes.logistic import C
-from ..traces import Template, Trace, bundled_traces, digest, read_traces
-from ..vectors import Against, Directions, mean_difference_directions
+from ..traces import Trace, bundled_traces, digest, read_traces
+from ..vectors import Directions, mean_difference_directions
 from .figures import cosine_heatmap, layer_curves, layer_heatmap
 from .report import report_html
 from .run_directory import RunDirectory, write_json, write_text
+from .settings import LocateSettings
 
 FORMAT = "reasonlens.locate/1"
 ARTIFACTS = ("vectors.safetensors", "probes.safetensors", "results.json", "report.html")
 ACTIVATIONS = "activations.safetensors"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocateSettings:
-    """What `locate` does, beside its model and traces."""
-
-    layers: str | Sequence[int] = "all"  # 0-based blocks, or a text such as "0,4,10:20:2"
-    read: str = "mean"  # which tokens of a span: mean, first, last, before:N, window:A:B
-    template: Template = "auto"  # whether the prompt goes through the chat template
-    truncate: bool = False  # cut texts longer than the context instead of refusing them
-    behaviours: tuple[str, ...] | None = None  # to probe; default all labels; the others still serve as negatives
-    against: Against = "others"  # what a mean difference is taken against
-    rescale: bool = False  # give every direction the norm of the overall mean activation
-    n_folds: int = 5
-    n_bootstrap: int = 1000  # resamples of the problems for every interval
-    n_shuffles: int = 5  # repetitions of the shuffled-label control
-    penalty: float = C  # scikit-learn's C of the probes
-    seed: int = 0  # of folds, shuffles and bootstrap
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -127,7 +111,8 @@ def locate(
     settings = settings or LocateSettings()
     read = Read.parse(settings.read)
     examples = resolve_traces(traces)
-    check_labels(examples, settings)
+    spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
+    check_labels(spans, settings)
     run = None if out is None else open_run(Path(out), model, examples, settings)
 
     def stage(name: str) -> AbstractContextManager[None]:
@@ -150,6 +135,9 @@ def locate(
                 truncate=settings.truncate,
                 progress=progress,
             )
+            if activations.n_skipped:
+                note(_left_out(spans, activations))
+            check_labels(zip(activations.labels, activations.problems, strict=True), settings)
             if run and kept:
                 run.record()
                 activations.save(kept)
@@ -195,11 +183,11 @@ def resolve_traces(traces: str | Path | Sequence[Trace]) -> list[Trace]:
     return list(traces)
 
 
-def check_labels(traces: Sequence[Trace], settings: LocateSettings) -> None:
-    """Refuse labels that cannot be cross-validated before anything slow is done."""
-    spans = [(span.label, trace.problem) for trace in traces for span in trace.spans]
+def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: LocateSettings) -> None:
+    """Refuse spans that cannot be cross-validated: before anything slow is done, and before anything is written."""
+    spans = list(labels_and_problems)
     if not spans:
-        raise InputError(f"none of the {len(traces)} traces has a labelled span; label some (see docs/traces.md)")
+        raise InputError("the traces hold no labelled span; label some (see docs/traces.md)")
     labels, problems = zip(*spans, strict=True)
     missing = set(settings.behaviours or ()) - set(labels)
     if missing:
@@ -209,8 +197,21 @@ def check_labels(traces: Sequence[Trace], settings: LocateSettings) -> None:
 
 def open_run(out: Path, model: ModelLike, traces: Sequence[Trace], settings: LocateSettings) -> RunDirectory:
     """The run directory of these settings: new, to be taken up, or done."""
-    name = str(model) if isinstance(model, str | Path) else load(model).name
-    return RunDirectory(out, "locate", {"model": name, "traces_digest": digest(traces)} | asdict(settings))
+    config = {
+        "model": str(model) if isinstance(model, str | Path) else load(model).name,
+        "model_stamp": source_stamp(model),
+        "traces_digest": digest(traces),
+        "reasonlens": version("reasonlens"),
+    }
+    return RunDirectory(out, "locate", config | asdict(settings))
+
+
+def _left_out(spans: list[tuple[str, str]], activations: Activations) -> str:
+    by_label = Counter(label for label, _ in spans) - Counter(activations.labels)
+    return (
+        f"left out: {activations.n_skipped} of {len(spans)} spans hold no token that the read {activations.read} may "
+        f"take ({', '.join(f'{label} {count}' for label, count in by_label.most_common())})"
+    )
 
 
 def _kept_activations(path: Path | None, model: LanguageModel) -> Activations | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,8 +82,23 @@ class LanguageModel:
         revision = f"@{self.revision[:8]}" if self.revision else ""
         return f"LanguageModel({self.name}{revision}: {self.n_layers} blocks, d_model {self.d_model}, {self.device})"
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of a sample of every weight: other weights of the same shape have another one.
+
+        Weights that accelerate has offloaded count by name and shape only.
+        """
+        digest = hashlib.sha256()
+        for name, weight in self.model.state_dict().items():
+            digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
+            if weight.device.type != "meta" and weight.numel():
+                flat = weight.detach().flatten()
+                sample = flat[:: max(1, len(flat) // 64)][:64].float()
+                digest.update(sample.cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
     def identity(self) -> dict[str, Any]:
-        """Name, revision and shape, for the provenance of results."""
+        """Name, revision, shape and fingerprint, for the provenance of results."""
         return {
             "name": self.name,
             "revision": self.revision,
@@ -90,4 +106,5 @@ class LanguageModel:
             "n_layers": self.n_layers,
             "d_model": self.d_model,
             "dtype": str(self.model.dtype).removeprefix("torch."),
+            "fingerprint": self.fingerprint,
         }

@@ -7,6 +7,7 @@ through `load`, so all of these work everywhere.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import re
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -85,6 +87,24 @@ def load(
         options["device_map"] = {"": place}  # straight to the device, which quantised weights cannot be moved to later
     loaded, its_tokenizer = _from_pretrained(str(model), source, dtype, tokenizer, options)
     return wrap(loaded, its_tokenizer, name=str(model), revision=digest)
+
+
+def source_stamp(model: ModelLike) -> str:
+    """What tells one state of a model from another without loading it: its files, or the weights if it is loaded.
+
+    Empty for a hub id, whose revision is known only once it is loaded.
+    """
+    if not isinstance(model, str | Path):
+        return load(model).fingerprint
+    if model in BUILT_IN:
+        package, file_name, _ = BUILT_IN[str(model)]
+        found = importlib.util.find_spec(package)
+        files = [Path(found.origin).with_name(file_name)] if found and found.origin else []
+    else:
+        path = Path(model).expanduser()
+        files = [path] if path.is_file() else sorted([*path.glob("*.safetensors"), *path.glob("*.bin")])
+    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(states).encode()).hexdigest()[:16] if states else ""
 
 
 def wrap(
@@ -163,7 +183,7 @@ def _from_pretrained(
     try:
         tokenizer = tokenizer or AutoTokenizer.from_pretrained(source, **shared)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         raise InputError(
             f"cannot load the model {name!r}: {reason}. Give a built-in name ({', '.join(BUILT_IN)}), a local "

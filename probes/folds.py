@@ -41,8 +41,10 @@ def grouped_folds(
     for fold, (_, test) in enumerate(splitter.split(strata, strata, groups)):
         folds[test] = fold
     for behaviour in behaviours:
-        if any((names[folds != fold] == behaviour).sum() == 0 for fold in range(n_folds)):
+        shows = names == behaviour
+        if any(shows[folds != fold].all() or not shows[folds != fold].any() for fold in range(n_folds)):
             raise InputError(
-                f"all spans of {behaviour!r} fell into one fold; ask for fewer folds (--folds) or another --seed"
+                f"{behaviour!r} and its absence are not both left to train on when a fold is held out; label more, "
+                "ask for fewer folds (--folds), or try another --seed"
             )
     return folds

@@ -27,7 +27,9 @@ class BehaviourSweep:
     auroc: list[Estimate]
     auroc_unmarked: list[Estimate]  # on spans without a tell-tale word of the behaviour
     auroc_shuffled: list[Estimate]  # the control: mean, least and greatest over several shuffles of the labels
-    auroc_keyword: Estimate  # of the tell-tale words alone, without a model
+    auroc_text: Estimate  # of the span's words alone, without a model
+    auroc_position: Estimate  # of the span's place and length in the response alone, without a model
+    auroc_keyword: Estimate  # of holding a tell-tale word alone
     auroc_held_out_layer: Estimate  # at a layer chosen, for every fold, on the other folds
     effect_size: list[Estimate]  # Cohen's d along the mean difference, out of fold
     n_positive: int
@@ -82,6 +84,8 @@ class ProbeSweep:
         return {
             "best_layer": self.best_layer(name),
             **_columns("auroc_held_out_layer", found.auroc_held_out_layer),
+            **_columns("auroc_text", found.auroc_text),
+            **_columns("auroc_position", found.auroc_position),
             **_columns("auroc_keyword", found.auroc_keyword),
             **counts,
             "n_negative": found.n_negative,

@@ -5,7 +5,8 @@
    test fold; the same several times with the labels shuffled over the spans (the control, which must be at chance).
 3. AUROC and effect size out of fold, with a bootstrap over problems (`concordance.py`, `effect_size.py`); AUROC again
    on the spans that hold no tell-tale word of the behaviour, and of the tell-tale words alone.
-4. The layer that is best on the same folds it is reported on is chosen a little too well. So each behaviour also gets
+4. What the words of a span, and its place in the response, tell without any model (`baselines.py`).
+5. The layer that is best on the same folds it is reported on is chosen a little too well. So each behaviour also gets
    the AUROC of a layer chosen, for every fold, on the other folds.
 """
 
@@ -24,6 +25,7 @@ from tqdm import tqdm
 from ..activations import Activations
 from ..models import InputError
 from ..traces import is_marked
+from .baselines import position_scores, text_scores
 from .concordance import Estimate, FoldPairs, Matrix, auroc, auroc_interval, concordance, resamples
 from .effect_size import cohens_d, held_out_projections
 from .folds import grouped_folds
@@ -63,7 +65,7 @@ def sweep(
     shows = np.stack([activations.shows(behaviour) for behaviour in chosen])
     folds = grouped_folds(activations.labels, activations.problems, chosen, n_folds, seed)
     generator = np.random.default_rng(seed)
-    shuffled = np.stack([shows[:, generator.permutation(len(folds))] for _ in range(n_shuffles)])
+    shuffled = np.stack([_shuffled(shows, folds, generator) for _ in range(n_shuffles)])
     names, problems = np.unique(activations.problems, return_inverse=True)
     counts = resamples(len(names), n_bootstrap, seed)
 
@@ -80,6 +82,8 @@ def sweep(
             disable=not progress,
         )
     )
+    from_text = text_scores(activations.examples, shows, folds)
+    from_position = position_scores(activations.examples, shows, folds, seed)
     found = {}
     for index, behaviour in enumerate(chosen):
         positive = shows[index]
@@ -97,6 +101,8 @@ def sweep(
             auroc=[auroc_interval(layer, counts) for layer in pairs],
             auroc_unmarked=[auroc_interval(layer, counts) for layer in plain],
             auroc_shuffled=[Estimate(float(np.mean(layer)), min(layer), max(layer)) for layer in controls],
+            auroc_text=auroc_interval(concordance(from_text[index], positive, problems, folds), counts),
+            auroc_position=auroc_interval(concordance(from_position[index], positive, problems, folds), counts),
             auroc_keyword=_keyword_auroc(activations, behaviour, positive, problems, folds, counts),
             auroc_held_out_layer=auroc_interval(_layer_chosen_elsewhere(pairs), counts),
             effect_size=[cohens_d(fit.projections[index], positive, problems, counts) for fit in fits],
@@ -151,6 +157,21 @@ def _fit_layer(
         weights=np.stack([probe.weight for probe in final]),
         biases=np.array([probe.bias for probe in final]),
     )
+
+
+def _shuffled(
+    shows: Bool[np.ndarray, "n_behaviours n_examples"],
+    folds: Int[np.ndarray, " n_examples"],
+    generator: np.random.Generator,
+    n_tries: int = 1000,
+) -> Bool[np.ndarray, "n_behaviours n_examples"]:
+    """The labels in another order of the examples, such that a probe can still be trained for every fold."""
+    for _ in range(n_tries):
+        candidate = shows[:, generator.permutation(len(folds))]
+        parts = [candidate[:, folds != fold] for fold in np.unique(folds)]
+        if all(part.any(axis=1).all() and not part.all(axis=1).any() for part in parts):
+            return candidate
+    raise InputError("a behaviour is too rare for a control of shuffled labels; leave it out (--behaviours)")
 
 
 def _unmarked(

@@ -20,6 +20,7 @@ from .token_spans import token_span
 from .trace import Trace
 
 Template = Literal["auto", "chat", "plain"]
+_STAND_IN = "reasonlens-stand-in-for-the-prompt"  # rendered to find out where a template puts the prompt
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -57,15 +58,25 @@ def encode(
     return [_encode(model, trace, template, truncate) for trace in traces]
 
 
-def _prefix(model: LanguageModel, prompt: str, template: Template) -> str:
+def _prefix(model: LanguageModel, prompt: str, template: Template) -> tuple[str, tuple[int, int]]:
+    """What stands before the response, and the characters of it that are the prompt and not markup."""
     if template == "plain":
-        return f"{prompt}\n\n" if prompt else ""
-    conversation = [{"role": "user", "content": prompt}]
-    return str(model.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
+        prefix = f"{prompt}\n\n" if prompt else ""
+        return prefix, (0, len(prefix))
+
+    def rendered(content: str) -> str:
+        conversation = [{"role": "user", "content": content}]
+        return str(model.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
+
+    before, found, after = rendered(_STAND_IN).partition(_STAND_IN)
+    if not found:
+        raise InputError(f"the chat template of {model.name} leaves the user's words out; use template 'plain'")
+    prefix = rendered(prompt)
+    return prefix, (len(before), len(prefix) - len(after))
 
 
 def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bool) -> EncodedTrace:
-    prefix = _prefix(model, trace.prompt, template)
+    prefix, (prompt_start, prompt_end) = _prefix(model, trace.prompt, template)
     whole = prefix + trace.text
     encoded = model.tokenizer(whole, add_special_tokens=template == "plain", return_offsets_mapping=True, verbose=False)
     token_ids = np.asarray(encoded["input_ids"], dtype=np.int64)
@@ -87,8 +98,6 @@ def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bo
     )
     is_markup = np.isin(token_ids, model.tokenizer.all_special_ids) | (offsets[:, 0] == offsets[:, 1])
     is_markup[:1] = True
-    if template == "chat":
-        prompt_start = prefix.find(trace.prompt) if trace.prompt else len(prefix)
-        in_prompt = (offsets[:, 0] >= prompt_start) & (offsets[:, 1] <= prompt_start + len(trace.prompt))
-        is_markup |= (offsets[:, 0] < len(prefix)) & ~in_prompt
+    in_prompt = (offsets[:, 0] >= prompt_start) & (offsets[:, 1] <= prompt_end)
+    is_markup |= (offsets[:, 1] <= len(prefix)) & ~in_prompt
     return EncodedTrace(trace, token_ids, is_markup, spans)

@@ -22,12 +22,12 @@ def read_traces(path: str | Path) -> list[Trace]:
     """All traces of a JSONL file, in its order. Raises InputError naming the file, the line and the fault."""
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read traces from {path}: {error}") from error
     traces: list[Trace] = []
     line_of_id: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines, start=1):  # by "\n" alone: splitlines would cut at U+2028 inside a string
         if not line.strip():
             continue
         try:
@@ -82,7 +82,7 @@ def _trace(row: Any) -> Trace:
         prompt=_field(row, "prompt", str),
         text=text,
         spans=tuple(spans),
-        problem=str(row.get("problem") or ""),
+        problem="" if row.get("problem") is None else str(_field(row, "problem", (str, int))),
     )
 
 
@@ -100,4 +100,6 @@ def _field(row: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
         wanted = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
         raise InputError(f"{key!r} must be {wanted}, found {value!r:.60}")
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise InputError(f"{key!r} holds half of a surrogate pair, which is no text; was an emoji cut in two?")
     return value

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from ...probes import ProbeSweep
 from ...probes.concordance import Estimate
 from .heatmap import caption
-from .palette import CONTROL, INK, SECOND, SIGNAL, faint, styled
+from .palette import CONTROL, INK, SECOND, SIGNAL, THIRD, faint, styled
 
 N_COLUMNS = 4
 
@@ -39,6 +39,7 @@ def layer_curves(sweep: ProbeSweep) -> go.Figure:
         ):
             for trace in _banded(sweep.layers, estimates, name, colour, dash, shown=place == 0):
                 figure.add_trace(trace, row=row, col=column)
+        figure.add_trace(_level(sweep.layers, found.auroc_text, "words alone, no model", shown=place == 0), row, column)
         figure.add_hline(0.5, row=row, col=column, line={"color": INK, "width": 1, "dash": "dot"})
     figure.update_yaxes(range=[0.35, 1.02])
     figure.update_yaxes(title="AUROC", col=1)
@@ -49,6 +50,20 @@ def layer_curves(sweep: ProbeSweep) -> go.Figure:
     )
     figure.update_layout(legend={"orientation": "h", "y": -0.14 - 0.1 / n_rows, "x": 0}, margin={"t": 120, "b": 90})
     return figure
+
+
+def _level(layers: Sequence[int], estimate: Estimate, name: str, shown: bool) -> go.Scatter:
+    """A figure that has no layer, as a line across all of them."""
+    return go.Scatter(
+        x=[layers[0], layers[-1]],
+        y=[estimate.value, estimate.value],
+        name=name,
+        legendgroup=name,
+        showlegend=shown,
+        mode="lines",
+        line={"color": THIRD, "width": 1.5, "dash": "dashdot"},
+        hovertemplate=f"%{{y:.3f}} [{estimate.low:.3f}, {estimate.high:.3f}]<extra>{name}</extra>",
+    )
 
 
 def _banded(

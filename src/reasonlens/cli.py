@@ -64,7 +64,8 @@ def locate(
         ),
     ] = "mean",
     out: Annotated[
-        Path | None, typer.Option(help="Directory for the results; default runs/locate-MODEL-TRACES.")
+        Path | None,
+        typer.Option(help="Directory for the results; default one of its own under runs/."),
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="`cpu`, `cuda`, `cuda:1`; default CUDA where there is one.")
@@ -100,6 +101,7 @@ def locate(
         from reasonlens.analysis import LocateSettings
         from reasonlens.analysis import locate as run_locate
         from reasonlens.analysis.locate import ARTIFACTS, open_run, resolve_traces
+        from reasonlens.analysis.settings import default_out
 
         settings = LocateSettings(
             layers=layers,
@@ -113,7 +115,7 @@ def locate(
             seed=seed,
         )
         examples = resolve_traces(traces)
-        out = out or Path("runs") / f"locate-{Path(model).stem}-{Path(traces).stem}"
+        out = out or default_out(model, traces, settings)
         if open_run(out, model, examples, settings).is_done(ARTIFACTS):
             note(f"{out} is done already; remove it or choose another --out to run again")
         else:
@@ -127,7 +129,7 @@ def locate(
 
         console = Console()
         if not console.is_terminal:
-            console.width = 100  # a pipe has no width; rich would take 80 and cut names
+            console.width = 110  # a pipe has no width; rich would take 80 and cut names
         console.print(_located_table(json.loads(text)))
     note("seconds: " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in timings.items()))
     note(f"report: {out / 'report.html'}")
@@ -136,28 +138,34 @@ def locate(
 def _located_table(results: dict[str, Any]) -> Table:
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(
-        title=f"{results['model']['name']}: {results['traces']['n_spans']} spans of "
-        f"{results['traces']['n_problems']} problems, read {results['settings']['read']}",
-        caption="AUROC at the best layer [95% interval over problems]; unmarked: spans without tell-tale words; "
-        "shuffled: control, at chance 0.5; n: spans / problems",
+        title=Text(
+            f"{results['model']['name']}: {results['traces']['n_spans']} spans of "
+            f"{results['traces']['n_problems']} problems, read {results['settings']['read']}"
+        ),
+        caption="AUROC at the best layer [95% interval over problems]. Unmarked: spans without tell-tale words. "
+        "Controls: labels shuffled (chance is 0.5), and what the span's words and its position tell without a model. "
+        "n: spans / problems.",
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
     )
     table.add_column("behaviour", overflow="fold")
-    for column in ("layer", "AUROC", "unmarked", "shuffled", "n"):
+    for column in ("layer", "AUROC", "unmarked", "shuffled", "words", "position", "n"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, found in results["behaviours"].items():
         best = found["layers"][str(found["best_layer"])]
         unmarked = best["auroc_unmarked"]
         table.add_row(
-            name,
+            Text(name),
             str(found["best_layer"]),
-            f"{best['auroc']:.3f} [{best['auroc_low']:.3f}, {best['auroc_high']:.3f}]",
+            Text(f"{best['auroc']:.3f} [{best['auroc_low']:.3f}, {best['auroc_high']:.3f}]"),
             "–" if unmarked is None else f"{unmarked:.3f}",
             f"{best['auroc_shuffled']:.3f}",
+            f"{found['auroc_text']:.3f}",
+            f"{found['auroc_position']:.3f}",
             f"{found['n_positive']} / {found['n_problems']}",
         )
     return table

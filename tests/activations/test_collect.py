@@ -9,26 +9,30 @@ import torch
 from torch import Tensor
 
 from reasonlens import Activations, InputError, LanguageModel, Read, Span, Trace, collect, encode
+from reasonlens.traces import EncodedTrace
 
 from ..conftest import CONFIGS, D_MODEL, N_LAYERS
 
 
+def forward(model: LanguageModel, encoded: EncodedTrace) -> Tensor:
+    """One unpadded forward pass that keeps everything: (layer, position, d_model), float64."""
+    kept: list[Tensor] = []
+    hooks = [
+        block.register_forward_hook(lambda _m, _i, out: kept.append(out[0] if isinstance(out, tuple) else out))
+        for block in model.blocks
+    ]
+    with torch.inference_mode():
+        model.model(torch.from_numpy(encoded.token_ids)[None])
+    for hook in hooks:
+        hook.remove()
+    return torch.stack([layer[0] for layer in kept]).double()
+
+
 def naive(model: LanguageModel, traces: Sequence[Trace], read: Read) -> Tensor:
-    """One unpadded forward pass a trace, all activations kept, plain float64 means: what `collect` must equal."""
+    """Plain float64 means of each span's activations: what `collect` must equal."""
     rows = []
     for encoded in encode(model, traces):
-        kept: list[Tensor] = []
-        hooks = [
-            block.register_forward_hook(
-                lambda _m, _i, out, kept=kept: kept.append(out[0] if isinstance(out, tuple) else out)
-            )
-            for block in model.blocks
-        ]
-        with torch.inference_mode():
-            model.model(torch.from_numpy(encoded.token_ids)[None])
-        for hook in hooks:
-            hook.remove()
-        acts = torch.stack([layer[0] for layer in kept]).double()  # (layer, position, d_model)
+        acts = forward(model, encoded)
         for span in encoded.spans:
             assert span is not None
             positions = [position for position in read.positions(*span) if position > 0]
@@ -113,7 +117,16 @@ def test_the_overall_mean_is_over_traces_of_the_labelled_stretch(tiny, traces) -
     stretch = collect(model, whole, progress=False)
     found = collect(model, traces, progress=False)
     torch.testing.assert_close(found.overall_mean, stretch.acts.mean(dim=0), rtol=1e-4, atol=1e-6)
-    assert (found.residual_norm >= found.overall_mean.norm(dim=-1)).all()
+
+
+def test_the_residual_norm_is_the_mean_over_traces_of_the_mean_token_norm(tiny, traces) -> None:
+    model = tiny()
+    means = []
+    for encoded in encode(model, traces):
+        stretch = forward(model, encoded)[:, encoded.spans[0][0] :]  # the text ends with its last span
+        means.append(stretch.norm(dim=-1).mean(dim=-1))
+    found = collect(model, traces, progress=False).residual_norm
+    torch.testing.assert_close(found, torch.stack(means).mean(dim=0).float(), rtol=1e-4, atol=1e-6)
 
 
 def test_an_activation_that_is_not_finite_is_named_by_layer_and_example(tiny, traces) -> None:

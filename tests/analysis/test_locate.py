@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from reasonlens import Activations, Directions, InputError, LocateSettings, Span, Trace, locate
 from reasonlens.analysis.locate import ACTIVATIONS, ARTIFACTS
 from reasonlens.probes import sweep
+from reasonlens.probes.concordance import Estimate
 
 QUICK = LocateSettings(n_folds=3, n_bootstrap=50, n_shuffles=2)
 PER_LAYER = {"auroc", "auroc_low", "auroc_high", "auroc_unmarked", "auroc_shuffled", "n_positive", "n_problems"}
@@ -64,13 +66,24 @@ def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
 def test_bad_input_leaves_no_directory_behind(tiny, traces, tmp_path: Path) -> None:
     long = Trace("long", "", "word " * 2000, (Span(0, 4, "deduction"),))
     few = LocateSettings(n_folds=13)
+    opening = [
+        replace(trace, prompt="", spans=(replace(trace.spans[0], label="opening"), *trace.spans[1:]))
+        for trace in traces
+    ]
+    opening[0] = replace(opening[0], prompt="A prompt to stand before.")
     for model, data, settings, message in (
         (tiny(), [*traces, long], QUICK, "trace 'long' has .* tokens"),
         (tiny(), traces, few, "too few for 13 folds"),
         (tiny(), traces, LocateSettings(layers="7"), "layer 7 does not exist"),
         (tiny(), traces, LocateSettings(read="median"), "unknown read 'median'"),
         (tiny(), traces, LocateSettings(behaviours=("dreaming",)), "no span is labelled 'dreaming'"),
-        (tiny(), [Trace("n", "Q", "Text.")], QUICK, "none of the 1 traces has a labelled span"),
+        (tiny(), [Trace("n", "Q", "Text.")], QUICK, "the traces hold no labelled span"),
+        (
+            tiny(),
+            opening,
+            replace(QUICK, read="before:1", behaviours=("opening",)),
+            "'opening' has 1 spans in 1 problems",
+        ),
         ("no/such-model", traces, QUICK, "cannot load the model 'no/such-model'"),
     ):
         with pytest.raises(InputError, match=message):
@@ -78,8 +91,48 @@ def test_bad_input_leaves_no_directory_behind(tiny, traces, tmp_path: Path) -> N
         assert not (tmp_path / "run").exists()
 
 
+def test_other_weights_of_the_same_shape_are_another_run(tiny, traces, tmp_path: Path) -> None:
+    model = tiny()
+    locate(model, traces, settings=QUICK, out=tmp_path / "held", progress=False)
+    changed = tiny()
+    with torch.no_grad():
+        changed.model.model.layers[1].mlp.down_proj.weight.mul_(1.5)
+    assert changed.fingerprint != model.fingerprint
+    with pytest.raises(InputError, match=r"holds another run \(model_stamp"):
+        locate(changed, traces, settings=QUICK, out=tmp_path / "held", progress=False)
+
+
+def test_an_overwritten_model_directory_is_another_run(tiny, traces, tmp_path: Path) -> None:
+    model = tiny()
+    model.tokenizer.save_pretrained(tmp_path / "model")
+    model.model.save_pretrained(tmp_path / "model")
+    options = {"settings": QUICK, "out": tmp_path / "run", "device": "cpu", "progress": False}
+    locate(tmp_path / "model", traces, **options)
+    with torch.no_grad():
+        model.model.model.layers[1].mlp.down_proj.weight.mul_(1.5)
+    model.model.save_pretrained(tmp_path / "model")
+    with pytest.raises(InputError, match=r"holds another run \(model_stamp"):
+        locate(tmp_path / "model", traces, **options)
+
+
+def test_the_common_layer_has_the_highest_mean_auroc(tiny, traces) -> None:
+    found = locate(tiny(), traces, settings=QUICK, progress=False)
+    first, *rest = found.sweep.behaviours.values()
+    planted = replace(first, auroc=[Estimate(0.5), Estimate(0.9), Estimate(0.6)])
+    others = {str(number): replace(other, auroc=[Estimate(0.6)] * 3) for number, other in enumerate(rest)}
+    assert replace(found, sweep=replace(found.sweep, behaviours={"a": planted} | others)).common_layer == 1
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    assert LocateSettings(layers=range(2, 4)).layers == (2, 3)
+    with pytest.raises(InputError, match="a seed must lie between 0 and 4294967295, and -1 does not"):
+        LocateSettings(seed=-1)
+    with pytest.raises(InputError, match="at least one resample and one shuffle"):
+        LocateSettings(n_shuffles=0)
+
+
 def test_rows_of_the_table_are_one_for_each_behaviour_and_layer(tiny, traces) -> None:
-    settings = LocateSettings(n_folds=3, n_bootstrap=20, n_shuffles=1, layers=(0, -1), behaviours=("backtracking",))
+    settings = replace(QUICK, layers=range(0, 3, 2), behaviours=("backtracking",))
     found = locate(tiny(), traces, settings=settings, progress=False)
     frame = found.to_frame()
     assert frame[["behaviour", "layer"]].values.tolist() == [["backtracking", 0], ["backtracking", 2]]

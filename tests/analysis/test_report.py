@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from reasonlens import LocateSettings, Location, Span, Trace, locate
+from reasonlens.analysis.report import _sentences
+from reasonlens.probes.concordance import Estimate
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 
@@ -21,7 +25,21 @@ def location(tiny) -> Location:
         traces.append(
             Trace(f"t{number}{EVIL}", f"p{number}", text, (Span(0, middle, label), Span(middle + 1, len(text), "b")))
         )
-    return locate(tiny(), traces, settings=LocateSettings(n_folds=3, n_bootstrap=20, n_shuffles=1), progress=False)
+    found = locate(tiny(), traces, settings=LocateSettings(n_folds=3, n_bootstrap=20, n_shuffles=1), progress=False)
+    # These two labels are told apart perfectly everywhere; figures must be tested on figures that differ.
+    values = {"auroc": (0.6, 0.7, 0.9), "auroc_unmarked": (0.51, 0.62, 0.73)}
+    planted = {
+        name: replace(
+            behaviour,
+            **{
+                key: [Estimate(x, x - 0.1, x + 0.1) for x in row[:: 1 if place == 0 else -1]]
+                for key, row in values.items()
+            },
+        )
+        for place, (name, behaviour) in enumerate(found.sweep.behaviours.items())
+    }
+    scores = np.arange(found.sweep.scores.size, dtype=np.float32).reshape(found.sweep.scores.shape)
+    return replace(found, sweep=replace(found.sweep, behaviours=planted, scores=scores))
 
 
 class Page(HTMLParser):
@@ -74,10 +92,26 @@ def test_figures_say_n_and_draw_chance_and_the_best_layer(location: Location) ->
     figures = location.figures()
     assert "n = 16 spans of 8 problems" in figures["auroc"].layout.title.subtitle.text
     rings = figures["auroc"].data[1]
-    assert list(rings.x) == [location.sweep.best_layer(name) for name in location.sweep.behaviours]
+    assert list(rings.x) == [location.sweep.best_layer(name) for name in location.sweep.behaviours] == [2, 0]
     assert list(figures["auroc"].data[0].z[0]) == [
         e.value for e in next(iter(location.sweep.behaviours.values())).auroc
     ]
     assert any(shape.y0 == 0.5 == shape.y1 for shape in figures["curves"].layout.shapes)
     bands = [trace for trace in figures["curves"].data if trace.fill == "toself"]
     assert len(bands) == 3 * len(location.sweep.behaviours)
+    lines = {trace.name: list(trace.y) for trace in figures["curves"].data if trace.showlegend and trace.name}
+    first = next(iter(location.sweep.behaviours.values()))
+    assert lines["all spans"] == [0.6, 0.7, 0.9]
+    assert lines["spans without tell-tale words"] == [0.51, 0.62, 0.73]
+    assert lines["shuffled labels (control)"] == [each.value for each in first.auroc_shuffled]
+    assert lines["words alone, no model"] == [first.auroc_text.value] * 2
+
+
+def test_sentences_are_those_the_probe_finds_misses_and_mistakes(location: Location) -> None:
+    # Scores rise with the number of the example, and the two labels take turns.
+    for index, name in enumerate(location.sweep.behaviours):
+        kinds = _sentences(index, name, location.sweep, location.activations)
+        same = [example for example in location.activations.examples if example.label == name]
+        other = [example for example in location.activations.examples if example.label != name]
+        assert kinds["missed"] == same[:3]
+        assert kinds["false alarms"] == other[::-1][:3]

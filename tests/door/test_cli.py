@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from reasonlens import write_traces
+from reasonlens import LocateSettings, write_traces
+from reasonlens.analysis.settings import default_out
 from reasonlens.cli import app
 
 HEAVY = {"torch", "transformers", "numpy", "pandas", "plotly", "sklearn", "transformer_lens", "safetensors"}
@@ -66,6 +68,32 @@ def test_json_on_stdout_is_results_json_and_nothing_else(setting: list[str], tmp
     assert set(printed["behaviours"]["backtracking"]["layers"]) == {"1"}
 
 
+def test_runs_of_other_settings_or_models_do_not_share_a_default_directory(
+    setting: list[str], tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = setting.index("--out")
+    without_out = setting[:place] + setting[place + 2 :]
+    for extra in ([], ["--read", "before:1"], ["--layers", "0:2"]):
+        done = CliRunner().invoke(app, [*without_out, *extra])
+        assert done.exit_code == 0, done.output
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+    usual = LocateSettings()
+    assert default_out("Qwen/Qwen2.5-1.5B", "bundled", usual) == Path("runs/locate-Qwen--Qwen2.5-1.5B-bundled")
+    assert default_out("smollm2-135m", "data/my.traces.jsonl", usual) == Path("runs/locate-smollm2-135m-my.traces")
+
+
+def test_labels_that_look_like_markup_are_printed_as_they_are(setting: list[str], tmp_path: Path, traces) -> None:
+    renamed = [
+        replace(trace, spans=tuple(replace(span, label=f"[/x] {span.label[:6]}") for span in trace.spans))
+        for trace in traces
+    ]
+    write_traces(renamed, tmp_path / "traces.jsonl")
+    done = CliRunner().invoke(app, setting)
+    assert done.exit_code == 0, done.output
+    assert "[/x] backtr" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -74,6 +102,7 @@ def test_json_on_stdout_is_results_json_and_nothing_else(setting: list[str], tmp
         (["--layers", "9"], "layer 9 does not exist"),
         (["--layers", "first"], "cannot read layers 'first'"),
         (["--read", "median"], "unknown read 'median'"),
+        (["--seed", "-1"], "a seed must lie between 0 and"),
         (["--folds", "20"], "too few for 20 folds"),
         (["--behaviours", "dreaming"], "no span is labelled 'dreaming'"),
         (["--out", "/dev/null/run"], "cannot write to /dev/null/run"),

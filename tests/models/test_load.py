@@ -56,6 +56,16 @@ def test_a_directory_without_weights_is_named(tiny, tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_torn_weights_are_named(tiny, tmp_path: Path) -> None:
+    model = tiny()
+    model.model.save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="cannot load the model .*" + tmp_path.name):
+        load(tmp_path)
+
+
 def test_a_file_that_is_no_gguf_is_refused_and_caches_nothing(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("REASONLENS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "fake.gguf").write_bytes(b"not a model")

@@ -32,5 +32,8 @@ def test_a_behaviour_with_too_few_spans_or_problems_is_named_with_the_remedy() -
     grouped_folds(labels, PROBLEMS, ["a"], 5, seed=0)
     with pytest.raises(InputError, match="every span is labelled 'a'"):
         grouped_folds(["a"] * 120, PROBLEMS, ["a"], 5, seed=0)
+    labels = ["a"] * 119 + ["b"]
+    with pytest.raises(InputError, match="'a' and its absence are not both left to train on"):
+        grouped_folds(labels, PROBLEMS, ["a"], 5, seed=0)
     with pytest.raises(InputError, match="at least 2 folds, not 1"):
         grouped_folds(LABELS, PROBLEMS, ["a"], 1, seed=0)

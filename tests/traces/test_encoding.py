@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from tokenizers.processors import TemplateProcessing
 
-from reasonlens import InputError, Span, Trace, bundled_traces, encode
+from reasonlens import InputError, LanguageModel, Span, Trace, bundled_traces, encode
 from reasonlens.traces import EncodedTrace
 
-CHAT = "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}</s>{% endfor %}bot: "
+CHAT = "{% for m in messages %}<s>{{ m['role'] }}:\n{{ m['content'] | trim }}</s>{% endfor %}bot:\n"
 
 
 def covered(model, encoded: EncodedTrace, number: int = 0) -> str:
@@ -64,18 +68,28 @@ def test_without_a_template_only_the_first_token_and_special_tokens_are_markup(t
     assert encoded.is_markup.tolist() == [True] + [False] * (len(encoded) - 1)
 
 
-def test_the_chat_template_is_applied_once_and_its_tokens_are_markup(tiny, tokenizer) -> None:
+@pytest.fixture
+def chatting(tiny) -> LanguageModel:
+    """A model whose tokenizer prepends BOS by itself and whose chat template writes it too, as Llama 3's does."""
     model = tiny()
+    tokenizer = copy.deepcopy(model.tokenizer)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     tokenizer.chat_template = CHAT
-    try:
-        (encoded,) = encode(model, [Trace("c", "Why so?", "Because it is.", (Span(0, 14, "x"),))])
-    finally:
-        tokenizer.chat_template = None
-    ids = encoded.token_ids
+    return replace(model, tokenizer=tokenizer)
+
+
+@pytest.mark.parametrize("prompt", ["Why so?", "user", "  padded  "])
+def test_the_chat_template_is_applied_once_and_its_tokens_are_markup(chatting: LanguageModel, prompt: str) -> None:
+    (encoded,) = encode(chatting, [Trace("c", prompt, "Because it is.", (Span(0, 14, "x"),))])
+    ids, tokenizer = encoded.token_ids, chatting.tokenizer
     assert (ids == tokenizer.bos_token_id).sum() == 1
-    kept = tokenizer.decode(ids[~encoded.is_markup])
-    assert "Because it is." in kept and "Why so?" in kept
-    assert "user" not in kept and "bot" not in kept and "<s>" not in kept
+    assert tokenizer.decode(ids[~encoded.is_markup]).strip() == prompt.strip() + "Because it is."
+
+
+def test_without_a_template_bos_is_added_once_and_is_markup(chatting: LanguageModel) -> None:
+    (encoded,) = encode(chatting, [Trace("c", "Why so?", "Because.", (Span(0, 8, "x"),))], template="plain")
+    assert (encoded.token_ids == chatting.tokenizer.bos_token_id).tolist() == [True] + [False] * (len(encoded) - 1)
+    assert encoded.is_markup.tolist() == [True] + [False] * (len(encoded) - 1)
 
 
 def test_a_missing_template_is_refused(tiny) -> None:

@@ -17,6 +17,7 @@ def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
             "a", "Prompt – é", "Text with\nlines  and “quotes”.", (Span(0, 4, "x", True), Span(5, 9, "y", False)), "g"
         ),
         Trace("b", "Other", "Plain.", (Span(0, 5, "x"),)),
+        Trace("c", "Odd \u2028 breaks", "in\x85side \x0b and \x0c out\u2029.", (Span(0, 5, "x"),)),
     ]
     write_traces(traces, tmp_path / "t.jsonl")
     assert read_traces(tmp_path / "t.jsonl") == traces
@@ -28,6 +29,12 @@ def test_lines_in_the_annotated_form_are_read_too(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n\n")
     (trace,) = read_traces(tmp_path / "t.jsonl")
     assert (trace.id, trace.text, trace.spans) == ("7", "So it is.", (Span(0, 9, "deduction"),))
+
+
+def test_a_problem_numbered_zero_is_a_problem(tmp_path: Path) -> None:
+    rows = [GOOD | {"id": str(number), "prompt": f"p{number}", "problem": number // 2} for number in range(4)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert [trace.problem for trace in read_traces(tmp_path / "t.jsonl")] == ["0", "0", "1", "1"]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +54,8 @@ def test_lines_in_the_annotated_form_are_read_too(tmp_path: Path) -> None:
             "line 2: trace 'b': span 0..99",
         ),
         (json.dumps(GOOD), "line 2: the id 'a' stands already on line 1"),
+        (json.dumps(GOOD | {"id": "b", "problem": [1]}), "line 2: 'problem' must be str or int"),
+        (json.dumps(GOOD | {"id": "b", "text": "cut \ud83d emoji"}), "line 2: 'text' holds half of a surrogate pair"),
     ],
 )
 def test_a_bad_line_is_named_by_its_number(tmp_path: Path, line: str, message: str) -> None:

@@ -1,0 +1,49 @@
+"""What `locate` is asked to do, beside its model and traces, and where it writes when not told."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..models import InputError
+from ..probes.logistic import C
+from ..traces import Template
+from ..vectors import Against
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocateSettings:
+    """What `locate` does, beside its model and traces."""
+
+    layers: str | Sequence[int] = "all"  # 0-based blocks, or a text such as "0,4,10:20:2"
+    read: str = "mean"  # which tokens of a span: mean, first, last, before:N, window:A:B
+    template: Template = "auto"  # whether the prompt goes through the chat template
+    truncate: bool = False  # cut texts longer than the context instead of refusing them
+    behaviours: tuple[str, ...] | None = None  # to probe; default all labels; the others still serve as negatives
+    against: Against = "others"  # what a mean difference is taken against
+    rescale: bool = False  # give every direction the norm of the overall mean activation
+    n_folds: int = 5  # none cuts a problem
+    n_bootstrap: int = 1000  # resamples of the problems for every interval
+    n_shuffles: int = 5  # repetitions of the shuffled-label control
+    penalty: float = C  # scikit-learn's C of the probes
+    seed: int = 0  # of folds, shuffles and bootstrap
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.layers, str):
+            object.__setattr__(self, "layers", tuple(int(layer) for layer in self.layers))
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"a seed must lie between 0 and 4294967295, and {self.seed} does not")
+        if self.n_bootstrap < 1 or self.n_shuffles < 1:
+            raise InputError("intervals and controls need at least one resample and one shuffle")
+
+
+def default_out(model: str, traces: str, settings: LocateSettings) -> Path:
+    """The directory of a run that names none: one for each model, traces and settings."""
+    usual = asdict(LocateSettings())
+    changed = {key: value for key, value in asdict(settings).items() if value != usual[key]}
+    suffix = f"-{hashlib.sha256(repr(changed).encode()).hexdigest()[:6]}" if changed else ""
+    path = Path(model)
+    name = (path.name.removesuffix(".gguf") if path.exists() else model).replace("/", "--")
+    return Path("runs") / f"locate-{name}-{Path(traces).name.removesuffix('.jsonl')}{suffix}"
