@@ -85,7 +85,7 @@ def test_the_page_holds_every_figure_and_every_headline_with_n_and_interval(loca
         best = behaviour["layers"][str(behaviour["best_layer"])]
         low, high = best["auroc_low"], best["auroc_high"]
         assert re.search(rf"{best['auroc']:.3f} <span class=\"interval\">\[{low:.3f}, {high:.3f}\]", html)
-        assert f"<td>{behaviour['n_positive']}</td>" in html
+        assert f"<td>{behaviour['n_positive']} / {behaviour['n_problems']}</td>" in html
 
 
 def test_figures_say_n_and_draw_chance_and_the_best_layer(location: Location) -> None:
