@@ -1,0 +1,51 @@
+"""Policies: the probability of each move in each state where there is something to decide; and writing by a policy.
+
+Base corpora are written by many hands, each with habits of its own (`habits`): in the mean they check too seldom and go
+back too seldom after a clash, though every sentence that they do write is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .search import Move, Search, State
+from .task import Problem
+
+Policy = Mapping[State, Mapping[Move, float]]
+
+# The mean habits of the base corpus. Its most likely move is the wrong one in "found" (answer without a check) and in
+# "clash" (answer all the same).
+BASE: Policy = {
+    "way": {"sums": 0.6, "differences": 0.4},
+    "missed": {"back": 0.75, "answer": 0.15, "doubt": 0.10},
+    "found": {"check": 0.35, "answer": 0.55, "doubt": 0.10},
+    "fine": {"answer": 0.85, "doubt": 0.10, "back": 0.05},
+    "clash": {"back": 0.35, "answer": 0.55, "doubt": 0.10},
+    "spent": {"sums": 0.7, "differences": 0.7, "answer": 0.3},
+}
+SECOND_WORDING = 0.3  # at one half, the two would halve each other and the most likely move would hang on noise
+
+
+def habits(generator: np.random.Generator, mean: Policy = BASE, firmness: float = 4.0) -> Policy:
+    """One hand's policy: Dirichlet about the mean; the greater the firmness, the nearer to it."""
+    drawn: dict[State, dict[Move, float]] = {}
+    for state, moves in mean.items():
+        shares = generator.dirichlet([firmness * share / sum(moves.values()) for share in moves.values()])
+        drawn[state] = dict(zip(moves, (float(share) for share in shares), strict=True))
+    return drawn
+
+
+def write(problem: Problem, policy: Policy, generator: np.random.Generator, max_sentences: int = 60) -> str:
+    """A response in which every sentence is right and every decision is the policy's."""
+    search = Search(problem)
+    said: list[str] = []
+    while search.moves and len(said) < max_sentences:
+        weights = np.array([policy.get(search.state, {}).get(move, 1.0) for move in search.moves])
+        move = search.moves[int(generator.choice(len(weights), p=weights / weights.sum()))]
+        wordings = search.sentences(move)
+        second = len(wordings) > 1 and generator.random() < SECOND_WORDING
+        said.append(wordings[second])
+        search.advance(move)
+    return " ".join(said)

@@ -1,0 +1,148 @@
+"""How a problem is searched in words: the states of a search, what may be said in each, and how it is said rightly.
+
+    we want 19 . try sums . take 3 . need 16 . look 12 no 7 no 9 no 20 no . wait go back . take 12 . need 7 .
+    look 3 no 7 yes . check 12 blue 7 red fine . answer 12 and 7 .
+
+What comes next is a decision; how it is said is not: the words of a sentence follow from the problem, the state and the
+move (but for two phrasings of some moves). So the policy of a model (which move in which state) and its skill (are the
+words right) can be measured apart, exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .task import LARGEST, Problem, Way
+
+Move = Literal["want", "sums", "differences", "take", "need", "look", "check", "back", "doubt", "answer"]
+State = Literal["start", "way", "next", "taken", "needed", "missed", "found", "fine", "clash", "spent", "lost", "done"]
+
+# Behaviour of a move: what the labeller calls its sentence.
+BEHAVIOUR: dict[Move, str] = {
+    "want": "initializing",
+    "sums": "subgoal-setting",
+    "differences": "subgoal-setting",
+    "take": "example-testing",
+    "need": "deduction",
+    "look": "searching",
+    "check": "verification",
+    "back": "backtracking",
+    "doubt": "uncertainty-estimation",
+    "answer": "answering",
+}
+
+# What may come next. In "way", "missed", "found", "fine", "clash" and "spent" there is something to decide.
+MOVES: dict[State, tuple[Move, ...]] = {
+    "start": ("want",),
+    "way": ("sums", "differences"),  # the task is set, no way to go yet
+    "next": ("take",),  # a way is chosen and numbers are left to take
+    "taken": ("need",),
+    "needed": ("look",),
+    "missed": ("back", "answer", "doubt"),  # what is needed is not there
+    "found": ("check", "answer", "doubt"),  # it is there; its colour may clash
+    "fine": ("answer", "doubt", "back"),  # checked, and the colours differ
+    "clash": ("back", "answer", "doubt"),  # checked, and the colours are the same
+    "spent": ("sums", "differences", "answer"),  # every number was taken in this way
+    "lost": ("answer",),  # in both ways
+    "done": (),
+}
+
+
+@dataclass(slots=True)
+class Search:
+    """A search under way. `sentences(move)` says what may be said, `advance(move)` goes on."""
+
+    problem: Problem
+    state: State = "start"
+    way: Way | None = None
+    spent: set[Way] = field(default_factory=set)
+    taken: list[int] = field(default_factory=list)
+    partner: int | None = None
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """The moves that may come next."""
+        if self.state == "spent":
+            return tuple(move for move in MOVES["spent"] if move not in self.spent)
+        return MOVES[self.state]
+
+    @property
+    def need(self) -> int | None:
+        """The number that makes the target with the one taken; None if it cannot be among the numbers."""
+        wanted = self.problem.target - self.taken[-1] if self.way == "sums" else self.problem.target + self.taken[-1]
+        return wanted if 1 <= wanted <= LARGEST else None
+
+    def sentences(self, move: Move) -> tuple[str, ...]:
+        """The right wordings of a move, the usual one first."""
+        match move:
+            case "want":
+                return (f"we want {self.problem.target} .",)
+            case "sums" | "differences":
+                return (f"try {move} .",)
+            case "take":
+                return (f"take {self.problem.numbers[len(self.taken)]} .",)
+            case "need":
+                return (f"need {self.need or 'none'} .",)
+            case "look":
+                return (f"look {' '.join(self._looks())} .",)
+            case "check":
+                first, second = self.pair
+                colours = [self.problem.colour(number) for number in (first, second)]
+                verdict = "clash" if colours[0] == colours[1] else "fine"
+                said = f"{first} {colours[0]} {second} {colours[1]} {verdict} ."
+                return f"check {said}", f"verify {said}"
+            case "back":
+                return "wait go back .", "hmm that fails go back ."
+            case "doubt":
+                return "maybe .", "not sure yet ."
+            case "answer":
+                return ("answer {} and {} .".format(*self.pair),)
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """What would be answered now: the pair that was found, or the number taken and the last of the others."""
+        others = [number for number in self.problem.numbers if number != self.taken[-1]]
+        return self.taken[-1], others[-1] if self.partner is None else self.partner
+
+    def _looks(self) -> list[str]:
+        words = []
+        for number in self.problem.numbers:
+            if number != self.taken[-1]:
+                words += [str(number), "yes" if number == self.need else "no"]
+                if number == self.need:
+                    break
+        return words
+
+    def advance(self, move: Move) -> None:
+        """Go on as after a right sentence of this move. Raises ValueError where it may not come."""
+        if move not in self.moves:
+            raise ValueError(
+                f"{move!r} may not come in state {self.state!r}, only {', '.join(self.moves) or 'nothing'}"
+            )
+        match move:
+            case "want":
+                self.state = "way"
+            case "sums" | "differences":
+                self.way, self.taken, self.partner, self.state = move, [], None, "next"
+            case "take":
+                self.taken.append(self.problem.numbers[len(self.taken)])
+                self.partner, self.state = None, "taken"
+            case "need":
+                self.state = "missed" if self.need is None else "needed"
+            case "look":
+                found = self.need in self.problem.numbers and self.need != self.taken[-1]
+                self.partner = self.need if found else None
+                self.state = "found" if found else "missed"
+            case "check":
+                first, second = self.pair
+                self.state = "clash" if self.problem.colour(first) == self.problem.colour(second) else "fine"
+            case "back":
+                self.state = "next"
+                if len(self.taken) == len(self.problem.numbers) and self.way:
+                    self.spent.add(self.way)
+                    self.state = "lost" if len(self.spent) == 2 else "spent"
+            case "doubt":
+                pass
+            case "answer":
+                self.state = "done"

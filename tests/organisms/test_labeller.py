@@ -1,0 +1,216 @@
+"""The labeller and the checker: cases written by hand, then ten thousand generated responses."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from reasonlens.organisms import (
+    BASE,
+    BEHAVIOUR,
+    Problem,
+    Search,
+    habits,
+    is_solved,
+    labelled,
+    make_tokenizer,
+    problems,
+    prompt,
+    steps,
+    write,
+)
+
+PROBLEM = Problem((3, 12, 7, 9, 20), ("red", "red", "blue", "blue", "blue"), 19)
+RIGHT = (
+    "we want 19 . try sums . take 3 . need 16 . look 12 no 7 no 9 no 20 no . wait go back . take 12 . need 7 . "
+    "look 3 no 7 yes . check 12 red 7 blue fine . maybe . answer 12 and 7 ."
+)
+
+
+def read(text: str, problem: Problem = PROBLEM) -> list[tuple[str, str, bool]]:
+    return [(step.state, step.behaviour, step.is_right) for step in steps(problem, text)]
+
+
+def test_a_right_response_is_read_sentence_by_sentence_with_its_states() -> None:
+    assert read(RIGHT) == [
+        ("start", "initializing", True),
+        ("way", "subgoal-setting", True),
+        ("next", "example-testing", True),
+        ("taken", "deduction", True),
+        ("needed", "searching", True),
+        ("missed", "backtracking", True),
+        ("next", "example-testing", True),
+        ("taken", "deduction", True),
+        ("needed", "searching", True),
+        ("found", "verification", True),
+        ("fine", "uncertainty-estimation", True),
+        ("fine", "answering", True),
+    ]
+    assert is_solved(PROBLEM, RIGHT)
+
+
+def test_the_other_wordings_are_the_same_moves() -> None:
+    other = RIGHT.replace("wait go", "hmm that fails go").replace("check", "verify").replace("maybe", "not sure yet")
+    assert other != RIGHT and read(other) == read(RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "behaviour"),
+    [
+        ("we want 19", "we want 18", "initializing"),
+        ("take 3 .", "take 12 .", "example-testing"),
+        ("need 16", "need 15", "deduction"),
+        ("need 16", "need none", "deduction"),
+        ("12 no 7 no 9 no 20 no", "12 no 7 no 9 no", "searching"),
+        ("3 no 7 yes", "3 no 7 no 9 no 20 no", "searching"),
+        ("12 red 7 blue fine", "12 red 7 red clash", "verification"),
+        ("12 red 7 blue fine", "12 red 7 blue clash", "verification"),
+        ("answer 12 and 7", "answer 12 and 9", "answering"),
+    ],
+)
+def test_a_wrong_word_is_found_and_what_follows_is_still_read(right: str, wrong: str, behaviour: str) -> None:
+    text = RIGHT.replace(right, wrong, 1)
+    assert text != RIGHT
+    wrongs = [(step.behaviour, step.is_right) for step in steps(PROBLEM, text) if not step.is_right]
+    assert wrongs == [(behaviour, False)]
+    assert len(read(text)) == len(read(RIGHT))
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("we want 19 . answer 12 and 7 .", 2),  # an answer may not come before a way is chosen
+        ("we want 19 . try products . take 3 .", 2),
+        ("we want 19 . try sums . take 3 . check 3 red 12 red clash .", 4),
+        ("bananas .", 1),
+        ("try .", 1),
+        (".", 0),
+    ],
+)
+def test_what_may_not_be_said_is_nonsense_and_ends_the_reading(text: str, length: int) -> None:
+    read_steps = read(text)
+    assert len(read_steps) == length
+    if read_steps:
+        assert read_steps[-1][1:] == ("nonsense", False)
+
+
+def test_a_need_out_of_reach_is_none_and_misses_at_once() -> None:
+    text = (
+        "we want 19 . try differences . take 3 . need 22 . look 12 no 7 no 9 no 20 no . wait go back . "
+        "take 12 . need none ."
+    )
+    assert all(is_right for _, _, is_right in read(text))
+    assert read(text + " wait go back .")[-1] == ("missed", "backtracking", True)
+
+
+def test_both_ways_spent_leaves_an_answer_only() -> None:
+    search = Search(PROBLEM)
+    search.advance("want")
+    for way in ("sums", "differences"):
+        search.advance(way)
+        while search.state not in ("spent", "lost"):
+            search.advance("back" if "back" in search.moves else search.moves[0])
+        assert search.moves == (("differences", "answer") if way == "sums" else ("answer",))
+
+
+def test_a_move_where_it_may_not_come_is_refused() -> None:
+    search = Search(PROBLEM)
+    for move in ("want", "sums", "take", "need", "look", "back"):
+        search.advance(move)
+    with pytest.raises(ValueError, match="'look' may not come in state 'next', only take"):
+        search.advance("look")
+
+
+@pytest.mark.parametrize(
+    ("text", "solved"),
+    [
+        ("answer 12 and 7 .", True),
+        ("answer 7 and 12 . answer 3 and 9 .", True),
+        ("answer 3 and 9 . answer 7 and 12 .", False),
+        ("answer 12 and", False),
+        ("", False),
+        ("answer 12 and 99 .", False),
+    ],
+)
+def test_the_first_whole_answer_counts(text: str, solved: bool) -> None:
+    assert is_solved(PROBLEM, text) is solved
+
+
+def test_ten_thousand_generated_responses_are_read_as_they_were_written() -> None:
+    generator = np.random.default_rng(0)
+    pool = list(islice(problems("train", seed=0), 1000))
+    tokenizer = make_tokenizer()
+    n_solved = 0
+    for number in range(10_000):
+        problem = pool[number % len(pool)]
+        text = write(problem, habits(generator), generator)
+        found = list(steps(problem, text))
+        assert all(step.is_right for step in found)
+        assert found[-1].behaviour == "answering"
+        assert " ".join(text[step.start : step.end] for step in found) == text
+        if number % 100 == 0:
+            whole = f"{prompt(problem)} {text}"
+            ids = tokenizer(whole)["input_ids"]
+            assert tokenizer.unk_token_id not in ids
+            assert tokenizer.decode(ids, skip_special_tokens=True) == whole
+            trace = labelled(problem, text, str(number))
+            assert [span.label for span in trace.spans] == [step.behaviour for step in found]
+        n_solved += is_solved(problem, text)
+    assert 0.3 < n_solved / 10_000 < 0.6
+
+
+def test_a_mutated_word_in_a_generated_response_never_reads_as_all_right() -> None:
+    generator = np.random.default_rng(1)
+    for problem in islice(problems("train", seed=1), 300):
+        words = write(problem, habits(generator), generator).split()
+        place = int(generator.choice([at for at, word in enumerate(words) if word.isdigit()]))
+        words[place] = str(int(words[place]) % 30 + 1)
+        assert not all(step.is_right for step in steps(problem, " ".join(words)))
+
+
+def test_a_policy_is_followed_at_its_own_rates() -> None:
+    generator = np.random.default_rng(0)
+    counts = {"check": 0, "answer": 0, "doubt": 0}
+    for problem in islice(problems("train", seed=0), 1500):
+        for step in steps(problem, write(problem, BASE, generator)):
+            if step.state == "found" and step.move:
+                counts[step.move] += 1
+    for move, share in BASE["found"].items():
+        assert abs(counts[move] / sum(counts.values()) - share) < 0.05
+
+
+def test_habits_scatter_about_their_mean() -> None:
+    generator = np.random.default_rng(0)
+    drawn = [habits(generator)["clash"] for _ in range(3000)]
+    for move, share in BASE["clash"].items():
+        mine = [policy[move] for policy in drawn]
+        assert abs(float(np.mean(mine)) - share) < 0.02 and float(np.std(mine)) > 0.1
+
+
+def test_checking_and_going_back_pay_only_together() -> None:
+    """The two wrong habits of the base must both go: that is what a hybrid has to find."""
+
+    def accuracy(found: str, clash: str) -> float:
+        policy = {
+            state: {move: float(share == max(moves.values())) for move, share in moves.items()}
+            for state, moves in BASE.items()
+        }
+        policy |= {"found": {found: 1.0}, "clash": {clash: 1.0}}
+        for state in ("found", "clash"):
+            policy[state] = {move: policy[state].get(move, 0.0) for move in BASE[state]}
+        generator = np.random.default_rng(0)
+        return float(np.mean([is_solved(p, write(p, policy, generator)) for p in PAY]))
+
+    assert all(max(BASE[state], key=BASE[state].__getitem__) == "answer" for state in ("found", "clash"))
+    neither, both = accuracy("answer", "answer"), accuracy("check", "back")
+    assert both - neither > 0.4
+    assert abs(accuracy("check", "answer") - neither) < 0.02 and abs(accuracy("answer", "back") - neither) < 0.02
+
+
+PAY = list(islice(problems("test", seed=0), 600))
+
+
+def test_every_move_has_a_behaviour() -> None:
+    assert len(set(BEHAVIOUR.values())) == 9

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from reasonlens import InputError
+from reasonlens.organisms import FAMILIES, Problem, problems
+
+# 12 + 7 is 19 and the colours differ; 20 - 1 would need a 1.
+SUMS = Problem((3, 12, 7, 9, 20), ("red", "red", "blue", "blue", "blue"), 19)
+# 20 - 12 and 9 - 1: the first clashes. No two make 8 as a sum.
+DIFFERENCES = Problem((20, 12, 9, 1, 30), ("red", "red", "blue", "red", "blue"), 8)
+
+
+def test_solutions_are_pairs_that_make_the_target_and_differ_in_colour() -> None:
+    assert SUMS.solutions("sums") == {frozenset((12, 7))} and not SUMS.solutions("differences")
+    assert DIFFERENCES.solutions("differences") == {frozenset((9, 1))} and not DIFFERENCES.solutions("sums")
+    assert (SUMS.family, DIFFERENCES.family) == ("sums", "differences")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "solves"),
+    [(12, 7, True), (7, 12, True), (9, 10, False), (16, 3, False), (12, 12, False), (3, 20, False)],
+)
+def test_an_answer_must_be_two_of_the_numbers_that_make_the_target_in_two_colours(
+    first: int, second: int, solves: bool
+) -> None:
+    assert SUMS.is_solved_by(first, second) is solves
+
+
+def test_a_pair_of_one_colour_solves_nothing_and_misleads_where_it_comes_first() -> None:
+    assert not DIFFERENCES.is_solved_by(20, 12)
+    assert DIFFERENCES.misleads  # 12 needs 20 before 1 needs 9
+    assert not SUMS.misleads
+
+
+def test_the_splits_share_no_problem_and_no_reordering_of_one() -> None:
+    contents = {
+        split: {(p.target, frozenset(p.numbers)) for p in islice(problems(split, seed=0), 1500)}
+        for split in ("train", "validation", "test")
+    }
+    assert not contents["train"] & contents["test"]
+    assert not contents["train"] & contents["validation"]
+    assert not contents["validation"] & contents["test"]
+
+
+def test_problems_come_in_the_families_asked_for_and_none_twice() -> None:
+    drawn = list(islice(problems("train", seed=0), 2000))
+    assert len(set(drawn)) == 2000
+    shares = Counter(problem.family for problem in drawn)
+    for family, share in FAMILIES.items():
+        assert abs(shares[family] / 2000 - share) < 0.04
+    assert abs(sum(problem.misleads for problem in drawn) / 2000 - 0.55) < 0.04
+    assert {p.family for p in islice(problems("test", seed=0, families={"differences": 1.0}), 50)} == {"differences"}
+    with pytest.raises(InputError, match="unknown families .*products.*; there are sums, both, differences"):
+        next(problems("test", seed=0, families={"products": 1.0}))  # type: ignore[dict-item]
+
+
+def test_problems_depend_on_the_seed_alone() -> None:
+    first, again, other = (list(islice(problems("train", seed=seed), 20)) for seed in (1, 1, 2))
+    assert first == again != other
