@@ -86,7 +86,7 @@ class Directions:
                 description = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
                 if description.get("format") != FORMAT:
                     raise InputError(f"{path} holds no directions of reasonlens (format {FORMAT})")
-                stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+                stored = {name: file.get_tensor(name) for name in file.keys()}
         except (OSError, SafetensorError) as error:
             raise InputError(f"cannot read directions from {path}: {error}") from error
         order = description["norms"]

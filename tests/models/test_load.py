@@ -87,7 +87,7 @@ def test_an_unusable_device_is_named(tiny, tmp_path: Path) -> None:
 
 def test_something_that_is_no_model_is_refused() -> None:
     with pytest.raises(InputError, match="cannot use a int as a model"):
-        load(3)  # type: ignore[arg-type]
+        load(3)
 
 
 def test_a_model_spread_over_devices_is_read_where_it_lies(tiny, traces, tmp_path: Path) -> None:

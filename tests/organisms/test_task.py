@@ -55,7 +55,7 @@ def test_problems_come_in_the_families_asked_for_and_none_twice() -> None:
     assert abs(sum(problem.misleads for problem in drawn) / 2000 - 0.55) < 0.04
     assert {p.family for p in islice(problems("test", seed=0, families={"differences": 1.0}), 50)} == {"differences"}
     with pytest.raises(InputError, match="unknown families .*products.*; there are sums, both, differences"):
-        next(problems("test", seed=0, families={"products": 1.0}))  # type: ignore[dict-item]
+        next(problems("test", seed=0, families={"products": 1.0}))
 
 
 def test_problems_depend_on_the_seed_alone() -> None:
