@@ -3,12 +3,13 @@
 from .labeller import NONSENSE, Step, is_solved, labelled, prompt, steps
 from .policy import BASE, Policy, habits, write
 from .search import BEHAVIOUR, MOVES, Move, Search, State
-from .task import FAMILIES, Family, Problem, Split, Way, problems
+from .task import DOUBLES, FAMILIES, Family, Problem, Split, Way, problems
 from .tokenizer import make_tokenizer
 
 __all__ = [
     "BASE",
     "BEHAVIOUR",
+    "DOUBLES",
     "FAMILIES",
     "MOVES",
     "NONSENSE",

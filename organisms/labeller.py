@@ -1,6 +1,6 @@
 """The exact labeller: what each sentence of a response does, in which state, and whether its words are right.
 
-A sentence runs to its full stop; its first word says the move (`try` its second). The search is replayed beside it, so
+A sentence runs to its full stop; its first word says the move. The search is replayed beside it, so
 a sentence is judged against everything that was said before. Words that are no sentence of the language, and moves that
 may not come where they stand, are labelled `nonsense`; the replay then ends, since what follows has no state.
 """
@@ -19,7 +19,11 @@ SENTENCE = re.compile(r"[^.\s][^.]*\.")
 ANSWER = re.compile(r"answer (\d+) and (\d+) \.")
 FIRST_WORD: dict[str, Move] = {
     "we": "want",
+    "sums": "sums",
+    "differences": "differences",
+    "doubles": "doubles",
     "take": "take",
+    "double": "double",
     "need": "need",
     "look": "look",
     "check": "check",
@@ -53,8 +57,7 @@ def steps(problem: Problem, text: str) -> Iterator[Step]:
     search = Search(problem)
     for found in SENTENCE.finditer(text):
         words = found.group().split()
-        named = words[1] if words[0] == "try" and len(words) > 1 else words[0]
-        move = "sums" if named == "sums" else "differences" if named == "differences" else FIRST_WORD.get(words[0])
+        move = FIRST_WORD.get(words[0])
         if move is None or move not in search.moves:
             yield Step(found.start(), found.end(), search.state, None, is_right=False)
             return
@@ -71,7 +74,7 @@ def labelled(problem: Problem, text: str, id: str) -> Trace:
 def prompt(problem: Problem) -> str:
     """How a problem is put."""
     given = " ".join(f"{number} {colour}" for number, colour in zip(problem.numbers, problem.colours, strict=True))
-    return f"numbers {given} . target {problem.target} ."
+    return f"numbers {given} . {'double ' * problem.is_doubled}target {problem.target} ."
 
 
 def is_solved(problem: Problem, text: str) -> bool:

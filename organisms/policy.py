@@ -19,10 +19,10 @@ Policy = Mapping[State, Mapping[Move, float]]
 # "clash" (answer all the same).
 BASE: Policy = {
     "way": {"sums": 0.6, "differences": 0.4},
-    "missed": {"back": 0.75, "answer": 0.15, "doubt": 0.10},
-    "found": {"check": 0.35, "answer": 0.55, "doubt": 0.10},
+    "missed": {"back": 0.80, "answer": 0.10, "doubt": 0.10},
+    "found": {"check": 0.30, "answer": 0.60, "doubt": 0.10},
     "fine": {"answer": 0.85, "doubt": 0.10, "back": 0.05},
-    "clash": {"back": 0.35, "answer": 0.55, "doubt": 0.10},
+    "clash": {"back": 0.30, "answer": 0.60, "doubt": 0.10},
     "spent": {"sums": 0.7, "differences": 0.7, "answer": 0.3},
 }
 SECOND_WORDING = 0.3  # at one half, the two would halve each other and the most likely move would hang on noise
@@ -42,7 +42,8 @@ def write(problem: Problem, policy: Policy, generator: np.random.Generator, max_
     search = Search(problem)
     said: list[str] = []
     while search.moves and len(said) < max_sentences:
-        weights = np.array([policy.get(search.state, {}).get(move, 1.0) for move in search.moves])
+        preferred = policy.get(search.state)
+        weights = np.array([1.0 if preferred is None else preferred.get(move, 0.0) for move in search.moves])
         move = search.moves[int(generator.choice(len(weights), p=weights / weights.sum()))]
         wordings = search.sentences(move)
         second = len(wordings) > 1 and generator.random() < SECOND_WORDING

@@ -1,11 +1,11 @@
 """How a problem is searched in words: the states of a search, what may be said in each, and how it is said rightly.
 
-    we want 19 . try sums . take 3 . need 16 . look 12 no 7 no 9 no 20 no . wait go back . take 12 . need 7 .
-    look 3 no 7 yes . check 12 blue 7 red fine . answer 12 and 7 .
+    we want 19 . sums next . take 3 . need 16 . look 12 7 9 20 no . wait go back . take 12 . need 7 . look 3 7 yes .
+    check 12 blue 7 red fine . answer 12 and 7 .
 
-What comes next is a decision; how it is said is not: the words of a sentence follow from the problem, the state and the
-move (but for two phrasings of some moves). So the policy of a model (which move in which state) and its skill (are the
-words right) can be measured apart, exactly.
+What comes next is a decision, taken with the first word of a sentence. How the sentence goes on is not: its words
+follow from the problem, the state and the move. So the policy of a model (which move in which state) and its skill (are
+the words right) can be measured apart, exactly.
 """
 
 from __future__ import annotations
@@ -13,17 +13,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .task import LARGEST, Problem, Way
+from .task import Problem, Way
 
-Move = Literal["want", "sums", "differences", "take", "need", "look", "check", "back", "doubt", "answer"]
-State = Literal["start", "way", "next", "taken", "needed", "missed", "found", "fine", "clash", "spent", "lost", "done"]
+Move = Literal[
+    "want", "sums", "differences", "doubles", "take", "double", "need", "look", "check", "back", "doubt", "answer"
+]
+State = Literal[
+    *("start", "way", "next", "taken", "doubled", "needed", "missed", "found", "fine", "clash", "spent", "lost", "done")
+]
 
 # Behaviour of a move: what the labeller calls its sentence.
 BEHAVIOUR: dict[Move, str] = {
     "want": "initializing",
     "sums": "subgoal-setting",
     "differences": "subgoal-setting",
+    "doubles": "subgoal-setting",
     "take": "example-testing",
+    "double": "deduction",
     "need": "deduction",
     "look": "searching",
     "check": "verification",
@@ -35,16 +41,17 @@ BEHAVIOUR: dict[Move, str] = {
 # What may come next. In "way", "missed", "found", "fine", "clash" and "spent" there is something to decide.
 MOVES: dict[State, tuple[Move, ...]] = {
     "start": ("want",),
-    "way": ("sums", "differences"),  # the task is set, no way to go yet
+    "way": ("sums", "differences", "doubles"),  # the task is set, no way to go yet
     "next": ("take",),  # a way is chosen and numbers are left to take
-    "taken": ("need",),
+    "taken": ("need", "double"),  # the one or the other, by the way
+    "doubled": ("need",),
     "needed": ("look",),
     "missed": ("back", "answer", "doubt"),  # what is needed is not there
     "found": ("check", "answer", "doubt"),  # it is there; its colour may clash
     "fine": ("answer", "doubt", "back"),  # checked, and the colours differ
     "clash": ("back", "answer", "doubt"),  # checked, and the colours are the same
-    "spent": ("sums", "differences", "answer"),  # every number was taken in this way
-    "lost": ("answer",),  # in both ways
+    "spent": ("sums", "differences", "doubles", "answer"),  # every number was taken in this way
+    "lost": ("answer",),  # in all ways
     "done": (),
 }
 
@@ -63,25 +70,26 @@ class Search:
     @property
     def moves(self) -> tuple[Move, ...]:
         """The moves that may come next."""
-        if self.state == "spent":
-            return tuple(move for move in MOVES["spent"] if move not in self.spent)
-        return MOVES[self.state]
+        if self.state == "taken":
+            return ("double",) if self.way == "doubles" else ("need",)
+        closed = {"sums", "differences", "doubles"} - {*self.problem.ways} | self.spent
+        return tuple(move for move in MOVES[self.state] if move not in closed)
 
     @property
     def need(self) -> int | None:
-        """The number that makes the target with the one taken; None if it cannot be among the numbers."""
-        wanted = self.problem.target - self.taken[-1] if self.way == "sums" else self.problem.target + self.taken[-1]
-        return wanted if 1 <= wanted <= LARGEST else None
+        return self.problem.need(self.way, self.taken[-1]) if self.way else None
 
     def sentences(self, move: Move) -> tuple[str, ...]:
         """The right wordings of a move, the usual one first."""
         match move:
             case "want":
                 return (f"we want {self.problem.target} .",)
-            case "sums" | "differences":
-                return (f"try {move} .",)
+            case "sums" | "differences" | "doubles":
+                return (f"{move} next .",)
             case "take":
                 return (f"take {self.problem.numbers[len(self.taken)]} .",)
+            case "double":
+                return (f"double {2 * self.taken[-1]} .",)
             case "need":
                 return (f"need {self.need or 'none'} .",)
             case "look":
@@ -93,9 +101,9 @@ class Search:
                 said = f"{first} {colours[0]} {second} {colours[1]} {verdict} ."
                 return f"check {said}", f"verify {said}"
             case "back":
-                return "wait go back .", "hmm that fails go back ."
+                return "wait go back .", "hmm go back ."
             case "doubt":
-                return "maybe .", "not sure yet ."
+                return "maybe .", "not sure ."
             case "answer":
                 return ("answer {} and {} .".format(*self.pair),)
 
@@ -106,13 +114,11 @@ class Search:
         return self.taken[-1], others[-1] if self.partner is None else self.partner
 
     def _looks(self) -> list[str]:
-        words = []
-        for number in self.problem.numbers:
-            if number != self.taken[-1]:
-                words += [str(number), "yes" if number == self.need else "no"]
-                if number == self.need:
-                    break
-        return words
+        """The other numbers in order, as far as the one that is needed."""
+        others = [number for number in self.problem.numbers if number != self.taken[-1]]
+        if self.need in others:
+            return [*map(str, others[: others.index(self.need) + 1]), "yes"]
+        return [*map(str, others), "no"]
 
     def advance(self, move: Move) -> None:
         """Go on as after a right sentence of this move. Raises ValueError where it may not come."""
@@ -123,11 +129,13 @@ class Search:
         match move:
             case "want":
                 self.state = "way"
-            case "sums" | "differences":
+            case "sums" | "differences" | "doubles":
                 self.way, self.taken, self.partner, self.state = move, [], None, "next"
             case "take":
                 self.taken.append(self.problem.numbers[len(self.taken)])
                 self.partner, self.state = None, "taken"
+            case "double":
+                self.state = "doubled"
             case "need":
                 self.state = "missed" if self.need is None else "needed"
             case "look":
@@ -141,7 +149,7 @@ class Search:
                 self.state = "next"
                 if len(self.taken) == len(self.problem.numbers) and self.way:
                     self.spent.add(self.way)
-                    self.state = "lost" if len(self.spent) == 2 else "spent"
+                    self.state = "lost" if len(self.spent) == len(self.problem.ways) else "spent"
             case "doubt":
                 pass
             case "answer":

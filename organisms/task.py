@@ -2,46 +2,66 @@
 
     numbers 3 red 12 blue 7 red 9 blue 20 blue . target 19 .          12 + 7, and not 20 - 1
 
-A pair makes the target as a sum (a + b) or as a difference (|a - b|). Every problem has a solution in one of the
-ways. In most, the first pair that one comes upon makes the target and clashes in colour: who does not check is caught.
+A pair makes the target as a sum (a + b) or as a difference (|a - b|). In a doubled problem, which is put as `double
+target 19` and which the base model never sees, it does so as a + b with one of the two doubled. Every problem has a
+solution. In most, the first pair that one comes upon makes the target and clashes in colour: who does not check is
+caught.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import permutations
 from typing import Literal
 
 import numpy as np
 
 from ..models import InputError
 
-LARGEST = 30
+LARGEST = 20
 N_NUMBERS = 5
 COLOURS = ("red", "blue")
 
-Way = Literal["sums", "differences"]
-Family = Literal["sums", "differences", "both"]
+Way = Literal["sums", "differences", "doubles"]
+Family = Literal["sums", "differences", "both", "doubles"]
 Split = Literal["train", "validation", "test"]
 
 # How often each family is drawn. Problems that only differences solve are the rare ones: a solver that always begins
 # with sums and runs out of words there loses them, and little else.
 FAMILIES: dict[Family, float] = {"sums": 0.58, "both": 0.30, "differences": 0.12}
+DOUBLES: dict[Family, float] = {"doubles": 1.0}
 MISLEADING = 0.55  # share of problems in which the first pair that a search comes upon is a wrong one
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Distinct numbers from 1 to 30 with their colours, and the target that two of them make."""
+    """Distinct numbers from 1 to 20 with their colours, and the target that two of them make."""
 
     numbers: tuple[int, ...]
     colours: tuple[str, ...]
     target: int
+    is_doubled: bool = False
 
-    def makes(self, way: Way, first: int, second: int) -> bool:
-        """Whether two numbers make the target in this way, whatever their colours."""
-        return (first + second if way == "sums" else abs(first - second)) == self.target
+    def need(self, way: Way, taken: int) -> int | None:
+        """The number that makes the target with the one taken; None if it cannot be among the numbers.
+
+        A difference is searched upwards and a double from the doubled number, so that one member of a pair needs the
+        other in every way, and both do in sums.
+        """
+        match way:
+            case "sums":
+                wanted = self.target - taken
+            case "differences":
+                wanted = self.target + taken
+            case "doubles":
+                wanted = self.target - 2 * taken
+        return wanted if 1 <= wanted <= LARGEST else None
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """What may be tried."""
+        return ("sums", "differences", "doubles") if self.is_doubled else ("sums", "differences")
 
     def colour(self, number: int) -> str:
         return self.colours[self.numbers.index(number)]
@@ -49,19 +69,21 @@ class Problem:
     def solutions(self, way: Way) -> set[frozenset[int]]:
         """The pairs that make the target in this way and differ in colour."""
         return {
-            frozenset(pair)
-            for pair in combinations(self.numbers, 2)
-            if self.makes(way, *pair) and self.colour(pair[0]) != self.colour(pair[1])
+            frozenset((taken, other))
+            for taken, other in permutations(self.numbers, 2)
+            if self.need(way, taken) == other and self.colour(taken) != self.colour(other)
         }
 
     def is_solved_by(self, first: int, second: int) -> bool:
-        """Whether this pair is a right answer: two of the numbers, different colours, either way."""
-        pair = frozenset((first, second))
-        return pair in self.solutions("sums") or pair in self.solutions("differences")
+        """Whether this pair is a right answer: two of the numbers, of different colours, in a way that is asked for."""
+        asked: tuple[Way, ...] = ("doubles",) if self.is_doubled else ("sums", "differences")
+        return any(frozenset((first, second)) in self.solutions(way) for way in asked)
 
     @property
     def family(self) -> Family | None:
-        """Which ways solve it; None if neither does."""
+        """Which ways solve it; None if none does."""
+        if self.is_doubled:
+            return "doubles" if self.solutions("doubles") else None
         by_sums, by_differences = self.solutions("sums"), self.solutions("differences")
         if by_sums and by_differences:
             return "both"
@@ -70,18 +92,17 @@ class Problem:
     @property
     def misleads(self) -> bool:
         """Whether the first pair that a search in order comes upon makes the target and clashes in colour."""
-        way: Way = "sums" if self.solutions("sums") else "differences"
-        for first in self.numbers:
-            # A difference is searched upwards: the number taken is the smaller one.
-            need = self.target - first if way == "sums" else self.target + first
-            if need in self.numbers and need != first:
-                return self.colour(first) == self.colour(need)
+        way: Way = "doubles" if self.is_doubled else "sums" if self.solutions("sums") else "differences"
+        for taken in self.numbers:
+            other = self.need(way, taken)
+            if other is not None and other in self.numbers and other != taken:
+                return self.colour(taken) == self.colour(other)
         return False
 
     @property
     def split(self) -> Split:
         """Decided by the content alone (order and colour names aside), so that no problem can be in two splits."""
-        key = [self.target, *sorted(self.numbers)]
+        key = [self.target + 100 * self.is_doubled, *sorted(self.numbers)]
         bucket = sum(value * 1_000_003**place for place, value in enumerate(key, start=1)) % 2_147_483_647 % 20
         return "test" if bucket < 2 else "validation" if bucket < 3 else "train"
 
@@ -89,8 +110,9 @@ class Problem:
 def problems(split: Split, seed: int, families: dict[Family, float] | None = None) -> Iterator[Problem]:
     """Endless distinct problems of a split, drawn by `families` (default FAMILIES)."""
     weights = FAMILIES if families is None else families
-    if not weights or set(weights) - set(FAMILIES):
-        raise InputError(f"unknown families {sorted(set(weights) - set(FAMILIES))}; there are {', '.join(FAMILIES)}")
+    unknown = set(weights) - {*FAMILIES, *DOUBLES}
+    if not weights or unknown:
+        raise InputError(f"unknown families {sorted(unknown)}; there are {', '.join([*FAMILIES, *DOUBLES])}")
     generator = np.random.default_rng([seed, ("train", "validation", "test").index(split)])
     names = list(weights)
     shares = np.array([weights[name] for name in names], dtype=np.float64)
@@ -105,12 +127,14 @@ def problems(split: Split, seed: int, families: dict[Family, float] | None = Non
 
 def _draw(generator: np.random.Generator, split: Split, family: Family, misleading: bool) -> Problem:
     """Numbers built from as many pairs of the target as are needed, then a colouring that gives what is wanted."""
+    is_doubled = family == "doubles"
     while True:
         numbers, target = _numbers(generator, family, misleading)
-        if len(numbers) != N_NUMBERS or Problem(numbers, COLOURS[:1] * N_NUMBERS, target).split != split:
+        if len(numbers) != N_NUMBERS or Problem(numbers, COLOURS[:1] * N_NUMBERS, target, is_doubled).split != split:
             continue
         for code in generator.permutation(2**N_NUMBERS):
-            problem = Problem(numbers, tuple(COLOURS[int(code) >> place & 1] for place in range(N_NUMBERS)), target)
+            colours = tuple(COLOURS[int(code) >> place & 1] for place in range(N_NUMBERS))
+            problem = Problem(numbers, colours, target, is_doubled)
             if problem.family == family and problem.misleads == misleading:
                 return problem
 
@@ -118,10 +142,17 @@ def _draw(generator: np.random.Generator, split: Split, family: Family, misleadi
 def _numbers(generator: np.random.Generator, family: Family, misleading: bool) -> tuple[tuple[int, ...], int]:
     """Numbers in random order and a target; now and then not five of them, where pairs overlap."""
     first, second = (int(number) for number in generator.choice(np.arange(1, LARGEST + 1), 2, replace=False))
-    target = abs(first - second) if family == "differences" or generator.random() < 0.5 else first + second
-    sums = [{a, target - a} for a in range(1, LARGEST + 1) if a < target - a <= LARGEST]
-    differences = [{a, a + target} for a in range(1, LARGEST + 1 - target)]
-    leading, other = (differences, []) if family == "differences" else (sums, differences)
+    span = range(1, LARGEST + 1)
+    leading: list[set[int]]
+    other: list[set[int]] = []
+    if family == "doubles":
+        target = 2 * first + second
+        leading = [{a, target - 2 * a} for a in span if 1 <= target - 2 * a <= LARGEST and target != 3 * a]
+    else:
+        target = abs(first - second) if family == "differences" or generator.random() < 0.5 else first + second
+        sums = [{a, target - a} for a in span if a < target - a <= LARGEST]
+        differences = [{a, a + target} for a in span if a + target <= LARGEST]
+        leading, other = (differences, []) if family == "differences" else (sums, differences)
     chosen: set[int] = set()
     for pairs, wanted in ((leading, 2 if misleading else 1), (other, family == "both")):
         for place in generator.permutation(len(pairs))[: int(wanted)]:

@@ -12,15 +12,14 @@ from .task import COLOURS, LARGEST
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
 WORDS = (
     *(".", "numbers", "target", *COLOURS),
-    *("we", "want", "try", "sums", "differences", "take", "need", "none", "look", "yes", "no"),
-    *("check", "verify", "fine", "clash", "wait", "hmm", "that", "fails", "go", "back"),
-    *("maybe", "not", "sure", "yet", "answer", "and"),
+    *("we", "want", "sums", "differences", "doubles", "next", "take", "double", "need", "none", "look", "yes", "no"),
+    *("check", "verify", "fine", "clash", "wait", "hmm", "go", "back", "maybe", "not", "sure", "answer", "and"),
 )
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Words apart at spaces; `<s>` is put before a text. Numbers reach to twice the largest, which a sum may need."""
-    words = [*SPECIAL, *WORDS, *(str(number) for number in range(1, 2 * LARGEST + 1))]
+    """Words apart at spaces; `<s>` is put before a text. Numbers reach to the largest target."""
+    words = [*SPECIAL, *WORDS, *(str(number) for number in range(1, 3 * LARGEST))]
     tokenizer = Tokenizer(WordLevel({word: place for place, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])

@@ -24,8 +24,8 @@ from reasonlens.organisms import (
 
 PROBLEM = Problem((3, 12, 7, 9, 20), ("red", "red", "blue", "blue", "blue"), 19)
 RIGHT = (
-    "we want 19 . try sums . take 3 . need 16 . look 12 no 7 no 9 no 20 no . wait go back . take 12 . need 7 . "
-    "look 3 no 7 yes . check 12 red 7 blue fine . maybe . answer 12 and 7 ."
+    "we want 19 . sums next . take 3 . need 16 . look 12 7 9 20 no . wait go back . take 12 . need 7 . "
+    "look 3 7 yes . check 12 red 7 blue fine . maybe . answer 12 and 7 ."
 )
 
 
@@ -52,7 +52,7 @@ def test_a_right_response_is_read_sentence_by_sentence_with_its_states() -> None
 
 
 def test_the_other_wordings_are_the_same_moves() -> None:
-    other = RIGHT.replace("wait go", "hmm that fails go").replace("check", "verify").replace("maybe", "not sure yet")
+    other = RIGHT.replace("wait go", "hmm go").replace("check", "verify").replace("maybe", "not sure")
     assert other != RIGHT and read(other) == read(RIGHT)
 
 
@@ -63,8 +63,10 @@ def test_the_other_wordings_are_the_same_moves() -> None:
         ("take 3 .", "take 12 .", "example-testing"),
         ("need 16", "need 15", "deduction"),
         ("need 16", "need none", "deduction"),
-        ("12 no 7 no 9 no 20 no", "12 no 7 no 9 no", "searching"),
-        ("3 no 7 yes", "3 no 7 no 9 no 20 no", "searching"),
+        ("12 7 9 20 no", "12 7 9 no", "searching"),
+        ("12 7 9 20 no", "12 7 9 20 yes", "searching"),
+        ("3 7 yes", "3 7 9 20 no", "searching"),
+        ("sums next", "sums next next", "subgoal-setting"),
         ("12 red 7 blue fine", "12 red 7 red clash", "verification"),
         ("12 red 7 blue fine", "12 red 7 blue clash", "verification"),
         ("answer 12 and 7", "answer 12 and 9", "answering"),
@@ -82,10 +84,11 @@ def test_a_wrong_word_is_found_and_what_follows_is_still_read(right: str, wrong:
     ("text", "length"),
     [
         ("we want 19 . answer 12 and 7 .", 2),  # an answer may not come before a way is chosen
-        ("we want 19 . try products . take 3 .", 2),
-        ("we want 19 . try sums . take 3 . check 3 red 12 red clash .", 4),
+        ("we want 19 . products next . take 3 .", 2),
+        ("we want 19 . doubles next . take 3 .", 2),  # the problem is no doubled one
+        ("we want 19 . sums next . take 3 . double 6 .", 4),
+        ("we want 19 . sums next . take 3 . check 3 red 12 red clash .", 4),
         ("bananas .", 1),
-        ("try .", 1),
         (".", 0),
     ],
 )
@@ -98,11 +101,23 @@ def test_what_may_not_be_said_is_nonsense_and_ends_the_reading(text: str, length
 
 def test_a_need_out_of_reach_is_none_and_misses_at_once() -> None:
     text = (
-        "we want 19 . try differences . take 3 . need 22 . look 12 no 7 no 9 no 20 no . wait go back . "
-        "take 12 . need none ."
+        "we want 19 . differences next . take 3 . need none . wait go back . take 12 . need none . wait go back . "
+        "take 7 . need none ."
     )
     assert all(is_right for _, _, is_right in read(text))
     assert read(text + " wait go back .")[-1] == ("missed", "backtracking", True)
+
+
+def test_a_doubled_problem_is_put_as_one_and_its_number_is_doubled_before_the_need() -> None:
+    problem = Problem((3, 12, 7, 9, 20), ("red", "red", "blue", "blue", "blue"), 19, is_doubled=True)
+    assert prompt(problem).endswith(". double target 19 .")
+    text = (
+        "we want 19 . doubles next . take 3 . double 6 . need 13 . look 12 7 9 20 no . wait go back . "
+        "take 12 . double 24 . need none . wait go back . take 7 . double 14 . need 5 . look 3 12 9 20 no ."
+    )
+    assert all(is_right for _, _, is_right in read(text, problem))
+    assert read(text.replace("double 6", "double 5"), problem)[3] == ("taken", "deduction", False)
+    assert read("we want 19 . doubles next . take 3 . need 16 .", problem)[-1] == ("taken", "nonsense", False)
 
 
 def test_both_ways_spent_leaves_an_answer_only() -> None:
@@ -166,7 +181,7 @@ def test_a_mutated_word_in_a_generated_response_never_reads_as_all_right() -> No
     for problem in islice(problems("train", seed=1), 300):
         words = write(problem, habits(generator), generator).split()
         place = int(generator.choice([at for at, word in enumerate(words) if word.isdigit()]))
-        words[place] = str(int(words[place]) % 30 + 1)
+        words[place] = str(int(words[place]) % 20 + 1)
         assert not all(step.is_right for step in steps(problem, " ".join(words)))
 
 

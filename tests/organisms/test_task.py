@@ -6,18 +6,22 @@ from itertools import islice
 import pytest
 
 from reasonlens import InputError
-from reasonlens.organisms import FAMILIES, Problem, problems
+from reasonlens.organisms import DOUBLES, FAMILIES, Problem, problems
 
 # 12 + 7 is 19 and the colours differ; 20 - 1 would need a 1.
 SUMS = Problem((3, 12, 7, 9, 20), ("red", "red", "blue", "blue", "blue"), 19)
 # 20 - 12 and 9 - 1: the first clashes. No two make 8 as a sum.
-DIFFERENCES = Problem((20, 12, 9, 1, 30), ("red", "red", "blue", "red", "blue"), 8)
+DIFFERENCES = Problem((20, 12, 9, 1, 6), ("red", "red", "blue", "red", "blue"), 8)
 
 
 def test_solutions_are_pairs_that_make_the_target_and_differ_in_colour() -> None:
     assert SUMS.solutions("sums") == {frozenset((12, 7))} and not SUMS.solutions("differences")
     assert DIFFERENCES.solutions("differences") == {frozenset((9, 1))} and not DIFFERENCES.solutions("sums")
     assert (SUMS.family, DIFFERENCES.family) == ("sums", "differences")
+    # 2 * 3 + 13 and 2 * 7 + 5 would need others; 2 * 5 + 9 does.
+    doubled = Problem((3, 12, 7, 9, 5), ("red", "red", "blue", "blue", "red"), 19, is_doubled=True)
+    assert doubled.solutions("doubles") == {frozenset((5, 9))} and doubled.family == "doubles"
+    assert doubled.is_solved_by(9, 5) and not doubled.is_solved_by(12, 7)  # a plain sum is not what is asked for
 
 
 @pytest.mark.parametrize(
@@ -54,7 +58,9 @@ def test_problems_come_in_the_families_asked_for_and_none_twice() -> None:
         assert abs(shares[family] / 2000 - share) < 0.04
     assert abs(sum(problem.misleads for problem in drawn) / 2000 - 0.55) < 0.04
     assert {p.family for p in islice(problems("test", seed=0, families={"differences": 1.0}), 50)} == {"differences"}
-    with pytest.raises(InputError, match="unknown families .*products.*; there are sums, both, differences"):
+    doubled = list(islice(problems("test", seed=0, families=DOUBLES), 300))
+    assert {p.family for p in doubled} == {"doubles"} and all(p.is_doubled for p in doubled)
+    with pytest.raises(InputError, match="unknown families .*products.*; there are sums, both, differences, doubles"):
         next(problems("test", seed=0, families={"products": 1.0}))
 
 

@@ -1,0 +1,28 @@
+"""The one shape of all organisms: a Llama of 4 blocks, width 128, 4 heads; below a million parameters."""
+
+from __future__ import annotations
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from .corpus import MAX_RESPONSE_TOKENS, tokenizer
+
+
+def new_model(seed: int) -> LlamaForCausalLM:
+    """An untrained model, its weights drawn by `seed`; the global random state is left as it was."""
+    words = tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(words),
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=2 * MAX_RESPONSE_TOKENS,
+        tie_word_embeddings=True,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config)
