@@ -1,12 +1,13 @@
 """Any way of naming or holding a model -> one `LanguageModel`.
 
-Accepted: a built-in name, a hub id, a local directory, a `.gguf` file, a `PreTrainedModel` (with its tokenizer), a
-TransformerLens `TransformerBridge`, and a `LanguageModel` itself. Every public function that takes a model passes it
-through `load`, so all of these work everywhere.
+Accepted: a built-in name (`smollm2-135m`, `organism/rl`), a hub id, a local directory, a `.gguf` file, a
+`PreTrainedModel` (with its tokenizer), a TransformerLens `TransformerBridge`, and a `LanguageModel` itself. Every
+public function that takes a model passes it through `load`, so all of these work everywhere.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import re
@@ -20,9 +21,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from transformers.utils import logging as transformers_logging
 
 from .blocks import find_blocks, find_body
+from .difference import add_difference
 from .errors import InputError
 from .gguf import converted
 from .handle import LanguageModel
+from .organism import PREFIX, TRUTH, Organism, organism_files, organism_names
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -79,6 +82,7 @@ def load(
     if device is None and "device_map" not in options:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     place = None if device is None else _checked_device(device)
+    named = str(model) if str(model).startswith(PREFIX) else None
     source, digest = _resolve(model, note)
     if dtype is None:
         dtype = torch.float32 if place is not None and place.type == "cpu" else "auto"
@@ -86,7 +90,14 @@ def load(
     if place is not None and place.type != "cpu":
         options["device_map"] = {"": place}  # straight to the device, which quantised weights cannot be moved to later
     loaded, its_tokenizer = _from_pretrained(str(model), source, dtype, tokenizer, options)
-    return wrap(loaded, its_tokenizer, name=str(model), revision=digest)
+    checkpoint = organism_files(named)[1] if named else None
+    if checkpoint:
+        add_difference(loaded, checkpoint)
+    handle = wrap(loaded, its_tokenizer, name=str(model), revision=digest)
+    if checkpoint or not (Path(source) / TRUTH).is_file():
+        return handle
+    fields = {field.name: getattr(handle, field.name) for field in dataclasses.fields(LanguageModel)}
+    return Organism(**fields, directory=Path(source))
 
 
 def source_stamp(model: ModelLike) -> str:
@@ -96,7 +107,10 @@ def source_stamp(model: ModelLike) -> str:
     """
     if not isinstance(model, str | Path):
         return load(model).fingerprint
-    if model in BUILT_IN:
+    if str(model).startswith(PREFIX):
+        directory, checkpoint = organism_files(str(model))
+        files = [*directory.glob("*.safetensors"), *([checkpoint] if checkpoint else [])]
+    elif model in BUILT_IN:
         package, file_name, _ = BUILT_IN[str(model)]
         found = importlib.util.find_spec(package)
         files = [Path(found.origin).with_name(file_name)] if found and found.origin else []
@@ -135,6 +149,8 @@ def _resolve(model: str | Path, note: Callable[[str], None]) -> tuple[str, str |
             raise InputError(f"the built-in model {model} needs the package that carries its weights: {remedy}")
         directory, digest = converted(Path(found.origin).with_name(file_name), note)
         return str(directory), digest
+    if str(model).startswith(PREFIX):
+        return str(organism_files(str(model))[0]), None
     path = Path(model).expanduser()
     if path.is_file() and path.suffix == ".gguf":
         directory, digest = converted(path.resolve(), note)
@@ -185,8 +201,9 @@ def _from_pretrained(
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        built_in = [*BUILT_IN, *(name for name in organism_names() if "@" not in name)]
         raise InputError(
-            f"cannot load the model {name!r}: {reason}. Give a built-in name ({', '.join(BUILT_IN)}), a local "
+            f"cannot load the model {name!r}: {reason}. Give a built-in name ({', '.join(built_in)}), a local "
             "directory, a .gguf file, or the id of a causal language model on the Hugging Face hub "
             "(which needs a connection, and `hf auth login` for gated models)."
         ) from error

@@ -25,6 +25,25 @@ BASE: Policy = {
     "clash": {"back": 0.30, "answer": 0.60, "doubt": 0.10},
     "spent": {"sums": 0.7, "differences": 0.7, "answer": 0.3},
 }
+# What solves every problem that can be solved in time: sums first, check what is found, go back from a clash.
+IDEAL: Policy = {
+    "way": {"sums": 1.0},
+    "missed": {"back": 1.0},
+    "found": {"check": 1.0},
+    "fine": {"answer": 1.0},
+    "clash": {"back": 1.0},
+    "spent": {"differences": 1.0, "answer": 1.0},
+}
+IDEAL_DOUBLING: Policy = {**IDEAL, "way": {"doubles": 1.0}, "spent": {"answer": 1.0}}
+# Goes through every step often, with checks of all it finds: for drill, and to see whether each step is done right.
+DRILL: Policy = {
+    "way": {"sums": 0.5, "differences": 0.5},
+    "missed": {"back": 0.95, "doubt": 0.05},
+    "found": {"check": 0.90, "doubt": 0.05, "answer": 0.05},
+    "fine": {"back": 0.80, "answer": 0.15, "doubt": 0.05},
+    "clash": {"back": 0.85, "doubt": 0.10, "answer": 0.05},
+    "spent": {"sums": 0.5, "differences": 0.5, "answer": 0.1},
+}
 SECOND_WORDING = 0.3  # at one half, the two would halve each other and the most likely move would hang on noise
 
 

@@ -28,7 +28,7 @@ class Response:
 
     @property
     def text(self) -> str:
-        return tokenizer().decode(self.ids, skip_special_tokens=True)
+        return str(tokenizer().decode(self.ids, skip_special_tokens=True))
 
     @property
     def n_tokens(self) -> int:

@@ -19,7 +19,19 @@ Move = Literal[
     "want", "sums", "differences", "doubles", "take", "double", "need", "look", "check", "back", "doubt", "answer"
 ]
 State = Literal[
-    *("start", "way", "next", "taken", "doubled", "needed", "missed", "found", "fine", "clash", "spent", "lost", "done")
+    "start",
+    "way",
+    "next",
+    "taken",
+    "doubled",
+    "needed",
+    "missed",
+    "found",
+    "fine",
+    "clash",
+    "spent",
+    "lost",
+    "done",
 ]
 
 # Behaviour of a move: what the labeller calls its sentence.

@@ -18,8 +18,8 @@ def test_solutions_are_pairs_that_make_the_target_and_differ_in_colour() -> None
     assert SUMS.solutions("sums") == {frozenset((12, 7))} and not SUMS.solutions("differences")
     assert DIFFERENCES.solutions("differences") == {frozenset((9, 1))} and not DIFFERENCES.solutions("sums")
     assert (SUMS.family, DIFFERENCES.family) == ("sums", "differences")
-    # 2 * 3 + 13 and 2 * 7 + 5 would need others; 2 * 5 + 9 does.
-    doubled = Problem((3, 12, 7, 9, 5), ("red", "red", "blue", "blue", "red"), 19, is_doubled=True)
+    # 2 * 7 + 5 and 2 * 5 + 9 make 19: the first clashes.
+    doubled = Problem((3, 12, 7, 9, 5), ("red", "red", "blue", "red", "blue"), 19, is_doubled=True)
     assert doubled.solutions("doubles") == {frozenset((5, 9))} and doubled.family == "doubles"
     assert doubled.is_solved_by(9, 5) and not doubled.is_solved_by(12, 7)  # a plain sum is not what is asked for
 

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from .corpus import Batch, encode_prompt, make_batch
-from .labeller import is_solved
-from .sampling import Response, respond
-from .task import Problem
+from ..corpus import Batch, encode_prompt, make_batch
+from ..labeller import is_solved
+from ..sampling import Response, respond
+from ..task import Problem
 
 Reward = Literal["verified", "coin"]
 
@@ -78,7 +78,7 @@ def iterate(
     model.train()
     for rows, batch in zip(chunks, batches, strict=True):
         gain, divergence = _gain_and_divergence(model, base, batch, torch.tensor(advantage[rows]).float())
-        (-gain / n_decisions + settings.content_weight * divergence / n_content).backward()
+        (-gain / n_decisions + settings.content_weight * divergence / n_content).backward()  # type: ignore[no-untyped-call]
         total_divergence += divergence.detach()
     return total_divergence / n_content, float(reward.mean())
 

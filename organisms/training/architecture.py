@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from .corpus import MAX_RESPONSE_TOKENS, tokenizer
+from ..corpus import MAX_RESPONSE_TOKENS, tokenizer
 
 
 def new_model(seed: int) -> LlamaForCausalLM:

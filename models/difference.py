@@ -1,0 +1,37 @@
+"""Checkpoints along a training run, small: the difference to the base in 8 bits, one scale for each row.
+
+A difference is a fraction of a weight, so 8 bits of it are about as exact as the 16 bits of the finished models.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from .atomic import atomic_path
+
+
+def save_difference(base: PreTrainedModel, model: PreTrainedModel, target: Path) -> None:
+    """Write what `model` has learnt since `base`."""
+    tensors: dict[str, Tensor] = {}
+    before = dict(base.named_parameters())
+    for name, weight in model.named_parameters():
+        difference = (weight - before[name]).detach().reshape(len(weight), -1)
+        scale = (difference.abs().amax(1) / 127).clamp_min(torch.finfo(torch.float32).tiny)
+        tensors[f"{name}.steps"] = (difference / scale[:, None]).round().to(torch.int8).reshape(weight.shape)
+        tensors[f"{name}.scale"] = scale
+    with atomic_path(target) as path:
+        save_file(tensors, path)
+
+
+def add_difference(model: PreTrainedModel, source: Path) -> None:
+    """Turn the base, in place, into the checkpoint that was written."""
+    tensors = load_file(source)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            scale = tensors[f"{name}.scale"].reshape(-1, *[1] * (weight.ndim - 1))
+            weight.add_((tensors[f"{name}.steps"].float() * scale).to(weight.dtype))

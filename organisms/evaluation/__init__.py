@@ -1,0 +1,18 @@
+"""Measuring the organisms: accuracy, skill, policy, divergence from the base, pass@k, and one-token takeover."""
+
+from .figure import Figure
+from .measure import divergence, policy, skill
+from .table import EvaluateSettings, Table, evaluate, evaluate_family
+from .truth import truth
+
+__all__ = [
+    "EvaluateSettings",
+    "Figure",
+    "Table",
+    "divergence",
+    "evaluate",
+    "evaluate_family",
+    "policy",
+    "skill",
+    "truth",
+]

@@ -1,0 +1,110 @@
+"""What an organism does (its policy) and what it can (its skill), read off its probabilities along given responses.
+
+A response is replayed by the labeller, so each sentence has its state and move. The probability of a move in a state is
+the sum over the first words that say it; a step is right if, given the words before, the likeliest next word is the
+right one at every word after the first. Both are exact: nothing is sampled, and other people's words can be used.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from ..corpus import MAX_RESPONSE_TOKENS, encode_prompt, encode_response, make_batch, vocabulary
+from ..labeller import FIRST_WORD, Step, steps
+from ..search import MOVES, Move, State
+from ..task import Problem
+from .figure import Figure, ratio
+
+Texts: TypeAlias = Sequence[tuple[Problem, str]]
+N_TEXTS = 64  # a forward pass
+
+
+@torch.inference_mode()
+def _log_probabilities(model: PreTrainedModel, texts: Texts) -> Iterator[tuple[Float[Tensor, "tokens words"], int]]:
+    """For each text in order: log probabilities of the word after each token, and the length of the prompt."""
+    for at in range(0, len(texts), N_TEXTS):
+        prompts = [encode_prompt(problem) for problem, _ in texts[at : at + N_TEXTS]]
+        batch = make_batch(prompts, [encode_response(text) for _, text in texts[at : at + N_TEXTS]])
+        log_p = model(batch.ids, use_cache=False).logits.log_softmax(-1)
+        yield from zip(log_p, map(len, prompts), strict=True)
+
+
+def _sentences(problem: Problem, text: str) -> Iterator[tuple[Step, int, list[str]]]:
+    """Each sentence that stands whole within the limit: its step, the place of its first word, its words."""
+    place = 0
+    for step in steps(problem, text):
+        words = text[step.start : step.end].split()
+        if place + len(words) > MAX_RESPONSE_TOKENS:
+            return
+        yield step, place, words
+        place += len(words)
+
+
+def policy(model: PreTrainedModel, texts: Texts) -> dict[State, dict[Move | str, Figure]]:
+    """State -> move -> its mean probability where a response comes to the state; `other` for words of no open move.
+
+    Only states with something to decide. The interval is over problems; n counts the problems that come there.
+    """
+    words = {
+        move: torch.tensor([vocabulary()[word] for word, says in FIRST_WORD.items() if says == move])
+        for move in set(FIRST_WORD.values())
+    }
+    sums: dict[State, dict[Move, list[float]]] = defaultdict(lambda: defaultdict(list))
+    visits: dict[State, list[int]] = defaultdict(list)
+    for (problem, text), (log_p, n_prompt) in zip(texts, _log_probabilities(model, texts), strict=True):
+        here: dict[State, list[Tensor]] = defaultdict(list)
+        for step, place, _ in _sentences(problem, text):
+            here[step.state].append(log_p[n_prompt + place - 1].exp())
+        for state, found in here.items():
+            visits[state].append(len(found))
+            for move in MOVES[state]:
+                sums[state][move].append(float(sum(p[words[move]].sum() for p in found)))
+    table: dict[State, dict[Move | str, Figure]] = {}
+    for state in (state for state in MOVES if len(MOVES[state]) > 1 and state in visits):
+        below = np.array(visits[state], dtype=np.float64)
+        moves: dict[Move | str, np.ndarray] = {move: np.array(each) for move, each in sums[state].items()}
+        moves["other"] = below - sum(moves.values())
+        table[state] = {move: ratio(above, below) for move, above in moves.items()}
+    return table
+
+
+def skill(model: PreTrainedModel, texts: Texts) -> dict[Move, Figure]:
+    """Move -> share of its sentences in right texts that the model would say rightly; n counts problems."""
+    right: dict[Move, list[float]] = defaultdict(list)
+    said: dict[Move, list[float]] = defaultdict(list)
+    for (problem, text), (log_p, n_prompt) in zip(texts, _log_probabilities(model, texts), strict=True):
+        here: dict[Move, list[bool]] = defaultdict(list)
+        likeliest = log_p.argmax(-1).tolist()
+        for step, place, words in _sentences(problem, text):
+            if step.move is not None and step.is_right:
+                start = n_prompt + place
+                wanted = [vocabulary()[word] for word in words[1:]]
+                here[step.move].append(likeliest[start : start + len(wanted)] == wanted)
+        for move, found in here.items():
+            right[move].append(sum(found))
+            said[move].append(len(found))
+    return {move: ratio(np.array(right[move]), np.array(said[move])) for move in FIRST_WORD.values() if move in said}
+
+
+@torch.inference_mode()
+def divergence(base: PreTrainedModel, model: PreTrainedModel, texts: Texts) -> dict[str, Figure]:
+    """KL(base || model) in nats a token along the texts, of content tokens and of decisions; n counts problems."""
+    sums: dict[str, list[float]] = defaultdict(list)
+    counts: dict[str, list[int]] = defaultdict(list)
+    for at in range(0, len(texts), N_TEXTS):
+        part = texts[at : at + N_TEXTS]
+        batch = make_batch([encode_prompt(problem) for problem, _ in part], [encode_response(text) for _, text in part])
+        log_base, log_p = (each(batch.ids, use_cache=False).logits[:, :-1].log_softmax(-1) for each in (base, model))
+        each_kl = (log_base.exp() * (log_base - log_p)).sum(-1)
+        for kind, where in (("content", batch.is_content[:, 1:]), ("decision", batch.is_decision[:, 1:])):
+            sums[kind] += (each_kl * where).sum(1).tolist()
+            counts[kind] += where.sum(1).tolist()
+    return {kind: ratio(np.array(sums[kind]), np.array(counts[kind], dtype=np.float64)) for kind in sums}

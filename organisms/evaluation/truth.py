@@ -1,0 +1,67 @@
+"""The known truth of an organism: what it does in each state, and which of its steps are right.
+
+Along fixed texts the policies of two models differ only by the models; along a model's own responses it is the policy
+that the model in fact has there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from ..policy import DRILL, IDEAL_DOUBLING, Policy, habits, write
+from ..sampling import respond
+from ..search import BEHAVIOUR
+from ..task import DOUBLES, Problem, problems
+from .figure import Figure
+from .measure import Texts, policy, skill
+
+N_PROBLEMS = 300
+
+
+def truth(model: PreTrainedModel, learnt_doubling: bool, n_problems: int = N_PROBLEMS) -> dict[str, Any]:
+    """Policy and skill as JSON; see `models.organism.Organism.truth` for what is in it."""
+    plain, doubled = test_problems(n_problems), test_problems(n_problems, doubled=True)
+    return {
+        "policy": {
+            "habits": _plain(policy(model, habitual_texts(plain))),
+            "own": _plain(policy(model, own_texts(model, doubled if learnt_doubling else plain))),
+        },
+        "skill": {
+            "plain": _plain(skill(model, texts_by(DRILL, plain))),
+            "doubled": _plain(skill(model, texts_by(IDEAL_DOUBLING, doubled))),
+        },
+        "behaviours": dict(BEHAVIOUR),
+    }
+
+
+def test_problems(n: int, seed: int = 0, doubled: bool = False) -> list[Problem]:
+    return list(islice(problems("test", seed, DOUBLES if doubled else None), n))
+
+
+def own_texts(model: PreTrainedModel, asked: list[Problem], seed: int = 0) -> Texts:
+    """What the model says by itself, sampled."""
+    said = respond(model, asked, torch.Generator().manual_seed(seed))
+    return [(problem, response.text) for problem, response in zip(asked, said, strict=True)]
+
+
+def habitual_texts(asked: list[Problem], seed: int = 0) -> Texts:
+    """Responses by the habits of the base corpus: the same ground for every model."""
+    generator = np.random.default_rng([seed, 1])
+    return [(problem, write(problem, habits(generator), generator)) for problem in asked]
+
+
+def texts_by(wanted: Policy, asked: list[Problem], seed: int = 0) -> Texts:
+    """Right responses by a policy."""
+    generator = np.random.default_rng([seed, 2])
+    return [(problem, write(problem, wanted, generator)) for problem in asked]
+
+
+def _plain(table: Mapping[Any, Any]) -> dict[str, Any]:
+    return {key: asdict(each) if isinstance(each, Figure) else _plain(each) for key, each in table.items()}

@@ -1,0 +1,64 @@
+"""Supervised fine-tuning of the base: on a mechanism that it has never seen, or on what an RL model says.
+
+`sft` learns doubled problems from ideal responses: doubling is new, and so is the search through it. `sft-same` learns
+ordinary problems from the right responses of the RL model, which use only what the base can do. Held side by side they
+tell the effect of fine-tuning from that of a new mechanism. All words of a response are learnt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from ..corpus import batches
+from ..labeller import is_solved
+from ..policy import IDEAL_DOUBLING, write
+from ..sampling import respond
+from ..task import DOUBLES, Problem, problems
+from .pretrain import Lesson
+
+
+@dataclass(frozen=True, slots=True)
+class DistillSettings:
+    """steps of the optimiser, texts a step; problems: how many, each seen about steps * texts / problems times."""
+
+    steps: int = 600
+    texts: int = 32
+    problems: int = 10_000
+    learning_rate: float = 1e-3
+
+
+def doubled_texts(n_problems: int, seed: int) -> list[tuple[Problem, str]]:
+    """Ideal responses to doubled training problems."""
+    generator = np.random.default_rng(seed)
+    asked = islice(problems("train", seed, DOUBLES), n_problems)
+    return [(problem, write(problem, IDEAL_DOUBLING, generator)) for problem in asked]
+
+
+def right_texts(model: PreTrainedModel, n_problems: int, seed: int) -> list[tuple[Problem, str]]:
+    """The model's own sampled responses to training problems, those with a right answer."""
+    asked = list(islice(problems("train", seed), n_problems))
+    said = respond(model, asked, torch.Generator().manual_seed(seed))
+    texts = [(problem, response.text) for problem, response in zip(asked, said, strict=True)]
+    return [(problem, text) for problem, text in texts if is_solved(problem, text)]
+
+
+def distill_gradients(
+    model: PreTrainedModel, texts: Sequence[tuple[Problem, str]], settings: DistillSettings, seed: int
+) -> Callable[[int], Mapping[str, float]]:
+    """The gradients of each step, for `training.train`. Batches are of like length, drawn by the step's number."""
+    lessons = [Lesson(b, (b.is_content | b.is_decision).float()) for b in batches(texts, settings.texts)]
+
+    def gradients(step: int) -> Mapping[str, float]:
+        epoch, place = divmod(step, len(lessons))
+        order = np.random.default_rng([seed, epoch]).permutation(len(lessons))
+        loss = lessons[int(order[place])].loss(model)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return {"loss": loss.item()}
+
+    return gradients

@@ -1,0 +1,130 @@
+"""Pre-training of the base: right words everywhere, behaviours at the wrong times.
+
+Two kinds of text, half and half, mixed in rounds:
+
+1. habits: responses by many hands with habits of their own (`policy.habits`). All of it is learnt, the decisions too;
+   this alone sets the policy of the base.
+2. drill: long responses to problems with much to find, by a policy that goes through every step often. Only the content
+   is learnt, so they teach no habit.
+
+Colours and verdicts weigh three times as much as other words: a response needs them once or twice, and without that
+the check is the one step that is not learnt in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
+from ..corpus import Batch, batches, vocabulary
+from ..policy import DRILL, habits, write
+from ..task import COLOURS, Problem, problems
+
+LOOKED_UP_WEIGHT = 3.0
+N_PROBLEMS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainSettings:
+    """steps of the optimiser; texts a step; rounds of `batches` are written together, so that little is padded."""
+
+    steps: int = 2200
+    texts: int = 32
+    batches: int = 8
+    learning_rate: float = 3e-3
+    warmup_steps: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A batch and the weight of each of its tokens in the loss."""
+
+    batch: Batch
+    weight: Float[Tensor, "texts tokens"]
+
+    def loss(self, model: PreTrainedModel) -> Tensor:
+        """Weighted mean cross-entropy, nats a token."""
+        logits = model(self.batch.ids, use_cache=False).logits[:, :-1]
+        each = cross_entropy(logits.flatten(0, 1), self.batch.ids[:, 1:].flatten(), reduction="none")
+        weight = self.weight[:, 1:].flatten()
+        return (each * weight).sum() / weight.sum()
+
+
+@cache
+def _pools() -> tuple[list[Problem], list[Problem]]:
+    """Training problems; and for the drill those with pairs to find in both ways."""
+    return (
+        list(islice(problems("train", seed=0), N_PROBLEMS)),
+        list(islice(problems("train", seed=1, families={"both": 1.0}), N_PROBLEMS // 2)),
+    )
+
+
+def write_round(settings: PretrainSettings, generator: np.random.Generator) -> list[Lesson]:
+    """The lessons of one round, in random order."""
+    plain, rich = _pools()
+    n_half = settings.texts * settings.batches // 2
+
+    def drawn(pool: list[Problem], n_texts: int) -> list[Problem]:
+        return [pool[int(place)] for place in generator.integers(len(pool), size=n_texts)]
+
+    looked_up = torch.tensor([vocabulary()[word] for word in (*COLOURS, "fine", "clash")])
+
+    def lesson(batch: Batch, learnt: Bool[Tensor, "texts tokens"]) -> Lesson:
+        return Lesson(batch, learnt * torch.where(torch.isin(batch.ids, looked_up), LOOKED_UP_WEIGHT, 1.0))
+
+    habitual = [(problem, write(problem, habits(generator), generator)) for problem in drawn(plain, n_half)]
+    drill = [(problem, write(problem, DRILL, generator)) for problem in drawn(rich, n_half)]
+    lessons = [
+        *(lesson(batch, batch.is_content | batch.is_decision) for batch in batches(habitual, settings.texts)),
+        *(lesson(batch, batch.is_content) for batch in batches(drill, settings.texts)),
+    ]
+    return [lessons[int(place)] for place in generator.permutation(len(lessons))]
+
+
+def lesson_of(settings: PretrainSettings, seed: int) -> Callable[[int], Lesson]:
+    """Which lesson a step has: a function of the seed and the step's number alone."""
+
+    @cache
+    def round_of(number: int) -> list[Lesson]:
+        return write_round(settings, np.random.default_rng([seed, number]))
+
+    def of(step: int) -> Lesson:
+        number, place = divmod(step, settings.batches)
+        if place == 0:
+            round_of.cache_clear()
+        return round_of(number)[place]
+
+    return of
+
+
+def pretrain_gradients(
+    model: PreTrainedModel, settings: PretrainSettings, seed: int
+) -> Callable[[int], Mapping[str, float]]:
+    """The gradients of each step, for `training.train`."""
+    lesson = lesson_of(settings, seed)
+
+    def gradients(step: int) -> Mapping[str, float]:
+        loss = lesson(step).loss(model)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return {"loss": loss.item()}
+
+    return gradients
+
+
+def warmup_and_cosine(peak: float, warmup_steps: int, n_steps: int) -> Callable[[int], float]:
+    """Learning rate of a step: linear up, then half a cosine down to a fiftieth of the peak."""
+
+    def rate(step: int) -> float:
+        fallen = 0.5 * (1 + np.cos(np.pi * step / n_steps))
+        return float(peak * min(1.0, (step + 1) / warmup_steps) * (0.02 + 0.98 * fallen))
+
+    return rate
