@@ -1,7 +1,7 @@
 """Model organisms: tiny language models that reason in words, whose behaviours are known exactly by rule."""
 
-from .labeller import NONSENSE, Step, is_solved, labelled, prompt, steps
-from .policy import BASE, Policy, habits, write
+from .labeller import FIRST_WORD, NONSENSE, Step, is_solved, labelled, prompt, steps
+from .policy import BASE, DRILL, IDEAL, IDEAL_DOUBLING, Policy, habits, write
 from .search import BEHAVIOUR, MOVES, Move, Search, State
 from .task import DOUBLES, FAMILIES, Family, Problem, Split, Way, problems
 from .tokenizer import make_tokenizer
@@ -10,7 +10,11 @@ __all__ = [
     "BASE",
     "BEHAVIOUR",
     "DOUBLES",
+    "DRILL",
     "FAMILIES",
+    "FIRST_WORD",
+    "IDEAL",
+    "IDEAL_DOUBLING",
     "MOVES",
     "NONSENSE",
     "Family",

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import binomtest
 
 N_RESAMPLES = 2000
 
@@ -28,10 +29,8 @@ class Figure:
 
 def share(hits: Float[np.ndarray, " n"]) -> Figure:
     """A proportion with its Wilson interval, which holds at 0 and 1 too."""
-    n, mean, z = len(hits), float(np.mean(hits)), 1.959964
-    centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(mean * (1 - mean) / n + z**2 / (4 * n**2))
-    return Figure(mean, max(0.0, float(centre - half)), min(1.0, float(centre + half)), n)
+    found = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+    return Figure(float(hits.mean()), float(found.low), float(found.high), len(hits))
 
 
 def ratio(above: Float[np.ndarray, " problems"], below: Float[np.ndarray, " problems"]) -> Figure:

@@ -20,7 +20,7 @@ from ..labeller import is_solved
 from ..policy import IDEAL_DOUBLING, write
 from ..sampling import respond
 from ..task import DOUBLES, Problem, problems
-from .pretrain import Lesson
+from .lesson import make_lessons
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def distill_gradients(
     model: PreTrainedModel, texts: Sequence[tuple[Problem, str]], settings: DistillSettings, seed: int
 ) -> Callable[[int], Mapping[str, float]]:
     """The gradients of each step, for `training.train`. Batches are of like length, drawn by the step's number."""
-    lessons = [Lesson(b, (b.is_content | b.is_decision).float()) for b in batches(texts, settings.texts)]
+    lessons = make_lessons([(b, (b.is_content | b.is_decision).float()) for b in batches(texts, settings.texts)])
 
     def gradients(step: int) -> Mapping[str, float]:
         epoch, place = divmod(step, len(lessons))

@@ -189,7 +189,7 @@ def _reinforce(
         adamw(model),
         n_steps=chosen.iterations,
         gradients=gradients,
-        learning_rate=lambda step: chosen.learning_rate * min(1.0, (step + 1) / 10),
+        learning_rate=warmup_and_cosine(chosen.learning_rate, chosen.iterations // 15, chosen.iterations),
         state=state,
         label=name,
         save_every=settings.save_every // 5,

@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from ..corpus import Batch, batches, vocabulary
 from ..policy import DRILL, habits, write
 from ..task import COLOURS, Problem, problems
+from .lesson import Lesson, make_lessons
 
 LOOKED_UP_WEIGHT = 3.0
 N_PROBLEMS = 20_000
@@ -37,26 +37,11 @@ N_PROBLEMS = 20_000
 class PretrainSettings:
     """steps of the optimiser; texts a step; rounds of `batches` are written together, so that little is padded."""
 
-    steps: int = 2200
+    steps: int = 2800
     texts: int = 32
     batches: int = 8
     learning_rate: float = 3e-3
     warmup_steps: int = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """A batch and the weight of each of its tokens in the loss."""
-
-    batch: Batch
-    weight: Float[Tensor, "texts tokens"]
-
-    def loss(self, model: PreTrainedModel) -> Tensor:
-        """Weighted mean cross-entropy, nats a token."""
-        logits = model(self.batch.ids, use_cache=False).logits[:, :-1]
-        each = cross_entropy(logits.flatten(0, 1), self.batch.ids[:, 1:].flatten(), reduction="none")
-        weight = self.weight[:, 1:].flatten()
-        return (each * weight).sum() / weight.sum()
 
 
 @cache
@@ -78,14 +63,14 @@ def write_round(settings: PretrainSettings, generator: np.random.Generator) -> l
 
     looked_up = torch.tensor([vocabulary()[word] for word in (*COLOURS, "fine", "clash")])
 
-    def lesson(batch: Batch, learnt: Bool[Tensor, "texts tokens"]) -> Lesson:
-        return Lesson(batch, learnt * torch.where(torch.isin(batch.ids, looked_up), LOOKED_UP_WEIGHT, 1.0))
+    def weight(batch: Batch, learnt: Bool[Tensor, "texts tokens"]) -> Float[Tensor, "texts tokens"]:
+        return learnt * torch.where(torch.isin(batch.ids, looked_up), LOOKED_UP_WEIGHT, 1.0)
 
     habitual = [(problem, write(problem, habits(generator), generator)) for problem in drawn(plain, n_half)]
     drill = [(problem, write(problem, DRILL, generator)) for problem in drawn(rich, n_half)]
     lessons = [
-        *(lesson(batch, batch.is_content | batch.is_decision) for batch in batches(habitual, settings.texts)),
-        *(lesson(batch, batch.is_content) for batch in batches(drill, settings.texts)),
+        *make_lessons([(b, weight(b, b.is_content | b.is_decision)) for b in batches(habitual, settings.texts)]),
+        *make_lessons([(b, weight(b, b.is_content)) for b in batches(drill, settings.texts)]),
     ]
     return [lessons[int(place)] for place in generator.permutation(len(lessons))]
 

@@ -37,7 +37,7 @@ class ReinforceSettings:
     iterations: int = 150
     problems: int = 14
     samples: int = 16
-    learning_rate: float = 5e-4
+    learning_rate: float = 4e-4
     content_weight: float = 2.0
     reward: Reward = "verified"
 
