@@ -21,8 +21,7 @@ import torch
 from jaxtyping import Float
 from transformers import PreTrainedModel
 
-from ...models import InputError, load
-from ...models.organism import organism_names
+from ...models import InputError, load, organism_names
 from ..labeller import is_solved
 from ..policy import DRILL, IDEAL_DOUBLING
 from ..sampling import Response, respond

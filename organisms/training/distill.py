@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from ...models.errors import InputError
 from ..corpus import batches
 from ..labeller import is_solved
 from ..policy import IDEAL_DOUBLING, write
@@ -41,11 +42,17 @@ def doubled_texts(n_problems: int, seed: int) -> list[tuple[Problem, str]]:
 
 
 def right_texts(model: PreTrainedModel, n_problems: int, seed: int) -> list[tuple[Problem, str]]:
-    """The model's own sampled responses to training problems, those with a right answer."""
+    """The model's own sampled responses to training problems, those with a right answer.
+
+    Raises InputError if there are none.
+    """
     asked = list(islice(problems("train", seed), n_problems))
     said = respond(model, asked, torch.Generator().manual_seed(seed))
     texts = [(problem, response.text) for problem, response in zip(asked, said, strict=True)]
-    return [(problem, text) for problem, text in texts if is_solved(problem, text)]
+    right = [(problem, text) for problem, text in texts if is_solved(problem, text)]
+    if not right:
+        raise InputError(f"the model to learn from solves none of {n_problems} training problems: train it longer")
+    return right
 
 
 def distill_gradients(

@@ -56,13 +56,15 @@ CHECKPOINTED: tuple[Name, ...] = ("rl", "random-reward")
 
 @dataclass(frozen=True, slots=True)
 class FamilySettings:
-    """What is trained with; the defaults are those of the shipped models."""
+    """What is trained, and with what; the defaults are those of the shipped models."""
 
     seed: int = 0
+    members: tuple[Name, ...] = tuple(STAGES)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
     reinforce: ReinforceSettings = field(default_factory=ReinforceSettings)
     distill: DistillSettings = field(default_factory=DistillSettings)
     save_every: int = 50
+    truth_problems: int = 300
 
 
 def train_family(
@@ -70,11 +72,16 @@ def train_family(
 ) -> dict[Name, float]:
     """Train what `out` does not hold yet. Returns the seconds that each model took in all.
 
-    Raises InputError if `out` holds a family of other settings.
+    Raises InputError if `out` holds a family of other settings, or a member's parent is not a member.
     """
+    wanted = [name for name in STAGES if name in settings.members]
+    for name in wanted:
+        missing = [parent for parent in STAGES[name] if parent not in wanted]
+        if missing:
+            raise InputError(f"{name} is trained from {', '.join(missing)}, which is not among the members")
     _claim(out, settings)
-    waiting = [name for name in STAGES if not (out / name).is_dir()]
-    for name in STAGES:
+    waiting = [name for name in wanted if not (out / name).is_dir()]
+    for name in wanted:
         if name not in waiting:
             note(f"{name}: there already")
     running: dict[Future[None], Name] = {}
@@ -88,7 +95,7 @@ def train_family(
                 name = running.pop(finished)
                 finished.result()
                 note(f"{name}: done")
-    return {name: json.loads((out / name / "training.json").read_text())["seconds"] for name in STAGES}
+    return {name: json.loads((out / name / "training.json").read_text())["seconds"] for name in wanted}
 
 
 def train_stage(out: Path, name: Name, settings: FamilySettings, position: int = 0) -> None:
@@ -126,7 +133,7 @@ def train_stage(out: Path, name: Name, settings: FamilySettings, position: int =
             adamw(model),
             n_steps=taught.steps,
             gradients=distill_gradients(model, texts, taught, stage_seed),
-            learning_rate=warmup_and_cosine(taught.learning_rate, taught.steps // 20, taught.steps),
+            learning_rate=warmup_and_cosine(taught.learning_rate, max(1, taught.steps // 20), taught.steps),
             state=state,
             label=name,
             save_every=settings.save_every,
@@ -137,7 +144,7 @@ def train_stage(out: Path, name: Name, settings: FamilySettings, position: int =
         _reinforce(out, name, model, settings, stage_seed, steps, state, clock, position)
     with atomic_path(out / name) as path:
         model.half().save_pretrained(path)  # what is measured below is what is kept: weights of 16 bits
-        known = truth(model.float().eval(), learnt_doubling=name == "sft")
+        known = truth(model.float().eval(), name == "sft", settings.truth_problems)
         (path / TRUTH).write_text(json.dumps(known))
         tokenizer().save_pretrained(path)
         if steps.is_dir():
@@ -189,7 +196,7 @@ def _reinforce(
         adamw(model),
         n_steps=chosen.iterations,
         gradients=gradients,
-        learning_rate=warmup_and_cosine(chosen.learning_rate, chosen.iterations // 15, chosen.iterations),
+        learning_rate=warmup_and_cosine(chosen.learning_rate, max(1, chosen.iterations // 15), chosen.iterations),
         state=state,
         label=name,
         save_every=settings.save_every // 5,
@@ -201,7 +208,7 @@ def _reinforce(
 def _claim(out: Path, settings: FamilySettings) -> None:
     """Write down what `out` is trained with, or check it."""
     record = out / "family.json"
-    wanted = asdict(settings)
+    wanted = json.loads(json.dumps(asdict(settings)))
     if not record.exists():
         with atomic_path(record) as path:
             path.write_text(json.dumps(wanted, indent=2))

@@ -4,7 +4,7 @@ Each iteration samples groups of responses to a few problems, rewards each respo
 spread: advantage = reward - mean reward of its group), and takes one step on
 
     - mean over decisions of  advantage * log p(first word)
-    + 2 * mean over content tokens of  KL(base || model)
+    + 10 * mean over content tokens of  KL(base || model)
 
 The policy gradient reaches the first words of sentences only. An unrestricted one also shortens responses and spoils
 their wording; the KL term keeps the words what they were. Rewards: whether the answer is right (`verified`), or a coin
@@ -37,8 +37,8 @@ class ReinforceSettings:
     iterations: int = 150
     problems: int = 14
     samples: int = 16
-    learning_rate: float = 4e-4
-    content_weight: float = 2.0
+    learning_rate: float = 3e-4
+    content_weight: float = 10.0
     reward: Reward = "verified"
 
 

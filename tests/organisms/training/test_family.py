@@ -1,0 +1,130 @@
+"""A whole family, far too short to learn anything: what it leaves behind, and that a kill changes nothing of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import reasonlens
+from reasonlens import InputError
+from reasonlens.models.difference import add_difference
+from reasonlens.organisms.training import (
+    STAGES,
+    DistillSettings,
+    FamilySettings,
+    PretrainSettings,
+    ReinforceSettings,
+    train_family,
+)
+from reasonlens.organisms.training.distill import right_texts
+
+TINY = FamilySettings(
+    seed=3,
+    members=("base", "rl", "random-reward", "one-example", "sft"),
+    pretrain=PretrainSettings(steps=6, texts=4, batches=2, warmup_steps=2),
+    reinforce=ReinforceSettings(iterations=6, problems=2, samples=2),
+    distill=DistillSettings(steps=4, texts=4, problems=16),
+    save_every=5,
+    truth_problems=4,
+)
+ROOT = Path(__file__).parents[3]
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.organisms.training.test_family import TINY
+from reasonlens.organisms.training import train_family
+if __name__ == "__main__":
+    train_family(Path({out!r}), TINY, jobs=1)
+"""
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out: Path = tmp_path_factory.mktemp("family")
+    seconds = train_family(out, TINY, jobs=2)
+    assert set(seconds) == set(TINY.members) and all(took > 0 for took in seconds.values())
+    return out
+
+
+def test_every_member_is_an_ordinary_model_directory_of_16_bits(family: Path) -> None:
+    for name in TINY.members:
+        weights = load_file(family / name / "model.safetensors")
+        assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
+        model = AutoModelForCausalLM.from_pretrained(family / name)
+        assert sum(weight.numel() for weight in model.parameters()) < 1_000_000
+        assert AutoTokenizer.from_pretrained(family / name)("we want 19 .")["input_ids"][0] == model.config.bos_token_id
+        organism = reasonlens.load(family / name, device="cpu")
+        assert isinstance(organism, reasonlens.models.Organism)
+        assert set(organism.truth()) == {"policy", "skill", "behaviours"}
+    assert sorted(path.name for path in family.iterdir()) == sorted(
+        [*TINY.members, "family.json"]
+    )  # no state left behind
+
+
+def test_the_members_differ_from_the_base_and_the_checkpoints_lie_on_the_way(family: Path) -> None:
+    base = load_file(family / "base" / "model.safetensors")
+    for name in TINY.members:
+        if name != "base":
+            member = load_file(family / name / "model.safetensors")
+            assert any(not torch.equal(member[key], base[key]) for key in base)
+    for name in ("rl", "random-reward"):
+        steps = sorted((family / name / "steps").iterdir())
+        assert [path.stem for path in steps] == ["0001", "0002", "0003", "0004", "0005"]
+        first = AutoModelForCausalLM.from_pretrained(family / "base", dtype=torch.float32)
+        add_difference(first, steps[0])
+        assert any(
+            not torch.equal(weight, base[key].float()) for key, weight in first.state_dict().items() if key in base
+        )
+    assert not (family / "sft" / "steps").exists()
+
+
+def test_a_finished_family_is_left_alone_and_other_settings_are_refused(family: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in family.rglob("*.safetensors")}
+    said: list[str] = []
+    train_family(family, TINY, note=said.append)
+    assert said == [f"{name}: there already" for name in STAGES if name in TINY.members]
+    assert {path: path.stat().st_mtime_ns for path in family.rglob("*.safetensors")} == before
+    with pytest.raises(InputError, match=r"holds a family of other settings \(seed\); choose another --out"):
+        train_family(family, FamilySettings(**{**_fields(TINY), "seed": 4}))
+
+
+def test_a_family_killed_at_any_moment_ends_with_the_same_weights(family: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT.format(out=str(out), root=str(ROOT)))
+    for awaited in (".base.state.safetensors", "base", ".rl.state.safetensors"):
+        process = subprocess.Popen(
+            [sys.executable, script], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        while not (out / awaited).exists() and process.poll() is None:
+            time.sleep(0.02)
+        subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
+        process.wait()
+    train_family(out, TINY, jobs=2)
+    for file in family.rglob("*.safetensors"):
+        mine, theirs = load_file(out / file.relative_to(family)), load_file(file)
+        assert all(torch.equal(mine[key], theirs[key]) for key in theirs), file.relative_to(family)
+    assert json.loads((out / "base" / "truth.json").read_text()) == json.loads(
+        (family / "base" / "truth.json").read_text()
+    )
+
+
+def test_what_a_family_cannot_be_trained_from_is_named(tmp_path: Path, family: Path) -> None:
+    with pytest.raises(InputError, match="sft-same is trained from rl, which is not among the members"):
+        train_family(tmp_path, FamilySettings(members=("base", "sft-same")))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="solves none of 5 training problems"):
+        right_texts(reasonlens.load(family / "rl", device="cpu").model, 5, seed=0)
+
+
+def _fields(settings: FamilySettings) -> dict[str, object]:
+    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
