@@ -2,6 +2,7 @@
 
 from .labeller import FIRST_WORD, NONSENSE, Step, is_solved, labelled, prompt, steps
 from .policy import BASE, DRILL, IDEAL, IDEAL_DOUBLING, Policy, habits, write
+from .rollouts import organism_traces
 from .search import BEHAVIOUR, MOVES, Move, Search, State
 from .task import DOUBLES, FAMILIES, Family, Problem, Split, Way, problems
 from .tokenizer import make_tokenizer
@@ -30,6 +31,7 @@ __all__ = [
     "is_solved",
     "labelled",
     "make_tokenizer",
+    "organism_traces",
     "problems",
     "prompt",
     "steps",

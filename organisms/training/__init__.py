@@ -1,7 +1,7 @@
 """Training the organisms: the base, reinforcement learning and fine-tuning, and whole families of them."""
 
 from .distill import DistillSettings
-from .family import STAGES, FamilySettings, train_family, train_stage
+from .family import STAGES, FamilySettings, parse_members, train_family, train_stage
 from .pretrain import PretrainSettings
 from .reinforce import ReinforceSettings
 
@@ -11,6 +11,7 @@ __all__ = [
     "FamilySettings",
     "PretrainSettings",
     "ReinforceSettings",
+    "parse_members",
     "train_family",
     "train_stage",
 ]

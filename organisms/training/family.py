@@ -98,6 +98,17 @@ def train_family(
     return {name: json.loads((out / name / "training.json").read_text())["seconds"] for name in wanted}
 
 
+def parse_members(text: str) -> tuple[Name, ...]:
+    """`all`, or names joined by commas. Raises InputError for any other."""
+    if text == "all":
+        return tuple(STAGES)
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in STAGES]
+    if unknown:
+        raise InputError(f"there is no member {unknown[0]!r} of a family; there are {', '.join(STAGES)}")
+    return tuple(name for name in STAGES if name in names)
+
+
 def train_stage(out: Path, name: Name, settings: FamilySettings, position: int = 0) -> None:
     """Train one model of the family whose parents stand in `out`."""
     torch.set_num_threads(1)

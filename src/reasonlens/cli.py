@@ -205,14 +205,41 @@ def train(
         int,
         typer.Option(help="Models trained side by side, each on one thread; the weights do not depend on it.", min=1),
     ] = 2,
+    members: Annotated[
+        str, typer.Option(help="Which to train, joined by commas: base, rl, random-reward, sft, one-example, sft-same.")
+    ] = "all",
 ) -> None:
     """Train a family: base, rl, random-reward, one-example, sft and sft-same. Resumes where a killed run stopped."""
-    from reasonlens.organisms.training import FamilySettings, train_family
+    from reasonlens.organisms.training import FamilySettings, parse_members, train_family
 
     with user_errors():
-        seconds = train_family(out, FamilySettings(seed=seed), jobs, note)
+        settings = FamilySettings(seed=seed, members=parse_members(members))
+        seconds = train_family(out, settings, jobs, note)
     for name, took in seconds.items():
         typer.echo(f"{name:14} {took / 60:5.1f} min  {out / name}")
+
+
+@organisms.command("traces")
+def organism_traces_command(
+    out: Annotated[Path, typer.Option(help="JSONL file to write, for `reasonlens locate --traces`.")],
+    model: Annotated[str, typer.Option(help="organism/rl, organism/rl@50, or a directory of a trained one.")] = (
+        "organism/rl"
+    ),
+    n_traces: Annotated[int, typer.Option("--n", help="How many responses.", min=1)] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of problems and sampling.", min=0)] = 0,
+    doubled: Annotated[bool, typer.Option("--doubled", help="Problems of the kind that only organism/sft learnt.")] = (
+        False
+    ),
+    greedy: Annotated[bool, typer.Option("--greedy", help="Likeliest words instead of samples.")] = False,
+) -> None:
+    """Let an organism answer test problems and write its responses as traces, every sentence labelled by rule."""
+    from reasonlens.organisms import organism_traces
+    from reasonlens.traces import write_traces
+
+    with user_errors():
+        traces = organism_traces(model, n_traces, seed=seed, doubled=doubled, greedy=greedy)
+        write_traces(traces, out)
+    typer.echo(f"{out}: {len(traces)} traces, {sum(len(trace.spans) for trace in traces)} labelled sentences")
 
 
 @organisms.command()
