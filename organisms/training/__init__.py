@@ -1,9 +1,10 @@
 """Training the organisms: the base, reinforcement learning and fine-tuning, and whole families of them."""
 
 from .distill import DistillSettings
-from .family import STAGES, FamilySettings, parse_members, train_family, train_stage
+from .family import parse_members, train_family
 from .pretrain import PretrainSettings
 from .reinforce import ReinforceSettings
+from .stages import STAGES, FamilySettings, train_stage
 
 __all__ = [
     "STAGES",

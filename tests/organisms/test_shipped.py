@@ -1,4 +1,4 @@
-"""The organisms that come with reasonlens: they load without a network, are what was shipped, and do what their card says."""
+"""The organisms that come with reasonlens load without a network, are what was shipped, and do what their card says."""
 
 from __future__ import annotations
 
