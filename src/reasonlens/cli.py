@@ -52,7 +52,9 @@ def note(line: str) -> None:
 def locate(
     model: Annotated[
         str,
-        typer.Option(help="Hub id, model directory, .gguf file, or the built-in smollm2-135m."),
+        typer.Option(
+            help="Hub id, model directory, .gguf file, or built in: smollm2-135m, organism/base, organism/rl."
+        ),
     ] = "smollm2-135m",
     traces: Annotated[
         str, typer.Option(help="JSONL file of labelled traces, or `bundled` for those that come with reasonlens.")

@@ -85,6 +85,10 @@ def test_the_wheel_holds_reasonlens_only_with_its_data(tmp_path: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert tops == {"reasonlens", next(top for top in tops if top.endswith(".dist-info"))}
     data = {"reasonlens/py.typed", "reasonlens/traces/bundled.jsonl", "reasonlens/analysis/report.html.jinja"}
+    weights = ROOT / "organisms" / "weights"
+    data |= {
+        f"reasonlens/organisms/{path.relative_to(weights.parent)}" for path in weights.rglob("*") if path.is_file()
+    }
     code = {
         "/".join([*package.split("."), file.name])
         for package, folder in folders().items()
