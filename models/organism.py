@@ -1,6 +1,6 @@
 """The model organisms that come with reasonlens: where their weights lie, and what is known of each.
 
-    organism/base      organism/rl      organism/rl@50 (a checkpoint along its training)
+    organism/base      organism/rl      organism/rl@60 (a checkpoint along its training)
 
 This module reads files only; the task, the training and the figures of the organisms are in `reasonlens.organisms`.
 """

@@ -38,8 +38,8 @@ IDEAL_DOUBLING: Policy = {**IDEAL, "way": {"doubles": 1.0}, "spent": {"answer": 
 # Goes through every step often, with checks of all it finds: for drill, and to see whether each step is done right.
 DRILL: Policy = {
     "way": {"sums": 0.5, "differences": 0.5},
-    "missed": {"back": 0.95, "doubt": 0.05},
-    "found": {"check": 0.90, "doubt": 0.05, "answer": 0.05},
+    "missed": {"back": 0.90, "doubt": 0.10},
+    "found": {"check": 0.75, "doubt": 0.20, "answer": 0.05},  # a check after a doubt is the hardest: its pair is far
     "fine": {"back": 0.80, "answer": 0.15, "doubt": 0.05},
     "clash": {"back": 0.85, "doubt": 0.10, "answer": 0.05},
     "spent": {"sums": 0.5, "differences": 0.5, "answer": 0.1},

@@ -37,7 +37,7 @@ N_PROBLEMS = 20_000
 class PretrainSettings:
     """steps of the optimiser; texts a step; rounds of `batches` are written together, so that little is padded."""
 
-    steps: int = 2800
+    steps: int = 2600
     texts: int = 32
     batches: int = 8
     learning_rate: float = 3e-3

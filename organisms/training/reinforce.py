@@ -34,7 +34,7 @@ Reward = Literal["verified", "coin"]
 class ReinforceSettings:
     """iterations: steps of the optimiser. problems, samples: groups an iteration, responses a group."""
 
-    iterations: int = 150
+    iterations: int = 120
     problems: int = 14
     samples: int = 16
     learning_rate: float = 3e-4

@@ -224,7 +224,7 @@ def train(
 @organisms.command("traces")
 def organism_traces_command(
     out: Annotated[Path, typer.Option(help="JSONL file to write, for `reasonlens locate --traces`.")],
-    model: Annotated[str, typer.Option(help="organism/rl, organism/rl@50, or a directory of a trained one.")] = (
+    model: Annotated[str, typer.Option(help="organism/rl, organism/rl@60, or a directory of a trained one.")] = (
         "organism/rl"
     ),
     n_traces: Annotated[int, typer.Option("--n", help="How many responses.", min=1)] = 200,
