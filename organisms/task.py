@@ -31,6 +31,8 @@ Split = Literal["train", "validation", "test"]
 # with sums and runs out of words there loses them, and little else.
 FAMILIES: dict[Family, float] = {"sums": 0.58, "both": 0.30, "differences": 0.12}
 DOUBLES: dict[Family, float] = {"doubles": 1.0}
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+DRAWS = 200  # attempts at a new problem of one kind before another kind is drawn
 MISLEADING = 0.55  # share of problems in which the first pair that a search comes upon is a wrong one
 
 
@@ -100,29 +102,55 @@ class Problem:
         return False
 
     @property
+    def group(self) -> str:
+        """Target and numbers, order and colours aside: what never stands on two sides of a split."""
+        return " ".join(map(str, [*("double",) * self.is_doubled, self.target, "of", *sorted(self.numbers)]))
+
+    @property
+    def content(self) -> tuple[str, frozenset[tuple[int, str]]]:
+        """The problem whatever the order of its numbers."""
+        return self.group, frozenset(zip(self.numbers, self.colours, strict=True))
+
+    @property
     def split(self) -> Split:
-        """Decided by the content alone (order and colour names aside), so that no problem can be in two splits."""
+        """Decided by the group, so that no problem, and no reordering or recolouring of one, is in two splits."""
         key = [self.target + 100 * self.is_doubled, *sorted(self.numbers)]
         bucket = sum(value * 1_000_003**place for place, value in enumerate(key, start=1)) % 2_147_483_647 % 20
         return "test" if bucket < 2 else "validation" if bucket < 3 else "train"
 
 
 def problems(split: Split, seed: int, families: dict[Family, float] | None = None) -> Iterator[Problem]:
-    """Endless distinct problems of a split, drawn by `families` (default FAMILIES)."""
+    """Endless problems of a split, drawn by `families` (default FAMILIES), none of them twice.
+
+    For validation and test a mere reordering is the same problem, as long as there are others: the rarest kind (both
+    ways, misleading) has a few hundred contents in the test split; once they are used up its reorderings come.
+    """
     weights = FAMILIES if families is None else families
     unknown = set(weights) - {*FAMILIES, *DOUBLES}
-    if not weights or unknown:
-        raise InputError(f"unknown families {sorted(unknown)}; there are {', '.join([*FAMILIES, *DOUBLES])}")
-    generator = np.random.default_rng([seed, ("train", "validation", "test").index(split)])
+    if unknown or not weights:
+        raise InputError(
+            f"unknown families {sorted(unknown)}; there are {', '.join([*FAMILIES, *DOUBLES])}, and one is needed"
+        )
+    if split not in SPLITS:
+        raise InputError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
+    generator = np.random.default_rng([seed, SPLITS.index(split)])
     names = list(weights)
     shares = np.array([weights[name] for name in names], dtype=np.float64)
     seen: set[Problem] = set()
+    contents: set[tuple[str, frozenset[tuple[int, str]]]] = set()
     while True:
         family = names[generator.choice(len(names), p=shares / shares.sum())]
-        problem = _draw(generator, split, family, misleading=bool(generator.random() < MISLEADING))
-        if problem not in seen:
-            seen.add(problem)
-            yield problem
+        misleading = bool(generator.random() < MISLEADING)
+        for attempt in range(DRAWS):
+            problem = _draw(generator, split, family, misleading)
+            is_new = (
+                problem.content not in contents if split != "train" and attempt < DRAWS // 2 else problem not in seen
+            )
+            if is_new:
+                seen.add(problem)
+                contents.add(problem.content)
+                yield problem
+                break
 
 
 def _draw(generator: np.random.Generator, split: Split, family: Family, misleading: bool) -> Problem:

@@ -45,17 +45,18 @@ class PretrainSettings:
 
 
 @cache
-def _pools() -> tuple[list[Problem], list[Problem]]:
+def _pools(seed: int) -> tuple[list[Problem], list[Problem]]:
     """Training problems; and for the drill those with pairs to find in both ways."""
     return (
-        list(islice(problems("train", seed=0), N_PROBLEMS)),
-        list(islice(problems("train", seed=1, families={"both": 1.0}), N_PROBLEMS // 2)),
+        list(islice(problems("train", seed), N_PROBLEMS)),
+        list(islice(problems("train", seed, families={"both": 1.0}), N_PROBLEMS // 2)),
     )
 
 
-def write_round(settings: PretrainSettings, generator: np.random.Generator) -> list[Lesson]:
-    """The lessons of one round, in random order."""
-    plain, rich = _pools()
+def write_round(settings: PretrainSettings, seed: int, number: int) -> list[Lesson]:
+    """The lessons of a round, in random order."""
+    generator = np.random.default_rng([seed, number])
+    plain, rich = _pools(seed)
     n_half = settings.texts * settings.batches // 2
 
     def drawn(pool: list[Problem], n_texts: int) -> list[Problem]:
@@ -80,7 +81,7 @@ def lesson_of(settings: PretrainSettings, seed: int) -> Callable[[int], Lesson]:
 
     @cache
     def round_of(number: int) -> list[Lesson]:
-        return write_round(settings, np.random.default_rng([seed, number]))
+        return write_round(settings, seed, number)
 
     def of(step: int) -> Lesson:
         number, place = divmod(step, settings.batches)
@@ -106,7 +107,7 @@ def pretrain_gradients(
 
 
 def warmup_and_cosine(peak: float, warmup_steps: int, n_steps: int) -> Callable[[int], float]:
-    """Learning rate of a step: linear up, then half a cosine down to a fiftieth of the peak."""
+    """Learning rate of a step: half a cosine from the peak to a fiftieth of it, times a linear rise at the start."""
 
     def rate(step: int) -> float:
         fallen = 0.5 * (1 + np.cos(np.pi * step / n_steps))

@@ -37,7 +37,7 @@ class ReinforceSettings:
     iterations: int = 120
     problems: int = 14
     samples: int = 16
-    learning_rate: float = 3e-4
+    learning_rate: float = 2e-4
     content_weight: float = 10.0
     reward: Reward = "verified"
 
