@@ -22,7 +22,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     A directory that already stands at `target` is kept and the new one dropped (another process was first); a file is
     replaced. On an exception the temporary path is removed and `target` is untouched.
-    Raises InputError when the parent directory cannot be written.
+    Raises InputError when the target cannot be written: no permission, or a file where a directory must be.
     """
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -33,8 +33,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
             return
         os.replace(temporary, target)
         _flush_entry(target.parent)
-    except PermissionError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}. Choose a directory you may write to.") from error
+    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+        raise InputError(f"cannot write {target}: {error.strerror}. Choose a place that you may write to.") from error
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)

@@ -34,4 +34,5 @@ def add_difference(model: PreTrainedModel, source: Path) -> None:
     with torch.no_grad():
         for name, weight in model.named_parameters():
             scale = tensors[f"{name}.scale"].reshape(-1, *[1] * (weight.ndim - 1))
-            weight.add_((tensors[f"{name}.steps"].float() * scale).to(weight.dtype))
+            difference = tensors[f"{name}.steps"].float() * scale
+            weight.copy_(weight.float() + difference.to(weight.device))

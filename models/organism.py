@@ -7,6 +7,7 @@ This module reads files only; the task, the training and the figures of the orga
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 from dataclasses import dataclass
@@ -42,15 +43,14 @@ class Organism(LanguageModel):
         ["behaviours"][move]: the label of its sentences in traces.
         Each number is {value, low, high, n}: 95% interval over the n problems in which it occurs.
         """
-        return dict(self._truth)
+        return copy.deepcopy(self._truth)
 
 
 def organism_names() -> list[str]:
     """The names that `load` takes, models first, then checkpoints."""
-    models = sorted(path.name for path in _weights().iterdir() if (path / "config.json").is_file())
-    checkpoints = [
-        f"{name}@{int(file.stem)}" for name in models for file in sorted((_weights() / name / "steps").glob("*"))
-    ]
+    models = sorted(path.parent.name for path in _weights().glob("*/config.json"))
+    steps = {name: sorted((_weights() / name / "steps").glob("[0-9]*.safetensors")) for name in models}
+    checkpoints = [f"{name}@{int(file.stem)}" for name, files in steps.items() for file in files]
     return [PREFIX + name for name in [*models, *checkpoints]]
 
 

@@ -15,7 +15,7 @@ from ..traces import Span, Trace
 from .search import BEHAVIOUR, Move, Search, State
 from .task import Problem
 
-SENTENCE = re.compile(r"[^.\s][^.]*\.")
+SENTENCE = re.compile(r"(?:[^.\s][^.]*)?\.")
 ANSWER = re.compile(r"answer (\d+) and (\d+) \.")
 FIRST_WORD: dict[str, Move] = {
     "we": "want",
@@ -66,9 +66,9 @@ def steps(problem: Problem, text: str) -> Iterator[Step]:
 
 
 def labelled(problem: Problem, text: str, id: str) -> Trace:
-    """A response as a trace whose spans are its sentences."""
+    """A response as a trace whose spans are its sentences; reorderings of one problem are one problem of the trace."""
     spans = tuple(Span(step.start, step.end, step.behaviour) for step in steps(problem, text))
-    return Trace(id, prompt(problem), text, spans)
+    return Trace(id, prompt(problem), text, spans, problem=problem.group)
 
 
 def prompt(problem: Problem) -> str:

@@ -1,4 +1,6 @@
-"""Policies: the probability of each move in each state where there is something to decide; and writing by a policy.
+"""Policies: the weight of each move in each state where there is something to decide; and writing by a policy.
+
+Of the weights only the open moves count (a way that is spent is closed), as shares of their sum.
 
 Base corpora are written by many hands, each with habits of its own (`habits`): in the mean they check too seldom and go
 back too seldom after a clash, though every sentence that they do write is right.
@@ -32,7 +34,7 @@ IDEAL: Policy = {
     "found": {"check": 1.0},
     "fine": {"answer": 1.0},
     "clash": {"back": 1.0},
-    "spent": {"differences": 1.0, "answer": 1.0},
+    "spent": {"sums": 1.0, "differences": 1.0},
 }
 IDEAL_DOUBLING: Policy = {**IDEAL, "way": {"doubles": 1.0}, "spent": {"answer": 1.0}}
 # Goes through every step often, with checks of all it finds: for drill, and to see whether each step is done right.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 import torch
+from transformers import PreTrainedModel
 
 from ..models import InputError, load
 from ..models.load import ModelLike
@@ -29,12 +30,18 @@ def organism_traces(
     split: which problems; those of `train` were trained on. doubled: problems of the kind that only `sft` learnt.
     greedy: its likeliest words; else sampled at temperature 1. Raises InputError for a model that is no organism.
     """
-    handle = load(model, device="cpu")
-    if handle.tokenizer.get_vocab() != tokenizer().get_vocab():
-        raise InputError(f"{handle.name} is no model organism: its vocabulary is another; try organism/rl")
+    speaker = organism_model(model)
     asked = list(islice(problems(split, seed, DOUBLES if doubled else None), n_traces))
-    said = respond(handle.model, asked, None if greedy else torch.Generator().manual_seed(seed))
+    said = respond(speaker, asked, None if greedy else torch.Generator().manual_seed(seed))
     return [
         labelled(problem, response.text, f"{split}-{seed}-{number}")
         for number, (problem, response) in enumerate(zip(asked, said, strict=True))
     ]
+
+
+def organism_model(model: ModelLike) -> PreTrainedModel:
+    """The model behind a name or handle. Raises InputError if it does not speak the language of the organisms."""
+    handle = load(model, device="cpu")
+    if handle.tokenizer.get_vocab() != tokenizer().get_vocab():
+        raise InputError(f"{handle.name} is no model organism: its vocabulary is another; try organism/rl")
+    return handle.model

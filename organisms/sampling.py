@@ -50,7 +50,7 @@ def respond(
         n_tokens = len(prompts[order[0]])
         rows = [at for at in order[:n_rows] if len(prompts[at]) == n_tokens]
         order = order[len(rows) :]
-        asked = torch.tensor([prompts[at] for at in rows])
+        asked = torch.tensor([prompts[at] for at in rows], device=model.device)
         responses |= zip(rows, _decode(model, asked, generator, guide), strict=True)
     return [responses[at] for at in range(len(prompts))]
 
@@ -64,13 +64,13 @@ def _decode(
 ) -> list[Response]:
     end, stop = tokenizer().eos_token_id, vocabulary()["."]
     responses = [Response() for _ in prompts]
-    alive = torch.arange(len(prompts))
+    alive = torch.arange(len(prompts), device=prompts.device)
     ids = prompts
     cache, guide_cache = DynamicCache(config=model.config), DynamicCache(config=model.config)
     for _ in range(MAX_RESPONSE_TOKENS):
         logits = model(ids, past_key_values=cache).logits[:, -1]
         chosen = _choose(logits, generator)
-        forced = torch.zeros(len(ids), dtype=torch.bool)
+        forced = torch.zeros_like(chosen, dtype=torch.bool)
         if guide is not None:
             led = guide(ids, past_key_values=guide_cache).logits[:, -1].argmax(-1)
             # The end of the text is not a sentence: the model keeps that to itself.
@@ -95,4 +95,5 @@ def _decode(
 def _choose(logits: Float[Tensor, "rows words"], generator: torch.Generator | None) -> Int[Tensor, " rows"]:
     if generator is None:
         return logits.argmax(-1)
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+    drawn = torch.multinomial(logits.softmax(-1).cpu(), 1, generator=generator)  # the same draws on every device
+    return drawn[:, 0].to(logits.device)

@@ -50,7 +50,8 @@ BEHAVIOUR: dict[Move, str] = {
     "answer": "answering",
 }
 
-# What may come next. In "way", "missed", "found", "fine", "clash" and "spent" there is something to decide.
+# What may come next. In these states there is something to decide:
+DECISIONS: tuple[State, ...] = ("way", "missed", "found", "fine", "clash", "spent")
 MOVES: dict[State, tuple[Move, ...]] = {
     "start": ("want",),
     "way": ("sums", "differences", "doubles"),  # the task is set, no way to go yet

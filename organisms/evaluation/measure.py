@@ -2,7 +2,7 @@
 
 A response is replayed by the labeller, so each sentence has its state and move. The probability of a move in a state is
 the sum over the first words that say it; a step is right if, given the words before, the likeliest next word is the
-right one at every word after the first. Both are exact: nothing is sampled, and other people's words can be used.
+right one at every word after the first. Both are exact: nothing is sampled, and any words of the language can be read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from ..corpus import MAX_RESPONSE_TOKENS, encode_prompt, encode_response, make_batch, vocabulary
 from ..labeller import FIRST_WORD, Step, steps
-from ..search import MOVES, Move, State
+from ..search import DECISIONS, MOVES, Move, Search, State
 from ..task import Problem
 from .figure import Figure, ratio
 
@@ -39,19 +39,19 @@ def _log_probabilities(model: PreTrainedModel, texts: Texts) -> Iterator[tuple[F
 
 def _sentences(problem: Problem, text: str) -> Iterator[tuple[Step, int, list[str]]]:
     """Each sentence that stands whole within the limit: its step, the place of its first word, its words."""
-    place = 0
     for step in steps(problem, text):
+        place = len(text[: step.start].split())
         words = text[step.start : step.end].split()
         if place + len(words) > MAX_RESPONSE_TOKENS:
             return
         yield step, place, words
-        place += len(words)
 
 
 def policy(model: PreTrainedModel, texts: Texts) -> dict[State, dict[Move | str, Figure]]:
-    """State -> move -> its mean probability where a response comes to the state; `other` for words of no open move.
+    """State -> move -> its mean probability where a response comes to the state; `other` for all that may not come.
 
-    Only states with something to decide. The interval is over problems; n counts the problems that come there.
+    Only states with something to decide. The interval is over problems; n counts the problems that come there. What a
+    response breaks off with (its end, or nonsense) is a visit too, and the end counts as other.
     """
     words = {
         move: torch.tensor([vocabulary()[word] for word, says in FIRST_WORD.items() if says == move])
@@ -60,20 +60,36 @@ def policy(model: PreTrainedModel, texts: Texts) -> dict[State, dict[Move | str,
     sums: dict[State, dict[Move, list[float]]] = defaultdict(lambda: defaultdict(list))
     visits: dict[State, list[int]] = defaultdict(list)
     for (problem, text), (log_p, n_prompt) in zip(texts, _log_probabilities(model, texts), strict=True):
-        here: dict[State, list[Tensor]] = defaultdict(list)
-        for step, place, _ in _sentences(problem, text):
-            here[step.state].append(log_p[n_prompt + place - 1].exp())
+        here: dict[State, list[dict[Move, float]]] = defaultdict(list)
+        for state, open_moves, place in _decisions(problem, text):
+            p = log_p[n_prompt + place - 1].exp()
+            here[state].append({move: float(p[words[move].to(p.device)].sum()) for move in open_moves})
         for state, found in here.items():
             visits[state].append(len(found))
             for move in MOVES[state]:
-                sums[state][move].append(float(sum(p[words[move]].sum() for p in found)))
+                sums[state][move].append(sum(each.get(move, 0.0) for each in found))
     table: dict[State, dict[Move | str, Figure]] = {}
-    for state in (state for state in MOVES if len(MOVES[state]) > 1 and state in visits):
+    for state in (state for state in DECISIONS if state in visits):
         below = np.array(visits[state], dtype=np.float64)
         moves: dict[Move | str, np.ndarray] = {move: np.array(each) for move, each in sums[state].items()}
-        moves["other"] = below - sum(moves.values())
+        moves["other"] = np.clip(below - sum(moves.values()), 0.0, None)
         table[state] = {move: ratio(above, below) for move, above in moves.items()}
     return table
+
+
+def _decisions(problem: Problem, text: str) -> Iterator[tuple[State, tuple[Move, ...], int]]:
+    """Each place where a response decides something: the state, the open moves, the number of words before."""
+    search = Search(problem)
+    place = 0
+    for step, place, words in _sentences(problem, text):
+        if search.state in DECISIONS:
+            yield search.state, search.moves, place
+        if step.move is None:
+            return
+        search.advance(step.move)
+        place += len(words)
+    if search.state in DECISIONS and place == len(text.split()) < MAX_RESPONSE_TOKENS:
+        yield search.state, search.moves, place
 
 
 def skill(model: PreTrainedModel, texts: Texts) -> dict[Move, Figure]:

@@ -1,11 +1,15 @@
 """The figures of a family of organisms, on test problems that no training saw.
 
-accuracy              greedy; the doubled problems for `sft`, ordinary ones for the rest (`doubled_accuracy` for all)
-step_correctness/...  of each move: the words are right, given right words before (`measure.skill`)
-content_kl, decision_kl   KL(base || model), nats a token, along the model's own sampled responses
-pass@k                on problems that only the second way solves; sampled, unbiased over n samples
-gap_recovered         of the gap from base to model, by forcing the model's first words on the base
-share_forced          of the base's tokens under that forcing
+Of each model: `accuracy` (greedy, on its own kind of problems: doubled ones for `sft`, ordinary ones for the rest),
+also by family; `doubled_accuracy`; `response_tokens`; `step_correctness/<move>`: given right words before, the model
+says the sentence rightly (in right responses that go through every step, and in those of the base corpus).
+
+Held against the base, on the same problems: `accuracy_of_base`; the `gap` to it; `content_kl` and `decision_kl`,
+KL(base || model) in nats a token along the model's own sampled responses; `led_accuracy` of the base when every first
+word of a sentence is the model's, the `share_forced` of its tokens for which that made a difference, and the share of
+the gap that is recovered by it.
+
+Of base and rl: `pass@k` by sampling, on problems that only differences solve, the way that reward drops.
 """
 
 from __future__ import annotations
@@ -21,30 +25,30 @@ import torch
 from jaxtyping import Float
 from transformers import PreTrainedModel
 
-from ...models import InputError, load, organism_names
+from ...models import InputError, organism_names
 from ..labeller import is_solved
 from ..policy import DRILL, IDEAL_DOUBLING
+from ..rollouts import organism_model
 from ..sampling import Response, respond
 from ..task import Problem, problems
-from .figure import Figure, ratio, share
+from .figure import Figure, mean, ratio, share
 from .measure import divergence, skill
-from .truth import own_texts, test_problems, texts_by
+from .truth import LEARNT_DOUBLING, habitual_texts, own_texts, texts_by, unseen
 
 Table: TypeAlias = dict[str, dict[str, Figure]]
 
 PASS_AT = (1, 4, 16, 64, 256)
-LEARNT_DOUBLING = ("sft",)
-SMALLEST_GAP = 0.05  # below this a share of the gap says nothing
+SMALLEST_GAP = 0.05  # a share of a gap that may be smaller than this says nothing
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateSettings:
-    """problems: for accuracy and forcing. texts: responses read for skill, policy and divergence. pass_problems,
-    samples: for pass@k."""
+    """problems: for accuracy and forcing. texts: responses read for skill and divergence. pass_problems and samples of
+    each: for pass@k. seed: of problems and samples."""
 
     problems: int = 500
     texts: int = 300
-    pass_problems: int = 100
+    pass_problems: int = 60
     samples: int = 256
     seed: int = 0
 
@@ -56,8 +60,8 @@ def evaluate(
 ) -> Table:
     """Model name -> figure -> value with interval. `models` must hold `base`; what is compared is compared to it."""
     chosen = settings or EvaluateSettings()
-    plain = _Ground(models["base"], test_problems(chosen.problems, chosen.seed))
-    doubled = _Ground(models["base"], test_problems(chosen.problems, chosen.seed, doubled=True))
+    plain = _Ground(models["base"], unseen(chosen.problems, chosen.seed))
+    doubled = _Ground(models["base"], unseen(chosen.problems, chosen.seed, doubled=True))
     table: Table = {}
     for name, model in models.items():
         note(f"{name}: accuracy, steps and divergence")
@@ -89,8 +93,10 @@ def _row(model: PreTrainedModel, own: _Ground, doubled: _Ground, chosen: Evaluat
     figures["doubled_accuracy"] = share(
         right if own is doubled else solved(doubled.asked, respond(model, doubled.asked))
     )
-    figures["response_tokens"] = ratio(_array(response.n_tokens for response in responses), np.ones(len(responses)))
-    right_texts = texts_by(IDEAL_DOUBLING if own is doubled else DRILL, own.asked[: chosen.texts])
+    figures["response_tokens"] = mean(_array(response.n_tokens for response in responses))
+    right_texts = texts_by(IDEAL_DOUBLING, own.asked)
+    if own is not doubled:
+        right_texts = [*texts_by(DRILL, own.asked[: chosen.texts]), *habitual_texts(own.asked)]
     figures |= {f"step_correctness/{move}": figure for move, figure in skill(model, right_texts).items()}
     if is_base:
         return figures
@@ -99,7 +105,8 @@ def _row(model: PreTrainedModel, own: _Ground, doubled: _Ground, chosen: Evaluat
     led = respond(own.base, own.asked, guide=model)
     led_right = solved(own.asked, led)
     figures["led_accuracy"] = share(led_right)
-    if right.mean() - own.by_base.mean() > SMALLEST_GAP:
+    figures["gap"] = mean(right - own.by_base)
+    if figures["gap"].low > SMALLEST_GAP:
         figures["gap_recovered"] = gap_recovered(own.by_base, right, led_right)
     figures["share_forced"] = ratio(
         _array(response.n_forced for response in led), _array(response.n_tokens for response in led)
@@ -124,12 +131,13 @@ def evaluate_family(
         names = [name.removeprefix("organism/") for name in organism_names() if "@" not in name]
         where: dict[str, str | Path] = {name: f"organism/{name}" for name in names}
     else:
-        names = [path.parent.name for path in sorted(directory.glob("*/config.json"))]
+        names = [path.parent.name for path in sorted(directory.glob("[!.]*/config.json"))]
         where = {name: directory / name for name in names}
     if "base" not in where:
-        raise InputError(f"there is no model base in {directory}: train a family with `reasonlens organisms train`")
+        where_to = "the package" if directory is None else directory
+        raise InputError(f"there is no model base in {where_to}: train a family with `reasonlens organisms train`")
     ordered = sorted(where, key=lambda name: (name != "base", name))
-    return evaluate({name: load(where[name], device="cpu").model for name in ordered}, settings, note)
+    return evaluate({name: organism_model(where[name]) for name in ordered}, settings, note)
 
 
 def gap_recovered(
@@ -158,5 +166,5 @@ def pass_at_k(model: PreTrainedModel, asked: Sequence[Problem], settings: Evalua
         missed = np.ones(len(asked))
         for drawn in range(k):
             missed *= np.clip((n - correct - drawn) / (n - drawn), 0.0, None)
-        figures[f"pass@{k}"] = ratio(1 - missed, np.ones(len(asked)))
+        figures[f"pass@{k}"] = mean(1 - missed)
     return figures

@@ -22,26 +22,29 @@ from ..task import DOUBLES, Problem, problems
 from .figure import Figure
 from .measure import Texts, policy, skill
 
-N_PROBLEMS = 300
+LEARNT_DOUBLING = ("sft",)
 
 
-def truth(model: PreTrainedModel, learnt_doubling: bool, n_problems: int = N_PROBLEMS) -> dict[str, Any]:
-    """Policy and skill as JSON; see `models.organism.Organism.truth` for what is in it."""
-    plain, doubled = test_problems(n_problems), test_problems(n_problems, doubled=True)
+def truth(model: PreTrainedModel, name: str, n_problems: int) -> dict[str, Any]:
+    """Policy and skill of the member of this name, as JSON; see `models.organism.Organism.truth` for what is in it.
+
+    The habits are read along three times as many texts: few of them come to a clash.
+    """
+    plain, doubled = unseen(n_problems), unseen(n_problems, doubled=True)
     return {
         "policy": {
-            "habits": _plain(policy(model, habitual_texts(plain))),
-            "own": _plain(policy(model, own_texts(model, doubled if learnt_doubling else plain))),
+            "habits": _plain(policy(model, habitual_texts(unseen(3 * n_problems)))),
+            "own": _plain(policy(model, own_texts(model, doubled if name in LEARNT_DOUBLING else plain))),
         },
         "skill": {
-            "plain": _plain(skill(model, texts_by(DRILL, plain))),
+            "plain": _plain(skill(model, [*texts_by(DRILL, plain), *habitual_texts(plain)])),
             "doubled": _plain(skill(model, texts_by(IDEAL_DOUBLING, doubled))),
         },
         "behaviours": dict(BEHAVIOUR),
     }
 
 
-def test_problems(n: int, seed: int = 0, doubled: bool = False) -> list[Problem]:
+def unseen(n: int, seed: int = 0, doubled: bool = False) -> list[Problem]:
     return list(islice(problems("test", seed, DOUBLES if doubled else None), n))
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ...models.atomic import atomic_path
 from ...models.errors import InputError
-from .stages import STAGES, FamilySettings, Name, train_stage
+from .stages import STAGES, FamilySettings, Name, clear_stage, train_stage
 
 
 def train_family(
@@ -40,6 +40,7 @@ def train_family(
     _claim(out, settings)
     for name in wanted:
         if (out / name).is_dir():
+            clear_stage(out, name)
             note(f"{name}: there already")
     try:
         _run(out, [name for name in wanted if not (out / name).is_dir()], settings, jobs, note)
@@ -92,5 +93,5 @@ def _claim(out: Path, settings: FamilySettings) -> None:
         return
     held = json.loads(record.read_text())
     if held != wanted:
-        differing = ", ".join(sorted(key for key in wanted if held.get(key) != wanted[key]))
+        differing = ", ".join(sorted(key for key in {*wanted, *held} if held.get(key) != wanted.get(key)))
         raise InputError(f"{out} holds a family of other settings ({differing}); choose another --out or remove it")

@@ -7,6 +7,8 @@ and, for `rl` and `random-reward`, `steps/` with checkpoints as 8-bit difference
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +24,7 @@ from transformers import LlamaForCausalLM
 
 from ...models.atomic import atomic_path
 from ...models.difference import save_difference
+from ...models.errors import InputError
 from ...models.organism import TRUTH
 from ..corpus import tokenizer
 from ..evaluation import truth
@@ -46,6 +49,7 @@ STAGES: dict[Name, tuple[Name, ...]] = {
 
 
 CHECKPOINTED: tuple[Name, ...] = ("rl", "random-reward")
+N_CHECKPOINTS = 5  # equally spaced, the finished model not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class FamilySettings:
     distill: DistillSettings = field(default_factory=DistillSettings)
     save_every: int = 50
     truth_problems: int = 300
+    least_skill: float = 0.98  # of every step of the base, without which no other member is trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,15 @@ class Recipe:
 
 def train_stage(out: Path, name: Name, settings: FamilySettings, position: int = 0) -> None:
     """Train one member, whose parents stand in `out`, on one thread. position: line of its progress bar."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        _train_stage(out, name, settings, position)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train_stage(out: Path, name: Name, settings: FamilySettings, position: int) -> None:
     state, steps = out / f".{name}.state.safetensors", out / f".{name}.steps"
     clock = _Clock(out / f".{name}.seconds")
     model = new_model(settings.seed) if name == "base" else _parent(out, "base")
@@ -85,6 +98,9 @@ def train_stage(out: Path, name: Name, settings: FamilySettings, position: int =
     def after(step: int) -> None:
         clock.tick(step)
         recipe.after(step)
+        parent = multiprocessing.parent_process()
+        if parent is not None and not parent.is_alive():
+            os._exit(1)  # whoever started this stage was killed; the next to start it goes on
 
     train(
         model,
@@ -98,18 +114,36 @@ def train_stage(out: Path, name: Name, settings: FamilySettings, position: int =
         after=after,
         position=position,
     )
+    known = truth(model.half().float().eval(), name, settings.truth_problems)  # of the weights as they are kept
+    if name == "base":
+        check_skill(known["skill"]["plain"], settings.least_skill)
     with atomic_path(out / name) as path:
         model.half().save_pretrained(path)
         tokenizer().save_pretrained(path)
-        known = truth(model.float().eval(), name == "sft", settings.truth_problems)  # of the weights as they are kept
         (path / TRUTH).write_text(json.dumps(known))
         record = {"name": name, "seed": settings.seed, "seconds": clock.seconds, "torch": torch.__version__}
         (path / "training.json").write_text(json.dumps(record))
-        if steps.is_dir():
-            shutil.copytree(steps, path / "steps")
-    shutil.rmtree(steps, ignore_errors=True)
-    state.unlink(missing_ok=True)
-    clock.path.unlink(missing_ok=True)
+        for checkpoint in sorted(steps.glob("[0-9]*.safetensors")):
+            (path / "steps").mkdir(exist_ok=True)
+            shutil.copy(checkpoint, path / "steps")
+    clear_stage(out, name)
+
+
+def check_skill(skill: Mapping[str, Mapping[str, float]], least: float) -> None:
+    """The gate before any other member. Raises InputError if a step of the base is not right often enough."""
+    weak = {move: figure["value"] for move, figure in skill.items() if figure["value"] < least}
+    if weak:
+        told = ", ".join(f"{move} {value:.3f}" for move, value in weak.items())
+        raise InputError(f"the base must say {least:.0%} of every step rightly, and does not ({told}): train it longer")
+
+
+def clear_stage(out: Path, name: Name) -> None:
+    """Remove what a stage keeps in `out` while it runs, and what a killed one left half written."""
+    for path in out.glob(f".{name}.*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _recipe(out: Path, name: Name, model: LlamaForCausalLM, settings: FamilySettings, seed: int, steps: Path) -> Recipe:
@@ -153,7 +187,8 @@ def _reinforcement(
     base = _parent(out, "base")
     pool = list(islice(problems("train", seed), chosen.iterations * chosen.problems))
     if name == "one-example":
-        pool = [next(problem for problem in pool if problem.family == "sums" and problem.misleads)]
+        pool = [next(problem for problem in problems("train", seed, {"sums": 1.0}) if problem.misleads)]
+    kept = {round(chosen.iterations * number / (N_CHECKPOINTS + 1)) for number in range(1, N_CHECKPOINTS + 1)}
 
     def gradients(step: int) -> Mapping[str, float]:
         first = step * chosen.problems
@@ -162,7 +197,7 @@ def _reinforcement(
         return {"reward": reward, "content_kl": float(divergence)}
 
     def after(step: int) -> None:
-        if name in CHECKPOINTED and step % (chosen.iterations // 6) == 0 and step < chosen.iterations:
+        if name in CHECKPOINTED and step in kept:
             save_difference(base, model, steps / f"{step:04d}.safetensors")
 
     return Recipe(

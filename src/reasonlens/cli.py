@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from reasonlens.console import note, user_errors
+from reasonlens.organism_commands import organisms
+
 if TYPE_CHECKING:
     from rich.table import Table
-
-    from reasonlens.organisms.evaluation import Figure
 
 app = typer.Typer(
     name="reasonlens",
@@ -27,25 +26,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
-
-
-@contextmanager
-def user_errors() -> Iterator[None]:
-    """Turn a user's mistake into one line on stderr and exit code 2."""
-    from reasonlens.models import InputError
-
-    try:
-        yield
-    except InputError as error:
-        typer.echo(f"reasonlens: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("reasonlens: stopped; the same command takes up what was finished", err=True)
-        raise typer.Exit(130) from None
-
-
-def note(line: str) -> None:
-    typer.echo(line, err=True)
+app.add_typer(organisms, name="organisms")
 
 
 @app.command()
@@ -190,107 +171,6 @@ def doctor(
         typer.echo(title)
         for name, value in entries.items():
             typer.echo(f"  {name:24} {value}")
-
-
-organisms = typer.Typer(
-    help="The built-in model organisms: tiny models that reason in words, whose behaviours are known by rule.",
-    no_args_is_help=True,
-)
-app.add_typer(organisms, name="organisms")
-
-
-@organisms.command()
-def train(
-    out: Annotated[Path, typer.Option(help="Directory of the family: one model directory for each of its members.")],
-    seed: Annotated[int, typer.Option(help="Seed of everything: weights, corpora, rollouts.", min=0)] = 0,
-    jobs: Annotated[
-        int,
-        typer.Option(help="Models trained side by side, each on one thread; the weights do not depend on it.", min=1),
-    ] = 2,
-    members: Annotated[
-        str, typer.Option(help="Which to train, joined by commas: base, rl, random-reward, sft, one-example, sft-same.")
-    ] = "all",
-) -> None:
-    """Train a family: base, rl, random-reward, one-example, sft and sft-same. Resumes where a killed run stopped."""
-    from reasonlens.organisms.training import FamilySettings, parse_members, train_family
-
-    with user_errors():
-        settings = FamilySettings(seed=seed, members=parse_members(members))
-        seconds = train_family(out, settings, jobs, note)
-    for name, took in seconds.items():
-        typer.echo(f"{name:14} {took / 60:5.1f} min  {out / name}")
-
-
-@organisms.command("traces")
-def organism_traces_command(
-    out: Annotated[Path, typer.Option(help="JSONL file to write, for `reasonlens locate --traces`.")],
-    model: Annotated[str, typer.Option(help="organism/rl, organism/rl@60, or a directory of a trained one.")] = (
-        "organism/rl"
-    ),
-    n_traces: Annotated[int, typer.Option("--n", help="How many responses.", min=1)] = 200,
-    seed: Annotated[int, typer.Option(help="Seed of problems and sampling.", min=0)] = 0,
-    doubled: Annotated[bool, typer.Option("--doubled", help="Problems of the kind that only organism/sft learnt.")] = (
-        False
-    ),
-    greedy: Annotated[bool, typer.Option("--greedy", help="Likeliest words instead of samples.")] = False,
-) -> None:
-    """Let an organism answer test problems and write its responses as traces, every sentence labelled by rule."""
-    from reasonlens.organisms import organism_traces
-    from reasonlens.traces import write_traces
-
-    with user_errors():
-        traces = organism_traces(model, n_traces, seed=seed, doubled=doubled, greedy=greedy)
-        write_traces(traces, out)
-    typer.echo(f"{out}: {len(traces)} traces, {sum(len(trace.spans) for trace in traces)} labelled sentences")
-
-
-@organisms.command()
-def evaluate(
-    models: Annotated[
-        Path | None,
-        typer.Option(help="Directory of a trained family; default the built-in one."),
-    ] = None,
-    problems: Annotated[int, typer.Option(help="Test problems for accuracy and forcing.", min=20)] = 500,
-    samples: Annotated[
-        int, typer.Option(help="Responses to each of 100 problems for pass@k; 0 leaves it out.", min=0)
-    ] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the test problems and of sampling.", min=0)] = 0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print model -> figure -> {value, low, high, n} instead of a table.")
-    ] = False,
-) -> None:
-    """Measure a family on unseen problems: accuracy, skill, divergence from the base, pass@k, one-token takeover."""
-    from reasonlens.organisms.evaluation import EvaluateSettings, evaluate_family
-
-    with user_errors():
-        table = evaluate_family(models, EvaluateSettings(problems=problems, samples=samples, seed=seed), note)
-    if as_json:
-        typer.echo(
-            json.dumps({name: {key: value.to_json() for key, value in row.items()} for name, row in table.items()})
-        )
-        return
-    from rich.console import Console
-
-    Console().print(_organism_table(table))
-
-
-def _organism_table(table: dict[str, dict[str, Figure]]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    drawn = Table(
-        title="Model organisms on test problems: value [95% interval over problems]",
-        caption="A dash: not measured for this model. See docs/organisms.md for what each figure is.",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-    )
-    drawn.add_column("figure", no_wrap=True)
-    for name in table:
-        drawn.add_column(name, justify="right", overflow="fold")
-    for figure in dict.fromkeys(figure for row in table.values() for figure in row):
-        drawn.add_row(figure, *(str(row.get(figure, "–")) for row in table.values()))
-    return drawn
 
 
 def main() -> None:

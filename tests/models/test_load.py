@@ -38,7 +38,10 @@ def test_a_model_object_needs_its_tokenizer(tiny) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no/such-model-here", r"cannot load the model 'no/such-model-here'.*built-in name \(smollm2-135m\)"),
+        (
+            "no/such-model-here",
+            r"cannot load the model 'no/such-model-here'.*built-in name \(smollm2-135m, organism/b",
+        ),
         ("./nowhere/model", "there is no model at ./nowhere/model"),
         ("absent.gguf", "there is no model at absent.gguf"),
     ],

@@ -10,6 +10,10 @@ import pytest
 from reasonlens.organisms import (
     BASE,
     BEHAVIOUR,
+    DOUBLES,
+    DRILL,
+    IDEAL,
+    IDEAL_DOUBLING,
     Problem,
     Search,
     habits,
@@ -21,6 +25,7 @@ from reasonlens.organisms import (
     steps,
     write,
 )
+from reasonlens.organisms.corpus import MAX_RESPONSE_TOKENS
 
 PROBLEM = Problem((3, 12, 7, 9, 20), ("red", "red", "blue", "blue", "blue"), 19)
 RIGHT = (
@@ -89,7 +94,8 @@ def test_a_wrong_word_is_found_and_what_follows_is_still_read(right: str, wrong:
         ("we want 19 . sums next . take 3 . double 6 .", 4),
         ("we want 19 . sums next . take 3 . check 3 red 12 red clash .", 4),
         ("bananas .", 1),
-        (".", 0),
+        (".", 1),
+        ("we want 19 . . sums next .", 2),  # an empty sentence is none of the language
     ],
 )
 def test_what_may_not_be_said_is_nonsense_and_ends_the_reading(text: str, length: int) -> None:
@@ -174,6 +180,37 @@ def test_ten_thousand_generated_responses_are_read_as_they_were_written() -> Non
             assert [span.label for span in trace.spans] == [step.behaviour for step in found]
         n_solved += is_solved(problem, text)
     assert 0.3 < n_solved / 10_000 < 0.6
+
+
+def test_long_and_doubled_responses_are_read_back_too_and_a_fine_check_is_a_right_answer() -> None:
+    """What is checked and found fine solves the problem, by the checker that knows nothing of the search."""
+    generator = np.random.default_rng(2)
+    n_fine = n_clash = 0
+    for policy, families in ((DRILL, None), (BASE, None), (IDEAL_DOUBLING, DOUBLES)):
+        for problem in islice(problems("train", seed=2, families=families), 500):
+            text = write(problem, policy, generator)
+            found = list(steps(problem, text))
+            assert all(step.is_right for step in found)
+            if [step.move for step in found[-2:]] == ["check", "answer"] and found[-1].state != "lost":
+                is_fine = found[-1].state == "fine"
+                assert is_solved(problem, text) == is_fine
+                n_fine, n_clash = n_fine + is_fine, n_clash + (not is_fine)
+    assert n_fine > 300 and n_clash > 20
+
+
+def test_the_ideal_policy_solves_everything_given_time_and_most_within_the_limit() -> None:
+    generator = np.random.default_rng(3)
+    for ideal, families in ((IDEAL, None), (IDEAL_DOUBLING, DOUBLES)):
+        asked = list(islice(problems("train", seed=3, families=families), 400))
+        texts = [write(problem, ideal, generator) for problem in asked]
+        assert all(is_solved(problem, text) for problem, text in zip(asked, texts, strict=True))
+        cut = [" ".join(text.split()[:MAX_RESPONSE_TOKENS]) for text in texts]
+        assert 0.85 < np.mean([is_solved(problem, text) for problem, text in zip(asked, cut, strict=True)]) < 0.98
+
+
+def test_reorderings_of_a_problem_are_one_problem_of_a_trace() -> None:
+    other = Problem((20, 9, 7, 12, 3), ("blue", "blue", "blue", "red", "red"), 19)
+    assert labelled(PROBLEM, RIGHT, "a").problem == labelled(other, RIGHT, "b").problem == "19 of 3 7 9 12 20"
 
 
 def test_a_mutated_word_in_a_generated_response_never_reads_as_all_right() -> None:

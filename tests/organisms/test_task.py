@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections import Counter
 from itertools import islice
 
+import numpy as np
 import pytest
 
 from reasonlens import InputError
 from reasonlens.organisms import DOUBLES, FAMILIES, Problem, problems
+from reasonlens.organisms.task import SPLITS
 
 # 12 + 7 is 19 and the colours differ; 20 - 1 would need a 1.
 SUMS = Problem((3, 12, 7, 9, 20), ("red", "red", "blue", "blue", "blue"), 19)
@@ -50,6 +52,28 @@ def test_the_splits_share_no_problem_and_no_reordering_of_one() -> None:
     assert not contents["validation"] & contents["test"]
 
 
+def test_the_splits_have_their_shares_and_hold_what_is_drawn_for_them() -> None:
+    generator = np.random.default_rng(0)
+    drawn = [
+        Problem(tuple(generator.choice(np.arange(1, 21), 5, replace=False).tolist()), ("red",) * 5, target, is_doubled)
+        for target in range(2, 40)
+        for is_doubled in (False, True)
+        for _ in range(100)
+    ]
+    shares = Counter(problem.split for problem in drawn)
+    for split, share in (("train", 0.85), ("validation", 0.05), ("test", 0.10)):
+        assert abs(shares[split] / len(drawn) - share) < 0.015
+    for split in SPLITS:
+        for families in (FAMILIES, DOUBLES):
+            assert {problem.split for problem in islice(problems(split, 0, families), 50)} == {split}
+
+
+def test_test_problems_are_distinct_whatever_their_order() -> None:
+    drawn = list(islice(problems("test", seed=0), 500))
+    coloured = [zip(problem.numbers, problem.colours, strict=True) for problem in drawn]
+    assert len({(problem.target, frozenset(pairs)) for problem, pairs in zip(drawn, coloured, strict=True)}) == 500
+
+
 def test_problems_come_in_the_families_asked_for_and_none_twice() -> None:
     drawn = list(islice(problems("train", seed=0), 2000))
     assert len(set(drawn)) == 2000
@@ -62,6 +86,10 @@ def test_problems_come_in_the_families_asked_for_and_none_twice() -> None:
     assert {p.family for p in doubled} == {"doubles"} and all(p.is_doubled for p in doubled)
     with pytest.raises(InputError, match="unknown families .*products.*; there are sums, both, differences, doubles"):
         next(problems("test", seed=0, families={"products": 1.0}))
+    with pytest.raises(InputError, match="one is needed"):
+        next(problems("test", seed=0, families={}))
+    with pytest.raises(InputError, match="there is no split 'dev'; there are train, validation, test"):
+        next(problems("dev", seed=0))
 
 
 def test_problems_depend_on_the_seed_alone() -> None:

@@ -28,6 +28,17 @@ def test_a_ratio_is_of_sums_and_its_interval_covers_at_its_rate() -> None:
     assert 180 <= covered <= 199
 
 
+def test_what_is_always_or_never_so_is_not_certain() -> None:
+    whole, none = ratio(np.full(12, 3.0), np.full(12, 3.0)), ratio(np.zeros(12), np.full(12, 3.0))
+    assert (whole.value, whole.low, whole.high) == pytest.approx((1.0, 0.7575, 1.0), abs=1e-4)
+    assert (none.value, none.low, none.high) == pytest.approx((0.0, 0.0, 0.2425), abs=1e-4)
+
+
+def test_problems_with_nothing_below_do_not_spoil_an_interval() -> None:
+    figure = ratio(np.array([0.0, 0.0, 1.0, 0.0]), np.array([0.0, 0.0, 2.0, 0.0]))
+    assert all(np.isfinite([figure.value, figure.low, figure.high]))
+
+
 def test_a_ratio_keeps_numerator_and_denominator_of_a_problem_together() -> None:
     counts = np.array([1.0, 50.0, 3.0, 7.0])
     figure = ratio(2 * counts, counts)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ from reasonlens.organisms.training import (
     PretrainSettings,
     ReinforceSettings,
     train_family,
+    train_stage,
 )
 from reasonlens.organisms.training.distill import right_texts
 
@@ -34,8 +38,10 @@ TINY = FamilySettings(
     distill=DistillSettings(steps=4, texts=4, problems=16),
     save_every=5,
     truth_problems=4,
+    least_skill=0.0,
 )
 ROOT = Path(__file__).parents[3]
+LONG = replace(TINY, pretrain=replace(TINY.pretrain, steps=100_000))
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -94,7 +100,7 @@ def test_a_finished_family_is_left_alone_and_other_settings_are_refused(family: 
     assert said == [f"{name}: there already" for name in STAGES if name in TINY.members]
     assert {path: path.stat().st_mtime_ns for path in family.rglob("*.safetensors")} == before
     with pytest.raises(InputError, match=r"holds a family of other settings \(seed\); choose another --out"):
-        train_family(family, FamilySettings(**{**_fields(TINY), "seed": 4}))
+        train_family(family, replace(TINY, seed=4))
 
 
 def test_a_family_killed_at_any_moment_ends_with_the_same_weights(family: Path, tmp_path: Path) -> None:
@@ -102,29 +108,47 @@ def test_a_family_killed_at_any_moment_ends_with_the_same_weights(family: Path, 
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.format(out=str(out), root=str(ROOT)))
     for awaited in (".base.state.safetensors", "base", ".rl.state.safetensors"):
-        process = subprocess.Popen(
-            [sys.executable, script], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        process = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL, start_new_session=True)
         while not (out / awaited).exists() and process.poll() is None:
             time.sleep(0.02)
-        subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
+        assert process.poll() is None, f"it ended before {awaited} was there"
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     train_family(out, TINY, jobs=2)
     for file in family.rglob("*.safetensors"):
         mine, theirs = load_file(out / file.relative_to(family)), load_file(file)
         assert all(torch.equal(mine[key], theirs[key]) for key in theirs), file.relative_to(family)
-    assert json.loads((out / "base" / "truth.json").read_text()) == json.loads(
-        (family / "base" / "truth.json").read_text()
-    )
+    for name in TINY.members:
+        mine, theirs = (json.loads((where / name / "truth.json").read_text()) for where in (out, family))
+        assert mine == theirs
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in family.iterdir())
+
+
+def test_the_workers_of_a_killed_command_end_with_it(tmp_path: Path) -> None:
+    out, script = tmp_path / "family", tmp_path / "train.py"
+    script.write_text(SCRIPT.format(out=str(out), root=str(ROOT)).replace("TINY,", "LONG,").replace("TINY", "LONG"))
+    process = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL, start_new_session=True)
+    while not (out / ".base.state.safetensors").exists() and process.poll() is None:
+        time.sleep(0.02)
+    assert process.poll() is None
+    process.kill()  # the command alone, not its workers
+    process.wait()
+    for _ in range(300):
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    raise AssertionError("a worker goes on training after its command was killed")
 
 
 def test_what_a_family_cannot_be_trained_from_is_named(tmp_path: Path, family: Path) -> None:
     with pytest.raises(InputError, match="sft-same is trained from rl, which is not among the members"):
         train_family(tmp_path, FamilySettings(members=("base", "sft-same")))
     assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"must say 98% of every step rightly, and does not \(want 0.000, "):
+        train_stage(tmp_path, "base", replace(TINY, least_skill=0.98))
+    assert not (tmp_path / "base").exists()
     with pytest.raises(InputError, match="solves none of 5 training problems"):
         right_texts(reasonlens.load(family / "rl", device="cpu").model, 5, seed=0)
-
-
-def _fields(settings: FamilySettings) -> dict[str, object]:
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}

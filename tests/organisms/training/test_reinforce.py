@@ -10,7 +10,7 @@ import torch
 
 from reasonlens.organisms import Problem, problems
 from reasonlens.organisms.corpus import encode_prompt, encode_response, make_batch, tokenizer, vocabulary
-from reasonlens.organisms.sampling import Response
+from reasonlens.organisms.sampling import Response, respond
 from reasonlens.organisms.training import ReinforceSettings
 from reasonlens.organisms.training.architecture import new_model
 from reasonlens.organisms.training.reinforce import _gain_and_divergence, iterate, rewards
@@ -45,6 +45,34 @@ def test_a_verified_reward_is_a_right_answer_and_a_coin_knows_nothing_of_it() ->
     assert rewards([problem] * 3, said, "verified", generator).tolist() == [1.0, 0.0, 0.0]
     coins = rewards([problem] * 3000, [said[0]] * 3000, "coin", generator)
     assert set(coins) == {0.0, 1.0} and abs(coins.mean() - 0.5) < 0.03
+
+
+def test_the_gradient_of_an_iteration_equals_an_unsorted_unchunked_reference() -> None:
+    settings = ReinforceSettings(problems=2, samples=20, reward="coin")  # more than one chunk
+    model, base = new_model(1), new_model(2).eval()
+    iterate(model, base, ASKED, settings, np.random.default_rng(5))
+    found = {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
+
+    generator = np.random.default_rng(5)
+    asked = [ASKED[0]] * 20 + [ASKED[1]] * 20
+    said = respond(model, asked, torch.Generator().manual_seed(int(generator.integers(2**62))))
+    reward = rewards(asked, said, "coin", generator)
+    advantage = np.concatenate([reward[:20] - reward[:20].mean(), reward[20:] - reward[20:].mean()])
+    batch = make_batch([encode_prompt(problem) for problem in asked], [response.ids for response in said])
+    log_p = model(batch.ids).logits[:, :-1].log_softmax(-1)
+    with torch.no_grad():
+        log_base = base(batch.ids).logits[:, :-1].log_softmax(-1)
+    decides, content = batch.is_decision[:, 1:], batch.is_content[:, 1:]
+    chosen = log_p.gather(-1, batch.ids[:, 1:, None])[..., 0]
+    gain = (torch.tensor(advantage)[:, None] * chosen * decides).sum() / decides.sum()
+    divergence = ((log_base.exp() * (log_base - log_p)).sum(-1) * content).sum() / content.sum()
+    model.zero_grad()
+    (-gain + settings.content_weight * divergence).backward()
+    for name, weight in model.named_parameters():
+        assert weight.grad is not None
+        scale = float(weight.grad.abs().max()) + 1e-6
+        assert float((found[name] - weight.grad).abs().max()) < 1e-3 * scale, name
+    assert float(gain.detach()) != 0.0
 
 
 def test_where_all_rewards_of_a_group_are_equal_only_the_divergence_has_a_gradient() -> None:
