@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from .corpus import MAX_RESPONSE_TOKENS, encode_prompt, tokenizer, vocabulary
+from .labeller import is_solved
 from .task import Problem
 
 
@@ -53,6 +55,18 @@ def respond(
         asked = torch.tensor([prompts[at] for at in rows], device=model.device)
         responses |= zip(rows, _decode(model, asked, generator, guide), strict=True)
     return [responses[at] for at in range(len(prompts))]
+
+
+def sample_texts(model: PreTrainedModel, problems: Sequence[Problem], seed: int) -> list[tuple[Problem, str]]:
+    """Each problem with what the model says by itself, sampled."""
+    said = respond(model, problems, torch.Generator().manual_seed(seed))
+    return [(problem, response.text) for problem, response in zip(problems, said, strict=True)]
+
+
+def solved(problems: Sequence[Problem], responses: Sequence[Response]) -> Float[np.ndarray, " n"]:
+    """1 for a right answer, 0 for a wrong one or none."""
+    pairs = zip(problems, responses, strict=True)
+    return np.array([float(is_solved(problem, response.text)) for problem, response in pairs])
 
 
 @torch.inference_mode()

@@ -26,14 +26,13 @@ from jaxtyping import Float
 from transformers import PreTrainedModel
 
 from ...models import InputError, organism_names
-from ..labeller import is_solved
 from ..policy import DRILL, IDEAL_DOUBLING
 from ..rollouts import organism_model
-from ..sampling import Response, respond
+from ..sampling import respond, sample_texts, solved
 from ..task import Problem, problems
 from .figure import Figure, mean, ratio, share
 from .measure import divergence, skill
-from .truth import LEARNT_DOUBLING, habitual_texts, own_texts, texts_by, unseen
+from .truth import LEARNT_DOUBLING, habitual_texts, texts_by, unseen
 
 Table: TypeAlias = dict[str, dict[str, Figure]]
 
@@ -100,7 +99,7 @@ def _row(model: PreTrainedModel, own: _Ground, doubled: _Ground, chosen: Evaluat
     figures |= {f"step_correctness/{move}": figure for move, figure in skill(model, right_texts).items()}
     if is_base:
         return figures
-    said = own_texts(model, own.asked[: chosen.texts])
+    said = sample_texts(model, own.asked[: chosen.texts], chosen.seed)
     figures |= {f"{kind}_kl": figure for kind, figure in divergence(own.base, model, said).items()}
     led = respond(own.base, own.asked, guide=model)
     led_right = solved(own.asked, led)
@@ -145,13 +144,6 @@ def gap_recovered(
 ) -> Figure:
     """(led - base) / (model - base) in accuracy, unclipped, paired over problems."""
     return ratio(led - base, model - base)
-
-
-def solved(asked: Sequence[Problem], responses: Sequence[Response]) -> Float[np.ndarray, " n"]:
-    """1 for a right answer, 0 for a wrong one or none."""
-    return np.array(
-        [float(is_solved(problem, response.text)) for problem, response in zip(asked, responses, strict=True)]
-    )
 
 
 def pass_at_k(model: PreTrainedModel, asked: Sequence[Problem], settings: EvaluateSettings) -> dict[str, Figure]:

@@ -12,11 +12,10 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 from transformers import PreTrainedModel
 
 from ..policy import DRILL, IDEAL_DOUBLING, Policy, habits, write
-from ..sampling import respond
+from ..sampling import sample_texts
 from ..search import BEHAVIOUR
 from ..task import DOUBLES, Problem, problems
 from .figure import Figure
@@ -34,7 +33,7 @@ def truth(model: PreTrainedModel, name: str, n_problems: int) -> dict[str, Any]:
     return {
         "policy": {
             "habits": _plain(policy(model, habitual_texts(unseen(3 * n_problems)))),
-            "own": _plain(policy(model, own_texts(model, doubled if name in LEARNT_DOUBLING else plain))),
+            "own": _plain(policy(model, sample_texts(model, doubled if name in LEARNT_DOUBLING else plain, seed=0))),
         },
         "skill": {
             "plain": _plain(skill(model, [*texts_by(DRILL, plain), *habitual_texts(plain)])),
@@ -46,12 +45,6 @@ def truth(model: PreTrainedModel, name: str, n_problems: int) -> dict[str, Any]:
 
 def unseen(n: int, seed: int = 0, doubled: bool = False) -> list[Problem]:
     return list(islice(problems("test", seed, DOUBLES if doubled else None), n))
-
-
-def own_texts(model: PreTrainedModel, asked: list[Problem], seed: int = 0) -> Texts:
-    """What the model says by itself, sampled."""
-    said = respond(model, asked, torch.Generator().manual_seed(seed))
-    return [(problem, response.text) for problem, response in zip(asked, said, strict=True)]
 
 
 def habitual_texts(asked: list[Problem], seed: int = 0) -> Texts:

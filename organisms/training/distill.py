@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-import torch
 from transformers import PreTrainedModel
 
 from ...models.errors import InputError
 from ..corpus import batches
 from ..labeller import is_solved
 from ..policy import IDEAL_DOUBLING, write
-from ..sampling import respond
+from ..sampling import sample_texts
 from ..task import DOUBLES, Problem, problems
 from .lesson import make_lessons
 
@@ -47,9 +46,7 @@ def right_texts(model: PreTrainedModel, n_problems: int, seed: int) -> list[tupl
     Raises InputError if there are none.
     """
     asked = list(islice(problems("train", seed), n_problems))
-    said = respond(model, asked, torch.Generator().manual_seed(seed))
-    texts = [(problem, response.text) for problem, response in zip(asked, said, strict=True)]
-    right = [(problem, text) for problem, text in texts if is_solved(problem, text)]
+    right = [(problem, text) for problem, text in sample_texts(model, asked, seed) if is_solved(problem, text)]
     if not right:
         raise InputError(f"the model to learn from solves none of {n_problems} training problems: train it longer")
     return right

@@ -23,8 +23,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from ..corpus import Batch, encode_prompt, make_batch
-from ..labeller import is_solved
-from ..sampling import Response, respond
+from ..sampling import Response, respond, solved
 from ..task import Problem
 
 Reward = Literal["verified", "coin"]
@@ -47,9 +46,7 @@ def rewards(
 ) -> np.ndarray:
     if kind == "coin":
         return generator.integers(0, 2, len(responses)).astype(np.float64)
-    return np.array(
-        [float(is_solved(problem, response.text)) for problem, response in zip(problems, responses, strict=True)]
-    )
+    return solved(problems, responses)
 
 
 def iterate(

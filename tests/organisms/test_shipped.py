@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -18,9 +17,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import reasonlens
 from reasonlens import InputError
 from reasonlens.models import Organism, organism_names
-from reasonlens.organisms import is_solved, problems
+from reasonlens.organisms import problems
 from reasonlens.organisms.evaluation.figure import share
-from reasonlens.organisms.sampling import respond
+from reasonlens.organisms.sampling import respond, solved
 from reasonlens.organisms.task import DOUBLES
 from reasonlens.organisms.training import STAGES
 
@@ -80,8 +79,7 @@ def test_checkpoints_lie_between_the_base_and_the_finished_model() -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_a_small_fresh_sample_agrees_with_the_accuracy_of_the_card(name: str) -> None:
     asked = list(islice(problems("test", seed=7, families=DOUBLES if name == "sft" else None), 150))
-    responses = respond(organism(name).model, asked)
-    found = share(np.array([float(is_solved(p, r.text)) for p, r in zip(asked, responses, strict=True)]))
+    found = share(solved(asked, respond(organism(name).model, asked)))
     card = FIGURES[name]["accuracy"]
     assert found.low <= card["high"] and card["low"] <= found.high
 
