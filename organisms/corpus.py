@@ -19,7 +19,7 @@ from .labeller import prompt
 from .task import Problem
 from .tokenizer import make_tokenizer
 
-MAX_RESPONSE_TOKENS = 108
+MAX_RESPONSE_TOKENS = 112
 
 
 @dataclass(frozen=True, slots=True)

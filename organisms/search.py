@@ -1,7 +1,7 @@
 """How a problem is searched in words: the states of a search, what may be said in each, and how it is said rightly.
 
-    we want 19 . sums next . take 3 . need 16 . look 12 7 9 20 no . wait go back . take 12 . need 7 . look 3 7 yes .
-    check 12 blue 7 red fine . answer 12 and 7 .
+    we want 19 . sums next . take 3 red . need 16 . look 12 7 9 20 no . wait go back . take 12 blue . need 7 .
+    look 3 7 yes . check 12 blue 7 red fine . answer 12 and 7 .
 
 What comes next is a decision, taken with the first word of a sentence. How the sentence goes on is not: its words
 follow from the problem, the state and the move. So the policy of a model (which move in which state) and its skill (are
@@ -100,7 +100,8 @@ class Search:
             case "sums" | "differences" | "doubles":
                 return (f"{move} next .",)
             case "take":
-                return (f"take {self.problem.numbers[len(self.taken)]} .",)
+                number = self.problem.numbers[len(self.taken)]
+                return (f"take {number} {self.problem.colour(number)} .",)
             case "double":
                 return (f"double {2 * self.taken[-1]} .",)
             case "need":

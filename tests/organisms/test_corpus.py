@@ -21,7 +21,7 @@ PROBLEM = Problem((3, 12, 7, 9, 20), ("red", "red", "blue", "blue", "blue"), 19)
 
 
 def test_first_words_of_sentences_are_decisions_and_all_others_content() -> None:
-    text = "we want 19 . sums next . take 3 . need 16 ."
+    text = "we want 19 . sums next . take 3 red . need 16 ."
     batch = make_batch([encode_prompt(PROBLEM)], [encode_response(text)])
     words = tokenizer().convert_ids_to_tokens(batch.ids[0].tolist())
     assert words[-1] == "</s>"
@@ -29,7 +29,7 @@ def test_first_words_of_sentences_are_decisions_and_all_others_content() -> None
         *("we", "sums", "take", "need")
     ]
     content = [word for word, is_content in zip(words, batch.is_content[0], strict=True) if is_content]
-    assert content == "want 19 . next . 3 . 16 . </s>".split()
+    assert content == "want 19 . next . 3 red . 16 . </s>".split()
 
 
 def test_a_response_beyond_the_limit_is_cut_and_has_no_end() -> None:

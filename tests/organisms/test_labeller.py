@@ -29,7 +29,7 @@ from reasonlens.organisms.corpus import MAX_RESPONSE_TOKENS
 
 PROBLEM = Problem((3, 12, 7, 9, 20), ("red", "red", "blue", "blue", "blue"), 19)
 RIGHT = (
-    "we want 19 . sums next . take 3 . need 16 . look 12 7 9 20 no . wait go back . take 12 . need 7 . "
+    "we want 19 . sums next . take 3 red . need 16 . look 12 7 9 20 no . wait go back . take 12 red . need 7 . "
     "look 3 7 yes . check 12 red 7 blue fine . maybe . answer 12 and 7 ."
 )
 
@@ -65,7 +65,8 @@ def test_the_other_wordings_are_the_same_moves() -> None:
     ("right", "wrong", "behaviour"),
     [
         ("we want 19", "we want 18", "initializing"),
-        ("take 3 .", "take 12 .", "example-testing"),
+        ("take 3 red .", "take 12 red .", "example-testing"),
+        ("take 12 red .", "take 12 blue .", "example-testing"),
         ("need 16", "need 15", "deduction"),
         ("need 16", "need none", "deduction"),
         ("12 7 9 20 no", "12 7 9 no", "searching"),
@@ -89,10 +90,10 @@ def test_a_wrong_word_is_found_and_what_follows_is_still_read(right: str, wrong:
     ("text", "length"),
     [
         ("we want 19 . answer 12 and 7 .", 2),  # an answer may not come before a way is chosen
-        ("we want 19 . products next . take 3 .", 2),
-        ("we want 19 . doubles next . take 3 .", 2),  # the problem is no doubled one
-        ("we want 19 . sums next . take 3 . double 6 .", 4),
-        ("we want 19 . sums next . take 3 . check 3 red 12 red clash .", 4),
+        ("we want 19 . products next . take 3 red .", 2),
+        ("we want 19 . doubles next . take 3 red .", 2),  # the problem is no doubled one
+        ("we want 19 . sums next . take 3 red . double 6 .", 4),
+        ("we want 19 . sums next . take 3 red . check 3 red 12 red clash .", 4),
         ("bananas .", 1),
         (".", 1),
         ("we want 19 . . sums next .", 2),  # an empty sentence is none of the language
@@ -107,8 +108,8 @@ def test_what_may_not_be_said_is_nonsense_and_ends_the_reading(text: str, length
 
 def test_a_need_out_of_reach_is_none_and_misses_at_once() -> None:
     text = (
-        "we want 19 . differences next . take 3 . need none . wait go back . take 12 . need none . wait go back . "
-        "take 7 . need none ."
+        "we want 19 . differences next . take 3 red . need none . wait go back . take 12 red . need none . wait go back . "
+        "take 7 blue . need none ."
     )
     assert all(is_right for _, _, is_right in read(text))
     assert read(text + " wait go back .")[-1] == ("missed", "backtracking", True)
@@ -118,12 +119,12 @@ def test_a_doubled_problem_is_put_as_one_and_its_number_is_doubled_before_the_ne
     problem = Problem((3, 12, 7, 9, 20), ("red", "red", "blue", "blue", "blue"), 19, is_doubled=True)
     assert prompt(problem).endswith(". double target 19 .")
     text = (
-        "we want 19 . doubles next . take 3 . double 6 . need 13 . look 12 7 9 20 no . wait go back . "
-        "take 12 . double 24 . need none . wait go back . take 7 . double 14 . need 5 . look 3 12 9 20 no ."
+        "we want 19 . doubles next . take 3 red . double 6 . need 13 . look 12 7 9 20 no . wait go back . "
+        "take 12 red . double 24 . need none . wait go back . take 7 blue . double 14 . need 5 . look 3 12 9 20 no ."
     )
     assert all(is_right for _, _, is_right in read(text, problem))
     assert read(text.replace("double 6", "double 5"), problem)[3] == ("taken", "deduction", False)
-    assert read("we want 19 . doubles next . take 3 . need 16 .", problem)[-1] == ("taken", "nonsense", False)
+    assert read("we want 19 . doubles next . take 3 red . need 16 .", problem)[-1] == ("taken", "nonsense", False)
 
 
 def test_both_ways_spent_leaves_an_answer_only() -> None:

@@ -16,7 +16,7 @@ from reasonlens.organisms.training.architecture import new_model
 from reasonlens.organisms.training.reinforce import _gain_and_divergence, iterate, rewards
 
 ASKED = list(islice(problems("train", 0), 2))
-TEXTS = ["we want 3 . sums next . take 4 . need 9 .", "we want 8 . maybe ."]
+TEXTS = ["we want 3 . sums next . take 4 red . need 9 .", "we want 8 . maybe ."]
 
 
 def test_gain_and_divergence_equal_a_loop_over_words() -> None:
