@@ -108,8 +108,8 @@ def test_what_may_not_be_said_is_nonsense_and_ends_the_reading(text: str, length
 
 def test_a_need_out_of_reach_is_none_and_misses_at_once() -> None:
     text = (
-        "we want 19 . differences next . take 3 red . need none . wait go back . take 12 red . need none . wait go back . "
-        "take 7 blue . need none ."
+        "we want 19 . differences next . take 3 red . need none . wait go back . take 12 red . need none . "
+        "wait go back . take 7 blue . need none ."
     )
     assert all(is_right for _, _, is_right in read(text))
     assert read(text + " wait go back .")[-1] == ("missed", "backtracking", True)
