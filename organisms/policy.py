@@ -65,6 +65,8 @@ def write(problem: Problem, policy: Policy, generator: np.random.Generator, max_
     while search.moves and len(said) < max_sentences:
         preferred = policy.get(search.state)
         weights = np.array([1.0 if preferred is None else preferred.get(move, 0.0) for move in search.moves])
+        if not weights.any():
+            raise ValueError(f"in state {search.state!r} the policy has no weight on any of {', '.join(search.moves)}")
         move = search.moves[int(generator.choice(len(weights), p=weights / weights.sum()))]
         wordings = search.sentences(move)
         second = len(wordings) > 1 and generator.random() < SECOND_WORDING

@@ -93,8 +93,9 @@ def _row(model: PreTrainedModel, own: _Ground, doubled: _Ground, chosen: Evaluat
         right if own is doubled else solved(doubled.asked, respond(model, doubled.asked))
     )
     figures["response_tokens"] = mean(_array(response.n_tokens for response in responses))
-    right_texts = texts_by(IDEAL_DOUBLING, own.asked)
-    if own is not doubled:
+    if own is doubled:
+        right_texts = texts_by(IDEAL_DOUBLING, own.asked)
+    else:
         right_texts = [*texts_by(DRILL, own.asked[: chosen.texts]), *habitual_texts(own.asked)]
     figures |= {f"step_correctness/{move}": figure for move, figure in skill(model, right_texts).items()}
     if is_base:
