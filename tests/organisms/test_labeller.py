@@ -234,6 +234,11 @@ def test_a_policy_is_followed_at_its_own_rates() -> None:
         assert abs(counts[move] / sum(counts.values()) - share) < 0.05
 
 
+def test_a_policy_that_knows_no_open_move_is_refused() -> None:
+    with pytest.raises(ValueError, match="in state 'way' the policy has no weight on any of sums, differences"):
+        write(PROBLEM, IDEAL_DOUBLING, np.random.default_rng(0))
+
+
 def test_habits_scatter_about_their_mean() -> None:
     generator = np.random.default_rng(0)
     drawn = [habits(generator)["clash"] for _ in range(3000)]
