@@ -91,7 +91,7 @@ def _take_up(model: PreTrainedModel, optimizers: Sequence[Optimizer], state: Pat
     with safe_open(state, "pt") as file:
         for name, weight in model.named_parameters():
             weight.data.copy_(file.get_tensor(f"weight.{name}"))
-        for key in file.keys():  # noqa: SIM118 - it is no dict
+        for key in file.keys():  # a safetensors handle is no dict
             kind, *rest = key.split(".", 3)
             if kind == "optimizer":
                 held[int(rest[0])].setdefault(int(rest[1]), {})[rest[2]] = file.get_tensor(key)
