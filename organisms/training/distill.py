@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+import torch
 from transformers import PreTrainedModel
 
 from ...models.errors import InputError
@@ -62,7 +63,7 @@ def distill_gradients(
         epoch, place = divmod(step, len(lessons))
         order = np.random.default_rng([seed, epoch]).permutation(len(lessons))
         loss = lessons[int(order[place])].loss(model)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         return {"loss": loss.item()}
 
     return gradients

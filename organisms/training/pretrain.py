@@ -100,7 +100,7 @@ def pretrain_gradients(
 
     def gradients(step: int) -> Mapping[str, float]:
         loss = lesson(step).loss(model)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         return {"loss": loss.item()}
 
     return gradients

@@ -75,7 +75,7 @@ def iterate(
     model.train()
     for rows, batch in zip(chunks, batches, strict=True):
         gain, divergence = _gain_and_divergence(model, base, batch, torch.tensor(advantage[rows]).float())
-        (-gain / n_decisions + settings.content_weight * divergence / n_content).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(-gain / n_decisions + settings.content_weight * divergence / n_content)
         total_divergence += divergence.detach()
     return total_divergence / n_content, float(reward.mean())
 
