@@ -9,7 +9,8 @@ KL(base || model) in nats a token along the model's own sampled responses; `led_
 word of a sentence is the model's, the `share_forced` of its tokens for which that made a difference, and the share of
 the gap that is recovered by it.
 
-Of base and rl: `pass@k` by sampling, on problems that only differences solve, the way that reward drops.
+Of base and rl: `pass@k` by sampling, on ordinary problems (`ordinary_pass@k`) and on those that only differences solve,
+the way that reward drops (`dropped_pass@k`).
 """
 
 from __future__ import annotations
@@ -65,11 +66,13 @@ def evaluate(
     for name, model in models.items():
         note(f"{name}: accuracy, steps and divergence")
         table[name] = _row(model, doubled if name in LEARNT_DOUBLING else plain, doubled, chosen)
-    hard = list(islice(problems("test", chosen.seed, {"differences": 1.0}), chosen.pass_problems))
+    dropped = list(islice(problems("test", chosen.seed, {"differences": 1.0}), chosen.pass_problems))
     for name in ("base", "rl"):
-        if chosen.samples and name in models:
-            note(f"{name}: pass@k, {chosen.samples} responses to each of {len(hard)} problems")
-            table[name] |= pass_at_k(models[name], hard, chosen)
+        for kind, asked in (("ordinary", plain.asked[: chosen.pass_problems]), ("dropped", dropped)):
+            if chosen.samples and name in models:
+                note(f"{name}: pass@k, {chosen.samples} responses to each of {len(asked)} {kind} problems")
+                figures = pass_at_k(models[name], asked, chosen)
+                table[name] |= {f"{kind}_{figure}": value for figure, value in figures.items()}
     return table
 
 

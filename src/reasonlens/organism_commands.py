@@ -74,7 +74,11 @@ def evaluate(
     ] = None,
     problems: Annotated[int, typer.Option(help="Test problems for accuracy and forcing.", min=20)] = 500,
     samples: Annotated[
-        int, typer.Option(help="Responses to each of 100 problems for pass@k; 0 leaves it out.", min=0)
+        int,
+        typer.Option(
+            help="Responses to each of 60 ordinary problems and 60 that only differences solve, for pass@k; 0 leaves it out.",
+            min=0,
+        ),
     ] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the test problems and of sampling.", min=0)] = 0,
     as_json: Annotated[
