@@ -76,7 +76,7 @@ def evaluate(
     samples: Annotated[
         int,
         typer.Option(
-            help="Responses to each of 60 ordinary problems and 60 that only differences solve, for pass@k; 0 leaves it out.",
+            help="Responses to each of 60 ordinary and 60 differences-only problems for pass@k; 0: none.",
             min=0,
         ),
     ] = 256,
