@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..models import InputError
-from ..models.atomic import atomic_path
 from ..traces import BEHAVIOURS
+from .example import Example
 from .read import Read
-
-FORMAT = "reasonlens.activations/1"
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """The span that an activation was read from."""
-
-    trace: str
-    problem: str
-    label: str
-    start: int  # characters of the trace's text
-    end: int
-    text: str
-    marked: bool | None  # holds a tell-tale word of its behaviour
+from .store import Part, StoredActs
+from .store.shard import Shard, read_shard, write_shard
+from .store.store import read_store
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Activations:
-    """Residual-stream activations of labelled spans, float32, in the units of the residual stream."""
+    """Residual-stream activations of labelled spans, float32, in the units of the residual stream.
 
-    acts: Float[Tensor, "n_examples n_layers d_model"]
+    In memory, or on disk until asked for: `layer` gives one layer of either, `load` brings everything into memory.
+    """
+
+    acts: Float[Tensor, "n_examples n_layers d_model"] | StoredActs
     examples: tuple[Example, ...]
     layers: tuple[int, ...]  # 0-based blocks whose output was read, ascending
     read: Read
@@ -77,50 +66,66 @@ class Activations:
         """All examples at one layer (the block's own number, not its place among those collected)."""
         if layer not in self.layers:
             raise InputError(f"layer {layer} was not collected; these were: {', '.join(map(str, self.layers))}")
-        return self.acts[:, self.layers.index(layer)]
+        slot = self.layers.index(layer)
+        return self.acts.layer(slot) if isinstance(self.acts, StoredActs) else self.acts[:, slot]
 
     def where(self, behaviour: str) -> Activations:
         """The examples of one behaviour only."""
         kept = np.flatnonzero(self.shows(behaviour))
-        return replace(self, acts=self.acts[kept], examples=tuple(self.examples[index] for index in kept))
+        acts = self.acts.select(kept) if isinstance(self.acts, StoredActs) else self.acts[kept]
+        return replace(self, acts=acts, examples=tuple(self.examples[index] for index in kept))
+
+    def load(self) -> Activations:
+        """The same in memory: `acts` is then a tensor."""
+        return replace(self, acts=self.acts.load()) if isinstance(self.acts, StoredActs) else self
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one safetensors file, atomically."""
-        description = {
-            "format": FORMAT,
-            "examples": [asdict(example) for example in self.examples],
-            "layers": self.layers,
-            "read": str(self.read),
-            "model": self.model,
-            "n_skipped": self.n_skipped,
-        }
-        tensors = {"acts": self.acts, "overall_mean": self.overall_mean, "residual_norm": self.residual_norm}
-        with atomic_path(Path(path)) as temporary:
-            save_file(
-                {name: tensor.contiguous() for name, tensor in tensors.items()},
-                temporary,
-                metadata={"reasonlens": json.dumps(description)},
-            )
+        """Write everything to one safetensors file, atomically: a tensor `layer.L` for each layer."""
+        n_traces = len({example.trace for example in self.examples})
+        part = Part(
+            acts=torch.stack([self.layer(layer) for layer in self.layers]),
+            examples=self.examples,
+            stretch_sum=self.overall_mean.double() * n_traces,
+            norm_sum=self.residual_norm.double() * n_traces,
+            n_stretches=n_traces,
+            n_skipped=self.n_skipped,
+        )
+        about = {"read": str(self.read), "model": self.model}
+        write_shard(Path(path), part, self.layers, torch.float32, about)
 
     @classmethod
-    def open(cls, path: str | Path) -> Activations:
-        """Read back what `save` wrote. Raises InputError when the file is something else."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                description = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
-                if description.get("format") != FORMAT:
-                    raise InputError(f"{path} holds no activations of reasonlens (format {FORMAT})")
-                tensors = {name: file.get_tensor(name) for name in ("acts", "overall_mean", "residual_norm")}
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"cannot read activations from {path}: {error}") from error
+    def open(cls, path: str | Path, *, verify: bool = False) -> Activations:
+        """What `save` wrote to a file or `collect(out=...)` to a directory, left on disk until a layer is asked for.
+
+        verify: check the digest of every shard first, which reads all of them. Raises InputError when `path` holds
+        something else, or a collection that is damaged or not finished.
+        """
+        path = Path(path)
+        if path.is_dir():
+            _, shards = read_store(path, verify=verify)
+        else:
+            shards = [read_shard(path)]
+        return cls._of_shards(shards)
+
+    @classmethod
+    def _of_shards(cls, shards: list[Shard]) -> Activations:
+        about = shards[0].about
+        layers = tuple(about["layers"])
+        n_stretches = sum(shard.n_stretches for shard in shards)
         return cls(
-            **tensors,
-            examples=tuple(Example(**example) for example in description["examples"]),
-            layers=tuple(description["layers"]),
-            read=Read.parse(description["read"]),
-            model=description["model"],
-            n_skipped=description["n_skipped"],
+            acts=StoredActs(tuple(shards), layers, shards[0].stretch_sum.shape[-1]),
+            examples=tuple(example for shard in shards for example in shard.examples),
+            layers=layers,
+            read=Read.parse(about["read"]),
+            model=about["model"],
+            overall_mean=(_total([shard.stretch_sum for shard in shards]) / n_stretches).float(),
+            residual_norm=(_total([shard.norm_sum for shard in shards]) / n_stretches).float(),
+            n_skipped=sum(shard.n_skipped for shard in shards),
         )
+
+
+def _total(sums: list[Tensor]) -> Tensor:
+    return torch.stack(sums).sum(dim=0)
 
 
 def parse_layers(text: str, n_layers: int) -> Sequence[int]:

@@ -1,29 +1,29 @@
 """Collecting activations: labelled traces + a model -> one vector for each span and layer.
 
 Each trace is run once, teacher-forced, together with others of its length; the read of every span is averaged inside
-the forward pass (`pooling.py`), so memory does not depend on how many layers are read.
+the forward pass (`engine/`), so memory does not depend on how many layers are read. With a directory to write to, the
+traces are read window by window and every window is a shard (`store/`): memory does not depend on how many traces
+there are, and a run that was cut off goes on where it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from ..models import InputError, load
+from ..models import load
 from ..models.load import ModelLike
-from ..traces import EncodedTrace, Template, Trace, encode, is_marked
-from .activations import Activations, Example
-from .batching import batches
-from .pooling import Segment, pooled
+from ..traces import Template, Trace, digest
+from .activations import Activations
+from .collector import Collector, float64_sum, nothing_to_read
 from .read import Read
+from .settings import CollectSettings
+from .store import Part, Store
 
-Positions = np.ndarray[Any, np.dtype[np.int64]]
-TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 16384}
+SHARD_BYTES = 1 << 29
 
 
 def collect(
@@ -36,7 +36,10 @@ def collect(
     truncate: bool = False,
     include_markup: bool = False,
     tokens_per_batch: int | None = None,
-    padding_side: Literal["left", "right"] = "right",
+    share_prefixes: bool = True,
+    out: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    spans_per_shard: int | None = None,
     progress: bool = True,
 ) -> Activations:
     """The activations of every labelled span, in the order of the traces and of their spans.
@@ -45,92 +48,121 @@ def collect(
     read: which tokens of a span are averaged (see `Read`).
     template, truncate: how prompt and text become tokens (see `traces.encode`).
     include_markup: also read attention sinks, special and template tokens, which otherwise are left out of every mean.
-    tokens_per_batch: padded size of a batch; default 4096 on a CPU, 16384 on CUDA.
-    padding_side: makes no difference to the result beyond kernel rounding.
+    tokens_per_batch: padded tokens of a forward pass; by itself 4096 on a CPU and what fits on CUDA. Longer texts go in
+    parts over a KV cache. share_prefixes: what texts have in common (one prompt, many answers) is run once.
+    out: a directory to write shards to and read them from, which then stay on disk until a layer is asked for. The same
+    call on it takes up a run that was cut off, or repairs a shard that was damaged. `traces` may be a generator.
+    dtype, spans_per_shard: of the shards; by default float32 and about 512 MiB each.
 
-    Raises InputError when nothing is labelled, a text is too long, a layer does not exist, or an activation is not
-    finite.
+    Raises InputError when nothing is labelled, a text is too long, a layer does not exist, an activation is not
+    finite, or `out` holds something else or is being written to.
     """
     model = load(model)
-    read = Read.parse(read) if isinstance(read, str) else read
-    wanted = sorted({model.layer_index(layer) for layer in (range(model.n_layers) if layers is None else layers)})
-    if not wanted:
-        raise InputError(f"no layers asked for; {model.name} has blocks 0..{model.n_layers - 1}")
-    encoded = encode(model, traces, template=template, truncate=truncate)
-    plans = [_plan(text, read, include_markup) for text in encoded]
-    n_spans = sum(len(text.spans) for text in encoded)
-    if not any(plans):
-        raise InputError(
-            f"nothing to read: {len(encoded)} traces hold {n_spans} labelled spans, and none has a token that the "
-            f"read {str(read)!r} may take"
+    settings = CollectSettings(
+        layers=layers,
+        read=Read.parse(read) if isinstance(read, str) else read,
+        template=template,
+        truncate=truncate,
+        include_markup=include_markup,
+        tokens_per_batch=tokens_per_batch,
+        share_prefixes=share_prefixes,
+    )
+    if out is not None:
+        collector = Collector(model, settings)
+        return collect_into(
+            Path(out), collector, traces, dtype=dtype, spans_per_shard=spans_per_shard, progress=progress
         )
-    budget = tokens_per_batch or TOKENS_PER_BATCH["cuda" if model.device.type == "cuda" else "cpu"]
-    found: dict[tuple[int, int], Tensor] = {}  # (trace, span) -> (n_layers, d_model)
-    stretches: dict[int, tuple[Tensor, Tensor]] = {}  # trace -> mean (n_layers, d_model) and norm (n_layers)
-    n_tokens = sum(map(len, encoded))
-    with tqdm(total=n_tokens, desc="reading activations", unit="token", disable=not progress) as bar:
-        for batch in batches([len(text) for text in encoded], budget):
-            owners = [(index, key) for index in batch for key in plans[index]]
-            if owners:
-                segments = [Segment(batch.index(index), plans[index][key]) for index, key in owners]
-                means, norms = pooled(
-                    model, [encoded[index].token_ids for index in batch], segments, wanted, padding_side=padding_side
-                )
-                _check_finite(means, owners, encoded, wanted)
-                for (index, key), mean, norm in zip(owners, means, norms, strict=True):
-                    if key is None:
-                        stretches[index] = mean, norm
-                    else:
-                        found[index, key] = mean
-            bar.update(sum(len(encoded[index]) for index in batch))
-    kept = sorted(found)
+    traces = list(traces)
+    collector = Collector(model, settings)
+    part = read_part(collector, traces, progress)
+    if not part.examples:
+        raise nothing_to_read(len(traces), sum(len(trace.spans) for trace in traces), settings)
     return Activations(
-        acts=torch.stack([found[key] for key in kept]),
-        examples=tuple(_example(encoded[index].trace, span) for index, span in kept),
-        layers=tuple(wanted),
-        read=read,
+        acts=part.acts.transpose(0, 1),
+        examples=part.examples,
+        layers=collector.layers,
+        read=settings.read,
         model=model.identity(),
-        overall_mean=torch.stack([stretches[index][0] for index in sorted(stretches)]).mean(dim=0),
-        residual_norm=torch.stack([stretches[index][1] for index in sorted(stretches)]).mean(dim=0),
-        n_skipped=n_spans - len(kept),
+        overall_mean=(part.stretch_sum / part.n_stretches).float(),
+        residual_norm=(part.norm_sum / part.n_stretches).float(),
+        n_skipped=part.n_skipped,
     )
 
 
-def _plan(text: EncodedTrace, read: Read, include_markup: bool) -> dict[int | None, Positions]:
-    """The positions to average for each span that has any, and under None those of the whole labelled stretch."""
+def collect_into(
+    out: Path,
+    collector: Collector,
+    traces: Iterable[Trace],
+    *,
+    dtype: torch.dtype = torch.float32,
+    spans_per_shard: int | None = None,
+    progress: bool = True,
+) -> Activations:
+    """Collect window by window into the store at `out`, leaving out the windows that stand in it."""
+    n_spans = spans_per_shard or default_spans_per_shard(collector, dtype)
+    n_traces = n_spans_seen = 0
+    with Store.write(out, store_description(collector, dtype, n_spans), collector.engine.tokens_per_batch) as store:
+        collector.engine.tokens_per_batch = store.tokens_per_batch
+        with tqdm(desc="reading activations", unit="trace", disable=not progress) as bar:
+            n_shards = 0
+            for index, window in enumerate(windows(traces, n_spans)):
+                name = digest(window)
+                if not store.holds(index, name):
+                    part = read_part(collector, window, progress=False)
+                    store.add(index, name, part, len(window), collector.engine.tokens_per_batch)
+                n_shards = index + 1
+                n_traces += len(window)
+                n_spans_seen += sum(len(trace.spans) for trace in window)
+                bar.update(len(window))
+        if not store.n_examples:
+            raise nothing_to_read(n_traces, n_spans_seen, collector.settings)
+        store.finish(n_shards)
+    return Activations.open(out)
 
-    def readable(positions: range) -> Positions:
-        inside = np.arange(positions.start, min(positions.stop, len(text)))
-        return inside if include_markup else inside[~text.is_markup[inside]]
 
-    plan: dict[int | None, Positions] = {
-        number: positions
-        for number, span in enumerate(text.spans)
-        if span is not None and len(positions := readable(read.positions(*span)))
-    }
-    if plan:
-        spans = [span for span in text.spans if span is not None]
-        plan[None] = readable(range(min(first for first, _ in spans), max(stop for _, stop in spans)))
-    return plan
+def store_description(collector: Collector, dtype: torch.dtype, spans_per_shard: int) -> dict[str, object]:
+    """What a store must agree in to be continued."""
+    description = collector.settings.describe(collector.model)
+    return description | {"dtype": str(dtype).removeprefix("torch."), "spans_per_shard": spans_per_shard}
 
 
-def _example(trace: Trace, number: int) -> Example:
-    span = trace.spans[number]
-    text = trace.text_of(span)
-    marked = is_marked(text, span.label) if span.marked is None else span.marked
-    return Example(trace.id, trace.problem, span.label, span.start, span.end, text, marked)
+def default_spans_per_shard(collector: Collector, dtype: torch.dtype) -> int:
+    return max(1, SHARD_BYTES // (len(collector.layers) * collector.model.d_model * dtype.itemsize))
 
 
-def _check_finite(
-    means: Tensor, owners: list[tuple[int, int | None]], encoded: list[EncodedTrace], layers: list[int]
-) -> None:
-    bad = (~means.isfinite().all(dim=-1)).nonzero()
-    if len(bad):
-        owner, slot = bad[0].tolist()
-        index, key = owners[owner]
-        trace = encoded[index].trace
-        where = "its labelled stretch" if key is None else f"the span {trace.text_of(trace.spans[key])!r:.60}"
-        raise InputError(
-            f"activations at layer {layers[slot]} are not finite (NaN or infinity) in trace {trace.id!r}, {where}. "
-            "Half-precision overflow is the usual cause: load the model with dtype=bfloat16 or float32."
-        )
+def read_part(collector: Collector, traces: Sequence[Trace], progress: bool) -> Part:
+    """Everything that one window gives, in memory."""
+    with tqdm(desc="reading activations", unit="token", disable=not progress) as bar:
+        window = collector.window(traces, bar.update)
+        bar.reset(total=window.n_tokens)
+        n_layers, d_model = len(collector.layers), collector.model.d_model
+        acts = torch.empty(n_layers, len(window.examples), d_model)
+        stretches = torch.empty(n_layers, window.n_stretches, d_model)
+        norms = torch.empty(n_layers, window.n_stretches)
+        for found in window.batches:
+            spans, texts = torch.from_numpy(found.spans), torch.from_numpy(found.stretches)
+            acts[:, spans] = found.acts
+            stretches[:, texts] = found.stretch_means
+            norms[:, texts] = found.stretch_norms
+    return Part(
+        acts=acts,
+        examples=window.examples,
+        stretch_sum=float64_sum(stretches),
+        norm_sum=float64_sum(norms),
+        n_stretches=window.n_stretches,
+        n_skipped=window.n_skipped,
+    )
+
+
+def windows(traces: Iterable[Trace], n_spans: int) -> Iterator[list[Trace]]:
+    """The traces in order, cut where `n_spans` spans are together; the last window is what is left."""
+    window: list[Trace] = []
+    held = 0
+    for trace in traces:
+        window.append(trace)
+        held += len(trace.spans)
+        if held >= n_spans:
+            yield window
+            window, held = [], 0
+    if window:
+        yield window

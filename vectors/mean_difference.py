@@ -60,10 +60,12 @@ def mean_difference_directions(
     vectors: dict[str, Tensor] = {}
     for behaviour in activations.behaviours:
         shows = torch.from_numpy(activations.shows(behaviour))
+        layers = (activations.layer(layer)[:, None] for layer in activations.layers)
         if against == "others":
-            vector = mean_difference(activations.acts, shows)
+            vector = torch.cat([mean_difference(acts, shows) for acts in layers])
         else:
-            vector = (activations.acts[shows].mean(dim=0, dtype=torch.float64) - activations.overall_mean).float()
+            means = torch.cat([acts[shows].mean(dim=0, dtype=torch.float64) for acts in layers])
+            vector = (means - activations.overall_mean).float()
         if rescale:
             vector = vector * (activations.overall_mean.norm(dim=-1) / vector.norm(dim=-1))[:, None]
         vectors[behaviour] = vector

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reasonlens.activations.batching import batches
+from reasonlens.activations.engine.batching import batches
 
 
 @pytest.mark.parametrize("budget", [1, 50, 300, 10_000])

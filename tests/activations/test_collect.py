@@ -56,12 +56,11 @@ def test_every_read_equals_the_naive_loop(tiny, traces, read: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "opt"])
-def test_padding_side_and_batch_size_change_nothing(tiny, traces, architecture: str) -> None:
+def test_batch_size_changes_nothing(tiny, traces, architecture: str) -> None:
     model = tiny(architecture)
     alone = collect(model, traces, tokens_per_batch=1, progress=False).acts
-    for side in ("left", "right"):
-        together = collect(model, traces, tokens_per_batch=10_000, padding_side=side, progress=False).acts
-        torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)
+    together = collect(model, traces, tokens_per_batch=10_000, progress=False).acts
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)
 
 
 def test_only_the_layers_asked_for_are_read_and_later_blocks_never_run(tiny, traces) -> None:
@@ -146,7 +145,7 @@ def test_saved_activations_open_equal_and_other_files_are_refused(tiny, traces, 
     found = collect(tiny(), traces, read="window:-1:10", progress=False)
     found.save(tmp_path / "acts.safetensors")
     opened = Activations.open(tmp_path / "acts.safetensors")
-    torch.testing.assert_close(opened.acts, found.acts, rtol=0, atol=0)
+    torch.testing.assert_close(opened.load().acts, found.acts, rtol=0, atol=0)
     torch.testing.assert_close(opened.overall_mean, found.overall_mean, rtol=0, atol=0)
     assert (opened.examples, opened.layers, opened.read) == (found.examples, found.layers, found.read)
     assert (opened.model, opened.n_skipped) == (found.model, found.n_skipped)

@@ -60,7 +60,7 @@ def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
     for name in ("vectors.safetensors", "probes.safetensors"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    torch.testing.assert_close(Activations.open(tmp_path / "cut" / ACTIVATIONS).acts, whole.activations.acts)
+    torch.testing.assert_close(Activations.open(tmp_path / "cut" / ACTIVATIONS).load().acts, whole.activations.acts)
 
 
 def test_bad_input_leaves_no_directory_behind(tiny, traces, tmp_path: Path) -> None:

@@ -1,0 +1,123 @@
+"""Traces through a model: encoded, planned, run, and handed on batch by batch with what each vector belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..models import InputError, LanguageModel
+from ..traces import EncodedTrace, Trace, encode, is_marked
+from .engine import Engine, Pooled
+from .example import Example
+from .plan import Plan, plan
+from .settings import CollectSettings
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Found:
+    """What one batch gave: the means of some spans, and of some stretches with their mean norms; float32."""
+
+    spans: Int[np.ndarray, " n_spans"]  # which of the window's examples
+    acts: Float[Tensor, "n_layers n_spans d_model"]
+    stretches: Int[np.ndarray, " n_stretches"]  # which of the window's stretches
+    stretch_means: Float[Tensor, "n_layers n_stretches d_model"]
+    stretch_norms: Float[Tensor, "n_layers n_stretches"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Window:
+    """Traces that are read together: their examples in order, and the batches as they come."""
+
+    examples: tuple[Example, ...]
+    n_stretches: int
+    n_skipped: int
+    n_tokens: int
+    batches: Iterator[Found]
+
+
+class Collector:
+    """Reads windows of traces with one model and one set of settings.
+
+    on_device: leave results where they are (for moments on a GPU) instead of bringing them to the CPU.
+    """
+
+    def __init__(self, model: LanguageModel, settings: CollectSettings, *, on_device: bool = False) -> None:
+        self.model, self.settings = model, settings
+        self.layers = settings.layers_of(model)
+        self.engine = Engine(
+            model,
+            self.layers,
+            tokens_per_batch=settings.tokens_per_batch,
+            share_prefixes=settings.share_prefixes,
+            on_device=on_device,
+        )
+
+    def window(self, traces: Sequence[Trace], done: Callable[[int], object] = lambda _: None) -> Window:
+        """Encode and plan `traces`; the model runs as the batches are taken. done: hears how many tokens each had.
+
+        Raises InputError when a text is too long, and, as batches are taken, when an activation is not finite.
+        """
+        texts = encode(self.model, traces, template=self.settings.template, truncate=self.settings.truncate)
+        planned = plan(texts, self.settings.read, self.settings.include_markup)
+        return Window(
+            examples=tuple(_example(texts[text].trace, number) for text, number in planned.spans),
+            n_stretches=len(planned.stretches),
+            n_skipped=planned.n_skipped,
+            n_tokens=sum(len(texts[text]) for text in planned.stretches),
+            batches=self._batches(texts, planned, done),
+        )
+
+    def _batches(self, texts: list[EncodedTrace], planned: Plan, done: Callable[[int], object]) -> Iterator[Found]:
+        n_spans = len(planned.spans)
+        for pooled in self.engine.run([text.token_ids for text in texts], planned.segments):
+            self._check_finite(pooled, texts, planned)
+            n_here = int(np.searchsorted(pooled.segments, n_spans))
+            yield Found(
+                spans=pooled.segments[:n_here],
+                acts=pooled.means[:, :n_here],
+                stretches=pooled.segments[n_here:] - n_spans,
+                stretch_means=pooled.means[:, n_here:],
+                stretch_norms=pooled.norms[:, n_here:],
+            )
+            done(pooled.n_tokens)
+
+    def _check_finite(self, pooled: Pooled, texts: list[EncodedTrace], planned: Plan) -> None:
+        bad = (~pooled.norms.isfinite()).nonzero()
+        if not len(bad):
+            return
+        slot, place = bad[0].tolist()
+        number = int(pooled.segments[place]) - len(planned.spans)
+        if number >= 0:
+            trace, where = texts[planned.stretches[number]].trace, "its labelled stretch"
+        else:
+            text, span = planned.spans[int(pooled.segments[place])]
+            trace = texts[text].trace
+            where = f"the span {trace.text_of(trace.spans[span])!r:.60}"
+        raise InputError(
+            f"activations at layer {self.layers[slot]} are not finite (NaN or infinity) in trace {trace.id!r}, "
+            f"{where}. Half-precision overflow is the usual cause: load the model with dtype=bfloat16 or float32."
+        )
+
+
+def nothing_to_read(n_traces: int, n_spans: int, settings: CollectSettings) -> InputError:
+    return InputError(
+        f"nothing to read: {n_traces} traces hold {n_spans} labelled spans, and none has a token that the "
+        f"read {str(settings.read)!r} may take"
+    )
+
+
+def _example(trace: Trace, number: int) -> Example:
+    span = trace.spans[number]
+    text = trace.text_of(span)
+    marked = is_marked(text, span.label) if span.marked is None else span.marked
+    return Example(trace.id, trace.problem, span.label, span.start, span.end, text, marked)
+
+
+def float64_sum(stretches: Float[Tensor, "n_layers n_stretches *rest"]) -> Float[Tensor, n_layers * rest]:
+    """Over the stretches, in their order whatever batches they came in."""
+    return stretches.sum(dim=1, dtype=torch.float64)

@@ -1,0 +1,58 @@
+"""A KV cache that many rows read and none writes: each row continues a prefix that was run once for all.
+
+The keys and values of a prefix are spread to the rows that continue it one layer at a time, as the layer asks for
+them, so that they are never held for all rows and all layers together.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
+
+from ...models import LanguageModel
+
+
+class _SharedLayer(CacheLayerMixin):
+    def __init__(self, prefix: DynamicLayer, rows: Int[Tensor, " n_rows"]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._prefix, self._rows = prefix, rows
+        self.is_sliding = prefix.is_sliding
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        raise NotImplementedError("a shared prefix is complete when it is made")
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        rows = self._rows.to(key_states.device)
+        keys, values = self._prefix.keys, self._prefix.values
+        if keys is None or values is None:
+            raise RuntimeError("a shared prefix was continued before it was run")
+        return torch.cat([keys[rows], key_states], dim=-2), torch.cat([values[rows], value_states], dim=-2)
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        sizes: tuple[int, int] = self._prefix.get_mask_sizes(query_length)
+        return sizes
+
+    def get_seq_length(self) -> int:
+        return int(self._prefix.get_seq_length())
+
+    def get_max_length(self) -> int:
+        return int(self._prefix.get_max_length())
+
+
+def shared_cache(prefix: DynamicCache, rows: Int[Tensor, " n_rows"]) -> Cache:
+    """A cache in which row i continues row `rows[i]` of `prefix`."""
+    return Cache(layers=[_SharedLayer(layer, rows) for layer in prefix.layers if isinstance(layer, DynamicLayer)])
+
+
+def can_continue(model: LanguageModel) -> bool:
+    """Whether the model's texts can be run in parts: its body takes a cache, and that is one of keys and values."""
+    if "past_key_values" not in inspect.signature(model.body.forward).parameters:
+        return False
+    layers = DynamicCache(config=model.model.config).layers
+    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)

@@ -1,0 +1,124 @@
+"""One forward pass that sums activations over segments as it goes.
+
+1. A hook on each wanted block sums its output over the runs of the layout (`segments.py`), in float32, and adds them up
+   to segments in a buffer that was made before the pass; no layer's activations outlive their block.
+2. The body alone is run, and the last hook stops it: neither later blocks nor the head cost anything.
+3. Nothing waits for a GPU: what the hooks read stands on the device before the pass begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
+
+from ...models import LanguageModel
+from .segments import Layout
+
+
+class _LastLayerRead(Exception):
+    """Stops a forward pass once all that was wanted has been read."""
+
+
+def block_output(output: Any) -> Float[Tensor, "batch position d_model"]:
+    """The residual stream in what a block returns, which some architectures wrap into a tuple."""
+    hidden = output[0] if isinstance(output, tuple) else output
+    if not isinstance(hidden, Tensor):
+        raise TypeError(f"a decoder block returned {type(hidden).__name__}, expected a tensor or a tuple of tensors")
+    return hidden
+
+
+class Buffer:
+    """Sums over the segments of a batch, of activations and of their norms, on each layer's own device.
+
+    sums, norms: for each device, its layers and (n_layers there, n_segments, ...) tensors. Several passes may add to
+    the same segments: chunks of a long text, a shared prefix and what follows it.
+    """
+
+    def __init__(self, model: LanguageModel, layers: Sequence[int], n_segments: int) -> None:
+        self.by_device: dict[torch.device, list[int]] = {}
+        for layer in layers:
+            self.by_device.setdefault(_device(model.blocks[layer], model.device), []).append(layer)
+        self._sums = {
+            device: torch.zeros(len(here), n_segments, model.d_model, device=device)
+            for device, here in self.by_device.items()
+        }
+        self._norms = {
+            device: torch.zeros(len(here), n_segments, device=device) for device, here in self.by_device.items()
+        }
+        self._place = {
+            layer: (device, slot) for device, here in self.by_device.items() for slot, layer in enumerate(here)
+        }
+
+    def at(self, layer: int) -> tuple[Float[Tensor, "n_segments d_model"], Float[Tensor, " n_segments"]]:
+        device, slot = self._place[layer]
+        return self._sums[device][slot], self._norms[device][slot]
+
+    def means(
+        self, n_positions: Int[np.ndarray, " n_segments"]
+    ) -> list[tuple[list[int], Float[Tensor, "here n_segments d_model"], Float[Tensor, "here n_segments"]]]:
+        """Layers, mean activations and mean norms, one entry for each device. The sums are used up."""
+        found = []
+        for device, here in self.by_device.items():
+            counts = torch.from_numpy(n_positions).to(device, torch.float32)
+            found.append((here, self._sums[device].div_(counts[:, None]), self._norms[device].div_(counts)))
+        return found
+
+
+def pass_over(
+    model: LanguageModel, inputs: dict[str, Any], layers: Sequence[int], where: Layout | None, into: Buffer
+) -> None:
+    """Run the body on `inputs` up to the last of `layers` (ascending), adding what `where` names to `into`."""
+    readers: dict[torch.device, Callable[[Tensor, int], None]] = {}
+    if where is not None:
+        readers = {device: _reader(where, into, device) for device in into.by_device}
+
+    def hook(layer: int) -> Callable[[nn.Module, Any, Any], None]:
+        def read(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            if where is not None:
+                acts = block_output(output)
+                device = into.at(layer)[0].device
+                readers[device](acts.to(device).flatten(0, 1), layer)
+            if layer == layers[-1]:
+                raise _LastLayerRead
+
+        return read
+
+    with ExitStack() as hooks, torch.inference_mode():
+        for layer in layers:
+            hooks.callback(model.blocks[layer].register_forward_hook(hook(layer)).remove)
+        try:
+            model.body(**inputs)
+        except _LastLayerRead:
+            pass
+
+
+def _reader(where: Layout, into: Buffer, device: torch.device) -> Callable[[Tensor, int], None]:
+    positions, run_starts, runs, segment_starts, segments = (
+        torch.from_numpy(each).to(device, non_blocking=True)
+        for each in (where.positions, where.run_starts, where.runs, where.segment_starts, where.segments)
+    )
+
+    def summed(rows: Float[Tensor, "n_rows width"]) -> Float[Tensor, "n_segments width"]:
+        of_runs = embedding_bag(positions, rows, run_starts, mode="sum")
+        return embedding_bag(runs, of_runs, segment_starts, mode="sum")
+
+    def read(rows: Float[Tensor, "n_rows d_model"], layer: int) -> None:
+        sums, norms = into.at(layer)
+        sums.index_add_(0, segments, summed(rows.float()))
+        norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float32)
+        norms.index_add_(0, segments, summed(norm).squeeze(-1))
+
+    return read
+
+
+def _device(block: nn.Module, fallback: torch.device) -> torch.device:
+    """Where a block computes; blocks that accelerate has offloaded do so where inputs go."""
+    weight = next(block.parameters(), None)
+    return fallback if weight is None or weight.device.type == "meta" else weight.device

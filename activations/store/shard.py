@@ -1,0 +1,101 @@
+"""One shard: the activations of one window of traces in one safetensors file, one contiguous tensor for each layer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...models import InputError
+from ...models.atomic import atomic_path
+from ..example import Example
+
+FORMAT = "reasonlens.activations/2"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Part:
+    """What one window of traces gives."""
+
+    acts: Float[Tensor, "n_layers n_examples d_model"]
+    examples: tuple[Example, ...]
+    stretch_sum: Float[Tensor, "n_layers d_model"]  # float64, over traces, of the mean over the labelled stretch
+    norm_sum: Float[Tensor, " n_layers"]  # float64, over traces, of the mean token norm in that stretch
+    n_stretches: int
+    n_skipped: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Shard:
+    """A shard on disk, of which only the description has been read."""
+
+    path: Path
+    examples: tuple[Example, ...]
+    stretch_sum: Float[Tensor, "n_layers d_model"]
+    norm_sum: Float[Tensor, " n_layers"]
+    n_stretches: int
+    n_skipped: int
+    about: dict[str, Any]  # what the writer noted: layers, read, model
+
+    def layer(self, layer: int) -> Float[Tensor, "n_examples d_model"]:
+        """One layer (the block's number), memory-mapped: no other part of the file is touched."""
+        with safe_open(self.path, framework="pt") as file:
+            found: Tensor = file.get_tensor(f"layer.{layer}")
+        return found
+
+
+def write_shard(path: Path, part: Part, layers: tuple[int, ...], dtype: torch.dtype, about: dict[str, Any]) -> None:
+    """Write `part` atomically. Raises InputError when the disk is full."""
+    tensors = {f"layer.{layer}": part.acts[slot].to(dtype).contiguous() for slot, layer in enumerate(layers)}
+    tensors |= {"stretch_sum": part.stretch_sum, "norm_sum": part.norm_sum}
+    description = about | {
+        "format": FORMAT,
+        "layers": list(layers),
+        "examples": [asdict(example) for example in part.examples],
+        "n_stretches": part.n_stretches,
+        "n_skipped": part.n_skipped,
+    }
+    try:
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
+    except (OSError, SafetensorError) as error:
+        if "No space left" not in str(error):
+            raise
+        raise InputError(
+            f"no space left to write {path}: free some and run the same command again; what is written stays"
+        ) from error
+
+
+def read_shard(path: Path) -> Shard:
+    """The description of a shard. Raises InputError when the file is something else or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
+            if about.get("format") != FORMAT:
+                raise InputError(f"{path} holds no activations of reasonlens (format {FORMAT})")
+            stretch_sum, norm_sum = file.get_tensor("stretch_sum").clone(), file.get_tensor("norm_sum").clone()
+    except (OSError, SafetensorError, ValueError) as error:
+        raise InputError(f"cannot read activations from {path}: {error}") from error
+    return Shard(
+        path=path,
+        examples=tuple(Example(**example) for example in about.pop("examples")),
+        stretch_sum=stretch_sum,
+        norm_sum=norm_sum,
+        n_stretches=about.pop("n_stretches"),
+        n_skipped=about.pop("n_skipped"),
+        about=about,
+    )
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

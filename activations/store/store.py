@@ -1,0 +1,185 @@
+"""A directory of shards that one process writes: what it was asked, which shards are done, and their digests.
+
+    manifest.json            the description, and for each shard its file, SHA-256, size and the digest of its traces
+    shard-00000.safetensors  one contiguous tensor a layer
+    lock                     held by the writer; the operating system frees it when the writer dies, however it dies
+
+A shard counts once the manifest names it, and it is named after it stands whole on disk. So a writer that is killed at
+any moment loses the shard at hand and nothing else; the next one checks every digest and writes again what differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...models import InputError
+from ...models.atomic import atomic_path
+from .lock import only_writer
+from .shard import Part, Shard, file_digest, read_shard, write_shard
+
+FORMAT = "reasonlens.store/1"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A shard that is done."""
+
+    file: str
+    sha256: str
+    n_bytes: int
+    traces: str  # digest of the traces that it was read from
+    n_traces: int
+    n_examples: int
+
+
+class Store:
+    """The store that a writer holds; see `Store.write`. note: hears of every shard that has to be read again."""
+
+    def __init__(self, path: Path, description: dict[str, Any], tokens_per_batch: int) -> None:
+        self.path = path
+        self._description = json.loads(json.dumps(description))
+        self.tokens_per_batch = tokens_per_batch
+        self._entries: dict[int, Entry] = {}
+        self._complete = False
+        self.damaged: list[str] = []
+        if (path / MANIFEST).is_file():
+            self._continue()
+
+    @classmethod
+    @contextmanager
+    def write(cls, path: Path, description: dict[str, Any], tokens_per_batch: int) -> Iterator[Store]:
+        """The store at `path`, new or continued, for this process alone.
+
+        description: what decides the numbers. tokens_per_batch: for a new store; a continued one keeps its own, so that
+        its shards come out the same. Raises InputError when another process writes here, or `path` holds another
+        store or other files.
+        """
+        if path.is_dir() and not (path / MANIFEST).is_file() and any(not _is_ours(file) for file in path.iterdir()):
+            raise InputError(f"{path} holds files and no {MANIFEST}, so it is no store; choose another directory")
+        with only_writer(path):
+            yield cls(path, description, tokens_per_batch)
+
+    @property
+    def n_examples(self) -> int:
+        return sum(entry.n_examples for entry in self._entries.values())
+
+    def _continue(self) -> None:
+        manifest = read_manifest(self.path)
+        before = manifest["description"]
+        differing = [key for key in self._description if before.get(key) != self._description[key]]
+        if differing:
+            changes = ", ".join(
+                f"{key} {before.get(key)!r:.80} there, {self._description[key]!r:.80} asked" for key in differing
+            )
+            raise InputError(f"{self.path} holds another collection ({changes}); choose another directory or remove it")
+        self._entries = {int(index): Entry(**entry) for index, entry in manifest["shards"].items()}
+        self.tokens_per_batch = manifest["tokens_per_batch"]
+        self._complete = manifest["complete"]
+
+    def holds(self, index: int, traces: str) -> bool:
+        """Whether shard `index` of these traces is done and as it was written.
+
+        Raises InputError when it was read from other traces.
+        """
+        entry = self._entries.get(index)
+        if entry is None:
+            return False
+        if entry.traces != traces:
+            raise InputError(
+                f"{self.path / entry.file} was read from other traces than those given now; choose another directory, "
+                "or remove this one"
+            )
+        file = self.path / entry.file
+        if file.is_file() and file.stat().st_size == entry.n_bytes and file_digest(file) == entry.sha256:
+            return True
+        self.damaged.append(entry.file)
+        del self._entries[index]
+        return False
+
+    def add(self, index: int, traces: str, part: Part, n_traces: int, tokens_per_batch: int) -> None:
+        """Write shard `index` and name it in the manifest. tokens_per_batch: what the next one is to begin with."""
+        self.record(index, write_entry(self.path, index, traces, part, n_traces, self._description), tokens_per_batch)
+
+    def record(self, index: int, entry: Entry, tokens_per_batch: int) -> None:
+        """Name a shard that stands on disk."""
+        self._entries[index] = entry
+        self.tokens_per_batch = tokens_per_batch
+        self._write_manifest()
+
+    def finish(self, n_shards: int) -> None:
+        """Note that the store is whole. Raises InputError when it holds shards of more traces than were given."""
+        if len(self._entries) > n_shards:
+            raise InputError(
+                f"{self.path} holds {len(self._entries)} shards, and the traces given now make {n_shards}: it was "
+                "read from more traces; choose another directory, or remove this one"
+            )
+        if not self._complete or self.damaged:
+            self._complete = True
+            self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        content = {
+            "format": FORMAT,
+            "complete": self._complete,
+            "tokens_per_batch": self.tokens_per_batch,
+            "description": self._description,
+            "shards": {str(index): asdict(self._entries[index]) for index in sorted(self._entries)},
+        }
+        with atomic_path(self.path / MANIFEST) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
+def write_entry(path: Path, index: int, traces: str, part: Part, n_traces: int, description: dict[str, Any]) -> Entry:
+    """Write a shard's file and say what the manifest is to hold of it."""
+    file = path / f"shard-{index:05d}.safetensors"
+    about = {key: description[key] for key in ("read", "model")}
+    write_shard(file, part, tuple(description["layers"]), getattr(torch, description["dtype"]), about)
+    return Entry(file.name, file_digest(file), file.stat().st_size, traces, n_traces, len(part.examples))
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a store. Raises InputError when it is none."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path / MANIFEST}: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InputError(f"{path / MANIFEST} is no manifest of reasonlens (format {FORMAT})")
+    return manifest
+
+
+def read_store(path: Path, *, verify: bool = False) -> tuple[dict[str, Any], list[Shard]]:
+    """Description and shards of a whole store. verify: check every digest, which reads every byte.
+
+    Raises InputError when it is not whole, naming the shard that is missing, torn or altered.
+    """
+    manifest = read_manifest(path)
+    if not manifest["complete"]:
+        raise InputError(
+            f"{path} is not whole yet: {len(manifest['shards'])} shards are done. Run the command that wrote it again; "
+            "it goes on where it was."
+        )
+    check: Callable[[Entry], bool] = lambda entry: file_digest(path / entry.file) == entry.sha256  # noqa: E731
+    shards = []
+    for entry in (Entry(**entry) for entry in manifest["shards"].values()):
+        file = path / entry.file
+        whole = file.is_file() and file.stat().st_size == entry.n_bytes and (not verify or check(entry))
+        if not whole:
+            raise InputError(
+                f"{file} is missing, torn or altered; run the command that wrote {path} again, and it is read anew"
+            )
+        shards.append(read_shard(file))
+    return manifest["description"], shards
+
+
+def _is_ours(file: Path) -> bool:
+    """What a writer may leave behind before its first shard is named."""
+    return file.name == "lock" or file.name.startswith(("shard-", ".shard-", ".manifest.", ".moments", "moments"))
