@@ -3,7 +3,7 @@
 from .annotated import parse_annotated
 from .bundled import bundled_traces
 from .encoding import EncodedTrace, Template, encode
-from .jsonl import digest, read_traces, write_traces
+from .jsonl import digest, iter_traces, read_traces, write_traces
 from .markers import BEHAVIOURS, MARKERS, is_marked
 from .sentences import segment
 from .token_spans import token_span
@@ -21,6 +21,7 @@ __all__ = [
     "encode",
     "is_marked",
     "parse_annotated",
+    "iter_traces",
     "read_traces",
     "segment",
     "token_span",

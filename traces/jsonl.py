@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,20 @@ from .annotated import parse_annotated
 from .trace import Span, Trace
 
 
+def iter_traces(path: str | Path) -> Iterator[Trace]:
+    """The traces of a JSONL file one by one, in its order, however long it is.
+
+    Raises InputError naming the file, the line and the fault, when it comes to it. Ids may repeat: only `read_traces`
+    remembers them.
+    """
+    return (trace for _, trace in _numbered(Path(path)))
+
+
 def read_traces(path: str | Path) -> list[Trace]:
     """All traces of a JSONL file, in its order. Raises InputError naming the file, the line and the fault."""
-    path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read traces from {path}: {error}") from error
     traces: list[Trace] = []
     line_of_id: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):  # by "\n" alone: splitlines would cut at U+2028 inside a string
-        if not line.strip():
-            continue
-        try:
-            trace = _trace(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number}: not valid JSON ({error})") from error
-        except InputError as error:
-            raise InputError(f"{path}, line {number}: {error}") from error
+    for number, trace in _numbered(Path(path)):
         if trace.id in line_of_id:
             raise InputError(
                 f"{path}, line {number}: the id {trace.id!r} stands already on line {line_of_id[trace.id]}; "
@@ -46,6 +42,33 @@ def read_traces(path: str | Path) -> list[Trace]:
     if not traces:
         raise InputError(f"{path} holds no traces: it needs one JSON object a line with id, prompt, text and spans")
     return traces
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, Trace]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="\n") as file:  # splitlines would cut at U+2028 inside a string
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, parse_line(line, f"{path}, line {number}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read traces from {path}: {error}") from error
+
+
+def parse_line(line: str, where: str) -> Trace:
+    """One line of JSON as a trace. where: what an error names."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where}: not valid JSON ({error})") from error
+    return trace_of_row(row, where)
+
+
+def trace_of_row(row: Any, where: str) -> Trace:
+    """One row of a table with the fields of a line as a trace. where: what an error names."""
+    try:
+        return _trace(row)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def write_traces(traces: Iterable[Trace], path: str | Path) -> None:

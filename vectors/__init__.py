@@ -2,5 +2,14 @@
 
 from .directions import Directions
 from .mean_difference import Against, mean_difference, mean_difference_directions
+from .second_moments import effect_sizes, lda_directions, principal_components
 
-__all__ = ["Against", "Directions", "mean_difference", "mean_difference_directions"]
+__all__ = [
+    "Against",
+    "Directions",
+    "effect_sizes",
+    "lda_directions",
+    "mean_difference",
+    "mean_difference_directions",
+    "principal_components",
+]

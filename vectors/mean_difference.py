@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..activations import Activations
+from ..activations import Activations, Moments
 from ..models import InputError
 from .directions import Directions
 
@@ -44,40 +44,55 @@ def mean_difference(
 
 
 def mean_difference_directions(
-    activations: Activations,
+    source: Activations | Moments,
     *,
     against: Against = "others",
     rescale: bool = False,
     data_digest: str = "",
     scores: dict[str, dict[str, list[float]]] | None = None,
 ) -> Directions:
-    """The direction of every behaviour in `activations`, pointing towards it.
+    """The direction of every behaviour in `source`, pointing towards it; activations and their moments give the same.
 
     rescale: give every direction the norm of the overall mean activation at its layer (the published choice) instead
     of its own. data_digest, scores: what to note in the file of where the directions come from and how good they are.
     Raises InputError when only one behaviour is labelled and `against` is "others".
     """
+    found = _of_moments if isinstance(source, Moments) else _of_activations
     vectors: dict[str, Tensor] = {}
-    for behaviour in activations.behaviours:
-        shows = torch.from_numpy(activations.shows(behaviour))
-        layers = (activations.layer(layer)[:, None] for layer in activations.layers)
-        if against == "others":
-            vector = torch.cat([mean_difference(acts, shows) for acts in layers])
-        else:
-            means = torch.cat([acts[shows].mean(dim=0, dtype=torch.float64) for acts in layers])
-            vector = (means - activations.overall_mean).float()
+    for behaviour in source.behaviours:
+        vector = found(source, behaviour, against)  # type: ignore[arg-type]
         if rescale:
-            vector = vector * (activations.overall_mean.norm(dim=-1) / vector.norm(dim=-1))[:, None]
+            vector = vector * (source.overall_mean.norm(dim=-1) / vector.norm(dim=-1))[:, None]
         vectors[behaviour] = vector
+    if isinstance(source, Moments):
+        n_examples = {behaviour: source.of_label(behaviour).count for behaviour in source.behaviours}
+        n_problems = source.n_problems
+    else:
+        n_examples = {behaviour: int(source.shows(behaviour).sum()) for behaviour in source.behaviours}
+        n_problems = len(set(source.problems))
     return Directions(
         vectors=vectors,
-        layers=activations.layers,
+        layers=source.layers,
         method=f"mean difference against {against}{', rescaled to the overall mean norm' if rescale else ''}",
-        model=activations.model,
-        read=str(activations.read),
-        residual_norm=tuple(activations.residual_norm.tolist()),
-        n_examples={behaviour: int(activations.shows(behaviour).sum()) for behaviour in activations.behaviours},
-        n_problems=len(set(activations.problems)),
+        model=source.model,
+        read=str(source.read),
+        residual_norm=tuple(source.residual_norm.tolist()),
+        n_examples=n_examples,
+        n_problems=n_problems,
         scores=scores or {},
         data_digest=data_digest,
     )
+
+
+def _of_activations(activations: Activations, behaviour: str, against: Against) -> Float[Tensor, "n_layers d_model"]:
+    shows = torch.from_numpy(activations.shows(behaviour))
+    layers = (activations.layer(layer)[:, None] for layer in activations.layers)  # one in memory at a time
+    if against == "others":
+        return torch.cat([mean_difference(acts, shows) for acts in layers])
+    means = torch.cat([acts[shows].mean(dim=0, dtype=torch.float64) for acts in layers])
+    return (means - activations.overall_mean).float()
+
+
+def _of_moments(moments: Moments, behaviour: str, against: Against) -> Float[Tensor, "n_layers d_model"]:
+    other = moments.of_others(behaviour).mean if against == "others" else moments.stretches.mean
+    return (moments.of_label(behaviour).mean - other).float()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from .prefixes import Group
 
 
@@ -27,28 +29,41 @@ class Batch:
         return self.groups[0].n_prefix > 0
 
 
-def batches(lengths: Sequence[int], tokens_per_batch: int) -> list[list[int]]:
-    """Indices of the rows of each batch, longest rows first.
+def batches(lengths: Sequence[int], tokens_per_batch: int, cost_tokens: int = 64) -> list[list[int]]:
+    """Indices of the rows of each batch, longest rows first, such that the work is least.
 
     A batch padded to its longest row holds at most `tokens_per_batch` tokens; a row longer than that is alone in its
-    batch.
+    batch. The work is the padded tokens of all batches, and `cost_tokens` for each batch. In the order of length, the
+    best division into neighbours is found by dynamic programming.
     """
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    widths = np.array([lengths[index] for index in order], dtype=np.int64)
+    work = np.zeros(len(order) + 1)  # the least for the first rows
+    begins = np.zeros(len(order) + 1, dtype=np.int64)  # where the last batch of that division begins
+    earliest = 0
+    for end in range(1, len(order) + 1):
+        while earliest < end - 1 and widths[earliest] * (end - earliest) > tokens_per_batch:
+            earliest += 1
+        n_rows = end - np.arange(earliest, end)
+        choices = work[earliest:end] + widths[earliest:end] * n_rows
+        best = int(choices.argmin())
+        work[end], begins[end] = choices[best] + cost_tokens, earliest + best
     result: list[list[int]] = []
-    for index in order:
-        if result and lengths[result[-1][0]] * (len(result[-1]) + 1) <= tokens_per_batch:
-            result[-1].append(index)
-        else:
-            result.append([index])
-    return result
+    end = len(order)
+    while end:
+        result.append(order[begins[end] : end])
+        end = int(begins[end])
+    return result[::-1]
 
 
-def batches_of_groups(found: Sequence[Group], lengths: Sequence[int], tokens_per_batch: int) -> list[Batch]:
+def batches_of_groups(
+    found: Sequence[Group], lengths: Sequence[int], tokens_per_batch: int, cost_tokens: int = 64
+) -> list[Batch]:
     """Plain texts by their lengths, then groups that share by the lengths of what they share."""
     alone = [group for group in found if not group.n_prefix]
     sharing = [group for group in found if group.n_prefix]
-    plain = batches([lengths[group.texts[0]] for group in alone], tokens_per_batch)
-    shared = batches([group.n_prefix for group in sharing], tokens_per_batch)
+    plain = batches([lengths[group.texts[0]] for group in alone], tokens_per_batch, cost_tokens)
+    shared = batches([group.n_prefix for group in sharing], tokens_per_batch, cost_tokens)
     return [
         *(Batch(tuple(alone[index] for index in batch)) for batch in plain),
         *(Batch(tuple(sharing[index] for index in batch)) for batch in shared),

@@ -18,6 +18,7 @@ ON_CPU_TOKENS = 4096
 MOST_TOKENS = 32_768
 FEWEST_TOKENS = 64
 PROBE_TOKENS = 1024
+PASS_COST_TOKENS = {"cpu": 32, "cuda": 512}  # what a forward pass costs beside its tokens
 MARGIN = 0.6  # of the free memory: fragments, prefixes kept, and what others take
 
 

@@ -23,7 +23,7 @@ from transformers import Cache, DynamicCache
 
 from ...models import InputError, LanguageModel
 from .batching import Batch, batches, batches_of_groups
-from .budget import FEWEST_TOKENS, first_budget
+from .budget import FEWEST_TOKENS, PASS_COST_TOKENS, first_budget
 from .cache import can_continue, shared_cache
 from .pooling import Buffer, pass_over
 from .prefixes import Group, groups
@@ -69,6 +69,7 @@ class Engine:
     ) -> None:
         self.model, self.layers = model, list(layers)
         self.tokens_per_batch = tokens_per_batch or first_budget(model, self.layers)
+        self._pass_cost = PASS_COST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
         self._can_continue = can_continue(model)
         self._share_prefixes = share_prefixes and self._can_continue
         self._on_device = on_device
@@ -82,7 +83,7 @@ class Engine:
         else:
             found = [Group((text,), 0) for text in wanted]
         lengths = [len(text) for text in texts]
-        waiting = batches_of_groups(found, lengths, self.tokens_per_batch)[::-1]
+        waiting = batches_of_groups(found, lengths, self.tokens_per_batch, self._pass_cost)[::-1]
         under_way: _UnderWay | None = None
         while waiting:
             batch = waiting.pop()
@@ -94,7 +95,7 @@ class Engine:
                     under_way = None
                 left = [group for each in (batch, *reversed(waiting)) for group in each.groups]
                 self._use_less_memory(error)
-                waiting = batches_of_groups(left, lengths, self.tokens_per_batch)[::-1]
+                waiting = batches_of_groups(left, lengths, self.tokens_per_batch, self._pass_cost)[::-1]
                 continue
             if under_way is not None:
                 yield under_way.finish()
@@ -146,7 +147,7 @@ class Engine:
         self._pass(_Pass(heads, [0] * len(heads), pad_left=True), group_of, segments, into, prefixes, mask)
         followers = batch.texts
         tails = [texts[text][n_prefix[group_of[text]] :] for text in followers]
-        for part in batches([len(tail) for tail in tails], self.tokens_per_batch):
+        for part in batches([len(tail) for tail in tails], self.tokens_per_batch, self._pass_cost):
             rows = [followers[index] for index in part]
             over = np.array([group_of[text] for text in rows])
             n_tail = max(len(tails[index]) for index in part)

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reasonlens.activations import Activations, Example, Read, collect
+    from reasonlens.activations import Activations, Example, Moments, Read, collect, collect_moments
     from reasonlens.analysis import LocateSettings, Location, locate
     from reasonlens.models import InputError, LanguageModel, load
     from reasonlens.probes import ProbeSweep, sweep
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Trace,
         bundled_traces,
         encode,
+        iter_traces,
         parse_annotated,
         read_traces,
         segment,
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
     from reasonlens.vectors import Directions, mean_difference, mean_difference_directions
 
 _HOME = {
-    "activations": ("Activations", "Example", "Read", "collect"),
+    "activations": ("Activations", "Example", "Moments", "Read", "collect", "collect_moments"),
     "analysis": ("Location", "LocateSettings", "locate"),
     "models": ("InputError", "LanguageModel", "load"),
     "probes": ("ProbeSweep", "sweep"),
     "traces": (
         *("Span", "Trace", "bundled_traces", "encode", "parse_annotated"),
-        *("read_traces", "segment", "write_traces"),
+        *("iter_traces", "read_traces", "segment", "write_traces"),
     ),
     "vectors": ("Directions", "mean_difference", "mean_difference_directions"),
 }
@@ -48,13 +49,16 @@ __all__ = [
     "LanguageModel",
     "LocateSettings",
     "Location",
+    "Moments",
     "ProbeSweep",
     "Read",
     "Span",
     "Trace",
     "bundled_traces",
     "collect",
+    "collect_moments",
     "encode",
+    "iter_traces",
     "load",
     "locate",
     "mean_difference",

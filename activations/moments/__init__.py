@@ -1,0 +1,7 @@
+"""Streaming moments: what mean differences, effect sizes, PCA and LDA need, with no activation kept."""
+
+from .moments import Moments
+from .stream import collect_moments
+from .summary import Summary
+
+__all__ = ["Moments", "Summary", "collect_moments"]

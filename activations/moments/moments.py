@@ -1,0 +1,205 @@
+"""Moments of activations by label and layer: counts, means, variances and, on request, covariances."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...models import InputError
+from ...models.atomic import atomic_path
+from ...traces import BEHAVIOURS
+from ..activations import Activations
+from ..read import Read
+from .summary import Summary
+
+FORMAT = "reasonlens.moments/1"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Moments:
+    """What is left of activations when only their first two moments are kept; float64, on the CPU."""
+
+    by_label: dict[str, Summary]
+    stretches: Summary  # of the mean over the whole labelled stretch of each trace
+    norm_sum: Float[Tensor, " n_layers"]  # over traces, of the mean token norm in that stretch
+    layers: tuple[int, ...]
+    read: Read
+    model: dict[str, Any]
+    problem_hashes: Int[np.ndarray, " n_problems"]  # 8 bytes each, ascending: to count problems, whatever is merged
+    n_skipped: int = 0
+    progress: dict[str, Any] = field(default_factory=dict)  # of a collection that is not finished
+
+    @classmethod
+    def of(cls, activations: Activations, *, covariance: bool = False) -> Moments:
+        """Of activations that were kept, layer by layer.
+
+        Without the spread of the stretches, which activations do not keep.
+        """
+        by_label = {}
+        for label in activations.behaviours:
+            shows = torch.from_numpy(activations.shows(label))
+            layers = [Summary.of(activations.layer(layer)[shows][None], covariance) for layer in activations.layers]
+            by_label[label] = Summary(
+                layers[0].count,
+                torch.cat([each.mean for each in layers]),
+                torch.cat([each.m2 for each in layers]),
+                torch.cat([each.comoment for each in layers if each.comoment is not None]) if covariance else None,
+            )
+        n_traces = len({example.trace for example in activations.examples})
+        overall = activations.overall_mean.double()
+        return cls(
+            by_label=by_label,
+            stretches=Summary(n_traces, overall, torch.full_like(overall, torch.nan)),
+            norm_sum=activations.residual_norm.double() * n_traces,
+            layers=activations.layers,
+            read=activations.read,
+            model=activations.model,
+            problem_hashes=hashes(activations.problems),
+            n_skipped=activations.n_skipped,
+        )
+
+    @property
+    def behaviours(self) -> tuple[str, ...]:
+        """The labels that occur: those of the usual eight behaviours in their order, then others by name."""
+        return (*(name for name in BEHAVIOURS if name in self.by_label), *sorted(set(self.by_label) - set(BEHAVIOURS)))
+
+    @property
+    def n_problems(self) -> int:
+        return len(self.problem_hashes)
+
+    @property
+    def overall_mean(self) -> Float[Tensor, "n_layers d_model"]:
+        """The mean over traces of the mean over the labelled stretch; float32."""
+        return self.stretches.mean.float()
+
+    @property
+    def residual_norm(self) -> Float[Tensor, " n_layers"]:
+        """The mean over traces of the mean token norm in that stretch; float32."""
+        return (self.norm_sum / self.stretches.count).float()
+
+    def of_label(self, label: str) -> Summary:
+        """Of the spans of one label. Raises InputError when there is none."""
+        if label not in self.by_label:
+            raise InputError(f"no span shows {label!r}; the labels here are {', '.join(self.behaviours)}")
+        return self.by_label[label]
+
+    def of_others(self, label: str) -> Summary:
+        """Of the spans of all other labels. Raises InputError when there is none."""
+        others = [self.by_label[name] for name in self.behaviours if name != label]
+        if not others:
+            raise InputError(f"only {label!r} is labelled: there is nothing to hold it against")
+        return reduce(add, others)
+
+    def __add__(self, other: Moments) -> Moments:
+        """Of the traces of both; a problem that is in both counts once.
+
+        Raises InputError when they are of other models, layers or reads.
+        """
+        for name in ("model", "layers", "read"):
+            if getattr(self, name) != getattr(other, name):
+                raise InputError(
+                    f"moments of another {name} cannot be added up: {getattr(self, name)} and {getattr(other, name)}"
+                )
+        by_label = dict(self.by_label)
+        for label, summary in other.by_label.items():
+            by_label[label] = by_label[label] + summary if label in by_label else summary
+        return Moments(
+            by_label=by_label,
+            stretches=self.stretches + other.stretches,
+            norm_sum=self.norm_sum + other.norm_sum,
+            layers=self.layers,
+            read=self.read,
+            model=self.model,
+            problem_hashes=np.union1d(self.problem_hashes, other.problem_hashes),
+            n_skipped=self.n_skipped + other.n_skipped,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one safetensors file, atomically."""
+        tensors = {
+            "stretches.mean": self.stretches.mean,
+            "stretches.m2": self.stretches.m2,
+            "norm_sum": self.norm_sum,
+            "problem_hashes": torch.from_numpy(self.problem_hashes),
+        }
+        for number, label in enumerate(self.by_label):
+            summary = self.by_label[label]
+            tensors |= {f"{number}.mean": summary.mean, f"{number}.m2": summary.m2}
+            if summary.comoment is not None:
+                tensors[f"{number}.comoment"] = summary.comoment
+        description = {
+            "format": FORMAT,
+            "labels": {label: summary.count for label, summary in self.by_label.items()},
+            "n_traces": self.stretches.count,
+            "layers": self.layers,
+            "read": str(self.read),
+            "model": self.model,
+            "n_skipped": self.n_skipped,
+            "progress": self.progress,
+        }
+        with atomic_path(Path(path)) as temporary:
+            save_file(
+                {name: tensor.contiguous() for name, tensor in tensors.items()},
+                temporary,
+                metadata={"reasonlens": json.dumps(description)},
+            )
+
+    @classmethod
+    def open(cls, path: str | Path) -> Moments:
+        """Read back what `save` wrote, or a directory of `collect_moments(out=...)`.
+
+        Raises InputError when it is something else, or of a collection that is not finished.
+        """
+        path = Path(path)
+        moments = read_moments(path / "moments.safetensors" if path.is_dir() else path)
+        if moments.progress.get("complete", True):
+            return moments
+        raise InputError(
+            f"{path} is not whole yet: {moments.progress['n_windows']} windows are done. Run the command that wrote it "
+            "again; it goes on where it was."
+        )
+
+
+def read_moments(path: Path) -> Moments:
+    """Moments from a file, finished or not."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
+            if about.get("format") != FORMAT:
+                raise InputError(f"{path} holds no moments of reasonlens (format {FORMAT})")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as error:
+        raise InputError(f"cannot read moments from {path}: {error}") from error
+    return Moments(
+        by_label={
+            label: Summary(count, tensors[f"{number}.mean"], tensors[f"{number}.m2"], tensors.get(f"{number}.comoment"))
+            for number, (label, count) in enumerate(about["labels"].items())
+        },
+        stretches=Summary(about["n_traces"], tensors["stretches.mean"], tensors["stretches.m2"]),
+        norm_sum=tensors["norm_sum"],
+        layers=tuple(about["layers"]),
+        read=Read.parse(about["read"]),
+        model=about["model"],
+        problem_hashes=tensors["problem_hashes"].numpy(),
+        n_skipped=about["n_skipped"],
+        progress=about["progress"],
+    )
+
+
+def hashes(problems: Iterable[str]) -> Int[np.ndarray, " n"]:
+    """A number for each distinct problem, ascending."""
+    found = {hashlib.sha256(problem.encode()).digest()[:8] for problem in problems}
+    return np.array(sorted(int.from_bytes(each, "big", signed=True) for each in found), dtype=np.int64)

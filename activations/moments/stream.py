@@ -1,0 +1,193 @@
+"""Collecting moments: traces are read window by window, added up where the model is, and forgotten.
+
+The sum so far and how many windows it holds are written together after every window, in one atomic step. So a run that
+is cut off goes on after the last window and ends with the very same sums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from ...models import InputError, load
+from ...models.load import ModelLike
+from ...traces import Template, Trace, digest
+from ..collect import windows
+from ..collector import Collector, nothing_to_read
+from ..read import Read
+from ..settings import CollectSettings
+from ..store.lock import only_writer
+from .moments import Moments, hashes, read_moments
+from .summary import Summary
+
+SPANS_PER_WINDOW = 16_384
+FILE = "moments.safetensors"
+
+
+def collect_moments(
+    model: ModelLike,
+    traces: Iterable[Trace],
+    *,
+    layers: Sequence[int] | None = None,
+    read: Read | str = "mean",
+    template: Template = "auto",
+    truncate: bool = False,
+    include_markup: bool = False,
+    tokens_per_batch: int | None = None,
+    share_prefixes: bool = True,
+    covariance: bool = False,
+    out: str | Path | None = None,
+    spans_per_window: int = SPANS_PER_WINDOW,
+    progress: bool = True,
+) -> Moments:
+    """Moments of every labelled span's activation, by label and layer; no activation is kept, however many traces.
+
+    The first options are those of `collect`. covariance: whole covariance matrices too, 8 d_model^2 bytes a label and
+    layer. out: a directory that holds the sums so far; the same call on it takes up a run that was cut off.
+    spans_per_window: how many spans are read between two writes. `traces` may be a generator.
+
+    Raises InputError as `collect` does.
+    """
+    settings = CollectSettings(
+        layers=layers,
+        read=Read.parse(read) if isinstance(read, str) else read,
+        template=template,
+        truncate=truncate,
+        include_markup=include_markup,
+        tokens_per_batch=tokens_per_batch,
+        share_prefixes=share_prefixes,
+    )
+    collector = Collector(load(model), settings, on_device=True)
+    if out is None:
+        return _stream(None, collector, traces, covariance, spans_per_window, progress)
+    with only_writer(Path(out)):
+        return _stream(Path(out) / FILE, collector, traces, covariance, spans_per_window, progress)
+
+
+def _stream(
+    file: Path | None, collector: Collector, traces: Iterable[Trace], covariance: bool, n_spans: int, progress: bool
+) -> Moments:
+    description = collector.settings.describe(collector.model) | {"covariance": covariance, "spans_per_window": n_spans}
+    run = Run(file, description, collector.engine.tokens_per_batch)
+    collector.engine.tokens_per_batch = run.tokens_per_batch
+    n_traces = n_seen = 0
+    with tqdm(desc="reading activations", unit="trace", disable=not progress) as bar:
+        for window in windows(traces, n_spans):
+            if not run.holds(digest(window)):
+                run.add(window_moments(collector, window, covariance), collector.engine.tokens_per_batch)
+            n_traces += len(window)
+            n_seen += sum(len(trace.spans) for trace in window)
+            bar.update(len(window))
+    moments = run.finish()
+    if moments is None or not moments.by_label:
+        raise nothing_to_read(n_traces, n_seen, collector.settings)
+    return moments
+
+
+class Run:
+    """The sum over windows, taken in their order, and where it is kept."""
+
+    def __init__(self, file: Path | None, description: dict[str, Any], tokens_per_batch: int) -> None:
+        self._file, self._description = file, description
+        self.tokens_per_batch = tokens_per_batch
+        self._sum: Moments | None = None
+        self._n_kept = 0  # windows that were in the file
+        self._kept_chain = ""
+        self._complete = False
+        self._n_windows = 0
+        self._chain = ""  # digest of all windows so far, in their order
+        if file is not None and file.is_file():
+            self._continue(file)
+
+    def _continue(self, file: Path) -> None:
+        self._sum = read_moments(file)
+        kept = self._sum.progress
+        before = kept.get("description", {})
+        differing = [key for key, value in self._description.items() if before.get(key) != value]
+        if differing:
+            changes = ", ".join(
+                f"{key} {before.get(key)!r:.80} there, {self._description[key]!r:.80} asked" for key in differing
+            )
+            raise InputError(f"{file} holds other moments ({changes}); choose another directory or remove it")
+        self._n_kept, self._kept_chain = kept["n_windows"], kept["chain"]
+        self._complete, self.tokens_per_batch = kept["complete"], kept["tokens_per_batch"]
+
+    def holds(self, window: str) -> bool:
+        """Go on to the next window and say whether the sum holds it. Raises InputError if it holds another."""
+        self._n_windows += 1
+        self._chain = hashlib.sha256(f"{self._chain}{window}".encode()).hexdigest()
+        if self._n_windows == self._n_kept and self._chain != self._kept_chain:
+            raise InputError(
+                f"{self._file} holds moments of other traces than those given now; choose another directory, or "
+                "remove this one"
+            )
+        return self._n_windows <= self._n_kept
+
+    def add(self, found: Moments, tokens_per_batch: int) -> None:
+        """Add the window's moments and write the sum."""
+        self.tokens_per_batch = tokens_per_batch
+        self._sum = found if self._sum is None else self._sum + found
+        self._complete = False
+        self._write()
+
+    def finish(self) -> Moments | None:
+        """The sum, marked as whole. Raises InputError when it holds more windows than were given."""
+        if self._n_windows < self._n_kept:
+            raise InputError(
+                f"{self._file} holds moments of more traces than those given now; choose another "
+                "directory, or remove it"
+            )
+        if not self._complete:
+            self._complete = True
+            self._write()
+        return None if self._sum is None else replace(self._sum, progress={})
+
+    def _write(self) -> None:
+        if self._file is None or self._sum is None:
+            return
+        self._sum = replace(
+            self._sum,
+            progress={
+                "complete": self._complete,
+                "n_windows": self._n_windows,
+                "chain": self._chain,
+                "tokens_per_batch": self.tokens_per_batch,
+                "description": self._description,
+            },
+        )
+        self._sum.save(self._file)
+
+
+def window_moments(collector: Collector, traces: Sequence[Trace], covariance: bool) -> Moments:
+    """The moments of one window."""
+    window = collector.window(traces)
+    by_label: dict[str, Summary] = {}
+    n_layers = len(collector.layers)
+    stretches = Summary.of_none(n_layers, collector.model.d_model)
+    norm_sum = torch.zeros(n_layers, dtype=torch.float64)
+    labels = [example.label for example in window.examples]
+    for found in window.batches:
+        here = [labels[span] for span in found.spans.tolist()]
+        for label in dict.fromkeys(here):
+            places = [place for place, name in enumerate(here) if name == label]
+            summary = Summary.of(found.acts[:, places], covariance)
+            by_label[label] = by_label[label] + summary if label in by_label else summary
+        if len(found.stretches):
+            stretches = stretches + Summary.of(found.stretch_means).cpu()
+            norm_sum += found.stretch_norms.sum(dim=1, dtype=torch.float64).cpu()
+    return Moments(
+        by_label={label: by_label[label].cpu() for label in dict.fromkeys(labels)},
+        stretches=stretches,
+        norm_sum=norm_sum,
+        layers=collector.layers,
+        read=collector.settings.read,
+        model=collector.model.identity(),
+        problem_hashes=hashes(example.problem for example in window.examples),
+        n_skipped=window.n_skipped,
+    )
