@@ -45,6 +45,10 @@ CONFIGS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=30, help="how often test_kill kills a run")
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
     """A byte-level BPE trained on the bundled traces: multi-byte characters take several tokens, as in real models."""

@@ -1,4 +1,7 @@
-"""One writer for a directory: a lock that the operating system frees when its holder dies."""
+"""One writer for a directory: a lock that the operating system frees when its holder dies.
+
+Whoever gets it removes what killed writers left half written.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ def only_writer(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"cannot write to {directory}: {error.strerror}. Choose another directory.") from error
     try:
+        for left_over in directory.glob(".*.tmp"):
+            left_over.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
