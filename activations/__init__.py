@@ -5,5 +5,6 @@ from .collect import collect
 from .example import Example
 from .moments import Moments, collect_moments
 from .read import Read
+from .settings import CollectSettings
 
-__all__ = ["Activations", "Example", "Moments", "Read", "collect", "collect_moments", "parse_layers"]
+__all__ = ["Activations", "CollectSettings", "Example", "Moments", "Read", "collect", "collect_moments", "parse_layers"]

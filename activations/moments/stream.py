@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,9 @@ def _stream(
     n_traces = n_seen = 0
     with tqdm(desc="reading activations", unit="trace", disable=not progress) as bar:
         for window in windows(traces, n_spans):
-            if not run.holds(digest(window)):
-                run.add(window_moments(collector, window, covariance), collector.engine.tokens_per_batch)
+            place = run.step(digest(window))
+            if place is not None:
+                run.add(window_moments(collector, window, covariance), place, collector.engine.tokens_per_batch)
             n_traces += len(window)
             n_seen += sum(len(trace.spans) for trace in window)
             bar.update(len(window))
@@ -90,18 +91,27 @@ def _stream(
     return moments
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How many windows there are up to one, and a digest of them all."""
+
+    n_windows: int = 0
+    chain: str = ""
+
+    def after(self, window: str) -> Place:
+        return Place(self.n_windows + 1, hashlib.sha256(f"{self.chain}{window}".encode()).hexdigest())
+
+
 class Run:
     """The sum over windows, taken in their order, and where it is kept."""
 
     def __init__(self, file: Path | None, description: dict[str, Any], tokens_per_batch: int) -> None:
-        self._file, self._description = file, description
+        self._file, self.description = file, description
         self.tokens_per_batch = tokens_per_batch
         self._sum: Moments | None = None
-        self._n_kept = 0  # windows that were in the file
-        self._kept_chain = ""
+        self._kept = Place()  # of what was in the file
         self._complete = False
-        self._n_windows = 0
-        self._chain = ""  # digest of all windows so far, in their order
+        self._place = Place()
         if file is not None and file.is_file():
             self._continue(file)
 
@@ -109,56 +119,55 @@ class Run:
         self._sum = read_moments(file)
         kept = self._sum.progress
         before = kept.get("description", {})
-        differing = [key for key, value in self._description.items() if before.get(key) != value]
+        differing = [key for key, value in self.description.items() if before.get(key) != value]
         if differing:
             changes = ", ".join(
-                f"{key} {before.get(key)!r:.80} there, {self._description[key]!r:.80} asked" for key in differing
+                f"{key} {before.get(key)!r:.80} there, {self.description[key]!r:.80} asked" for key in differing
             )
             raise InputError(f"{file} holds other moments ({changes}); choose another directory or remove it")
-        self._n_kept, self._kept_chain = kept["n_windows"], kept["chain"]
+        self._kept = Place(kept["n_windows"], kept["chain"])
         self._complete, self.tokens_per_batch = kept["complete"], kept["tokens_per_batch"]
 
-    def holds(self, window: str) -> bool:
-        """Go on to the next window and say whether the sum holds it. Raises InputError if it holds another."""
-        self._n_windows += 1
-        self._chain = hashlib.sha256(f"{self._chain}{window}".encode()).hexdigest()
-        if self._n_windows == self._n_kept and self._chain != self._kept_chain:
+    def step(self, window: str) -> Place | None:
+        """Go on to the next window: None if the sum holds it. Raises InputError if it holds another."""
+        self._place = self._place.after(window)
+        if self._place.n_windows == self._kept.n_windows and self._place != self._kept:
             raise InputError(
                 f"{self._file} holds moments of other traces than those given now; choose another directory, or "
                 "remove this one"
             )
-        return self._n_windows <= self._n_kept
+        return None if self._place.n_windows <= self._kept.n_windows else self._place
 
-    def add(self, found: Moments, tokens_per_batch: int) -> None:
-        """Add the window's moments and write the sum."""
+    def add(self, found: Moments, place: Place, tokens_per_batch: int) -> None:
+        """Add the moments of the window at `place`, which follows the last one that was added, and write the sum."""
         self.tokens_per_batch = tokens_per_batch
         self._sum = found if self._sum is None else self._sum + found
         self._complete = False
-        self._write()
+        self._write(place)
 
     def finish(self) -> Moments | None:
         """The sum, marked as whole. Raises InputError when it holds more windows than were given."""
-        if self._n_windows < self._n_kept:
+        if self._place.n_windows < self._kept.n_windows:
             raise InputError(
                 f"{self._file} holds moments of more traces than those given now; choose another "
                 "directory, or remove it"
             )
         if not self._complete:
             self._complete = True
-            self._write()
+            self._write(self._place)
         return None if self._sum is None else replace(self._sum, progress={})
 
-    def _write(self) -> None:
+    def _write(self, place: Place) -> None:
         if self._file is None or self._sum is None:
             return
         self._sum = replace(
             self._sum,
             progress={
                 "complete": self._complete,
-                "n_windows": self._n_windows,
-                "chain": self._chain,
+                "n_windows": place.n_windows,
+                "chain": place.chain,
                 "tokens_per_batch": self.tokens_per_batch,
-                "description": self._description,
+                "description": self.description,
             },
         )
         self._sum.save(self._file)

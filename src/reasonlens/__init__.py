@@ -10,7 +10,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reasonlens.activations import Activations, Example, Moments, Read, collect, collect_moments
+    from reasonlens.activations import Activations, CollectSettings, Example, Moments, Read, collect, collect_moments
+    from reasonlens.activations.cluster import ClusterSettings, collect_on_ray
     from reasonlens.analysis import LocateSettings, Location, locate
     from reasonlens.models import InputError, LanguageModel, load
     from reasonlens.probes import ProbeSweep, sweep
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from reasonlens.vectors import Directions, mean_difference, mean_difference_directions
 
 _HOME = {
-    "activations": ("Activations", "Example", "Moments", "Read", "collect", "collect_moments"),
+    "activations.cluster": ("ClusterSettings", "collect_on_ray"),
+    "activations": ("Activations", "CollectSettings", "Example", "Moments", "Read", "collect", "collect_moments"),
     "analysis": ("Location", "LocateSettings", "locate"),
     "models": ("InputError", "LanguageModel", "load"),
     "probes": ("ProbeSweep", "sweep"),
@@ -43,6 +45,8 @@ _FOLDER_OF = {name: folder for folder, names in _HOME.items() for name in names}
 __version__ = version("reasonlens")
 __all__ = [
     "Activations",
+    "ClusterSettings",
+    "CollectSettings",
     "Directions",
     "Example",
     "InputError",
@@ -57,6 +61,7 @@ __all__ = [
     "bundled_traces",
     "collect",
     "collect_moments",
+    "collect_on_ray",
     "encode",
     "iter_traces",
     "load",

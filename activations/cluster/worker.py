@@ -1,0 +1,46 @@
+"""What runs in an actor: a model, and windows of traces that become a shard or moments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...models import load
+from ...traces import Trace
+from ..collect import default_spans_per_shard, read_part, store_description
+from ..collector import Collector
+from ..moments import Moments
+from ..moments.stream import window_moments
+from ..settings import CollectSettings
+from ..store.store import Entry, write_entry
+
+
+class Worker:
+    """Holds one model; every method takes and gives what can travel between machines."""
+
+    def __init__(
+        self, model: str, load_options: dict[str, Any], settings: CollectSettings, n_threads: int, moments: bool
+    ) -> None:
+        torch.set_num_threads(n_threads)
+        self._collector = Collector(load(model, **load_options), settings, on_device=moments)
+
+    def about(self, dtype: torch.dtype, spans_per_shard: int | None) -> tuple[dict[str, Any], dict[str, Any], int]:
+        """The description of a store, that of moments (less what the caller adds), and the tokens of a batch."""
+        collector = self._collector
+        n_spans = spans_per_shard or default_spans_per_shard(collector, dtype)
+        store = store_description(collector, dtype, n_spans)
+        return store, collector.settings.describe(collector.model), collector.engine.tokens_per_batch
+
+    def shard(
+        self, out: str, index: int, name: str, traces: list[Trace], description: dict[str, Any], tokens_per_batch: int
+    ) -> Entry:
+        """Write a shard into the store at `out`, which this machine sees too, and say what the manifest is to hold."""
+        self._collector.engine.tokens_per_batch = tokens_per_batch
+        part = read_part(self._collector, traces, progress=False)
+        return write_entry(Path(out), index, name, part, len(traces), description)
+
+    def moments(self, traces: list[Trace], covariance: bool, tokens_per_batch: int) -> Moments:
+        self._collector.engine.tokens_per_batch = tokens_per_batch
+        return window_moments(self._collector, traces, covariance)
