@@ -1,8 +1,9 @@
 """Reading residual-stream activations of labelled spans: which tokens, in which batches, pooled inside the forward."""
 
-from .activations import Activations, parse_layers
+from .activations import Activations
 from .collect import collect
 from .example import Example
+from .layers import parse_layers
 from .moments import Moments, collect_moments
 from .read import Read
 from .settings import CollectSettings

@@ -8,7 +8,7 @@ there are, and a run that was cut off goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -30,7 +30,7 @@ def collect(
     model: ModelLike,
     traces: Iterable[Trace],
     *,
-    layers: Sequence[int] | None = None,
+    layers: str | Sequence[int] | None = None,
     read: Read | str = "mean",
     template: Template = "auto",
     truncate: bool = False,
@@ -44,7 +44,7 @@ def collect(
 ) -> Activations:
     """The activations of every labelled span, in the order of the traces and of their spans.
 
-    layers: 0-based blocks whose output is read, negative ones from the end; default all.
+    layers: 0-based blocks whose output is read, negative ones from the end, or "0,4,10:20:2"; default all.
     read: which tokens of a span are averaged (see `Read`).
     template, truncate: how prompt and text become tokens (see `traces.encode`).
     include_markup: also read attention sinks, special and template tokens, which otherwise are left out of every mean.
@@ -60,7 +60,7 @@ def collect(
     model = load(model)
     settings = CollectSettings(
         layers=layers,
-        read=Read.parse(read) if isinstance(read, str) else read,
+        read=read,
         template=template,
         truncate=truncate,
         include_markup=include_markup,
@@ -74,14 +74,15 @@ def collect(
         )
     traces = list(traces)
     collector = Collector(model, settings)
-    part = read_part(collector, traces, progress)
+    with tqdm(desc="reading activations", unit="token", unit_scale=True, disable=not progress) as bar:
+        part = read_part(collector, traces, bar.update, bar.reset)
     if not part.examples:
         raise nothing_to_read(len(traces), sum(len(trace.spans) for trace in traces), settings)
     return Activations(
         acts=part.acts.transpose(0, 1),
         examples=part.examples,
         layers=collector.layers,
-        read=settings.read,
+        read=settings.tokens,
         model=model.identity(),
         overall_mean=(part.stretch_sum / part.n_stretches).float(),
         residual_norm=(part.norm_sum / part.n_stretches).float(),
@@ -103,17 +104,17 @@ def collect_into(
     n_traces = n_spans_seen = 0
     with Store.write(out, store_description(collector, dtype, n_spans), collector.engine.tokens_per_batch) as store:
         collector.engine.tokens_per_batch = store.tokens_per_batch
-        with tqdm(desc="reading activations", unit="trace", disable=not progress) as bar:
+        with tqdm(desc="reading activations", unit="token", unit_scale=True, disable=not progress) as bar:
             n_shards = 0
             for index, window in enumerate(windows(traces, n_spans)):
                 name = digest(window)
                 if not store.holds(index, name):
-                    part = read_part(collector, window, progress=False)
+                    part = read_part(collector, window, bar.update)
                     store.add(index, name, part, len(window), collector.engine.tokens_per_batch)
                 n_shards = index + 1
                 n_traces += len(window)
                 n_spans_seen += sum(len(trace.spans) for trace in window)
-                bar.update(len(window))
+                bar.set_postfix(traces=n_traces)
         if not store.n_examples:
             raise nothing_to_read(n_traces, n_spans_seen, collector.settings)
         store.finish(n_shards)
@@ -130,20 +131,24 @@ def default_spans_per_shard(collector: Collector, dtype: torch.dtype) -> int:
     return max(1, SHARD_BYTES // (len(collector.layers) * collector.model.d_model * dtype.itemsize))
 
 
-def read_part(collector: Collector, traces: Sequence[Trace], progress: bool) -> Part:
-    """Everything that one window gives, in memory."""
-    with tqdm(desc="reading activations", unit="token", disable=not progress) as bar:
-        window = collector.window(traces, bar.update)
-        bar.reset(total=window.n_tokens)
-        n_layers, d_model = len(collector.layers), collector.model.d_model
-        acts = torch.empty(n_layers, len(window.examples), d_model)
-        stretches = torch.empty(n_layers, window.n_stretches, d_model)
-        norms = torch.empty(n_layers, window.n_stretches)
-        for found in window.batches:
-            spans, texts = torch.from_numpy(found.spans), torch.from_numpy(found.stretches)
-            acts[:, spans] = found.acts
-            stretches[:, texts] = found.stretch_means
-            norms[:, texts] = found.stretch_norms
+def read_part(
+    collector: Collector,
+    traces: Sequence[Trace],
+    done: Callable[[int], object] = lambda _: None,
+    total: Callable[[int], object] = lambda _: None,
+) -> Part:
+    """Everything that one window gives, in memory. total, done: hear how many tokens there are, and each batch had."""
+    window = collector.window(traces, done)
+    total(window.n_tokens)
+    n_layers, d_model = len(collector.layers), collector.model.d_model
+    acts = torch.empty(n_layers, len(window.examples), d_model)
+    stretches = torch.empty(n_layers, window.n_stretches, d_model)
+    norms = torch.empty(n_layers, window.n_stretches)
+    for found in window.batches:
+        spans, texts = torch.from_numpy(found.spans), torch.from_numpy(found.stretches)
+        acts[:, spans] = found.acts
+        stretches[:, texts] = found.stretch_means
+        norms[:, texts] = found.stretch_norms
     return Part(
         acts=acts,
         examples=window.examples,

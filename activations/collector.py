@@ -63,7 +63,7 @@ class Collector:
         Raises InputError when a text is too long, and, as batches are taken, when an activation is not finite.
         """
         texts = encode(self.model, traces, template=self.settings.template, truncate=self.settings.truncate)
-        planned = plan(texts, self.settings.read, self.settings.include_markup)
+        planned = plan(texts, self.settings.tokens, self.settings.include_markup)
         return Window(
             examples=tuple(_example(texts[text].trace, number) for text, number in planned.spans),
             n_stretches=len(planned.stretches),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..models import InputError, LanguageModel
 from ..traces import Template
+from .layers import parse_layers
 from .read import Read
 
 
@@ -15,8 +16,8 @@ from .read import Read
 class CollectSettings:
     """What is read, and in which batches."""
 
-    layers: Sequence[int] | None = None  # 0-based blocks whose output is read, negative ones from the end; None: all
-    read: Read = field(default_factory=Read.mean)  # which tokens of a span are averaged
+    layers: str | Sequence[int] | None = None  # 0-based blocks whose output is read, or "0,4,10:20:2"; None: all
+    read: Read | str = "mean"  # which tokens of a span are averaged
     template: Template = "auto"  # how prompt and text become tokens (see `traces.encode`)
     truncate: bool = False  # cut texts longer than the context instead of refusing them
     include_markup: bool = False  # also average attention sinks, special and template tokens
@@ -24,12 +25,23 @@ class CollectSettings:
     share_prefixes: bool = True  # run what texts have in common once
 
     def __post_init__(self) -> None:
+        if isinstance(self.read, str):
+            object.__setattr__(self, "read", Read.parse(self.read))
         if self.tokens_per_batch is not None and self.tokens_per_batch < 1:
             raise InputError(f"a batch needs at least one token, and tokens_per_batch is {self.tokens_per_batch}")
 
+    @property
+    def tokens(self) -> Read:
+        """`read`, whichever way it was given."""
+        return Read.parse(str(self.read))
+
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """The layers asked for as ascending indices from 0. Raises InputError where one does not exist."""
-        asked = range(model.n_layers) if self.layers is None else self.layers
+        asked: Sequence[int]
+        if self.layers is None:
+            asked = range(model.n_layers)
+        else:
+            asked = parse_layers(self.layers, model.n_layers) if isinstance(self.layers, str) else self.layers
         wanted = tuple(sorted({model.layer_index(layer) for layer in asked}))
         if not wanted:
             raise InputError(f"no layers asked for; {model.name} has blocks 0..{model.n_layers - 1}")

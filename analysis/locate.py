@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ..activations import Activations, Read, collect, parse_layers
-from ..models import InputError, LanguageModel, load
+from ..activations import Activations, CollectSettings, Read, collect
+from ..activations.collector import Collector
+from ..activations.store.store import MANIFEST
+from ..models import InputError, load
 from ..models.load import ModelLike, source_stamp
 from ..probes import ProbeSweep, sweep
 from ..probes.folds import grouped_folds
@@ -34,7 +36,7 @@ from .settings import LocateSettings
 
 FORMAT = "reasonlens.locate/1"
 ARTIFACTS = ("vectors.safetensors", "probes.safetensors", "results.json", "report.html")
-ACTIVATIONS = "activations.safetensors"
+ACTIVATIONS = "activations"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -109,7 +111,7 @@ def locate(
     Raises InputError when the model, the traces, the settings or the directory cannot be used.
     """
     settings = settings or LocateSettings()
-    read = Read.parse(settings.read)
+    Read.parse(settings.read)
     examples = resolve_traces(traces)
     spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
     check_labels(spans, settings)
@@ -120,29 +122,25 @@ def locate(
 
     with stage("model"):
         loaded = load(model, device=device, note=note)
-    layers = settings.layers
-    layers = parse_layers(layers, loaded.n_layers) if isinstance(layers, str) else layers
-    kept = None if run is None else run.path / ACTIVATIONS
-    activations = _kept_activations(kept, loaded)
-    if activations is None:
-        with stage("activations"):
-            activations = collect(
-                loaded,
-                examples,
-                layers=layers,
-                read=read,
-                template=settings.template,
-                truncate=settings.truncate,
-                progress=progress,
-            )
-            if activations.n_skipped:
-                note(_left_out(spans, activations))
-            check_labels(zip(activations.labels, activations.problems, strict=True), settings)
-            if run and kept:
-                run.record()
-                activations.save(kept)
-    else:
-        note(f"taking up the activations in {kept}")
+    reading: dict[str, Any] = {
+        "layers": settings.layers,
+        "read": settings.read,
+        "template": settings.template,
+        "truncate": settings.truncate,
+    }
+    with stage("activations"):
+        if run is not None and not (run.path / ACTIVATIONS).is_dir():
+            # All that can be wrong with the traces comes out before the directory is claimed and the model runs.
+            window = Collector(loaded, CollectSettings(**reading)).window(examples)
+            check_labels([(each.label, each.problem) for each in window.examples], settings)
+            run.record()
+        kept = None if run is None else run.path / ACTIVATIONS
+        if kept is not None and (kept / MANIFEST).is_file():
+            note(f"taking up the activations in {kept}")
+        activations = collect(loaded, examples, **reading, out=kept, progress=progress).load()
+    if activations.n_skipped:
+        note(_left_out(spans, activations))
+    check_labels(zip(activations.labels, activations.problems, strict=True), settings)
     with stage("probes"):
         found = sweep(
             activations,
@@ -212,10 +210,3 @@ def _left_out(spans: list[tuple[str, str]], activations: Activations) -> str:
         f"left out: {activations.n_skipped} of {len(spans)} spans hold no token that the read {activations.read} may "
         f"take ({', '.join(f'{label} {count}' for label, count in by_label.most_common())})"
     )
-
-
-def _kept_activations(path: Path | None, model: LanguageModel) -> Activations | None:
-    if path is None or not path.is_file():
-        return None
-    activations = Activations.open(path)
-    return activations if activations.model == model.identity() else None

@@ -75,7 +75,7 @@ def collect_on_ray(
         store, moments, tokens_per_batch = pool.about(dtype, spans_per_shard)
         if keep == "moments":
             described = moments | {"covariance": covariance, "spans_per_window": SPANS_PER_WINDOW}
-            with only_writer(out):
+            with only_writer(out, (FILE,)):
                 return _moments(pool, traces, Run(out / FILE, described, tokens_per_batch), settings, progress)
         with Store.write(out, store, tokens_per_batch) as held:
             _shards(pool, traces, held, store, settings, progress)

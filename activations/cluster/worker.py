@@ -38,7 +38,7 @@ class Worker:
     ) -> Entry:
         """Write a shard into the store at `out`, which this machine sees too, and say what the manifest is to hold."""
         self._collector.engine.tokens_per_batch = tokens_per_batch
-        part = read_part(self._collector, traces, progress=False)
+        part = read_part(self._collector, traces)
         return write_entry(Path(out), index, name, part, len(traces), description)
 
     def moments(self, traces: list[Trace], covariance: bool, tokens_per_batch: int) -> Moments:

@@ -7,7 +7,7 @@ is cut off goes on after the last window and ends with the very same sums.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def collect_moments(
     model: ModelLike,
     traces: Iterable[Trace],
     *,
-    layers: Sequence[int] | None = None,
+    layers: str | Sequence[int] | None = None,
     read: Read | str = "mean",
     template: Template = "auto",
     truncate: bool = False,
@@ -56,7 +56,7 @@ def collect_moments(
     """
     settings = CollectSettings(
         layers=layers,
-        read=Read.parse(read) if isinstance(read, str) else read,
+        read=read,
         template=template,
         truncate=truncate,
         include_markup=include_markup,
@@ -66,7 +66,7 @@ def collect_moments(
     collector = Collector(load(model), settings, on_device=True)
     if out is None:
         return _stream(None, collector, traces, covariance, spans_per_window, progress)
-    with only_writer(Path(out)):
+    with only_writer(Path(out), (FILE,)):
         return _stream(Path(out) / FILE, collector, traces, covariance, spans_per_window, progress)
 
 
@@ -77,14 +77,15 @@ def _stream(
     run = Run(file, description, collector.engine.tokens_per_batch)
     collector.engine.tokens_per_batch = run.tokens_per_batch
     n_traces = n_seen = 0
-    with tqdm(desc="reading activations", unit="trace", disable=not progress) as bar:
+    with tqdm(desc="reading activations", unit="token", unit_scale=True, disable=not progress) as bar:
         for window in windows(traces, n_spans):
             place = run.step(digest(window))
             if place is not None:
-                run.add(window_moments(collector, window, covariance), place, collector.engine.tokens_per_batch)
+                found = window_moments(collector, window, covariance, bar.update)
+                run.add(found, place, collector.engine.tokens_per_batch)
             n_traces += len(window)
             n_seen += sum(len(trace.spans) for trace in window)
-            bar.update(len(window))
+            bar.set_postfix(traces=n_traces)
     moments = run.finish()
     if moments is None or not moments.by_label:
         raise nothing_to_read(n_traces, n_seen, collector.settings)
@@ -173,9 +174,11 @@ class Run:
         self._sum.save(self._file)
 
 
-def window_moments(collector: Collector, traces: Sequence[Trace], covariance: bool) -> Moments:
-    """The moments of one window."""
-    window = collector.window(traces)
+def window_moments(
+    collector: Collector, traces: Sequence[Trace], covariance: bool, done: Callable[[int], object] = lambda _: None
+) -> Moments:
+    """The moments of one window. done: hears how many tokens each batch had."""
+    window = collector.window(traces, done)
     by_label: dict[str, Summary] = {}
     n_layers = len(collector.layers)
     stretches = Summary.of_none(n_layers, collector.model.d_model)
@@ -195,7 +198,7 @@ def window_moments(collector: Collector, traces: Sequence[Trace], covariance: bo
         stretches=stretches,
         norm_sum=norm_sum,
         layers=collector.layers,
-        read=collector.settings.read,
+        read=collector.settings.tokens,
         model=collector.model.identity(),
         problem_hashes=hashes(example.problem for example in window.examples),
         n_skipped=window.n_skipped,

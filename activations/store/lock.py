@@ -1,6 +1,6 @@
 """One writer for a directory: a lock that the operating system frees when its holder dies.
 
-Whoever gets it removes what killed writers left half written.
+Whoever gets it removes what killed writers left half written; whoever fails before anything is written leaves nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,25 @@ from filelock import FileLock, Timeout
 
 from ...models import InputError
 
+LOCK = "lock"
+
 
 @contextmanager
-def only_writer(directory: Path) -> Iterator[None]:
-    """Hold the directory (made if need be). Raises InputError when another process holds it or it cannot be made."""
+def only_writer(directory: Path, ours: tuple[str, ...]) -> Iterator[None]:
+    """Hold the directory (made if need be). ours: how the names of the files begin that this writer makes.
+
+    Raises InputError when another process holds it, it holds other files, or it cannot be made.
+    """
+    is_new = not directory.exists()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(directory / "lock")
+        foreign = [file.name for file in directory.iterdir() if not file.name.lstrip(".").startswith((*ours, LOCK))]
+        if foreign:
+            raise InputError(
+                f"{directory} holds {sorted(foreign)[0]}, which does not belong to what is to be written there; choose "
+                "another directory"
+            )
+        lock = FileLock(directory / LOCK)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise InputError(
@@ -32,4 +44,7 @@ def only_writer(directory: Path) -> Iterator[None]:
             left_over.unlink(missing_ok=True)
         yield
     finally:
+        if is_new and all(file.name == LOCK for file in directory.iterdir()):
+            (directory / LOCK).unlink(missing_ok=True)
+            directory.rmdir()
         lock.release()

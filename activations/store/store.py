@@ -62,9 +62,7 @@ class Store:
         its shards come out the same. Raises InputError when another process writes here, or `path` holds another
         store or other files.
         """
-        if path.is_dir() and not (path / MANIFEST).is_file() and any(not _is_ours(file) for file in path.iterdir()):
-            raise InputError(f"{path} holds files and no {MANIFEST}, so it is no store; choose another directory")
-        with only_writer(path):
+        with only_writer(path, ("shard-", MANIFEST)):
             yield cls(path, description, tokens_per_batch)
 
     @property
@@ -178,8 +176,3 @@ def read_store(path: Path, *, verify: bool = False) -> tuple[dict[str, Any], lis
             )
         shards.append(read_shard(file))
     return manifest["description"], shards
-
-
-def _is_ours(file: Path) -> bool:
-    """What a writer may leave behind before its first shard is named."""
-    return file.name == "lock" or file.name.startswith(("shard-", ".shard-", ".manifest.", ".moments", "moments"))

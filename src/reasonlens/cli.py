@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from reasonlens.collect_command import collect
 from reasonlens.console import note, user_errors
 from reasonlens.organism_commands import organisms
 
@@ -27,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(organisms, name="organisms")
+app.command()(collect)
 
 
 @app.command()
@@ -45,7 +47,7 @@ def locate(
         str,
         typer.Option(
             help="Tokens of a span that are averaged: `mean` (all), `first`, `last`, `before:N` (the N that lead up to "
-            "it), `window:A:B` (from A to B counted from its first; `window:-1:10` is the published choice)."
+            "it), `window:BEGIN:END` (counted from its first; -1 and 10 are the published choice)."
         ),
     ] = "mean",
     out: Annotated[

@@ -51,11 +51,12 @@ def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
     monkeypatch.setattr(module, "sweep", killed)
     with pytest.raises(KeyboardInterrupt):
         locate(tiny(), traces, settings=QUICK, out=tmp_path / "cut", progress=False)
-    assert (tmp_path / "cut" / ACTIVATIONS).is_file() and not (tmp_path / "cut" / "results.json").exists()
+    assert (tmp_path / "cut" / ACTIVATIONS).is_dir() and not (tmp_path / "cut" / "results.json").exists()
     monkeypatch.setattr(module, "sweep", sweep)
-    monkeypatch.setattr(module, "collect", killed)  # the activations are there: they must not be read again
+    model = tiny()
+    model.body.register_forward_pre_hook(killed)  # the activations are there: they must not be read again
     notes: list[str] = []
-    locate(tiny(), traces, settings=QUICK, out=tmp_path / "cut", progress=False, note=notes.append)
+    locate(model, traces, settings=QUICK, out=tmp_path / "cut", progress=False, note=notes.append)
     assert any("taking up the activations" in line for line in notes)
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
     for name in ("vectors.safetensors", "probes.safetensors"):

@@ -76,6 +76,8 @@ def test_a_run_cut_off_between_windows_ends_with_the_very_same_sums(tiny, traces
     with pytest.raises(InputError, match="not whole yet: 4 windows are done. Run the command"):
         Moments.open(tmp_path / "cut")
     monkeypatch.setattr(stream, "window_moments", window_moments)
+    with pytest.raises(InputError, match="holds moments.safetensors, which does not belong to what is to be written"):
+        collect(tiny(), traces, out=tmp_path / "cut", progress=False)
     assert_same(collect_moments(tiny(), traces, out=tmp_path / "cut", **options), whole)
     files = [tmp_path / name / stream.FILE for name in ("cut", "whole")]
     assert files[0].read_bytes() == files[1].read_bytes()

@@ -178,7 +178,7 @@ def test_a_store_of_another_collection_or_other_traces_is_refused(tiny, traces, 
     other = stored.parent / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("x")
-    with pytest.raises(InputError, match="holds files and no manifest.json, so it is no store"):
+    with pytest.raises(InputError, match="other holds thesis.tex, which does not belong"):
         collect(tiny(), traces, out=other, **OPTIONS)
 
 
@@ -193,7 +193,7 @@ def test_a_directory_that_is_no_store_says_so(tmp_path: Path, stored: Path) -> N
 def _hold(path: Path, held, release) -> None:
     from reasonlens.activations.store.lock import only_writer
 
-    with only_writer(path):
+    with only_writer(path, ("shard-", "manifest.json")):
         held.set()
         release.wait(30)
 
