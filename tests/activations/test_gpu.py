@@ -1,4 +1,4 @@
-"""The same activations on a GPU."""
+"""The same activations on a GPU, and what only a GPU has: a budget from free memory, and memory that runs out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from reasonlens import collect, load
+from reasonlens import LanguageModel, collect, collect_moments, load
+from reasonlens.activations.engine import Engine
+from reasonlens.activations.engine.budget import MOST_TOKENS, first_budget
+
+from .engine.test_run import naive, run, texts_and_segments
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -23,3 +27,57 @@ def test_cuda_and_cpu_give_the_same_activations(tiny, traces, tmp_path: Path, ar
     found = collect(on_gpu, traces, progress=False)
     torch.testing.assert_close(found.acts, expected.acts, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(found.residual_norm, expected.residual_norm, rtol=1e-3, atol=1e-5)
+
+
+@pytest.fixture
+def on_gpu(tiny, tmp_path: Path) -> LanguageModel:
+    model = tiny()
+    model.model.save_pretrained(tmp_path / "model")
+    model.tokenizer.save_pretrained(tmp_path / "model")
+    return load(tmp_path / "model", device="cuda", dtype=torch.float32)
+
+
+@pytest.mark.parametrize("tokens_per_batch", [None, 200, 16])
+def test_shared_and_chunked_on_cuda_equal_one_text_at_a_time(tiny, on_gpu, tokens_per_batch: int | None) -> None:
+    texts, segments = texts_and_segments()
+    engine = Engine(on_gpu, range(on_gpu.n_layers), tokens_per_batch=tokens_per_batch)
+    means, norms = run(engine, texts, segments)
+    expected_means, expected_norms = naive(tiny(), texts, segments)
+    torch.testing.assert_close(means, expected_means, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(norms, expected_norms, rtol=1e-3, atol=1e-5)
+
+
+def test_moments_are_added_up_on_the_gpu_and_come_back(tiny, traces, on_gpu) -> None:
+    found = collect_moments(on_gpu, traces, covariance=True, progress=False)
+    expected = collect_moments(tiny(), traces, covariance=True, progress=False)
+    for label in expected.behaviours:
+        one, other = found.of_label(label), expected.of_label(label)
+        assert one.mean.device.type == "cpu" and one.count == other.count
+        torch.testing.assert_close(one.mean, other.mean, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(one.covariance(), other.covariance(), rtol=1e-2, atol=1e-6)
+
+
+def test_the_budget_comes_from_the_free_memory(on_gpu) -> None:
+    assert first_budget(on_gpu, range(on_gpu.n_layers)) == MOST_TOKENS
+    free, _ = torch.cuda.mem_get_info()
+    taken = torch.empty(free - 96 * 2**20, dtype=torch.uint8, device="cuda")
+    try:
+        assert 64 <= first_budget(on_gpu, range(on_gpu.n_layers)) < MOST_TOKENS
+    finally:
+        del taken
+        torch.cuda.empty_cache()
+
+
+def test_memory_that_really_runs_out_is_survived(tiny, on_gpu) -> None:
+    texts, segments = texts_and_segments()
+    expected, _ = naive(tiny(), texts, segments)
+    total = torch.cuda.mem_get_info()[1]
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 4 * 2**20) / total)
+    try:
+        engine = Engine(on_gpu, range(on_gpu.n_layers), tokens_per_batch=4096)
+        means, _ = run(engine, texts, segments)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+        torch.cuda.empty_cache()
+    torch.testing.assert_close(means, expected, rtol=1e-3, atol=1e-5)

@@ -1,0 +1,51 @@
+"""Memory that does not grow with the number of texts."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reasonlens import Span, Trace, collect, collect_moments
+
+N_TEXTS = 20_000
+
+
+def _resident_mb() -> float:
+    gc.collect()
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+def many(resident: list[float], n_texts: int = N_TEXTS) -> Iterator[Trace]:
+    """Short texts without end, and how much memory there is in use after each thousandth part of them."""
+    random = np.random.default_rng(0)
+    words = ["so", "wait", "twelve", "halves", "to", "six", "then", "again", "the", "sum"]
+    for number in range(n_texts):
+        text = " ".join(random.choice(words, 12))
+        yield Trace(
+            str(number), "", text, (Span(3, len(text), ("deduction", "backtracking")[number % 2]),), f"p{number}"
+        )
+        if number % (n_texts // 20) == 0:
+            resident.append(_resident_mb())
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads /proc")
+@pytest.mark.parametrize("keep", ["activations", "moments"])
+def test_memory_is_flat_over_twenty_thousand_texts(tiny, tmp_path: Path, keep: str) -> None:
+    resident: list[float] = []
+    options = {"out": tmp_path / keep, "progress": False}
+    if keep == "activations":
+        found = collect(tiny(), many(resident), spans_per_shard=500, **options)
+        assert len(found.examples) == N_TEXTS and found.acts.shape[0] == N_TEXTS
+    else:
+        moments = collect_moments(tiny(), many(resident), spans_per_window=500, **options)
+        assert moments.stretches.count == N_TEXTS == moments.n_problems
+    # After the first fifth everything that is allocated once is there.
+    settled, last = resident[len(resident) // 5], resident[-1]
+    assert last - settled < 15, (
+        f"{last - settled:.1f} MB more after {N_TEXTS} texts: {[round(each) for each in resident]}"
+    )
