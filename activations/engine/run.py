@@ -185,8 +185,10 @@ class Engine:
         if mask is not None:
             inputs["attention_mask"] = _to(mask.astype(np.int64), device)
         if self.model.takes_position_ids:
-            place = np.arange(width) - shifts[:, None]
-            inputs["position_ids"] = _to(starts[:, None] + np.clip(place, 0, n_here[:, None] - 1), device)
+            # Consecutive also over padding: transformers takes a jump for the border of packed texts, and masks it.
+            positions = starts[:, None] + np.clip(np.arange(width) - shifts[:, None], 0, None)
+            limit = self.model.context_tokens
+            inputs["position_ids"] = _to(positions if limit is None else np.minimum(positions, limit - 1), device)
         chosen = segments.take(np.isin(segments.text, list(row_of)))
         row = np.array([row_of[text] for text in chosen.text.tolist()], dtype=np.int64)
         if len(row):
