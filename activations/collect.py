@@ -37,6 +37,7 @@ def collect(
     include_markup: bool = False,
     tokens_per_batch: int | None = None,
     share_prefixes: bool = True,
+    compile: bool = False,
     out: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
     spans_per_shard: int | None = None,
@@ -50,6 +51,7 @@ def collect(
     include_markup: also read attention sinks, special and template tokens, which otherwise are left out of every mean.
     tokens_per_batch: padded tokens of a forward pass; by itself 4096 on a CPU and what fits on CUDA. Longer texts go in
     parts over a KV cache. share_prefixes: what texts have in common (one prompt, many answers) is run once.
+    compile: through torch.compile, which takes half a minute at first and is faster after; for long runs.
     out: a directory to write shards to and read them from, which then stay on disk until a layer is asked for. The same
     call on it takes up a run that was cut off, or repairs a shard that was damaged. `traces` may be a generator.
     dtype, spans_per_shard: of the shards; by default float32 and about 512 MiB each.
@@ -66,6 +68,7 @@ def collect(
         include_markup=include_markup,
         tokens_per_batch=tokens_per_batch,
         share_prefixes=share_prefixes,
+        compile=compile,
     )
     if out is not None:
         collector = Collector(model, settings)

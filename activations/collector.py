@@ -54,6 +54,7 @@ class Collector:
             self.layers,
             tokens_per_batch=settings.tokens_per_batch,
             share_prefixes=settings.share_prefixes,
+            compile=settings.compile,
             on_device=on_device,
         )
 

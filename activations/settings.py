@@ -23,6 +23,7 @@ class CollectSettings:
     include_markup: bool = False  # also average attention sinks, special and template tokens
     tokens_per_batch: int | None = None  # padded tokens of a forward pass; None: found for the device
     share_prefixes: bool = True  # run what texts have in common once
+    compile: bool = False  # run blocks through torch.compile: half a minute at first, faster after, other rounding
 
     def __post_init__(self) -> None:
         if isinstance(self.read, str):
@@ -57,4 +58,5 @@ class CollectSettings:
             "truncate": self.truncate,
             "include_markup": self.include_markup,
             "share_prefixes": self.share_prefixes,
+            "compile": self.compile,
         }

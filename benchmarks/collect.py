@@ -112,7 +112,13 @@ def _spec(asked: argparse.Namespace, scratch: Path) -> Spec:
 
 def measure(asked: argparse.Namespace, spec: Spec, results: Path) -> dict[str, Any]:
     interpreters = dict(each.split("=", 1) for each in asked.python)
-    names = [BARE, "bare_masked", OURS, *(["reasonlens_unshared"] if "pairs" in spec.workloads else [])]
+    names = [
+        BARE,
+        "bare_masked",
+        OURS,
+        "reasonlens_compiled",
+        *(["reasonlens_unshared"] if "pairs" in spec.workloads else []),
+    ]
     wanted = [name for name in asked.peers.split(",") if name]
     if spec.directory is None:
         wanted = [name for name in wanted if name not in ("repeng", "steering_vectors")]  # they read strings

@@ -13,6 +13,7 @@ LABELS = {
     "bare_masked": "… with attention mask",
     "reasonlens": "reasonlens",
     "reasonlens_unshared": "… without sharing prefixes",
+    "reasonlens_compiled": "reasonlens, compiled",
     "hidden_states": "output_hidden_states",
     "transformer_lens": "TransformerLens run_with_cache",
     "nnsight": "nnsight",

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from ...models import InputError, LanguageModel
 from .batching import Batch, batches, batches_of_groups
 from .budget import FEWEST_TOKENS, PASS_COST_TOKENS, first_budget
 from .cache import can_continue, shared_cache
+from .compiled import CompiledBlocks
 from .pooling import Buffer, pass_over
 from .prefixes import Group, groups
 from .segments import Segments, layout
@@ -55,7 +57,8 @@ class Engine:
     """Runs texts through `model` and averages activations of `layers` over segments of them.
 
     tokens_per_batch: padded tokens of one forward pass; found by itself if left out. share_prefixes: run what texts
-    have in common once. on_device: hand results out where they are, instead of on the CPU.
+    have in common once. compile: run blocks compiled (`compiled.py`). on_device: hand results out where they are,
+    instead of on the CPU.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Engine:
         *,
         tokens_per_batch: int | None = None,
         share_prefixes: bool = True,
+        compile: bool = False,
         on_device: bool = False,
     ) -> None:
         self.model, self.layers = model, list(layers)
@@ -73,6 +77,7 @@ class Engine:
         self._can_continue = can_continue(model)
         self._share_prefixes = share_prefixes and self._can_continue
         self._on_device = on_device
+        self._compiled = CompiledBlocks(model.blocks[: self.layers[-1] + 1]) if compile else None
 
     def run(self, texts: Sequence[Text], segments: Segments) -> Iterator[Pooled]:
         """The means of every segment, in the order in which batches finish; texts without a segment are not run."""
@@ -197,7 +202,8 @@ class Engine:
             where = layout(chosen.segment, first + offset, stop + offset)
         else:
             where = None
-        pass_over(self.model, inputs, self.layers, where, into)
+        with self._compiled.used() if self._compiled and cache is None else nullcontext():
+            pass_over(self.model, inputs, self.layers, where, into)
 
 
 class _UnderWay:

@@ -41,6 +41,7 @@ def collect_moments(
     include_markup: bool = False,
     tokens_per_batch: int | None = None,
     share_prefixes: bool = True,
+    compile: bool = False,
     covariance: bool = False,
     out: str | Path | None = None,
     spans_per_window: int = SPANS_PER_WINDOW,
@@ -62,6 +63,7 @@ def collect_moments(
         include_markup=include_markup,
         tokens_per_batch=tokens_per_batch,
         share_prefixes=share_prefixes,
+        compile=compile,
     )
     collector = Collector(load(model), settings, on_device=True)
     if out is None:

@@ -9,7 +9,7 @@ import torch
 from spec import Spec, Workload
 
 
-def prepare(spec: Spec, share_prefixes: bool = True) -> Callable[[Workload], np.ndarray]:
+def prepare(spec: Spec, share_prefixes: bool = True, compile: bool = False) -> Callable[[Workload], np.ndarray]:
     from reasonlens.activations.engine import Engine, Segments
     from reasonlens.models import LanguageModel
     from reasonlens.models.blocks import find_blocks, find_body
@@ -18,7 +18,7 @@ def prepare(spec: Spec, share_prefixes: bool = True) -> Callable[[Workload], np.
     handle = LanguageModel(
         model=model, tokenizer=None, body=find_body(model), blocks=find_blocks(model), name="benchmark"
     )
-    engine = Engine(handle, range(handle.n_layers), share_prefixes=share_prefixes)
+    engine = Engine(handle, range(handle.n_layers), share_prefixes=share_prefixes, compile=compile)
 
     def run(workload: Workload) -> np.ndarray:
         rows = [(text, *span) for text, spans in enumerate(workload.spans) for span in spans]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import numpy as np
@@ -167,3 +168,30 @@ def test_a_text_of_32k_tokens_in_parts_equals_one_piece(tokenizer) -> None:
     found = [next(Engine(model, range(2), tokens_per_batch=budget).run([text], segments)) for budget in (4096, 32_768)]
     torch.testing.assert_close(found[0].means, found[1].means, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(found[0].norms, found[1].norms, rtol=1e-5, atol=0)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on a CPU needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore")  # torch's own, while it compiles
+def test_compiled_blocks_give_the_same_and_leave_the_model_as_it_was(tiny) -> None:
+    model = tiny()
+    texts, segments = texts_and_segments()
+    expected, _ = naive(model, texts, segments)
+    before = [block.forward for block in model.blocks]
+    engine = Engine(model, range(N_LAYERS), tokens_per_batch=200, compile=True)
+    means, _ = run(engine, texts, segments)
+    assert [block.forward for block in model.blocks] == before
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0, "nothing was compiled: the test tests nothing"
+    torch.testing.assert_close(means, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_compiling_that_fails_is_said(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_forward: object, **_: object) -> Callable[..., Tensor]:
+        def run(*_: object, **__: object) -> Tensor:
+            raise torch._dynamo.exc.BackendCompilerFailed(print, RuntimeError("no C++ compiler"), None)
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", fails)
+    engine = Engine(tiny(), range(N_LAYERS), compile=True)
+    with pytest.raises(InputError, match="torch.compile failed .*leave compile out"):
+        run(engine, *texts_and_segments())
