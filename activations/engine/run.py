@@ -77,7 +77,7 @@ class Engine:
         self._can_continue = can_continue(model)
         self._share_prefixes = share_prefixes and self._can_continue
         self._on_device = on_device
-        self._compiled = CompiledBlocks(model.blocks[: self.layers[-1] + 1]) if compile else None
+        self._compiled = CompiledBlocks(list(model.blocks)[: self.layers[-1] + 1]) if compile else None
 
     def run(self, texts: Sequence[Text], segments: Segments) -> Iterator[Pooled]:
         """The means of every segment, in the order in which batches finish; texts without a segment are not run."""
