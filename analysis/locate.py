@@ -26,7 +26,7 @@ from ..activations.store.store import MANIFEST
 from ..models import InputError, load
 from ..models.load import ModelLike, source_stamp
 from ..probes import ProbeSweep, sweep
-from ..probes.folds import grouped_folds
+from ..probes.folds import common_labels, grouped_folds
 from ..traces import Trace, bundled_traces, digest, read_traces
 from ..vectors import Directions, mean_difference_directions
 from .figures import cosine_heatmap, layer_curves, layer_heatmap
@@ -140,11 +140,14 @@ def locate(
         activations = collect(loaded, examples, **reading, out=kept, progress=progress).load()
     if activations.n_skipped:
         note(_left_out(spans, activations))
-    check_labels(zip(activations.labels, activations.problems, strict=True), settings)
+    probed = check_labels(zip(activations.labels, activations.problems, strict=True), settings)
+    rare = [behaviour for behaviour in activations.behaviours if behaviour not in probed]
+    if rare and settings.behaviours is None:
+        note(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
     with stage("probes"):
         found = sweep(
             activations,
-            behaviours=settings.behaviours,
+            behaviours=[behaviour for behaviour in activations.behaviours if behaviour in probed],
             n_folds=settings.n_folds,
             n_bootstrap=settings.n_bootstrap,
             n_shuffles=settings.n_shuffles,
@@ -181,8 +184,11 @@ def resolve_traces(traces: str | Path | Sequence[Trace]) -> list[Trace]:
     return list(traces)
 
 
-def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: LocateSettings) -> None:
-    """Refuse spans that cannot be cross-validated: before anything slow is done, and before anything is written."""
+def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: LocateSettings) -> Sequence[str]:
+    """The behaviours to probe: those asked for, or all that can stand in every fold.
+
+    Refuses spans that cannot be cross-validated: before anything slow is done, and before anything is written.
+    """
     spans = list(labels_and_problems)
     if not spans:
         raise InputError("the traces hold no labelled span; label some (see docs/traces.md)")
@@ -190,7 +196,10 @@ def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: Locat
     missing = set(settings.behaviours or ()) - set(labels)
     if missing:
         raise InputError(f"no span is labelled {sorted(missing)[0]!r}; the labels are {', '.join(sorted(set(labels)))}")
-    grouped_folds(labels, problems, settings.behaviours or sorted(set(labels)), settings.n_folds, settings.seed)
+    common = common_labels(labels, problems, settings.n_folds)
+    probed = settings.behaviours or common or sorted(set(labels))
+    grouped_folds(labels, problems, probed, settings.n_folds, settings.seed)
+    return probed
 
 
 def open_run(out: Path, model: ModelLike, traces: Sequence[Trace], settings: LocateSettings) -> RunDirectory:

@@ -12,6 +12,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 from ..models import InputError
 
 
+def common_labels(labels: Sequence[str], problems: Sequence[str], n_folds: int) -> list[str]:
+    """The labels that can stand in every fold: enough spans, in enough problems."""
+    problems_of: dict[str, set[str]] = {}
+    for label, problem in zip(labels, problems, strict=True):
+        problems_of.setdefault(label, set()).add(problem)
+    return sorted(label for label, found in problems_of.items() if len(found) >= n_folds)
+
+
 def grouped_folds(
     labels: Sequence[str], problems: Sequence[str], behaviours: Sequence[str], n_folds: int, seed: int
 ) -> Int[np.ndarray, " n_examples"]:

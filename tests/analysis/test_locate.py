@@ -138,3 +138,18 @@ def test_rows_of_the_table_are_one_for_each_behaviour_and_layer(tiny, traces) ->
     frame = found.to_frame()
     assert frame[["behaviour", "layer"]].values.tolist() == [["backtracking", 0], ["backtracking", 2]]
     assert found.common_layer in (0, 2)
+
+
+def test_a_label_in_too_few_problems_is_not_probed_and_said(tiny, traces, tmp_path: Path) -> None:
+    odd = [
+        replace(trace, spans=(replace(trace.spans[0], label="nonsense"), *trace.spans[1:])) if number < 2 else trace
+        for number, trace in enumerate(traces)
+    ]
+    notes: list[str] = []
+    found = locate(tiny(), odd, settings=QUICK, out=tmp_path, progress=False, note=notes.append)
+    assert set(found.sweep.behaviours) == {"deduction", "backtracking", "verification"}
+    assert "not probed, in too few problems for 3 folds: nonsense" in notes
+    assert "nonsense" in found.activations.labels, "it still serves as a negative"
+    assert (tmp_path / "report.html").is_file()
+    with pytest.raises(InputError, match="'nonsense' has 2 spans in 2 problems, too few for 3 folds"):
+        locate(tiny(), odd, settings=replace(QUICK, behaviours=("nonsense",)), progress=False)
