@@ -44,6 +44,8 @@ def layer_curves(sweep: ProbeSweep) -> go.Figure:
     figure.update_yaxes(range=[0.35, 1.02])
     figure.update_yaxes(title="AUROC", col=1)
     figure.update_xaxes(title="layer", row=n_rows)
+    if len(sweep.layers) <= 12:
+        figure.update_xaxes(dtick=1 if len(sweep.layers) <= 6 else 2)
     figure.update_annotations(font_size=12)
     figure = styled(
         figure, "AUROC by layer, with its controls", f"{caption(sweep)}; dotted: chance", 130 + 220 * n_rows
@@ -76,6 +78,7 @@ def _banded(
         fill="toself",
         fillcolor=faint(colour),
         line={"width": 0},
+        mode="lines",
         hoverinfo="skip",
         legendgroup=name,
         showlegend=False,

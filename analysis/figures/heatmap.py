@@ -61,7 +61,9 @@ def layer_heatmap(sweep: ProbeSweep, figure: Figure = "auroc") -> go.Figure:
             font={"size": 12},
         )
     drawn.update_xaxes(
-        title="layer (block whose output is read)", range=[sweep.layers[0] - 0.5, sweep.layers[-1] + 0.5]
+        title="layer (block whose output is read)",
+        range=[sweep.layers[0] - 0.5, sweep.layers[-1] + 0.5],
+        dtick=1 if len(sweep.layers) <= 12 else None,  # plotly would write half a layer
     )
     drawn.update_yaxes(autorange="reversed", title="behaviour")
     return styled(drawn, TITLES[figure], f"{caption(sweep)}; ringed: best layer", 140 + 40 * len(rows))
