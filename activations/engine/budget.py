@@ -42,7 +42,6 @@ def first_budget(model: LanguageModel, layers: Sequence[int]) -> int:
         torch.cuda.synchronize(device)
         bytes_per_token = (torch.cuda.max_memory_allocated(device) - before) / n_tokens
     except torch.OutOfMemoryError:
-        torch.cuda.empty_cache()
         return PROBE_TOKENS // 2
     free, _ = torch.cuda.mem_get_info(device)
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

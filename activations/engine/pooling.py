@@ -66,7 +66,7 @@ class Buffer:
         """Layers, mean activations and mean norms, one entry for each device. The sums are used up."""
         found = []
         for device, here in self.by_device.items():
-            counts = torch.from_numpy(n_positions).to(device, torch.float32)
+            counts = to_device(n_positions.astype(np.float32), device)
             found.append((here, self._sums[device].div_(counts[:, None]), self._norms[device].div_(counts)))
         return found
 
@@ -101,7 +101,7 @@ def pass_over(
 
 def _reader(where: Layout, into: Buffer, device: torch.device) -> Callable[[Tensor, int], None]:
     positions, run_starts, runs, segment_starts, segments = (
-        torch.from_numpy(each).to(device, non_blocking=True)
+        to_device(each, device)
         for each in (where.positions, where.run_starts, where.runs, where.segment_starts, where.segments)
     )
 
@@ -116,6 +116,12 @@ def _reader(where: Layout, into: Buffer, device: torch.device) -> Callable[[Tens
         norms.index_add_(0, segments, summed(norm).squeeze(-1))
 
     return read
+
+
+def to_device(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    """From pinned memory where there is a GPU: copied from elsewhere, it would wait for all that runs before."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _device(block: nn.Module, fallback: torch.device) -> torch.device:

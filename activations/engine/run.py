@@ -27,7 +27,7 @@ from .batching import Batch, batches, batches_of_groups
 from .budget import FEWEST_TOKENS, PASS_COST_TOKENS, first_budget
 from .cache import can_continue, shared_cache
 from .compiled import CompiledBlocks
-from .pooling import Buffer, pass_over
+from .pooling import Buffer, pass_over, to_device
 from .prefixes import Group, groups
 from .segments import Segments, layout
 
@@ -92,14 +92,17 @@ class Engine:
         under_way: _UnderWay | None = None
         while waiting:
             batch = waiting.pop()
+            begun, why = None, ""
             try:
                 begun = self._begin(batch, texts, segments)
             except torch.OutOfMemoryError as error:
+                why = str(error)  # the error itself holds on to the frames, and so to the memory, of the pass
+            if begun is None:
                 if under_way is not None:
                     yield under_way.finish()
                     under_way = None
                 left = [group for each in (batch, *reversed(waiting)) for group in each.groups]
-                self._use_less_memory(error)
+                self._use_less_memory(why)
                 waiting = batches_of_groups(left, lengths, self.tokens_per_batch, self._pass_cost)[::-1]
                 continue
             if under_way is not None:
@@ -108,12 +111,12 @@ class Engine:
         if under_way is not None:
             yield under_way.finish()
 
-    def _use_less_memory(self, error: torch.OutOfMemoryError) -> None:
+    def _use_less_memory(self, why: str) -> None:
         if self.tokens_per_batch < 2 * FEWEST_TOKENS:
             raise InputError(
-                f"out of memory on {self.model.device} with only {self.tokens_per_batch} tokens a batch ({error}). "
+                f"out of memory on {self.model.device} with only {self.tokens_per_batch} tokens a batch ({why}). "
                 "Use a smaller or quantised model, read fewer layers, or give it more devices (device_map='auto')."
-            ) from error
+            )
         self.tokens_per_batch //= 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -184,16 +187,16 @@ class Engine:
             ids[index, shift : shift + len(tokens)] = tokens
         starts, n_here = np.array(rows.start), np.array([len(tokens) for tokens in rows.rows])
         device = self.model.device
-        inputs: dict[str, Any] = {"input_ids": _to(ids, device), "use_cache": cache is not None}
+        inputs: dict[str, Any] = {"input_ids": to_device(ids, device), "use_cache": cache is not None}
         if cache is not None:
             inputs["past_key_values"] = cache
         if mask is not None:
-            inputs["attention_mask"] = _to(mask.astype(np.int64), device)
+            inputs["attention_mask"] = to_device(mask.astype(np.int64), device)
         if self.model.takes_position_ids:
             # Consecutive also over padding: transformers takes a jump for the border of packed texts, and masks it.
             positions = starts[:, None] + np.clip(np.arange(width) - shifts[:, None], 0, None)
             limit = self.model.context_tokens
-            inputs["position_ids"] = _to(positions if limit is None else np.minimum(positions, limit - 1), device)
+            inputs["position_ids"] = to_device(positions if limit is None else np.minimum(positions, limit - 1), device)
         chosen = segments.take(np.isin(segments.text, list(row_of)))
         row = np.array([row_of[text] for text in chosen.text.tolist()], dtype=np.int64)
         if len(row):
@@ -242,11 +245,6 @@ class _UnderWay:
 
 def _row_of(texts: Sequence[int]) -> dict[int, int]:
     return {text: row for row, text in enumerate(texts)}
-
-
-def _to(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    tensor = torch.from_numpy(array)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _pinned(tensor: Tensor) -> Tensor:
