@@ -106,7 +106,8 @@ def collect_into(
     n_spans = spans_per_shard or default_spans_per_shard(collector, dtype)
     n_traces = n_spans_seen = 0
     with Store.write(out, store_description(collector, dtype, n_spans), collector.engine.tokens_per_batch) as store:
-        collector.engine.tokens_per_batch = store.tokens_per_batch
+        if collector.settings.tokens_per_batch is None:  # asked for, it is taken, also where the store has another
+            collector.engine.tokens_per_batch = store.tokens_per_batch
         with tqdm(desc="reading activations", unit="token", unit_scale=True, disable=not progress) as bar:
             n_shards = 0
             for index, window in enumerate(windows(traces, n_spans)):
@@ -119,6 +120,7 @@ def collect_into(
                 n_spans_seen += sum(len(trace.spans) for trace in window)
                 bar.set_postfix(traces=n_traces)
         if not store.n_examples:
+            store.discard()
             raise nothing_to_read(n_traces, n_spans_seen, collector.settings)
         store.finish(n_shards)
     return Activations.open(out)
@@ -169,7 +171,7 @@ def windows(traces: Iterable[Trace], n_spans: int) -> Iterator[list[Trace]]:
     for trace in traces:
         window.append(trace)
         held += len(trace.spans)
-        if held >= n_spans:
+        if held >= n_spans or len(window) >= n_spans:  # texts without a label are held too
             yield window
             window, held = [], 0
     if window:

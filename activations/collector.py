@@ -55,7 +55,7 @@ class Collector:
             tokens_per_batch=settings.tokens_per_batch,
             share_prefixes=settings.share_prefixes,
             compile=settings.compile,
-            on_device=on_device,
+            on_device=on_device and model.device.type in ("cpu", "cuda"),  # others may lack float64
         )
 
     def window(self, traces: Sequence[Trace], done: Callable[[int], object] = lambda _: None) -> Window:
@@ -69,7 +69,7 @@ class Collector:
             examples=tuple(_example(texts[text].trace, number) for text, number in planned.spans),
             n_stretches=len(planned.stretches),
             n_skipped=planned.n_skipped,
-            n_tokens=sum(len(texts[text]) for text in planned.stretches),
+            n_tokens=sum(len(texts[text]) for text in {text for text, _ in planned.spans}),
             batches=self._batches(texts, planned, done),
         )
 

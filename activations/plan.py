@@ -45,7 +45,7 @@ def plan(texts: Sequence[EncodedTrace], read: Read, include_markup: bool) -> Pla
             there = [span for span in text.spans if span is not None]
             whole = _parts(min(first for first, _ in there), max(stop for _, stop in there), breaks)
             of_stretches += [(len(stretches), index, first, stop) for first, stop in whole]
-            stretches.append(index)
+            stretches += [index] if whole else []  # a read may take tokens outside spans that are all markup
     moved = [(len(spans) + number, index, first, stop) for number, index, first, stop in of_stretches]
     rows = sorted([*of_spans, *moved], key=lambda row: row[1])
     return Plan(Segments.of(rows), tuple(spans), tuple(stretches), n_skipped)

@@ -115,6 +115,7 @@ def _shards(
             pool.give("shard", arguments, done(index, len(window)))
         pool.drain()
     if not store.n_examples:
+        store.discard()
         raise nothing_to_read(n_traces, n_spans, settings)
     store.finish(n_shards)
 
@@ -141,7 +142,7 @@ def _moments(pool: _Pool, traces: Iterator[Trace], run: Run, settings: CollectSe
                 pool.give("moments", arguments, done(place, len(window)))
         pool.drain()
     moments = run.finish()
-    if moments is None or not moments.by_label:
+    if moments is None:
         raise nothing_to_read(n_traces, n_spans, settings)
     return moments
 
@@ -153,13 +154,23 @@ class _Pool:
         self, ray: Any, model: str, settings: CollectSettings, cluster: ClusterSettings, moments: bool
     ) -> None:
         self._ray = ray
-        resources = ray.cluster_resources()
-        n_gpus, n_cpus = resources.get("GPU", 0), int(resources.get("CPU", 1))
-        gpus = cluster.gpus_per_worker if cluster.gpus_per_worker is not None else float(n_gpus > 0)
-        n_workers = cluster.workers or max(1, int(n_gpus // gpus if gpus else n_cpus // 4))
-        # One core is left to the reading of traces, which would otherwise wait for an actor to end.
-        n_threads = max(1, (n_cpus - 1) // n_workers)
-        actor = ray.remote(num_cpus=n_threads if n_cpus > n_workers else 0, num_gpus=gpus)(Worker)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        most_gpus = max(node.get("GPU", 0) for node in nodes)
+        gpus = cluster.gpus_per_worker if cluster.gpus_per_worker is not None else float(most_gpus > 0)
+        if gpus > most_gpus:
+            raise InputError(f"no machine of the cluster has {gpus:g} GPUs for a worker; the largest has {most_gpus:g}")
+        if gpus:
+            fit = int(sum(node.get("GPU", 0) // gpus for node in nodes))
+            if cluster.workers and cluster.workers > fit:
+                raise InputError(
+                    f"{cluster.workers} workers of {gpus:g} GPUs do not fit; the cluster has room for {fit}"
+                )
+            n_workers = cluster.workers or fit
+        else:
+            n_workers = cluster.workers or max(1, int(sum(node.get("CPU", 0) for node in nodes)) // 4)
+        n_threads = max(1, int(min(node.get("CPU", 1) for node in nodes)) // -(-n_workers // len(nodes)))
+        # Workers claim no cores, so that one is always left to the reading of traces; they keep to n_threads.
+        actor = ray.remote(num_cpus=0, num_gpus=gpus)(Worker)
         actor = actor.options(max_restarts=RESTARTS, max_task_retries=RETRIES)
         self._workers: list[Any] = [
             actor.remote(model, cluster.load_options, settings, n_threads, moments) for _ in range(n_workers)
@@ -178,7 +189,9 @@ class _Pool:
 
     def give(self, method: str, arguments: tuple[Any, ...], done: Callable[[Any], None]) -> None:
         """Give a window to the worker with the least to do, once one has room."""
-        while len(self._at_work) >= IN_FLIGHT * len(self._workers):
+        room = IN_FLIGHT * len(self._workers)
+        # What waits for an earlier window to be handed on is held here, and must not pile up.
+        while len(self._at_work) >= room or (self._in_order and self._given - self._handed_on >= 2 * room):
             self._take_one()
         load = [0] * len(self._workers)
         for _, worker in self._at_work.values():

@@ -1,7 +1,7 @@
 """Traces by way of Ray Data: JSONL, Parquet and Hugging Face datasets, on disk or on whatever storage Ray reads.
 
-Every row is a trace with the fields of a JSONL line. Rows come in the order of the files, whoever read them, so that
-the same source always makes the same windows.
+A plain .jsonl file of this machine is streamed without Ray. Every row is a trace with the fields of a JSONL line. Rows
+come in the order of the files, whoever read them, so that the same source always makes the same windows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from ...models import InputError
 from ...traces import Trace
-from ...traces.jsonl import parse_line, trace_of_row
+from ...traces.jsonl import iter_traces, parse_line, trace_of_row
 
 HUB = "hf:"
 
@@ -25,6 +25,9 @@ def ray_traces(source: str) -> Iterator[Trace]:
     `hf:NAME` is a dataset of the Hugging Face hub (its train split; `hf:NAME:SPLIT` another).
     Raises InputError when it is none of these, cannot be read, or a row is no trace.
     """
+    if source.endswith((".jsonl", ".json")) and "://" not in source:
+        yield from iter_traces(source)  # line by line, which Ray does not do
+        return
     import ray.data
 
     context = ray.data.DataContext.get_current()

@@ -59,9 +59,17 @@ def batches(lengths: Sequence[int], tokens_per_batch: int, cost_tokens: int = 64
 def batches_of_groups(
     found: Sequence[Group], lengths: Sequence[int], tokens_per_batch: int, cost_tokens: int = 64
 ) -> list[Batch]:
-    """Plain texts by their lengths, then groups that share by the lengths of what they share."""
-    alone = [group for group in found if not group.n_prefix]
-    sharing = [group for group in found if group.n_prefix]
+    """Plain texts by their lengths, then groups that share by the lengths of what they share.
+
+    Groups of which a part is longer than a batch are dissolved: only plain texts go in parts.
+    """
+    alone, sharing = [], []
+    for group in found:
+        longest = max(group.n_prefix, max(lengths[text] for text in group.texts) - group.n_prefix)
+        if group.n_prefix and longest <= tokens_per_batch:
+            sharing.append(group)
+        else:
+            alone += [Group((text,), 0) for text in group.texts]
     plain = batches([lengths[group.texts[0]] for group in alone], tokens_per_batch, cost_tokens)
     shared = batches([group.n_prefix for group in sharing], tokens_per_batch, cost_tokens)
     return [

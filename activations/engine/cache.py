@@ -50,9 +50,22 @@ def shared_cache(prefix: DynamicCache, rows: Int[Tensor, " n_rows"]) -> Cache:
     return Cache(layers=[_SharedLayer(layer, rows) for layer in prefix.layers if isinstance(layer, DynamicLayer)])
 
 
+def rotary_limit(model: LanguageModel) -> int | None:
+    """The length past which rotary frequencies depend on the longest text of a pass (Phi's longrope, dynamic NTK).
+
+    None for models that have no such rule. Longer texts then have to be alone and in one piece.
+    """
+    config = model.model.config.get_text_config(decoder=True)
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    if rope.get("rope_type", rope.get("type")) not in ("longrope", "dynamic"):
+        return None
+    original = rope.get("original_max_position_embeddings") or getattr(config, "original_max_position_embeddings", None)
+    return int(original or config.max_position_embeddings)
+
+
 def can_continue(model: LanguageModel) -> bool:
     """Whether the model's texts can be run in parts: its body takes a cache, and that is one of keys and values."""
-    if "past_key_values" not in inspect.signature(model.body.forward).parameters:
+    if rotary_limit(model) is not None or "past_key_values" not in inspect.signature(model.body.forward).parameters:
         return False
     layers = DynamicCache(config=model.model.config).layers
     return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)

@@ -25,7 +25,7 @@ from transformers import Cache, DynamicCache
 from ...models import InputError, LanguageModel
 from .batching import Batch, batches, batches_of_groups
 from .budget import FEWEST_TOKENS, PASS_COST_TOKENS, first_budget
-from .cache import can_continue, shared_cache
+from .cache import can_continue, rotary_limit, shared_cache
 from .compiled import CompiledBlocks
 from .pooling import Buffer, pass_over, to_device
 from .prefixes import Group, groups
@@ -75,6 +75,7 @@ class Engine:
         self.tokens_per_batch = tokens_per_batch or first_budget(model, self.layers)
         self._pass_cost = PASS_COST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
         self._can_continue = can_continue(model)
+        self._rotary_limit = rotary_limit(model)
         self._share_prefixes = share_prefixes and self._can_continue
         self._on_device = on_device
         self._compiled = CompiledBlocks(list(model.blocks)[: self.layers[-1] + 1]) if compile else None
@@ -88,7 +89,7 @@ class Engine:
         else:
             found = [Group((text,), 0) for text in wanted]
         lengths = [len(text) for text in texts]
-        waiting = batches_of_groups(found, lengths, self.tokens_per_batch, self._pass_cost)[::-1]
+        waiting = self._batches(found, lengths)
         under_way: _UnderWay | None = None
         while waiting:
             batch = waiting.pop()
@@ -103,13 +104,21 @@ class Engine:
                     under_way = None
                 left = [group for each in (batch, *reversed(waiting)) for group in each.groups]
                 self._use_less_memory(why)
-                waiting = batches_of_groups(left, lengths, self.tokens_per_batch, self._pass_cost)[::-1]
+                waiting = self._batches(left, lengths)
                 continue
             if under_way is not None:
                 yield under_way.finish()
             under_way = begun
         if under_way is not None:
             yield under_way.finish()
+
+    def _batches(self, found: list[Group], lengths: list[int]) -> list[Batch]:
+        """What is to be run, the last first."""
+        limit = self._rotary_limit
+        alone = [group for group in found if limit is not None and lengths[group.texts[0]] > limit]
+        others = [group for group in found if group not in alone]
+        made = batches_of_groups(others, lengths, self.tokens_per_batch, self._pass_cost)
+        return [*(Batch((group,)) for group in alone), *made][::-1]
 
     def _use_less_memory(self, why: str) -> None:
         if self.tokens_per_batch < 2 * FEWEST_TOKENS:
@@ -166,7 +175,7 @@ class Engine:
                 _row_of(rows),
                 segments,
                 into,
-                shared_cache(prefixes, torch.from_numpy(over)),
+                shared_cache(prefixes, to_device(over, self.model.device)),
                 None if mask.all() else mask,
             )
 

@@ -19,10 +19,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...models import InputError
-from ...models.atomic import atomic_path
 from ...traces import BEHAVIOURS
 from ..activations import Activations
 from ..read import Read
+from ..store.space import writing
 from .summary import Summary
 
 FORMAT = "reasonlens.moments/1"
@@ -150,7 +150,7 @@ class Moments:
             "n_skipped": self.n_skipped,
             "progress": self.progress,
         }
-        with atomic_path(Path(path)) as temporary:
+        with writing(Path(path)) as temporary:
             save_file(
                 {name: tensor.contiguous() for name, tensor in tensors.items()},
                 temporary,

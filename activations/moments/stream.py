@@ -22,6 +22,7 @@ from ..collect import windows
 from ..collector import Collector, nothing_to_read
 from ..read import Read
 from ..settings import CollectSettings
+from ..store.agreement import differences
 from ..store.lock import only_writer
 from .moments import Moments, hashes, read_moments
 from .summary import Summary
@@ -77,7 +78,8 @@ def _stream(
 ) -> Moments:
     description = collector.settings.describe(collector.model) | {"covariance": covariance, "spans_per_window": n_spans}
     run = Run(file, description, collector.engine.tokens_per_batch)
-    collector.engine.tokens_per_batch = run.tokens_per_batch
+    if collector.settings.tokens_per_batch is None:  # asked for, it is taken, also where the file has another
+        collector.engine.tokens_per_batch = run.tokens_per_batch
     n_traces = n_seen = 0
     with tqdm(desc="reading activations", unit="token", unit_scale=True, disable=not progress) as bar:
         for window in windows(traces, n_spans):
@@ -89,7 +91,7 @@ def _stream(
             n_seen += sum(len(trace.spans) for trace in window)
             bar.set_postfix(traces=n_traces)
     moments = run.finish()
-    if moments is None or not moments.by_label:
+    if moments is None:
         raise nothing_to_read(n_traces, n_seen, collector.settings)
     return moments
 
@@ -121,12 +123,8 @@ class Run:
     def _continue(self, file: Path) -> None:
         self._sum = read_moments(file)
         kept = self._sum.progress
-        before = kept.get("description", {})
-        differing = [key for key, value in self.description.items() if before.get(key) != value]
-        if differing:
-            changes = ", ".join(
-                f"{key} {before.get(key)!r:.80} there, {self.description[key]!r:.80} asked" for key in differing
-            )
+        changes = differences(kept.get("description", {}), self.description)
+        if changes:
             raise InputError(f"{file} holds other moments ({changes}); choose another directory or remove it")
         self._kept = Place(kept["n_windows"], kept["chain"])
         self._complete, self.tokens_per_batch = kept["complete"], kept["tokens_per_batch"]
@@ -149,16 +147,23 @@ class Run:
         self._write(place)
 
     def finish(self) -> Moments | None:
-        """The sum, marked as whole. Raises InputError when it holds more windows than were given."""
+        """The sum, marked as whole; None, and no file, where nothing could be read.
+
+        Raises InputError when it holds more windows than were given.
+        """
         if self._place.n_windows < self._kept.n_windows:
             raise InputError(
                 f"{self._file} holds moments of more traces than those given now; choose another "
                 "directory, or remove it"
             )
+        if self._sum is None or not self._sum.by_label:
+            if self._file is not None:
+                self._file.unlink(missing_ok=True)
+            return None
         if not self._complete:
             self._complete = True
             self._write(self._place)
-        return None if self._sum is None else replace(self._sum, progress={})
+        return replace(self._sum, progress={})
 
     def _write(self, place: Place) -> None:
         if self._file is None or self._sum is None:

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...models import InputError
-from ...models.atomic import atomic_path
 from ..example import Example
+from .space import writing
 
 FORMAT = "reasonlens.activations/2"
 
@@ -63,15 +63,8 @@ def write_shard(path: Path, part: Part, layers: tuple[int, ...], dtype: torch.dt
         "n_stretches": part.n_stretches,
         "n_skipped": part.n_skipped,
     }
-    try:
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
-    except (OSError, SafetensorError) as error:
-        if "No space left" not in str(error):
-            raise
-        raise InputError(
-            f"no space left to write {path}: free some and run the same command again; what is written stays"
-        ) from error
+    with writing(path) as temporary:
+        save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
 
 
 def read_shard(path: Path) -> Shard:

@@ -20,9 +20,10 @@ from typing import Any
 import torch
 
 from ...models import InputError
-from ...models.atomic import atomic_path
+from .agreement import differences
 from .lock import only_writer
 from .shard import Part, Shard, file_digest, read_shard, write_shard
+from .space import writing
 
 FORMAT = "reasonlens.store/1"
 MANIFEST = "manifest.json"
@@ -71,12 +72,8 @@ class Store:
 
     def _continue(self) -> None:
         manifest = read_manifest(self.path)
-        before = manifest["description"]
-        differing = [key for key in self._description if before.get(key) != self._description[key]]
-        if differing:
-            changes = ", ".join(
-                f"{key} {before.get(key)!r:.80} there, {self._description[key]!r:.80} asked" for key in differing
-            )
+        changes = differences(manifest["description"], self._description)
+        if changes:
             raise InputError(f"{self.path} holds another collection ({changes}); choose another directory or remove it")
         self._entries = {int(index): Entry(**entry) for index, entry in manifest["shards"].items()}
         self.tokens_per_batch = manifest["tokens_per_batch"]
@@ -110,6 +107,7 @@ class Store:
         """Name a shard that stands on disk."""
         self._entries[index] = entry
         self.tokens_per_batch = tokens_per_batch
+        self._complete = False
         self._write_manifest()
 
     def finish(self, n_shards: int) -> None:
@@ -123,6 +121,11 @@ class Store:
             self._complete = True
             self._write_manifest()
 
+    def discard(self) -> None:
+        """Remove what was written: nothing in it could be read."""
+        for file in [self.path / entry.file for entry in self._entries.values()] + [self.path / MANIFEST]:
+            file.unlink(missing_ok=True)
+
     def _write_manifest(self) -> None:
         content = {
             "format": FORMAT,
@@ -131,7 +134,7 @@ class Store:
             "description": self._description,
             "shards": {str(index): asdict(self._entries[index]) for index in sorted(self._entries)},
         }
-        with atomic_path(self.path / MANIFEST) as temporary:
+        with writing(self.path / MANIFEST) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 

@@ -161,3 +161,12 @@ def test_examples_can_be_chosen_by_behaviour(tiny, traces) -> None:
     torch.testing.assert_close(chosen.acts, found.acts[np.flatnonzero(found.shows("backtracking"))])
     with pytest.raises(InputError, match="no example shows 'backtrack'; the labels here are .*backtracking"):
         found.where("backtrack")
+
+
+def test_spans_that_are_all_markup_add_no_stretch(tiny, traces) -> None:
+    marked = Trace("m", "What is it", "</s> hello", (Span(0, 4, "deduction"),))  # the read takes a token of the prompt
+    found = collect(tiny(), [*traces, marked], read="before:1", progress=False)
+    usual = collect(tiny(), traces, read="before:1", progress=False)
+    assert len(found.examples) == len(usual.examples) + 1
+    torch.testing.assert_close(found.overall_mean, usual.overall_mean, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.residual_norm, usual.residual_norm, rtol=1e-5, atol=0)

@@ -122,11 +122,23 @@ def kill_a_worker(killed: list[int]) -> None:
                 name = entry.read_bytes()
             except OSError:
                 continue
-            if name.startswith(b"ray::Worker"):
+            if name.startswith(b"ray::Worker") and is_ours(int(entry.parent.name)):
                 os.kill(int(entry.parent.name), signal.SIGKILL)
                 killed.append(int(entry.parent.name))
                 return
         time.sleep(0.05)
+
+
+def is_ours(pid: int) -> bool:
+    """Whether a process descends from this one."""
+    while pid > 1:
+        if pid == os.getpid():
+            return True
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return False
+    return False
 
 
 def test_a_driver_that_was_cut_off_goes_on_after_its_shards(model: str, many: list[Trace], tmp_path: Path) -> None:
@@ -173,7 +185,7 @@ def test_what_is_wrong_is_said_as_without_ray(model: str, many: list[Trace], tmp
     with pytest.raises(InputError, match="cannot tell what .*traces.xlsx is: give .jsonl"):
         collect_on_ray(model, "traces.xlsx", tmp_path / "b", cluster=one, progress=False)
     (tmp_path / "bad.jsonl").write_text('{"id": "a"}\n')
-    with pytest.raises(InputError, match="bad.jsonl, row 1: 'text' is missing"):
+    with pytest.raises(InputError, match="bad.jsonl, line 1: 'text' is missing"):
         collect_on_ray(model, tmp_path / "bad.jsonl", tmp_path / "c", cluster=one, progress=False)
     with pytest.raises(InputError, match="cannot read traces from .*none.jsonl"):
         collect_on_ray(model, tmp_path / "none.jsonl", tmp_path / "d", cluster=one, progress=False)

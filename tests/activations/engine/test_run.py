@@ -170,6 +170,38 @@ def test_a_text_of_32k_tokens_in_parts_equals_one_piece(tokenizer) -> None:
     torch.testing.assert_close(found[0].norms, found[1].norms, rtol=1e-5, atol=0)
 
 
+def test_long_texts_that_share_a_beginning_go_in_parts_too(tiny) -> None:
+    model = tiny()
+    random = np.random.default_rng(0)
+    shared = random.integers(3, VOCABULARY, 20)
+    texts = [np.concatenate([shared, random.integers(3, VOCABULARY, 700)]) for _ in range(2)]
+    segments = Segments.of([(0, 0, 1, 720), (1, 1, 500, 720)])
+    widest: list[int] = []
+    hook = model.blocks[0].register_forward_pre_hook(lambda _m, inputs: widest.append(inputs[0].shape[:2].numel()))
+    means, _ = run(Engine(model, range(N_LAYERS), tokens_per_batch=128), texts, segments)
+    hook.remove()
+    assert max(widest) <= 128
+    torch.testing.assert_close(means, naive(model, texts, segments)[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("tokens_per_batch", [4096, 40])
+def test_rotary_frequencies_that_depend_on_the_longest_text_are_those_of_each_text(
+    tokenizer, tokens_per_batch: int
+) -> None:
+    torch.manual_seed(0)
+    rope = {"rope_type": "longrope", "rope_theta": 10_000.0, "original_max_position_embeddings": 64}
+    rope |= {"short_factor": [1.0] * 4, "long_factor": [4.0] * 4, "factor": 16.0}
+    shape = {"vocab_size": VOCABULARY, "hidden_size": D_MODEL, "num_hidden_layers": N_LAYERS, "num_attention_heads": 4}
+    config = LlamaConfig(**shape, intermediate_size=48, max_position_embeddings=1024, rope_parameters=rope)
+    model = wrap(AutoModelForCausalLM.from_config(config), tokenizer, name="longrope")
+    texts, segments = texts_and_segments()
+    assert {len(text) > 64 for text in texts} == {True, False}
+    means, _ = run(Engine(model, range(N_LAYERS), tokens_per_batch=tokens_per_batch), texts, segments)
+    expected, _ = naive(model, texts, segments)
+    distance = (means - expected).norm(dim=-1) / expected.norm(dim=-1)
+    assert distance.max() < 3e-6
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on a CPU needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore")  # torch's own, while it compiles
 def test_compiled_blocks_give_the_same_and_leave_the_model_as_it_was(tiny) -> None:

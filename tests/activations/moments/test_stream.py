@@ -100,9 +100,10 @@ def test_a_directory_of_other_moments_is_refused(tiny, traces, tmp_path: Path) -
         collect_moments(tiny(), traces, **options)
 
 
-def test_traces_without_a_labelled_span_are_refused(tiny) -> None:
+def test_traces_without_a_labelled_span_are_refused_and_leave_no_file(tiny, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to read: 2 traces hold 0 labelled spans"):
-        collect_moments(tiny(), [Trace("a", "Q", "T."), Trace("b", "Q", "T.")], progress=False)
+        collect_moments(tiny(), [Trace("a", "Q", "T."), Trace("b", "Q", "T.")], out=tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_window_without_a_readable_span_changes_nothing(tiny, traces, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_a_store_of_another_collection_or_other_traces_is_refused(tiny, traces, 
     before = files(stored)
     with pytest.raises(InputError, match=r"holds another collection \(read 'mean' there, 'last' asked\); choose"):
         collect(tiny(), traces, read="last", out=stored, **OPTIONS)
-    with pytest.raises(InputError, match="holds another collection .model .*tiny-gpt2"):
+    with pytest.raises(InputError, match="holds another collection .model.name 'tiny-llama' there, 'tiny-gpt2' asked"):
         collect(tiny("gpt2"), traces, out=stored, **OPTIONS)
     changed = [*traces[:5], replace(traces[5], text=traces[5].text + " More."), *traces[6:]]
     with pytest.raises(InputError, match=f"{SHARDS[1]} was read from other traces than those given now"):
@@ -254,3 +254,43 @@ def test_nothing_that_loads_is_left_by_a_disk_that_is_really_full(tiny, traces, 
         assert not list((small / "out").glob("*.tmp"))
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_a_whole_store_that_is_added_to_is_not_whole_until_it_is_done(
+    tiny, traces, tmp_path: Path, monkeypatch
+) -> None:
+    collect(tiny(), traces[:6], out=tmp_path / "out", **OPTIONS)
+    record = store_module.Store.record
+
+    def dies(self, index: int, *rest: object) -> None:
+        if index == 3:
+            raise KeyboardInterrupt
+        record(self, index, *rest)
+
+    monkeypatch.setattr(store_module.Store, "record", dies)
+    with pytest.raises(KeyboardInterrupt):
+        collect(tiny(), traces, out=tmp_path / "out", **OPTIONS)
+    with pytest.raises(InputError, match="not whole yet: 3 shards are done"):
+        Activations.open(tmp_path / "out")
+
+
+def test_what_differs_is_named_where_it_is_nested(tiny, traces, stored: Path) -> None:
+    half = tiny()
+    half.model.to(torch.bfloat16)
+    with pytest.raises(InputError, match="model.dtype 'float32' there, 'bfloat16' asked"):
+        collect(half, traces, out=stored, **OPTIONS)
+
+
+def test_traces_without_anything_to_read_leave_no_store(tiny, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to read: 1 traces hold 0 labelled spans"):
+        collect(tiny(), [Trace("n", "Q", "Text.")], out=tmp_path / "out", **OPTIONS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_smaller_batch_may_be_asked_for_when_going_on(tiny, traces, stored: Path) -> None:
+    (stored / SHARDS[3]).unlink()
+    model = tiny()
+    widest: list[int] = []
+    model.blocks[0].register_forward_pre_hook(lambda _m, inputs: widest.append(inputs[0].shape[:2].numel()))
+    collect(model, traces, out=stored, tokens_per_batch=16, **OPTIONS)
+    assert max(widest) <= 16
