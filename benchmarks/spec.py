@@ -24,6 +24,26 @@ class Workload:
     def n_tokens(self) -> int:
         return sum(map(len, self.token_ids))
 
+    def padded(self, batch: list[int], device: str) -> tuple[Any, Any]:
+        """Token ids and attention mask of the texts of a batch, padded on the right."""
+        import torch
+
+        width = max(len(self.token_ids[index]) for index in batch)
+        ids = torch.zeros(len(batch), width, dtype=torch.long)
+        mask = torch.zeros(len(batch), width, dtype=torch.long)
+        for row, index in enumerate(batch):
+            ids[row, : len(self.token_ids[index])] = torch.tensor(self.token_ids[index])
+            mask[row, : len(self.token_ids[index])] = 1
+        return ids.to(device), mask.to(device)
+
+    def means(self, batch: list[int], acts: Any) -> dict[tuple[int, int], Any]:
+        """The mean of every span of a batch from whole activations (layer, batch, position, d_model)."""
+        return {
+            (index, number): acts[:, row, first:stop].float().mean(dim=1).cpu()
+            for row, index in enumerate(batch)
+            for number, (first, stop) in enumerate(self.spans[index])
+        }
+
 
 @dataclass(frozen=True)
 class Spec:

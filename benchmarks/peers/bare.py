@@ -17,10 +17,7 @@ def prepare(spec: Spec) -> Callable[[Workload], None]:
     @torch.inference_mode()
     def run(workload: Workload) -> None:
         for batch in workload.batches:
-            width = max(len(workload.token_ids[index]) for index in batch)
-            ids = torch.zeros(len(batch), width, dtype=torch.long)
-            for row, index in enumerate(batch):
-                ids[row, : len(workload.token_ids[index])] = torch.tensor(workload.token_ids[index])
-            body(input_ids=ids.to(spec.device), use_cache=False)
+            ids, _ = workload.padded(batch, spec.device)
+            body(input_ids=ids, use_cache=False)
 
     return run

@@ -14,12 +14,7 @@ def prepare(spec: Spec) -> Callable[[Workload], None]:
     @torch.inference_mode()
     def run(workload: Workload) -> None:
         for batch in workload.batches:
-            width = max(len(workload.token_ids[index]) for index in batch)
-            ids = torch.zeros(len(batch), width, dtype=torch.long)
-            mask = torch.zeros(len(batch), width, dtype=torch.long)
-            for row, index in enumerate(batch):
-                ids[row, : len(workload.token_ids[index])] = torch.tensor(workload.token_ids[index])
-                mask[row, : len(workload.token_ids[index])] = 1
-            body(input_ids=ids.to(spec.device), attention_mask=mask.to(spec.device), use_cache=False)
+            ids, mask = workload.padded(batch, spec.device)
+            body(input_ids=ids, attention_mask=mask, use_cache=False)
 
     return run

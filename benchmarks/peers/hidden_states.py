@@ -16,22 +16,15 @@ def prepare(spec: Spec) -> Callable[[Workload], np.ndarray]:
     def run(workload: Workload) -> np.ndarray:
         found: dict[tuple[int, int], torch.Tensor] = {}
         for batch in workload.batches:
-            width = max(len(workload.token_ids[index]) for index in batch)
-            ids = torch.zeros(len(batch), width, dtype=torch.long)
-            mask = torch.zeros(len(batch), width, dtype=torch.long)
-            for row, index in enumerate(batch):
-                ids[row, : len(workload.token_ids[index])] = torch.tensor(workload.token_ids[index])
-                mask[row, : len(workload.token_ids[index])] = 1
+            ids, mask = workload.padded(batch, spec.device)
             out = model(
-                input_ids=ids.to(spec.device),
-                attention_mask=mask.to(spec.device),
+                input_ids=ids,
+                attention_mask=mask,
                 use_cache=False,
                 output_hidden_states=True,
             )
             acts = torch.stack(out.hidden_states[1:])  # (layer, batch, position, d_model)
-            for row, index in enumerate(batch):
-                for number, (first, stop) in enumerate(workload.spans[index]):
-                    found[index, number] = acts[:, row, first:stop].float().mean(dim=1).cpu()
+            found |= workload.means(batch, acts)
         return torch.stack([found[key] for key in sorted(found)]).numpy()
 
     return run

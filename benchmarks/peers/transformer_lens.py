@@ -27,19 +27,10 @@ def prepare(spec: Spec) -> Callable[[Workload], np.ndarray]:
     def run(workload: Workload) -> np.ndarray:
         found: dict[tuple[int, int], torch.Tensor] = {}
         for batch in workload.batches:
-            width = max(len(workload.token_ids[index]) for index in batch)
-            ids = torch.zeros(len(batch), width, dtype=torch.long)
-            mask = torch.zeros(len(batch), width, dtype=torch.long)
-            for row, index in enumerate(batch):
-                ids[row, : len(workload.token_ids[index])] = torch.tensor(workload.token_ids[index])
-                mask[row, : len(workload.token_ids[index])] = 1
-            _, cache = bridge.run_with_cache(
-                ids.to(spec.device), attention_mask=mask.to(spec.device), names_filter=lambda name: name in names
-            )
+            ids, mask = workload.padded(batch, spec.device)
+            _, cache = bridge.run_with_cache(ids, attention_mask=mask, names_filter=lambda name: name in names)
             acts = torch.stack([cache[name] for name in names])
-            for row, index in enumerate(batch):
-                for number, (first, stop) in enumerate(workload.spans[index]):
-                    found[index, number] = acts[:, row, first:stop].float().mean(dim=1).cpu()
+            found |= workload.means(batch, acts)
         return torch.stack([found[key] for key in sorted(found)]).numpy()
 
     return run
