@@ -89,6 +89,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--texts-tokens", type=int, default=65_536, help="tokens of all texts of a shape together")
     parser.add_argument("--peers", default=",".join(PEERS), help="by commas; empty: none")
     parser.add_argument("--python", action="append", default=[], metavar="NAME=PATH", help="interpreter of a peer")
+    parser.add_argument("--compiled", action="store_true", help="also with compiled blocks")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--out", help="directory for the figure (HTML), the table (Markdown) and the JSON")
     return parser.parse_args()
@@ -112,13 +113,13 @@ def _spec(asked: argparse.Namespace, scratch: Path) -> Spec:
 
 def measure(asked: argparse.Namespace, spec: Spec, results: Path) -> dict[str, Any]:
     interpreters = dict(each.split("=", 1) for each in asked.python)
-    names = [
-        BARE,
-        "bare_masked",
-        OURS,
-        "reasonlens_compiled",
-        *(["reasonlens_unshared"] if "pairs" in spec.workloads else []),
-    ]
+    names = [BARE, OURS]
+    if not spec.device.startswith("cuda"):
+        names += ["bare_masked"]
+    if asked.compiled:
+        names += ["reasonlens_compiled"]
+    if "pairs" in spec.workloads:
+        names += ["reasonlens_unshared"]
     wanted = [name for name in asked.peers.split(",") if name]
     if spec.directory is None:
         wanted = [name for name in wanted if name not in ("repeng", "steering_vectors")]  # they read strings

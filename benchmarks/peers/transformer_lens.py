@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +16,13 @@ def prepare(spec: Spec) -> Callable[[Workload], np.ndarray]:
 
     model = spec.model()
     n_layers = model.config.num_hidden_layers
-    if spec.directory is None:
-        model.config._name_or_path = "benchmark"
-        bridge = TransformerBridge.boot_transformers("benchmark", hf_model=model, tokenizer=None, device=spec.device)
-    else:
+    with TemporaryDirectory() as directory:  # TransformerLens makes the tokenizer again from its files
         bridge = TransformerBridge.boot_transformers(
-            spec.directory, hf_model=model, tokenizer=spec.tokenizer(), device=spec.device
+            spec.directory or "benchmark",
+            hf_model=model,
+            tokenizer=spec.tokenizer() if spec.directory else _any_tokenizer(directory),
+            device=spec.device,
+            dtype=model.dtype,
         )
     names = [f"blocks.{layer}.hook_out" for layer in range(n_layers)]
 
@@ -34,3 +37,15 @@ def prepare(spec: Spec) -> Callable[[Workload], np.ndarray]:
         return torch.stack([found[key] for key in sorted(found)]).numpy()
 
     return run
+
+
+def _any_tokenizer(directory: str) -> Any:
+    """Some tokenizer: TransformerLens wants one, also where it is given token ids."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    raw = Tokenizer(WordLevel({"<s>": 0, "</s>": 1, "<unk>": 2}, unk_token="<unk>"))
+    made = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="</s>")
+    made.save_pretrained(directory)
+    return AutoTokenizer.from_pretrained(directory)
