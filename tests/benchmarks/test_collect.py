@@ -20,6 +20,7 @@ def test_the_benchmark_prints_ratios_throughput_and_agreement(tmp_path: Path) ->
         "2",
         "--peers",
         "hidden_states",
+        "--compiled",
     ]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.collect", *options, "--json", "--out", str(tmp_path)],
