@@ -91,4 +91,4 @@ def write_report(found: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "benchmark.json").write_text(json.dumps(found, indent=1) + "\n")
     (out / "benchmark.md").write_text(markdown(found))
-    figure(found).write_html(out / "benchmark.html", include_plotlyjs=True)
+    figure(found).write_html(out / "benchmark.html", include_plotlyjs=True, config={"displayModeBar": False})
