@@ -25,7 +25,8 @@ def only_writer(directory: Path, ours: tuple[str, ...]) -> Iterator[None]:
     is_new = not directory.exists()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        foreign = [file.name for file in directory.iterdir() if not file.name.lstrip(".").startswith((*ours, LOCK))]
+        names = [file.name for file in directory.iterdir()]
+        foreign = [name for name in names if not name.lstrip(".").startswith((*ours, LOCK)) and not _is_left_over(name)]
         if foreign:
             raise InputError(
                 f"{directory} holds {sorted(foreign)[0]}, which does not belong to what is to be written there; choose "
@@ -40,11 +41,17 @@ def only_writer(directory: Path, ours: tuple[str, ...]) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"cannot write to {directory}: {error.strerror}. Choose another directory.") from error
     try:
-        for left_over in directory.glob(".*.tmp"):
-            left_over.unlink(missing_ok=True)
+        for file in directory.iterdir():
+            if _is_left_over(file.name):
+                file.unlink(missing_ok=True)
         yield
     finally:
         if is_new and all(file.name == LOCK for file in directory.iterdir()):
             (directory / LOCK).unlink(missing_ok=True)
             directory.rmdir()
         lock.release()
+
+
+def _is_left_over(name: str) -> bool:
+    """What a killed writer leaves: our temporary files, and those (.tmpXXXXXX) through which safetensors writes."""
+    return name.startswith(".tmp") or (name.startswith(".") and name.endswith(".tmp"))

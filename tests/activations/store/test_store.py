@@ -294,3 +294,16 @@ def test_a_smaller_batch_may_be_asked_for_when_going_on(tiny, traces, stored: Pa
     model.blocks[0].register_forward_pre_hook(lambda _m, inputs: widest.append(inputs[0].shape[:2].numel()))
     collect(model, traces, out=stored, tokens_per_batch=16, **OPTIONS)
     assert max(widest) <= 16
+
+
+def test_what_a_killed_writer_left_half_written_is_removed(tiny, traces, stored: Path) -> None:
+    before = files(stored)
+    (stored / SHARDS[3]).unlink()
+    for name in (
+        ".tmpA1b2C3",
+        f".{SHARDS[3]}.0a1b2c3d.tmp",
+        ".manifest.json.0a1b2c3d.tmp",
+    ):  # the first: safetensors' own
+        (stored / name).write_bytes(b"half")
+    collect(tiny(), traces, out=stored, **OPTIONS)
+    assert files(stored) == before
