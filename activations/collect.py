@@ -18,7 +18,7 @@ from ..models import load
 from ..models.load import ModelLike
 from ..traces import Template, Trace, digest
 from .activations import Activations
-from .collector import Collector, float64_sum, nothing_to_read
+from .collector import Collector, nothing_to_read
 from .read import Read
 from .settings import CollectSettings
 from .store import Part, Store
@@ -42,6 +42,7 @@ def collect(
     dtype: torch.dtype = torch.float32,
     spans_per_shard: int | None = None,
     progress: bool = True,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Activations:
     """The activations of every labelled span, in the order of the traces and of their spans.
 
@@ -55,6 +56,7 @@ def collect(
     out: a directory to write shards to and read them from, which then stay on disk until a layer is asked for. The same
     call on it takes up a run that was cut off, or repairs a shard that was damaged. `traces` may be a generator.
     dtype, spans_per_shard: of the shards; by default float32 and about 512 MiB each.
+    note: hears the name of every shard that was damaged and is read again.
 
     Raises InputError when nothing is labelled, a text is too long, a layer does not exist, an activation is not
     finite, or `out` holds something else or is being written to.
@@ -73,7 +75,7 @@ def collect(
     if out is not None:
         collector = Collector(model, settings)
         return collect_into(
-            Path(out), collector, traces, dtype=dtype, spans_per_shard=spans_per_shard, progress=progress
+            Path(out), collector, traces, dtype=dtype, spans_per_shard=spans_per_shard, progress=progress, note=note
         )
     traces = list(traces)
     collector = Collector(model, settings)
@@ -101,11 +103,14 @@ def collect_into(
     dtype: torch.dtype = torch.float32,
     spans_per_shard: int | None = None,
     progress: bool = True,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Activations:
     """Collect window by window into the store at `out`, leaving out the windows that stand in it."""
     n_spans = spans_per_shard or default_spans_per_shard(collector, dtype)
     n_traces = n_spans_seen = 0
-    with Store.write(out, store_description(collector, dtype, n_spans), collector.engine.tokens_per_batch) as store:
+    with Store.write(
+        out, store_description(collector, dtype, n_spans), collector.engine.tokens_per_batch, note
+    ) as store:
         if collector.settings.tokens_per_batch is None:  # asked for, it is taken, also where the store has another
             collector.engine.tokens_per_batch = store.tokens_per_batch
         with tqdm(desc="reading activations", unit="token", unit_scale=True, disable=not progress) as bar:
@@ -157,8 +162,8 @@ def read_part(
     return Part(
         acts=acts,
         examples=window.examples,
-        stretch_sum=float64_sum(stretches),
-        norm_sum=float64_sum(norms),
+        stretch_sum=stretches.sum(dim=1, dtype=torch.float64),
+        norm_sum=norms.sum(dim=1, dtype=torch.float64),
         n_stretches=window.n_stretches,
         n_skipped=window.n_skipped,
     )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -117,8 +116,3 @@ def _example(trace: Trace, number: int) -> Example:
     text = trace.text_of(span)
     marked = is_marked(text, span.label) if span.marked is None else span.marked
     return Example(trace.id, trace.problem, span.label, span.start, span.end, text, marked)
-
-
-def float64_sum(stretches: Float[Tensor, "n_layers n_stretches *rest"]) -> Float[Tensor, n_layers * rest]:
-    """Over the stretches, in their order whatever batches they came in."""
-    return stretches.sum(dim=1, dtype=torch.float64)

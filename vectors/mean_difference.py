@@ -57,10 +57,12 @@ def mean_difference_directions(
     of its own. data_digest, scores: what to note in the file of where the directions come from and how good they are.
     Raises InputError when only one behaviour is labelled and `against` is "others".
     """
-    found = _of_moments if isinstance(source, Moments) else _of_activations
     vectors: dict[str, Tensor] = {}
     for behaviour in source.behaviours:
-        vector = found(source, behaviour, against)  # type: ignore[arg-type]
+        if isinstance(source, Moments):
+            vector = _of_moments(source, behaviour, against)
+        else:
+            vector = _of_activations(source, behaviour, against)
         if rescale:
             vector = vector * (source.overall_mean.norm(dim=-1) / vector.norm(dim=-1))[:, None]
         vectors[behaviour] = vector

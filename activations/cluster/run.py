@@ -59,12 +59,13 @@ def collect_on_ray(
     spans_per_shard: int | None = None,
     covariance: bool = False,
     progress: bool = True,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Activations | Moments:
     """What `collect(out=...)` or `collect_moments(out=...)` gives, over a Ray cluster; the directory is the same.
 
     model: a name or path that every machine can load. source: .jsonl, .parquet or a Hugging Face dataset (see
     `cluster.source`), or traces. out: a directory that every machine can write to. keep: activations of every span,
-    or their moments only. Needs `pip install "reasonlens[cluster]"` on every machine.
+    or their moments only. note: hears of every damaged shard. Every machine needs `pip install "reasonlens[cluster]"`.
 
     Raises InputError as `collect` does, and when Ray is not installed or the cluster cannot be reached.
     """
@@ -77,7 +78,7 @@ def collect_on_ray(
             described = moments | {"covariance": covariance, "spans_per_window": SPANS_PER_WINDOW}
             with only_writer(out, (FILE,)):
                 return _moments(pool, traces, Run(out / FILE, described, tokens_per_batch), settings, progress)
-        with Store.write(out, store, tokens_per_batch) as held:
+        with Store.write(out, store, tokens_per_batch, note) as held:
             _shards(pool, traces, held, store, settings, progress)
         return Activations.open(out)
 
@@ -95,11 +96,12 @@ def _shards(
     progress: bool,
 ) -> None:
     n_shards = n_traces = n_spans = 0
+    budget = settings.tokens_per_batch or store.tokens_per_batch  # asked for, it is taken
     with tqdm(desc="reading activations", unit="trace", disable=not progress) as bar:
 
         def done(index: int, n: int) -> Callable[[Any], None]:
             def note(entry: Any) -> None:
-                store.record(index, entry, store.tokens_per_batch)
+                store.record(index, entry, budget)
                 bar.update(n)
 
             return note
@@ -111,7 +113,7 @@ def _shards(
             if store.holds(index, name):
                 bar.update(len(window))
                 continue
-            arguments = (str(store.path), index, name, window, description, store.tokens_per_batch)
+            arguments = (str(store.path), index, name, window, description, budget)
             pool.give("shard", arguments, done(index, len(window)))
         pool.drain()
     if not store.n_examples:

@@ -264,6 +264,5 @@ def _pinned(tensor: Tensor) -> Tensor:
 
 
 def _event(tensor: Tensor) -> torch.cuda.Event:
-    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    event.record(torch.cuda.current_stream(tensor.device))
+    event: torch.cuda.Event = torch.cuda.current_stream(tensor.device).record_event()
     return event

@@ -180,7 +180,7 @@ def read_moments(path: Path) -> Moments:
             about = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
             if about.get("format") != FORMAT:
                 raise InputError(f"{path} holds no moments of reasonlens (format {FORMAT})")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"cannot read moments from {path}: {error}") from error
     return Moments(

@@ -44,19 +44,26 @@ class Entry:
 class Store:
     """The store that a writer holds; see `Store.write`. note: hears of every shard that has to be read again."""
 
-    def __init__(self, path: Path, description: dict[str, Any], tokens_per_batch: int) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, description: dict[str, Any], tokens_per_batch: int, note: Callable[[str], None]
+    ) -> None:
+        self.path, self._note = path, note
         self._description = json.loads(json.dumps(description))
         self.tokens_per_batch = tokens_per_batch
         self._entries: dict[int, Entry] = {}
         self._complete = False
-        self.damaged: list[str] = []
         if (path / MANIFEST).is_file():
             self._continue()
 
     @classmethod
     @contextmanager
-    def write(cls, path: Path, description: dict[str, Any], tokens_per_batch: int) -> Iterator[Store]:
+    def write(
+        cls,
+        path: Path,
+        description: dict[str, Any],
+        tokens_per_batch: int,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> Iterator[Store]:
         """The store at `path`, new or continued, for this process alone.
 
         description: what decides the numbers. tokens_per_batch: for a new store; a continued one keeps its own, so that
@@ -64,7 +71,7 @@ class Store:
         store or other files.
         """
         with only_writer(path, ("shard-", MANIFEST)):
-            yield cls(path, description, tokens_per_batch)
+            yield cls(path, description, tokens_per_batch, note)
 
     @property
     def n_examples(self) -> int:
@@ -95,7 +102,8 @@ class Store:
         file = self.path / entry.file
         if file.is_file() and file.stat().st_size == entry.n_bytes and file_digest(file) == entry.sha256:
             return True
-        self.damaged.append(entry.file)
+        self._note(f"{file} is missing, torn or altered: it is read again")
+        self._complete = False
         del self._entries[index]
         return False
 
@@ -117,7 +125,7 @@ class Store:
                 f"{self.path} holds {len(self._entries)} shards, and the traces given now make {n_shards}: it was "
                 "read from more traces; choose another directory, or remove this one"
             )
-        if not self._complete or self.damaged:
+        if not self._complete:
             self._complete = True
             self._write_manifest()
 
@@ -168,12 +176,11 @@ def read_store(path: Path, *, verify: bool = False) -> tuple[dict[str, Any], lis
             f"{path} is not whole yet: {len(manifest['shards'])} shards are done. Run the command that wrote it again; "
             "it goes on where it was."
         )
-    check: Callable[[Entry], bool] = lambda entry: file_digest(path / entry.file) == entry.sha256  # noqa: E731
     shards = []
     for entry in (Entry(**entry) for entry in manifest["shards"].values()):
         file = path / entry.file
-        whole = file.is_file() and file.stat().st_size == entry.n_bytes and (not verify or check(entry))
-        if not whole:
+        whole = file.is_file() and file.stat().st_size == entry.n_bytes
+        if not whole or (verify and file_digest(file) != entry.sha256):
             raise InputError(
                 f"{file} is missing, torn or altered; run the command that wrote {path} again, and it is read anew"
             )
