@@ -1,0 +1,61 @@
+"""The two losses: logistic, where every column is a problem of its own, and softmax, where K neighbouring ones are one.
+
+Each gives what a search needs from logits alone, without the activations: the derivative of the loss by the logits, and
+along a direction of them its second derivative.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Grid = Float[Tensor, "n_columns n"]
+
+
+class Loss(Protocol):
+    """A convex loss of logits, summed over rows; `group` neighbouring columns are one problem."""
+
+    group: int
+
+    def residual(
+        self, logits: Grid, labels: Grid, weights: Grid, along: Grid | None = None
+    ) -> tuple[Grid, Float[Tensor, " n_columns"]]:
+        """The derivative by the logits, and each column's share of the second derivative along `along`."""
+        ...
+
+
+class Logistic:
+    """log(1 + exp(-y z)) with y = 1, -1 (labels 1, 0)."""
+
+    group = 1
+
+    def residual(
+        self, logits: Grid, labels: Grid, weights: Grid, along: Grid | None = None
+    ) -> tuple[Grid, Float[Tensor, " n_columns"]]:
+        share = torch.sigmoid(logits)
+        residual = (share - labels).mul_(weights)
+        if along is None:
+            return residual, residual.new_zeros(len(residual))
+        spread = torch.addcmul(share, share, share, value=-1).mul_(weights)  # p (1 - p)
+        return residual, spread.mul_(along).mul_(along).sum(dim=1)
+
+
+class Softmax:
+    """Cross-entropy over `n_classes` neighbouring columns."""
+
+    def __init__(self, n_classes: int) -> None:
+        self.group = n_classes
+
+    def residual(
+        self, logits: Grid, labels: Grid, weights: Grid, along: Grid | None = None
+    ) -> tuple[Grid, Float[Tensor, " n_columns"]]:
+        shares = logits.unflatten(0, (-1, self.group)).softmax(dim=1).flatten(0, 1)
+        residual = (shares - labels) * weights
+        if along is None:
+            return residual, residual.new_zeros(len(residual))
+        mean = (shares * along).unflatten(0, (-1, self.group)).sum(dim=1, keepdim=True)
+        centred = (along.unflatten(0, (-1, self.group)) - mean).flatten(0, 1)
+        return residual, (shares * centred.square() * weights).sum(dim=1)

@@ -1,0 +1,70 @@
+"""The inverse curvature of every column at w = 0, roughly: what makes a few steps enough.
+
+At w = 0 the Hessian of the logistic loss is p (1 - p) Z'Z + I / C, p the share of the class: one Gram matrix for all
+columns, since folds, behaviours and penalties change only the two factors. Columns of like ratio r = 1 / (C p (1 - p))
+share one Cholesky factor of Z'Z + r I; with fewer rows than features, of Z Z' + r I (Woodbury). The Gram matrix is taken
+over all rows, or over a sample of them where there are many more rows than features: it guides the search and does not
+change what is found.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+STEP = 3.0  # ratios within this factor share a matrix
+ROWS_PER_FEATURE = 4
+
+
+def lower_gram(rows: Float[Tensor, "n k"], block: int = 192) -> Float[Tensor, "k k"]:
+    """rows' rows, of which only the lower triangle is right: all that a Cholesky factor reads, at 2/3 of the time."""
+    gram = rows.new_zeros(rows.shape[1], rows.shape[1])
+    for first in range(0, rows.shape[1], block):
+        stop = first + block
+        gram[first:stop, :stop] = rows[:, first:stop].T @ rows[:, :stop]
+    return gram
+
+
+class Preconditioner:
+    """Applies the inverse of `curvature_j Z'Z + ridge_j I` to column j."""
+
+    def __init__(
+        self,
+        rows: Float[Tensor, "n d_model"],
+        curvature: Float[Tensor, " n_columns"],
+        ridge: Float[Tensor, " n_columns"],
+    ) -> None:
+        n, d_model = rows.shape
+        n_kept = min(n, int(ROWS_PER_FEATURE * d_model))
+        if n_kept < n:
+            curvature = curvature * n / n_kept
+            rows = rows[torch.arange(n_kept, device=rows.device) * n // n_kept]
+        self._rows = rows if n_kept < d_model else None
+        self._curvature, self._ridge = curvature, ridge
+        ratio = (ridge / curvature).double()
+        self._bucket = (ratio.log() / math.log(STEP)).round().clamp(-40, 40).long()
+        self._inverse: dict[int, Tensor] = {}
+        gram = lower_gram(rows.T if self._rows is not None else rows)
+        for bucket in self._bucket.unique().tolist():
+            shift = STEP**bucket + 1e-6 * float(gram.diagonal().mean())
+            factor = torch.linalg.cholesky(gram + shift * torch.eye(len(gram), dtype=gram.dtype, device=gram.device))
+            self._inverse[bucket] = torch.cholesky_inverse(factor)
+
+    def __call__(
+        self, gradient: Float[Tensor, "n_columns d_model"], columns: Tensor
+    ) -> Float[Tensor, "n_columns d_model"]:
+        """columns: which ones `gradient` holds."""
+        buckets = self._bucket[columns]
+        found = torch.empty_like(gradient)
+        for bucket in buckets.unique().tolist():
+            here = buckets == bucket
+            part = gradient[here]
+            if self._rows is None:
+                found[here] = part @ self._inverse[bucket]
+            else:
+                inner = (part @ self._rows.T) @ self._inverse[bucket]
+                found[here] = (part - inner @ self._rows) / STEP**bucket
+        return found / self._curvature[columns, None]
