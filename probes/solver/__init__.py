@@ -1,6 +1,20 @@
 """Linear probes by the thousand: all folds, behaviours and penalties of a layer as columns of one matrix product."""
 
+from .closed_forms import solve_discriminant, solve_mean_difference, solve_ridge
 from .design import Columns, Design, Solution
 from .logistic import solve_logistic, solve_multinomial
+from .methods import METHODS, Method, method_named
 
-__all__ = ["Columns", "Design", "Solution", "solve_logistic", "solve_multinomial"]
+__all__ = [
+    "METHODS",
+    "Columns",
+    "Design",
+    "Method",
+    "Solution",
+    "method_named",
+    "solve_discriminant",
+    "solve_logistic",
+    "solve_mean_difference",
+    "solve_multinomial",
+    "solve_ridge",
+]

@@ -1,6 +1,6 @@
 """Logistic probes: every column its own L2-penalised logistic regression, and softmax probes over classes.
 
-    minimise  |u|^2 / 2 + C sum_i loss_i        (scikit-learn's C; u in units of the subset's own spread; b is free)
+minimise  |u|^2 / 2 + C sum_i loss_i        (scikit-learn's C; u in units of the subset's own spread; b is free)
 """
 
 from __future__ import annotations

@@ -135,7 +135,9 @@ class _Search:
         left = (~ended).nonzero()[:, 0]
         self._at = self._at[left]
         self._theta, self._gradient = self._theta.take(left), self._gradient.take(left)
-        self._history = [(moved.take(left), turned.take(left), inverse[left]) for moved, turned, inverse in self._history]
+        self._history = [
+            (moved.take(left), turned.take(left), inverse[left]) for moved, turned, inverse in self._history
+        ]
         for name in ("_labels", "_row_weights", "_mean", "_scale", "_logits", "_ridge", "_bias_curvature", "_enough"):
             setattr(self, name, getattr(self, name)[left])
         return left
