@@ -34,6 +34,7 @@ class Activations:
     model: dict[str, Any]  # LanguageModel.identity()
     overall_mean: Float[Tensor, "n_layers d_model"]  # mean over traces of the mean over the whole annotated stretch
     residual_norm: Float[Tensor, " n_layers"]  # mean over traces of the mean token norm in that stretch
+    embedded: Float[Tensor, "n_examples d_embedding"] | None = None  # beside `acts` in memory; read as `embeddings`
     n_skipped: int = 0  # spans without a readable token (at a sink, in markup, truncated away, or too short)
 
     @property
@@ -68,21 +69,34 @@ class Activations:
         slot = self.layers.index(layer)
         return self.acts.layer(slot) if isinstance(self.acts, StoredActs) else self.acts[:, slot]
 
+    @property
+    def embeddings(self) -> Float[Tensor, "n_examples d_embedding"] | None:
+        """The mean of the model's input embeddings over the very tokens that each activation was averaged over.
+
+        Float32; what the tokens alone tell, before any block has run and without their positions. Read from disk (no
+        layer is) where `acts` stands there. None where they were not collected.
+        """
+        return self.acts.embeddings() if isinstance(self.acts, StoredActs) else self.embedded
+
     def where(self, behaviour: str) -> Activations:
         """The examples of one behaviour only."""
         kept = np.flatnonzero(self.shows(behaviour))
         acts = self.acts.select(kept) if isinstance(self.acts, StoredActs) else self.acts[kept]
-        return replace(self, acts=acts, examples=tuple(self.examples[index] for index in kept))
+        embedded = None if self.embedded is None else self.embedded[kept]
+        return replace(self, acts=acts, embedded=embedded, examples=tuple(self.examples[index] for index in kept))
 
     def load(self) -> Activations:
         """The same in memory: `acts` is then a tensor."""
-        return replace(self, acts=self.acts.load()) if isinstance(self.acts, StoredActs) else self
+        if not isinstance(self.acts, StoredActs):
+            return self
+        return replace(self, acts=self.acts.load(), embedded=self.embeddings)
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one safetensors file, atomically: a tensor `layer.L` for each layer."""
+        """Write everything to one safetensors file, atomically: a tensor `layer.L` for each layer, and `embeddings`."""
         n_traces = len({example.trace for example in self.examples})
         part = Part(
             acts=torch.stack([self.layer(layer) for layer in self.layers]),
+            embeddings=self.embeddings,
             examples=self.examples,
             stretch_sum=self.overall_mean.double() * n_traces,
             norm_sum=self.residual_norm.double() * n_traces,

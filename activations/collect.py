@@ -85,6 +85,7 @@ def collect(
         raise nothing_to_read(len(traces), sum(len(trace.spans) for trace in traces), settings)
     return Activations(
         acts=part.acts.transpose(0, 1),
+        embedded=part.embeddings,
         examples=part.examples,
         layers=collector.layers,
         read=settings.tokens,
@@ -138,7 +139,8 @@ def store_description(collector: Collector, dtype: torch.dtype, spans_per_shard:
 
 
 def default_spans_per_shard(collector: Collector, dtype: torch.dtype) -> int:
-    return max(1, SHARD_BYTES // (len(collector.layers) * collector.model.d_model * dtype.itemsize))
+    n_vectors = len(collector.layers) + 1  # and the mean embedding
+    return max(1, SHARD_BYTES // (n_vectors * collector.model.d_model * dtype.itemsize))
 
 
 def read_part(
@@ -161,6 +163,7 @@ def read_part(
         norms[:, texts] = found.stretch_norms
     return Part(
         acts=acts,
+        embeddings=window.embeddings(),
         examples=window.examples,
         stretch_sum=stretches.sum(dim=1, dtype=torch.float64),
         norm_sum=norms.sum(dim=1, dtype=torch.float64),

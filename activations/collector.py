@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..models import InputError, LanguageModel
 from ..traces import EncodedTrace, Trace, encode, is_marked
+from .embeddings import mean_embeddings
 from .engine import Engine, Pooled
 from .example import Example
 from .plan import Plan, plan
@@ -37,6 +39,7 @@ class Window:
     n_skipped: int
     n_tokens: int
     batches: Iterator[Found]
+    embeddings: Callable[[], Float[Tensor, "n_examples d_embedding"]]  # looked up when called
 
 
 class Collector:
@@ -70,6 +73,13 @@ class Collector:
             n_skipped=planned.n_skipped,
             n_tokens=sum(len(texts[text]) for text in {text for text, _ in planned.spans}),
             batches=self._batches(texts, planned, done),
+            embeddings=partial(
+                mean_embeddings,
+                self.model,
+                [text.token_ids for text in texts],
+                planned.segments,
+                len(planned.spans),
+            ),
         )
 
     def _batches(self, texts: list[EncodedTrace], planned: Plan, done: Callable[[int], object]) -> Iterator[Found]:

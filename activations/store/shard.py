@@ -1,4 +1,7 @@
-"""One shard: the activations of one window of traces in one safetensors file, one contiguous tensor for each layer."""
+"""One shard: the activations of one window of traces in one safetensors file, one contiguous tensor for each layer.
+
+Beside the layers, `embeddings` holds the mean input embeddings of the same tokens, where they are known.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from ...models import InputError
 from ..example import Example
 from .space import writing
 
-FORMAT = "reasonlens.activations/2"
+FORMAT = "reasonlens.activations/3"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -26,6 +29,7 @@ class Part:
     """What one window of traces gives."""
 
     acts: Float[Tensor, "n_layers n_examples d_model"]
+    embeddings: Float[Tensor, "n_examples d_embedding"] | None
     examples: tuple[Example, ...]
     stretch_sum: Float[Tensor, "n_layers d_model"]  # float64, over traces, of the mean over the labelled stretch
     norm_sum: Float[Tensor, " n_layers"]  # float64, over traces, of the mean token norm in that stretch
@@ -51,10 +55,18 @@ class Shard:
             found: Tensor = file.get_tensor(f"layer.{layer}")
         return found
 
+    def embeddings(self) -> Float[Tensor, "n_examples d_embedding"] | None:
+        """The mean input embeddings, memory-mapped like a layer; None where the file holds none."""
+        with safe_open(self.path, framework="pt") as file:
+            found: Tensor | None = file.get_tensor("embeddings") if "embeddings" in file.keys() else None
+        return found
+
 
 def write_shard(path: Path, part: Part, layers: tuple[int, ...], dtype: torch.dtype, about: dict[str, Any]) -> None:
     """Write `part` atomically. Raises InputError when the disk is full."""
     tensors = {f"layer.{layer}": part.acts[slot].to(dtype).contiguous() for slot, layer in enumerate(layers)}
+    if part.embeddings is not None:
+        tensors["embeddings"] = part.embeddings.to(dtype).contiguous()
     tensors |= {"stretch_sum": part.stretch_sum, "norm_sum": part.norm_sum}
     description = about | {
         "format": FORMAT,

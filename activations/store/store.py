@@ -1,7 +1,7 @@
 """A directory of shards that one process writes: what it was asked, which shards are done, and their digests.
 
     manifest.json            the description, and for each shard its file, SHA-256, size and the digest of its traces
-    shard-00000.safetensors  one contiguous tensor a layer
+    shard-00000.safetensors  one contiguous tensor a layer, and one of the mean input embeddings
     lock                     held by the writer; the operating system frees it when the writer dies, however it dies
 
 A shard counts once the manifest names it, and it is named after it stands whole on disk. So a writer that is killed at
@@ -25,7 +25,7 @@ from .lock import only_writer
 from .shard import Part, Shard, file_digest, read_shard, write_shard
 from .space import writing
 
-FORMAT = "reasonlens.store/1"
+FORMAT = "reasonlens.store/2"
 MANIFEST = "manifest.json"
 
 

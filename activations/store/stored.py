@@ -32,7 +32,15 @@ class StoredActs:
 
     def layer(self, slot: int) -> Float[Tensor, "n_examples d_model"]:
         """One layer of all examples, by its place among those collected; float32."""
-        held = [shard.layer(self.layers[slot]) for shard in self.shards]
+        return self._chosen([shard.layer(self.layers[slot]) for shard in self.shards])
+
+    def embeddings(self) -> Float[Tensor, "n_examples d_embedding"] | None:
+        """The mean input embeddings of all examples, float32; no layer is read. None where a shard holds none."""
+        held = [found for shard in self.shards if (found := shard.embeddings()) is not None]
+        return self._chosen(held) if len(held) == len(self.shards) else None
+
+    def _chosen(self, held: list[Float[Tensor, "n_here width"]]) -> Float[Tensor, "n_examples width"]:
+        """What is wanted of the rows that each shard holds."""
         if self.rows is None:
             return torch.cat([each.float() for each in held]) if len(held) > 1 else held[0].float()
         starts = np.cumsum([0, *(len(each) for each in held)])

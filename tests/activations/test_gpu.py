@@ -27,6 +27,7 @@ def test_cuda_and_cpu_give_the_same_activations(tiny, traces, tmp_path: Path, ar
     found = collect(on_gpu, traces, progress=False)
     torch.testing.assert_close(found.acts, expected.acts, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(found.residual_norm, expected.residual_norm, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(found.embeddings, expected.embeddings)
 
 
 @pytest.fixture
