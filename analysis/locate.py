@@ -151,7 +151,9 @@ def locate(
             n_folds=settings.n_folds,
             n_bootstrap=settings.n_bootstrap,
             n_shuffles=settings.n_shuffles,
-            penalty=settings.penalty,
+            n_permutations=settings.n_permutations,
+            estimator=settings.estimator,
+            penalties=settings.penalties,
             seed=settings.seed,
             progress=progress,
         )

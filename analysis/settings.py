@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..models import InputError
-from ..probes.logistic import C
+from ..probes.solver import method_named
 from ..traces import Template
 from ..vectors import Against
 
@@ -27,7 +27,9 @@ class LocateSettings:
     n_folds: int = 5  # none cuts a problem
     n_bootstrap: int = 1000  # resamples of the problems for every interval
     n_shuffles: int = 5  # repetitions of the shuffled-label control
-    penalty: float = C  # scikit-learn's C of the probes
+    estimator: str = "logistic"  # kind of probe: logistic, ridge, lda, mean-difference
+    penalties: tuple[float, ...] | None = None  # to choose among on inner folds, strongest first; None: the kind's own
+    n_permutations: int = 200  # of the labels, for p-values
     seed: int = 0  # of folds, shuffles and bootstrap
 
     def __post_init__(self) -> None:
@@ -35,8 +37,9 @@ class LocateSettings:
             object.__setattr__(self, "layers", tuple(int(layer) for layer in self.layers))
         if not 0 <= self.seed < 2**32:
             raise InputError(f"a seed must lie between 0 and 4294967295, and {self.seed} does not")
-        if self.n_bootstrap < 1 or self.n_shuffles < 1:
-            raise InputError("intervals and controls need at least one resample and one shuffle")
+        if self.n_bootstrap < 1 or self.n_shuffles < 1 or self.n_permutations < 1:
+            raise InputError("intervals and controls need at least one resample, one shuffle and one permutation")
+        method_named(self.estimator)
 
 
 def default_out(model: str, traces: str, settings: LocateSettings) -> Path:

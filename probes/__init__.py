@@ -1,19 +1,18 @@
-"""Linear probes for behaviours, their cross-validation by problem, and their controls."""
+"""Linear probes for behaviours: all at once, cross-validated by problem, with what else could explain what they find."""
 
 from .estimators import DiscriminantProbe, LogisticProbe, MeanDifferenceProbe, MultinomialProbe, RidgeProbe
-from .logistic import LinearProbe, fit_logistic
 from .result import BehaviourSweep, ProbeSweep
+from .saved import SavedProbes
 from .sweep import sweep
 
 __all__ = [
+    "BehaviourSweep",
     "DiscriminantProbe",
     "LogisticProbe",
     "MeanDifferenceProbe",
     "MultinomialProbe",
-    "RidgeProbe",
-    "BehaviourSweep",
-    "LinearProbe",
     "ProbeSweep",
-    "fit_logistic",
+    "RidgeProbe",
+    "SavedProbes",
     "sweep",
 ]

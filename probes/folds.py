@@ -28,8 +28,8 @@ def grouped_folds(
     Raises InputError when one of `behaviours` has fewer spans or problems than there are folds, or when everything
     carries one label.
     """
-    if n_folds < 2:
-        raise InputError(f"cross-validation needs at least 2 folds, not {n_folds}")
+    if n_folds < 3:
+        raise InputError(f"choosing penalty and layer on inner folds needs at least 3 folds, not {n_folds}")
     names, groups = np.array(labels), np.array(problems)
     for behaviour in behaviours:
         shows = names == behaviour

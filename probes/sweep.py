@@ -1,162 +1,295 @@
 """One probe for every behaviour and layer, cross-validated with problems as groups, with its controls.
 
-1. Split the problems into folds, the same for every layer and behaviour.
-2. At each layer and fold: standardise on the training folds, fit each behaviour against all other spans, score the
-   test fold; the same several times with the labels shuffled over the spans (the control, which must be at chance).
-3. AUROC and effect size out of fold, with a bootstrap over problems (`concordance.py`, `effect_size.py`); AUROC again
-   on the spans that hold no tell-tale word of the behaviour, and of the tell-tale words alone.
-4. What the words of a span, and its place in the response, tell without any model (`baselines.py`).
-5. The layer that is best on the same folds it is reported on is chosen a little too well. So each behaviour also gets
-   the AUROC of a layer chosen, for every fold, on the other folds.
+1. Split the problems into folds, the same for every layer and behaviour (`protocol.py`).
+2. At each layer fit all probes together: behaviours, folds, inner folds, penalties, and the controls (`layer_fit.py`).
+3. AUROC by layer with pointwise intervals and a band over all layers, the penalty of each fold chosen without it; and the
+   number to report, for which the layer is chosen without it as well (`nested.py`).
+4. Beside it what could explain it: shuffled labels, permutation p-values, what the words, the place and the token
+   embeddings of a span tell without the model, spans without tell-tale words, phrasings left out of training, control
+   tasks, and what a split through problems would have claimed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
-from joblib import Parallel, cpu_count, delayed
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
+import torch
+from jaxtyping import Bool, Int
 from tqdm import tqdm
 
 from ..activations import Activations
 from ..models import InputError
 from ..traces import is_marked
-from .baselines import position_scores, text_scores
-from .concordance import Estimate, FoldPairs, Matrix, auroc, auroc_interval, concordance, resamples
-from .effect_size import cohens_d, held_out_projections
+from .controls.baselines import position_scores, text_scores
+from .controls.permutation import corrected_p_values, permuted_rows
+from .controls.phrasings import phrasings
+from .controls.tasks import control_labels
 from .folds import grouped_folds
-from .logistic import C, fit_logistic, unstandardised
+from .layer_fit import Core, LayerFit, design_of, fit_core, fit_layer
+from .metrics import (
+    Estimate,
+    auroc,
+    auroc_draws,
+    auroc_interval,
+    cohens_d,
+    concordance,
+    resamples,
+    simultaneous_band,
+    worth,
+)
+from .metrics.concordance import FoldPairs, Matrix
+from .nested import nested
+from .protocol import Held, Protocol
 from .result import BehaviourSweep, ProbeSweep
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _LayerFit:
-    """Out-of-fold scores at one layer, and the probes fitted on everything."""
-
-    scores: Float[np.ndarray, "n_behaviours n_examples"]
-    shuffled_scores: Float[np.ndarray, "n_shuffles n_behaviours n_examples"]
-    projections: Float[np.ndarray, "n_behaviours n_examples"]
-    weights: Float[np.ndarray, "n_behaviours d_model"]
-    biases: Float[np.ndarray, " n_behaviours"]
+from .solver import method_named
 
 
 def sweep(
     activations: Activations,
     *,
     behaviours: Sequence[str] | None = None,
+    estimator: str = "logistic",
+    penalties: Sequence[float] | None = None,
     n_folds: int = 5,
     n_bootstrap: int = 1000,
     n_shuffles: int = 5,
-    penalty: float = C,
+    n_permutations: int = 200,
     seed: int = 0,
+    device: str | torch.device | None = None,
     progress: bool = True,
 ) -> ProbeSweep:
-    """Probes for `behaviours` (default: every label) at all layers of `activations`.
+    """Probes for `behaviours` (default: every label) at all layers of `activations`, in memory or in a store.
 
-    A behaviour's negatives are all other labelled spans. penalty: scikit-learn's C. n_shuffles: how many times the
-    control is repeated; one alone is noisy. seed: of folds, shuffling and bootstrap. Raises InputError when a
-    behaviour has fewer spans or problems than folds, or does not occur.
+    A behaviour's negatives are all other labelled spans. estimator: logistic, ridge, lda or mean-difference. penalties:
+    to choose among on inner folds, strongest first; one: no choice. n_shuffles: how many times the control of shuffled
+    labels is repeated; one alone is noisy. n_permutations: of labels, for p-values; at least 19 can show p = 0.05.
+    seed: of folds, shuffling, permutations and bootstrap. device: where probes are fitted; default CUDA where there is
+    one. Layers are read one at a time, so a store may be larger than memory.
+
+    Raises InputError when a behaviour has fewer spans or problems than folds, or does not occur.
     """
     chosen = tuple(activations.behaviours if behaviours is None else behaviours)
     shows = np.stack([activations.shows(behaviour) for behaviour in chosen])
-    folds = grouped_folds(activations.labels, activations.problems, chosen, n_folds, seed)
-    generator = np.random.default_rng(seed)
-    shuffled = np.stack([_shuffled(shows, folds, generator) for _ in range(n_shuffles)])
     names, problems = np.unique(activations.problems, return_inverse=True)
+    tasks = control_labels(activations.examples, max(1, min(3, n_shuffles)), seed)
+    protocol, permuted = _protocol(
+        activations,
+        chosen,
+        shows,
+        problems,
+        np.concatenate(list(tasks.values())),
+        estimator=estimator,
+        penalties=penalties,
+        n_folds=n_folds,
+        n_shuffles=n_shuffles,
+        n_permutations=n_permutations,
+        seed=seed,
+        device=device,
+    )
     counts = resamples(len(names), n_bootstrap, seed)
-
-    jobs = (
-        delayed(_fit_layer)(activations.layer(layer).numpy(), shows, shuffled, folds, penalty)
-        for layer in activations.layers
-    )
-    fits: list[_LayerFit] = list(
-        tqdm(
-            Parallel(n_jobs=min(cpu_count(), len(activations.layers)), return_as="generator")(jobs),
-            desc="fitting probes",
-            unit="layer",
-            total=len(activations.layers),
-            disable=not progress,
-        )
-    )
-    from_text = text_scores(activations.examples, shows, folds)
-    from_position = position_scores(activations.examples, shows, folds, seed)
-    found = {}
-    for index, behaviour in enumerate(chosen):
-        positive = shows[index]
-        unmarked = _unmarked(activations, behaviour, positive)
-        pairs = [concordance(fit.scores[index], positive, problems, folds) for fit in fits]
-        controls = [
-            [
-                auroc(concordance(fit.shuffled_scores[shuffle, index], shuffled[shuffle, index], problems, folds))
-                for shuffle in range(n_shuffles)
-            ]
-            for fit in fits
-        ]
-        plain = [concordance(fit.scores[index], positive, problems, folds, unmarked) for fit in fits]
-        found[behaviour] = BehaviourSweep(
-            auroc=[auroc_interval(layer, counts) for layer in pairs],
-            auroc_unmarked=[auroc_interval(layer, counts) for layer in plain],
-            auroc_shuffled=[Estimate(float(np.mean(layer)), min(layer), max(layer)) for layer in controls],
-            auroc_text=auroc_interval(concordance(from_text[index], positive, problems, folds), counts),
-            auroc_position=auroc_interval(concordance(from_position[index], positive, problems, folds), counts),
-            auroc_keyword=_keyword_auroc(activations, behaviour, positive, problems, folds, counts),
-            auroc_held_out_layer=auroc_interval(_layer_chosen_elsewhere(pairs), counts),
-            effect_size=[cohens_d(fit.projections[index], positive, problems, counts) for fit in fits],
-            n_positive=int(positive.sum()),
-            n_negative=int((~positive).sum()),
-            n_unmarked=int((positive & unmarked).sum()),
-            n_problems=len(np.unique(problems[positive])),
-        )
+    layers = tqdm(activations.layers, desc="fitting probes", unit="layer", disable=not progress)
+    fits = [fit_layer(_finite(activations, layer), protocol) for layer in layers]
+    figures = _Figures(activations, protocol, fits, problems, counts, seed)
     return ProbeSweep(
-        behaviours=found,
+        behaviours={behaviour: figures.of(index, behaviour) for index, behaviour in enumerate(chosen)},
         layers=activations.layers,
+        estimator=estimator,
+        penalties=protocol.penalties,
         n_folds=n_folds,
         n_bootstrap=n_bootstrap,
         n_shuffles=n_shuffles,
+        n_permutations=n_permutations,
+        permuted=permuted,
         n_problems=len(names),
-        penalty=penalty,
         seed=seed,
         model=activations.model,
         read=str(activations.read),
+        control_tasks=_control_tasks(fits, list(tasks)),
         weights=np.stack([fit.weights for fit in fits], axis=1).astype(np.float32),
         biases=np.stack([fit.biases for fit in fits], axis=1).astype(np.float32),
-        scores=np.stack([fit.scores for fit in fits], axis=1).astype(np.float32),
+        scores=np.stack([fit.core.reported(protocol.folds) for fit in fits], axis=1),
     )
 
 
-def _fit_layer(
-    acts: Float[np.ndarray, "n_examples d_model"],
+def _protocol(
+    activations: Activations,
+    chosen: tuple[str, ...],
     shows: Bool[np.ndarray, "n_behaviours n_examples"],
-    shuffled: Bool[np.ndarray, "n_shuffles n_behaviours n_examples"],
-    folds: Int[np.ndarray, " n_examples"],
-    penalty: float,
-) -> _LayerFit:
-    acts = acts.astype(np.float64)
-    scores, shuffled_scores = np.empty(shows.shape), np.empty(shuffled.shape)
-    with threadpool_limits(1):  # one process per core already
-        for fold in np.unique(folds):
-            train, test = folds != fold, folds == fold
-            scaler = StandardScaler().fit(acts[train])
-            seen, unseen = scaler.transform(acts[train]), scaler.transform(acts[test])
-            for labels, out in [(shows, scores), *zip(shuffled, shuffled_scores, strict=True)]:
-                for index, positive in enumerate(labels):
-                    probe = fit_logistic(seen, positive[train], penalty)
-                    out[index, test] = unseen @ probe.weight + probe.bias
-        scaler = StandardScaler().fit(acts)
-        everything = scaler.transform(acts)
-        final = [unstandardised(fit_logistic(everything, positive, penalty), scaler) for positive in shows]
-        projections = np.stack([held_out_projections(acts, positive, folds) for positive in shows])
-    return _LayerFit(
-        scores=scores,
-        shuffled_scores=shuffled_scores,
-        projections=projections,
-        weights=np.stack([probe.weight for probe in final]),
-        biases=np.array([probe.bias for probe in final]),
+    problems: Int[np.ndarray, " n_examples"],
+    tasks: Bool[np.ndarray, "n_tasks n_examples"],
+    *,
+    estimator: str,
+    penalties: Sequence[float] | None,
+    n_folds: int,
+    n_shuffles: int,
+    n_permutations: int,
+    seed: int,
+    device: str | torch.device | None,
+) -> tuple[Protocol, str]:
+    method = method_named(estimator)
+    folds = grouped_folds(activations.labels, activations.problems, chosen, n_folds, seed)
+    generator = np.random.default_rng(seed)
+    shuffled = [_shuffled(shows, folds, generator) for _ in range(n_shuffles)]
+    naive = np.empty_like(folds)
+    naive[generator.permutation(len(folds))] = np.arange(len(folds)) % n_folds
+    permuted, how = permuted_rows(shows, problems, n_permutations, seed)
+    held = [
+        Held(behaviour=index, phrasing=phrasing, spans=spans)
+        for index, behaviour in enumerate(chosen)
+        for phrasing, spans in phrasings(activations.examples, behaviour, shows[index]).items()
+    ]
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    made = Protocol(
+        shows=shows,
+        folds=folds,
+        naive_folds=naive,
+        n_folds=n_folds,
+        method=method,
+        penalties=tuple(method.penalties if penalties is None else penalties),
+        shuffled=np.stack(shuffled),
+        tasks=tasks,
+        held=tuple(held),
+        permuted=permuted,
+        device=torch.device(device),
     )
+    return made, how
+
+
+class _Figures:
+    """From scores to figures with intervals, one behaviour at a time."""
+
+    def __init__(
+        self,
+        activations: Activations,
+        protocol: Protocol,
+        fits: Sequence[LayerFit],
+        problems: Int[np.ndarray, " n_examples"],
+        counts: Matrix,
+        seed: int,
+    ) -> None:
+        self._activations, self._protocol, self._fits = activations, protocol, fits
+        self._problems, self._counts = problems, counts
+        self._reported = [fit.core.reported(protocol.folds) for fit in fits]
+        self._text = text_scores(activations.examples, protocol.shows, protocol.folds)
+        self._position = position_scores(activations.examples, protocol.shows, protocol.folds, seed)
+        self._embeddings: Core | None = None
+        if activations.embeddings is not None:
+            self._embeddings = fit_core(design_of(activations.embeddings, protocol), protocol)
+
+    def of(self, index: int, behaviour: str) -> BehaviourSweep:
+        fits, protocol, counts = self._fits, self._protocol, self._counts
+        positive = protocol.shows[index]
+        unmarked = _unmarked(self._activations, behaviour, positive)
+        pairs = [self._pairs(scores[index], positive) for scores in self._reported]
+        draws = np.stack([auroc_draws(layer, counts) for layer in pairs])
+        values = np.array([auroc(layer) for layer in pairs])
+        own = [(number, held) for number, held in enumerate(protocol.held) if held.behaviour == index]
+        new = [{held.phrasing: self._held(fit, number, held) for number, held in own} for fit in fits]
+        embedded = self._embeddings
+        permuted = np.stack([fit.permuted[index] for fit in fits])
+        return BehaviourSweep(
+            auroc=[auroc_interval(layer, counts) for layer in pairs],
+            auroc_band=simultaneous_band(values, draws),
+            p_value=corrected_p_values(np.array([fit.ridge[index] for fit in fits]), permuted).tolist(),
+            worth=[self._worth(scores[index], positive) for scores in self._reported],
+            nested=nested(
+                [fit.core for fit in fits],
+                index,
+                positive,
+                self._problems,
+                protocol.folds,
+                counts,
+                layers=self._activations.layers,
+                penalties=protocol.penalties,
+                are_log_odds=protocol.method.gives_log_odds,
+            ),
+            auroc_unmarked=[self._auroc(scores[index], positive, unmarked) for scores in self._reported],
+            auroc_shuffled=[_range(fit.shuffled[index]) for fit in fits],
+            auroc_naive_split=[
+                auroc_interval(concordance(fit.naive[index], positive, self._problems, protocol.naive_folds), counts)
+                for fit in fits
+            ],
+            auroc_new_phrasing=[
+                auroc_interval([fold for found in layer.values() for fold in found], counts) for layer in new
+            ],
+            phrasings={
+                held.phrasing: (int(held.spans.sum()), [auroc_interval(layer[held.phrasing], counts) for layer in new])
+                for _, held in own
+            },
+            auroc_text=self._auroc(self._text[index], positive),
+            auroc_position=self._auroc(self._position[index], positive),
+            auroc_keyword=self._keyword(behaviour, positive),
+            auroc_embeddings=Estimate(float("nan"))
+            if embedded is None
+            else self._auroc(embedded.reported(protocol.folds)[index], positive),
+            effect_size=[cohens_d(fit.projections[index], positive, self._problems, counts) for fit in fits],
+            penalty=[protocol.penalties[fit.core.best_penalty[index]] for fit in fits],
+            n_positive=int(positive.sum()),
+            n_negative=int((~positive).sum()),
+            n_unmarked=int((positive & unmarked).sum()),
+            n_problems=len(np.unique(self._problems[positive])),
+        )
+
+    def _pairs(
+        self,
+        scores: np.ndarray[Any, Any],
+        positive: Bool[np.ndarray, " n_examples"],
+        kept: Bool[np.ndarray, " n_examples"] | None = None,
+    ) -> list[FoldPairs]:
+        return concordance(scores, positive, self._problems, self._protocol.folds, kept)
+
+    def _auroc(
+        self,
+        scores: np.ndarray[Any, Any],
+        positive: Bool[np.ndarray, " n_examples"],
+        kept: Bool[np.ndarray, " n_examples"] | None = None,
+    ) -> Estimate:
+        return auroc_interval(self._pairs(scores, positive, kept), self._counts)
+
+    def _worth(self, scores: np.ndarray[Any, Any], positive: Bool[np.ndarray, " n_examples"]) -> Any:
+        return worth(
+            scores,
+            positive,
+            self._problems,
+            self._protocol.folds,
+            self._counts,
+            are_log_odds=self._protocol.method.gives_log_odds,
+        )
+
+    def _held(self, fit: LayerFit, number: int, held: Held) -> list[FoldPairs]:
+        """Spans of a phrasing that was left out of training, against all that do not show the behaviour."""
+        return self._pairs(fit.held[number], held.spans, held.spans | ~self._protocol.shows[held.behaviour])
+
+    def _keyword(self, behaviour: str, positive: Bool[np.ndarray, " n_examples"]) -> Estimate:
+        """Of "holds a tell-tale word" as the only cue; NaN for a behaviour without a list of such words."""
+        marked = [is_marked(example.text, behaviour) for example in self._activations.examples]
+        return Estimate(float("nan")) if None in marked else self._auroc(np.array(marked, dtype=float), positive)
+
+
+def _finite(activations: Activations, layer: int) -> torch.Tensor:
+    acts = activations.layer(layer)
+    bad = (~acts.isfinite().all(dim=1)).nonzero()
+    if len(bad):
+        example = activations.examples[int(bad[0])]
+        raise InputError(
+            f"the activation of {example.text!r:.60} in trace {example.trace!r} at layer {layer} is not finite; collect "
+            "again with dtype=bfloat16 or float32"
+        )
+    return acts
+
+
+def _control_tasks(fits: Sequence[LayerFit], names: Sequence[str]) -> dict[str, list[Estimate]]:
+    """Mean, least and greatest AUROC over the draws of each task, by layer."""
+    return {
+        name: [_range(fit.tasks.reshape(len(names), -1)[place]) for fit in fits] for place, name in enumerate(names)
+    }
+
+
+def _range(values: np.ndarray[Any, Any]) -> Estimate:
+    return Estimate(float(values.mean()), float(values.min()), float(values.max()))
 
 
 def _shuffled(
@@ -184,31 +317,3 @@ def _unmarked(
             for example, shows in zip(activations.examples, positive, strict=True)
         ]
     )
-
-
-def _keyword_auroc(
-    activations: Activations,
-    behaviour: str,
-    positive: Bool[np.ndarray, " n_examples"],
-    problems: Int[np.ndarray, " n_examples"],
-    folds: Int[np.ndarray, " n_examples"],
-    counts: Matrix,
-) -> Estimate:
-    """The AUROC of "holds a tell-tale word" as the only cue; NaN for a behaviour without a list of such words."""
-    marked = [is_marked(example.text, behaviour) for example in activations.examples]
-    if None in marked:
-        return Estimate(float("nan"))
-    return auroc_interval(concordance(np.array(marked, dtype=np.float64), positive, problems, folds), counts)
-
-
-def _layer_chosen_elsewhere(layers: list[list[FoldPairs]]) -> list[FoldPairs]:
-    """For each fold, its pairs at the layer that is best on all other folds."""
-    n_folds = len(layers[0])
-
-    def best_without(fold: int) -> int:
-        rest = [auroc([pairs for other, pairs in enumerate(layer) if other != fold]) for layer in layers]
-        if np.isnan(rest).all():
-            raise InputError("no fold holds both a behaviour and its absence; ask for fewer folds (--folds)")
-        return int(np.nanargmax(rest))
-
-    return [layers[best_without(fold)][fold] for fold in range(n_folds)]

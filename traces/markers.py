@@ -44,3 +44,12 @@ def _pattern(behaviour: str) -> re.Pattern[str]:
 def is_marked(text: str, behaviour: str) -> bool | None:
     """Whether `text` holds a marker of `behaviour`; None for a behaviour without a list of markers."""
     return bool(_pattern(behaviour).search(text)) if behaviour in MARKERS else None
+
+
+def first_marker(text: str, behaviour: str) -> str | None:
+    """The marker of `behaviour` that stands first in `text`, in lower case with single spaces; None without one.
+
+    None too for a behaviour without a list of markers.
+    """
+    found = _pattern(behaviour).search(text) if behaviour in MARKERS else None
+    return " ".join(found.group().casefold().split()) if found else None

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ...probes import ProbeSweep
-from ...probes.concordance import Estimate
+from ...probes.metrics.concordance import Estimate
 from .heatmap import caption
 from .palette import CONTROL, INK, SECOND, SIGNAL, THIRD, faint, styled
 

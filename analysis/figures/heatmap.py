@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ...probes import BehaviourSweep, ProbeSweep
-from ...probes.concordance import Estimate
+from ...probes.metrics.concordance import Estimate
 from .palette import SECOND, SEQUENTIAL, styled
 
 Figure = Literal["auroc", "effect_size"]

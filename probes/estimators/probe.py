@@ -16,7 +16,7 @@ from ..solver import Columns, Design, Solution
 
 
 class LinearProbeMixin(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Fits a linear classifier on raw activations (n, d_model); `coef_` and `intercept_` are for raw activations too."""
+    """Fits a linear classifier on raw activations (n, d_model); `coef_` and `intercept_` are for raw ones too."""
 
     standardise: bool
 

@@ -1,10 +1,10 @@
 """Probes with a closed form: ridge, linear discriminant and mean difference.
 
-With Z the centred, standardised training rows, y their labels (1, 0), m1 and m0 the class means of Z and p the share of 1:
+With Z the centred, standardised training rows, y their labels (1, 0), m1 and m0 the class means of Z, p the share of 1:
 
-    ridge               u = (Z'Z + a I)^-1 Z'(2 y)                           least squares on labels 1, -1, penalty a |u|^2
-    discriminant        u = ((1 - s) W + s (tr W / d) I)^-1 (m1 - m0)        W: covariance within the classes, shrunk by s
-    mean difference     w = mean of x over class 1 - mean over class 0       of raw x ("mass mean", arXiv 2310.06824)
+    ridge              u = (Z'Z + a I)^-1 Z'(2 y)                       least squares on labels 1, -1, penalty a |u|^2
+    discriminant       u = ((1 - s) W + s (tr W / d) I)^-1 (m1 - m0)    W: covariance within the classes, shrunk by s
+    mean difference    w = mean of x over class 1 - mean over class 0   of raw x ("mass mean", arXiv 2310.06824)
 
 W = Z'Z / n - p (1 - p) (m1 - m0)(m1 - m0)', so that one spectrum of Z'Z serves all columns (Sherman-Morrison). The
 discriminant's scores are log odds under normal classes of one covariance; a mean difference is scored from the midpoint

@@ -1,4 +1,4 @@
-"""One layer's activations as the solvers see them: standardised once, with the mean and spread of every training subset.
+"""One layer's activations as the solvers see them: standardised once, with mean and spread of every training subset.
 
 Rows belong to cells (the test folds), and a training subset is a union of cells. Every column of a solution is fitted
 on one subset, standardised on that subset alone, without a copy of the rows for it:

@@ -19,13 +19,13 @@ class Method:
 
     solve: Solver
     penalty_name: str
-    penalties: tuple[float, ...]  # weakest probe first
+    penalties: tuple[float, ...]  # strongest first
     gives_log_odds: bool
     words: str
 
 
 METHODS: dict[str, Method] = {
-    "logistic": Method(solve_logistic, "C", (1e-4, 1e-3, 1e-2, 1e-1), True, "logistic regression, L2"),
+    "logistic": Method(solve_logistic, "C", (1e-3, 1e-2, 1e-1, 1.0), True, "logistic regression, L2"),
     "ridge": Method(solve_ridge, "alpha", (1e4, 1e3, 1e2, 1e1), False, "ridge regression on labels 1 and -1"),
     "lda": Method(solve_discriminant, "shrinkage", (0.9, 0.5, 0.2, 0.05), True, "linear discriminant, shrunk"),
     "mean-difference": Method(solve_mean_difference, "none", (1.0,), False, "mean difference"),

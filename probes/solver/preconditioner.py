@@ -2,9 +2,9 @@
 
 At w = 0 the Hessian of the logistic loss is p (1 - p) Z'Z + I / C, p the share of the class: one Gram matrix for all
 columns, since folds, behaviours and penalties change only the two factors. Columns of like ratio r = 1 / (C p (1 - p))
-share one Cholesky factor of Z'Z + r I; with fewer rows than features, of Z Z' + r I (Woodbury). The Gram matrix is taken
-over all rows, or over a sample of them where there are many more rows than features: it guides the search and does not
-change what is found.
+share one Cholesky factor of Z'Z + r I; with fewer rows than features, of Z Z' + r I (Woodbury). The Gram matrix is
+taken over all rows, or over a sample of them where there are many more rows than features: it guides the search and
+does not change what is found.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import torch
 from reasonlens import Activations, Directions, InputError, LocateSettings, Span, Trace, locate
 from reasonlens.analysis.locate import ACTIVATIONS, ARTIFACTS
 from reasonlens.probes import sweep
-from reasonlens.probes.concordance import Estimate
+from reasonlens.probes.metrics.concordance import Estimate
 
 QUICK = LocateSettings(n_folds=3, n_bootstrap=50, n_shuffles=2)
 PER_LAYER = {"auroc", "auroc_low", "auroc_high", "auroc_unmarked", "auroc_shuffled", "n_positive", "n_problems"}

@@ -9,7 +9,7 @@ import pytest
 
 from reasonlens import LocateSettings, Location, Span, Trace, locate
 from reasonlens.analysis.report import _sentences
-from reasonlens.probes.concordance import Estimate
+from reasonlens.probes.metrics.concordance import Estimate
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 

@@ -35,5 +35,5 @@ def test_a_behaviour_with_too_few_spans_or_problems_is_named_with_the_remedy() -
     labels = ["a"] * 119 + ["b"]
     with pytest.raises(InputError, match="'a' and its absence are not both left to train on"):
         grouped_folds(labels, PROBLEMS, ["a"], 5, seed=0)
-    with pytest.raises(InputError, match="at least 2 folds, not 1"):
+    with pytest.raises(InputError, match="at least 3 folds, not 1"):
         grouped_folds(LABELS, PROBLEMS, ["a"], 1, seed=0)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +9,17 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from scipy.stats import kstest
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from reasonlens import Activations, InputError, ProbeSweep, Read, sweep
 from reasonlens.activations import Example
-from reasonlens.probes.concordance import FoldPairs, auroc, concordance
 from reasonlens.probes.folds import grouped_folds
-from reasonlens.probes.sweep import _layer_chosen_elsewhere
+from reasonlens.probes.metrics import auroc, auroc_interval, concordance, resamples
+from reasonlens.probes.solver import Columns, Design, solve_logistic
 
 N_PROBLEMS, PER_PROBLEM, D_MODEL = 40, 12, 24
 
@@ -53,6 +55,45 @@ def activations() -> Activations:
     )
 
 
+def activations_of(
+    acts: torch.Tensor, labels: list[str], problems: list[int], texts: list[str] | None = None
+) -> Activations:
+    """Layers 0, 1, ... of examples in the order of their problems."""
+    examples = tuple(
+        Example(f"t{problem}", f"p{problem}", label, place, place + 1, text, None)
+        for place, (label, problem, text) in enumerate(
+            zip(labels, problems, texts or ["One or two."] * len(labels), strict=True)
+        )
+    )
+    return Activations(
+        acts=acts,
+        examples=examples,
+        layers=tuple(range(acts.shape[1])),
+        read=Read.mean(),
+        model={"name": "noise"},
+        overall_mean=acts.mean(dim=0),
+        residual_norm=acts.norm(dim=-1).mean(dim=0),
+    )
+
+
+def scikit_learn(penalty: float) -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=penalty, tol=1e-8, max_iter=5000))
+
+
+@dataclass
+class OutOfFold:
+    scores: np.ndarray
+    weights: np.ndarray
+
+
+def out_of_fold(acts: np.ndarray, positive: np.ndarray, folds: np.ndarray) -> OutOfFold:
+    n_folds = int(folds.max()) + 1
+    design = Design.of(torch.from_numpy(acts).float(), folds, ~np.eye(n_folds, dtype=bool))
+    labels = torch.from_numpy(positive).expand(n_folds, -1)
+    solved = solve_logistic(design, Columns(labels, torch.arange(n_folds), torch.full((n_folds,), 0.1)))
+    return OutOfFold(solved.scores(design).numpy()[folds, np.arange(len(folds))], solved.raw(design)[0].numpy())
+
+
 @pytest.fixture(scope="module")
 def found(activations: Activations) -> ProbeSweep:
     return sweep(activations, n_bootstrap=200, progress=False)
@@ -79,44 +120,195 @@ def test_intervals_hold_the_estimate_and_chance_where_there_is_nothing(found: Pr
             assert behaviour.auroc[0].low < 0.5 < behaviour.auroc[0].high
 
 
-def test_out_of_fold_scores_are_those_of_plain_scikit_learn(activations: Activations, found: ProbeSweep) -> None:
-    labels, problems = np.array(activations.labels), np.unique(activations.problems, return_inverse=True)[1]
+def test_out_of_fold_scores_are_those_of_plain_scikit_learn(activations: Activations) -> None:
+    found = sweep(activations, penalties=[0.01], n_bootstrap=10, progress=False)
+    problems = np.unique(activations.problems, return_inverse=True)[1]
     folds = grouped_folds(activations.labels, activations.problems, activations.behaviours, 5, seed=0)
-    acts = activations.layer(5).double().numpy()
-    positive = labels == "planted"
+    acts, positive = activations.layer(5).double().numpy(), activations.shows("planted")
     scores = np.empty(len(acts))
     for fold in range(5):
-        pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=found.penalty, tol=1e-8, max_iter=5000))
-        pipeline.fit(acts[folds != fold], positive[folds != fold])
-        scores[folds == fold] = pipeline.decision_function(acts[folds == fold])
+        theirs = scikit_learn(0.01).fit(acts[folds != fold], positive[folds != fold])
+        scores[folds == fold] = theirs.decision_function(acts[folds == fold])
     index = list(found.behaviours).index("planted")
     np.testing.assert_allclose(found.scores[index, 1], scores, atol=1e-3)
     expected = auroc(concordance(scores, positive, problems, folds))
     assert found.behaviours["planted"].auroc[1].value == pytest.approx(expected, abs=1e-4)
 
 
+def test_layer_and_penalty_are_those_that_a_naive_nested_loop_chooses(activations: Activations) -> None:
+    """Fold by fold with scikit-learn: fit without the outer and an inner fold, score the inner one, take the best."""
+    penalties = [1e-3, 1e-1]
+    found = sweep(activations, penalties=penalties, n_folds=4, n_bootstrap=10, progress=False)
+    problems = np.unique(activations.problems, return_inverse=True)[1]
+    folds = grouped_folds(activations.labels, activations.problems, activations.behaviours, 4, seed=0)
+    positive = activations.shows("backtracking")
+    acts = {layer: activations.layer(layer).double().numpy() for layer in activations.layers}
+    scores, layers, chosen_penalties = np.empty(len(positive)), [], []
+    for outer in range(4):
+        inner_auroc = {}
+        for layer in activations.layers:
+            for penalty in penalties:
+                kept = folds != outer
+                inner_scores = np.zeros(len(positive))
+                for inner in set(range(4)) - {outer}:
+                    train, test = kept & (folds != inner), folds == inner
+                    probe = scikit_learn(penalty).fit(acts[layer][train], positive[train])
+                    inner_scores[test] = probe.decision_function(acts[layer][test])
+                pairs = concordance(inner_scores[kept], positive[kept], problems[kept], folds[kept])
+                inner_auroc[layer, penalty] = auroc(pairs)
+        layer, penalty = max(inner_auroc, key=inner_auroc.get)
+        probe = scikit_learn(penalty).fit(acts[layer][folds != outer], positive[folds != outer])
+        scores[folds == outer] = probe.decision_function(acts[layer][folds == outer])
+        layers.append(layer)
+        chosen_penalties.append(penalty)
+    nested = found.behaviours["backtracking"].nested
+    assert nested.layers == tuple(layers) and nested.penalties == tuple(chosen_penalties)
+    assert nested.auroc.value == pytest.approx(auroc(concordance(scores, positive, problems, folds)), abs=1e-4)
+
+
 def test_a_clear_best_layer_is_chosen_on_other_folds_as_well(found: ProbeSweep) -> None:
     planted = found.behaviours["planted"]
-    assert planted.auroc_held_out_layer.value == pytest.approx(planted.auroc[1].value)
+    assert planted.nested.layers == (5,) * 5
+    assert planted.nested.auroc.value == pytest.approx(planted.auroc[1].value)
 
 
-def test_where_no_layer_holds_anything_choosing_one_on_other_folds_gains_nothing(activations: Activations) -> None:
-    noise = replace(activations, acts=activations.acts[:, [0, 2]], layers=(4, 6))
-    for behaviour in sweep(noise, n_bootstrap=200, progress=False).behaviours.values():
-        assert behaviour.auroc_held_out_layer.low < 0.5 < behaviour.auroc_held_out_layer.high
-        assert behaviour.auroc_held_out_layer.value <= max(estimate.value for estimate in behaviour.auroc) + 1e-9
+def test_where_nothing_is_held_the_reported_number_is_at_chance_and_the_best_of_many_layers_is_not() -> None:
+    """The maximum over forty layers of noise lies well above 0.5; the nested number does not."""
+    generator = torch.Generator().manual_seed(1)
+    highest, reported = [], []
+    for seed in range(6):
+        noise = torch.randn(240, 40, 12, generator=generator)
+        labels = ["a" if n % 3 == 0 else "b" for n in range(240)]
+        found = sweep(
+            activations_of(noise, labels, [n // 8 for n in range(240)]),
+            behaviours=["a"],
+            penalties=[0.01],
+            n_bootstrap=10,
+            n_permutations=1,
+            seed=seed,
+            progress=False,
+        ).behaviours["a"]
+        highest.append(max(estimate.value for estimate in found.auroc))
+        reported.append(found.nested.auroc.value)
+    assert np.mean(highest) > 0.57
+    assert abs(np.mean(reported) - 0.5) < 0.05
 
 
-def test_the_layer_of_a_fold_is_chosen_without_that_fold() -> None:
-    # Share of pairs ranked rightly in three folds of ten pairs each, worked by hand. On all folds the second layer wins
-    # (0.667 against 0.633); without fold 1, or without fold 2, the first does (0.70 against 0.65).
-    def layer(*shares: float) -> list[FoldPairs]:
-        return [
-            FoldPairs(np.array([n]), np.array([[10 * share]]), np.array([[10.0]])) for n, share in enumerate(shares)
-        ]
+def test_the_problems_identity_leaks_through_a_naive_split_and_through_no_grouped_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    n_problems, per_problem = 60, 10
+    problems = [n // per_problem for n in range(n_problems * per_problem)]
+    mostly = torch.randint(2, (n_problems,), generator=generator)[problems]  # each problem leans to one label
+    labels = ["a" if bool(lean ^ (n % 10 == 0)) else "b" for n, lean in enumerate(mostly.tolist())]
+    acts = 3 * torch.randn(n_problems, 1, 100, generator=generator)[problems]  # and has a place of its own, no more
+    acts += torch.randn(len(problems), 1, 100, generator=generator)
+    found = sweep(activations_of(acts, labels, problems), behaviours=["a"], n_bootstrap=100, progress=False)
+    leak = found.behaviours["a"]
+    assert leak.auroc_naive_split[0].low > 0.75
+    assert leak.auroc[0].low < 0.5 < leak.auroc[0].high
+    assert leak.p_value[0] > 0.05
 
-    chosen = _layer_chosen_elsewhere([layer(0.9, 0.5, 0.5), layer(0.6, 0.7, 0.7)])
-    assert [float(fold.wins[0, 0]) for fold in chosen] == [6.0, 5.0, 5.0]
+
+def test_intervals_of_probes_cover_what_they_are_for() -> None:
+    """Of 1,000 data sets, whole cross-validations: the 95% interval holds the AUROC that such a probe has on average."""
+    truths, intervals = [], []
+    for seed in range(1000):
+        generator = np.random.default_rng(seed)
+        problems = np.repeat(np.arange(60), 5)
+        positive = generator.random(300) < 0.4
+        acts = generator.normal(size=(300, 4)) + 0.5 * generator.normal(size=(60, 4))[problems]
+        acts[positive, 0] += 1.0
+        folds = problems % 5
+        scores = out_of_fold(acts, positive, folds)
+        unseen = generator.normal(size=(2000, 4)) + 0.5 * generator.normal(size=(2000, 4))
+        shown = generator.random(2000) < 0.4
+        unseen[shown, 0] += 1.0
+        truths.append(np.mean([roc_auc_score(shown, unseen @ w) for w in scores.weights]))
+        intervals.append(
+            auroc_interval(concordance(scores.scores, positive, problems, folds), resamples(60, 400, seed))
+        )
+    truth = np.mean(truths)
+    covered = np.mean([each.low <= truth <= each.high for each in intervals])
+    assert 0.93 <= covered <= 0.97
+
+
+def test_p_values_of_shuffled_labels_are_uniform_and_those_of_a_planted_direction_least() -> None:
+    found = []
+    for seed in range(60):
+        generator = torch.Generator().manual_seed(seed)
+        problems = [n // 6 for n in range(120)]
+        acts = torch.randn(120, 3, 10, generator=generator) + torch.randn(20, 3, 10, generator=generator)[problems]
+        labels = ["a" if bool(each) else "b" for each in torch.randint(2, (120,), generator=generator)]
+        given = activations_of(acts, labels, problems)
+        quick = {"n_bootstrap": 2, "n_shuffles": 1, "n_permutations": 99, "penalties": [0.01], "progress": False}
+        found.append(min(sweep(given, behaviours=["a"], seed=seed, **quick).behaviours["a"].p_value))
+    assert kstest(found, "uniform").pvalue > 0.01  # the least over layers, corrected, is one test
+    acts[:, 1, 0] += 2 * torch.tensor([label == "a" for label in labels])
+    planted = sweep(activations_of(acts, labels, problems), behaviours=["a"], **quick).behaviours["a"]
+    assert planted.p_value[1] == 1 / 100 and planted.p_value[0] > 0.02
+
+
+def test_a_phrasing_left_out_is_found_by_meaning_and_not_by_its_own_word() -> None:
+    """At the first layer each phrasing has a direction of its own, at the second they share one."""
+    generator = torch.Generator().manual_seed(0)
+    kinds = [("backtracking", "Wait, no."), ("backtracking", "Oops, wrong."), ("rest", "It is so."), ("rest", "Fine.")]
+    chosen = [kinds[int(k)] for k in torch.randint(4, (400,), generator=generator)]
+    acts = torch.randn(400, 2, 16, generator=generator)
+    for word, dimension in (("Wait", 0), ("Oops", 1)):
+        acts[:, 0, dimension] += 4 * torch.tensor([text.startswith(word) for _, text in chosen])
+    acts[:, 1, 2] += 4 * torch.tensor([label == "backtracking" for label, _ in chosen])
+    given = activations_of(acts, [label for label, _ in chosen], [n // 10 for n in range(400)], [t for _, t in chosen])
+    found = sweep(given, behaviours=["backtracking"], n_bootstrap=50, progress=False).behaviours["backtracking"]
+    assert set(found.phrasings) == {"wait", "oops"}
+    own, shared = found.auroc_new_phrasing
+    assert found.auroc[0].value > 0.95 and own.value < 0.7
+    assert found.auroc[1].value > 0.95 and shared.value > 0.95
+
+
+def test_token_embeddings_stand_beside_the_layers(activations: Activations, found: ProbeSweep) -> None:
+    assert np.isnan(found.behaviours["planted"].auroc_embeddings.value)
+    told = torch.randn(len(activations.examples), 7, generator=torch.Generator().manual_seed(3))
+    told[:, 3] += 3 * torch.from_numpy(activations.shows("planted"))
+    behaviours = sweep(replace(activations, embedded=told), n_bootstrap=20, progress=False).behaviours
+    assert behaviours["planted"].auroc_embeddings.low > 0.9
+    assert 0.6 < behaviours["backtracking"].auroc_embeddings.value < 0.8  # told from "planted", not from "rest"
+
+
+@pytest.mark.parametrize("estimator", ["ridge", "lda", "mean-difference"])
+def test_other_kinds_of_probe_find_the_planted_direction_too(activations: Activations, estimator: str) -> None:
+    found = sweep(activations, estimator=estimator, n_bootstrap=20, progress=False)
+    planted = found.behaviours["planted"]
+    assert found.best_layer("planted") == 5 and planted.auroc[1].value > 0.9
+    assert np.isfinite(planted.nested.worth.brier.value) == (estimator == "lda")
+
+
+def test_constant_features_doubled_rows_and_fewer_rows_than_features_are_survived(activations: Activations) -> None:
+    acts = activations.acts.clone()
+    acts[:, :, 3] = 5.0
+    wide = torch.cat([acts, acts.repeat(1, 1, 25)], dim=2)[:, :1]  # 624 features for 480 rows
+    quick = {"n_bootstrap": 10, "n_shuffles": 1, "n_permutations": 5, "progress": False}
+    found = sweep(replace(activations, acts=wide, layers=(4,)), **quick)
+    assert np.isfinite(found.scores).all() and np.isfinite(found.weights).all()
+    assert (np.abs(found.weights[:, 0, 3]) < 1e-9).all()
+    twice = replace(activations, acts=torch.cat([acts, acts]), examples=activations.examples * 2)
+    assert np.isfinite(sweep(twice, **quick).scores).all()
+
+
+def test_what_cannot_be_probed_is_said(activations: Activations) -> None:
+    acts = activations.acts.clone()
+    acts[7, 1, 2] = float("nan")
+    with pytest.raises(InputError, match="activation of 'Wait, no.' in trace 't0' at layer 5 is not finite"):
+        sweep(replace(activations, acts=acts), progress=False)
+    one = replace(activations, examples=tuple(replace(each, label="rest") for each in activations.examples))
+    with pytest.raises(InputError, match="every span is labelled 'rest'"):
+        sweep(one, progress=False)
+    alone = replace(activations, examples=tuple(replace(each, problem="p") for each in activations.examples))
+    with pytest.raises(InputError, match="in 1 problems, too few for 5 folds"):
+        sweep(alone, progress=False)
+    with pytest.raises(InputError, match="at least 3 folds, not 2"):
+        sweep(activations, n_folds=2, progress=False)
+    with pytest.raises(InputError, match="unknown kind of probe 'svm': use logistic, ridge, lda, mean-difference"):
+        sweep(activations, estimator="svm", progress=False)
 
 
 def test_a_behaviour_of_three_spans_still_gets_its_control(activations: Activations) -> None:
@@ -152,8 +344,7 @@ def test_the_saved_probe_scores_raw_activations(activations: Activations, found:
     found.save_probes(tmp_path / "probes.safetensors")
     probes = load_file(tmp_path / "probes.safetensors")
     acts, positive = activations.layer(5), activations.shows("planted")
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=found.penalty, tol=1e-8, max_iter=5000))
-    pipeline.fit(acts.double().numpy(), positive)
+    pipeline = scikit_learn(found.behaviours["planted"].penalty[1]).fit(acts.double().numpy(), positive)
     ours = acts @ probes["planted.weight"][1] + probes["planted.bias"][1]
     np.testing.assert_allclose(ours, pipeline.decision_function(acts.double().numpy()), atol=1e-3)
     with safe_open(tmp_path / "probes.safetensors", framework="pt") as file:

@@ -18,7 +18,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from ..activations import Example
+from ...activations import Example
 
 WORDS = r"(?u)\b\w+\b|[?!;:,.]"  # single letters, digits and punctuation are cues too
 

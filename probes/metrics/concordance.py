@@ -72,18 +72,24 @@ def resamples(n_problems: int, n_bootstrap: int, seed: int) -> Matrix:
     return drawn.astype(np.float64)
 
 
-def auroc_interval(folds: list[FoldPairs], counts: Matrix, level: float = 0.95) -> Estimate:
-    """AUROC with the percentile interval over `counts` (from `resamples`)."""
+def auroc_draws(folds: list[FoldPairs], counts: Matrix) -> Float[np.ndarray, " n_bootstrap"]:
+    """AUROC of every resample of the problems (`counts`, from `resamples`); NaN where one holds no pair."""
     wins, pairs = np.zeros(len(counts)), np.zeros(len(counts))
     for fold in folds:
         times = counts[:, fold.problems]
         wins += ((times @ fold.wins) * times).sum(axis=1)
         pairs += ((times @ fold.pairs) * times).sum(axis=1)
-    return Estimate(auroc(folds), *interval(wins[pairs > 0] / pairs[pairs > 0], level))
+    return np.divide(wins, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
+
+
+def auroc_interval(folds: list[FoldPairs], counts: Matrix, level: float = 0.95) -> Estimate:
+    """AUROC with the percentile interval over `counts` (from `resamples`)."""
+    return Estimate(auroc(folds), *interval(auroc_draws(folds, counts), level))
 
 
 def interval(values: Matrix, level: float = 0.95) -> tuple[float, float]:
-    """The percentile interval of bootstrap values; NaN when there are none."""
+    """The percentile interval of bootstrap values that are not NaN; NaN when there are none."""
+    values = values[np.isfinite(values)]
     if not len(values):
         return float("nan"), float("nan")
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])

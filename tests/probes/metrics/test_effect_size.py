@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reasonlens.probes.concordance import resamples
-from reasonlens.probes.effect_size import cohens_d, held_out_projections
+from reasonlens.probes.metrics.concordance import resamples
+from reasonlens.probes.metrics.effect_size import cohens_d, held_out_projections
 
 
 def noise(distance: float, n: int = 3000, d_model: int = 200):

@@ -1,0 +1,28 @@
+"""AUROC of many columns of scores at once, by ranks.
+
+wins = sum of the ranks of the positives - n_positive (n_positive + 1) / 2        (Mann-Whitney; ties share ranks)
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def rank_wins(
+    scores: Float[Tensor, "n_columns n"], positive: Bool[Tensor, "n_columns n"]
+) -> tuple[Float[Tensor, " n_columns"], Float[Tensor, " n_columns"]]:
+    """Pairs of a positive and a negative that are ranked rightly, and all such pairs, of each column; float64."""
+    ordered, order = scores.contiguous().sort(dim=1)
+    n = scores.shape[1]
+    place = torch.arange(1, n + 1, device=scores.device, dtype=torch.float64).expand_as(ordered)
+    if (ordered[:, 1:] == ordered[:, :-1]).any():
+        ordered = ordered.contiguous()
+        first = torch.searchsorted(ordered, ordered)
+        last = torch.searchsorted(ordered, ordered, right=True)
+        place = (first + last + 1).double() / 2
+    up = positive.gather(1, order)
+    n_up = up.sum(dim=1, dtype=torch.float64)
+    wins = (place * up).sum(dim=1) - n_up * (n_up + 1) / 2
+    return wins, n_up * (n - n_up)
