@@ -60,10 +60,10 @@ class Stability:
         """One row for each behaviour, all figures with 95% intervals (`_low`, `_high`).
 
         share_stable: of its boundaries. base_stable: of the boundaries of all others, those that would be stable for
-        this behaviour. Both with Wilson intervals. return_rate: of the continuations at its boundaries, those that show
-        it. base_rate: of the continuations at the boundaries of all others. Both with intervals over resampled problems.
-        What comes by chance is NaN where no other behaviour was sampled. n_seen: boundaries whose label the annotator
-        sees in the trace's own words.
+        this behaviour. Both have Wilson intervals. return_rate: of the continuations at its boundaries, those that show
+        it. base_rate: of the continuations at the boundaries of all others. Both have intervals over resampled
+        problems. What comes by chance is NaN where no other behaviour was sampled. n_seen: boundaries whose label the
+        annotator sees in the trace's own words.
         """
         check_threshold(threshold)
         return pd.DataFrame([self._summary_of(behaviour, threshold) for behaviour in self.behaviours])
@@ -71,8 +71,8 @@ class Stability:
     def stable(self, threshold: float = STABLE) -> list[Trace]:
         """The traces with the stable spans only; `threshold` is the share from which a boundary is stable.
 
-        Spans of the sampled behaviours that were not stable, or not sampled, are left out. Those of behaviours that were
-        not sampled at all stay. A trace stays too when no span is left in it.
+        Spans of the sampled behaviours that were not stable, or not sampled, are left out. Those of behaviours that
+        were not sampled at all stay. A trace stays too when no span is left in it.
         """
         check_threshold(threshold)
         return self._with_spans(each for each in self.boundaries if each.share >= threshold)

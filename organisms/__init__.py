@@ -1,5 +1,6 @@
 """Model organisms: tiny language models that reason in words, whose behaviours are known exactly by rule."""
 
+from .annotator import organism_annotator, problem_of
 from .labeller import FIRST_WORD, NONSENSE, Step, is_solved, labelled, prompt, steps
 from .policy import BASE, DRILL, IDEAL, IDEAL_DOUBLING, Policy, habits, write
 from .rollouts import organism_traces
@@ -31,7 +32,9 @@ __all__ = [
     "is_solved",
     "labelled",
     "make_tokenizer",
+    "organism_annotator",
     "organism_traces",
+    "problem_of",
     "problems",
     "prompt",
     "steps",

@@ -1,6 +1,7 @@
 """Labelled reasoning traces: their type, their files, and where their spans lie in tokens."""
 
 from .annotated import parse_annotated
+from .annotators import Annotator, keyword_annotator
 from .bundled import bundled_traces
 from .encoding import EncodedTrace, Template, encode
 from .jsonl import digest, iter_traces, read_traces, write_traces
@@ -12,6 +13,7 @@ from .trace import Span, Trace
 __all__ = [
     "BEHAVIOURS",
     "MARKERS",
+    "Annotator",
     "EncodedTrace",
     "Span",
     "Template",
@@ -22,6 +24,7 @@ __all__ = [
     "is_marked",
     "parse_annotated",
     "iter_traces",
+    "keyword_annotator",
     "read_traces",
     "segment",
     "token_span",
