@@ -3,7 +3,9 @@
 1. Read activations of every labelled span at every layer (`activations.collect`).
 2. The mean difference of each behaviour at each layer is its direction (`vectors.mean_difference`).
 3. A probe for each behaviour and layer, cross-validated by problem, with its controls (`probes.sweep`).
-4. Tables, figures and a page to look at (`report.py`).
+4. The same for the last token before each span: whether the behaviour that comes can be told before it begins, the
+   "when" signal, as distinct from recognising it while it is read.
+5. Tables, figures and a page to look at (`report.py`).
 """
 
 from __future__ import annotations
@@ -29,14 +31,17 @@ from ..probes import ProbeSweep, sweep
 from ..probes.folds import common_labels, grouped_folds
 from ..traces import Trace, bundled_traces, digest, read_traces
 from ..vectors import Directions, mean_difference_directions
-from .figures import cosine_heatmap, layer_curves, layer_heatmap
+from .figures import calibration_curves, cosine_heatmap, layer_curves, layer_heatmap
 from .report import report_html
 from .run_directory import RunDirectory, write_json, write_text
 from .settings import LocateSettings
 
-FORMAT = "reasonlens.locate/1"
+FORMAT = "reasonlens.locate/2"
+NEXT_TITLE = "AUROC by layer for the behaviour that comes next, read at the last token before it"
 ARTIFACTS = ("vectors.safetensors", "probes.safetensors", "results.json", "report.html")
 ACTIVATIONS = "activations"
+NEXT_ACTIVATIONS = "activations-before"  # of the last token before each span
+BEFORE = Read.before()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,6 +51,7 @@ class Location:
     activations: Activations
     directions: Directions
     sweep: ProbeSweep
+    next_sweep: ProbeSweep | None  # from the last token before each span; None where not asked for
     settings: LocateSettings
 
     @property
@@ -68,8 +74,9 @@ class Location:
             "auroc": self.figure(),
             "effect_size": layer_heatmap(self.sweep, "effect_size"),
             "curves": layer_curves(self.sweep),
+            "calibration": calibration_curves(self.sweep),
             "cosine": cosine_heatmap(self.directions, self.common_layer),
-        }
+        } | ({} if self.next_sweep is None else {"next": layer_curves(self.next_sweep, title=NEXT_TITLE)})
 
     def to_dict(self) -> dict[str, Any]:
         """What `results.json` holds."""
@@ -84,7 +91,10 @@ class Location:
             },
             "settings": asdict(self.settings) | {"layers": list(self.activations.layers)},
             "common_layer": self.common_layer,
+            "permuted": self.sweep.permuted,
+            "control_tasks": self.sweep.control_task_columns(),
             "behaviours": self.sweep.to_dict(),
+            "next_behaviours": None if self.next_sweep is None else self.next_sweep.to_dict(),
         }
 
     def report(self) -> str:
@@ -124,39 +134,31 @@ def locate(
         loaded = load(model, device=device, note=note)
     reading: dict[str, Any] = {
         "layers": settings.layers,
-        "read": settings.read,
         "template": settings.template,
         "truncate": settings.truncate,
     }
+
+    def read_into(kept: Path | None, read: str | Read) -> Activations:
+        if kept is not None and (kept / MANIFEST).is_file():
+            note(f"taking up the activations in {kept}")
+        return collect(loaded, examples, **reading, read=read, out=kept, progress=progress).load()
+
     with stage("activations"):
         if run is not None and not (run.path / ACTIVATIONS).is_dir():
             # All that can be wrong with the traces comes out before the directory is claimed and the model runs.
-            window = Collector(loaded, CollectSettings(**reading)).window(examples)
+            window = Collector(loaded, CollectSettings(**reading, read=settings.read)).window(examples)
             check_labels([(each.label, each.problem) for each in window.examples], settings)
             run.record()
-        kept = None if run is None else run.path / ACTIVATIONS
-        if kept is not None and (kept / MANIFEST).is_file():
-            note(f"taking up the activations in {kept}")
-        activations = collect(loaded, examples, **reading, out=kept, progress=progress).load()
+        activations = read_into(None if run is None else run.path / ACTIVATIONS, settings.read)
     if activations.n_skipped:
         note(_left_out(spans, activations))
-    probed = check_labels(zip(activations.labels, activations.problems, strict=True), settings)
-    rare = [behaviour for behaviour in activations.behaviours if behaviour not in probed]
-    if rare and settings.behaviours is None:
-        note(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
     with stage("probes"):
-        found = sweep(
-            activations,
-            behaviours=[behaviour for behaviour in activations.behaviours if behaviour in probed],
-            n_folds=settings.n_folds,
-            n_bootstrap=settings.n_bootstrap,
-            n_shuffles=settings.n_shuffles,
-            n_permutations=settings.n_permutations,
-            estimator=settings.estimator,
-            penalties=settings.penalties,
-            seed=settings.seed,
-            progress=progress,
-        )
+        found = _swept(activations, settings, progress, note)
+    next_found = None
+    if settings.next_behaviour and Read.parse(settings.read) != BEFORE:
+        with stage("next behaviour"):
+            before = read_into(None if run is None else run.path / NEXT_ACTIVATIONS, BEFORE)
+            next_found = _next_swept(before, settings, progress, note)
     with stage("directions"):
         directions = mean_difference_directions(
             activations,
@@ -168,7 +170,9 @@ def locate(
                 for name, each_layer in found.behaviours.items()
             },
         )
-    location = Location(activations=activations, directions=directions, sweep=found, settings=settings)
+    location = Location(
+        activations=activations, directions=directions, sweep=found, next_sweep=next_found, settings=settings
+    )
     if run:
         with stage("report"):
             directions.save(run.path / "vectors.safetensors")
@@ -177,6 +181,39 @@ def locate(
             write_text(run.path / "report.html", location.report())
         run.finish()
     return location
+
+
+def _swept(
+    activations: Activations, settings: LocateSettings, progress: bool, note: Callable[[str], None]
+) -> ProbeSweep:
+    """Probes for all behaviours that are in enough problems, or those asked for."""
+    probed = check_labels(zip(activations.labels, activations.problems, strict=True), settings)
+    rare = [behaviour for behaviour in activations.behaviours if behaviour not in probed]
+    if rare and settings.behaviours is None:
+        note(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
+    return sweep(
+        activations,
+        behaviours=[behaviour for behaviour in activations.behaviours if behaviour in probed],
+        estimator=settings.estimator,
+        penalties=settings.penalties,
+        n_folds=settings.n_folds,
+        n_bootstrap=settings.n_bootstrap,
+        n_shuffles=settings.n_shuffles,
+        n_permutations=settings.n_permutations,
+        seed=settings.seed,
+        progress=progress,
+    )
+
+
+def _next_swept(
+    activations: Activations, settings: LocateSettings, progress: bool, note: Callable[[str], None]
+) -> ProbeSweep | None:
+    """The same from the last token before each span; spans that begin a response have none that may be read."""
+    try:
+        return _swept(activations, settings, progress, lambda _: None)
+    except InputError as error:
+        note(f"not probed at the last token before each span: {error}")
+        return None
 
 
 def resolve_traces(traces: str | Path | Sequence[Trace]) -> list[Trace]:

@@ -30,7 +30,8 @@ class LocateSettings:
     estimator: str = "logistic"  # kind of probe: logistic, ridge, lda, mean-difference
     penalties: tuple[float, ...] | None = None  # to choose among on inner folds, strongest first; None: the kind's own
     n_permutations: int = 200  # of the labels, for p-values
-    seed: int = 0  # of folds, shuffles and bootstrap
+    next_behaviour: bool = True  # also probe the last token before each span for the behaviour that comes
+    seed: int = 0  # of folds, shuffles, permutations and bootstrap
 
     def __post_init__(self) -> None:
         if not isinstance(self.layers, str):

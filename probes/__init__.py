@@ -1,4 +1,4 @@
-"""Linear probes for behaviours: all at once, cross-validated by problem, with what else could explain what they find."""
+"""Linear probes for behaviours: all at once, cross-validated by problem, beside what else could explain them."""
 
 from .estimators import DiscriminantProbe, LogisticProbe, MeanDifferenceProbe, MultinomialProbe, RidgeProbe
 from .result import BehaviourSweep, ProbeSweep

@@ -132,7 +132,7 @@ def fit_layer(acts: Float[Tensor, "n_examples d_model"], protocol: Protocol) -> 
     every = np.arange(n_behaviours)
     held_of = np.array([held.behaviour for held in protocol.held], dtype=np.int64)
 
-    n_shuffles, n_folds = len(protocol.shuffled), protocol.n_folds
+    n_shuffles = len(protocol.shuffled)
     shuffled = protocol.shuffled.reshape(n_shuffles * n_behaviours, n_examples)
     weights, biases = _everything(design, protocol, penalty)
     bank = torch.from_numpy(protocol.shows).to(device)

@@ -82,6 +82,13 @@ class ProbeSweep:
         pairs = zip(self.behaviours[behaviour].auroc, self.control_tasks[task], strict=True)
         return [real.value - control.value for real, control in pairs]
 
+    def control_task_columns(self) -> dict[str, dict[str, dict[str, float | None]]]:
+        """Task -> layer -> mean, least and greatest AUROC, as plain values."""
+        return {
+            task: {str(layer): _columns("auroc", each) for layer, each in zip(self.layers, estimates, strict=True)}
+            for task, estimates in self.control_tasks.items()
+        }
+
     def to_frame(self) -> pd.DataFrame:
         """One row for each behaviour and layer."""
         return pd.DataFrame(

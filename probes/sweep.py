@@ -2,8 +2,8 @@
 
 1. Split the problems into folds, the same for every layer and behaviour (`protocol.py`).
 2. At each layer fit all probes together: behaviours, folds, inner folds, penalties, and the controls (`layer_fit.py`).
-3. AUROC by layer with pointwise intervals and a band over all layers, the penalty of each fold chosen without it; and the
-   number to report, for which the layer is chosen without it as well (`nested.py`).
+3. AUROC by layer with pointwise intervals and a band over all layers, the penalty of each fold chosen without it; and
+   the number to report, for which the layer is chosen without it as well (`nested.py`).
 4. Beside it what could explain it: shuffled labels, permutation p-values, what the words, the place and the token
    embeddings of a span tell without the model, spans without tell-tale words, phrasings left out of training, control
    tasks, and what a split through problems would have claimed.
@@ -275,8 +275,8 @@ def _finite(activations: Activations, layer: int) -> torch.Tensor:
     if len(bad):
         example = activations.examples[int(bad[0])]
         raise InputError(
-            f"the activation of {example.text!r:.60} in trace {example.trace!r} at layer {layer} is not finite; collect "
-            "again with dtype=bfloat16 or float32"
+            f"the activation of {example.text!r:.60} in trace {example.trace!r} at layer {layer} is not finite; "
+            "collect again with dtype=bfloat16 or float32"
         )
     return acts
 

@@ -1,7 +1,8 @@
 """Figures: each function takes a result and returns a plotly figure; none computes anything."""
 
+from .calibration import calibration_curves
 from .cosine import cosine_heatmap
 from .curves import layer_curves
 from .heatmap import layer_heatmap
 
-__all__ = ["cosine_heatmap", "layer_curves", "layer_heatmap"]
+__all__ = ["calibration_curves", "cosine_heatmap", "layer_curves", "layer_heatmap"]

@@ -1,7 +1,8 @@
-"""AUROC by layer, one small panel a behaviour: all spans, spans without tell-tale words, and the shuffled control."""
+"""AUROC by layer, one small panel a behaviour: all spans, spans without tell-tale words, controls and baselines."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
@@ -10,13 +11,17 @@ from plotly.subplots import make_subplots
 from ...probes import ProbeSweep
 from ...probes.metrics.concordance import Estimate
 from .heatmap import caption
-from .palette import CONTROL, INK, SECOND, SIGNAL, THIRD, faint, styled
+from .palette import CONTROL, FOURTH, INK, SECOND, SIGNAL, THIRD, faint, styled
 
 N_COLUMNS = 4
 
 
-def layer_curves(sweep: ProbeSweep) -> go.Figure:
-    """One panel for each behaviour, with 95% intervals (the control: its range over shuffles) and the chance line."""
+def layer_curves(sweep: ProbeSweep, title: str = "AUROC by layer, with its controls") -> go.Figure:
+    """One panel for each behaviour, with the chance line.
+
+    All spans: with a 95% band that covers all layers at once. Spans without tell-tale words: with pointwise 95%
+    intervals. Shuffled labels: with their range. Level lines: the number to report, and baselines without the model.
+    """
     n_columns = min(N_COLUMNS, len(sweep.behaviours))
     n_rows = -(-len(sweep.behaviours) // n_columns)
     figure = make_subplots(
@@ -35,11 +40,17 @@ def layer_curves(sweep: ProbeSweep) -> go.Figure:
         for name, estimates, colour, dash in (
             ("shuffled labels (control)", found.auroc_shuffled, CONTROL, "solid"),
             ("spans without tell-tale words", found.auroc_unmarked, SECOND, "dash"),
-            ("all spans", found.auroc, SIGNAL, "solid"),
+            ("all spans", found.auroc_band, SIGNAL, "solid"),
         ):
             for trace in _banded(sweep.layers, estimates, name, colour, dash, shown=place == 0):
                 figure.add_trace(trace, row=row, col=column)
-        figure.add_trace(_level(sweep.layers, found.auroc_text, "words alone, no model", shown=place == 0), row, column)
+        for name, estimate, colour, dash in (
+            ("layer chosen on inner folds", found.nested.auroc, SIGNAL, "dot"),
+            ("words alone, no model", found.auroc_text, THIRD, "dashdot"),
+            ("token embeddings alone", found.auroc_embeddings, FOURTH, "longdash"),
+        ):
+            if not math.isnan(estimate.value):
+                figure.add_trace(_level(sweep.layers, estimate, name, colour, dash, shown=place == 0), row, column)
         figure.add_hline(0.5, row=row, col=column, line={"color": INK, "width": 1, "dash": "dot"})
     figure.update_yaxes(range=[0.35, 1.02])
     figure.update_yaxes(title="AUROC", col=1)
@@ -47,14 +58,12 @@ def layer_curves(sweep: ProbeSweep) -> go.Figure:
     if len(sweep.layers) <= 12:
         figure.update_xaxes(dtick=1 if len(sweep.layers) <= 6 else 2)
     figure.update_annotations(font_size=12)
-    figure = styled(
-        figure, "AUROC by layer, with its controls", f"{caption(sweep)}; dotted: chance", 130 + 220 * n_rows
-    )
+    figure = styled(figure, title, f"{caption(sweep)}; dotted grey: chance", 130 + 220 * n_rows)
     figure.update_layout(legend={"orientation": "h", "y": -0.14 - 0.1 / n_rows, "x": 0}, margin={"t": 120, "b": 90})
     return figure
 
 
-def _level(layers: Sequence[int], estimate: Estimate, name: str, shown: bool) -> go.Scatter:
+def _level(layers: Sequence[int], estimate: Estimate, name: str, colour: str, dash: str, shown: bool) -> go.Scatter:
     """A figure that has no layer, as a line across all of them."""
     return go.Scatter(
         x=[layers[0], layers[-1]],
@@ -63,7 +72,7 @@ def _level(layers: Sequence[int], estimate: Estimate, name: str, shown: bool) ->
         legendgroup=name,
         showlegend=shown,
         mode="lines",
-        line={"color": THIRD, "width": 1.5, "dash": "dashdot"},
+        line={"color": colour, "width": 1.5, "dash": dash},
         hovertemplate=f"%{{y:.3f}} [{estimate.low:.3f}, {estimate.high:.3f}]<extra>{name}</extra>",
     )
 

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 SIGNAL = "#0072B2"
 SECOND = "#D55E00"
 THIRD = "#009E73"
+FOURTH = "#CC79A7"
 CONTROL = "#8A8A8A"
 INK = "#777777"  # text and axes: readable on white and on black
 GRID = "rgba(128, 128, 128, 0.25)"

@@ -1,8 +1,8 @@
 """How likely an AUROC as high would be if labels had nothing to do with activations: permutation p-values.
 
-Labels are permuted over the spans of each problem (spans of one problem are alike, and how many of them show a behaviour
-is the problem's own), and the whole cross-validation is done again with every permutation. That is affordable for ridge
-probes, whose out-of-fold scores are one matrix times the labels:
+Labels are permuted over the spans of each problem (spans of one problem are alike, and how many of them show a
+behaviour is the problem's own), and the whole cross-validation is done again with every permutation. That is affordable
+for ridge probes, whose out-of-fold scores are one matrix times the labels:
 
     scores[test] = H_f labels[train],     H_f = Z_test (Z'Z + a I)^-1 Z',     a = number of training spans
 
@@ -41,10 +41,8 @@ def permuted_rows(
     """
     generator = np.random.default_rng([seed, 1993])
     order = np.argsort(problems, kind="stable")
-    n_here, n_up = (
-        np.bincount(problems),
-        np.stack([np.bincount(problems, each, len(np.bincount(problems))) for each in shows]),
-    )
+    n_here = np.bincount(problems)
+    n_up = np.stack([np.bincount(problems, each, len(n_here)) for each in shows])
     is_mixed = (n_up > 0) & (n_up < n_here)
     within = bool((is_mixed.sum(axis=1) >= FEWEST_MIXED_PROBLEMS).all())
     rows: np.ndarray[Any, np.dtype[np.int64]] = np.empty((n_permutations, len(problems)), dtype=np.int64)
@@ -63,7 +61,7 @@ def ridge_aurocs(
     subset_of_fold: list[int],
     labels: Bool[Tensor, "n_columns n_examples"],
 ) -> Float[np.ndarray, " n_columns"]:
-    """Cross-validated AUROC of ridge probes for every set of labels. subset_of_fold: what is trained on for each fold."""
+    """Cross-validated AUROC of ridge probes for every set of labels. subset_of_fold: what each fold is trained on."""
     wins, pairs = torch.zeros(2, len(labels), dtype=torch.float64, device=labels.device)
     for fold, subset in enumerate(subset_of_fold):
         test, train = folds == fold, design.in_subset[subset]

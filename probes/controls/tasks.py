@@ -21,7 +21,7 @@ TASKS = ("first word", "length", "position")
 def control_labels(
     examples: Sequence[Example], n_draws: int, seed: int
 ) -> dict[str, Bool[np.ndarray, "n_draws n_examples"]]:
-    """`n_draws` sets of coin-given labels for each control task. No set is all of one label where that can be helped."""
+    """`n_draws` sets of coin-given labels for each control task."""
     generator = np.random.default_rng([seed, 1909])
     cues: dict[str, list[Hashable]] = {
         "first word": [_first_word(example.text) for example in examples],

@@ -1,10 +1,10 @@
 """What a probe is worth beside its AUROC, with intervals over resampled problems.
 
-    average precision       sum over positives of the precision at their score, inside each fold, weighted by its positives
-    recall at 1% FPR        share of the positives above the score that 1% of the fold's negatives pass
-    accuracy                (true positive rate + true negative rate) / 2: accuracy at equal prevalence, at the threshold
-                            of the training share of the class
-    Brier score             mean of (p - y)^2, p the probability of the log odds; sharp and calibrated is low
+    average precision    mean over positives of the precision at their score, inside each fold
+    recall at 1% FPR     share of the positives above the score that 1% of the fold's negatives pass
+    accuracy             (true positive rate + true negative rate) / 2: accuracy at equal prevalence, at the threshold
+                         of the training share of the class
+    Brier score          mean of (p - y)^2, p the probability of the log odds; sharp and calibrated is low
 
 Ranks are compared inside a fold only (see `concordance.py`). A resample of problems is a weight for every example.
 """

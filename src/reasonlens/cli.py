@@ -72,7 +72,13 @@ def locate(
     ] = "others",
     rescale: Annotated[bool, typer.Option(help="Give directions the norm of the overall mean activation.")] = False,
     folds: Annotated[int, typer.Option(help="Cross-validation folds; none cuts a problem.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of folds, shuffled labels and bootstrap.")] = 0,
+    next_behaviour: Annotated[
+        bool,
+        typer.Option(
+            "--next/--no-next", help="Also probe the last token before each span: does the model know what comes?"
+        ),
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Of folds, shuffled labels, permutations and bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of the table.")] = False,
 ) -> None:
     """Find where in a model the directions of reasoning behaviours lie.
@@ -99,6 +105,7 @@ def locate(
             against=against,
             rescale=rescale,
             n_folds=folds,
+            next_behaviour=next_behaviour,
             seed=seed,
         )
         examples = resolve_traces(traces)
@@ -116,7 +123,7 @@ def locate(
 
         console = Console()
         if not console.is_terminal:
-            console.width = 110  # a pipe has no width; rich would take 80 and cut names
+            console.width = 124  # a pipe has no width; rich would take 80 and cut names
         console.print(_located_table(json.loads(text)))
     note("seconds: " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in timings.items()))
     note(f"report: {out / 'report.html'}")
@@ -132,27 +139,35 @@ def _located_table(results: dict[str, Any]) -> Table:
             f"{results['model']['name']}: {results['traces']['n_spans']} spans of "
             f"{results['traces']['n_problems']} problems, read {results['settings']['read']}"
         ),
-        caption="AUROC at the best layer [95% interval over problems]. Unmarked: spans without tell-tale words. "
-        "Controls: labels shuffled (chance is 0.5), and what the span's words and its position tell without a model. "
-        "n: spans / problems.",
+        caption="AUROC [95% interval over problems], the layer of every fold chosen on the others; next: the same at "
+        "the last token before the span. Unmarked: spans without tell-tale words, at the best layer. Controls: labels "
+        "shuffled (chance is 0.5), and what the span's words, its position and its token embeddings tell without the "
+        "model. n: spans / problems.",
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
     )
     table.add_column("behaviour", overflow="fold")
-    for column in ("layer", "AUROC", "unmarked", "shuffled", "words", "position", "n"):
+    for column in ("layer", "AUROC", "next", "unmarked", "shuffled", "words", "position", "tokens", "n"):
         table.add_column(column, justify="right", no_wrap=True)
+
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3f}"
+
+    coming = results["next_behaviours"] or {}
     for name, found in results["behaviours"].items():
         best = found["layers"][str(found["best_layer"])]
-        unmarked = best["auroc_unmarked"]
+        low, high = found["auroc_nested_low"], found["auroc_nested_high"]
         table.add_row(
             Text(name),
             str(found["best_layer"]),
-            Text(f"{best['auroc']:.3f} [{best['auroc_low']:.3f}, {best['auroc_high']:.3f}]"),
-            "–" if unmarked is None else f"{unmarked:.3f}",
-            f"{best['auroc_shuffled']:.3f}",
-            f"{found['auroc_text']:.3f}",
-            f"{found['auroc_position']:.3f}",
+            Text(f"{number(found['auroc_nested'])} [{number(low)}, {number(high)}]"),
+            number(coming.get(name, {}).get("auroc_nested")),
+            number(best["auroc_unmarked"]),
+            number(best["auroc_shuffled"]),
+            number(found["auroc_text"]),
+            number(found["auroc_position"]),
+            number(found["auroc_embeddings"]),
             f"{found['n_positive']} / {found['n_problems']}",
         )
     return table

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from reasonlens import Activations, Directions, InputError, LocateSettings, Span, Trace, locate
-from reasonlens.analysis.locate import ACTIVATIONS, ARTIFACTS
+from reasonlens import Activations, Directions, InputError, LocateSettings, Span, Trace, collect, locate
+from reasonlens.analysis.locate import ACTIVATIONS, ARTIFACTS, NEXT_ACTIVATIONS
 from reasonlens.probes import sweep
 from reasonlens.probes.metrics.concordance import Estimate
 
-QUICK = LocateSettings(n_folds=3, n_bootstrap=50, n_shuffles=2)
+QUICK = LocateSettings(n_folds=3, n_bootstrap=50, n_shuffles=2, n_permutations=9, penalties=(0.01,))
 PER_LAYER = {"auroc", "auroc_low", "auroc_high", "auroc_unmarked", "auroc_shuffled", "n_positive", "n_problems"}
 
 
@@ -36,13 +36,16 @@ def test_a_run_writes_everything_it_names(tiny, traces, tmp_path: Path) -> None:
     ]
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run["status"] == "done"
-    assert set(run["timings_seconds"]) == {"model", "activations", "probes", "directions", "report"}
+    assert set(run["timings_seconds"]) == {
+        *("model", "activations", "probes", "next behaviour", "directions", "report")
+    }
 
 
 def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
     tiny, traces, tmp_path: Path, monkeypatch
 ) -> None:
-    whole = locate(tiny(), traces, settings=QUICK, out=tmp_path / "whole", progress=False)
+    settings = replace(QUICK, next_behaviour=False)
+    whole = locate(tiny(), traces, settings=settings, out=tmp_path / "whole", progress=False)
     module = import_module("reasonlens.analysis.locate")
 
     def killed(*_: object, **__: object) -> None:
@@ -50,18 +53,29 @@ def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
 
     monkeypatch.setattr(module, "sweep", killed)
     with pytest.raises(KeyboardInterrupt):
-        locate(tiny(), traces, settings=QUICK, out=tmp_path / "cut", progress=False)
+        locate(tiny(), traces, settings=settings, out=tmp_path / "cut", progress=False)
     assert (tmp_path / "cut" / ACTIVATIONS).is_dir() and not (tmp_path / "cut" / "results.json").exists()
     monkeypatch.setattr(module, "sweep", sweep)
     model = tiny()
     model.body.register_forward_pre_hook(killed)  # the activations are there: they must not be read again
     notes: list[str] = []
-    locate(model, traces, settings=QUICK, out=tmp_path / "cut", progress=False, note=notes.append)
+    locate(model, traces, settings=settings, out=tmp_path / "cut", progress=False, note=notes.append)
     assert any("taking up the activations" in line for line in notes)
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
     for name in ("vectors.safetensors", "probes.safetensors"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     torch.testing.assert_close(Activations.open(tmp_path / "cut" / ACTIVATIONS).load().acts, whole.activations.acts)
+
+
+def test_what_comes_next_is_read_at_the_last_token_before_a_span(tiny, traces, tmp_path: Path) -> None:
+    found = locate(tiny(), traces, settings=QUICK, out=tmp_path / "run", progress=False)
+    assert found.next_sweep is not None and found.next_sweep.read == "before:1"
+    assert results(tmp_path / "run")["next_behaviours"] == json.loads(json.dumps(found.next_sweep.to_dict()))
+    before = collect(tiny(), traces, read="before:1", progress=False)
+    torch.testing.assert_close(Activations.open(tmp_path / "run" / NEXT_ACTIVATIONS).load().acts, before.acts)
+    assert "Does the model know what comes?" in (tmp_path / "run" / "report.html").read_text()
+    itself = locate(tiny(), traces, settings=replace(QUICK, read="before:1"), progress=False)
+    assert itself.next_sweep is None and itself.to_dict()["next_behaviours"] is None
 
 
 def test_bad_input_leaves_no_directory_behind(tiny, traces, tmp_path: Path) -> None:
@@ -128,7 +142,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     assert LocateSettings(layers=range(2, 4)).layers == (2, 3)
     with pytest.raises(InputError, match="a seed must lie between 0 and 4294967295, and -1 does not"):
         LocateSettings(seed=-1)
-    with pytest.raises(InputError, match="at least one resample and one shuffle"):
+    with pytest.raises(InputError, match="at least one resample, one shuffle and one permutation"):
         LocateSettings(n_shuffles=0)
 
 

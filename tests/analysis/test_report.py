@@ -25,9 +25,15 @@ def location(tiny) -> Location:
         traces.append(
             Trace(f"t{number}{EVIL}", f"p{number}", text, (Span(0, middle, label), Span(middle + 1, len(text), "b")))
         )
-    found = locate(tiny(), traces, settings=LocateSettings(n_folds=3, n_bootstrap=20, n_shuffles=1), progress=False)
+    found = locate(
+        tiny(),
+        traces,
+        settings=LocateSettings(n_folds=3, n_bootstrap=20, n_shuffles=1, n_permutations=3),
+        progress=False,
+    )
     # These two labels are told apart perfectly everywhere; figures must be tested on figures that differ.
     values = {"auroc": (0.6, 0.7, 0.9), "auroc_unmarked": (0.51, 0.62, 0.73)}
+    values["auroc_band"] = values["auroc"]
     planted = {
         name: replace(
             behaviour,
@@ -79,7 +85,7 @@ def test_the_page_loads_nothing_from_anywhere(location: Location) -> None:
 
 def test_the_page_holds_every_figure_and_every_headline_with_n_and_interval(location: Location) -> None:
     html = location.report()
-    for name in ("auroc", "effect_size", "curves", "cosine"):
+    for name in ("auroc", "effect_size", "curves", "calibration", "cosine"):
         assert f'id="{name}"' in html
     for behaviour in location.to_dict()["behaviours"].values():
         best = behaviour["layers"][str(behaviour["best_layer"])]
@@ -105,6 +111,13 @@ def test_figures_say_n_and_draw_chance_and_the_best_layer(location: Location) ->
     assert lines["spans without tell-tale words"] == [0.51, 0.62, 0.73]
     assert lines["shuffled labels (control)"] == [each.value for each in first.auroc_shuffled]
     assert lines["words alone, no model"] == [first.auroc_text.value] * 2
+    assert lines["token embeddings alone"] == [first.auroc_embeddings.value] * 2
+    assert lines["layer chosen on inner folds"] == [first.nested.auroc.value] * 2
+    calibration = figures["calibration"]
+    assert "Brier" in calibration.layout.annotations[0].text
+    bins = first.nested.calibration
+    assert list(calibration.data[1].y) == [each.observed.value for each in bins]
+    assert sum(calibration.data[1].customdata) == 16
 
 
 def test_sentences_are_those_the_probe_finds_misses_and_mistakes(location: Location) -> None:
