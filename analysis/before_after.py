@@ -1,0 +1,191 @@
+"""Directions and probes before and after unstable boundaries are left out.
+
+"Before" are all spans that were sampled, "after" those of them that are stable; spans of behaviours that were not
+sampled stand in both, as negatives. At every layer, for every behaviour:
+
+1. The mean difference to all other spans, before and after: the cosine of the two, and their norms.
+2. Probes cross-validated by problem on the same folds, trained on all spans of the training folds or on the stable ones
+   only, each tested on the stable spans of the test fold, and on all (`training_subset.py`).
+3. The control: as many spans of each behaviour drawn at random in place of the stable ones. Fewer spans alone turn a
+   direction and cost a probe; only what the stable ones do beyond that is due to their being stable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+from tqdm import tqdm
+
+from ..activations import Activations, Read, collect
+from ..models import InputError
+from ..models.load import ModelLike
+from ..probes.metrics import resamples
+from ..traces import Template, digest
+from ..vectors import Directions, mean_difference_directions
+from .stability import STABLE, Stability, check_threshold
+from .training_subset import NO_AUROC, Rows, as_many, held_out_scores, subset_aurocs, subset_folds
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BeforeAfter:
+    """What `compare_before_after` found."""
+
+    rows: tuple[dict[str, Any], ...]  # of the table
+    before: Directions  # of all spans that were sampled
+    after: Directions  # of the stable ones; behaviours without any are missing
+    notes: dict[str, str]  # behaviour -> why it has no figures, for those that lack some
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each sampled behaviour and layer. NaN where too few spans are stable: `note` says so.
+
+        n_before, n_after: spans; n_problems_before, n_problems_after: the problems that they are from. norm_before,
+        norm_after: of the mean differences, in units of the residual stream. cosine: between the two. cosine_random:
+        between the first and that of as many random spans; mean, lowest and highest (`_low`, `_high`) of the draws.
+
+        auroc_before: trained on all spans, tested on stable ones. auroc_after: trained on stable ones, tested on them.
+        auroc_gain: the second less the first. auroc_before_on_all, auroc_after_on_all: the same probes tested on all
+        spans. These have 95% intervals over resampled problems. auroc_random: trained on as many random spans, tested
+        on stable ones; mean, lowest and highest of the draws.
+        """
+        return pd.DataFrame(self.rows)
+
+
+def compare_before_after(
+    model: ModelLike,
+    stability: Stability,
+    *,
+    threshold: float = STABLE,
+    layers: str | Sequence[int] | None = None,
+    read: Read | str = "mean",
+    template: Template = "auto",
+    truncate: bool = False,
+    n_folds: int = 5,
+    n_bootstrap: int = 1000,
+    n_random: int = 5,
+    seed: int = 0,
+    progress: bool = True,
+) -> BeforeAfter:
+    """What leaving out unstable boundaries changes in the directions and probes of `model`.
+
+    model: usually the one that was sampled; any that can read the traces. threshold: the share of continuations from
+    which a boundary is stable. layers, read, template, truncate: as for `collect`. n_random: draws of the control.
+    seed: of folds, draws and resamples. A behaviour with too few stable spans gets a note in place of figures. Raises
+    InputError when a layer does not exist or there is nothing to read.
+    """
+    check_threshold(threshold)
+    if n_random < 1 or n_bootstrap < 1:
+        raise InputError("intervals and controls need at least one resample and one draw")
+    sampled = stability.sampled()
+    options: dict[str, Any] = {"layers": layers, "read": read, "template": template, "truncate": truncate}
+    activations = collect(model, sampled, **options, progress=progress).load()
+    stable = _stable_rows(activations, stability, threshold)
+    labels, everything = np.array(activations.labels), np.ones_like(stable)
+    behaviours = [name for name in activations.behaviours if name in stability.behaviours]
+    notes = {name: note for name in behaviours if (note := _note(activations, stable, name, n_folds))}
+    probed = [name for name in behaviours if name not in notes]
+    folds = subset_folds(activations, stable, probed, n_folds, seed)
+    generator = np.random.default_rng(seed)
+    random = [as_many(labels, folds, stable, generator) for _ in range(n_random)]
+
+    about = f"boundaries stable at {threshold:g} of {stability.settings['n_samples']} continuations"
+    before = _directions(activations, everything, digest(sampled), "all sampled boundaries")
+    after = _directions(activations, stable, digest(stability.stable(threshold)), about)
+    drawn = [_directions(activations, kept, "", "random boundaries") for kept in random]
+
+    _, problems = np.unique(activations.problems, return_inverse=True)
+    counts = resamples(int(problems.max()) + 1, n_bootstrap, seed)
+    shows = np.array([labels == name for name in probed]).reshape(len(probed), len(labels))
+    rows = []
+    for layer in tqdm(activations.layers, desc="fitting probes", unit="layer", disable=not progress):
+        acts = activations.layer(layer).numpy()
+        scores = [held_out_scores(acts, shows, folds, kept) for kept in (everything, stable, *random)]
+        for name in behaviours:
+            aurocs = NO_AUROC
+            if name in probed:
+                at = probed.index(name)
+                aurocs = subset_aurocs([each[at] for each in scores], shows[at], stable, problems, folds, counts)
+            rows.append(
+                {"behaviour": name, "layer": layer}
+                | _counts(activations, stable, name)
+                | _geometry(name, layer, before, after, drawn)
+                | aurocs
+                | {"note": notes.get(name, "")}
+            )
+    rows.sort(key=lambda row: behaviours.index(row["behaviour"]))
+    return BeforeAfter(rows=tuple(rows), before=before, after=after, notes=notes)
+
+
+def _stable_rows(activations: Activations, stability: Stability, threshold: float) -> Rows:
+    """Which examples are stable, or of a behaviour that was not sampled."""
+    spans = {(trace.id, span.start, span.label) for trace in stability.stable(threshold) for span in trace.spans}
+    return np.array([(each.trace, each.start, each.label) in spans for each in activations.examples])
+
+
+def _note(activations: Activations, stable: Rows, behaviour: str, n_folds: int) -> str:
+    """Why a behaviour cannot have every figure; empty if it can."""
+    shows, problems = activations.shows(behaviour), np.array(activations.problems)
+    n_own, n_others = int((stable & shows).sum()), int((stable & ~shows).sum())
+    if not n_own:
+        return f"none of its {int(shows.sum())} spans is stable: no direction, no probe"
+    if not n_others:
+        return "no span of another behaviour is stable: no direction, no probe"
+    for rows, whose in ((stable & shows, "its"), (stable & ~shows, "the others'")):
+        n_problems = len(set(problems[rows]))
+        if n_problems < n_folds:
+            where = f"{whose} {int(rows.sum())} stable spans lie in {n_problems} problems"
+            return f"{where}, too few for {n_folds} folds: no probe"
+    return ""
+
+
+def _directions(activations: Activations, kept: Rows, data_digest: str, about: str) -> Directions:
+    """Mean differences among the kept examples; empty where they show fewer than two behaviours."""
+    if len({label for label, is_kept in zip(activations.labels, kept, strict=True) if is_kept}) < 2:
+        kept = np.zeros_like(kept)
+    places = np.flatnonzero(kept)
+    subset = replace(
+        activations,
+        acts=torch.stack([activations.layer(layer)[kept] for layer in activations.layers], dim=1),
+        examples=tuple(activations.examples[place] for place in places),
+    )
+    found = mean_difference_directions(subset, data_digest=data_digest)
+    return replace(found, method=f"{found.method}, {about}")
+
+
+def _counts(activations: Activations, stable: Rows, behaviour: str) -> dict[str, Any]:
+    shows, problems = activations.shows(behaviour), np.array(activations.problems)
+    return {
+        "n_before": int(shows.sum()),
+        "n_after": int((shows & stable).sum()),
+        "n_problems_before": len(set(problems[shows])),
+        "n_problems_after": len(set(problems[shows & stable])),
+    }
+
+
+def _geometry(
+    behaviour: str, layer: int, before: Directions, after: Directions, drawn: Sequence[Directions]
+) -> dict[str, float]:
+    """Norms and cosines of one behaviour's mean differences at one layer."""
+
+    def of(directions: Directions) -> Float[Tensor, " d_model"]:
+        if behaviour not in directions.behaviours:
+            return torch.full((1,), torch.nan, dtype=torch.double)
+        return directions.at(behaviour, layer).double()
+
+    first = of(before)
+    random = [float(cosine_similarity(first, of(each), dim=0)) for each in drawn]
+    return {
+        "norm_before": float(first.norm()),
+        "norm_after": float(of(after).norm()),
+        "cosine": float(cosine_similarity(first, of(after), dim=0)),
+        "cosine_random": float(np.mean(random)),
+        "cosine_random_low": min(random),
+        "cosine_random_high": max(random),
+    }
