@@ -89,30 +89,30 @@ def sample_boundary(
 ) -> Boundary:
     """The boundary of a span, with what the model said in its place."""
     label = trace.spans[span].label
-    heard = [
-        _first_sentence(model, prefix, token_ids)
-        for token_ids in (prefix.rest.tolist(), *continuations(model, prefix.token_ids, sampling, seed))
-    ]
-    own, *found = (_behaviour(annotator, trace.prompt, before, sentence) for before, sentence in heard)
+    drawn = continuations(model, prefix.token_ids, sampling, seed)
+    before, (own, *said) = _first_sentences(model, prefix, [prefix.rest.tolist(), *drawn])
     return Boundary(
         trace=trace.id,
         problem=trace.problem,
         span=span,
         label=label,
-        is_seen=own == label,
-        found=tuple(found),
-        said=tuple(sentence for _, sentence in heard[1:]),
+        is_seen=_behaviour(annotator, trace.prompt, before, own) == label,
+        found=tuple(_behaviour(annotator, trace.prompt, before, sentence) for sentence in said),
+        said=tuple(said),
     )
 
 
-def _first_sentence(model: LanguageModel, prefix: Prefix, token_ids: Sequence[int]) -> tuple[str, str]:
-    """The response as far as the prefix goes, and the first sentence (of three words or more) of what follows it."""
-    prompt = _decoded(model, prefix.token_ids[: prefix.n_prompt].tolist())
-    before = _decoded(model, prefix.token_ids.tolist()).rstrip("\ufffd")  # half a character is whole with what follows
-    whole = _decoded(model, [*prefix.token_ids.tolist(), *token_ids])
-    after = whole[len(before) :]
-    sentences = segment(after)
-    return before[len(prompt) :], after[: sentences[0][1]] if sentences else after
+def _first_sentences(model: LanguageModel, prefix: Prefix, continued: Sequence[Sequence[int]]) -> tuple[str, list[str]]:
+    """The response as far as the prefix goes, and the first sentence (three words or more) of each continuation."""
+    token_ids: list[int] = prefix.token_ids.tolist()
+    prompt = _decoded(model, token_ids[: prefix.n_prompt])
+    before = _decoded(model, token_ids).rstrip("\ufffd")  # half a character is whole with what follows
+    sentences = []
+    for more in continued:
+        after = _decoded(model, [*token_ids, *more])[len(before) :]
+        found = segment(after)
+        sentences.append(after[: found[0][1]] if found else after)
+    return before[len(prompt) :], sentences
 
 
 def _decoded(model: LanguageModel, token_ids: list[int]) -> str:

@@ -112,8 +112,7 @@ def _chosen(
 
 
 def _ends(model: LanguageModel) -> list[int]:
-    """The tokens that end a text, as the model's own settings or else its tokenizer have them."""
-    configured = model.model.generation_config
-    ends = None if configured is None else configured.eos_token_id
-    ends = model.tokenizer.eos_token_id if ends is None else ends
-    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+    """The tokens that end a text: the tokenizer's, and those that the model's own settings add (the end of a turn)."""
+    configured = getattr(model.model.generation_config, "eos_token_id", None)
+    configured = [configured] if isinstance(configured, int) else configured or []
+    return sorted({*configured, model.tokenizer.eos_token_id} - {None})
