@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from reasonlens import InputError
 from reasonlens.models.atomic import atomic_path
 
 
@@ -26,3 +27,11 @@ def test_a_directory_that_another_process_finished_first_is_kept(tmp_path: Path)
         (tmp_path / "model" / "weights").write_text("theirs")
     assert (tmp_path / "model" / "weights").read_text() == "theirs"
     assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_file_in_place_of_a_directory_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    target = tmp_path / "file" / "artifact"
+    with pytest.raises(InputError, match="cannot write .*artifact: .*Choose a place"), atomic_path(target) as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "file").read_text() == "kept"
