@@ -31,6 +31,7 @@ class EncodedTrace:
     token_ids: Int[np.ndarray, " n_tokens"]
     is_markup: Bool[np.ndarray, " n_tokens"]  # attention sinks and markup: not to be pooled
     spans: tuple[tuple[int, int] | None, ...]  # one for each span of the trace; None where it was truncated away
+    characters: Int[np.ndarray, "n_tokens 2"]  # [start, end) of each token in the trace's text; empty outside it
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -100,4 +101,4 @@ def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bo
     is_markup[:1] = True
     in_prompt = (offsets[:, 0] >= prompt_start) & (offsets[:, 1] <= prompt_end)
     is_markup |= (offsets[:, 1] <= len(prefix)) & ~in_prompt
-    return EncodedTrace(trace, token_ids, is_markup, spans)
+    return EncodedTrace(trace, token_ids, is_markup, spans, (offsets - len(prefix)).clip(min=0))

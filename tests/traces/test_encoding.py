@@ -36,6 +36,18 @@ def test_repeated_sentences_get_their_own_tokens(tiny) -> None:
     assert all(covered(tiny(), encoded, number) == "It is 4." for number in range(3))
 
 
+def test_the_characters_of_tokens_lie_in_the_text_and_cover_it(tiny) -> None:
+    model = tiny()
+    for encoded in encode(model, [*bundled_traces()[:3], Trace("m", "What?", "A 数 and é,\n\n then 🙂")]):
+        text = encoded.trace.text
+        inside = encoded.characters[encoded.characters[:, 1] > encoded.characters[:, 0]]
+        assert inside.min() == 0 and inside.max() == len(text)
+        assert set(range(len(text))) == {place for start, end in inside.tolist() for place in range(start, end)}
+        n_prompt = len(encoded) - len(inside)
+        assert model.tokenizer.decode(encoded.token_ids[n_prompt:]) == text
+        assert not encoded.characters[:n_prompt].any()
+
+
 def test_a_character_of_several_tokens_brings_all_of_them(tiny) -> None:
     text = "A 数 and é, then 🙂 end"
     trace = Trace("m", "", text, tuple(Span(text.index(c), text.index(c) + 1, c) for c in "数é🙂"))
