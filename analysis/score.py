@@ -67,6 +67,7 @@ def score(
         model=model.identity(),
         read=probes.read,
         method=probes.method,
+        are_log_odds=probes.are_log_odds,
     )
 
 

@@ -60,6 +60,7 @@ class TokenScores:
     model: dict[str, Any]  # the identity of the model that read the texts
     read: str  # which tokens of a sentence the probes were trained on
     method: str
+    are_log_odds: bool = True  # else `log_odds` everywhere are scores without a unit, and there is no probability
 
     @property
     def behaviours(self) -> tuple[str, ...]:
@@ -69,7 +70,7 @@ class TokenScores:
         """A row for each behaviour and token.
 
         text (the trace's id), position (of the token in the response), token, start, end, behaviour, layer, log_odds,
-        probability; the last two are NaN for tokens without a score.
+        probability; the last two are NaN for tokens without a score, and the last where `are_log_odds` is False.
         """
         parts = []
         for text in self.texts:
@@ -109,6 +110,7 @@ class TokenScores:
             "model": self.model,
             "read": self.read,
             "method": self.method,
+            "are_log_odds": self.are_log_odds,
             "behaviours": {
                 name: {"layer": layer, "prior_log_odds": self.priors[name]} for name, layer in self.layers.items()
             },
@@ -134,7 +136,7 @@ class TokenScores:
             "behaviour": behaviour,
             "layer": self.layers[behaviour],
             "log_odds": log_odds,
-            "probability": probability(log_odds),
+            "probability": probability(log_odds) if self.are_log_odds else np.nan,
         }
 
     def _text(self, text: ScoredText) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A raw activation x at the output of block `layers[i]` has the log odds
 
     x . weight[i] + bias[i]
 
+(of probes that give no log odds, such as ridge regression, another score, above 0 where the behaviour is likelier).
 The file holds, as float32, `<behaviour>.weight` (n_layers, d_model) and `<behaviour>.bias` (n_layers,); its metadata a
 JSON description under "reasonlens", and under "sha256" the digest of description and tensors, by which damage is found.
 Files of format 1, which did not say how common a behaviour was, open too.
@@ -48,6 +49,7 @@ class SavedProbes:
     prevalence: dict[str, float | None]  # share of the training spans that show the behaviour; None: not known
     scores: dict[str, dict[str, Any]]  # behaviour -> figure -> one a layer, or one for all
     seed: int
+    are_log_odds: bool = True  # what they give; else a score without a unit
 
     def __post_init__(self) -> None:
         for name, numbers in (("weights", self.weights), ("biases", self.biases)):
@@ -65,9 +67,12 @@ class SavedProbes:
         return next(iter(self.weights.values())).shape[-1]
 
     def prior(self, behaviour: str) -> float | None:
-        """The log odds of a training span, whatever is read: what a probe that learnt nothing says. None: not known."""
+        """The log odds of a training span, whatever is read: what a probe that learnt nothing says.
+
+        None: not known, or these probes give no log odds.
+        """
         share = self.prevalence[self._known(behaviour)]
-        return None if share is None else math.log(share / (1 - share))
+        return None if share is None or not self.are_log_odds else math.log(share / (1 - share))
 
     def layer_of(self, behaviour: str, layer: int | None = None) -> int:
         """`layer`, or the best one of `behaviour`. Raises InputError for what these probes do not cover."""
@@ -79,7 +84,7 @@ class SavedProbes:
     def score(
         self, acts: Float[Tensor, "*batch d_model"], behaviour: str, layer: int | None = None
     ) -> Float[Tensor, "*batch"]:
-        """The log odds of `behaviour` for raw activations of `layer` (default: its best), on their device, float32.
+        """The log odds (or score) of `behaviour` for raw activations of `layer` (default: its best), float32.
 
         Raises InputError for an unknown behaviour, a layer without a probe, or activations of another width.
         """
@@ -165,6 +170,7 @@ def _described(about: dict[str, Any], tensors: dict[str, Tensor]) -> SavedProbes
         best_layers=dict(about["best_layers"]),
         prevalence=dict(about["prevalence"]),
         scores=scores,
+        are_log_odds=about.get("are_log_odds", True),
         **{name: about[name] for name in ("read", "model", "method", "seed")},
     )
 
@@ -205,6 +211,8 @@ def _check(probes: SavedProbes) -> None:
         raise InputError("the read and the method of probes are strings, their model a dictionary")
     if not isinstance(probes.seed, int):
         raise InputError(f"the seed of probes must be a whole number, and is {probes.seed!r}")
+    if not isinstance(probes.are_log_odds, bool):
+        raise InputError(f"whether probes give log odds is True or False, and not {probes.are_log_odds!r}")
     Read.parse(probes.read)
 
 

@@ -115,13 +115,14 @@ def _choices(scores: TokenScores) -> str:
 def _legends(scores: TokenScores, centres: Sequence[float], scales: dict[str, list[float]]) -> str:
     labels = {span.label for text in scores.texts for span in text.trace.spans}
     ramp = f"linear-gradient(90deg, {faint(SIGNAL, STRONGEST)}, transparent, {faint(SECOND, STRONGEST)})"
+    unit_name = "log odds" if scores.are_log_odds else "score"
     found = []
     for index, (name, layer) in enumerate(scores.layers.items()):
         prior = scores.priors[name]
         for unit in UNITS:
             low, high = centres[index] - scales[unit][index], centres[index] + scales[unit][index]
             even = f'<span class="rl-even" style="left:{-low / (high - low):.1%}"></span>' if low < 0 < high else ""
-            notes = ["transparent: even odds"]
+            notes = ["transparent: even odds" if scores.are_log_odds else "transparent: 0"]
             if prior is not None:
                 notes = [f"transparent: {_signed(prior)}, as of any training span ({_share(prior)})"]
                 notes += ["dotted: even odds"] if even else []
@@ -129,7 +130,7 @@ def _legends(scores: TokenScores, centres: Sequence[float], scales: dict[str, li
                 notes.append(f'<span style="{UNDERLINE}">underlined</span>: labelled {escape(name)}')
             bar = f'<span class="rl-bar" style="background:{ramp}">{even}</span>'
             found.append(
-                f'<div class="rl-legend rl-{unit}{index}"><span>log odds of {escape(name)} at layer {layer}</span>'
+                f'<div class="rl-legend rl-{unit}{index}"><span>{unit_name} of {escape(name)} at layer {layer}</span>'
                 f"<span>{_signed(low)} {bar} {_signed(high)}</span>"
                 f'<span class="rl-soft">{"; ".join(notes)}</span></div>'
             )
@@ -185,7 +186,7 @@ def _pieces(
                 level = 0 if math.isnan(value) else round(N_LEVELS * (value - centres[index]) / scales[unit][index])
                 if level:
                     classes.append(f"{unit}{index}{'p' if level > 0 else 'n'}{min(abs(level), N_LEVELS)}")
-            said = [f"{_signed(value)} ({_share(value)})" for value in values.values() if not math.isnan(value)]
+            said = [_said(value, scores.are_log_odds) for value in values.values() if not math.isnan(value)]
             if said:
                 lines.append(
                     f"{name} {', sentence '.join(said)}" if token is not None else f"{name}, sentence {said[0]}"
@@ -224,6 +225,10 @@ def _how_to_read(read: str) -> str:
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _said(value: float, is_log_odds: bool) -> str:
+    return f"{_signed(value)} ({_share(value)})" if is_log_odds else _signed(value)
 
 
 def _signed(number: float) -> str:

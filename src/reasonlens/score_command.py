@@ -114,15 +114,16 @@ def rendered(scores: TokenScores) -> Iterable[RenderableType]:
     """What a terminal shows: for each of the first texts and each behaviour its coloured text and strongest tokens."""
     from rich.text import Text
 
+    unit = "log odds" if scores.are_log_odds else "score"
     for scored in scores.texts[:N_TEXTS]:
         yield Text(_visible(scored.trace.id), style="bold underline")
         for index, behaviour in enumerate(scores.behaviours):
             prior = scores.priors[behaviour]
             known = "" if prior is None else f", {prior:+.2f} for any training span"
-            head = f"{_visible(behaviour)}, layer {scores.layers[behaviour]}; log odds{known}"
+            head = f"{_visible(behaviour)}, layer {scores.layers[behaviour]}; {unit}{known}"
             yield Text(head, style="bold")
             yield _coloured(scored, index, behaviour, prior or 0.0)
-            yield _strongest(scored, index)
+            yield _strongest(scored, index, scores.are_log_odds)
     if len(scores.texts) > N_TEXTS:
         yield Text(f"… and {len(scores.texts) - N_TEXTS} more texts: --html or --json gives all", style="dim")
 
@@ -174,7 +175,7 @@ def _coloured(scored: ScoredText, index: int, behaviour: str, centre: float) -> 
     return coloured
 
 
-def _strongest(scored: ScoredText, index: int) -> RenderableType:
+def _strongest(scored: ScoredText, index: int, are_log_odds: bool) -> RenderableType:
     import numpy as np
     from rich import box
     from rich.table import Table
@@ -183,13 +184,14 @@ def _strongest(scored: ScoredText, index: int) -> RenderableType:
     from reasonlens.analysis.token_scores import probability
 
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("log odds", "probability"):
+    for column in ("log odds", "probability") if are_log_odds else ("score",):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("strongest")
     table.add_column("where it stands")
 
     def add(log_odds: float, what: Text, where: Text) -> None:
-        table.add_row(f"{log_odds:+.2f}", f"{probability(np.array([log_odds]))[0]:.3f}", what, where)
+        chance = [f"{probability(np.array([log_odds]))[0]:.3f}"] if are_log_odds else []
+        table.add_row(f"{log_odds:+.2f}", *chance, what, where)
 
     text, of_tokens, of_sentences = scored.trace.text, scored.log_odds[index], scored.sentence_log_odds[index]
     stretches = [each for each in scored.stretches() if not np.isnan(of_tokens[each[2]])]

@@ -230,6 +230,15 @@ def test_the_table_has_a_row_for_every_behaviour_and_token(tiny, traces) -> None
         assert row.probability == pytest.approx(1 / (1 + np.exp(-row.log_odds)))
 
 
+def test_scores_that_are_no_log_odds_have_no_probability(tiny) -> None:
+    model = tiny()
+    scores = score(model, "It is 4.", planted(model, are_log_odds=False), progress=False)
+    assert scores.to_frame()["probability"].isna().all() and scores.sentences["log_odds"].notna().any()
+    assert scores.priors == {"backtracking": None, "deduction": None} and scores.to_dict()["are_log_odds"] is False
+    html = scores.to_html()
+    assert "score of backtracking" in html and "log odds" not in html and "%)" not in html.split("rl-text")[-1]
+
+
 def test_a_probability_does_not_overflow() -> None:
     np.testing.assert_allclose(probability(np.array([-1e9, 0.0, 1e9, np.log(3)])), [0, 0.5, 1, 0.75])
 

@@ -40,7 +40,7 @@ def make(trained_on: LanguageModel | None = None, **changed: Any) -> SavedProbes
 
 def same(one: SavedProbes, other: SavedProbes) -> bool:
     def exact(probes: SavedProbes) -> str:
-        fields = ("layers", "read", "model", "method", "best_layers", "prevalence", "scores", "seed")
+        fields = ("layers", "read", "model", "method", "best_layers", "prevalence", "scores", "seed", "are_log_odds")
         return repr([getattr(probes, field) for field in fields])
 
     return (
@@ -91,6 +91,13 @@ def test_the_best_layer_is_taken_unless_another_is_asked_for() -> None:
 def test_the_prior_is_the_log_odds_of_the_prevalence() -> None:
     assert make().prior("backtracking") == pytest.approx(math.log(0.2 / 0.8))
     assert make().prior("a.weight") is None
+
+
+def test_probes_without_log_odds_have_no_prior_and_say_so_in_their_file(tmp_path: Path) -> None:
+    make(are_log_odds=False).save(tmp_path / "p.safetensors")
+    opened = SavedProbes.open(tmp_path / "p.safetensors")
+    assert not opened.are_log_odds and opened.prior("backtracking") is None
+    assert make().are_log_odds
 
 
 def test_what_is_not_there_is_named_with_what_is() -> None:
