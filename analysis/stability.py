@@ -60,10 +60,10 @@ class Stability:
         """One row for each behaviour, all figures with 95% intervals (`_low`, `_high`).
 
         share_stable: of its boundaries. base_stable: of the boundaries of all others, those that would be stable for
-        this behaviour. Both have Wilson intervals. return_rate: of the continuations at its boundaries, those that show
-        it. base_rate: of the continuations at the boundaries of all others. Both have intervals over resampled
-        problems. What comes by chance is NaN where no other behaviour was sampled. n_seen: boundaries whose label the
-        annotator sees in the trace's own words.
+        this behaviour. Both have Wilson intervals, which take boundaries as independent. return_rate: of the
+        continuations at its boundaries, those that show it. base_rate: of the continuations at the boundaries of all
+        others. Both have intervals over resampled problems. What comes by chance is NaN where no other behaviour was
+        sampled. n_seen: boundaries whose label the annotator sees in the trace's own words.
         """
         check_threshold(threshold)
         return pd.DataFrame([self._summary_of(behaviour, threshold) for behaviour in self.behaviours])
