@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a `locate` run: opens offline, holds its own plotly, escapes all model text."""
+"""One self-contained HTML page of a run: opens offline, holds its own plotly, escapes all model text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ N_SHOWN = 3  # sentences of each kind
 def report_html(
     results: Mapping[str, Any], figures: Mapping[str, go.Figure], sweep: ProbeSweep, activations: Activations
 ) -> str:
-    """The page. `results` is what results.json holds; every text in it and in the traces is escaped."""
+    """The page of `locate`. `results` is what results.json holds; every text in it and in the traces is escaped."""
+    sentences = {name: _sentences(index, name, sweep, activations) for index, name in enumerate(sweep.behaviours)}
+    return render("report.html.jinja", results, figures, sentences=sentences)
+
+
+def render(page: str, results: Mapping[str, Any], figures: Mapping[str, go.Figure], **more: Any) -> str:
+    """One of the templates beside this file, with its figures."""
     environment = Environment(loader=PackageLoader("reasonlens.analysis", "."), autoescape=True)
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
     options = {
@@ -28,12 +34,12 @@ def report_html(
         "include_plotlyjs": False,
         "config": {"displaylogo": False},
     }
-    return environment.get_template("report.html.jinja").render(
+    return environment.get_template(page).render(
         results=results,
         plotly=get_plotlyjs(),
         figures={name: figure.to_html(div_id=name, **options) for name, figure in figures.items()},
-        sentences={name: _sentences(index, name, sweep, activations) for index, name in enumerate(sweep.behaviours)},
         today=date.today().isoformat(),
+        **more,
     )
 
 

@@ -4,6 +4,7 @@ from .estimators import DiscriminantProbe, LogisticProbe, MeanDifferenceProbe, M
 from .result import BehaviourSweep, ProbeSweep
 from .saved import SavedProbes
 from .sweep import sweep
+from .transfer import TransferMatrix, transfer
 
 __all__ = [
     "BehaviourSweep",
@@ -14,5 +15,7 @@ __all__ = [
     "ProbeSweep",
     "RidgeProbe",
     "SavedProbes",
+    "TransferMatrix",
     "sweep",
+    "transfer",
 ]

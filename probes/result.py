@@ -179,6 +179,7 @@ class ProbeSweep:
                 for name, found in self.behaviours.items()
             },
             seed=self.seed,
+            are_log_odds=METHODS[self.estimator].gives_log_odds,
         )
 
     def save_probes(self, path: str | Path) -> None:

@@ -11,12 +11,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ..activations import Activations
@@ -89,11 +91,12 @@ def sweep(
         device=device,
     )
     counts = resamples(len(names), n_bootstrap, seed)
-    layers = tqdm(activations.layers, desc="fitting probes", unit="layer", disable=not progress)
-    fits = [fit_layer(_finite(activations, layer), protocol) for layer in layers]
-    figures = _Figures(activations, protocol, fits, problems, counts, seed)
+    fits, embedded = _fitted(activations, protocol, progress)
+    with threadpool_limits(1):
+        figures = _Figures(activations, protocol, fits, embedded, problems, counts, seed)
+        found = {behaviour: figures.of(index, behaviour) for index, behaviour in enumerate(chosen)}
     return ProbeSweep(
-        behaviours={behaviour: figures.of(index, behaviour) for index, behaviour in enumerate(chosen)},
+        behaviours=found,
         layers=activations.layers,
         estimator=estimator,
         penalties=protocol.penalties,
@@ -111,6 +114,35 @@ def sweep(
         biases=np.stack([fit.biases for fit in fits], axis=1).astype(np.float32),
         scores=np.stack([fit.core.reported(protocol.folds) for fit in fits], axis=1),
     )
+
+
+def _fitted(activations: Activations, protocol: Protocol, progress: bool) -> tuple[list[LayerFit], Core | None]:
+    """Every layer, and the token embeddings.
+
+    On a CPU layers run side by side, one thread each: several threads in one small product wait for each other, and
+    where something else runs they do little else.
+    """
+
+    def fit(layer: int) -> LayerFit:
+        return fit_layer(_finite(activations, layer), protocol)
+
+    def fit_embeddings() -> Core | None:
+        told = activations.embeddings
+        return None if told is None else fit_core(design_of(told, protocol), protocol)
+
+    def shown(fits: Iterable[LayerFit]) -> list[LayerFit]:
+        n_layers = len(activations.layers)
+        return list(tqdm(fits, desc="fitting probes", unit="layer", total=n_layers, disable=not progress))
+
+    if protocol.device.type != "cpu":
+        return shown(map(fit, activations.layers)), fit_embeddings()
+    n_threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            embedded = pool.submit(fit_embeddings)
+            return shown(pool.map(fit, activations.layers)), embedded.result()
+    finally:
+        torch.set_num_threads(n_threads)  # the number of MKL's threads is one for all threads of Python
 
 
 def _protocol(
@@ -166,6 +198,7 @@ class _Figures:
         activations: Activations,
         protocol: Protocol,
         fits: Sequence[LayerFit],
+        embedded: Core | None,
         problems: Int[np.ndarray, " n_examples"],
         counts: Matrix,
         seed: int,
@@ -175,9 +208,7 @@ class _Figures:
         self._reported = [fit.core.reported(protocol.folds) for fit in fits]
         self._text = text_scores(activations.examples, protocol.shows, protocol.folds)
         self._position = position_scores(activations.examples, protocol.shows, protocol.folds, seed)
-        self._embeddings: Core | None = None
-        if activations.embeddings is not None:
-            self._embeddings = fit_core(design_of(activations.embeddings, protocol), protocol)
+        self._embeddings = embedded
 
     def of(self, index: int, behaviour: str) -> BehaviourSweep:
         fits, protocol, counts = self._fits, self._protocol, self._counts

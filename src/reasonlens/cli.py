@@ -15,6 +15,7 @@ import typer
 from reasonlens.collect_command import collect
 from reasonlens.console import note, user_errors
 from reasonlens.organism_commands import organisms
+from reasonlens.probe_command import probe
 from reasonlens.score_command import score
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(organisms, name="organisms")
 app.command()(collect)
+app.command()(probe)
 app.command()(score)
 
 

@@ -210,7 +210,7 @@ def test_the_problems_identity_leaks_through_a_naive_split_and_through_no_groupe
 
 
 def test_intervals_of_probes_cover_what_they_are_for() -> None:
-    """Of 1,000 data sets, whole cross-validations: the 95% interval holds the AUROC that such a probe has on average."""
+    """In 1,000 whole cross-validations, the 95% interval against the AUROC that such a probe has on average."""
     truths, intervals = [], []
     for seed in range(1000):
         generator = np.random.default_rng(seed)
