@@ -7,7 +7,7 @@ tested on each (`probes.transfer`): other traces, base against thinking model, a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 from ..activations import Activations
 from ..models import InputError
 from ..probes import ProbeSweep, TransferMatrix, sweep, transfer
+from ..probes.folds import common_labels
 from .figures import calibration_curves, layer_curves, layer_heatmap, transfer_heatmap
 from .report import render
 from .run_directory import RunDirectory, write_json, write_text
@@ -87,12 +88,23 @@ def probe(
     settings: ProbeSettings | None = None,
     device: str | None = None,
     progress: bool = True,
+    note: Callable[[str], None] = lambda _: None,
 ) -> Probing:
-    """Sweep the first of `sources`, and with several train on each and test on each."""
+    """Sweep the first of `sources`, and with several train on each and test on each.
+
+    note: hears which labels are in too few problems to be probed, where none were asked for.
+    """
     settings = settings or ProbeSettings()
     name, first = next(iter(sources.items()))
+    probed, shared = settings.behaviours, settings.behaviours
+    if probed is None:
+        common = [set(common_labels(each.labels, each.problems, settings.n_folds)) for each in sources.values()]
+        probed = tuple(each for each in first.behaviours if each in common[0]) or first.behaviours
+        shared = tuple(each for each in probed if each in set.intersection(*common)) or None
+        rare = [each for each in first.behaviours if each not in probed]
+        if rare:
+            note(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
     given: dict[str, Any] = {
-        "behaviours": settings.behaviours,
         "estimator": settings.estimator,
         "penalties": settings.penalties,
         "n_folds": settings.n_folds,
@@ -104,9 +116,14 @@ def probe(
         source=name,
         activations=first,
         sweep=sweep(
-            first, **given, n_shuffles=settings.n_shuffles, n_permutations=settings.n_permutations, device=device
+            first,
+            behaviours=probed,
+            **given,
+            n_shuffles=settings.n_shuffles,
+            n_permutations=settings.n_permutations,
+            device=device,
         ),
-        transfer=transfer(sources, **given, device=device or "cpu") if len(sources) > 1 else None,
+        transfer=transfer(sources, behaviours=shared, **given, device=device or "cpu") if len(sources) > 1 else None,
         settings=settings,
     )
 

@@ -11,15 +11,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from ..activations import Activations
 from ..models import InputError
@@ -45,6 +43,7 @@ from .metrics.concordance import FoldPairs, Matrix
 from .nested import nested
 from .protocol import Held, Protocol
 from .result import BehaviourSweep, ProbeSweep
+from .side_by_side import each_layer
 from .solver import method_named
 
 
@@ -117,32 +116,15 @@ def sweep(
 
 
 def _fitted(activations: Activations, protocol: Protocol, progress: bool) -> tuple[list[LayerFit], Core | None]:
-    """Every layer, and the token embeddings.
-
-    On a CPU layers run side by side, one thread each: several threads in one small product wait for each other, and
-    where something else runs they do little else.
-    """
-
-    def fit(layer: int) -> LayerFit:
-        return fit_layer(_finite(activations, layer), protocol)
-
-    def fit_embeddings() -> Core | None:
-        told = activations.embeddings
-        return None if told is None else fit_core(design_of(told, protocol), protocol)
-
-    def shown(fits: Iterable[LayerFit]) -> list[LayerFit]:
-        n_layers = len(activations.layers)
-        return list(tqdm(fits, desc="fitting probes", unit="layer", total=n_layers, disable=not progress))
-
-    if protocol.device.type != "cpu":
-        return shown(map(fit, activations.layers)), fit_embeddings()
-    n_threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            embedded = pool.submit(fit_embeddings)
-            return shown(pool.map(fit, activations.layers)), embedded.result()
-    finally:
-        torch.set_num_threads(n_threads)  # the number of MKL's threads is one for all threads of Python
+    """Every layer, and the token embeddings."""
+    fits = each_layer(
+        lambda layer: fit_layer(_finite(activations, layer), protocol), activations.layers, protocol.device, progress
+    )
+    told = activations.embeddings
+    if told is None:
+        return fits, None
+    (embedded,) = each_layer(lambda _: fit_core(design_of(told, protocol), protocol), [0], protocol.device, False)
+    return fits, embedded
 
 
 def _protocol(

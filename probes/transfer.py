@@ -19,7 +19,6 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from ..activations import Activations
 from ..models import InputError
@@ -28,6 +27,7 @@ from .layer_fit import Core, design_of, fit_core
 from .metrics import Estimate, auroc_interval, concordance, resamples
 from .nested import choose
 from .protocol import Protocol
+from .side_by_side import each_layer
 from .solver import Columns, method_named
 
 
@@ -113,11 +113,15 @@ def transfer(
         for each, fold in zip(given, folds, strict=True)
     ]
     layers = given[0].layers
+
+    def fit(layer: int) -> list[_Fit]:
+        acts = [each.layer(layer) for each in given]
+        return [part.fit(own, acts) for part, own in zip(parts, acts, strict=True)]
+
+    for fits in each_layer(fit, layers, torch.device(device), progress):
+        for part, found in zip(parts, fits, strict=True):
+            part.fits.append(found)
     with threadpool_limits(1):
-        for layer in tqdm(layers, desc="fitting probes", unit="layer", disable=not progress):
-            acts = [each.layer(layer) for each in given]
-            for part, own in zip(parts, acts, strict=True):
-                part.fit(own, acts)
         cells = {
             (trained, tested, behaviour): _cell(parts[a], parts[b], b, index, n_bootstrap, seed)
             for a, trained in enumerate(names)
@@ -127,6 +131,14 @@ def transfer(
     return TransferMatrix(
         cells=cells, sources=names, behaviours=chosen, layers=layers, n_folds=n_folds, estimator=estimator
     )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Fit:
+    """One layer of a source: its choices, and its probes' scores of the spans of every source."""
+
+    core: Core
+    scores: list[Float[np.ndarray, "n_behaviours n_folds n"]]
 
 
 class _Source:
@@ -159,11 +171,9 @@ class _Source:
             permuted=np.zeros((0, len(folds)), dtype=np.int64),
             device=device,
         )
-        self.cores: list[Core] = []
-        # of every layer and source: (n_behaviours, n_folds, n_examples of that source)
-        self.scores: list[list[Float[np.ndarray, "n_behaviours n_folds n"]]] = []
+        self.fits: list[_Fit] = []  # of every layer
 
-    def fit(self, acts: torch.Tensor, all_acts: Sequence[torch.Tensor]) -> None:
+    def fit(self, acts: torch.Tensor, all_acts: Sequence[torch.Tensor]) -> _Fit:
         protocol = self.protocol
         design = design_of(acts, protocol)
         core = fit_core(design, protocol)
@@ -175,23 +185,16 @@ class _Source:
             torch.from_numpy(penalty).to(protocol.device, protocol.dtype),
         )
         weights, biases = protocol.method.solve(design, columns).raw(design)
-        self.cores.append(core)
-        self.scores.append(
-            [
-                (each.to(protocol.device).double() @ weights.T + biases)
-                .T.reshape(len(self.shows), protocol.n_folds, -1)
-                .cpu()
-                .numpy()
-                for each in all_acts
-            ]
-        )
+        scores = [each.to(protocol.device).double() @ weights.T + biases for each in all_acts]
+        shape = (len(self.shows), protocol.n_folds, -1)
+        return _Fit(core, [each.T.reshape(shape).cpu().numpy() for each in scores])
 
 
 def _cell(trained: _Source, tested: _Source, place: int, behaviour: int, n_bootstrap: int, seed: int) -> Transfer:
     counts = resamples(int(tested.problems.max()) + 1, n_bootstrap, seed)
     positive, own = tested.shows[behaviour], np.arange(len(tested.folds))
-    by_layer = [layer[place][behaviour, tested.folds, own] for layer in trained.scores]
-    _, places = choose(trained.cores, behaviour, trained.folds)
+    by_layer = [fit.scores[place][behaviour, tested.folds, own] for fit in trained.fits]
+    _, places = choose([fit.core for fit in trained.fits], behaviour, trained.folds)
     chosen = np.array([layer for layer, _ in places])[tested.folds]
 
     def estimate(scores: Float[np.ndarray, " n"]) -> Estimate:

@@ -80,7 +80,7 @@ def probe(
         if run.is_done(PROBE_ARTIFACTS):
             note(f"{out} is done already; remove it or choose another --out to run again")
         else:
-            write_probing(run_probe(open_sources(activations), settings=settings, device=device), run)
+            write_probing(run_probe(open_sources(activations), settings=settings, device=device, note=note), run)
         text = (out / "results.json").read_text("utf-8")
     if as_json:
         typer.echo(text, nl=False)
@@ -89,36 +89,27 @@ def probe(
 
         console = Console()
         if not console.is_terminal:
-            console.width = 140  # a pipe has no width; rich would take 80 and cut names
+            console.width = 124  # a pipe has no width; rich would take 80 and cut names
         results = json.loads(text)
         console.print(_table(results))
+        console.print(_explanations(results))
         if results["transfer"]:
             console.print(_transfer_table(results["transfer"]))
     note(f"report: {out / 'report.html'}")
 
 
 def _table(results: dict[str, Any]) -> Table:
-    from rich import box
-    from rich.table import Table
+    """The numbers to report."""
     from rich.text import Text
 
-    table = Table(
-        title=Text(
-            f"{results['model']['name']}: {results['n_spans']} spans of {results['n_problems']} problems, "
-            f"read {results['read']}"
-        ),
-        caption="AUROC [95% interval over problems], layer and penalty of every fold chosen on the others; layers: "
-        "those chosen; AP: average precision; R@1%: recall at 1% false positives; p: permutation, corrected over layers, at "
-        "the best layer; unmarked: spans without tell-tale words; new phrasing: of a wording left out of training; "
-        "words, position, tokens: told without running the model; naive: split through problems.",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
+    table = _empty(
+        f"{results['model']['name']}: {results['n_spans']} spans of {results['n_problems']} problems, "
+        f"read {results['read']}",
+        ("layers", "AUROC", "AP", "R@1%", "Brier", "p", "n"),
+        "AUROC [95% interval over problems]: layer and penalty of every fold chosen on the others; layers: those "
+        "chosen. AP: average precision; R@1%: recall at 1% false positives; p: by permutation, corrected over layers, at the "
+        "best layer; n: spans / problems.",
     )
-    table.add_column("behaviour", overflow="fold")
-    columns = ("layers", "AUROC", "AP", "R@1%", "Brier", "p", "unmarked", "new phrasing", "shuffled")
-    for column in (*columns, "words", "position", "tokens", "naive", "n"):
-        table.add_column(column, justify="right", no_wrap=column != "new phrasing")
     for name, found in results["behaviours"].items():
         best = found["layers"][str(found["best_layer"])]
         low, high = found["auroc_nested_low"], found["auroc_nested_high"]
@@ -128,24 +119,51 @@ def _table(results: dict[str, Any]) -> Table:
             Text(f"{_number(found['auroc_nested'])} [{_number(low)}, {_number(high)}]"),
             *(_number(found[f"nested_{key}"], 2) for key in ("average_precision", "recall_at_1_percent", "brier")),
             _number(best["p_value"]),
-            *(_number(best[f"auroc_{key}"], 2) for key in ("unmarked", "new_phrasing", "shuffled")),
-            *(_number(found[f"auroc_{key}"], 2) for key in ("text", "position", "embeddings")),
-            _number(best["auroc_naive_split"], 2),
             f"{found['n_positive']} / {found['n_problems']}",
         )
     return table
 
 
-def _transfer_table(rows: list[dict[str, Any]]) -> Table:
+def _explanations(results: dict[str, Any]) -> Table:
+    """What else could explain them."""
+    from rich.text import Text
+
+    table = _empty(
+        "AUROC of what else could explain it",
+        ("best layer", "unmarked", "new wording", "words", "position", "tokens", "shuffled", "naive"),
+        "At the best layer: all spans; those without tell-tale words; those of a wording left out of training; labels "
+        "shuffled; a naive split through problems. Words, position, token embeddings: told without running the model.",
+    )
+    for name, found in results["behaviours"].items():
+        best = found["layers"][str(found["best_layer"])]
+        table.add_row(
+            Text(name),
+            f"{_number(best['auroc'])} at {found['best_layer']}",
+            *(_number(best[f"auroc_{key}"]) for key in ("unmarked", "new_phrasing")),
+            *(_number(found[f"auroc_{key}"]) for key in ("text", "position", "embeddings")),
+            *(_number(best[f"auroc_{key}"]) for key in ("shuffled", "naive_split")),
+        )
+    return table
+
+
+def _empty(title: str, columns: tuple[str, ...], caption: str | None) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text("trained on -> tested on"), box=box.SIMPLE_HEAD, title_justify="left")
-    pairs = list(dict.fromkeys((row["trained_on"], row["tested_on"]) for row in rows))
+    table = Table(title=Text(title), caption=caption, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
     table.add_column("behaviour", overflow="fold")
-    for trained, tested in pairs:
-        table.add_column(Text(f"{trained} -> {tested}"), justify="right")
+    for column in columns:
+        table.add_column(Text(column), justify="right", no_wrap=True)
+    return table
+
+
+def _transfer_table(rows: list[dict[str, Any]]) -> Table:
+    from rich.text import Text
+
+    pairs = list(dict.fromkeys((row["trained_on"], row["tested_on"]) for row in rows))
+    columns = tuple(f"{trained} -> {tested}" for trained, tested in pairs)
+    table = _empty("Trained on -> tested on: AUROC [95% interval over problems]", columns, None)
     for name in dict.fromkeys(row["behaviour"] for row in rows):
         found = {(row["trained_on"], row["tested_on"]): row for row in rows if row["behaviour"] == name}
         cells = [found[pair] for pair in pairs]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from reasonlens import collect
+from reasonlens.cli import app
+from reasonlens.probes import SavedProbes
+
+QUICK = ["--folds", "3", "--bootstrap", "20", "--shuffles", "1", "--permutations", "3", "--penalties", "0.01"]
+
+
+@pytest.fixture
+def stores(tiny, traces, tmp_path: Path) -> list[str]:
+    for name, layers in (("base", [0, 2]), ("thinking", [0, 2])):
+        collect(tiny("llama" if name == "base" else "qwen"), traces, layers=layers, out=tmp_path / name, progress=False)
+    return [str(tmp_path / "base"), str(tmp_path / "thinking")]
+
+
+def run(*words: str):
+    return CliRunner().invoke(app, ["probe", *words])
+
+
+def test_a_store_is_probed_and_written_and_again_it_is_done(stores: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = run(stores[0], "--out", str(out), *QUICK)
+    assert first.exit_code == 0, first.output
+    assert "backtracking" in first.stdout and "24 / 12" in first.stdout
+    assert {file.name for file in out.iterdir()} == {"probes.safetensors", "results.json", "report.html", "run.json"}
+    assert SavedProbes.open(out / "probes.safetensors").layers == (0, 2)
+    results = json.loads((out / "results.json").read_text())
+    assert results["transfer"] is None and set(results["behaviours"]["backtracking"]["layers"]) == {"0", "2"}
+    again = run(stores[0], "--out", str(out), *QUICK)
+    assert again.exit_code == 0 and "done already" in again.stderr and again.stdout == first.stdout
+    other = run(stores[0], "--out", str(out), *QUICK, "--seed", "3")
+    assert other.exit_code == 2 and "holds another run (seed" in other.stderr
+
+
+def test_two_stores_give_a_transfer_matrix(stores: list[str], tmp_path: Path) -> None:
+    done = run(*stores, "--out", str(tmp_path / "out"), *QUICK, "--behaviours", "backtracking", "--json")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)["transfer"]
+    assert {(row["trained_on"], row["tested_on"]) for row in rows} == {
+        (a, b) for a in ("base", "thinking") for b in ("base", "thinking")
+    }
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert 'id="transfer"' in page and "tested on another" in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["--estimator", "svm"], "unknown kind of probe 'svm'"),
+        (["--penalties", "weak"], "penalties are numbers joined by commas, and 'weak' is not"),
+        (["--folds", "2"], "at least 3 folds, not 2"),
+        (["--behaviours", "dreaming"], "no example shows 'dreaming'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(
+    stores: list[str], tmp_path: Path, changed: list[str], message: str
+) -> None:
+    done = run(stores[0], "--out", str(tmp_path / "out"), *QUICK, *changed)
+    assert done.exit_code == 2 and done.stdout == "" and "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("reasonlens: ")]
+    assert message in line and not (tmp_path / "out").exists()
+
+
+def test_what_holds_no_activations_is_named(tmp_path: Path) -> None:
+    done = run(str(tmp_path / "absent"), "--out", str(tmp_path / "out"))
+    assert done.exit_code == 2 and "holds no activations; `reasonlens collect --out" in done.stderr
