@@ -24,6 +24,7 @@ from .solver import Columns, Design
 
 CHUNK = 1 << 24  # logits held at once
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -88,7 +89,7 @@ def fit_core(design: Design, protocol: Protocol) -> Core:
     wins, pairs = np.zeros((2, n_behaviours, n_penalties, n_folds))
     inner_wins, inner_pairs = np.zeros((2, n_behaviours, n_penalties, n_folds))
 
-    def count(columns: Array, fold: int, found: Tensor, wins: Array, pairs: Array, to: Array) -> None:
+    def count(columns: Numbers, fold: int, found: Tensor, wins: Array, pairs: Array, to: Numbers) -> None:
         behaviour, penalty = at[0, columns], at[1, columns]
         positive = bank[torch.from_numpy(behaviour).to(bank.device)][:, rows_of[fold]]
         right, of = rank_wins(found, positive)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,8 @@ class Protocol:
 
     @property
     def cell(self) -> Int[np.ndarray, " n_examples"]:
-        return self.folds * self.n_folds + self.naive_folds
+        found: np.ndarray[Any, np.dtype[np.int64]] = self.folds * self.n_folds + self.naive_folds
+        return found
 
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:

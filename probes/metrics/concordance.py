@@ -79,7 +79,8 @@ def auroc_draws(folds: list[FoldPairs], counts: Matrix) -> Float[np.ndarray, " n
         times = counts[:, fold.problems]
         wins += ((times @ fold.wins) * times).sum(axis=1)
         pairs += ((times @ fold.pairs) * times).sum(axis=1)
-    return np.divide(wins, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
+    found: Matrix = np.divide(wins, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
+    return found
 
 
 def auroc_interval(folds: list[FoldPairs], counts: Matrix, level: float = 0.95) -> Estimate:

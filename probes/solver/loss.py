@@ -52,10 +52,13 @@ class Softmax:
     def residual(
         self, logits: Grid, labels: Grid, weights: Grid, along: Grid | None = None
     ) -> tuple[Grid, Float[Tensor, " n_columns"]]:
-        shares = logits.unflatten(0, (-1, self.group)).softmax(dim=1).flatten(0, 1)
+        shares = self._grouped(logits).softmax(dim=1).flatten(0, 1)
         residual = (shares - labels) * weights
         if along is None:
             return residual, residual.new_zeros(len(residual))
-        mean = (shares * along).unflatten(0, (-1, self.group)).sum(dim=1, keepdim=True)
-        centred = (along.unflatten(0, (-1, self.group)) - mean).flatten(0, 1)
+        mean = self._grouped(shares * along).sum(dim=1, keepdim=True)
+        centred = (self._grouped(along) - mean).flatten(0, 1)
         return residual, (shares * centred.square() * weights).sum(dim=1)
+
+    def _grouped(self, grid: Grid) -> Float[Tensor, "n_problems n_classes n"]:
+        return grid.view(-1, self.group, grid.shape[1])

@@ -77,7 +77,7 @@ def training_sets(design: Design, columns: Columns) -> Iterator[TrainingSet]:
 def _alike(design: Design, columns: Columns) -> Iterator[tuple[Tensor, Tensor]]:
     """Which rows are trained on, and the columns that are."""
     if columns.kept is None:
-        for subset in columns.subset.unique().tolist():
+        for subset in sorted(set(columns.subset.tolist())):
             yield design.in_subset[subset], (columns.subset == subset).nonzero()[:, 0]
         return
     trained = design.in_subset[columns.subset] & columns.kept

@@ -107,8 +107,8 @@ def _table(results: dict[str, Any]) -> Table:
         f"read {results['read']}",
         ("layers", "AUROC", "AP", "R@1%", "Brier", "p", "n"),
         "AUROC [95% interval over problems]: layer and penalty of every fold chosen on the others; layers: those "
-        "chosen. AP: average precision; R@1%: recall at 1% false positives; p: by permutation, corrected over layers, at the "
-        "best layer; n: spans / problems.",
+        "chosen. AP: average precision; R@1%: recall at 1% false positives; p: by permutation, corrected over layers, "
+        "at the best layer; n: spans / problems.",
     )
     for name, found in results["behaviours"].items():
         best = found["layers"][str(found["best_layer"])]
