@@ -18,8 +18,8 @@ C = 0.01  # with hundreds of spans and as many dimensions a strong penalty is ri
 class LogisticProbe(BinaryProbe):
     """L2-penalised logistic regression: `LogisticRegression(C=C)` after `StandardScaler()`, at the speed of the solver.
 
-    C: inverse strength of the penalty. standardise: scale every dimension to unit variance first. tol: root mean square
-    change of the log odds that may be left undone.
+    C: inverse strength of the penalty. standardise: scale every dimension to unit variance first. tol: the change of
+    the log odds that may be left undone, as a share of their spread.
     """
 
     def __init__(self, C: float = C, standardise: bool = True, tol: float = 1e-6) -> None:

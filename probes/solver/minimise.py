@@ -5,8 +5,8 @@
 1. One matrix product gives the logits of all columns, one more their gradients; all else is elementwise.
 2. The two-loop recursion (Nocedal 1980) starts from the inverse curvature at u = 0 (`preconditioner.py`).
 3. Along a direction p the logits are z + t (Z p): a few Newton steps find the minimum on the line without a product.
-4. A column ends when g' P g, twice the gain that is left, is that of a change of the logits by `tolerance` (root mean
-   square); columns that have ended leave the products.
+4. A column ends when the gain that is left is that of a change of the logits by a share `tolerance` of their spread (a
+   strong penalty leaves little spread, and ranks are the same at every scale), and then leaves the products.
 
 An independent column is never influenced by those beside it but for rounding.
 """
@@ -54,7 +54,8 @@ def by_group(values: Float[Tensor, " n_columns"], group: int) -> Float[Tensor, "
 
 
 def minimise(design: Design, columns: Columns, loss: Loss, start: Float[Tensor, " n_columns"], tol: float) -> Solution:
-    """The minimum of every column (penalty: scikit-learn's C). start: biases to begin from. tol: of the logits.
+    """The minimum of every column (penalty: scikit-learn's C). start: biases to begin from. tol: the share
+    of the logits' spread that may be left undone.
 
     A column with one class only keeps no weights and its starting bias.
     """
@@ -85,7 +86,7 @@ class _Search:
         share = (self._labels * self._row_weights).sum(dim=1) / n_rows.clamp(min=1)
         curvature = (share * (1 - share)).clamp(min=1e-6)
         self._bias_curvature = curvature * n_rows.clamp(min=1)
-        self._enough = by_group(self._bias_curvature, self._group) * tol**2
+        self._tolerance = max(tol, 10 * torch.finfo(rows.dtype).eps)
         trained = n_rows / len(rows)  # the Gram matrix is that of all rows
         self._precondition = Preconditioner(rows, curvature * trained.clamp(min=1e-6), self._ridge)
         self._theta = _Vector(torch.zeros_like(self.weight), self.bias.clone())
@@ -103,7 +104,9 @@ class _Search:
     def step(self) -> None:
         direction = self._direction()
         slope = self._gradient.dot(direction, self._group)
-        ended = -slope <= self._enough  # the gain that is left, twice, as the curvature seen so far has it
+        # The slope is the gain that is left, twice, as the curvature seen so far has it.
+        variance = self._logits.var(dim=1, correction=0)
+        ended = -slope <= by_group(self._bias_curvature * variance, self._group) * self._tolerance**2
         kept = self._drop(ended)
         if not self.is_going:
             return
@@ -138,7 +141,7 @@ class _Search:
         self._history = [
             (moved.take(left), turned.take(left), inverse[left]) for moved, turned, inverse in self._history
         ]
-        for name in ("_labels", "_row_weights", "_mean", "_scale", "_logits", "_ridge", "_bias_curvature", "_enough"):
+        for name in ("_labels", "_row_weights", "_mean", "_scale", "_logits", "_ridge", "_bias_curvature"):
             setattr(self, name, getattr(self, name)[left])
         return left
 
