@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
 import warnings
@@ -42,6 +43,9 @@ def main() -> None:
     asked = _arguments()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    if asked.memory_of:
+        sys.stdout.write(f"{_peak_mb(asked)}\n")
+        return
     with threadpool_limits(1):
         cases = [_case(shape, n, asked) for shape in asked.shapes.split(",") for n in map(int, asked.n.split(","))]
     first = cases[0]
@@ -69,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="of ours")
     parser.add_argument("--no-choice", action="store_true", help="leave the choice of a penalty out")
     parser.add_argument("--no-agreement", action="store_true", help="leave scikit-learn in float64 out, which is slow")
+    parser.add_argument("--memory-of", choices=("ours", "scikit_learn"), help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--out", help="directory for the JSON and the table")
     return parser.parse_args()
@@ -161,10 +166,7 @@ def _case(shape: str, n: int, asked: argparse.Namespace) -> dict[str, Any]:
     case["max_abs_auroc_difference"] = case["max_abs_auroc_difference_of_scikit_learn"] = None
     if not asked.no_agreement:
         case |= _agreement(data(), asked.device)
-    case["extra_memory_mb"] = {
-        "ours": _peak_mb(lambda: ours(*layer(n, d_model, 0), (C,), asked.device)),
-        "scikit_learn": _peak_mb(lambda: scikit_learn(*layer(n, d_model, 0))),
-    }
+    case["extra_memory_mb"] = {name: _memory(name, shape, n, asked.device) for name in ("ours", "scikit_learn")}
     return case
 
 
@@ -217,11 +219,21 @@ def _agreement(data: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]], device
     }
 
 
-def _peak_mb(run: Callable[[], Any]) -> float:
-    """Peak of resident memory over what stood before; the data themselves are in it."""
+def _memory(name: str, shape: str, n: int, device: str) -> float:
+    """Peak of resident memory over what stood before the fits of one layer, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.probes", "--memory-of", name, "--shapes", shape, "--n", str(n)]
+    done = subprocess.run([*command, "--device", device], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def _peak_mb(asked: argparse.Namespace) -> float:
+    d_model, n = int(asked.shapes.split("x")[1]), int(asked.n)
+    run = {"ours": lambda *given: ours(*given, (C,), asked.device), "scikit_learn": scikit_learn}[asked.memory_of]
+    run(*layer(200, 16, 0))  # what is loaded once
+    given = layer(n, d_model, 0)
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
-    run()
+    run(*given)
     return round((_status("VmHWM") - before) / 1024, 1)
 
 

@@ -51,7 +51,7 @@ def worth(
         of += n_up
         precise += sum_precision
         recalled += n_recalled
-        if are_log_odds:
+        if are_log_odds and not test.all():
             share = np.clip(positive[~test].mean(), 1e-9, 1 - 1e-9)
             threshold[test] = np.log(share / (1 - share))
     above = scores > threshold

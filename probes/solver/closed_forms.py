@@ -54,6 +54,10 @@ def _solve(design: Design, columns: Columns, form: Form) -> Solution:
     bias = design.rows.new_zeros(len(columns))
     for trained in training_sets(design, columns):
         u, middle = form(trained, columns.penalty[trained.columns].double())
+        n_up = trained.labels.sum(dim=1)
+        one_class = (n_up == 0) | (n_up == trained.labels.shape[1])  # says nothing
+        u = torch.where(one_class[:, None], torch.zeros_like(u), u)
+        middle = torch.where(one_class, torch.zeros_like(middle), middle)
         v = u / trained.scale
         weight[trained.columns] = v.to(weight.dtype)
         bias[trained.columns] = (middle - v @ trained.mean).to(bias.dtype)
