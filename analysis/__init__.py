@@ -1,6 +1,22 @@
 """Questions asked of activations, probes and directions, and the figures and pages that answer them."""
 
+from .before_after import BeforeAfter, compare_before_after
 from .locate import Location, locate
+from .probe import ProbeSettings, Probing, probe
+from .score import score
 from .settings import LocateSettings
+from .stability import Stability, boundary_stability
 
-__all__ = ["LocateSettings", "Location", "locate"]
+__all__ = [
+    "BeforeAfter",
+    "LocateSettings",
+    "Location",
+    "ProbeSettings",
+    "Probing",
+    "Stability",
+    "boundary_stability",
+    "compare_before_after",
+    "locate",
+    "probe",
+    "score",
+]

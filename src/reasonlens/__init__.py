@@ -12,9 +12,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reasonlens.activations import Activations, CollectSettings, Example, Moments, Read, collect, collect_moments
     from reasonlens.activations.cluster import ClusterSettings, collect_on_ray
-    from reasonlens.analysis import LocateSettings, Location, locate
+    from reasonlens.analysis import (
+        BeforeAfter,
+        LocateSettings,
+        Location,
+        ProbeSettings,
+        Probing,
+        Stability,
+        boundary_stability,
+        compare_before_after,
+        locate,
+        probe,
+        score,
+    )
     from reasonlens.models import InputError, LanguageModel, load
-    from reasonlens.probes import ProbeSweep, sweep
+    from reasonlens.probes import (
+        DiscriminantProbe,
+        LogisticProbe,
+        MeanDifferenceProbe,
+        MultinomialProbe,
+        ProbeSweep,
+        RidgeProbe,
+        SavedProbes,
+        TransferMatrix,
+        sweep,
+        transfer,
+    )
     from reasonlens.traces import (
         Span,
         Trace,
@@ -31,9 +54,15 @@ if TYPE_CHECKING:
 _HOME = {
     "activations.cluster": ("ClusterSettings", "collect_on_ray"),
     "activations": ("Activations", "CollectSettings", "Example", "Moments", "Read", "collect", "collect_moments"),
-    "analysis": ("Location", "LocateSettings", "locate"),
+    "analysis": (
+        *("BeforeAfter", "LocateSettings", "Location", "ProbeSettings", "Probing", "Stability"),
+        *("boundary_stability", "compare_before_after", "locate", "probe", "score"),
+    ),
     "models": ("InputError", "LanguageModel", "load"),
-    "probes": ("ProbeSweep", "sweep"),
+    "probes": (
+        *("DiscriminantProbe", "LogisticProbe", "MeanDifferenceProbe", "MultinomialProbe", "RidgeProbe"),
+        *("ProbeSweep", "SavedProbes", "TransferMatrix", "sweep", "transfer"),
+    ),
     "traces": (
         *("Span", "Trace", "bundled_traces", "encode", "parse_annotated"),
         *("iter_traces", "read_traces", "segment", "write_traces"),
@@ -45,23 +74,36 @@ _FOLDER_OF = {name: folder for folder, names in _HOME.items() for name in names}
 __version__ = version("reasonlens")
 __all__ = [
     "Activations",
+    "BeforeAfter",
     "ClusterSettings",
     "CollectSettings",
     "Directions",
+    "DiscriminantProbe",
     "Example",
     "InputError",
     "LanguageModel",
     "LocateSettings",
     "Location",
+    "LogisticProbe",
+    "MeanDifferenceProbe",
     "Moments",
+    "MultinomialProbe",
+    "ProbeSettings",
     "ProbeSweep",
+    "Probing",
     "Read",
+    "RidgeProbe",
+    "SavedProbes",
     "Span",
+    "Stability",
     "Trace",
+    "TransferMatrix",
+    "boundary_stability",
     "bundled_traces",
     "collect",
     "collect_moments",
     "collect_on_ray",
+    "compare_before_after",
     "encode",
     "iter_traces",
     "load",
@@ -69,9 +111,12 @@ __all__ = [
     "mean_difference",
     "mean_difference_directions",
     "parse_annotated",
+    "probe",
     "read_traces",
+    "score",
     "segment",
     "sweep",
+    "transfer",
     "write_traces",
 ]
 

@@ -17,6 +17,7 @@ from reasonlens.console import note, user_errors
 from reasonlens.organism_commands import organisms
 from reasonlens.probe_command import probe
 from reasonlens.score_command import score
+from reasonlens.stability_command import stability
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,6 +34,7 @@ app.add_typer(organisms, name="organisms")
 app.command()(collect)
 app.command()(probe)
 app.command()(score)
+app.command()(stability)
 
 
 @app.command()
