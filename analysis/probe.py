@@ -15,11 +15,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ..activations import Activations
-from ..models import InputError
+from ..activations import Activations, CollectSettings, Read, collect
+from ..models import InputError, load
+from ..models.load import source_stamp
 from ..probes import ProbeSweep, TransferMatrix, sweep, transfer
-from ..probes.folds import common_labels
+from ..probes.folds import common_labels, grouped_folds
+from ..traces import digest
 from .figures import calibration_curves, layer_curves, layer_heatmap, transfer_heatmap
+from .locate import resolve_traces
 from .report import render
 from .run_directory import RunDirectory, write_json, write_text
 
@@ -148,6 +151,46 @@ def probe_run(paths: list[Path], settings: ProbeSettings, out: Path) -> RunDirec
             raise InputError(f"{path} holds no activations; `reasonlens collect --out {path}` writes some")
         stamps[path.name] = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
     return RunDirectory(out, "probe", {"sources": stamps, "reasonlens": version("reasonlens")} | asdict(settings))
+
+
+def reading_run(model: str, traces: str, layers: str, read: str, settings: ProbeSettings, out: Path) -> RunDirectory:
+    """The run directory of a model and traces that are yet to be read: new, to be taken up, or done."""
+    Read.parse(read)
+    found = resolve_traces(traces)
+    grouped_folds(
+        [span.label for trace in found for span in trace.spans],
+        [trace.problem for trace in found for _ in trace.spans],
+        settings.behaviours or (),
+        settings.n_folds,
+        settings.seed,
+    )
+    config = {
+        "model": model,
+        "model_stamp": source_stamp(model),
+        "traces_digest": digest(found),
+        "layers": layers,
+        "read": read,
+        "reasonlens": version("reasonlens"),
+    }
+    return RunDirectory(out, "probe", config | asdict(settings))
+
+
+def read_sources(
+    model: str,
+    traces: str,
+    layers: str,
+    read: str,
+    run: RunDirectory,
+    *,
+    device: str | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> dict[str, Activations]:
+    """Activations of the traces, kept in the directory of the run, where a run that was cut off goes on."""
+    loaded = load(model, device=device, note=note)
+    CollectSettings(layers=layers, read=read).layers_of(loaded)  # what does not exist is refused before a directory is
+    run.record()
+    kept = run.path / "activations"
+    return {Path(traces).stem: collect(loaded, resolve_traces(traces), layers=layers, read=read, out=kept, note=note)}
 
 
 def write_probing(found: Probing, run: RunDirectory) -> None:

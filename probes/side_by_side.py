@@ -23,11 +23,13 @@ def each_layer(fit: Callable[[int], Found], layers: Iterable[int], device: torch
     def shown(found: Iterable[Found]) -> list[Found]:
         return list(tqdm(found, desc="fitting probes", unit="layer", total=len(wanted), disable=not progress))
 
-    if device.type != "cpu":
-        return shown(map(fit, wanted))
-    n_threads = torch.get_num_threads()
+    n_threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")  # no TF32, no bfloat16, whatever the caller has set
     try:
+        if device.type != "cpu":
+            return shown(map(fit, wanted))
         with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return shown(pool.map(fit, wanted))
     finally:
+        torch.set_float32_matmul_precision(precision)
         torch.set_num_threads(n_threads)  # the number of MKL's threads is one for all threads of Python

@@ -15,14 +15,22 @@ if TYPE_CHECKING:
 
 
 def probe(
+    out: Annotated[Path, typer.Option(help="Directory for probes.safetensors, results.json and report.html.")],
     activations: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             help="What `reasonlens collect` wrote: a directory or file. Several: also train on each and test on each "
-            "(other traces; the base and the thinking model)."
+            "(other traces; the base and the thinking model). None: read `--traces` with `--model` first."
         ),
-    ],
-    out: Annotated[Path, typer.Option(help="Directory for probes.safetensors, results.json and report.html.")],
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Without activations: hub id, model directory, .gguf file, or built in.")
+    ] = "smollm2-135m",
+    traces: Annotated[
+        str, typer.Option(help="Without activations: JSONL file of labelled traces, or `bundled`.")
+    ] = "bundled",
+    layers: Annotated[str, typer.Option(help="Without activations: blocks whose output is read.")] = "all",
+    read: Annotated[str, typer.Option(help="Without activations: tokens of a span to average.")] = "mean",
     behaviours: Annotated[
         str | None, typer.Option(help="Labels to probe, joined by commas; default all. Others still are negatives.")
     ] = None,
@@ -57,6 +65,8 @@ def probe(
             ProbeSettings,
             open_sources,
             probe_run,
+            read_sources,
+            reading_run,
             write_probing,
         )
         from reasonlens.analysis.probe import probe as run_probe
@@ -76,11 +86,20 @@ def probe(
             n_permutations=permutations,
             seed=seed,
         )
-        run = probe_run(activations, settings, out)
+        run = (
+            probe_run(activations, settings, out)
+            if activations
+            else reading_run(model, traces, layers, read, settings, out)
+        )
         if run.is_done(PROBE_ARTIFACTS):
             note(f"{out} is done already; remove it or choose another --out to run again")
         else:
-            write_probing(run_probe(open_sources(activations), settings=settings, device=device, note=note), run)
+            sources = (
+                open_sources(activations)
+                if activations
+                else read_sources(model, traces, layers, read, run, device=device, note=note)
+            )
+            write_probing(run_probe(sources, settings=settings, device=device, note=note), run)
         text = (out / "results.json").read_text("utf-8")
     if as_json:
         typer.echo(text, nl=False)

@@ -75,7 +75,7 @@ def stability(
         )
         write_traces(found.stable(threshold), out / "stable.jsonl")
         summary, layered = found.summary(threshold), compared.to_frame()
-        results = {
+        results: dict[str, Any] = {
             "format": "reasonlens.stability/1",
             "model": found.model,
             "settings": found.settings | {"threshold": threshold},

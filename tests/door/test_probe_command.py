@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reasonlens import collect
+from reasonlens import collect, write_traces
 from reasonlens.cli import app
 from reasonlens.probes import SavedProbes
 
@@ -37,6 +37,21 @@ def test_a_store_is_probed_and_written_and_again_it_is_done(stores: list[str], t
     assert again.exit_code == 0 and "done already" in again.stderr and again.stdout == first.stdout
     other = run(stores[0], "--out", str(out), *QUICK, "--seed", "3")
     assert other.exit_code == 2 and "holds another run (seed" in other.stderr
+
+
+def test_without_activations_a_model_reads_the_traces_first(tiny, traces, tmp_path: Path) -> None:
+    tiny().model.save_pretrained(tmp_path / "model")
+    tiny().tokenizer.save_pretrained(tmp_path / "model")
+    write_traces(traces, tmp_path / "traces.jsonl")
+    given = ["--model", str(tmp_path / "model"), "--traces", str(tmp_path / "traces.jsonl"), "--device", "cpu"]
+    done = run(*given, "--layers", "1", "--out", str(tmp_path / "out"), *QUICK)
+    assert done.exit_code == 0, done.output
+    assert "24 / 12" in done.stdout and (tmp_path / "out" / "activations" / "manifest.json").is_file()
+    again = run(*given, "--layers", "1", "--out", str(tmp_path / "out"), *QUICK)
+    assert again.exit_code == 0 and "done already" in again.stderr and again.stdout == done.stdout
+    for changed, message in ((["--layers", "9"], "layer 9 does not exist"), (["--behaviours", "dreaming"], "dreaming")):
+        refused = run(*given, "--out", str(tmp_path / "none"), *QUICK, *changed)
+        assert refused.exit_code == 2 and message in refused.stderr and not (tmp_path / "none").exists()
 
 
 def test_two_stores_give_a_transfer_matrix(stores: list[str], tmp_path: Path) -> None:
