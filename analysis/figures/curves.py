@@ -49,7 +49,9 @@ def layer_curves(sweep: ProbeSweep, title: str = "AUROC by layer, with its contr
             ("words alone, no model", found.auroc_text, THIRD, "dashdot"),
             ("token embeddings alone", found.auroc_embeddings, FOURTH, "longdash"),
         ):
-            if not math.isnan(estimate.value):
+            # Read before the span, its words are yet to come.
+            is_fair = estimate is not found.auroc_text or not sweep.read.startswith("before")
+            if is_fair and not math.isnan(estimate.value):
                 figure.add_trace(_level(sweep.layers, estimate, name, colour, dash, shown=place == 0), row, column)
         figure.add_hline(0.5, row=row, col=column, line={"color": INK, "width": 1, "dash": "dot"})
     figure.update_yaxes(range=[0.35, 1.02])
