@@ -6,7 +6,7 @@ A raw activation x at the output of block `layers[i]` has the log odds
 
 (of probes that give no log odds, such as ridge regression, another score, above 0 where the behaviour is likelier).
 The file holds, as float32, `<behaviour>.weight` (n_layers, d_model) and `<behaviour>.bias` (n_layers,); its metadata a
-JSON description under "reasonlens", and under "sha256" the digest of description and tensors, by which damage is found.
+JSON description under "reasonlens", with the digest of description and tensors ("sha256"), by which damage is found.
 Files of format 1, which did not say how common a behaviour was, open too.
 """
 
@@ -124,17 +124,18 @@ class SavedProbes:
         tensors |= {f"{name}.bias": bias for name, bias in self.biases.items()}
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
         about = {field.name: getattr(self, field.name) for field in fields(self)[2:]}
-        text = json.dumps(_without_nan({"format": FORMAT, "site": SITE} | about), allow_nan=False)
+        about = _without_nan({"format": FORMAT, "site": SITE} | about)
+        digest = _digest(json.dumps(about, allow_nan=False), tensors)
         with atomic_path(Path(path)) as temporary:
-            save_file(tensors, temporary, metadata={"reasonlens": text, "sha256": _digest(text, tensors)})
+            # One entry only: safetensors writes several in any order, and the same probes would be other bytes.
+            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(about | {"sha256": digest})})
 
     @classmethod
     def open(cls, path: str | Path) -> SavedProbes:
         """Read back what `save` wrote. Raises InputError when the file is something else, or damaged."""
         try:
             with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                about = json.loads(metadata.get("reasonlens", "{}"))
+                about = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
                 kind = about.get("format") if isinstance(about, dict) else None
                 if kind not in (FORMAT, BEFORE):
                     raise InputError(f"{path} holds no probes of reasonlens (format {FORMAT})")
@@ -143,7 +144,7 @@ class SavedProbes:
             raise
         except (OSError, SafetensorError, ValueError, RecursionError, RuntimeError, AttributeError) as error:
             raise InputError(f"cannot read probes from {path}: {error}") from error
-        if kind == FORMAT and metadata.get("sha256") != _digest(metadata["reasonlens"], tensors):
+        if kind == FORMAT and about.pop("sha256", None) != _digest(json.dumps(about), tensors):
             raise InputError(f"{path} is damaged: its content does not have the digest that was written with it")
         try:
             return _described(about if kind == FORMAT else _of_format_1(about), tensors)

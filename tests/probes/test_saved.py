@@ -212,6 +212,12 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
             SavedProbes.open(tmp_path / "odd.safetensors")
 
 
+def test_the_same_probes_are_the_same_bytes(tmp_path: Path) -> None:
+    for number in range(20):
+        make().save(tmp_path / f"{number}.safetensors")
+    assert len({file.read_bytes() for file in tmp_path.iterdir()}) == 1
+
+
 @pytest.mark.parametrize("format", ["reasonlens.probes/1", "reasonlens.probes/2"])
 @pytest.mark.parametrize("wrong", [None, 0, 1.5, "x", [], {}, [None], {"a": 1}, True])
 def test_a_description_with_a_field_of_another_type_is_refused_or_right(
@@ -221,10 +227,11 @@ def test_a_description_with_a_field_of_another_type_is_refused_or_right(
     tensors = load_file(tmp_path / "p.safetensors")
     with safe_open(tmp_path / "p.safetensors", framework="pt") as file:
         about = json.loads(file.metadata()["reasonlens"]) | {"format": format}
+    del about["sha256"]
     for field in set(about) - {"format"}:
         for changed in (about | {field: wrong}, {key: about[key] for key in about if key != field}):
-            text = json.dumps(changed)
-            metadata = {"reasonlens": text, "sha256": _digest(text, tensors)}
+            signed = changed | {"sha256": _digest(json.dumps(changed), tensors)}
+            metadata = {"reasonlens": json.dumps(signed)}
             save_file(tensors, tmp_path / "p.safetensors", metadata=metadata)
             try:
                 SavedProbes.open(tmp_path / "p.safetensors").score(torch.zeros(D_MODEL), "backtracking")
