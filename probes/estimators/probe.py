@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..solver import Columns, Design, Solution
 
 
-class LinearProbeMixin(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LinearProbeMixin(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Fits a linear classifier on raw activations (n, d_model); `coef_` and `intercept_` are for raw ones too."""
 
     standardise: bool
@@ -54,11 +55,11 @@ class LinearProbeMixin(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return found
 
 
-class BinaryProbe(LinearProbeMixin):
+class BinaryProbe(LinearProbeMixin, ABC):
     """A probe that tells two classes apart; `direction_` (d_model,) points to the second one."""
 
-    def _solve(self, design: Design, columns: Columns) -> Solution:
-        raise NotImplementedError
+    @abstractmethod
+    def _solve(self, design: Design, columns: Columns) -> Solution: ...
 
     @property
     def _penalty(self) -> float:
