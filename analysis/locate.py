@@ -1,7 +1,7 @@
 """Where in a model the directions of reasoning behaviours lie: the whole line from traces to figures.
 
 1. Read activations of every labelled span at every layer (`activations.collect`).
-2. The mean difference of each behaviour at each layer is its direction (`vectors.mean_difference`).
+2. The mean difference of each behaviour at each layer is its direction (`vectors.extraction`).
 3. A probe for each behaviour and layer, cross-validated by problem, with its controls (`probes.sweep`).
 4. The same for the last token before each span: whether the behaviour that comes can be told before it begins, the
    "when" signal, as distinct from recognising it while it is read.

@@ -1,11 +1,19 @@
-"""Directions of behaviours: finding them, and their files."""
+"""Directions of behaviours: finding them, acting with them, and their files."""
 
+from .direction import Direction
 from .directions import Directions
-from .mean_difference import Against, mean_difference, mean_difference_directions
-from .second_moments import effect_sizes, lda_directions, principal_components
+from .extraction import (
+    Against,
+    effect_sizes,
+    lda_directions,
+    mean_difference,
+    mean_difference_directions,
+    principal_components,
+)
 
 __all__ = [
     "Against",
+    "Direction",
     "Directions",
     "effect_sizes",
     "lda_directions",

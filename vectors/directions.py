@@ -7,6 +7,7 @@ Each behaviour is a plain tensor (n_layers, d_model) under its own name; the fil
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,21 @@ from torch import Tensor
 
 from ..models import InputError
 from ..models.atomic import atomic_path
+from .direction import Direction
 
 FORMAT = "reasonlens.directions/1"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Directions:
-    """`directions["backtracking"]` is that behaviour's (n_layers, d_model), in the units of the residual stream."""
+    """`directions["backtracking"]` is that behaviour's `Direction`; vectors are in the units of the residual stream."""
 
     vectors: dict[str, Float[Tensor, "n_layers d_model"]]
     layers: tuple[int, ...]  # the 0-based blocks at whose output the rows apply
     method: str  # how they were found
     model: dict[str, Any]  # LanguageModel.identity()
     read: str
-    residual_norm: tuple[float, ...]  # mean token norm of the residual stream at each layer: the unit of a dose
+    residual_norm: tuple[float, ...]  # mean token norm of the residual stream at each: the unit of a dose; NaN: unknown
     n_examples: dict[str, int]  # spans that show the behaviour
     n_problems: int
     site: str = "blocks.{layer}.hook_out"
@@ -39,10 +41,17 @@ class Directions:
     scores: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # behaviour -> figure -> one per layer
     data_digest: str = ""  # of the traces
 
-    def __getitem__(self, behaviour: str) -> Float[Tensor, "n_layers d_model"]:
+    def __getitem__(self, behaviour: str) -> Direction:
         if behaviour not in self.vectors:
-            raise KeyError(f"no direction for {behaviour!r}; there are directions for {', '.join(self.vectors)}")
-        return self.vectors[behaviour]
+            raise InputError(f"no direction for {behaviour!r}; there are directions for {', '.join(self.vectors)}")
+        return Direction(
+            behaviour=behaviour,
+            vectors=self.vectors[behaviour],
+            layers=self.layers,
+            residual_norm=self.residual_norm,
+            model=self.model,
+            operation=self.operation,
+        )
 
     @property
     def behaviours(self) -> tuple[str, ...]:
@@ -50,9 +59,7 @@ class Directions:
 
     def at(self, behaviour: str, layer: int) -> Float[Tensor, " d_model"]:
         """The vector for the output of block `layer`. Raises InputError for a layer that is not covered."""
-        if layer not in self.layers:
-            raise InputError(f"no direction at layer {layer}; these are covered: {', '.join(map(str, self.layers))}")
-        return self[behaviour][self.layers.index(layer)]
+        return self[behaviour].at(layer)
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, atomically."""
@@ -64,7 +71,7 @@ class Directions:
             "site": self.site,
             "read": self.read,
             "operation": self.operation,
-            "residual_norm": self.residual_norm,
+            "residual_norm": [None if math.isnan(norm) else norm for norm in self.residual_norm],
             "norms": {name: vectors.norm(dim=-1).tolist() for name, vectors in self.vectors.items()},
             "n_examples": self.n_examples,
             "n_problems": self.n_problems,
@@ -93,7 +100,7 @@ class Directions:
         return cls(
             vectors={name: stored[name] for name in order},
             layers=tuple(description["layers"]),
-            residual_norm=tuple(description["residual_norm"]),
+            residual_norm=tuple(math.nan if norm is None else norm for norm in description["residual_norm"]),
             **{
                 key: description[key]
                 for key in (

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         segment,
         write_traces,
     )
-    from reasonlens.vectors import Directions, mean_difference, mean_difference_directions
+    from reasonlens.vectors import Direction, Directions, mean_difference, mean_difference_directions
 
 _HOME = {
     "activations.cluster": ("ClusterSettings", "collect_on_ray"),
@@ -67,7 +67,7 @@ _HOME = {
         *("Span", "Trace", "bundled_traces", "encode", "parse_annotated"),
         *("iter_traces", "read_traces", "segment", "write_traces"),
     ),
-    "vectors": ("Directions", "mean_difference", "mean_difference_directions"),
+    "vectors": ("Direction", "Directions", "mean_difference", "mean_difference_directions"),
 }
 _FOLDER_OF = {name: folder for folder, names in _HOME.items() for name in names}
 
@@ -77,6 +77,7 @@ __all__ = [
     "BeforeAfter",
     "ClusterSettings",
     "CollectSettings",
+    "Direction",
     "Directions",
     "DiscriminantProbe",
     "Example",

@@ -22,7 +22,7 @@ def test_saved_directions_open_equal(directions: Directions, tmp_path: Path) -> 
     opened = Directions.open(tmp_path / "vectors.safetensors")
     assert opened.behaviours == directions.behaviours
     for behaviour in directions.behaviours:
-        torch.testing.assert_close(opened[behaviour], directions[behaviour], rtol=0, atol=0)
+        torch.testing.assert_close(opened.vectors[behaviour], directions.vectors[behaviour], rtol=0, atol=0)
     for field in ("layers", "method", "model", "read", "residual_norm", "n_examples", "n_problems", "scores"):
         assert getattr(opened, field) == getattr(directions, field), field
     assert (opened.site, opened.operation, opened.data_digest) == ("blocks.{layer}.hook_out", "add", "abc")
@@ -40,10 +40,10 @@ def test_plain_safetensors_reads_the_file(directions: Directions, tmp_path: Path
 
 
 def test_a_vector_is_named_by_its_block_and_not_by_its_row(directions: Directions) -> None:
-    torch.testing.assert_close(directions.at("backtracking", 2), directions["backtracking"][1])
-    with pytest.raises(InputError, match="no direction at layer 1; these are covered: 0, 2"):
+    torch.testing.assert_close(directions.at("backtracking", 2), directions.vectors["backtracking"][1])
+    with pytest.raises(InputError, match="no direction for .backtracking. at layer 1; these are covered: 0, 2"):
         directions.at("backtracking", 1)
-    with pytest.raises(KeyError, match="no direction for 'bactracking'; there are directions for deduction"):
+    with pytest.raises(InputError, match="no direction for .bactracking'; there are directions for deduction"):
         directions["bactracking"]
 
 

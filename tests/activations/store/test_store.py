@@ -39,7 +39,7 @@ def test_what_works_on_memory_works_on_a_store(tiny, traces, stored: Path) -> No
         found.where("backtracking").load().acts, expected.where("backtracking").acts, rtol=1e-4, atol=1e-6
     )
     directions, same = mean_difference_directions(found), mean_difference_directions(expected)
-    torch.testing.assert_close(directions["deduction"], same["deduction"], rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(directions.vectors["deduction"], same.vectors["deduction"], rtol=1e-3, atol=1e-6)
     quick = {"n_folds": 3, "n_bootstrap": 20, "n_shuffles": 1, "progress": False}
     swept, same_sweep = sweep(found, **quick), sweep(expected, **quick)
     for one, other in zip(swept.behaviours["deduction"].auroc, same_sweep.behaviours["deduction"].auroc, strict=True):

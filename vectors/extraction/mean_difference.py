@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..activations import Activations, Moments
-from ..models import InputError
-from .directions import Directions
+from ...activations import Activations, Moments
+from ...models import InputError
+from ..directions import Directions
 
 Against = Literal["others", "overall"]
 

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..activations import Moments
-from ..models import InputError
+from ...activations import Moments
+from ...models import InputError
 
 
 def effect_sizes(moments: Moments, behaviour: str) -> Float[Tensor, "n_layers d_model"]:

@@ -33,7 +33,7 @@ def synthetic(n_examples: int = 4000, n_layers: int = 3, d_model: int = 64) -> t
 @pytest.mark.parametrize("against", ["others", "overall"])
 def test_a_planted_direction_is_recovered_at_every_layer(against: str) -> None:
     activations, planted = synthetic()
-    found = mean_difference_directions(activations, against=against)["planted"]
+    found = mean_difference_directions(activations, against=against).vectors["planted"]
     assert cosine_similarity(found, planted, dim=-1).min() > 0.95
 
 
@@ -53,8 +53,8 @@ def test_both_published_forms_equal_their_definition_in_float64() -> None:
     expected_overall = acts[shows].mean(axis=0) - activations.overall_mean.numpy().astype(np.float64)
     others = mean_difference_directions(activations, against="others")
     overall = mean_difference_directions(activations, against="overall")
-    np.testing.assert_allclose(others["other"], expected_others, atol=1e-6)
-    np.testing.assert_allclose(overall["other"], expected_overall, atol=1e-6)
+    np.testing.assert_allclose(others.vectors["other"], expected_others, atol=1e-6)
+    np.testing.assert_allclose(overall.vectors["other"], expected_overall, atol=1e-6)
     assert (others.method, overall.method) == ("mean difference against others", "mean difference against overall")
 
 
@@ -63,8 +63,8 @@ def test_rescaled_directions_have_the_norm_of_the_overall_mean_and_their_own_sen
     plain = mean_difference_directions(activations, against="overall")
     scaled = mean_difference_directions(activations, against="overall", rescale=True)
     for behaviour in plain.behaviours:
-        torch.testing.assert_close(scaled[behaviour].norm(dim=-1), activations.overall_mean.norm(dim=-1))
-        assert cosine_similarity(scaled[behaviour], plain[behaviour], dim=-1).min() > 0.9999
+        torch.testing.assert_close(scaled.vectors[behaviour].norm(dim=-1), activations.overall_mean.norm(dim=-1))
+        assert cosine_similarity(scaled.vectors[behaviour], plain.vectors[behaviour], dim=-1).min() > 0.9999
 
 
 def test_large_offsets_lose_no_precision() -> None:

@@ -1,0 +1,1 @@
+"""Directions in the files of other tools, one module for each."""
