@@ -57,6 +57,10 @@ class Directions:
     def behaviours(self) -> tuple[str, ...]:
         return tuple(self.vectors)
 
+    @property
+    def d_model(self) -> int:
+        return next(iter(self.vectors.values())).shape[1]
+
     def at(self, behaviour: str, layer: int) -> Float[Tensor, " d_model"]:
         """The vector for the output of block `layer`. Raises InputError for a layer that is not covered."""
         return self[behaviour].at(layer)

@@ -1,1 +1,19 @@
-"""Steering a model with directions."""
+"""Steering a model with directions: what is done, at which tokens, and how many were changed."""
+
+from .operations import OPERATIONS, operation_named
+from .steer import Steered, SteeringNeverFired, steer
+from .steering import Controller, Steering
+from .step import Step
+from .when import When
+
+__all__ = [
+    "OPERATIONS",
+    "Controller",
+    "Steered",
+    "Steering",
+    "SteeringNeverFired",
+    "Step",
+    "When",
+    "operation_named",
+    "steer",
+]
