@@ -1,1 +1,18 @@
 """Directions in the files of other tools, one module for each."""
+
+from .check import check_directions, check_finite, check_fits, file_name
+from .entry import Format
+from .registry import FORMATS, format_named
+from .selection import Selection, select
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Selection",
+    "check_directions",
+    "check_finite",
+    "check_fits",
+    "file_name",
+    "format_named",
+    "select",
+]

@@ -1,0 +1,115 @@
+"""What must hold before vectors are used: finite numbers, and the model that they were found in.
+
+A vector of another width can never be used. One of another model of the same shape (another name, revision or other
+weights) is refused unless forced: directions seldom mean the same in other weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...models import InputError, LanguageModel
+from ..directions import Directions
+
+
+def check_finite(row: Float[Tensor, " d_model"], behaviour: str, layer: int) -> None:
+    """Raise InputError, naming behaviour and layer, for NaN or infinity, or a norm beyond float32."""
+    if not torch.isfinite(row).all():
+        kind = "NaN" if torch.isnan(row).any() else "infinity"
+        raise InputError(
+            f"the vector for {behaviour!r} at layer {layer} holds {kind}; leave that layer out or find it again"
+        )
+    if not torch.isfinite(row.float().norm()):
+        raise InputError(f"the vector for {behaviour!r} at layer {layer} is too large: its norm is beyond float32")
+
+
+def check_directions(directions: Directions) -> None:
+    """Raise InputError unless shapes, layers and numbers are sound and the same for all behaviours."""
+    if not directions.vectors:
+        raise InputError("there are no directions in it")
+    layers = directions.layers
+    if list(layers) != sorted(set(layers)) or not layers or layers[0] < 0:
+        raise InputError(f"layers must be different numbers from 0 in rising order, and are {layers}")
+    if len(directions.residual_norm) != len(layers):
+        raise InputError(f"there are {len(directions.residual_norm)} residual norms for {len(layers)} layers")
+    widths = set()
+    for behaviour, vectors in directions.vectors.items():
+        if vectors.ndim != 2 or len(vectors) != len(layers) or not vectors.is_floating_point():
+            raise InputError(
+                f"the vectors for {behaviour!r} have the shape {tuple(vectors.shape)} ({vectors.dtype}), and there are "
+                f"{len(layers)} layers: one row of floating-point numbers for each is right"
+            )
+        widths.add(vectors.shape[1])
+        for layer, row in zip(layers, vectors, strict=True):
+            check_finite(row, behaviour, layer)
+    if len(widths) > 1 or 0 in widths:
+        raise InputError(f"vectors must all have one width, and have {', '.join(map(str, sorted(widths)))}")
+
+
+def check_fits(directions: Directions, model: LanguageModel, *, force: bool = False) -> None:
+    """Raise InputError unless these directions can act in `model`.
+
+    Another hidden size or layers that the model does not have are always refused; another name, revision or other
+    weights unless `force`. Weights of one name and revision in another precision count as the same. Directions that
+    do not say where they come from pass.
+    """
+    theirs = directions.model
+    found = f"these directions were found in {theirs['name']}" if theirs.get("name") else "these directions"
+    width = next(iter(directions.vectors.values())).shape[-1]
+    if width != model.d_model:
+        raise InputError(
+            f"{found} have {width} dimensions, and the residual stream of {model.name} has {model.d_model}: give the "
+            "model that they belong to"
+        )
+    known = theirs.get("n_layers")
+    if max(directions.layers) >= model.n_layers or (isinstance(known, int) and known != model.n_layers):
+        blocks = f"{known} blocks" if isinstance(known, int) else f"a layer {max(directions.layers)}"
+        raise InputError(
+            f"{found} speak of {blocks}, and {model.name} has {model.n_layers} (0..{model.n_layers - 1}): give the "
+            "model that they belong to"
+        )
+    if force:
+        return
+    if different := _difference(theirs, model):
+        raise InputError(
+            f"{found}, and {model.name} is another model ({different}): directions of one model seldom mean the same "
+            "in another. Give the same model, or force it (--force, force=True)"
+        )
+
+
+def file_name(behaviour: str) -> str:
+    """`behaviour` as a file name that cannot leave its directory or hide in it.
+
+    Raises InputError for a name with a slash, a backslash, a colon, a control character, a dot at its beginning, or
+    more than 100 characters.
+    """
+    bad = not behaviour or behaviour.startswith(".") or len(behaviour) > 100
+    if bad or any(letter in '/\\:*?"<>|' or not letter.isprintable() for letter in behaviour):
+        raise InputError(
+            f"the behaviour {behaviour[:120]!r} cannot be a file name: name the file yourself (--out), or use a name "
+            "of letters, digits, - and _"
+        )
+    return Path(behaviour).name
+
+
+def _difference(theirs: dict[str, Any], model: LanguageModel) -> str:
+    """What tells the two apart, in words; empty where nothing that both know does."""
+    if theirs.get("model_type") not in (None, "", model.model.config.model_type):
+        return f"architecture {model.model.config.model_type}, not {theirs['model_type']}"
+    if not {"fingerprint", "name"} & set(theirs):
+        return ""
+    ours = model.identity()
+    if theirs.get("fingerprint") == ours["fingerprint"]:
+        return ""
+    if "fingerprint" in theirs and theirs.get("dtype", ours["dtype"]) == ours["dtype"]:
+        return f"its weights have fingerprint {ours['fingerprint']}, not {theirs['fingerprint']}"
+    if theirs.get("name") != ours["name"]:
+        return f"not {theirs.get('name')}"
+    if theirs.get("revision") != ours["revision"]:
+        return f"revision {ours['revision']}, not {theirs.get('revision')}"
+    return ""

@@ -1,0 +1,49 @@
+"""Reading and writing JSON files of vectors, with a limit on what is taken in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...models import InputError
+from ...models.atomic import atomic_path
+from .imported import MAX_WIDTH
+
+MAX_BYTES = 1 << 29
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises InputError for anything else."""
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise InputError(f"{path} has {size} bytes, and a file of vectors never has as many")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a JSON file: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a JSON {type(content).__name__}, and an object was expected")
+    return content
+
+
+def vector_of(numbers: Any, what: str, path: Path) -> Float[Tensor, " d_model"]:
+    """A list of numbers as a vector. Raises InputError for anything else."""
+    sound = isinstance(numbers, list) and 0 < len(numbers) <= MAX_WIDTH
+    if not sound or not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+        raise InputError(f"{path}: {what} is no list of numbers")
+    try:
+        return torch.tensor([float(number) for number in numbers], dtype=torch.float32)
+    except (OverflowError, RuntimeError) as error:
+        raise InputError(f"{path}: {what} holds a number that is too large") from error
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write an object, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,55 @@
+"""llama.cpp's control vector: the GGUF of repeng, `direction.L` is added to the output of block L, and L = 0 cannot be.
+
+Checked against common.cpp and llama-adapter.cpp of ggml-org/llama.cpp: the loader puts direction.N at (N - 1) * n_embd
+of a buffer that begins with layer 1, and the adapter reads block il from (il - 1) * n_embd, so N = il without a shift.
+It refuses the whole file for a `direction.0`, a tensor of another name, or one that is not 1-D F32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...models import InputError
+from ..directions import Directions
+from .control_vector import read_control_vector, write_control_vector
+from .entry import Format
+from .selection import select
+
+
+def write(
+    directions: Directions,
+    path: str | Path,
+    *,
+    behaviour: str | None = None,
+    layers: Sequence[int] | int | None = None,
+    strength: float | None = None,
+    without_layer_0: bool = False,
+) -> None:
+    """Write one behaviour. Raises InputError where layer 0 is among the layers, unless `without_layer_0` drops it."""
+    if layers is None and without_layer_0:
+        layers = [layer for layer in directions.layers if layer != 0]
+    selection = select(directions, behaviour, layers=layers, strength=strength)
+    if 0 in selection.rows:
+        raise InputError(
+            "llama.cpp cannot steer layer 0: its control vectors begin with the second block, and it refuses a file "
+            "that holds direction.0. Leave layer 0 out (--layers 1:, or without_layer_0=True)"
+        )
+    write_control_vector(selection, path)
+
+
+def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
+    """One behaviour, called `behaviour`, else as the file says, else like the file."""
+    return read_control_vector(path, behaviour, tool="llama.cpp")
+
+
+FORMAT = Format(
+    name="llama.cpp",
+    about="llama.cpp's control vector (GGUF), for --control-vector",
+    suffix=".gguf",
+    index="direction.L; layer 0 cannot be steered",
+    coefficient="--control-vector-scaled FILE:S adds S x vector to every token",
+    read=read,
+    write=write,
+    options=("without_layer_0",),
+)
