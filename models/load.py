@@ -68,6 +68,7 @@ def load(
     """
     if isinstance(model, LanguageModel):
         return model
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     if isinstance(model, PreTrainedModel):
         return wrap(model, tokenizer or _tokenizer_of(model))
     if not isinstance(model, str | Path):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -58,6 +58,15 @@ class Direction:
     def at(self, layer: int) -> Float[Tensor, " d_model"]:
         """The vector for the output of block `layer`. Raises InputError for a layer that is not covered."""
         return self.vectors[self._row(layer)]
+
+    def at_every_layer(self, layer: int, n_layers: int) -> Direction:
+        """The vector of `layer` at each of `n_layers` blocks: one direction to project out everywhere.
+
+        Norms of the residual stream stay those of their own layers, where they are known.
+        """
+        norms = tuple(self.norm_at(each) if each in self.layers else math.nan for each in range(n_layers))
+        vectors = self.at(layer).expand(n_layers, -1)
+        return replace(self, vectors=vectors, layers=tuple(range(n_layers)), residual_norm=norms)
 
     def norm_at(self, layer: int) -> float:
         """The mean norm of the residual stream at block `layer`; NaN where it is not known."""

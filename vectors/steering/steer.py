@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
 from ...activations.engine.pooling import block_output
 from ...models import InputError, LanguageModel, load
@@ -104,6 +105,7 @@ def steer(
     controller: Controller | None = None,
     n_prompt_tokens: int | Integer[Tensor, " rows"] | None = None,
     force: bool = False,
+    tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> Iterator[Steered]:
     """Steer every forward pass of `model` inside the block: plain ones, `generate`, cached steps, batches with padding.
 
@@ -114,10 +116,11 @@ def steer(
     response; later columns than it has are left alone. controller: sees the activations at a layer and says which
     tokens to steer, or by how much of the strength. n_prompt_tokens: where the prompt ends in texts that are given
     whole; without it, what is given to an empty cache is the prompt. force: steer with directions of another model.
+    tokenizer: of a model object that does not know where its own is.
 
     Raises InputError for what does not fit: layers, widths, strengths, masks, directions of another model.
     """
-    handle = load(model)
+    handle = load(model, tokenizer)
     options = {
         "strength": strength,
         "operation": operation,
