@@ -1,13 +1,31 @@
 """Finding directions: each method gives every behaviour's vector at every layer."""
 
+from .bootstrap import bootstrap_stability
+from .content import project_out_content
+from .discriminant import lda_directions
 from .mean_difference import Against, mean_difference, mean_difference_directions
-from .second_moments import effect_sizes, lda_directions, principal_components
+from .methods import METHODS, ExtractionMethod, Method, method_named
+from .pairs import pca_directions
+from .probe_weights import logistic_directions, ridge_directions
+from .second_moments import effect_sizes, principal_components
+from .source import Source, at_layers
 
 __all__ = [
+    "METHODS",
     "Against",
+    "ExtractionMethod",
+    "Method",
+    "Source",
+    "at_layers",
+    "bootstrap_stability",
     "effect_sizes",
     "lda_directions",
+    "logistic_directions",
     "mean_difference",
     "mean_difference_directions",
+    "method_named",
+    "pca_directions",
     "principal_components",
+    "project_out_content",
+    "ridge_directions",
 ]

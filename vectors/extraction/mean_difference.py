@@ -10,6 +10,7 @@ the norm of that overall mean. Sums are taken in float64.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -19,6 +20,8 @@ from torch import Tensor
 from ...activations import Activations, Moments
 from ...models import InputError
 from ..directions import Directions
+from .sample import LayerSample, class_means
+from .source import Source, chosen, directions_of
 
 Against = Literal["others", "overall"]
 
@@ -44,8 +47,9 @@ def mean_difference(
 
 
 def mean_difference_directions(
-    source: Activations | Moments,
+    source: Source,
     *,
+    behaviours: Sequence[str] | None = None,
     against: Against = "others",
     rescale: bool = False,
     data_digest: str = "",
@@ -53,12 +57,13 @@ def mean_difference_directions(
 ) -> Directions:
     """The direction of every behaviour in `source`, pointing towards it; activations and their moments give the same.
 
-    rescale: give every direction the norm of the overall mean activation at its layer (the published choice) instead
-    of its own. data_digest, scores: what to note in the file of where the directions come from and how good they are.
-    Raises InputError when only one behaviour is labelled and `against` is "others".
+    behaviours: those wanted; None: all. rescale: give every direction the norm of the overall mean activation at its
+    layer (the published choice) instead of its own. data_digest, scores: what to note in the file of where the
+    directions come from and how good they are. Raises InputError when only one behaviour is labelled and `against` is
+    "others".
     """
     vectors: dict[str, Tensor] = {}
-    for behaviour in source.behaviours:
+    for behaviour in chosen(source, behaviours) if against == "others" else behaviours or source.behaviours:
         if isinstance(source, Moments):
             vector = _of_moments(source, behaviour, against)
         else:
@@ -66,24 +71,8 @@ def mean_difference_directions(
         if rescale:
             vector = vector * (source.overall_mean.norm(dim=-1) / vector.norm(dim=-1))[:, None]
         vectors[behaviour] = vector
-    if isinstance(source, Moments):
-        n_examples = {behaviour: source.of_label(behaviour).count for behaviour in source.behaviours}
-        n_problems = source.n_problems
-    else:
-        n_examples = {behaviour: int(source.shows(behaviour).sum()) for behaviour in source.behaviours}
-        n_problems = len(set(source.problems))
-    return Directions(
-        vectors=vectors,
-        layers=source.layers,
-        method=f"mean difference against {against}{', rescaled to the overall mean norm' if rescale else ''}",
-        model=source.model,
-        read=str(source.read),
-        residual_norm=tuple(source.residual_norm.tolist()),
-        n_examples=n_examples,
-        n_problems=n_problems,
-        scores=scores or {},
-        data_digest=data_digest,
-    )
+    method = f"mean difference against {against}{', rescaled to the overall mean norm' if rescale else ''}"
+    return directions_of(source, vectors, method, scores=scores, data_digest=data_digest)
 
 
 def _of_activations(activations: Activations, behaviour: str, against: Against) -> Float[Tensor, "n_layers d_model"]:
@@ -98,3 +87,17 @@ def _of_activations(activations: Activations, behaviour: str, against: Against) 
 def _of_moments(moments: Moments, behaviour: str, against: Against) -> Float[Tensor, "n_layers d_model"]:
     other = moments.of_others(behaviour).mean if against == "others" else moments.stretches.mean
     return (moments.of_label(behaviour).mean - other).float()
+
+
+def resampled_mean_difference(
+    sample: LayerSample,
+    weights: Float[Tensor, "n_weightings n_problems"],
+    *,
+    against: Against = "others",
+    rescale: bool = False,
+) -> Float[Tensor, "n_weightings n_behaviours d_model"]:
+    """The same under many weightings of the problems. The overall mean, of far more tokens, is held as it is."""
+    means = class_means(sample.acts, sample, weights)
+    if against == "others":
+        return means.apart
+    return (means.up - sample.overall) * means.both[..., None]

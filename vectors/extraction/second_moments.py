@@ -4,8 +4,9 @@ With means m, covariances S and counts n of the behaviour (+) and of all other s
 
     within      S_w = ((n+ - 1) S+ + (n- - 1) S-) / (n+ + n- - 2)
     effect      d = (m+ - m-) / sqrt(diag S_w)                     Cohen's d of every dimension
-    lda         w = ((1 - s) S_w + s (tr S_w / d_model) I)^-1 (m+ - m-)     Fisher's direction, covariance shrunk by s
     principal   the leading eigenvectors of S+
+
+Directions from moments: `lda_directions`, `ridge_directions`, `mean_difference_directions`.
 """
 
 from __future__ import annotations
@@ -26,31 +27,6 @@ def effect_sizes(moments: Moments, behaviour: str) -> Float[Tensor, "n_layers d_
     shown, others = moments.of_label(behaviour), moments.of_others(behaviour)
     variance = (shown.m2 + others.m2) / _degrees(shown.count + others.count)
     return (shown.mean - others.mean) / variance.sqrt()
-
-
-def lda_directions(moments: Moments, behaviour: str, *, shrinkage: float = 0.1) -> Float[Tensor, "n_layers d_model"]:
-    """Fisher's linear discriminant between `behaviour` and all other spans at each layer; float64, unnormalised.
-
-    shrinkage: 0 takes the covariance as it is, 1 only its trace. Raises InputError when covariances were not collected,
-    or when they have no inverse.
-    """
-    if not 0 <= shrinkage <= 1:
-        raise InputError(f"shrinkage must lie between 0 and 1, and {shrinkage} does not")
-    shown, others = moments.of_label(behaviour), moments.of_others(behaviour)
-    within = shown.covariance(0) * shown.count + others.covariance(0) * others.count
-    within = within / _degrees(shown.count + others.count)
-    d_model = within.shape[-1]
-    scale = within.diagonal(dim1=1, dim2=2).sum(-1) / d_model
-    identity = torch.eye(d_model, dtype=within.dtype)
-    shrunk = (1 - shrinkage) * within + shrinkage * scale[:, None, None] * identity
-    factor, failed = torch.linalg.cholesky_ex(shrunk)
-    n_spans = shown.count + others.count
-    if failed.any() or (shrinkage == 0 and n_spans - 2 < d_model):
-        raise InputError(
-            f"the covariance of {n_spans} spans in {d_model} dimensions has no inverse at shrinkage {shrinkage}; "
-            "give it some (0.1) or more spans"
-        )
-    return torch.cholesky_solve((shown.mean - others.mean)[..., None], factor).squeeze(-1)
 
 
 def principal_components(

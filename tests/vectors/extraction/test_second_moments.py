@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from reasonlens import Activations, Example, InputError, Moments, Read
-from reasonlens.vectors import effect_sizes, lda_directions, principal_components
+from reasonlens.vectors import effect_sizes, principal_components
 
 LAYERS, D_MODEL, N = (0, 3), 8, 400
 
@@ -50,26 +49,6 @@ def test_effect_sizes_are_cohens_d_of_every_dimension(activations: Activations, 
     assert found[:, 0].min() > 0.5 and found[:, [2, 3, 4, 6, 7]].abs().max() < 0.4
 
 
-def test_the_lda_direction_is_that_of_scikit_learn(activations: Activations, moments: Moments) -> None:
-    shows = activations.shows("backtracking")
-    for shrinkage in (0.0, 0.3):
-        found = lda_directions(moments, "backtracking", shrinkage=shrinkage)
-        for slot, layer in enumerate(LAYERS):
-            # scikit-learn standardises each class before it shrinks: only without shrinkage are the two the same.
-            if shrinkage == 0:
-                reference = LinearDiscriminantAnalysis(solver="eigen").fit(
-                    activations.layer(layer).double().numpy(), shows
-                )
-                cosine = (
-                    reference.coef_[0]
-                    @ found[slot].numpy()
-                    / np.linalg.norm(reference.coef_)
-                    / float(found[slot].norm())
-                )
-                assert cosine == pytest.approx(1, abs=1e-9)
-            assert found[slot, 0] > 5 * found[slot, 1].abs(), "the noisy axis tells little"
-
-
 def test_principal_components_are_those_of_scikit_learn(activations: Activations, moments: Moments) -> None:
     vectors, variances = principal_components(moments, "backtracking", 3)
     kept = activations.where("backtracking")
@@ -85,14 +64,6 @@ def test_principal_components_are_those_of_scikit_learn(activations: Activations
 
 def test_what_cannot_be_computed_is_said(activations: Activations, moments: Moments) -> None:
     with pytest.raises(InputError, match="covariances were not collected"):
-        lda_directions(Moments.of(activations), "backtracking")
-    with pytest.raises(InputError, match="shrinkage must lie between 0 and 1, and 2 does not"):
-        lda_directions(moments, "backtracking", shrinkage=2)
-    few = Moments.of(
-        Activations(**{**vars(activations), "acts": activations.acts[:6], "examples": activations.examples[:6]}),
-        covariance=True,
-    )
-    with pytest.raises(InputError, match="covariance of 6 spans in 8 dimensions has no inverse at shrinkage 0"):
-        lda_directions(few, "deduction", shrinkage=0)
+        principal_components(Moments.of(activations), "backtracking")
     with pytest.raises(InputError, match="no span shows 'doubt'; the labels here are deduction, backtracking"):
         effect_sizes(moments, "doubt")
