@@ -2,6 +2,7 @@
 
 from .check import check_directions, check_finite, check_fits, file_name
 from .entry import Format
+from .exchange import export_directions, import_directions
 from .registry import FORMATS, format_named
 from .selection import Selection, select
 
@@ -12,7 +13,9 @@ __all__ = [
     "check_directions",
     "check_finite",
     "check_fits",
+    "export_directions",
     "file_name",
     "format_named",
+    "import_directions",
     "select",
 ]

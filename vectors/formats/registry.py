@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 from ...models import InputError
-from . import easysteer, llama_cpp, repeng, steering_vectors, svec
+from . import (
+    baked,
+    easysteer,
+    hotwire,
+    llama_cpp,
+    neuronpedia,
+    persona_vectors,
+    published_means,
+    refusal_direction,
+    repeng,
+    safetensors,
+    steering_vectors,
+    svec,
+    vllm_lens,
+)
 from .entry import Format
 
-FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT for module in (repeng, llama_cpp, easysteer, steering_vectors, svec)
-}
+_MODULES = (
+    safetensors,
+    repeng,
+    llama_cpp,
+    easysteer,
+    vllm_lens,
+    hotwire,
+    steering_vectors,
+    svec,
+    refusal_direction,
+    persona_vectors,
+    published_means,
+    neuronpedia,
+    baked,
+)
+FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _MODULES}
 
 
 def format_named(name: str) -> Format:

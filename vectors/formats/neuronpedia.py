@@ -1,0 +1,109 @@
+"""Neuronpedia's upload of a vector: the JSON body of POST /api/vector/new, one layer of one behaviour.
+
+Checked against hijohnnylin/neuronpedia (`app/api/vector/new/route.ts`): `modelId`, `layerNumber`, `hookType`, `vector`,
+`vectorLabel` and `vectorDefaultSteerStrength` (-300 to 300) are required, and `hookType` must be `hook_resid_pre`, the
+*input* of a block: the output of block L goes out as layerNumber L + 1, and the last block has none. With
+`hook_type="hook_resid_post"`, for a server that takes it, it is L.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...models import InputError
+from ..directions import Directions
+from .entry import Format
+from .imported import MAX_LAYERS, imported
+from .json_file import read_json, vector_of, write_json
+from .selection import select
+
+HOOKS = {"hook_resid_pre": 1, "hook_resid_post": 0}  # what is added to L
+MAX_LENGTH = 24576
+MAX_STRENGTH = 300.0
+
+
+def write(
+    directions: Directions,
+    path: str | Path,
+    *,
+    behaviour: str | None = None,
+    layers: Sequence[int] | int | None = None,
+    strength: float | None = None,
+    hook_type: str = "hook_resid_pre",
+    model_id: str | None = None,
+    default_strength: float = 1.0,
+) -> None:
+    """Write one behaviour at one layer.
+
+    model_id: Neuronpedia's name of the model; default the last part of the model's name, in lower case.
+    default_strength: what the page multiplies the vector with at first.
+    """
+    selection = select(directions, behaviour, layers=layers, strength=strength)
+    if len(selection.rows) != 1:
+        raise InputError(
+            f"Neuronpedia takes one layer at a time, and {len(selection.rows)} are chosen: give one (--layer)"
+        )
+    ((layer, row),) = selection.rows.items()
+    known = selection.model.get("n_layers")
+    number = layer + HOOKS[_checked_hook(hook_type)]
+    if isinstance(known, int) and number >= known:
+        raise InputError(
+            f"Neuronpedia steers before a block, and no block comes after layer {layer}, the last of {known}: take an "
+            "earlier layer"
+        )
+    if not abs(default_strength) <= MAX_STRENGTH:
+        raise InputError(f"Neuronpedia takes default strengths from -300 to 300, and not {default_strength}")
+    if len(row) > MAX_LENGTH:
+        raise InputError(f"Neuronpedia takes vectors of up to {MAX_LENGTH} numbers, and this one has {len(row)}")
+    name = model_id or str(selection.model.get("name") or "").split("/")[-1].lower()
+    if not name:
+        raise InputError("these directions do not say which model they belong to: give its Neuronpedia name (model_id)")
+    write_json(
+        Path(path),
+        {
+            "modelId": name,
+            "layerNumber": number,
+            "hookType": hook_type,
+            "vector": row.tolist(),
+            "vectorDefaultSteerStrength": default_strength,
+            "vectorLabel": selection.behaviour,
+        },
+    )
+
+
+def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
+    """The vector of such a body; its label is the behaviour."""
+    path = Path(path)
+    body = read_json(path)
+    label, number, name = body.get("vectorLabel"), body.get("layerNumber"), body.get("modelId")
+    if type(number) is not int or not 0 <= number < MAX_LAYERS or not isinstance(label, str) or not label:
+        raise InputError(f"{path} has no layerNumber and vectorLabel, and is no upload of Neuronpedia's")
+    layer = number - HOOKS[_checked_hook(body.get("hookType"))]
+    if layer < 0:
+        raise InputError(f"{path} steers before the first block, where no block's output is")
+    return imported(
+        {behaviour or label: {layer: vector_of(body.get("vector"), "its vector", path)}},
+        path=path,
+        method="read from an upload of Neuronpedia's",
+        model={"neuronpedia": name} if isinstance(name, str) else {},
+    )
+
+
+def _checked_hook(hook_type: object) -> str:
+    if not isinstance(hook_type, str) or hook_type not in HOOKS:
+        raise InputError(f"hook type {str(hook_type)[:40]!r} is not one of {', '.join(HOOKS)}")
+    return hook_type
+
+
+FORMAT = Format(
+    name="neuronpedia",
+    about="the JSON body of Neuronpedia's vector upload, one layer",
+    suffix=".json",
+    index="layerNumber L + 1 with hook_resid_pre, L with hook_resid_post",
+    coefficient="the page adds strength x vector; vectorDefaultSteerStrength is where it begins",
+    read=read,
+    write=write,
+    one_layer=True,
+    options=("hook_type", "model_id", "default_strength"),
+)
