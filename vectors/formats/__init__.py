@@ -5,9 +5,11 @@ from .entry import Format
 from .exchange import export_directions, import_directions
 from .registry import FORMATS, format_named
 from .selection import Selection, select
+from .snippets import SNIPPETS, snippet
 
 __all__ = [
     "FORMATS",
+    "SNIPPETS",
     "Format",
     "Selection",
     "check_directions",
@@ -18,4 +20,5 @@ __all__ = [
     "format_named",
     "import_directions",
     "select",
+    "snippet",
 ]

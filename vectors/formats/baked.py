@@ -93,12 +93,13 @@ def _save(model: LanguageModel, selection: Selection, place: Place, directory: P
 
 def _compare(model: LanguageModel, selection: Selection, directory: Path) -> None:
     """Raise InputError unless plain transformers, loading `directory`, gives the logits of the hooked model."""
-    baked, report = AutoModelForCausalLM.from_pretrained(
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
         directory,
         dtype=model.model.dtype,
         attn_implementation=getattr(model.model.config, "_attn_implementation", None),
         output_loading_info=True,
     )
+    baked, report = loaded
     baked = baked.to(model.device).eval()
     if report["missing_keys"] or report["unexpected_keys"] or report["mismatched_keys"]:
         raise InputError(

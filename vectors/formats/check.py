@@ -7,7 +7,6 @@ weights) is refused unless forced: directions seldom mean the same in other weig
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from ...models import InputError, LanguageModel
 from ..directions import Directions
+from ..fit import check_fit
 
 
 def check_finite(row: Float[Tensor, " d_model"], behaviour: str, layer: int) -> None:
@@ -52,33 +52,16 @@ def check_directions(directions: Directions) -> None:
 
 
 def check_fits(directions: Directions, model: LanguageModel, *, force: bool = False) -> None:
-    """Raise InputError unless these directions can act in `model`.
+    """Raise InputError unless these directions can act in `model` (see `check_fit`), or were made for its architecture.
 
-    Another hidden size or layers that the model does not have are always refused; another name, revision or other
-    weights unless `force`. Weights of one name and revision in another precision count as the same. Directions that
-    do not say where they come from pass.
+    Files of other tools often know their model's type only (`llama`): another one is refused unless `force`.
     """
-    theirs = directions.model
-    found = f"these directions were found in {theirs['name']}" if theirs.get("name") else "these directions"
-    width = next(iter(directions.vectors.values())).shape[-1]
-    if width != model.d_model:
+    check_fit(directions, model, force=force)
+    theirs, ours = directions.model.get("model_type"), model.model.config.model_type
+    if not force and isinstance(theirs, str) and theirs not in ("", ours):
         raise InputError(
-            f"{found} have {width} dimensions, and the residual stream of {model.name} has {model.d_model}: give the "
-            "model that they belong to"
-        )
-    known = theirs.get("n_layers")
-    if max(directions.layers) >= model.n_layers or (isinstance(known, int) and known != model.n_layers):
-        blocks = f"{known} blocks" if isinstance(known, int) else f"a layer {max(directions.layers)}"
-        raise InputError(
-            f"{found} speak of {blocks}, and {model.name} has {model.n_layers} (0..{model.n_layers - 1}): give the "
-            "model that they belong to"
-        )
-    if force:
-        return
-    if different := _difference(theirs, model):
-        raise InputError(
-            f"{found}, and {model.name} is another model ({different}): directions of one model seldom mean the same "
-            "in another. Give the same model, or force it (--force, force=True)"
+            f"these directions were made for a model of type {theirs}, and {model.name} is of type {ours}. To use them "
+            "all the same, give force=True (--force)."
         )
 
 
@@ -95,21 +78,3 @@ def file_name(behaviour: str) -> str:
             "of letters, digits, - and _"
         )
     return Path(behaviour).name
-
-
-def _difference(theirs: dict[str, Any], model: LanguageModel) -> str:
-    """What tells the two apart, in words; empty where nothing that both know does."""
-    if theirs.get("model_type") not in (None, "", model.model.config.model_type):
-        return f"architecture {model.model.config.model_type}, not {theirs['model_type']}"
-    if not {"fingerprint", "name"} & set(theirs):
-        return ""
-    ours = model.identity()
-    if theirs.get("fingerprint") == ours["fingerprint"]:
-        return ""
-    if "fingerprint" in theirs and theirs.get("dtype", ours["dtype"]) == ours["dtype"]:
-        return f"its weights have fingerprint {ours['fingerprint']}, not {theirs['fingerprint']}"
-    if theirs.get("name") != ours["name"]:
-        return f"not {theirs.get('name')}"
-    if theirs.get("revision") != ours["revision"]:
-        return f"revision {ours['revision']}, not {theirs.get('revision')}"
-    return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..directions import Directions
@@ -23,7 +23,7 @@ class Format:
     several: bool = False  # whether one file holds several behaviours
     one_layer: bool = False  # whether one file holds one layer only
     needs_model: bool = False  # whether writing it takes the loaded model
-    options: tuple[str, ...] = ()  # of `read` and `write`, beyond those that all have
+    options: dict[str, type] = field(default_factory=dict)  # of `read` and `write`, beyond those that all have
 
     def __post_init__(self) -> None:
         if self.read is None and self.write is None:

@@ -94,11 +94,15 @@ def _known(theirs: dict[str, Any], model: LanguageModel) -> dict[str, Any]:
 
 
 def _check_options(entry: Format, options: dict[str, Any]) -> None:
-    for name in options:
+    for name, value in options.items():
         if name not in entry.options:
             raise InputError(
                 f"the format {entry.name} has no option {name!r}; it has {', '.join(entry.options) or 'none'}"
             )
+        kind = entry.options[name]
+        number = kind is float and isinstance(value, int)
+        if not (isinstance(value, kind) or number) or (isinstance(value, bool) and kind is not bool):
+            raise InputError(f"the option {name} of {entry.name} takes a value of type {kind.__name__}, not {value!r}")
 
 
 def _those_that(verb: str) -> str:

@@ -58,5 +58,5 @@ FORMAT = Format(
     coefficient='{"scale": S} adds S x vector to every token of the request',
     read=read,
     write=write,
-    options=("layer",),
+    options={"layer": int},
 )

@@ -51,5 +51,5 @@ FORMAT = Format(
     coefficient="--control-vector-scaled FILE:S adds S x vector to every token",
     read=read,
     write=write,
-    options=("without_layer_0",),
+    options={"without_layer_0": bool},
 )

@@ -105,5 +105,5 @@ FORMAT = Format(
     read=read,
     write=write,
     one_layer=True,
-    options=("hook_type", "model_id", "default_strength"),
+    options={"hook_type": str, "model_id": str, "default_strength": float},
 )

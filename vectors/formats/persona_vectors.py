@@ -56,5 +56,5 @@ FORMAT = Format(
     coefficient="coeff adds coeff x vector at layer_idx = row - 1",
     read=read,
     write=write,
-    options=("last_row",),
+    options={"last_row": bool},
 )

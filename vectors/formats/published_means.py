@@ -98,5 +98,5 @@ FORMAT = Format(
     coefficient="no tool of its own",
     read=read,
     several=True,
-    options=("against", "rescale"),
+    options={"against": str, "rescale": bool},
 )

@@ -79,5 +79,5 @@ FORMAT = Format(
     coefficient="activation addition adds coeff x vector to every token; ablation ignores its length",
     read=read,
     write=write,
-    options=("position",),
+    options={"position": int},
 )

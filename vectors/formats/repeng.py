@@ -44,5 +44,5 @@ FORMAT = Format(
     coefficient="set_control(vector, coeff) adds coeff x vector to every token",
     read=read,
     write=write,
-    options=("zero_filled",),
+    options={"zero_filled": bool},
 )

@@ -87,5 +87,5 @@ FORMAT = Format(
     coefficient="behavior_vector_strength=S adds S x vector, to the first row of a batch only",
     read=read,
     write=write,
-    options=("as_found",),
+    options={"as_found": bool},
 )
