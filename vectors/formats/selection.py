@@ -56,8 +56,10 @@ class Selection:
             return known
         from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as names
 
-        architecture = self.model.get("architecture")
-        return next((kind for kind, name in names.items() if name == architecture), "")
+        architecture = str(self.model.get("architecture"))
+        kinds = [kind for kind, name in names.items() if name == architecture]  # several types may share a class
+        kinds.sort(key=lambda kind: (not architecture.lower().startswith(kind.replace("_", "")), -len(kind)))
+        return kinds[0] if kinds else ""
 
     def origin(self) -> dict[str, Any]:
         """Where the file came from, for those that can carry it; `imported` reads it back."""
