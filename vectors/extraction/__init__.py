@@ -5,6 +5,8 @@ from .content import project_out_content
 from .discriminant import lda_directions
 from .mean_difference import Against, mean_difference, mean_difference_directions
 from .methods import METHODS, ExtractionMethod, Method, method_named
+from .optimised import optimised_directions
+from .optimised_settings import OptimisedSettings
 from .pairs import pca_directions
 from .probe_weights import logistic_directions, ridge_directions
 from .second_moments import effect_sizes, principal_components
@@ -15,6 +17,7 @@ __all__ = [
     "Against",
     "ExtractionMethod",
     "Method",
+    "OptimisedSettings",
     "Source",
     "at_layers",
     "bootstrap_stability",
@@ -24,6 +27,7 @@ __all__ = [
     "mean_difference",
     "mean_difference_directions",
     "method_named",
+    "optimised_directions",
     "pca_directions",
     "principal_components",
     "project_out_content",

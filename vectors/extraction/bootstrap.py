@@ -29,7 +29,6 @@ from ..directions import Directions
 from .content import content_basis, project_out_content, without
 from .methods import Method, method_named
 from .sample import LayerSample
-from .source import chosen
 
 N_SHUFFLES, RESAMPLES_OF_SHUFFLED = 4, 10
 
@@ -59,13 +58,13 @@ def bootstrap_stability(
     n_problems = len(set(activations.problems))
     if n_problems < 4:
         raise InputError(f"resampling problems needs at least 4 of them, and there are {n_problems}")
-    wanted = chosen(activations, behaviours)
     random = np.random.default_rng(seed)
     draws = _draws(n_problems, n_resamples, random)
     halves = _halves(n_problems, n_halves, random)
     few = draws[: min(len(draws), RESAMPLES_OF_SHUFFLED)]
     shuffles = [int(each) for each in random.integers(2**31, size=N_SHUFFLES)]
-    directions = found.find(activations, behaviours=wanted, **options)
+    directions = found.find(activations, behaviours=behaviours, **options)
+    wanted = directions.behaviours
     if remove_content:
         directions = project_out_content(directions, activations, n_components=remove_content)
     figures: dict[str, list[Float[np.ndarray, " n_behaviours"]]] = {}

@@ -13,12 +13,14 @@ strengths. The sign is that of the mean difference along u, which is also the le
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...activations import Activations
 from ...models import InputError
 from ...probes.side_by_side import each_layer
 from ..directions import Directions
@@ -36,14 +38,14 @@ def pca_directions(
     """The first principal direction of every behaviour's paired differences, at the length of their mean along it.
 
     Scores hold, for each layer, the share of the differences' squares that lies along it (`explained`). Raises
-    InputError for moments, and for a behaviour with fewer than two pairs.
+    InputError for moments, and for a behaviour with fewer than two pairs; where none is asked for, those are left out.
     """
     activations = need_activations(source, "PCA of paired differences")
-    wanted = chosen(source, behaviours)
+    wanted = _paired(activations, chosen(source, behaviours), leave_out=behaviours is None)
 
     def fit(layer: int) -> list[tuple[Tensor, float]]:
         sample = LayerSample.of(activations, wanted, layer)
-        return [_principal(_enough(differences(sample, place)[0], name), centred) for place, name in enumerate(wanted)]
+        return [_principal(differences(sample, place)[0], centred) for place in range(len(wanted))]
 
     found = each_layer(fit, source.layers, torch.device("cpu"), progress)
     vectors = {name: torch.stack([rows[place][0] for rows in found]) for place, name in enumerate(wanted)}
@@ -117,10 +119,19 @@ def _principal(x: Float[Tensor, "n_pairs d_model"], centred: bool) -> tuple[Floa
     return as_long_as_apart(axes[0], mean), float(squares[0] / squares.sum().clamp(min=1e-300))
 
 
-def _enough(x: Float[Tensor, "n_pairs d_model"], behaviour: str) -> Float[Tensor, "n_pairs d_model"]:
-    if len(x) < 2:
+def _paired(activations: Activations, wanted: tuple[str, ...], *, leave_out: bool) -> tuple[str, ...]:
+    """The behaviours with at least two pairs. Raises InputError for others unless they may be left out."""
+    labels: dict[str, Counter[str]] = {}
+    for example in activations.examples:
+        labels.setdefault(example.trace, Counter())[example.label] += 1
+    n_pairs = {
+        name: sum(counts[name] for counts in labels.values() if counts.total() > counts[name]) for name in wanted
+    }
+    kept = tuple(name for name in wanted if n_pairs[name] >= 2)
+    few = [name for name in wanted if name not in kept]
+    if few and not (leave_out and kept):
         raise InputError(
-            f"{behaviour!r} has {len(x)} spans in traces that hold other labels too: paired differences need at least "
-            "two; take mean-difference"
+            f"{few[0]!r} has {n_pairs[few[0]]} spans in traces that hold other labels too: paired differences need at "
+            "least two; take mean-difference, or leave it out (--behaviours)"
         )
-    return x
+    return kept

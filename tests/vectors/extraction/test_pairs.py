@@ -56,3 +56,8 @@ def test_a_behaviour_that_stands_alone_in_its_traces_has_no_pairs(planted) -> No
     apart = tuple(replace(each, trace=f"{each.trace}-{each.label}") for each in activations.examples)
     with pytest.raises(InputError, match="'backtracking' has 0 spans in traces that hold other labels too.*take mean-"):
         pca_directions(replace(activations, examples=apart), behaviours=["backtracking"])
+    once = (replace(activations.examples[0], label="rare"), *activations.examples[1:])
+    found = pca_directions(replace(activations, examples=once))
+    assert "rare" not in found.behaviours and len(found.behaviours) == 3, "left out where nobody asked for it"
+    with pytest.raises(InputError, match="'rare' has 1 spans"):
+        pca_directions(replace(activations, examples=once), behaviours=["rare"])

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import math
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity, normalize
+
+from reasonlens import Directions, InputError, LanguageModel, Span, Trace, collect, load
+from reasonlens.organisms import FIRST_WORD, organism_traces
+from reasonlens.traces import encode
+from reasonlens.vectors.extraction import OptimisedSettings, optimised_directions
+from reasonlens.vectors.extraction.likelihood import frozen, likelihood, predicted
+from reasonlens.vectors.extraction.targets import Targets, batched, sentences
+
+QUICK = {"max_steps": 4, "check_every": 2, "n_folds": 3, "sentences_per_step": 4, "n_random": 1}
+
+
+def quick(**changed) -> OptimisedSettings:
+    return OptimisedSettings(**(QUICK | changed))
+
+
+# ---- on a model that has something to find
+
+
+@pytest.fixture(scope="module")
+def base() -> LanguageModel:
+    return load("organism/base", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def found(base: LanguageModel) -> Directions:
+    settings = OptimisedSettings(
+        behaviours=("backtracking", "verification"), max_steps=40, max_spans=64, sentences_per_step=12, n_resamples=1
+    )
+    return optimised_directions(base, organism_traces("organism/rl", 60), [1], settings)
+
+
+def rate_at_boundaries(base: LanguageModel, traces: list[Trace], behaviour: str, vector: torch.Tensor) -> float:
+    """The mean probability of a behaviour's first words wherever a sentence begins, `vector` added just before it."""
+    move = {"backtracking": "back", "verification": "check"}[behaviour]
+    words = [base.tokenizer.convert_tokens_to_ids(word) for word, says in FIRST_WORD.items() if says == move]
+    shares = []
+    for text in encode(base, traces):
+        for first, _ in text.spans:
+            ids = torch.from_numpy(text.token_ids[None, :first])
+
+            def steer(_module, _inputs, output):
+                output = output.clone()
+                output[:, -1] += vector
+                return output
+
+            hook = base.blocks[1].register_forward_hook(steer)
+            with torch.no_grad():
+                shares.append(float(base.model(ids).logits[0, -1].softmax(-1)[words].sum()))
+            hook.remove()
+    return float(np.mean(shares))
+
+
+def test_optimised_vectors_bring_a_behaviour_about_on_problems_never_seen(base, found: Directions) -> None:
+    traces = list(islice((each for each in organism_traces("organism/rl", 8, split="test", seed=7)), 8))
+    generator = torch.Generator().manual_seed(0)
+    for behaviour in ("backtracking", "verification"):
+        vector = found.at(behaviour, 1)
+        assert vector.norm() <= found.residual_norm[0] * 1.001, "dose 1"
+        random = normalize(torch.randn(len(vector), generator=generator), dim=0) * vector.norm()
+        plain = rate_at_boundaries(base, traces, behaviour, torch.zeros_like(vector))
+        steered = rate_at_boundaries(base, traces, behaviour, vector)
+        control = rate_at_boundaries(base, traces, behaviour, random)
+        assert steered > plain + 0.2, (behaviour, plain, steered)
+        assert abs(control - plain) < 0.1 * (steered - plain), (behaviour, plain, control, steered)
+
+
+def test_held_out_figures_stand_beside_nothing_and_random_vectors(found: Directions) -> None:
+    for behaviour in found.behaviours:
+        scores = {name: values[0] for name, values in found.scores[behaviour].items()}
+        assert scores["held_out_loss"] < scores["held_out_loss_unsteered"] - 0.05
+        assert scores["held_out_loss_random"] > scores["held_out_loss_unsteered"] - 0.02
+        assert scores["first_token_probability"] > scores["first_token_probability_random"] + 0.1
+        assert 10 <= scores["steps"] <= 40
+        assert scores["bootstrap_cosine"] > 0.5, "found again on resampled problems"
+    between = cosine_similarity(found.at("backtracking", 1), found.at("verification", 1), dim=0)
+    assert between < found.scores["backtracking"]["bootstrap_cosine"][0], "and unlike another behaviour's"
+    assert found.read == "before:1" and found.n_examples["backtracking"] > 50
+
+
+# ---- what is computed
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma", "opt"])
+@pytest.mark.parametrize("where", ["before", "sentence"])
+def test_losses_are_those_of_each_sentence_alone(tiny, traces, architecture: str, where: str) -> None:
+    """Each target by itself, unpadded, with the vector put in by hand, in a loop over its tokens."""
+    model, settings = tiny(architecture), quick(where=where, max_target_tokens=7)
+    targets = sentences(model, traces[:3], settings)
+    generator = torch.Generator().manual_seed(0)
+    vectors = 5 * torch.randn(len(targets), model.d_model, generator=generator)
+    got = likelihood(model, 1, targets, vectors, settings)
+    for target, vector, loss, first in zip(targets, vectors, got.loss, got.first, strict=True):
+        ids = torch.from_numpy(target.token_ids)[None]
+
+        def steer(_module, _inputs, output, target=target, vector=vector):
+            acts = (output[0] if isinstance(output, tuple) else output).clone()
+            acts[0, target.first - 1 : target.first if where == "before" else target.stop - 1] += vector
+            return (acts, *output[1:]) if isinstance(output, tuple) else acts
+
+        hook = model.blocks[1].register_forward_hook(steer)
+        with torch.no_grad():
+            shares = model.model(ids).logits[0].log_softmax(-1)
+        hook.remove()
+        each = [float(-shares[at - 1, target.token_ids[at]]) for at in range(target.first, target.stop)]
+        assert float(loss) == pytest.approx(np.mean(each), abs=1e-4)
+        assert float(first) == pytest.approx(math.exp(-each[0]), rel=1e-3)
+        assert 1 <= target.stop - target.first <= 7
+
+
+def test_gradients_are_right_and_no_row_touches_another(tiny, traces) -> None:
+    """Against finite differences, in float64."""
+    model, settings = tiny("llama"), quick()
+    model.model.double()
+    targets = sentences(model, traces[:4], settings)
+    targets = sorted(targets, key=lambda each: -each.stop)[:4]  # of like length: one batch
+    (rows,) = batched(targets, settings, model.device)
+    vectors = torch.randn(4, model.d_model, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    vectors.requires_grad_(True)
+    loss, _ = predicted(model, 0, rows, vectors)
+    (gradient,) = torch.autograd.grad(loss[2], vectors)
+    assert gradient[[0, 1, 3]].abs().max() == 0
+    for dimension in (0, 9, 31):
+        moved = torch.zeros_like(vectors)
+        moved[2, dimension] = 1e-4
+        with torch.no_grad():
+            up, down = (predicted(model, 0, rows, vectors + sign * moved)[0][2].item() for sign in (1, -1))
+        # losses are rounded to float32
+        assert float(gradient[2, dimension]) == pytest.approx((up - down) / 2e-4, abs=2e-3)
+
+
+def test_all_is_as_before_afterwards_and_the_same_seed_gives_the_same(tiny, traces) -> None:
+    model = tiny("llama")
+    before = {name: weight.clone() for name, weight in model.model.state_dict().items()}
+    first = optimised_directions(model, traces, [0, 2], quick())
+    again = optimised_directions(model, traces, [0, 2], quick())
+    for behaviour in first.behaviours:
+        torch.testing.assert_close(first.vectors[behaviour], again.vectors[behaviour], rtol=0, atol=0)
+    assert first.scores == again.scores and first.layers == (0, 2)
+    assert all(torch.equal(before[name], weight) for name, weight in model.model.state_dict().items())
+    assert all(weight.requires_grad and weight.grad is None for weight in model.model.parameters())
+    assert not any(block._forward_hooks for block in model.blocks)
+    with pytest.raises(RuntimeError), frozen(model):
+        raise RuntimeError
+    assert all(weight.requires_grad for weight in model.model.parameters())
+
+
+def test_a_vector_stays_within_its_dose_and_in_the_units_of_the_residual_stream(tiny, traces) -> None:
+    model = tiny("llama")
+    found = optimised_directions(model, traces, [1], quick(max_dose=0.02, step=0.05))
+    expected = collect(model, traces, layers=[1], progress=False).residual_norm
+    assert found.residual_norm == pytest.approx(expected.tolist())
+    for vectors in found.vectors.values():
+        assert float(vectors.norm()) == pytest.approx(0.02 * found.residual_norm[0], rel=1e-3)
+
+
+def test_behaviours_beside_each_other_are_found_as_alone(tiny, traces) -> None:
+    model = tiny("llama")
+    alone = Targets.of(model, traces, quick(behaviours=("backtracking",)))
+    beside = Targets.of(model, traces, quick())
+    problems = {each.problem for each in alone.held_out["backtracking"]}
+    for targets in (alone, beside):
+        for name in targets.behaviours:
+            assert not {each.problem for each in targets.training[name]} & {
+                each.problem for each in targets.held_out[name]
+            }
+    assert problems and beside.behaviours == ("backtracking", "deduction", "verification")
+
+
+def test_a_bias_is_found_first_and_behaviours_on_top_of_it(tiny, traces, tmp_path) -> None:
+    model = tiny("llama")
+    found = optimised_directions(model, traces, [1], quick(bias=True, max_steps=20))
+    assert found.behaviours[-1] == "bias" and "on top of a frozen bias" in found.method
+    assert found.n_examples["bias"] == sum(found.n_examples[name] for name in found.behaviours[:-1])
+    for behaviour in found.behaviours[:-1]:
+        scores = {name: values[0] for name, values in found.scores[behaviour].items()}
+        assert scores["held_out_loss"] < scores["held_out_loss_bias"] < scores["held_out_loss_unsteered"]
+    found.save(tmp_path / "v.safetensors")
+    assert Directions.open(tmp_path / "v.safetensors").scores == found.scores
+
+
+def test_what_cannot_be_optimised_is_said(tiny, traces) -> None:
+    model = tiny("llama")
+    with pytest.raises(InputError, match="layer 9 does not exist"):
+        optimised_directions(model, traces, [9], quick())
+    with pytest.raises(InputError, match="no sentence shows 'dreaming'; the labels here are backtracking, deduction"):
+        optimised_directions(model, traces, [1], quick(behaviours=("dreaming",)))
+    with pytest.raises(InputError, match="no behaviour is in 3 problems or more"):
+        optimised_directions(model, traces[:2], [1], quick())
+    with pytest.raises(InputError, match="max_dose is a dose above 0, and 0 is not"):
+        OptimisedSettings(max_dose=0)
+    with pytest.raises(InputError, match="sentences_per_step must be at least 1, and 0 is not"):
+        OptimisedSettings(sentences_per_step=0)
+    with pytest.raises(InputError, match="`before` a sentence or along the `sentence`, not 'after'"):
+        OptimisedSettings(where="after")
+    named = [Trace(f"{n}", "Why?", "Well. And so on.", (Span(6, 16, "bias"),), problem=f"{n}") for n in range(6)]
+    others = [Trace(f"o{n}", "Why?", "Well. But no.", (Span(6, 13, "but"),), problem=f"{n}") for n in range(6)]
+    with pytest.raises(InputError, match="a behaviour is called 'bias', as is the general vector"):
+        optimised_directions(model, [*named, *others], [1], quick(bias=True))
+
+
+def test_the_first_token_of_a_text_is_never_steered(tiny) -> None:
+    without_prompt = [Trace("a", "", "Wait, no. So it is.", (Span(0, 9, "x"), Span(10, 19, "y")))]
+    assert [each.behaviour for each in sentences(tiny("gpt2"), without_prompt, quick())] == ["y"]
