@@ -38,7 +38,8 @@ class Passes:
     """Makes a `Step` of each forward pass of one model."""
 
     def __init__(self, *, ends: list[int], pads: list[int], n_prompt_tokens: int | Int[Tensor, " rows"] | None) -> None:
-        self._ends, self._pads = ends, sorted({*pads, *ends})
+        self._ends = torch.tensor(ends, dtype=torch.long)
+        self._pads = torch.tensor(sorted({*pads, *ends}), dtype=torch.long)
         self._given = n_prompt_tokens
         self._rows: WeakKeyDictionary[Cache, _Row] = WeakKeyDictionary()
         self._last: tuple[Tensor, _Row] | None = None  # ids of the last pass without a cache
@@ -127,15 +128,19 @@ class Passes:
         known = self._rows.get(cache) if cache is not None else None
         if known is not None and step.n_tokens == 1 and step.first_column > 0:
             token = step.ids[:, 0]
-            is_pad = torch.isin(token, torch.tensor(self._pads, device=token.device))
-            is_end = torch.isin(token, torch.tensor(self._ends, device=token.device))
-            known.has_ended = is_end | (known.has_ended & is_pad)
+            self._move_to(token.device)
+            is_end = torch.isin(token, self._ends)
+            known.has_ended = is_end | (known.has_ended & torch.isin(token, self._pads))
             return known.has_ended[:, None]
         if step.n_new == 1 and step.n_tokens > 1:  # without a cache the whole text comes again
-            ends = torch.tensor(self._pads, device=step.ids.device)
-            tail = torch.isin(step.ids, ends) & (step.positions >= step.n_prompt[:, None])
+            self._move_to(step.ids.device)
+            tail = torch.isin(step.ids, self._pads) & (step.positions >= step.n_prompt[:, None])
             return tail.flip(1).cumprod(dim=1).flip(1).bool()
         return torch.zeros_like(step.is_real)
+
+    def _move_to(self, device: torch.device) -> None:
+        """Once, not at every step: it makes the host wait for an accelerator."""
+        self._ends, self._pads = self._ends.to(device), self._pads.to(device)
 
 
 def _places(
@@ -147,6 +152,9 @@ def _places(
         mask = next((each for each in mask.values() if each is not None), None)
     if isinstance(mask, Tensor) and mask.ndim == 2:
         real = mask.bool()
+        if n_tokens == 1:  # a cached step
+            before = 0 if mask.shape[1] > 1 else first
+            return real[:, -1:], (real.sum(dim=1, keepdim=True) - 1 + before).clamp_min(0)
         places = real.long().cumsum(dim=1) - 1
         if mask.shape[1] == n_tokens:  # of the new tokens only
             places = places + first
