@@ -52,7 +52,7 @@ class Steered:
         self.n_forwards = 0  # passes of the model
         self._tokens = torch.zeros((), dtype=torch.int64, device=device)
         self._steered = torch.zeros((), dtype=torch.int64, device=device)
-        self._by_layer: dict[tuple[int, int], Tensor] = {}
+        self._by_layers: dict[tuple[int, tuple[int, ...]], Tensor] = {}  # of a steering, where the tokens were the same
 
     @property
     def n_tokens(self) -> int:
@@ -75,7 +75,9 @@ class Steered:
             {
                 "behaviour": steering.direction.behaviour,
                 "layer": layer,
-                "n_steered": int(self._by_layer.get((number, layer), 0)),
+                "n_steered": sum(
+                    int(n) for (each, layers), n in self._by_layers.items() if each == number and layer in layers
+                ),
             }
             for number, steering in enumerate(self.steerings)
             for layer in steering.layers
@@ -83,13 +85,20 @@ class Steered:
 
     def _count(self, step: Step) -> None:
         self.n_forwards += 1
-        self._tokens = self._tokens.to(step.positions.device) + step.count_new(step.is_real)
-        if step.changed is not None:
-            self._steered = self._steered.to(step.positions.device) + step.count_new(step.changed)
-
-    def _count_layer(self, number: int, layer: int, n_steered: Tensor) -> None:
-        before = self._by_layer.get((number, layer))
-        self._by_layer[number, layer] = n_steered if before is None else before + n_steered
+        device = step.positions.device
+        self._tokens = self._tokens.to(device) + step.count_new(step.is_real)
+        shared: dict[tuple[int, int], tuple[Tensor, list[int]]] = {}
+        for number, layer, mask in step.changes:
+            shared.setdefault((number, id(mask)), (mask, []))[1].append(layer)
+        changed = None
+        for (number, _), (mask, layers) in shared.items():
+            mask = mask.to(device)
+            n_new = step.count_new(mask)
+            key = number, tuple(layers)
+            self._by_layers[key] = self._by_layers[key] + n_new if key in self._by_layers else n_new
+            changed = mask if changed is None else changed | mask
+        if changed is not None:
+            self._steered = self._steered.to(device) + (n_new if len(shared) == 1 else step.count_new(changed))
 
 
 @contextmanager
@@ -204,8 +213,7 @@ def _block_hook(watch: _Watch, number: int, steering: Steering, layer: int) -> C
             changed = operation(acts, unit_on(acts.device), amount)
         else:
             changed = operation(acts, unit_on(acts.device), (amount * scale[..., None]).float())
-        step.mark(mask)
-        watch.steered._count_layer(number, layer, step.count_new(mask))
+        step.changes.append((number, layer, mask))
         replaced = torch.where(mask[..., None], changed, acts)
         return (replaced, *output[1:]) if isinstance(output, tuple) else replaced
 
@@ -215,7 +223,11 @@ def _block_hook(watch: _Watch, number: int, steering: Steering, layer: int) -> C
 def _untraced(hook: Callable[..., Any]) -> Callable[..., Any]:
     """A hook that torch.compile calls as it is: what it counts and looks up is no matter of graphs."""
     disabled: Callable[..., Any] = torch.compiler.disable(hook)  # type: ignore[no-untyped-call]
-    return disabled
+
+    def untraced(*args: Any) -> Any:  # `disabled` is slow to call, so only where something is compiled
+        return disabled(*args) if torch.compiler.is_compiling() else hook(*args)
+
+    return untraced
 
 
 def _chosen(

@@ -21,7 +21,8 @@ class Step:
     is_real: Bool[Tensor, "rows tokens"]  # no padding, and not after the end of the row's response
     n_prompt: Int[Tensor, " rows"] | None  # real tokens of each row's prompt; None where it cannot be known
     n_new: int  # of the last columns, those that no earlier pass has run: all but where there is no cache
-    changed: Bool[Tensor, "rows tokens"] | None = None  # by any steering, so far
+    # Number of a steering, layer, and which tokens it has changed there; layers with the same tokens share the mask.
+    changes: list[tuple[int, int, Bool[Tensor, "rows tokens"]]] = field(default_factory=list)
     masks: dict[object, Bool[Tensor, "rows tokens"]] = field(default_factory=dict)  # of each steering, made once
 
     @property
@@ -45,12 +46,7 @@ class Step:
         """The tokens of the response, its last prompt token not among them."""
         return self.is_real & (self.positions >= self.prompt_tokens()[:, None])
 
-    def mark(self, mask: Bool[Tensor, "rows tokens"]) -> None:
-        """Note which tokens a steering has changed."""
-        mask = mask.to(self.positions.device)
-        self.changed = mask if self.changed is None else self.changed | mask
-
     def count_new(self, mask: Bool[Tensor, "rows tokens"]) -> Int[Tensor, ""]:
         """How many of these tokens no earlier pass has run; stays on the device."""
-        new: Tensor = mask[:, mask.shape[1] - self.n_new :].sum(dtype=torch.int64)
-        return new
+        new = mask if self.n_new == self.n_tokens else mask[:, self.n_tokens - self.n_new :]
+        return new.sum(dtype=torch.int64)
