@@ -56,20 +56,22 @@ def continuations(
     The same seed draws the same. There are fewer than `max_new_tokens` where the text ends or the context is full.
     """
     generator = torch.Generator().manual_seed(seed)  # on the CPU whatever the device
-    ends = torch.tensor(_ends(model), device=model.device, dtype=torch.long)
+    stops = torch.tensor(ends(model), device=model.device, dtype=torch.long)
     ids = torch.from_numpy(prefix).to(model.device)[None].repeat(sampling.n_samples, 1)  # (sample, position)
     cache = _cache(model, ids)
     has_ended = torch.zeros(len(ids), dtype=torch.bool, device=model.device)
     room = (model.context_tokens or 2**31) - len(prefix)
     for _ in range(min(sampling.max_new_tokens, room)):
-        chosen = _chosen(_logits(model, ids, cache), sampling, generator)
-        ids = torch.cat([ids, chosen[:, None]], dim=1)
-        has_ended |= torch.isin(chosen, ends)
+        logits = _logits(model, ids, cache)
+        uniform = None if sampling.temperature == 0 else torch.rand(len(logits), 1, generator=generator)
+        token = chosen(logits, sampling, uniform)
+        ids = torch.cat([ids, token[:, None]], dim=1)
+        has_ended |= torch.isin(token, stops)
         if has_ended.all():
             break
     rows: list[list[int]] = ids[:, len(prefix) :].tolist()
-    stops = set(ends.tolist())
-    return [row[: next((at for at, token in enumerate(row) if token in stops), len(row))] for row in rows]
+    last = set(stops.tolist())
+    return [row[: next((at for at, token in enumerate(row) if token in last), len(row))] for row in rows]
 
 
 def _cache(model: LanguageModel, ids: Int[Tensor, "n_samples n_tokens"]) -> Cache | None:
@@ -98,20 +100,20 @@ def _logits(
     return logits[:, -1].float()
 
 
-def _chosen(
-    logits: Float[Tensor, "n_samples vocabulary"], sampling: Sampling, generator: torch.Generator
+def chosen(
+    logits: Float[Tensor, "n_samples vocabulary"], sampling: Sampling, uniform: Float[Tensor, "n_samples 1"] | None
 ) -> Int[Tensor, " n_samples"]:
-    if sampling.temperature == 0:
+    """The token of each row: the likeliest at temperature 0, else the one that `uniform`, in [0, 1), falls on."""
+    if sampling.temperature == 0 or uniform is None:
         return logits.argmax(dim=-1)
     likeliest, tokens = (logits / sampling.temperature).softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
     total = likeliest.cumsum(dim=-1)
     last = (total < sampling.top_p).sum(dim=-1, keepdim=True).clamp(max=total.shape[1] - 1)  # of the nucleus
-    uniform = torch.rand(len(logits), 1, generator=generator).to(logits.device)
-    place = torch.searchsorted(total, uniform * total.gather(1, last), right=True).minimum(last)
+    place = torch.searchsorted(total, uniform.to(logits.device) * total.gather(1, last), right=True).minimum(last)
     return tokens.gather(1, place)[:, 0]
 
 
-def _ends(model: LanguageModel) -> list[int]:
+def ends(model: LanguageModel) -> list[int]:
     """The tokens that end a text: the tokenizer's, and those that the model's own settings add (the end of a turn)."""
     configured = getattr(model.model.generation_config, "eos_token_id", None)
     configured = [configured] if isinstance(configured, int) else configured or []

@@ -18,6 +18,7 @@ from reasonlens.organism_commands import organisms
 from reasonlens.probe_command import probe
 from reasonlens.score_command import score
 from reasonlens.stability_command import stability
+from reasonlens.steer_commands import steer
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,6 +32,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(organisms, name="organisms")
+app.add_typer(steer, name="steer")
 app.command()(collect)
 app.command()(probe)
 app.command()(score)

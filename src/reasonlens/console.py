@@ -25,3 +25,16 @@ def user_errors() -> Iterator[None]:
 
 def note(line: str) -> None:
     typer.echo(line, err=True)
+
+
+def visible(text: str) -> str:
+    """The text with control and direction characters replaced: printed raw, they would command the terminal."""
+    import unicodedata
+
+    def shown(character: str) -> str:
+        kind = unicodedata.category(character)
+        if character in "\n\t\N{ZERO WIDTH JOINER}" or kind not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+            return character
+        return chr(0x2400 + ord(character)) if ord(character) < 0x20 else "\N{REPLACEMENT CHARACTER}"
+
+    return "".join(map(shown, text))

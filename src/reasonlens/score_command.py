@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from reasonlens.console import note, user_errors
+from reasonlens.console import note, user_errors, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -116,11 +116,11 @@ def rendered(scores: TokenScores) -> Iterable[RenderableType]:
 
     unit = "log odds" if scores.are_log_odds else "score"
     for scored in scores.texts[:N_TEXTS]:
-        yield Text(_visible(scored.trace.id), style="bold underline")
+        yield Text(visible(scored.trace.id), style="bold underline")
         for index, behaviour in enumerate(scores.behaviours):
             prior = scores.priors[behaviour]
             known = "" if prior is None else f", {prior:+.2f} for any training span"
-            head = f"{_visible(behaviour)}, layer {scores.layers[behaviour]}; {unit}{known}"
+            head = f"{visible(behaviour)}, layer {scores.layers[behaviour]}; {unit}{known}"
             yield Text(head, style="bold")
             yield _coloured(scored, index, behaviour, prior or 0.0)
             yield _strongest(scored, index, scores.are_log_odds)
@@ -160,15 +160,15 @@ def _coloured(scored: ScoredText, index: int, behaviour: str, centre: float) -> 
     scale = float(np.quantile(known, 0.95)) if len(known) else 1.0
     coloured, shown = Text(), 0
     for start, end, token in scored.stretches():
-        coloured.append(_visible(scored.trace.text[shown:start]))
+        coloured.append(visible(scored.trace.text[shown:start]))
         strength = abs(distances[token]) / (scale or 1.0)
         above = distances[token] > 0
         style = (
             f"white on {SECOND if above else SIGNAL}" if strength > 0.6 else SECOND if above and strength > 0.3 else ""
         )
-        coloured.append(_visible(scored.trace.text[start:end]), style=style)
+        coloured.append(visible(scored.trace.text[start:end]), style=style)
         shown = end
-    coloured.append(_visible(scored.trace.text[shown:]))
+    coloured.append(visible(scored.trace.text[shown:]))
     for span in scored.trace.spans:
         if span.label == behaviour:
             coloured.stylize("underline", span.start, span.end)
@@ -208,17 +208,4 @@ def _strongest(scored: ScoredText, index: int, are_log_odds: bool) -> Renderable
 def _line(text: str, style: str = "") -> Text:
     from rich.text import Text
 
-    return Text(_visible(text).replace("\n", "⏎"), style=style)
-
-
-def _visible(text: str) -> str:
-    """The text with control and direction characters replaced: printed raw, they would command the terminal."""
-    import unicodedata
-
-    def shown(character: str) -> str:
-        kind = unicodedata.category(character)
-        if character in "\n\t\N{ZERO WIDTH JOINER}" or kind not in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-            return character
-        return chr(0x2400 + ord(character)) if ord(character) < 0x20 else "\N{REPLACEMENT CHARACTER}"
-
-    return "".join(map(shown, text))
+    return Text(visible(text).replace("\n", "⏎"), style=style)

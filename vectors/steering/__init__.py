@@ -1,6 +1,7 @@
 """Steering a model with directions: what is done, at which tokens, and how many were changed."""
 
 from .operations import OPERATIONS, operation_named
+from .sentence_ends import at_sentence_ends
 from .steer import Steered, SteeringNeverFired, steer
 from .steering import Controller, Steering
 from .step import Step
@@ -14,6 +15,7 @@ __all__ = [
     "SteeringNeverFired",
     "Step",
     "When",
+    "at_sentence_ends",
     "operation_named",
     "steer",
 ]

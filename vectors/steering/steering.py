@@ -72,7 +72,7 @@ class Steering:
             raise InputError(
                 f"the strength {self.strength} is relative to the mean norm of the residual stream at layer {layer}, "
                 f"which is not known for {self.direction.behaviour!r}; give absolute=True (--absolute), or measure it: "
-                "directions.with_norms_of(model, traces)"
+                "reasonlens.with_norms_of(directions, model, texts)"
             )
         return self.strength * norm
 

@@ -1,0 +1,17 @@
+"""What a direction does: how behaviours, accuracy and damage change with its strength, beside its controls."""
+
+from .condition import Condition
+from .dose import DoseCurves, EffectSettings, dose_curves
+from .matrix import SteeringMatrix, steering_matrix
+from .writing import Written, write
+
+__all__ = [
+    "Condition",
+    "DoseCurves",
+    "EffectSettings",
+    "SteeringMatrix",
+    "Written",
+    "dose_curves",
+    "steering_matrix",
+    "write",
+]

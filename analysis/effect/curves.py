@@ -1,0 +1,181 @@
+"""The result of a sweep over doses: tables by dose and by layer, and figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from ...models import InputError
+from ...organisms.evaluation.figure import Figure
+from .condition import Condition, Kind
+from .outcome import Outcome
+
+FORMAT = "reasonlens.effect/1"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DoseCurves:
+    """What `dose_curves` found."""
+
+    outcomes: tuple[Outcome, ...]
+    behaviours: tuple[str, ...]
+    layers: tuple[int, ...]
+    strengths: tuple[float, ...]
+    scores: dict[str, dict[str, list[float]]]  # of the directions: behaviour -> figure -> one for each of score_layers
+    score_layers: tuple[int, ...]
+    about: dict[str, Any]
+
+    @property
+    def unsteered(self) -> Outcome:
+        return self._outcomes("unsteered")[0]
+
+    def outcome(self, kind: Kind, behaviour: str, layer: int, strength: float) -> Outcome:
+        """Of one condition. Raises InputError when it was not tried."""
+        found = self._outcomes(kind, behaviour, layer, strength)
+        if not found:
+            raise InputError(f"no {kind} for {behaviour!r} was tried at layer {layer} with strength {strength}")
+        return found[0]
+
+    def random_effects(self, behaviour: str, layer: int, strength: float) -> list[float]:
+        """By how much each random direction of that dose raises the rate of `behaviour`."""
+        return [each.effect(behaviour, self.unsteered).value for each in self._outcomes("random", "", layer, strength)]
+
+    def p_value(self, behaviour: str, layer: int, strength: float) -> float:
+        """Rank of the direction's effect among those of the random directions, one-sided towards more of it."""
+        own = self.outcome("direction", behaviour, layer, strength).effect(behaviour, self.unsteered).value
+        random = self.random_effects(behaviour, layer, strength)
+        return (1 + sum(each >= own for each in random)) / (1 + len(random))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each condition and behaviour that is measured in it; intervals in `_low` and `_high`.
+
+        kind, steered (the behaviour whose direction or token it is), layer, strength, number (of the random direction);
+        measured (the behaviour counted), rate, effect, n_problems; kl_nats and perplexity on neutral text; accuracy
+        where it is known; truncated: responses without an end; share_steered: of the tokens run.
+        """
+        return pd.DataFrame([row for outcome in self.outcomes for row in self._rows(outcome)])
+
+    def by_layer(self) -> pd.DataFrame:
+        """For each behaviour and layer: the strength of the largest effect, that effect, and AUROC beside it.
+
+        p_value is that of the layer and strength alone, not corrected for having chosen the strength. rank_effect and
+        rank_auroc: 1 for the best layer; where they disagree, the best probe is not the best handle.
+        """
+        rows = []
+        for behaviour in self.behaviours:
+            aurocs = dict(zip(self.score_layers, self.scores.get(behaviour, {}).get("auroc", ()), strict=False))
+            for layer in self.layers:
+                effects = {
+                    strength: self.outcome("direction", behaviour, layer, strength).effect(behaviour, self.unsteered)
+                    for strength in self.strengths
+                }
+                best = max(effects, key=lambda strength: effects[strength].value)
+                random = self.random_effects(behaviour, layer, best)
+                rows.append(
+                    {
+                        "behaviour": behaviour,
+                        "layer": layer,
+                        "strength": best,
+                        **_columns("effect", effects[best]),
+                        "random_mean": float(np.mean(random)),
+                        "random_max": max(random),
+                        "n_random": len(random),
+                        "p_value": self.p_value(behaviour, layer, best),
+                        "kl_nats": self.outcome("direction", behaviour, layer, best).damage.kl_nats,
+                        "auroc": aurocs.get(layer, math.nan),
+                        "n_problems": effects[best].n,
+                    }
+                )
+        frame = pd.DataFrame(rows)
+        for name, column in (("rank_effect", "effect"), ("rank_auroc", "auroc")):
+            frame[name] = frame.groupby("behaviour")[column].rank(ascending=False, method="min")
+        return frame
+
+    def best_layer(self, behaviour: str) -> int:
+        """Where the direction raises its behaviour most."""
+        frame = self.by_layer()
+        own = frame[frame["behaviour"] == behaviour]
+        return int(own["layer"].iloc[int(own["effect"].to_numpy().argmax())])
+
+    def figure(self, behaviours: Sequence[str] | None = None) -> go.Figure:
+        """Rate, damage and accuracy by strength, a column for each behaviour, at the layer that moves it most."""
+        from ..figures.dose import dose_figure
+
+        return dose_figure(self, behaviours or self.behaviours)
+
+    def layer_figure(self) -> go.Figure:
+        """Effect by layer above AUROC by layer."""
+        from ..figures.effect_layers import effect_layers
+
+        return effect_layers(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `results.json` holds."""
+        frame, layers = self.to_frame(), self.by_layer()
+        return {
+            "format": FORMAT,
+            **self.about,
+            "n_problems": len(self.unsteered.n_sentences),
+            "unsteered": {
+                "accuracy": None if (found := self.unsteered.accuracy()) is None else asdict(found),
+                "rates": {name: asdict(self.unsteered.rate(name)) for name in self.behaviours},
+                "perplexity": self.unsteered.damage.perplexity,
+                "examples": self.unsteered.examples,
+            },
+            "conditions": frame.astype(object).where(frame.notna(), None).to_dict("records"),
+            "layers": layers.astype(object).where(layers.notna(), None).to_dict("records"),
+        }
+
+    def report(self) -> str:
+        """One page with figures, tables and what was written."""
+        from ..report import render
+
+        best = {name: self.best_layer(name) for name in self.behaviours}
+        said = {name: [self.outcome("direction", name, best[name], dose) for dose in self.strengths] for name in best}
+        figures = {"dose": self.figure(), "layers": self.layer_figure()}
+        return render("effect.html.jinja", self.to_dict(), figures, best=best, said=said, unsteered=self.unsteered)
+
+    def _outcomes(self, kind: Kind, behaviour: str = "", layer: int = -1, strength: float = 0.0) -> list[Outcome]:
+        return [
+            each
+            for each in self.outcomes
+            if (each.condition.kind, each.condition.behaviour, each.condition.layer, each.condition.strength)
+            == (kind, behaviour, layer, strength)
+        ]
+
+    def _rows(self, outcome: Outcome) -> list[dict[str, Any]]:
+        condition: Condition = outcome.condition
+        accuracy = outcome.accuracy()
+        shared = {
+            "kl_nats": outcome.damage.kl_nats,
+            "perplexity": outcome.damage.perplexity,
+            "n_neutral_tokens": outcome.damage.n_tokens,
+            **(_columns("accuracy", accuracy) if accuracy else {"accuracy": math.nan}),
+            "truncated": float(np.mean(outcome.is_truncated)),
+            "share_steered": outcome.n_steered / outcome.n_run if outcome.n_run else 0.0,
+            "n_problems": len(outcome.n_sentences),
+        }
+        return [
+            {
+                "kind": condition.kind,
+                "steered": condition.behaviour,
+                "layer": condition.layer if condition.layer >= 0 else math.nan,
+                "strength": condition.strength,
+                "number": condition.number,
+                "measured": behaviour,
+                **_columns("rate", outcome.rate(behaviour)),
+                **_columns("effect", outcome.effect(behaviour, self.unsteered)),
+                **shared,
+            }
+            for behaviour in self.behaviours
+        ]
+
+
+def _columns(name: str, figure: Figure) -> dict[str, float]:
+    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}

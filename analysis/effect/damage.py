@@ -1,0 +1,63 @@
+"""What steering costs on text that has nothing to do with it.
+
+KL            mean over tokens of sum_v p(v) log(p(v) / q(v)), p of the unsteered model, q of the steered; in nats
+perplexity    exp of the mean negative log probability that the steered model gives the tokens that come
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ...models import LanguageModel
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """On neutral text, over `n_tokens` of it."""
+
+    kl_nats: float
+    perplexity: float
+    n_tokens: int
+
+
+class NeutralText:
+    """Texts as token ids, and what the unsteered model expects in them (kept: 4 bytes x vocabulary a token)."""
+
+    def __init__(self, model: LanguageModel, texts: Sequence[Sequence[int]], max_tokens: int = 600) -> None:
+        self._model = model
+        self._texts: list[list[int]] = []
+        for text in texts:
+            room = max_tokens - sum(len(each) - 1 for each in self._texts)
+            if room < 2:
+                break
+            self._texts.append(list(text)[: room + 1])
+        self._texts = [text for text in self._texts if len(text) > 1]
+        self._expected = list(self._log_probabilities())
+
+    def damage(self, steering: AbstractContextManager[object] | None = None) -> Damage:
+        """Of the model while `steering` holds."""
+        divergence = loss = 0.0
+        n_tokens = 0
+        with steering or nullcontext():
+            for text, before, after in zip(self._texts, self._expected, self._log_probabilities(), strict=True):
+                divergence += float((before.exp() * (before - after)).sum())
+                loss -= float(after.gather(1, torch.tensor(text[1:], device=after.device)[:, None]).sum())
+                n_tokens += len(after)
+        if not n_tokens:
+            return Damage(math.nan, math.nan, 0)
+        return Damage(divergence / n_tokens, math.exp(min(loss / n_tokens, 700)), n_tokens)
+
+    @torch.inference_mode()
+    def _log_probabilities(self) -> Iterator[Float[Tensor, "tokens vocabulary"]]:
+        """Of the token that follows each token, text by text."""
+        for text in self._texts:
+            ids = torch.tensor([text[:-1]], device=self._model.device)
+            logits = self._model.model(ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[0]
+            yield logits.float().log_softmax(dim=-1)

@@ -1,0 +1,145 @@
+"""Dose curves: what a direction does to what a model writes, from no dose to too much.
+
+1. The model answers the questions unsteered.
+2. It answers them with each behaviour's direction at each layer and strength; with at least 20 random directions of the
+   same dose; and with the unembedding row of the behaviour's tell-tale word. All draw with the same random numbers.
+3. An annotator counts behaviours, a grader right answers; on neutral text the divergence from the unsteered model and
+   the perplexity say what is broken.
+4. An effect is the rate of the behaviour minus that of the unsteered model, over problems resampled together; its
+   p-value is its rank among the random directions: (1 + how many do as much) / (1 + how many there are).
+
+Strengths and layers are tried on these problems; what is then claimed of the best of them needs other problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ...models import InputError, LanguageModel, load
+from ...models.load import ModelLike
+from ...traces.questions import Question
+from ...vectors import Directions
+from ...vectors.fit import check_fit
+from ...vectors.steering import Steered, Steering, When, at_sentence_ends, steer
+from .condition import Condition, all_conditions
+from .curves import DoseCurves
+from .damage import NeutralText
+from .outcome import Outcome, outcome_of
+from .outcome_log import OutcomeLog
+from .settings import SENTENCES, EffectSettings
+from .task import Task, task_for
+from .writing import encode_prompts, write
+
+
+def dose_curves(
+    model: ModelLike,
+    directions: Directions,
+    *,
+    settings: EffectSettings | None = None,
+    questions: Sequence[Question] | None = None,
+    task: Task | None = None,
+    out: str | Path | None = None,
+    device: str | None = None,
+    force: bool = False,
+    progress: bool = True,
+    note: Callable[[str], None] = lambda _: None,
+) -> DoseCurves:
+    """Steer `model` with `directions` at every layer and strength of the settings, and with their controls.
+
+    questions: what is asked; an organism has problems of its own. task: everything about the text instead, with
+    annotators and graders of your own. out: a directory in which every condition is kept as it is done; the same call
+    takes up what is there. force: directions of another model.
+
+    Raises InputError for directions that do not fit, unknown behaviours or layers, and a model without questions.
+    """
+    settings = settings or EffectSettings()
+    loaded = load(model, device=device, note=note)
+    check_fit(directions, loaded, force=force)
+    behaviours = settings.behaviours or directions.behaviours
+    for behaviour in behaviours:
+        _ = directions[behaviour]
+    layers = tuple(loaded.layer_index(layer) for layer in settings.layers or directions.layers)
+    for layer in layers:
+        directions.at(behaviours[0], layer)
+    task = task or task_for(loaded, behaviours, questions, n_problems=settings.n_problems, seed=settings.seed)
+    if len(task.questions) < 2:
+        raise InputError(f"intervals need at least two problems, and there are {len(task.questions)}")
+    planned = all_conditions(behaviours, layers, settings.strengths, n_random=settings.n_random, tokens=task.tokens)
+    about = {
+        "model": loaded.identity(),
+        "directions": {"method": directions.method, "model": directions.model, "data_digest": directions.data_digest},
+        "settings": asdict(replace(settings, behaviours=tuple(behaviours), layers=layers)),
+    }
+    log = OutcomeLog(None if out is None else Path(out), about)
+    trial = _Trial(loaded, directions, task, settings, force)
+    outcomes = []
+    for condition in tqdm(planned, desc="conditions", unit="condition", disable=not progress):
+        found = log.get(condition)
+        if found is None:
+            found = trial.outcome(condition)
+            log.add(found)
+        outcomes.append(found)
+    return DoseCurves(
+        outcomes=tuple(outcomes),
+        behaviours=tuple(behaviours),
+        layers=layers,
+        strengths=tuple(sorted({*settings.strengths} - {0.0})),
+        scores={name: directions.scores.get(name, {}) for name in behaviours},
+        score_layers=directions.layers,
+        about=about,
+    )
+
+
+class _Trial:
+    """One model, one task: what comes of each condition."""
+
+    def __init__(
+        self, model: LanguageModel, directions: Directions, task: Task, settings: EffectSettings, force: bool
+    ) -> None:
+        self._model, self._directions, self._task, self._settings, self._force = (
+            model,
+            directions,
+            task,
+            settings,
+            force,
+        )
+        self._prompts = encode_prompts(model, [each.prompt for each in task.questions], settings.template)
+        self._neutral = NeutralText(model, task.neutral)
+        self._at_ends = at_sentence_ends(model)
+
+    def outcome(self, condition: Condition) -> Outcome:
+        settings = self._settings
+        with self._steered(condition, settings.when) as steered:
+            written = write(self._model, self._prompts, settings.sampling, seed=settings.seed)
+        return outcome_of(
+            condition,
+            self._task.questions,
+            written,
+            annotator=self._task.annotator,
+            grader=self._task.grader,
+            damage=self._neutral.damage(self._steered(condition, "all")),
+            n_steered=0 if steered is None else steered.n_steered,
+            n_run=0 if steered is None else steered.n_tokens,
+        )
+
+    def _steered(self, condition: Condition, when: str) -> AbstractContextManager[Steered | None]:
+        if condition.kind == "unsteered":
+            return nullcontext()
+        direction = condition.direction(self._directions, self._model, self._task.tokens, self._settings.seed)
+        steering = Steering(
+            direction=direction,
+            layers=(condition.layer,),
+            strength=condition.strength,
+            operation=self._settings.operation,
+            when=When.response() if when == SENTENCES else When.parse(when),
+            controller=self._at_ends if when == SENTENCES else None,
+        )
+        return steer(self._model, steering, force=self._force)
+
+
+__all__ = ["DoseCurves", "EffectSettings", "dose_curves"]

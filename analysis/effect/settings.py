@@ -1,0 +1,43 @@
+"""What a sweep over doses is asked to do, beside its model and directions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from ...models import InputError
+from ...traces import Template
+from ...vectors.steering import OPERATIONS, When
+from ..continuation import Sampling
+
+SENTENCES = "sentences"
+N_RANDOM = 20  # fewer random directions cannot give a p-value below 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectSettings:
+    """How directions are tried out."""
+
+    behaviours: tuple[str, ...] | None = None  # whose directions; default all of the file
+    layers: tuple[int, ...] | None = None  # blocks to steer at; default all that the directions cover
+    strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)  # in units of the mean residual norm
+    n_random: int = N_RANDOM  # random directions at each layer and strength
+    n_problems: int = 50  # asked, of those that there are
+    operation: str = "add"
+    when: str = SENTENCES  # tokens of the response that are steered: where sentences begin, or what `When.parse` takes
+    template: Template = "auto"
+    sampling: Sampling = field(default_factory=lambda: Sampling(n_samples=1, max_new_tokens=160))
+    seed: int = 0  # of random directions, sampling and problems
+
+    def __post_init__(self) -> None:
+        if not self.strengths or not all(math.isfinite(each) for each in self.strengths):
+            raise InputError(f"strengths must be finite numbers, and {list(self.strengths)} are not")
+        if self.n_random < 1 or self.n_problems < 2:
+            raise InputError(
+                f"a sweep needs random directions to compare with and at least two problems; not {self.n_random} and "
+                f"{self.n_problems}"
+            )
+        if self.operation not in OPERATIONS:
+            raise InputError(f"there is no operation {self.operation!r}; there are {', '.join(OPERATIONS)}")
+        if self.when != SENTENCES:
+            When.parse(self.when)

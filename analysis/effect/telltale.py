@@ -1,0 +1,48 @@
+"""The token that gives a behaviour away: "Wait" for backtracking. Its unembedding row is a direction to beat.
+
+A direction that raises backtracking no more than the row of "Wait" in the unembedding has found how to say a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...models import LanguageModel
+from ...organisms import BEHAVIOUR, FIRST_WORD
+from ...traces.markers import MARKERS
+
+# Whose commonest tell-tale word is not the first of its list.
+USUAL = {"backtracking": "wait", "uncertainty-estimation": "maybe", "verification": "check", "subgoal-setting": "first"}
+
+
+def telltale_tokens(model: LanguageModel, behaviours: Iterable[str]) -> dict[str, int]:
+    """One token id for each behaviour that has a word of its own in `model`'s vocabulary.
+
+    As it stands at the beginning of a sentence (" Wait", "Wait"), if that is one token, else in lower case.
+    """
+    return {
+        behaviour: token for behaviour in behaviours if (token := _token(model, _words(model, behaviour))) is not None
+    }
+
+
+def is_organism(model: LanguageModel) -> bool:
+    """Whether `model` speaks the language of the organisms."""
+    from ...organisms.corpus import tokenizer
+
+    return bool(model.tokenizer.get_vocab() == tokenizer().get_vocab())
+
+
+def _words(model: LanguageModel, behaviour: str) -> list[str]:
+    if is_organism(model):
+        return [word for word, move in FIRST_WORD.items() if BEHAVIOUR[move] == behaviour]
+    usual = [USUAL[behaviour]] if behaviour in USUAL else []
+    return [*usual, *MARKERS.get(behaviour, ())]
+
+
+def _token(model: LanguageModel, words: list[str]) -> int | None:
+    for word in words:
+        for form in (f" {word.capitalize()}", word.capitalize(), f" {word}", word):
+            ids = model.tokenizer(form, add_special_tokens=False)["input_ids"]
+            if len(ids) == 1 and ids[0] != model.tokenizer.unk_token_id:
+                return int(ids[0])
+    return None
