@@ -46,7 +46,9 @@ def write(
         )
     ((layer, row),) = selection.rows.items()
     known = selection.model.get("n_layers")
-    number = layer + HOOKS[_checked_hook(hook_type)]
+    if hook_type not in HOOKS:
+        raise InputError(f"the hook type {hook_type!r} is not one of {', '.join(HOOKS)}")
+    number = layer + HOOKS[hook_type]
     if isinstance(known, int) and number >= known:
         raise InputError(
             f"Neuronpedia steers before a block, and no block comes after layer {layer}, the last of {known}: take an "
@@ -79,7 +81,10 @@ def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
     label, number, name = body.get("vectorLabel"), body.get("layerNumber"), body.get("modelId")
     if type(number) is not int or not 0 <= number < MAX_LAYERS or not isinstance(label, str) or not label:
         raise InputError(f"{path} has no layerNumber and vectorLabel, and is no upload of Neuronpedia's")
-    layer = number - HOOKS[_checked_hook(body.get("hookType"))]
+    hook_type = body.get("hookType")
+    if not isinstance(hook_type, str) or hook_type not in HOOKS:
+        raise InputError(f"{path}: its hook type {str(hook_type)[:40]!r} is not one of {', '.join(HOOKS)}")
+    layer = number - HOOKS[hook_type]
     if layer < 0:
         raise InputError(f"{path} steers before the first block, where no block's output is")
     return imported(
@@ -88,12 +93,6 @@ def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
         method="read from an upload of Neuronpedia's",
         model={"neuronpedia": name} if isinstance(name, str) else {},
     )
-
-
-def _checked_hook(hook_type: object) -> str:
-    if not isinstance(hook_type, str) or hook_type not in HOOKS:
-        raise InputError(f"hook type {str(hook_type)[:40]!r} is not one of {', '.join(HOOKS)}")
-    return hook_type
 
 
 FORMAT = Format(

@@ -56,7 +56,7 @@ def check_header(path: Path) -> dict[str, str]:
 
 def _check_tensor(path: Path, name: str, about: Any, n_bytes: int) -> None:
     damaged = f"{path} is damaged: its header says of the tensor {name[:80]!r}"
-    if not isinstance(about, dict) or about.get("dtype") not in _BYTES:
+    if not isinstance(about, dict) or str(about.get("dtype")) not in _BYTES:
         raise InputError(f"{damaged} no dtype that vectors have ({', '.join(_BYTES)})")
     shape, offsets = _whole(about.get("shape")), _whole(about.get("data_offsets"))
     if shape is None or offsets is None:

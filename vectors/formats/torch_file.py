@@ -9,6 +9,7 @@ its own bytes: a tampered stride would otherwise make a few bytes look like giga
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ def read_torch(path: Path) -> Any:
         )
     _check_archive(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file, warnings.catch_warnings():  # by its name torch would take a .safetensors for one
+            warnings.simplefilter("ignore")
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} holds more than tensors and plain containers, or is damaged, and is not loaded, since that could "
