@@ -5,7 +5,8 @@ from .entry import Format
 from .exchange import export_directions, import_directions
 from .registry import FORMATS, format_named
 from .selection import Selection, select
-from .snippets import SNIPPETS, snippet
+from .snippet_templates import SNIPPETS
+from .snippets import snippet
 
 __all__ = [
     "FORMATS",

@@ -10,6 +10,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BloomConfig,
+    GPTJConfig,
     GPTNeoConfig,
     GraniteConfig,
     LlamaConfig,
@@ -19,6 +20,7 @@ from transformers import (
     OPTConfig,
     PretrainedConfig,
     Qwen2Config,
+    SeedOssConfig,
     SmolLM3Config,
     Starcoder2Config,
 )
@@ -45,6 +47,10 @@ MORE: dict[str, PretrainedConfig] = {
     "smollm3": SmolLM3Config(**_GROUPED),
     "nemotron": NemotronConfig(**_GROUPED),
     "starcoder2": Starcoder2Config(**_GROUPED),
+    "seed-oss": SeedOssConfig(**_GROUPED, head_dim=8),
+    "gpt-j": GPTJConfig(
+        vocab_size=VOCABULARY, n_embd=D_MODEL, n_layer=N_LAYERS, n_head=4, n_positions=512, rotary_dim=4, **_IDS
+    ),
     "bloom": BloomConfig(vocab_size=VOCABULARY, hidden_size=D_MODEL, n_layer=N_LAYERS, n_head=4, **_IDS),
     "gpt-neo": GPTNeoConfig(
         **_SHARED, num_layers=2, attention_types=[[["global", "local"], 1]], num_heads=4, max_position_embeddings=512

@@ -74,7 +74,7 @@ def test_the_transformer_lens_code_steers_as_reasonlens_does(tiny, tmp_path: Pat
 
 @pytest.mark.parametrize("tool", PYTHON)
 def test_every_snippet_is_python_whatever_the_names_are(tool: str, directions: Directions) -> None:
-    odd = 'it\'s "so" $x'
+    odd = 'it\'s "so" {x}'
     named = replace(
         directions,
         vectors={odd: directions.vectors["deduction"]},
