@@ -1,7 +1,7 @@
 """The code that is printed for each tool, with $names to be filled in (see `snippets.py`).
 
-$file, $behaviour, $model and $blocks are Python literals, $layer and $row numbers, $scaled the vector at its dose, $export a
-command of the shell.
+$file, $behaviour, $model and $blocks are Python literals, $layer and $row numbers, $scaled the vector at its dose,
+$export a command of the shell.
 """
 
 from __future__ import annotations
