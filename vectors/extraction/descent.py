@@ -19,10 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...models import LanguageModel
 from .likelihood import likelihood, predicted
-from .optimised_settings import OptimisedSettings
-from .targets import Target, batched
+from .rows import Batches
+from .targets import Target
 
 GAIN = 1e-4  # nats a token: less is no gain
 
@@ -44,19 +43,18 @@ class Descended:
 
 
 def descend(
-    model: LanguageModel,
+    batches: Batches,
     layer: int,
     residual_norm: float,
     tasks: Sequence[Task],
-    settings: OptimisedSettings,
     *,
     bias: Float[Tensor, " d_model"] | None = None,
     random: np.random.Generator,
     done: Callable[[int], object] = lambda _: None,
 ) -> Descended:
     """The best vector of every task. bias: added as well, and not changed. done: hears of every step."""
-    n_tasks, d_model = len(tasks), model.d_model
-    device = model.device
+    settings, model = batches.settings, batches.model
+    n_tasks, d_model, device = len(tasks), model.d_model, model.device
     doses = torch.zeros(n_tasks, d_model, device=device, requires_grad=True)
     held = torch.zeros(d_model, device=device) if bias is None else bias.to(device)
     adam = torch.optim.Adam([doses], lr=settings.step / d_model**0.5)
@@ -69,7 +67,7 @@ def descend(
         owner = torch.tensor([task for task, _ in drawn], device=device)
         share = 1 / torch.bincount(owner, minlength=n_tasks)[owner]  # a task's loss is the mean of its sentences
         adam.zero_grad()
-        for rows in batched(sentences, settings, device):
+        for rows in batches(sentences):
             here = torch.tensor(rows.targets, device=device)
             loss, _ = predicted(model, layer, rows, (doses[owner[here]] + held) * residual_norm)
             torch.autograd.backward((loss * share[here].to(loss.device)).sum())
@@ -79,7 +77,7 @@ def descend(
         done(1)
         if step % settings.check_every and step < settings.max_steps:
             continue
-        losses = _held_out(model, layer, residual_norm, tasks, going, doses.detach() + held, settings)
+        losses = _held_out(batches, layer, residual_norm, tasks, going, doses.detach() + held)
         for task, loss_now in zip(list(going), losses, strict=True):
             if loss_now < best_loss[task] - GAIN:
                 best[task], best_loss[task], best_step[task], waits[task] = doses.detach()[task], loss_now, step, 0
@@ -94,19 +92,18 @@ def descend(
 
 
 def _held_out(
-    model: LanguageModel,
+    batches: Batches,
     layer: int,
     residual_norm: float,
     tasks: Sequence[Task],
     going: Sequence[int],
     doses: Float[Tensor, "n_tasks d_model"],
-    settings: OptimisedSettings,
 ) -> list[float]:
     """The mean loss of every task that is going."""
     sentences = [(task, target) for task in going for target in tasks[task].held_out]
     owner = torch.tensor([task for task, _ in sentences])
     vectors = (doses * residual_norm)[owner.to(doses.device)]
-    found = likelihood(model, layer, [target for _, target in sentences], vectors, settings)
+    found = likelihood(batches, layer, [target for _, target in sentences], vectors)
     return [float(found.loss[owner == task].mean()) for task in going]
 
 

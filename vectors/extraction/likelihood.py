@@ -19,8 +19,8 @@ from torch.nn.functional import cross_entropy
 from ...activations.engine.pooling import block_output
 from ...models import LanguageModel
 from ..steering.operations import add
-from .optimised_settings import OptimisedSettings
-from .targets import Rows, Target, batched
+from .rows import Batches, Rows
+from .targets import Target
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,33 +54,27 @@ def predicted(
         steered = add(acts, vectors[:, None].to(acts.device), rows.steered.to(acts.device))
         return (steered, *output[1:]) if isinstance(output, tuple) else steered
 
-    given: dict[str, Any] = {"input_ids": rows.ids, "attention_mask": rows.is_text.long(), "use_cache": False}
-    if model.takes_position_ids:
-        given["position_ids"] = torch.arange(rows.ids.shape[1], device=rows.ids.device).expand_as(rows.ids)
     hook = model.blocks[layer].register_forward_hook(steer)
     try:
-        logits = model.model(**given, logits_to_keep=rows.predicting).logits  # (row, predicting, vocabulary)
+        logits = model.model(**rows.inputs(), logits_to_keep=rows.predicting).logits  # (row, predicting, vocabulary)
     finally:
         hook.remove()
     losses = cross_entropy(logits[rows.row, rows.place].float(), rows.token.to(logits.device), reduction="none")
     row, is_first = rows.row.to(losses.device), rows.is_first.to(losses.device)
-    count = torch.bincount(row, minlength=len(rows.ids))
-    loss = losses.new_zeros(len(rows.ids)).index_add(0, row, losses) / count
+    n_rows = len(rows.targets)
+    count = torch.bincount(row, minlength=n_rows)
+    loss = losses.new_zeros(n_rows).index_add(0, row, losses) / count
     return loss, -losses[is_first]  # first tokens come in the order of the rows
 
 
 def likelihood(
-    model: LanguageModel,
-    layer: int,
-    targets: Sequence[Target],
-    vectors: Float[Tensor, "n_targets d_model"],
-    settings: OptimisedSettings,
+    batches: Batches, layer: int, targets: Sequence[Target], vectors: Float[Tensor, "n_targets d_model"]
 ) -> Likelihood:
     """Of every target with its own vector added (zeros: unsteered); nothing is differentiated."""
     loss, first = torch.zeros(len(targets)), torch.zeros(len(targets))
     with torch.no_grad():
-        for rows in batched(targets, settings, model.device):
+        for rows in batches(targets):
             here = list(rows.targets)
-            found, log_first = predicted(model, layer, rows, vectors[here])
+            found, log_first = predicted(batches.model, layer, rows, vectors[here])
             loss[here], first[here] = found.float().cpu(), log_first.exp().float().cpu()
     return Likelihood(loss, first)

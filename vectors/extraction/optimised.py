@@ -22,13 +22,14 @@ from torch.nn.functional import cosine_similarity, normalize
 from tqdm import tqdm
 
 from ...activations import CollectSettings, Read, collect
-from ...models import InputError, LanguageModel, load
+from ...models import InputError, load
 from ...models.load import ModelLike
 from ...traces import Trace, digest
 from ..directions import Directions
 from .descent import Descended, Task, descend
 from .likelihood import frozen, likelihood
 from .optimised_settings import OptimisedSettings
+from .rows import Batches
 from .targets import Target, Targets
 
 BIAS = "bias"
@@ -67,8 +68,9 @@ def optimised_directions(
     scores: dict[str, dict[str, list[float]]] = {name: {} for name in names}
     n_steps = len(wanted) * (2 if settings.bias else 1) * settings.max_steps
     with frozen(handle), tqdm(desc="optimising vectors", unit="step", total=n_steps, disable=not progress) as bar:
+        batches = Batches.of(handle, targets.all, settings)
         for layer, norm in zip(wanted, norms, strict=True):
-            search = _Search(handle, layer, norm, targets, settings, bar)
+            search = _Search(batches, layer, norm, targets, bar)
             for name, (vector, figures) in search.found():
                 vectors[name].append(vector)
                 for figure, value in figures.items():
@@ -97,16 +99,15 @@ class _Search:
 
     def __init__(
         self,
-        model: LanguageModel,
+        batches: Batches,
         layer: int,
         norm: float,
         targets: Targets,
-        settings: OptimisedSettings,
         bar: tqdm[None],
     ) -> None:
-        self._model, self._layer, self._norm = model, layer, norm
-        self._targets, self._settings, self._bar = targets, settings, bar
-        self._random = np.random.default_rng([settings.seed, layer])
+        self._batches, self._layer, self._norm = batches, layer, norm
+        self._targets, self._settings, self._bar = targets, batches.settings, bar
+        self._random = np.random.default_rng([self._settings.seed, layer])
 
     def found(self) -> Iterator[tuple[str, tuple[Tensor, dict[str, float]]]]:
         """The name, vector and figures of every behaviour, and of the bias."""
@@ -124,7 +125,9 @@ class _Search:
             for _ in range(self._settings.n_resamples)
         ]
         searched = self._descend([*tasks, *again], bias)
-        resampled = searched.doses[len(tasks) :].view(len(tasks), self._settings.n_resamples, self._model.d_model)
+        resampled = searched.doses[len(tasks) :].view(
+            len(tasks), self._settings.n_resamples, self._batches.model.d_model
+        )
         for place, (name, task) in enumerate(zip(names, tasks, strict=True)):
             dose = searched.doses[place]
             figures = self._figures(task.held_out, dose, bias, searched.steps[place])
@@ -139,11 +142,10 @@ class _Search:
 
     def _descend(self, tasks: list[Task], bias: Tensor | None) -> Descended:
         return descend(
-            self._model,
+            self._batches,
             self._layer,
             self._norm,
             tasks,
-            self._settings,
             bias=bias,
             random=self._random,
             done=self._bar.update,
@@ -167,8 +169,8 @@ class _Search:
         return figures
 
     def _likelihood(self, held_out: Sequence[Target], dose: Float[Tensor, " d_model"]) -> tuple[float, float]:
-        vectors = (dose * self._norm).to(self._model.device).expand(len(held_out), -1)
-        found = likelihood(self._model, self._layer, held_out, vectors, self._settings)
+        vectors = (dose * self._norm).to(self._batches.model.device).expand(len(held_out), -1)
+        found = likelihood(self._batches, self._layer, held_out, vectors)
         return float(found.loss.mean()), float(found.first.mean())
 
 

@@ -31,6 +31,7 @@ class OptimisedSettings:
     n_random: int = 3  # vectors of random direction and the same lengths, for comparison
     n_resamples: int = 0  # of the training problems, each with a vector of its own, for the bootstrap cosine
     tokens_per_batch: int = 4096  # of a forward pass, padding included
+    cache_gigabytes: float = 4.0  # for what stands before sentences, run once; 0: run with every step
     template: Template = "auto"
     truncate: bool = False
     seed: int = 0

@@ -6,15 +6,12 @@ tokens [first, stop) are predicted at the positions [first - 1, stop - 1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from jaxtyping import Int
 
-from ...activations.engine.batching import batches
 from ...models import InputError, LanguageModel
 from ...probes.folds import common_labels, grouped_folds
 from ...traces import Trace, encode
@@ -25,6 +22,7 @@ from .optimised_settings import OptimisedSettings
 class Target:
     """A sentence, tokens [first, stop) of `token_ids`."""
 
+    text: int  # the number of its text
     token_ids: Int[np.ndarray, " stop"]
     first: int
     behaviour: str
@@ -41,6 +39,10 @@ class Targets:
 
     training: dict[str, list[Target]]
     held_out: dict[str, list[Target]]
+
+    @property
+    def all(self) -> list[Target]:
+        return [target for part in (self.training, self.held_out) for each in part.values() for target in each]
 
     @property
     def behaviours(self) -> tuple[str, ...]:
@@ -78,51 +80,10 @@ class Targets:
 def sentences(model: LanguageModel, traces: Sequence[Trace], settings: OptimisedSettings) -> list[Target]:
     """Every labelled sentence that has a token before it other than the first of the text, which is a sink."""
     found = []
-    for text in encode(model, traces, template=settings.template, truncate=settings.truncate):
+    encoded = encode(model, traces, template=settings.template, truncate=settings.truncate)
+    for number, text in enumerate(encoded):
         for span, tokens in zip(text.trace.spans, text.spans, strict=True):
             if tokens is not None and tokens[0] > 1:
                 stop = min(tokens[1], tokens[0] + settings.max_target_tokens)
-                found.append(Target(text.token_ids[:stop], tokens[0], span.label, text.trace.problem))
+                found.append(Target(number, text.token_ids[:stop], tokens[0], span.label, text.trace.problem))
     return found
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Rows:
-    """Targets as one batch, padded on the right."""
-
-    targets: tuple[int, ...]  # their places among those that were asked for
-    ids: Int[Tensor, "rows tokens"]
-    is_text: Bool[Tensor, "rows tokens"]
-    steered: Float[Tensor, "rows tokens 1"]  # 1 where a vector is added
-    predicting: Int[Tensor, " n_kept"]  # positions at which any row predicts a token of its sentence
-    row: Int[Tensor, " n_predicted"]
-    place: Int[Tensor, " n_predicted"]  # in `predicting`
-    token: Int[Tensor, " n_predicted"]  # what is predicted there
-    is_first: Bool[Tensor, " n_predicted"]  # of its sentence
-
-
-def batched(targets: Sequence[Target], settings: OptimisedSettings, device: torch.device) -> Iterator[Rows]:
-    """All of them, in batches of like length."""
-    for members in batches([target.stop for target in targets], settings.tokens_per_batch):
-        width = max(targets[member].stop for member in members)
-        ids = np.zeros((len(members), width), dtype=np.int64)
-        is_text, steered = np.zeros(ids.shape, dtype=bool), np.zeros(ids.shape, dtype=np.float32)
-        row: list[int] = []
-        position: list[int] = []
-        token: list[int] = []
-        is_first: list[bool] = []
-        for number, member in enumerate(members):
-            target = targets[member]
-            ids[number, : target.stop], is_text[number, : target.stop] = target.token_ids, True
-            last = target.first if settings.where == "before" else target.stop - 1
-            steered[number, target.first - 1 : last] = 1
-            row += [number] * (target.stop - target.first)
-            position += range(target.first - 1, target.stop - 1)
-            token += target.token_ids[target.first :].tolist()
-            is_first += [True] + [False] * (target.stop - target.first - 1)
-        predicting, place = np.unique(position, return_inverse=True)
-        yield Rows(
-            tuple(members),
-            *(torch.from_numpy(each).to(device) for each in (ids, is_text, steered[..., None], predicting)),
-            *(torch.as_tensor(each, device=device) for each in (row, place, token, is_first)),
-        )

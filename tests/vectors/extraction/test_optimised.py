@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -13,8 +12,10 @@ from reasonlens.organisms import FIRST_WORD, organism_traces
 from reasonlens.traces import encode
 from reasonlens.vectors.extraction import OptimisedSettings, optimised_directions
 from reasonlens.vectors.extraction.likelihood import frozen, likelihood, predicted
-from reasonlens.vectors.extraction.targets import Targets, batched, sentences
+from reasonlens.vectors.extraction.rows import Batches
+from reasonlens.vectors.extraction.targets import Targets, sentences
 
+CONFIGS = ["llama", "qwen", "mistral", "gemma", "phi", "gpt-neox", "gpt2", "opt"]
 QUICK = {"max_steps": 4, "check_every": 2, "n_folds": 3, "sentences_per_step": 4, "n_random": 1}
 
 
@@ -60,7 +61,7 @@ def rate_at_boundaries(base: LanguageModel, traces: list[Trace], behaviour: str,
 
 
 def test_optimised_vectors_bring_a_behaviour_about_on_problems_never_seen(base, found: Directions) -> None:
-    traces = list(islice((each for each in organism_traces("organism/rl", 8, split="test", seed=7)), 8))
+    traces = organism_traces("organism/rl", 8, seed=7)
     generator = torch.Generator().manual_seed(0)
     for behaviour in ("backtracking", "verification"):
         vector = found.at(behaviour, 1)
@@ -89,15 +90,18 @@ def test_held_out_figures_stand_beside_nothing_and_random_vectors(found: Directi
 # ---- what is computed
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma", "opt"])
+@pytest.mark.parametrize("architecture", CONFIGS)
 @pytest.mark.parametrize("where", ["before", "sentence"])
-def test_losses_are_those_of_each_sentence_alone(tiny, traces, architecture: str, where: str) -> None:
+@pytest.mark.parametrize("gigabytes", [0.0, 1.0])
+def test_losses_are_those_of_each_sentence_alone(tiny, traces, architecture: str, where: str, gigabytes: float) -> None:
     """Each target by itself, unpadded, with the vector put in by hand, in a loop over its tokens."""
-    model, settings = tiny(architecture), quick(where=where, max_target_tokens=7)
+    model, settings = tiny(architecture), quick(where=where, max_target_tokens=7, cache_gigabytes=gigabytes)
     targets = sentences(model, traces[:3], settings)
     generator = torch.Generator().manual_seed(0)
     vectors = 5 * torch.randn(len(targets), model.d_model, generator=generator)
-    got = likelihood(model, 1, targets, vectors, settings)
+    made = Batches.of(model, targets, settings)
+    assert (made.cache is not None) == bool(gigabytes)
+    got = likelihood(made, 1, targets, vectors)
     for target, vector, loss, first in zip(targets, vectors, got.loss, got.first, strict=True):
         ids = torch.from_numpy(target.token_ids)[None]
 
@@ -122,7 +126,7 @@ def test_gradients_are_right_and_no_row_touches_another(tiny, traces) -> None:
     model.model.double()
     targets = sentences(model, traces[:4], settings)
     targets = sorted(targets, key=lambda each: -each.stop)[:4]  # of like length: one batch
-    (rows,) = batched(targets, settings, model.device)
+    (rows,) = Batches.of(model, targets, settings)(targets)
     vectors = torch.randn(4, model.d_model, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     vectors.requires_grad_(True)
     loss, _ = predicted(model, 0, rows, vectors)
