@@ -4,20 +4,46 @@ from .direction import Direction
 from .directions import Directions
 from .extraction import (
     Against,
+    OptimisedSettings,
+    bootstrap_stability,
     effect_sizes,
     lda_directions,
+    logistic_directions,
     mean_difference,
     mean_difference_directions,
+    optimised_directions,
+    pca_directions,
     principal_components,
+    project_out_content,
+    ridge_directions,
 )
+from .formats import export_directions, import_directions
+from .residual_norms import with_norms_of
+from .steering import Steered, Steering, Step, When, at_sentence_ends, steer
 
 __all__ = [
     "Against",
     "Direction",
     "Directions",
+    "OptimisedSettings",
+    "Steered",
+    "Steering",
+    "Step",
+    "When",
+    "at_sentence_ends",
+    "bootstrap_stability",
     "effect_sizes",
+    "export_directions",
+    "import_directions",
     "lda_directions",
+    "logistic_directions",
     "mean_difference",
     "mean_difference_directions",
+    "optimised_directions",
+    "pca_directions",
     "principal_components",
+    "project_out_content",
+    "ridge_directions",
+    "steer",
+    "with_norms_of",
 ]

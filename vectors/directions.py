@@ -98,18 +98,22 @@ class Directions:
                 if description.get("format") != FORMAT:
                     raise InputError(f"{path} holds no directions of reasonlens (format {FORMAT})")
                 stored = {name: file.get_tensor(name) for name in file.keys()}
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, ValueError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"cannot read directions from {path}: {error}") from error
-        order = description["norms"]
-        return cls(
-            vectors={name: stored[name] for name in order},
-            layers=tuple(description["layers"]),
-            residual_norm=tuple(math.nan if norm is None else norm for norm in description["residual_norm"]),
-            **{
-                key: description[key]
-                for key in (
-                    *("method", "model", "site", "read", "operation"),
-                    *("n_examples", "n_problems", "scores", "data_digest"),
-                )
-            },
-        )
+        try:
+            return cls(
+                vectors={name: stored[name] for name in description["norms"]},
+                layers=tuple(description["layers"]),
+                residual_norm=tuple(math.nan if norm is None else norm for norm in description["residual_norm"]),
+                **{
+                    key: description[key]
+                    for key in (
+                        *("method", "model", "site", "read", "operation"),
+                        *("n_examples", "n_problems", "scores", "data_digest"),
+                    )
+                },
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged: its description lacks {error}; write it again") from error

@@ -82,7 +82,7 @@ def effect_layers(curves: DoseCurves) -> go.Figure:
                 )
                 figure.add_trace(ring, row=row, col=column)
     figure.update_yaxes(title="change of the rate", row=1, col=1)
-    figure.update_yaxes(title="AUROC", row=2, col=1)
+    figure.update_yaxes(title="AUROC" if frame["auroc"].notna().any() else "AUROC (none in the file)", row=2, col=1)
     figure.update_xaxes(title="layer", row=2)
     if len(curves.layers) <= 12:
         figure.update_xaxes(dtick=1)

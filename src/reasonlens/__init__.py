@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         probe,
         score,
     )
+    from reasonlens.analysis.effect import DoseCurves, EffectSettings, SteeringMatrix, dose_curves, steering_matrix
     from reasonlens.models import InputError, LanguageModel, load
     from reasonlens.probes import (
         DiscriminantProbe,
@@ -49,11 +50,32 @@ if TYPE_CHECKING:
         segment,
         write_traces,
     )
-    from reasonlens.vectors import Direction, Directions, mean_difference, mean_difference_directions
+    from reasonlens.vectors import (
+        Direction,
+        Directions,
+        OptimisedSettings,
+        Steering,
+        When,
+        at_sentence_ends,
+        bootstrap_stability,
+        export_directions,
+        import_directions,
+        lda_directions,
+        logistic_directions,
+        mean_difference,
+        mean_difference_directions,
+        optimised_directions,
+        pca_directions,
+        project_out_content,
+        ridge_directions,
+        steer,
+        with_norms_of,
+    )
 
 _HOME = {
     "activations.cluster": ("ClusterSettings", "collect_on_ray"),
     "activations": ("Activations", "CollectSettings", "Example", "Moments", "Read", "collect", "collect_moments"),
+    "analysis.effect": ("DoseCurves", "EffectSettings", "SteeringMatrix", "dose_curves", "steering_matrix"),
     "analysis": (
         *("BeforeAfter", "LocateSettings", "Location", "ProbeSettings", "Probing", "Stability"),
         *("boundary_stability", "compare_before_after", "locate", "probe", "score"),
@@ -67,7 +89,13 @@ _HOME = {
         *("Span", "Trace", "bundled_traces", "encode", "parse_annotated"),
         *("iter_traces", "read_traces", "segment", "write_traces"),
     ),
-    "vectors": ("Direction", "Directions", "mean_difference", "mean_difference_directions"),
+    "vectors": (
+        *("Direction", "Directions", "OptimisedSettings", "Steering", "When"),
+        *("at_sentence_ends", "bootstrap_stability", "export_directions", "import_directions"),
+        *("lda_directions", "logistic_directions", "mean_difference", "mean_difference_directions"),
+        *("optimised_directions", "pca_directions", "project_out_content", "ridge_directions"),
+        *("steer", "with_norms_of"),
+    ),
 }
 _FOLDER_OF = {name: folder for folder, names in _HOME.items() for name in names}
 
@@ -80,6 +108,8 @@ __all__ = [
     "Direction",
     "Directions",
     "DiscriminantProbe",
+    "DoseCurves",
+    "EffectSettings",
     "Example",
     "InputError",
     "LanguageModel",
@@ -89,6 +119,7 @@ __all__ = [
     "MeanDifferenceProbe",
     "Moments",
     "MultinomialProbe",
+    "OptimisedSettings",
     "ProbeSettings",
     "ProbeSweep",
     "Probing",
@@ -97,27 +128,44 @@ __all__ = [
     "SavedProbes",
     "Span",
     "Stability",
+    "Steering",
+    "SteeringMatrix",
     "Trace",
     "TransferMatrix",
+    "When",
+    "at_sentence_ends",
+    "bootstrap_stability",
     "boundary_stability",
     "bundled_traces",
     "collect",
     "collect_moments",
     "collect_on_ray",
     "compare_before_after",
+    "dose_curves",
     "encode",
+    "export_directions",
+    "import_directions",
     "iter_traces",
+    "lda_directions",
     "load",
     "locate",
+    "logistic_directions",
     "mean_difference",
     "mean_difference_directions",
+    "optimised_directions",
     "parse_annotated",
+    "pca_directions",
     "probe",
+    "project_out_content",
     "read_traces",
+    "ridge_directions",
     "score",
     "segment",
+    "steer",
+    "steering_matrix",
     "sweep",
     "transfer",
+    "with_norms_of",
     "write_traces",
 ]
 

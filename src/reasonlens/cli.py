@@ -14,6 +14,8 @@ import typer
 
 from reasonlens.collect_command import collect
 from reasonlens.console import note, user_errors
+from reasonlens.directions_command import directions
+from reasonlens.export_commands import convert, export, import_
 from reasonlens.organism_commands import organisms
 from reasonlens.probe_command import probe
 from reasonlens.score_command import score
@@ -37,6 +39,10 @@ app.command()(collect)
 app.command()(probe)
 app.command()(score)
 app.command()(stability)
+app.command()(directions)
+app.command()(export)
+app.command("import")(import_)
+app.command()(convert)
 
 
 @app.command()

@@ -1,0 +1,180 @@
+"""Sweeps on an organism: planted effects are seen, random directions do nothing, and runs resume."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from reasonlens.analysis.continuation import Sampling
+from reasonlens.analysis.effect import DoseCurves, EffectSettings, dose_curves, steering_matrix
+from reasonlens.analysis.effect import dose as dose_module
+from reasonlens.analysis.effect.task import task_for
+from reasonlens.models import InputError, LanguageModel, load
+from reasonlens.organisms.corpus import vocabulary
+from reasonlens.traces import Span
+from reasonlens.vectors import Directions
+
+N_RANDOM = 8
+SETTINGS = EffectSettings(
+    layers=(3,),
+    strengths=(0.5, 1.0),
+    n_random=2,
+    n_problems=6,
+    when="prompt",
+    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=20),
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> LanguageModel:
+    return load("organism/base", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def directions(model: LanguageModel) -> Directions:
+    """Towards the word that opens a check, at the last layer: it can only do what it says."""
+    head = model.model.get_output_embeddings().weight.detach()
+    planted = (head[vocabulary()["check"]] - head.mean(0)).expand(4, -1).clone()
+    return Directions(
+        vectors={"verification": planted},
+        layers=(0, 1, 2, 3),
+        method="planted",
+        model=model.identity(),
+        read="before:1",
+        residual_norm=(22.0, 33.0, 47.0, 104.0),
+        n_examples={"verification": 1},
+        n_problems=1,
+        scores={"verification": {"auroc": [0.9, 0.8, 0.7, 0.6]}},
+    )
+
+
+@pytest.fixture(scope="module")
+def curves(model: LanguageModel, directions: Directions) -> DoseCurves:
+    settings = EffectSettings(
+        layers=(2, 3),
+        strengths=(0.5, 1.0),
+        n_random=N_RANDOM,
+        n_problems=12,
+        when="sentences",
+        sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=30),
+    )
+    task = replace(task_for(model, ["verification"], n_problems=12), annotator=says_check)
+    return dose_curves(model, directions, settings=settings, task=task, progress=False)
+
+
+def says_check(prompt: str, text: str) -> list[Span]:
+    """Sentences that open with the word, whether or not a check may stand there."""
+    return [Span(found.start(1), found.end(1), "verification") for found in re.finditer(r"(?:^|\. )(check[^.]*)", text)]
+
+
+def test_a_planted_direction_raises_its_behaviour_beyond_every_random_one(curves: DoseCurves) -> None:
+    frame = curves.by_layer()
+    last = frame[frame["layer"] == 3].iloc[0]
+    assert last["effect_low"] > 0 and last["effect"] > last["random_max"]
+    assert last["p_value"] == pytest.approx(1 / (1 + N_RANDOM))
+    assert (frame["n_problems"] == 12).all() and (frame["n_random"] == N_RANDOM).all()
+
+
+def test_random_directions_raise_nothing_on_average(curves: DoseCurves) -> None:
+    assert sum(curves.random_effects("verification", 3, 0.5)) / N_RANDOM < 0.02
+
+
+def test_layers_ranked_by_effect_may_disagree_with_auroc(curves: DoseCurves) -> None:
+    frame = curves.by_layer().set_index("layer")
+    assert frame["auroc"].to_dict() == {2: 0.7, 3: 0.6}
+    assert frame["rank_auroc"].to_dict() == {2: 1, 3: 2}
+    assert curves.best_layer("verification") == frame["effect"].idxmax()
+
+
+def test_the_table_holds_every_condition_with_its_interval(curves: DoseCurves) -> None:
+    frame = curves.to_frame()
+    assert frame["kind"].value_counts().to_dict() == {
+        "random": 4 * N_RANDOM,
+        "direction": 4,
+        "token": 4,
+        "unsteered": 1,
+    }
+    assert (frame["rate_low"] <= frame["rate"]).all() and (frame["rate"] <= frame["rate_high"]).all()
+    assert (frame["kl_nats"] >= -1e-6).all() and frame["accuracy"].notna().all()
+    steered = frame[frame["kind"] != "unsteered"]
+    assert (steered["share_steered"] > 0).all() and (steered["share_steered"] < 0.5).all()
+
+
+def test_more_of_a_dose_does_more_damage(curves: DoseCurves) -> None:
+    small, large = (curves.outcome("direction", "verification", 3, dose).damage.kl_nats for dose in (0.5, 1.0))
+    assert 0 < small < large
+
+
+def test_a_report_and_results_can_be_written_and_text_is_escaped(curves: DoseCurves) -> None:
+    json.dumps(curves.to_dict(), allow_nan=False)
+    page = curves.report()
+    assert "What directions do to organism/base" in page and "largest effect of a random direction" in page
+    outcome = curves.outcomes[0]
+    object.__setattr__(outcome, "examples", ["<script>alert(1)</script>"])
+    assert "<script>alert(1)</script>" not in curves.report()
+
+
+def test_a_sweep_that_was_cut_off_goes_on_and_ends_the_same(
+    model: LanguageModel, directions: Directions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = dose_curves(model, directions, settings=SETTINGS, progress=False)
+    done = 0
+    real = dose_module.outcome_of
+
+    def dies(*args: object, **options: object) -> object:
+        nonlocal done
+        done += 1
+        if done == 4:
+            raise KeyboardInterrupt
+        return real(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dose_module, "outcome_of", dies)
+    with pytest.raises(KeyboardInterrupt):
+        dose_curves(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
+    resumed = dose_curves(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
+    assert done == 4 + len(whole.outcomes) - 3
+    assert resumed.to_frame().equals(whole.to_frame())
+    with pytest.raises(InputError, match="holds a sweep of another settings; choose another --out"):
+        other = EffectSettings(**{**vars(SETTINGS), "seed": 1})
+        dose_curves(model, directions, settings=other, out=tmp_path / "s", progress=False)
+
+
+def test_directions_of_each_model_steer_the_other(model: LanguageModel, directions: Directions) -> None:
+    thinking = load("organism/rl", device="cpu")
+    others = Directions(**{**vars(directions), "model": thinking.identity(), "residual_norm": (1.0, 2.0, 3.0, 4.0)})
+    small = EffectSettings(**{**vars(SETTINGS), "n_random": 1})
+    found = steering_matrix(
+        {"base": model, "rl": thinking}, {"base": directions, "rl": others}, settings=small, progress=False
+    )
+    effects = found.effects()
+    assert set(zip(effects["source"], effects["target"], strict=True)) == {
+        (source, target) for source in ("base", "rl") for target in ("base", "rl")
+    }
+    # The same vector in the same model at that model's own dose, whatever norm the file of its source gives.
+    cells = [found.cells[source, "base"].outcome("direction", "verification", 3, 0.5) for source in ("base", "rl")]
+    assert cells[0].examples == cells[1].examples
+    assert len(found.figure("verification", 3).data) == 2
+
+
+def test_what_cannot_be_swept_is_refused(model: LanguageModel, directions: Directions) -> None:
+    for options, message in (
+        ({"strengths": ()}, "strengths must be finite numbers"),
+        ({"strengths": (float("nan"),)}, "strengths must be finite numbers"),
+        ({"n_random": 0}, "needs random directions"),
+        ({"operation": "sing"}, "no operation 'sing'"),
+        ({"when": "never"}, "unknown tokens 'never'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            EffectSettings(**options)
+    with pytest.raises(InputError, match="no direction for 'dancing'"):
+        dose_curves(model, directions, settings=EffectSettings(behaviours=("dancing",)), progress=False)
+    with pytest.raises(InputError, match="layer 9 does not exist"):
+        dose_curves(model, directions, settings=EffectSettings(layers=(9,)), progress=False)
+    torch.manual_seed(0)
+    with pytest.raises(InputError, match="found in another model"):
+        dose_curves(load("organism/rl", device="cpu"), directions, settings=SETTINGS, progress=False)
