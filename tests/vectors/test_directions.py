@@ -53,3 +53,11 @@ def test_another_safetensors_file_is_refused(tmp_path: Path) -> None:
         Directions.open(tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="cannot read directions from"):
         Directions.open(tmp_path / "absent.safetensors")
+
+
+def test_a_file_with_a_damaged_description_is_refused(directions: Directions, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.safetensors"
+    for description in ({"format": "reasonlens.directions/1"}, {"format": "reasonlens.directions/1", "norms": 3}, []):
+        save_file({"x": torch.zeros(2, 3)}, path, metadata={"reasonlens": json.dumps(description)})
+        with pytest.raises(InputError):
+            Directions.open(path)

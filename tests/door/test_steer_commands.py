@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from reasonlens.cli import app
+from reasonlens.models import load
+from reasonlens.organisms.corpus import vocabulary
+from reasonlens.vectors import Directions
+
+PROMPT = "numbers 3 red 12 blue 7 red 9 blue 20 blue . target 19 ."
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Towards the word "check", of two organisms, and of a file that does not say the norm."""
+    folder = tmp_path_factory.mktemp("vectors")
+    paths = {}
+    for name in ("organism/base", "organism/rl", "unknown"):
+        model = load("organism/base" if name == "unknown" else name, device="cpu")
+        head = model.model.get_output_embeddings().weight.detach()
+        directions = Directions(
+            vectors={"verification": (head[vocabulary()["check"]] - head.mean(0)).expand(4, -1).clone()},
+            layers=(0, 1, 2, 3),
+            method="planted",
+            model=model.identity(),
+            read="before:1",
+            residual_norm=(float("nan"),) * 4 if name == "unknown" else (22.0, 33.0, 47.0, 104.0),
+            n_examples={"verification": 3},
+            n_problems=2,
+        )
+        paths[name] = folder / f"{name.replace('/', '-')}.safetensors"
+        directions.save(paths[name])
+    return paths
+
+
+def run(*arguments: str | Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_prompt_is_answered_unsteered_and_steered_with_the_same_numbers(vectors: dict[str, Path]) -> None:
+    given = ("--prompt", PROMPT, "--behaviour", "verification", "--layer", "3", "--max-new-tokens", "20")
+    code, out, err = run("steer", "write", vectors["organism/base"], *given, "--strength", "2", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["steered"] != found["unsteered"]
+    assert found["steered"].startswith("check") and found["n_steered"] == 20
+    code, out, err = run("steer", "write", vectors["organism/base"], *given, "--strength", "0")
+    assert code == 0 and "unsteered" in out and "0 of 35 tokens steered" in err
+    assert out.count(found["unsteered"]) == 2
+
+
+def test_an_unknown_norm_is_measured_and_said_to_be(vectors: dict[str, Path]) -> None:
+    given = ("--prompt", PROMPT, "--behaviour", "verification", "--layer", "3", "--max-new-tokens", "5")
+    code, _, err = run("steer", "write", vectors["unknown"], *given, "--model", "organism/base")
+    assert code == 0 and "measuring it" in err
+    code, _, err = run("steer", "write", vectors["unknown"], *given, "--absolute")
+    assert code == 0 and "measuring it" not in err
+
+
+def test_a_sweep_writes_a_report_and_is_taken_up_where_it_stood(vectors: dict[str, Path], tmp_path: Path) -> None:
+    given = (
+        *("steer", "sweep", vectors["organism/base"], "--out", tmp_path / "s", "--layers", "3", "--strengths", "0.5,1"),
+        *("--random", "2", "--problems", "4", "--max-new-tokens", "12", "--temperature", "0"),
+    )
+    code, out, err = run(*given)
+    assert code == 0 and "verification" in out and "rank" in out and str(tmp_path / "s" / "report.html") in err
+    results = (tmp_path / "s" / "results.json").read_text()
+    assert json.loads(results)["format"] == "reasonlens.effect/1"
+    assert {path.name for path in (tmp_path / "s").iterdir()} == {
+        *("sweep.json", "outcomes", "results.json", "conditions.csv", "report.html"),
+    }
+    code, out, _ = run(*given, "--json")
+    assert code == 0 and out == results
+    code, _, err = run(*given, "--seed", "5")
+    assert code == 2 and "holds a sweep of another settings" in err
+
+
+def test_models_are_steered_with_each_others_directions(vectors: dict[str, Path], tmp_path: Path) -> None:
+    code, out, _ = run(
+        *("steer", "matrix", vectors["organism/base"], vectors["organism/rl"], "--out", tmp_path / "m"),
+        *("--behaviour", "verification", "--layer", "3", "--strengths", "1", "--random", "1", "--problems", "4"),
+        *("--max-new-tokens", "12", "--temperature", "0", "--json"),
+    )
+    assert code == 0
+    assert {(row["source"], row["target"]) for row in json.loads(out)} == {
+        (source, target) for source in ("organism/base", "organism/rl") for target in ("organism/base", "organism/rl")
+    }
+    assert (tmp_path / "m" / "matrix.html").is_file() and (tmp_path / "m" / "effects.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--behaviour", "dancing", "--layer", "1"), "no direction for 'dancing'; there are directions for"),
+        (("--behaviour", "verification", "--layer", "9"), "layer 9 does not exist: the model has 4 blocks (0..3)"),
+        (("--behaviour", "verification", "--layer", "1", "--strength", "nan"), "a strength must be a finite number"),
+        (("--behaviour", "verification", "--layer", "1", "--when", "never"), "unknown tokens 'never' to steer"),
+        (("--behaviour", "verification", "--layer", "1", "--operation", "sing"), "there is no operation 'sing'"),
+        (("--behaviour", "verification", "--layer", "1", "--model", "organism/rl"), "found in another model"),
+        (("--behaviour", "verification", "--layer", "1", "--template", "x"), "a template is auto, chat or plain"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(
+    vectors: dict[str, Path], arguments: tuple[str, ...], message: str
+) -> None:
+    code, out, err = run("steer", "write", vectors["organism/base"], "--prompt", PROMPT, *arguments)
+    assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+def test_files_and_questions_that_are_not_there_are_named(vectors: dict[str, Path], tmp_path: Path) -> None:
+    given = ("--out", tmp_path / "s", "--problems", "4")
+    code, _, err = run("steer", "sweep", tmp_path / "absent.safetensors", *given)
+    assert code == 2 and "cannot read directions" in err
+    code, _, err = run("steer", "sweep", vectors["organism/base"], *given, "--questions", tmp_path / "no.jsonl")
+    assert code == 2 and "cannot read questions" in err
+    code, _, err = run("steer", "sweep", vectors["organism/base"], *given, "--strengths", "1,much")
+    assert code == 2 and "strengths are numbers joined by commas" in err
+    code, _, err = run(
+        *("steer", "matrix", vectors["organism/base"], "--out", tmp_path / "m"),
+        *("--behaviour", "verification", "--layer", "1"),
+    )
+    assert code == 2 and "a matrix needs the directions of two or more models" in err
+    assert not (tmp_path / "s").exists() and not (tmp_path / "m").exists()
+    torch.manual_seed(0)
