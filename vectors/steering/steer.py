@@ -33,7 +33,7 @@ from ...models import InputError, LanguageModel, load
 from ...models.load import ModelLike
 from ..direction import Direction
 from ..fit import check_fit
-from .operations import Operation, operation_named
+from .operations import Operation, add, operation_named
 from .passes import Passes
 from .steering import Controller, Steering, as_steerings
 from .step import Step
@@ -203,13 +203,19 @@ def _block_hook(watch: _Watch, number: int, steering: Steering, layer: int) -> C
     def unit_on(device: torch.device) -> Float[Tensor, " d_model"]:
         return unit.to(device)
 
+    @functools.cache
+    def shift_on(device: torch.device, dtype: torch.dtype) -> Float[Tensor, " d_model"]:
+        return (amount * unit_on(device)).to(dtype)
+
     def steered_output(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         step = watch.step
         if step is None or steering.is_idle:
             return None
         acts = block_output(output)
         mask, scale = _chosen(steering, acts, step)
-        if scale is None:
+        if scale is None and operation is add and not unit.requires_grad:  # the same, its vector made once
+            changed = acts + shift_on(acts.device, acts.dtype)
+        elif scale is None:
             changed = operation(acts, unit_on(acts.device), amount)
         else:
             changed = operation(acts, unit_on(acts.device), (amount * scale[..., None]).float())
