@@ -39,8 +39,9 @@ class Outcome:
     examples: list[str]  # the first responses
 
     def rate(self, behaviour: str) -> Figure:
-        """Of the sentences, those that show `behaviour`."""
-        return ratio(self._counts(behaviour), np.array(self.n_sentences, dtype=float))
+        """Of the sentences, those that show `behaviour`; 0 of a model that writes none."""
+        sentences = np.array(self.n_sentences, dtype=float)
+        return ratio(self._counts(behaviour), sentences if sentences.any() else np.ones(len(sentences)))
 
     def effect(self, behaviour: str, unsteered: Outcome) -> Figure:
         """By how much steering raises the rate of `behaviour`."""

@@ -89,6 +89,12 @@ def test_intervals_of_effects_cover_the_truth_as_often_as_they_say() -> None:
     assert 0.90 <= hits / 300 <= 0.99
 
 
+def test_a_model_that_writes_no_sentence_shows_nothing() -> None:
+    silent, plain = outcome([0, 0, 0], [0, 0, 0]), outcome([1, 1, 0], [4, 2, 4])
+    assert silent.rate("b").value == 0 and 0 < silent.rate("b").high < 1
+    assert silent.effect("b", plain).value == pytest.approx(-0.2)
+
+
 def test_an_outcome_survives_json() -> None:
     import json
 
