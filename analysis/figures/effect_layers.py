@@ -17,8 +17,9 @@ def effect_layers(curves: DoseCurves) -> go.Figure:
     """A column for each behaviour: largest effect over the strengths above, AUROC below; best layers ringed."""
     frame = curves.by_layer()
     behaviours = list(curves.behaviours)
+    n_rows = 2 if frame["auroc"].notna().any() else 1
     figure = make_subplots(
-        rows=2,
+        rows=n_rows,
         cols=len(behaviours),
         shared_xaxes=True,
         shared_yaxes=False,
@@ -67,7 +68,7 @@ def effect_layers(curves: DoseCurves) -> go.Figure:
             mode="lines+markers",
             line={"color": SECOND, "width": 2},
         )
-        for row, traces, values in ((1, [random, effect], own["effect"]), (2, [auroc], own["auroc"])):
+        for row, traces, values in ((1, [random, effect], own["effect"]), (2, [auroc], own["auroc"]))[:n_rows]:
             for trace in traces:
                 figure.add_trace(trace, row=row, col=column)
             if values.notna().any():
@@ -82,13 +83,15 @@ def effect_layers(curves: DoseCurves) -> go.Figure:
                 )
                 figure.add_trace(ring, row=row, col=column)
     figure.update_yaxes(title="change of the rate", row=1, col=1)
-    figure.update_yaxes(title="AUROC" if frame["auroc"].notna().any() else "AUROC (none in the file)", row=2, col=1)
-    figure.update_xaxes(title="layer", row=2)
+    if n_rows == 2:
+        figure.update_yaxes(title="AUROC", row=2, col=1)
+    figure.update_xaxes(title="layer", row=n_rows)
     if len(curves.layers) <= 12:
         figure.update_xaxes(dtick=1)
     figure.update_annotations(font_size=12)
     n = len(curves.unsteered.n_sentences)
     text = f"n = {n} problems; the strength of each layer is its best of {len(curves.strengths)}; rings: the best layer"
-    figure = styled(figure, "Where a direction acts, and where it can be read", text, 520)
-    figure.update_layout(legend={"orientation": "h", "y": -0.16, "x": 0}, margin={"t": 120, "b": 90})
+    title = "Where a direction acts" + (", and where it can be read" if n_rows == 2 else "")
+    figure = styled(figure, title, text, 170 + 180 * n_rows)
+    figure.update_layout(legend={"orientation": "h", "y": -0.32 / n_rows, "x": 0}, margin={"t": 120, "b": 90})
     return figure

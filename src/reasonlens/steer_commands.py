@@ -112,6 +112,10 @@ def sweep(
         Path | None,
         typer.Option(help="JSONL of `question` and `answer`; model organisms have problems of their own."),
     ] = None,
+    auroc: Annotated[
+        Path | None,
+        typer.Option(help="Directions with AUROCs to rank layers by, as `locate` writes; default those of VECTORS."),
+    ] = None,
     operation: Annotated[str, typer.Option(help=OPERATION_HELP)] = "add",
     when: Annotated[str, typer.Option(help=WHEN_HELP)] = "sentences",
     max_new_tokens: Annotated[int, typer.Option(help="Length of the responses.", min=1)] = 160,
@@ -139,6 +143,8 @@ def sweep(
         )  # fmt: skip
         if operation != "project-out":
             directions = _with_norms(directions, loaded, list(settings.layers or directions.layers))
+        if auroc is not None:
+            directions = _with_auroc(directions, _opened(auroc))
         from reasonlens.analysis.effect import dose_curves
         from reasonlens.analysis.run_directory import write_json, write_text
 
@@ -250,6 +256,19 @@ def _with_norms(directions: Directions, model: LanguageModel, layers: list[int])
     from reasonlens.analysis.effect.neutral import NEUTRAL
 
     return with_norms_of(directions, model, NEUTRAL)
+
+
+def _with_auroc(directions: Directions, ranked: Directions) -> Directions:
+    """With the AUROC of each behaviour and layer that another file has."""
+    from dataclasses import replace
+    from math import nan
+
+    scores = {}
+    for behaviour in directions.behaviours:
+        known = dict(zip(ranked.layers, ranked.scores.get(behaviour, {}).get("auroc", ()), strict=False))
+        aurocs = [known.get(layer, nan) for layer in directions.layers]
+        scores[behaviour] = {**directions.scores.get(behaviour, {}), **({"auroc": aurocs} if known else {})}
+    return replace(directions, scores=scores)
 
 
 def _template(name: str) -> Any:

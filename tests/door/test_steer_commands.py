@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,18 @@ def test_a_sweep_writes_a_report_and_is_taken_up_where_it_stood(vectors: dict[st
     assert code == 0 and out == results
     code, _, err = run(*given, "--seed", "5")
     assert code == 2 and "holds a sweep of another settings" in err
+
+
+def test_layers_are_ranked_beside_the_auroc_of_another_file(vectors: dict[str, Path], tmp_path: Path) -> None:
+    directions = Directions.open(vectors["organism/base"])
+    ranked = replace(directions, scores={"verification": {"auroc": [0.6, 0.7, 0.9, 0.8]}})
+    ranked.save(tmp_path / "ranked.safetensors")
+    code, out, _ = run(
+        *("steer", "sweep", vectors["organism/base"], "--out", tmp_path / "s", "--layers", "2,3", "--strengths", "1"),
+        *("--random", "1", "--problems", "2", "--max-new-tokens", "4", "--auroc", tmp_path / "ranked.safetensors"),
+        "--json",
+    )
+    assert code == 0 and [row["auroc"] for row in json.loads(out)["layers"]] == [0.9, 0.8]
 
 
 def test_models_are_steered_with_each_others_directions(vectors: dict[str, Path], tmp_path: Path) -> None:
