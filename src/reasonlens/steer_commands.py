@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from reasonlens.console import note, user_errors, visible
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from reasonlens.analysis.effect import DoseCurves, EffectSettings
-    from reasonlens.models import LanguageModel
-    from reasonlens.vectors import Directions
+from reasonlens.steer_inputs import (
+    asked_questions,
+    chosen_tokens,
+    effect_settings,
+    loaded_model,
+    named_template,
+    opened_directions,
+    with_auroc,
+    with_norms,
+)
+from reasonlens.steer_tables import layer_table, matrix_table, print_table
 
 steer = typer.Typer(
     name="steer",
@@ -68,14 +72,14 @@ def write(
         from reasonlens.analysis.effect.writing import encode_prompts
         from reasonlens.vectors.steering import steer as steering
 
-        directions = _opened(vectors)
-        loaded = _loaded(directions, model, device)
+        directions = opened_directions(vectors)
+        loaded = loaded_model(directions, model, device)
         if not absolute and operation != "project-out":
-            directions = _with_norms(directions, loaded, [layer])
+            directions = with_norms(directions, loaded, [layer])
         sampling = Sampling(n_samples=1, temperature=temperature, max_new_tokens=max_new_tokens)
-        prompts = encode_prompts(loaded, [prompt], _template(template))
+        prompts = encode_prompts(loaded, [prompt], named_template(template))
         options: dict[str, Any] = {"layer": layer, "strength": strength, "operation": operation, "absolute": absolute}
-        with steering(loaded, directions[behaviour], force=force, **options, **_tokens(when, loaded)) as steered:
+        with steering(loaded, directions[behaviour], force=force, **options, **chosen_tokens(when, loaded)) as steered:
             (after,) = written_by(loaded, prompts, sampling, seed=seed)
         (before,) = written_by(loaded, prompts, sampling, seed=seed)
         result = {
@@ -135,21 +139,21 @@ def sweep(
     `--layers` on a CPU.
     """
     with user_errors():
-        directions = _opened(vectors)
-        loaded = _loaded(directions, model, device)
-        settings = _settings(
+        directions = opened_directions(vectors)
+        loaded = loaded_model(directions, model, device)
+        settings = effect_settings(
             loaded, directions, behaviours, layers, strengths, random, problems, operation, when, max_new_tokens,
             temperature, template, seed,
         )  # fmt: skip
         if operation != "project-out":
-            directions = _with_norms(directions, loaded, list(settings.layers or directions.layers))
+            directions = with_norms(directions, loaded, list(settings.layers or directions.layers))
         if auroc is not None:
-            directions = _with_auroc(directions, _opened(auroc))
+            directions = with_auroc(directions, opened_directions(auroc))
         from reasonlens.analysis.effect import dose_curves
         from reasonlens.analysis.run_directory import write_json, write_text
 
         found = dose_curves(
-            loaded, directions, settings=settings, questions=_asked(questions), out=out, force=force, note=note
+            loaded, directions, settings=settings, questions=asked_questions(questions), out=out, force=force, note=note
         )
         write_json(out / "results.json", found.to_dict())
         found.to_frame().to_csv(out / "conditions.csv", index=False)
@@ -157,7 +161,7 @@ def sweep(
     if as_json:
         typer.echo((out / "results.json").read_text("utf-8"), nl=False)
     else:
-        _print(_layer_table(found))
+        print_table(layer_table(found))
     note(f"report: {out / 'report.html'}")
 
 
@@ -196,15 +200,15 @@ def matrix(
 
         if len(vectors) < 2:
             raise InputError("a matrix needs the directions of two or more models; `steer sweep` takes one")
-        opened = [_opened(path) for path in vectors]
+        opened = [opened_directions(path) for path in vectors]
         names = models.split(",") if models else [str(each.model.get("name", "")) for each in opened]
         if len(set(names)) != len(vectors) or "" in names:
             raise InputError(
                 f"name {len(vectors)} different models, one for each file (--models); got {', '.join(names)}"
             )
-        loaded = [_loaded(each, name, device) for each, name in zip(opened, names, strict=True)]
-        opened = [_with_norms(each, one, [layer]) for each, one in zip(opened, loaded, strict=True)]
-        settings = _settings(
+        loaded = [loaded_model(each, name, device) for each, name in zip(opened, names, strict=True)]
+        opened = [with_norms(each, one, [layer]) for each, one in zip(opened, loaded, strict=True)]
+        settings = effect_settings(
             loaded[0], opened[0], behaviour, str(layer), strengths, random, problems, operation, when, max_new_tokens,
             temperature, template, seed,
         )  # fmt: skip
@@ -212,7 +216,7 @@ def matrix(
             dict(zip(names, loaded, strict=True)),
             dict(zip(names, opened, strict=True)),
             settings=settings,
-            questions=_asked(questions),
+            questions=asked_questions(questions),
             out=out,
             note=note,
         )
@@ -223,170 +227,5 @@ def matrix(
     if as_json:
         typer.echo(effects.to_json(orient="records", indent=1))
     else:
-        _print(_matrix_table(effects))
+        print_table(matrix_table(effects))
     note(f"figure: {out / 'matrix.html'}")
-
-
-def _opened(path: Path) -> Directions:
-    from reasonlens.vectors import Directions
-
-    return Directions.open(path)
-
-
-def _loaded(directions: Directions, model: str | None, device: str | None) -> LanguageModel:
-    import reasonlens
-
-    name = model or directions.model.get("name")
-    if not name:
-        raise reasonlens.InputError("the directions do not say which model they are of; give --model")
-    return reasonlens.load(name, device=device, note=note)
-
-
-def _with_norms(directions: Directions, model: LanguageModel, layers: list[int]) -> Directions:
-    """With residual norms measured where the file has none."""
-    import math
-
-    from reasonlens.vectors.residual_norms import with_norms_of
-
-    norms = dict(zip(directions.layers, directions.residual_norm, strict=True))
-    unknown = [layer for layer in layers if math.isnan(norms.get(layer, 0.0))]
-    if not unknown:
-        return directions
-    note("the file does not say how long activations are: measuring it on neutral text")
-    from reasonlens.analysis.effect.neutral import NEUTRAL
-
-    return with_norms_of(directions, model, NEUTRAL)
-
-
-def _with_auroc(directions: Directions, ranked: Directions) -> Directions:
-    """With the AUROC of each behaviour and layer that another file has."""
-    from dataclasses import replace
-    from math import nan
-
-    scores = {}
-    for behaviour in directions.behaviours:
-        known = dict(zip(ranked.layers, ranked.scores.get(behaviour, {}).get("auroc", ()), strict=False))
-        aurocs = [known.get(layer, nan) for layer in directions.layers]
-        scores[behaviour] = {**directions.scores.get(behaviour, {}), **({"auroc": aurocs} if known else {})}
-    return replace(directions, scores=scores)
-
-
-def _template(name: str) -> Any:
-    from reasonlens.models import InputError
-
-    if name not in ("auto", "chat", "plain"):
-        raise InputError(f"a template is auto, chat or plain, and {name!r} is none")
-    return name
-
-
-def _tokens(when: str, model: LanguageModel) -> dict[str, Any]:
-    """The options of `steer` for a text that says which tokens."""
-    from reasonlens.vectors.steering import at_sentence_ends
-
-    return {"when": "response", "controller": at_sentence_ends(model)} if when == "sentences" else {"when": when}
-
-
-def _settings(
-    model: LanguageModel, directions: Directions, behaviours: str | None, layers: str, strengths: str, random: int,
-    problems: int, operation: str, when: str, max_new_tokens: int, temperature: float, template: str, seed: int,
-) -> EffectSettings:  # fmt: skip
-    from reasonlens.activations.layers import parse_layers
-    from reasonlens.analysis.continuation import Sampling
-    from reasonlens.analysis.effect import EffectSettings
-    from reasonlens.models import InputError
-
-    try:
-        doses = tuple(float(each) for each in strengths.split(","))
-    except ValueError as error:
-        raise InputError(f"strengths are numbers joined by commas, and {strengths!r} is not") from error
-    return EffectSettings(
-        behaviours=tuple(name.strip() for name in behaviours.split(",")) if behaviours else None,
-        layers=None if layers == "all" else tuple(parse_layers(layers, model.n_layers)),
-        strengths=doses,
-        n_random=random,
-        n_problems=problems,
-        operation=operation,
-        when=when,
-        template=_template(template),
-        sampling=Sampling(n_samples=1, temperature=temperature, max_new_tokens=max_new_tokens),
-        seed=seed,
-    )
-
-
-def _asked(questions: Path | None) -> Any:
-    from reasonlens.traces.questions import read_questions
-
-    return None if questions is None else read_questions(questions)
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console.width = 124
-    console.print(table)
-
-
-def _layer_table(found: DoseCurves) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    accuracy = found.unsteered.accuracy()
-    table = Table(
-        title=Text(
-            f"{found.about['model']['name']}: {len(found.unsteered.n_sentences)} problems"
-            + (f", unsteered accuracy {accuracy}" if accuracy else "")
-        ),
-        caption="Change of the behaviour's rate [95% interval over problems] at the strength of the largest, beside "
-        "the mean and the largest of random directions; p: rank among them, not corrected for that choice. KL: nats a "
-        "token on neutral text. Ranks: 1 for the best layer.",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-    )
-    table.add_column("behaviour", overflow="fold")
-    for column in ("layer", "strength", "change of rate", "random", "p", "KL", "AUROC", "rank: effect", "AUROC"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in found.by_layer().to_dict("records"):
-        table.add_row(
-            Text(row["behaviour"]),
-            str(row["layer"]),
-            f"{row['strength']:g}",
-            Text(f"{row['effect']:+.3f} [{row['effect_low']:+.3f}, {row['effect_high']:+.3f}]"),
-            f"{row['random_mean']:+.3f}, {row['random_max']:+.3f}",
-            f"{row['p_value']:.3f}",
-            f"{row['kl_nats']:.2f}",
-            _known(row["auroc"], ".3f"),
-            _known(row["rank_effect"], ".0f"),
-            _known(row["rank_auroc"], ".0f"),
-        )
-    return table
-
-
-def _matrix_table(effects: Any) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        box=box.SIMPLE_HEAD, caption="p: rank among random directions of the same dose.", caption_justify="left"
-    )
-    for column in ("directions of", "steered", "strength", "change of rate", "p", "KL", "n"):
-        table.add_column(column, justify="left" if column in ("directions of", "steered") else "right")
-    for row in effects.to_dict("records"):
-        table.add_row(
-            Text(row["source"]),
-            Text(row["target"]),
-            f"{row['strength']:g}",
-            Text(f"{row['effect']:+.3f} [{row['effect_low']:+.3f}, {row['effect_high']:+.3f}]"),
-            f"{row['p_value']:.3f}",
-            f"{row['kl_nats']:.2f}",
-            str(row["n_problems"]),
-        )
-    return table
-
-
-def _known(value: float, form: str) -> str:
-    return "–" if value != value else format(value, form)

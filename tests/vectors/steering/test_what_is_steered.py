@@ -254,9 +254,7 @@ def test_a_cache_filled_outside_is_refused_where_the_prompt_matters_and_only_the
 def test_a_direction_of_another_model_is_refused_unless_forced(tiny: Callable[..., LanguageModel]) -> None:
     llama, qwen = tiny("llama"), tiny("qwen")
     one = Direction.of(torch.ones(32), layers=1, residual_norm=1.0)
-    own, others = (
-        Direction(**{**vars_of(one), "model": identity}) for identity in (llama.identity(), qwen.identity())
-    )
+    own, others = (Direction(**{**vars_of(one), "model": identity}) for identity in (llama.identity(), qwen.identity()))
     check_fit(own, llama)
     check_fit(one, llama)
     with pytest.raises(InputError, match="found in another model: its name is tiny-qwen"):
