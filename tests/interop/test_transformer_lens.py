@@ -47,7 +47,6 @@ def test_a_bridge_steered_with_our_file_meets_the_contract(tiny, tmp_path: Path,
     assert_agrees(steered, reference(model, IDS, {layer: row}), others, TOLERANCE)
 
 
-@pytest.mark.interop
 @pytest.mark.real_model
 def test_smollm2_as_a_bridge_meets_the_contract(
     smollm2: LanguageModel, ids, directions: Directions, tmp_path: Path, measured
