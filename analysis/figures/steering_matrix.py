@@ -58,4 +58,5 @@ def steering_matrix_figure(matrix: SteeringMatrix, behaviour: str, layer: int) -
     figure.update_yaxes(title="directions of", col=1)
     n = int(own["n_problems"].iloc[0])
     text = f"n = {n} problems, 95% intervals over them; layer {layer}; strengths in mean residual norms of the target"
-    return styled(figure, f"Whose direction for {behaviour} steers whom", text, 170 + 90 * len(sources))
+    figure = styled(figure, f"Whose direction for {behaviour} steers whom", text, 210 + 90 * len(sources))
+    return figure.update_layout(margin={"t": 130})
