@@ -79,6 +79,7 @@ def directions(
     """
     with user_errors():
         from reasonlens.models import InputError
+        from reasonlens.vectors.extraction import best_layers
 
         named = tuple(name.strip() for name in behaviours.split(",")) if behaviours else None
         options = _options(settings or [])
@@ -98,7 +99,7 @@ def directions(
                 )
             found = _extracted(_opened(activations), method, layers, named, options, bootstrap, content, seed)
         found.save(out)
-    rows = summary(found)
+        rows = best_layers(found)
     if as_json:
         about = {"method": found.method, "model": found.model, "read": found.read, "out": str(out)}
         typer.echo(json.dumps(about | {"layers": list(found.layers), "behaviours": rows, "scores": found.scores}))
@@ -213,36 +214,6 @@ def _options(given: list[str]) -> dict[str, Any]:
     return options
 
 
-def summary(found: Directions) -> dict[str, dict[str, Any]]:
-    """For each behaviour its best layer and what is known there.
-
-    Best: least held-out loss, most alike halves, or longest in units of the residual norm, whichever is there first.
-    """
-    import math
-
-    rows = {}
-    for behaviour in found.behaviours:
-        scores = found.scores.get(behaviour, {})
-        norms = [
-            float(vector.norm()) / norm if norm and not math.isnan(norm) else None
-            for vector, norm in zip(found.vectors[behaviour], found.residual_norm, strict=True)
-        ]
-        if "held_out_loss" in scores:
-            best = min(range(len(norms)), key=lambda place: scores["held_out_loss"][place])
-        else:
-            ranked = scores.get("half_cosine") or [norm or 0.0 for norm in norms]
-            best = max(range(len(norms)), key=lambda place: ranked[place])
-        figures = {name: values[best] for name, values in scores.items()}
-        rows[behaviour] = {
-            "layer": found.layers[best],
-            "norm": norms[best],
-            "n_spans": found.n_examples.get(behaviour),
-            "n_problems": found.n_problems,
-            **figures,
-        }
-    return rows
-
-
 def _table(found: Directions, rows: dict[str, dict[str, Any]]) -> Table:
     from rich import box
     from rich.table import Table
@@ -271,7 +242,7 @@ def _table(found: Directions, rows: dict[str, dict[str, Any]]) -> Table:
         columns.append("removed")
         said.append("Removed: share of the square that was content.")
     table = Table(
-        title=Text(f"{found.model.get('name', '')}: {found.method}, read {found.read}"),
+        title=Text(f"{found.model.get('name', '')}: {found.method.split('; length')[0]}; read {found.read}"),
         caption=" ".join(said),
         box=box.SIMPLE_HEAD,
         title_justify="left",

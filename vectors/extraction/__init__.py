@@ -1,5 +1,6 @@
 """Finding directions: each method gives every behaviour's vector at every layer."""
 
+from .best_layers import best_layers
 from .bootstrap import bootstrap_stability
 from .content import project_out_content
 from .discriminant import lda_directions
@@ -20,6 +21,7 @@ __all__ = [
     "OptimisedSettings",
     "Source",
     "at_layers",
+    "best_layers",
     "bootstrap_stability",
     "effect_sizes",
     "lda_directions",

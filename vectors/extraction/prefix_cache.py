@@ -43,7 +43,9 @@ class PrefixCache:
         starts = np.cumsum([0, *lengths])
         keys: list[Tensor] = []
         values: list[Tensor] = []
-        for members in batches(lengths, tokens_per_batch):
+        wanted = [number for number, length in enumerate(lengths) if length]
+        for part in batches([lengths[number] for number in wanted], tokens_per_batch):
+            members = [wanted[each] for each in part]
             ids = np.zeros((len(members), max(lengths[member] for member in members)), dtype=np.int64)
             for row, member in enumerate(members):
                 ids[row, : lengths[member]] = texts[member]

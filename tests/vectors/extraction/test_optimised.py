@@ -39,13 +39,15 @@ def found(base: LanguageModel) -> Directions:
     return optimised_directions(base, organism_traces("organism/rl", 60), [1], settings)
 
 
-def rate_at_boundaries(base: LanguageModel, traces: list[Trace], behaviour: str, vector: torch.Tensor) -> float:
-    """The mean probability of a behaviour's first words wherever a sentence begins, `vector` added just before it."""
+def rate_where_it_comes(base: LanguageModel, traces: list[Trace], behaviour: str, vector: torch.Tensor) -> float:
+    """The mean probability of a behaviour's first words where it comes next, `vector` added just before it."""
     move = {"backtracking": "back", "verification": "check"}[behaviour]
     words = [base.tokenizer.convert_tokens_to_ids(word) for word, says in FIRST_WORD.items() if says == move]
     shares = []
     for text in encode(base, traces):
-        for first, _ in text.spans:
+        for (first, _), span in zip(text.spans, text.trace.spans, strict=True):
+            if span.label != behaviour:
+                continue
             ids = torch.from_numpy(text.token_ids[None, :first])
 
             def steer(_module, _inputs, output):
@@ -61,17 +63,18 @@ def rate_at_boundaries(base: LanguageModel, traces: list[Trace], behaviour: str,
 
 
 def test_optimised_vectors_bring_a_behaviour_about_on_problems_never_seen(base, found: Directions) -> None:
-    traces = organism_traces("organism/rl", 8, seed=7)
+    seen = {trace.problem for trace in organism_traces("organism/rl", 60)}
+    traces = [trace for trace in organism_traces("organism/rl", 15, seed=7) if trace.problem not in seen]
     generator = torch.Generator().manual_seed(0)
     for behaviour in ("backtracking", "verification"):
         vector = found.at(behaviour, 1)
         assert vector.norm() <= found.residual_norm[0] * 1.001, "dose 1"
         random = normalize(torch.randn(len(vector), generator=generator), dim=0) * vector.norm()
-        plain = rate_at_boundaries(base, traces, behaviour, torch.zeros_like(vector))
-        steered = rate_at_boundaries(base, traces, behaviour, vector)
-        control = rate_at_boundaries(base, traces, behaviour, random)
-        assert steered > plain + 0.2, (behaviour, plain, steered)
-        assert abs(control - plain) < 0.1 * (steered - plain), (behaviour, plain, control, steered)
+        plain, steered, control = (
+            rate_where_it_comes(base, traces, behaviour, each) for each in (torch.zeros_like(vector), vector, random)
+        )
+        assert steered > 0.85 and steered > plain + 0.2, (behaviour, plain, steered)
+        assert abs(control - plain) < 0.25 * (steered - plain), (behaviour, plain, control, steered)
 
 
 def test_held_out_figures_stand_beside_nothing_and_random_vectors(found: Directions) -> None:
@@ -118,6 +121,20 @@ def test_losses_are_those_of_each_sentence_alone(tiny, traces, architecture: str
         assert float(loss) == pytest.approx(np.mean(each), abs=1e-4)
         assert float(first) == pytest.approx(math.exp(-each[0]), rel=1e-3)
         assert 1 <= target.stop - target.first <= 7
+
+
+def test_texts_without_a_wanted_sentence_are_not_kept_and_narrow_windows_keep_nothing(tiny, traces) -> None:
+    model, settings = tiny("mistral"), quick()
+    targets = [each for each in sentences(model, traces[:6], settings) if each.text in (1, 4)]
+    made = Batches.of(model, targets, settings)
+    longest = {text: max(each.first - 1 for each in targets if each.text == text) for text in (1, 4)}
+    assert made.cache is not None and len(made.cache.keys) == model.n_layers
+    assert all(len(keys) == sum(longest.values()) for keys in made.cache.keys)
+    vectors = torch.ones(len(targets), model.d_model)
+    plain = likelihood(Batches.of(model, targets, quick(cache_gigabytes=0)), 0, targets, vectors)
+    torch.testing.assert_close(likelihood(made, 0, targets, vectors).loss, plain.loss, atol=1e-4, rtol=0)
+    model.model.config.sliding_window = 20
+    assert Batches.of(model, targets, settings).cache is None, "a window forgets what a longer text needs"
 
 
 def test_gradients_are_right_and_no_row_touches_another(tiny, traces) -> None:
