@@ -17,13 +17,9 @@ from .contract import Run, assert_agrees, distance, reference
 pytestmark = [pytest.mark.interop, pytest.mark.real_model]
 
 TOLERANCE = 1e-5  # float32; the vector is added within the MLP and not after it
-_MISREAD = (
-    "a checkpoint that transformers 5 saves keeps the base of the rotary embedding in rope_parameters alone, which "
-    "transformers 4 does not look at: config.json needs rope_theta beside it"
-)
 ENVIRONMENTS = [
     pytest.param("repeng", id="transformers-5"),
-    pytest.param("steering-vectors", id="transformers-4", marks=pytest.mark.xfail(reason=_MISREAD, strict=True)),
+    pytest.param("steering-vectors", id="transformers-4"),
 ]
 
 

@@ -89,6 +89,25 @@ def _save(model: LanguageModel, selection: Selection, place: Place, directory: P
     place.config.architectures = [place.architecture]
     place.config.dtype = model.model.dtype
     place.config.save_pretrained(directory)
+    _write_for_older_readers(directory, model)
+
+
+def _write_for_older_readers(directory: Path, model: LanguageModel) -> None:
+    """Say again what transformers 4 looks for under other names: it would take its own defaults without a word."""
+    config = json.loads((directory / "config.json").read_text("utf-8"))
+    rotary = config.get("rope_parameters") or {}
+    if "rope_theta" in rotary:
+        config.setdefault("rope_theta", rotary["rope_theta"])
+        if rotary.get("rope_type", "default") != "default":
+            config.setdefault("rope_scaling", {key: value for key, value in rotary.items() if key != "rope_theta"})
+    (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    file = directory / "tokenizer_config.json"
+    if file.is_file():
+        about = json.loads(file.read_text("utf-8"))
+        if about.get("tokenizer_class") == "TokenizersBackend":
+            about["tokenizer_class"] = "PreTrainedTokenizerFast"
+            about.setdefault("model_input_names", list(model.tokenizer.model_input_names))
+            file.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _compare(model: LanguageModel, selection: Selection, directory: Path) -> None:

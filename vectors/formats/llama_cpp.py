@@ -2,7 +2,8 @@
 
 Checked against common.cpp and llama-adapter.cpp of ggml-org/llama.cpp: the loader puts direction.N at (N - 1) * n_embd
 of a buffer that begins with layer 1, and the adapter reads block il from (il - 1) * n_embd, so N = il without a shift.
-It refuses the whole file for a `direction.0`, a tensor of another name, or one that is not 1-D F32.
+It takes nothing from a file (an error in its log, and an unsteered model) that holds a `direction.0`, a tensor of
+another name, or one that is not 1-D F32.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def write(
     selection = select(directions, behaviour, layers=layers, strength=strength)
     if 0 in selection.rows:
         raise InputError(
-            "llama.cpp cannot steer layer 0: its control vectors begin with the second block, and it refuses a file "
+            "llama.cpp cannot steer layer 0: its control vectors begin with the second block, and it ignores a file "
             "that holds direction.0. Leave layer 0 out (--layers 1:, or without_layer_0=True)"
         )
     write_control_vector(selection, path)

@@ -69,7 +69,7 @@ with bridge.hooks(fwd_hooks=[("blocks.$layer.hook_out", steer)]):
     "nnsight": Snippet(
         "an nnsight trace (transformers 5: a block's output is one tensor)",
         load="""\
-# pip install nnsight safetensors
+# pip install nnsight accelerate safetensors
 from nnsight import LanguageModel
 from safetensors import safe_open
 
@@ -87,7 +87,7 @@ with model.trace("How many primes are below 30?"):
     "nnterp": Snippet(
         "nnterp's steer (the same for all architectures)",
         load="""\
-# pip install nnterp safetensors
+# pip install nnterp "nnsight==0.6.3" accelerate safetensors
 from nnterp import StandardizedTransformer
 from safetensors import safe_open
 

@@ -44,7 +44,7 @@ def test_directions_of_moments_are_those_of_the_activations(tiny, traces, agains
     assert found.behaviours == kept.behaviours and found.n_examples == kept.n_examples
     assert found.n_problems == kept.n_problems and found.method == kept.method
     for behaviour in kept.behaviours:
-        torch.testing.assert_close(found[behaviour], kept[behaviour], rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(found.vectors[behaviour], kept.vectors[behaviour], rtol=1e-3, atol=1e-6)
 
 
 def test_moments_of_two_halves_add_up_to_those_of_the_whole(tiny, traces) -> None:
