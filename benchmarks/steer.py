@@ -4,8 +4,8 @@
    `peers/requirements/`) and generates greedily, with a key-value cache, the same number of tokens after the same
    prompts: plain, with a vector added at one layer, at all layers, and for the response only where it can. One prompt,
    and eight of different lengths padded on the left. Setting up and taking down is in the time.
-2. Rounds are interleaved: in each, every process runs every way once, one at a time, in an order that is reversed from
-   round to round. What is reported is the ratio to plain generation of the same round in the same process, in CPU
+2. Rounds are interleaved: in each, every process runs every way once, one at a time, and plain generation beside it,
+   before or after in turn; the order is reversed from round to round. What is reported is the ratio of the two, in CPU
    seconds, or on a GPU in seconds on the wall: the median over rounds with its 95% bootstrap interval, and the range.
    "plain again" is that ratio where nothing differs.
 3. The tokens that a tool wrote are compared with ours.
@@ -120,6 +120,7 @@ def _task(asked: argparse.Namespace, scratch: Path) -> Task:
     lengths = {size: np.linspace(20, 52, size).astype(int) if size > 1 else np.array([48]) for size in sizes}
     if shape is None:
         directory, tokenizer = smollm2_directory(scratch)
+        _let_older_transformers_read(Path(directory) / "config.json")
         spec = Spec(directory, None, asked.device, "float32", asked.threads, {})
         texts = short_traces(tokenizer, max(sizes)).token_ids  # of 53 and more
         n_layers = 30
@@ -134,6 +135,12 @@ def _task(asked: argparse.Namespace, scratch: Path) -> Task:
     }
     layer = n_layers // 2 if asked.layer is None else asked.layer
     return Task(spec, prompts, asked.new_tokens, layer, str(scratch))
+
+
+def _let_older_transformers_read(config: Path) -> None:
+    """transformers 5 writes the base of the rotary frequencies where 4, which steering-vectors wants, never looks."""
+    content = json.loads(config.read_text())
+    config.write_text(json.dumps({"rope_theta": content["rope_parameters"]["rope_theta"]} | content))
 
 
 def measure(asked: argparse.Namespace, task: Task, folder: Path) -> dict[str, Any]:
@@ -174,36 +181,39 @@ def measure(asked: argparse.Namespace, task: Task, folder: Path) -> dict[str, An
 
 
 def _rounds(running: list[Process], batch: str, asked: argparse.Namespace, task: Task) -> dict[str, Any]:
-    runs = [(process, way) for process in running for way in process.ways]
-    for process, way in runs:
-        process.run(batch, way)  # warm
-    clocks: dict[str, dict[str, dict[str, list[float]]]] = {
-        clock: {process.name: {way: [] for way in process.ways} for process in running} for clock in ("cpu", "wall")
-    }
+    runs = [(process, way) for process in running for way in process.ways if way != PLAIN]
+    for process in running:
+        for way in process.ways:
+            process.run(batch, way)  # warm
+    pairs: dict[str, dict[str, list[list[dict[str, float]]]]] = {process.name: {} for process in running}
     for number in range(asked.rounds):
         for process, way in runs if number % 2 == 0 else runs[::-1]:
-            for clock, seconds in process.run(batch, way).items():
-                clocks[clock][process.name][way].append(seconds)
-    counted = clocks["wall" if asked.device.startswith("cuda") else "cpu"]
-    ratios = _over_plain(counted)
+            order = [PLAIN, way] if number % 2 == 0 else [way, PLAIN]
+            ran = {each: process.run(batch, each) for each in order}
+            pairs[process.name].setdefault(way, []).append([ran[PLAIN], ran[way]])
+    clock = "wall" if asked.device.startswith("cuda") else "cpu"
+    ratios = _ratios(pairs, clock)
     return {
         "n_prompts": len(task.prompts[batch]),
-        "ms_per_token_step": {
-            name: {way: round(1e3 * float(np.median(each)) / task.n_new, 3) for way, each in ways.items()}
-            for name, ways in counted.items()
-        },
+        "ms_per_step": {name: _milliseconds(ways, clock, task.n_new) for name, ways in pairs.items()},
         "ratio": _each(ratios, lambda each: round(float(np.median(each)), 4)),
         "interval": _each(ratios, _interval),
         "range": _each(ratios, lambda each: [round(float(each.min()), 3), round(float(each.max()), 3)]),
-        "ratio_on_the_wall": _each(_over_plain(clocks["wall"]), lambda each: round(float(np.median(each)), 4)),
+        "ratio_on_the_wall": _each(_ratios(pairs, "wall"), lambda each: round(float(np.median(each)), 4)),
     }
 
 
-def _over_plain(seconds: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, np.ndarray]]:
+def _ratios(pairs: dict[str, dict[str, list[list[dict[str, float]]]]], clock: str) -> dict[str, dict[str, np.ndarray]]:
     return {
-        name: {way: np.array(each) / np.array(ways[PLAIN]) for way, each in ways.items() if way != PLAIN}
-        for name, ways in seconds.items()
+        name: {way: np.array([steered[clock] / plain[clock] for plain, steered in each]) for way, each in ways.items()}
+        for name, ways in pairs.items()
     }
+
+
+def _milliseconds(ways: dict[str, list[list[dict[str, float]]]], clock: str, n_new: int) -> dict[str, float]:
+    seconds = {PLAIN: [plain[clock] for each in ways.values() for plain, _ in each]}
+    seconds |= {way: [steered[clock] for _, steered in each] for way, each in ways.items()}
+    return {way: round(1e3 * float(np.median(each)) / n_new, 2) for way, each in seconds.items()}
 
 
 def _each(ratios: dict[str, dict[str, np.ndarray]], statistic: Any) -> dict[str, dict[str, Any]]:
@@ -248,7 +258,7 @@ def table(found: dict[str, Any]) -> str:
             "|---|---|---|---|---|---|---|---|",
         ]
         for name, ways in measured["ratio"].items():
-            steps = measured["ms_per_token_step"][name]
+            steps = measured["ms_per_step"][name]
             same = measured["same_tokens"].get(name, {})
             shown = [f"{same[PLAIN]:.0%}" if name != OURS else "–"]
             lines.append(f"| {LABELS[name]} | no | 1 | – | – | – | {steps[PLAIN]:.2f} | {shown[0]} |")
