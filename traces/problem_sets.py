@@ -1,0 +1,114 @@
+"""Problem sets by name, or from a file: what a model is asked, and the rule that grades its answers.
+
+gsm8k                   GSM8K's test questions (Cobbe et al. 2021, arXiv 2110.14168), from the Hugging Face hub
+math-500                500 of MATH's test questions (Hendrycks et al. 2021; Lightman et al. 2023), from the hub
+reasoning-gym:<kind>    made to order (`procedural.py`)
+a .jsonl or .parquet    any file of questions and answers, such as the ones above, downloaded
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..models import InputError
+from .procedural import procedural
+from .questions import ANSWER, QUESTION, Grader, Question, final_answer, mathematics, read_questions
+
+# Name -> repository on the hub, its configuration, and the part of it that is asked.
+HUB: dict[str, tuple[str, str | None, str]] = {
+    "gsm8k": ("openai/gsm8k", "main", "test"),
+    "math-500": ("HuggingFaceH4/MATH-500", None, "test"),
+}
+PROCEDURAL = "reasoning-gym:"
+N_PROCEDURAL = 1000  # questions made where nobody says how many
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ProblemSet:
+    """Questions, and how answers to them are graded."""
+
+    name: str
+    questions: tuple[Question, ...]
+    grader: Grader
+
+    @property
+    def digest(self) -> str:
+        """Of every question and answer, so that a result can say what it was measured on."""
+        told = [[each.problem, each.prompt, each.answer] for each in self.questions]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def open_problem_set(name_or_path: str | Path, n: int | None = None, seed: int = 0) -> ProblemSet:
+    """The problem set of that name or file.
+
+    n: how many questions, drawn by `seed` from a set that has more; None: all, or 1000 of those made to order.
+    Raises InputError for a name that is no set and no file, for a set that has fewer than `n`, and where a package or
+    a connection is missing.
+    """
+    name = str(name_or_path)
+    if n is not None and n < 1:
+        raise InputError(f"a problem set holds at least one question, and {n} are asked for")
+    if name.startswith(PROCEDURAL):
+        made, grader = procedural(name.removeprefix(PROCEDURAL), N_PROCEDURAL if n is None else n, seed)
+        return ProblemSet(name, tuple(made), grader)
+    if Path(name).is_file():
+        questions = _parquet(name) if name.endswith(".parquet") else read_questions(name)
+    elif name in HUB:
+        questions = _from_hub(name)
+    else:
+        raise InputError(
+            f"{name} is no file and no problem set; there are {', '.join(HUB)}, {PROCEDURAL}<kind>, and any .jsonl or "
+            ".parquet file of `question` and `answer`"
+        )
+    if n is not None and n > len(questions):
+        raise InputError(f"{name} has {len(questions)} questions, and {n} are asked for")
+    if n is not None:
+        order = np.random.default_rng(seed).permutation(len(questions))[:n]
+        questions = [questions[number] for number in order.tolist()]
+    return ProblemSet(name, tuple(questions), mathematics)
+
+
+def _from_hub(name: str) -> list[Question]:
+    repository, configuration, part = HUB[name]
+    instead = f"or download its file and give the path of that (.jsonl or .parquet, of {repository})"
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise InputError(f"{name} needs the package datasets: `pip install datasets`; {instead}") from error
+    try:
+        rows: Any = load_dataset(repository, configuration, split=part)
+    except (OSError, ValueError) as error:  # ConnectionError and what is not found are OSErrors
+        raise InputError(
+            f"cannot fetch {name} ({repository}) from the hub: {error}. Try again with a connection, {instead}"
+        ) from error
+    return [_question(row, f"{name}, row {number}") for number, row in enumerate(rows, start=1)]
+
+
+def _parquet(path: str) -> list[Question]:
+    import pandas as pd
+
+    try:
+        rows = pd.read_parquet(path).to_dict("records")
+    except ImportError as error:
+        raise InputError(f"{path} needs the package pyarrow: `pip install pyarrow`") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read questions from {path}: {error}") from error
+    if not rows:
+        raise InputError(f"{path} holds no question")
+    return [_question(row, f"{path}, row {number}") for number, row in enumerate(rows, start=1)]
+
+
+def _question(row: Mapping[Any, Any], where: str) -> Question:
+    asked = next((row[key] for key in QUESTION if isinstance(row.get(key), str) and row[key].strip()), None)
+    if asked is None:
+        raise InputError(f"{where}: no question in it; one of {', '.join(QUESTION)} must hold a text")
+    answer = next((str(row[key]) for key in ANSWER if row.get(key) is not None), None)
+    problem = next((str(row[key]) for key in ("id", "unique_id") if row.get(key) is not None), asked)
+    return Question(problem=problem, prompt=asked, answer=answer and final_answer(answer))

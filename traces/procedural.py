@@ -1,0 +1,70 @@
+"""Problems that are made to order, as many as are wanted: the data sets of reasoning-gym (Stojanovski et al. 2025,
+arXiv 2505.24760), with their own scorers.
+
+Every question asks for the final answer between <answer> and </answer>, of base and thinking model alike: a gap in
+knowing the format is none in reasoning. The last such answer of a response counts, and only a full score is right; the
+scorers give part of one to a text that merely holds the answer. A few of them (`countdown` and other expressions) hand
+the answer to sympy's parser, which evaluates it: take those only from models that you would run code of.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import Any
+
+from ..models import InputError
+from .questions import Grader, Question
+
+FORMAT = "\n\nGive the final answer between <answer> and </answer>."
+N_DRAWS = 20  # for each question wanted: small kinds repeat themselves
+
+_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+
+
+def procedural(kind: str, n: int, seed: int) -> tuple[list[Question], Grader]:
+    """`n` questions of a kind (`chain_sum`), none twice, and the grader of that kind.
+
+    Raises InputError without reasoning-gym, for a kind that it does not have, and for one that has too few questions.
+    """
+    try:
+        gym: Any = import_module("reasoning_gym")
+        known: Any = import_module("reasoning_gym.factory").DATASETS
+    except ImportError as error:
+        raise InputError(
+            f"reasoning-gym:{kind} needs the package reasoning-gym; install it with `pip install reasoning-gym`"
+        ) from error
+    if kind not in known:
+        raise InputError(f"reasoning-gym has no data set {kind!r}; it has {', '.join(sorted(known))}")
+    try:
+        made: Any = gym.create_dataset(kind, size=N_DRAWS * n, seed=seed)
+    except (AssertionError, ValueError, TypeError) as error:
+        raise InputError(f"reasoning-gym cannot make {kind} without more settings: {error}") from error
+    entries: dict[str, dict[str, Any]] = {}
+    for number in range(N_DRAWS * n):
+        entry = made[number]
+        entries.setdefault(entry["question"] + FORMAT, entry)
+        if len(entries) == n:
+            break
+    else:
+        raise InputError(
+            f"reasoning-gym:{kind} made {len(entries)} different questions, and {n} are wanted; take fewer"
+        )
+
+    def grade(question: Question, response: str) -> bool:
+        if question.prompt not in entries:
+            raise InputError(f"{question.prompt!r:.60} is none of the {n} questions that were made of {kind}")
+        found = _ANSWER.findall(response)
+        try:
+            return bool(found) and made.score_answer(found[-1].strip(), entries[question.prompt]) >= 1
+        except Exception:  # a scorer that cannot read the answer: some raise whatever their parser does
+            return False
+
+    return [
+        Question(
+            problem=f"{kind}: {entry['question']}",
+            prompt=prompt,
+            answer=None if entry["answer"] is None else str(entry["answer"]),
+        )
+        for prompt, entry in entries.items()
+    ], grade
