@@ -83,7 +83,7 @@ def test_where_everything_is_stable_nothing_changes(tiny: Callable[..., Language
         (table["n_before"] == 24).all() and (table["n_after"] == 24).all() and (table["n_problems_after"] == 12).all()
     )
     for name in found.before.behaviours:
-        assert torch.equal(found.before[name], found.after[name])
+        assert torch.equal(found.before.vectors[name], found.after.vectors[name])
 
 
 def test_stable_spans_chosen_at_random_gain_nothing_beyond_the_control(

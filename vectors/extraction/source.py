@@ -33,6 +33,8 @@ def chosen(source: Source, behaviours: Sequence[str] | None) -> tuple[str, ...]:
             raise InputError(
                 f"no span shows {behaviour!r}; the labels here are {', '.join(source.behaviours)}. Check the spelling."
             )
+    if not source.behaviours:
+        return ()  # of no span at all there is no direction
     if len(source.behaviours) < 2:
         raise InputError(
             f"every span is labelled {source.behaviours[0]!r}: a direction needs spans that do not show it as well"
