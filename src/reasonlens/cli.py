@@ -16,6 +16,7 @@ from reasonlens.collect_command import collect
 from reasonlens.console import note, user_errors
 from reasonlens.directions_command import directions
 from reasonlens.export_commands import convert, export, import_
+from reasonlens.hybrid_command import hybrid
 from reasonlens.organism_commands import organisms
 from reasonlens.probe_command import probe
 from reasonlens.score_command import score
@@ -40,6 +41,7 @@ app.command()(probe)
 app.command()(score)
 app.command()(stability)
 app.command()(directions)
+app.command()(hybrid)
 app.command()(export)
 app.command("import")(import_)
 app.command()(convert)

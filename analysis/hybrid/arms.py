@@ -1,0 +1,140 @@
+"""Arms: what each is, and how it decodes. All answer the same problems with the same random numbers.
+
+hybrid              base, steered where the models differ, towards the category that a probe on the base expects
+probe-gated         the same where a probe on the base's activations opens: no thinking model runs
+oracle              at the hybrid's gate the thinking model's own token is taken: the ceiling. Greedily, and with a gate
+                    wherever the models differ, that is the thinking model itself
+forcing             the thinking model's token is taken where a sentence begins and they differ
+bias                at the hybrid's gate one general vector that knows no category
+random-vectors      at the hybrid's gate random directions of the same dose, several seeds
+random-category     at the hybrid's gate the vector of any category
+least-similar       at the hybrid's gate the vector least like the right one
+random-positions    the hybrid's vectors at random tokens, as many as it steers
+always-on           the hybrid's vectors at every token
+shuffled-doses      the hybrid's doses, in another order; the same as the hybrid where they are all one
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from ...models import InputError
+from .decode import Chooser, Dose, Plan
+from .gate import always, boundary, disagreement, never, positions
+from .mechanism import Mechanism
+from .moment import Moment
+from .training import Parts
+
+ARMS = {
+    "base": "the base model, bare question",
+    "base-step-by-step": "the base model, asked to think step by step",
+    "thinking": "the thinking model",
+    "hybrid": "base, steered where the models differ",
+    "probe-gated": "base, steered where a probe on itself says so",
+    "oracle": "base, the thinking model's token taken where they differ",
+    "forcing": "base, the thinking model's first words of sentences",
+    "bias": "one general vector where the models differ",
+    "random-vectors": "random directions where the models differ",
+    "random-category": "any category's vector where the models differ",
+    "least-similar": "the vector least like the right one where the models differ",
+    "random-positions": "the hybrid's vectors at random tokens, as many",
+    "always-on": "the hybrid's vectors at every token",
+    "shuffled-doses": "the hybrid's doses in another order",
+}
+QUICK = ("base", "thinking", "hybrid", "probe-gated", "oracle", "forcing", "random-vectors", "random-positions")
+CONTROLS = ("bias", "random-vectors", "random-category", "least-similar", "random-positions", "always-on")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What was chosen on validation problems."""
+
+    layer: int
+    dose: float
+    threshold: float  # of the probe gate
+
+
+def plan_of(
+    arm: str, parts: Parts, tuned: Tuned, *, seed: int = 0, rate: float = 0.0, doses: Sequence[float] = ()
+) -> Plan:
+    """How `arm` decodes.
+
+    seed: of random vectors, categories and positions. rate: share of tokens that the hybrid steered. doses: all that it
+    gave. Raises InputError for an unknown arm.
+    """
+    if arm in ("base", "base-step-by-step"):
+        return Plan(gate=never, act="takeover")
+    if arm == "thinking":
+        return Plan(gate=always, act="takeover")
+    if arm == "oracle":
+        return Plan(gate=disagreement, act="takeover")
+    if arm == "forcing":
+        return Plan(gate=boundary(parts.ends), act="takeover")
+    if arm not in ARMS:
+        raise InputError(f"there is no arm {arm!r}; there are {', '.join(ARMS)}")
+    mechanism = Mechanism.of(parts.directions, tuned.layer, parts.categories)
+    choose, dose = parts.chooser(tuned.layer), constant(tuned.dose)
+    match arm:
+        case "probe-gated":
+            return Plan(gate=parts.gate(tuned.layer, tuned.threshold), mechanism=mechanism, chooser=choose, dose=dose)
+        case "bias":
+            return Plan(gate=disagreement, mechanism=Mechanism.of(parts.bias, tuned.layer, ["bias"]), dose=dose)
+        case "random-vectors":
+            return Plan(gate=disagreement, mechanism=mechanism.random(seed), chooser=choose, dose=dose)
+        case "random-category":
+            return Plan(
+                gate=disagreement, mechanism=mechanism, chooser=any_category(len(parts.categories), seed), dose=dose
+            )
+        case "least-similar":
+            return Plan(
+                gate=disagreement, mechanism=mechanism, chooser=through(mechanism.least_similar(), choose), dose=dose
+            )
+        case "random-positions":
+            return Plan(gate=positions(rate, seed), mechanism=mechanism, chooser=choose, dose=dose)
+        case "always-on":
+            return Plan(gate=always, mechanism=mechanism, chooser=choose, dose=dose)
+        case "shuffled-doses":
+            return Plan(gate=disagreement, mechanism=mechanism, chooser=choose, dose=drawn_from(doses, seed))
+    return Plan(gate=disagreement, mechanism=mechanism, chooser=choose, dose=dose)
+
+
+def needs_thinking(arm: str) -> bool:
+    """Whether the thinking model has to run."""
+    return arm not in ("base", "base-step-by-step", "probe-gated", "random-positions", "always-on")
+
+
+def constant(dose: float) -> Dose:
+    """The same at every token."""
+    return lambda moment, category: torch.full(category.shape, dose, device=category.device)
+
+
+def drawn_from(doses: Sequence[float], seed: int) -> Dose:
+    """Any of these, for each token anew."""
+    known = np.asarray(doses if len(doses) else [0.0], dtype=np.float32)
+
+    def dose(moment: Moment, category: Int[Tensor, " rows"]) -> Tensor:
+        places = _draws(moment, seed, len(known))
+        return torch.from_numpy(known[places]).to(category.device)
+
+    return dose
+
+
+def any_category(n_categories: int, seed: int) -> Chooser:
+    """Any category, for each token anew."""
+    return lambda moment: torch.from_numpy(_draws(moment, seed, n_categories)).to(moment.last_ids.device)
+
+
+def through(table: Int[Tensor, " categories"], choose: Chooser) -> Chooser:
+    """What a table makes of each category."""
+    return lambda moment: table.to(moment.last_ids.device)[choose(moment)]
+
+
+def _draws(moment: Moment, seed: int, n: int) -> np.ndarray:
+    """A number below n for each row, the same whatever other rows there are."""
+    return np.array([np.random.default_rng([seed, row, moment.step]).integers(n) for row in moment.rows.tolist()])

@@ -1,0 +1,246 @@
+"""Hybrid decoding: the base model writes; where the gate opens it is steered, or the thinking model's token is taken.
+
+For each token, both models having read the same response after prompts of their own:
+
+1. Base and thinking model run one step over their caches.
+2. The gate says at which rows to act; a chooser gives the category c of each, a dose its strength a.
+3. steer:     h' = h + a n u_c at the output of block L, the blocks above run again (`above.py`), and the steered base's
+              token is emitted; n is the mean norm of the residual stream there.
+   takeover:  the thinking model's token is emitted: the ceiling of what any steering at this gate can do.
+4. The caches go on from what was emitted, unsteered.
+
+Greedy, or sampled with uniform numbers of each row's own, the same in every arm and whatever the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import DynamicCache
+
+from ...models import InputError, LanguageModel
+from ..continuation import Sampling, chosen, ends
+from .above import Above
+from .gate import Gate
+from .mechanism import Mechanism
+from .moment import Moment
+from .record import Record, RowRecord
+
+Act = Literal["steer", "takeover"]
+Chooser = Callable[[Moment], Int[Tensor, " rows"]]
+Dose = Callable[[Moment, Int[Tensor, " rows"]], Float[Tensor, " rows"]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Plan:
+    """How one arm decodes."""
+
+    gate: Gate
+    act: Act = "steer"
+    mechanism: Mechanism | None = None  # needed to steer
+    chooser: Chooser | None = None  # None: category 0
+    dose: Dose | None = None  # None: 1
+
+
+@torch.inference_mode()
+def decode(
+    base: LanguageModel,
+    thinking: LanguageModel | None,
+    base_prompts: Sequence[Sequence[int]],
+    thinking_prompts: Sequence[Sequence[int]] | None,
+    plan: Plan,
+    sampling: Sampling,
+    *,
+    seed: int = 0,
+    n_rows: int = 256,
+    numbers: Sequence[int] | None = None,
+) -> list[RowRecord]:
+    """A response to each prompt, with what was done at every token.
+
+    thinking: None for gates that need none. n_rows: prompts that are run together. numbers: of the prompts, where they
+    are some of many; random numbers go by them. Raises InputError for models of different vocabularies and for a plan
+    that lacks a mechanism.
+    """
+    if plan.act == "steer" and plan.mechanism is None:
+        raise InputError("an arm that steers needs a mechanism: the vectors of its categories")
+    if thinking is not None and thinking.tokenizer.get_vocab() != base.tokenizer.get_vocab():
+        raise InputError(
+            f"{base.name} and {thinking.name} have different vocabularies, which cannot be decoded together"
+        )
+    order = sorted(range(len(base_prompts)), key=lambda number: len(base_prompts[number]))
+    found: dict[int, RowRecord] = {}
+    for start in range(0, len(order), n_rows):
+        rows = order[start : start + n_rows]
+        known = rows if numbers is None else [numbers[row] for row in rows]
+        run = _Run(base, thinking, base_prompts, thinking_prompts or base_prompts, rows, known, plan, sampling, seed)
+        found |= zip(rows, run.decoded(), strict=True)
+    return [found[number] for number in range(len(base_prompts))]
+
+
+class _Reader:
+    """One model reading prompts of its own and then the response, over a cache."""
+
+    def __init__(self, model: LanguageModel, prompts: Sequence[Sequence[int]]) -> None:
+        self.model = model
+        stops = ends(model)
+        pad, width = (stops[0] if stops else 0), max(len(prompt) for prompt in prompts)
+        rows = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+        masks = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        self.ids, self.mask = torch.tensor(rows, device=model.device), torch.tensor(masks, device=model.device)
+        self.cache = DynamicCache(config=model.model.config)
+        self.given: dict[str, Any] = {}
+
+    def step(self) -> Float[Tensor, "rows vocabulary"]:
+        """Read what is new."""
+        self.given = {"attention_mask": self.mask, "use_cache": True}
+        if self.model.takes_position_ids:
+            self.given["position_ids"] = (self.mask.cumsum(dim=1) - 1).clamp_min(0)[:, -self.ids.shape[1] :]
+        output = self.model.model(self.ids, past_key_values=self.cache, **self.given)
+        logits: Tensor = output.logits[:, -1].float()
+        return logits
+
+    def say(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
+        """Go on from `tokens`, with some of the rows only."""
+        tokens = tokens.to(self.mask.device)
+        if kept is not None:
+            kept = kept.to(self.mask.device)
+            tokens, self.mask = tokens[kept], self.mask[kept]
+            self.cache.batch_select_indices(kept)
+        self.ids = tokens[:, None]
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
+
+
+class _Run:
+    def __init__(
+        self,
+        base: LanguageModel,
+        thinking: LanguageModel | None,
+        base_prompts: Sequence[Sequence[int]],
+        thinking_prompts: Sequence[Sequence[int]],
+        rows: Sequence[int],
+        numbers: Sequence[int],
+        plan: Plan,
+        sampling: Sampling,
+        seed: int,
+    ) -> None:
+        self._base = _Reader(base, [base_prompts[row] for row in rows])
+        self._thinking = None if thinking is None else _Reader(thinking, [thinking_prompts[row] for row in rows])
+        self._plan, self._sampling, self._rows = plan, sampling, torch.tensor(numbers)
+        uniforms = np.stack([np.random.default_rng([seed, row]).random(sampling.max_new_tokens) for row in numbers])
+        self._uniforms = torch.from_numpy(uniforms).float().to(base.device)
+        self._stops = torch.tensor(ends(base), device=base.device, dtype=torch.long)
+        limits = [
+            (reader.model.context_tokens or 2**31) - reader.ids.shape[1]
+            for reader in (self._base, self._thinking)
+            if reader is not None
+        ]
+        self._n_steps = min(sampling.max_new_tokens, *limits)
+
+    def decoded(self) -> list[RowRecord]:
+        records = [Record() for _ in self._rows]
+        alive = torch.arange(len(self._rows), device=self._base.mask.device)
+        layer = 0 if self._plan.mechanism is None else self._plan.mechanism.layer
+        with Above(self._base.model, layer).watching() as above:
+            for step in range(self._n_steps):
+                above.remember(self._base.cache)
+                logits = self._base.step()
+                moment = Moment(
+                    step=step,
+                    rows=self._rows.to(alive.device)[alive],
+                    last_ids=self._base.ids[:, -1],
+                    base_acts=above.acts[:, -1] if above.acts is not None else logits,
+                    base_logits=logits,
+                    thinking_logits=None if self._thinking is None else self._thinking.step().to(logits.device),
+                )
+                tokens = self._choose(moment, above, alive, records)
+                going = ~torch.isin(tokens, self._stops)
+                if not going.any():
+                    break
+                kept = None if bool(going.all()) else going.nonzero()[:, 0]
+                for reader in (self._base, self._thinking):
+                    if reader is not None:
+                        reader.say(tokens, kept)
+                alive = alive if kept is None else alive[kept]
+        stops = set(self._stops.tolist())
+        return [record.done(self._base.model, stops) for record in records]
+
+    def _choose(
+        self, moment: Moment, above: Above, alive: Int[Tensor, " rows"], records: list[Record]
+    ) -> Int[Tensor, " rows"]:
+        plan = self._plan
+        uniform = self._uniforms[alive, moment.step][:, None]
+        own = chosen(moment.base_logits, self._sampling, uniform)
+        gated = plan.gate(moment)
+        category = torch.full_like(own, -1)
+        dose = torch.zeros(len(own), device=own.device)
+        tokens = own.clone()
+        thinking = None
+        if moment.thinking_logits is not None:
+            thinking = chosen(moment.thinking_logits, self._sampling, uniform)
+        if bool(gated.any()):
+            if plan.act == "takeover":
+                tokens = torch.where(gated, moment.thinking_tokens() if thinking is None else thinking, own)
+            else:
+                assert plan.mechanism is not None
+                picked = torch.zeros_like(own) if plan.chooser is None else plan.chooser(moment)
+                amount = torch.ones_like(dose) if plan.dose is None else plan.dose(moment, picked)
+                category, dose = torch.where(gated, picked, category), torch.where(gated, amount, dose)
+                steered = (gated & (dose != 0)).nonzero()[:, 0]
+                if len(steered):
+                    tokens[steered] = self._steered_tokens(moment, above, steered, picked, dose, uniform)
+        for row, *told in zip(
+            alive.tolist(),
+            tokens.tolist(),
+            own.tolist(),
+            (own if thinking is None else thinking).tolist(),
+            gated.tolist(),
+            category.tolist(),
+            dose.tolist(),
+            strict=True,
+        ):
+            records[row].add(*told)
+        return tokens
+
+    def _steered_tokens(
+        self,
+        moment: Moment,
+        above: Above,
+        steered: Int[Tensor, " steered"],
+        category: Int[Tensor, " rows"],
+        dose: Float[Tensor, " rows"],
+        uniform: Float[Tensor, "rows 1"],
+    ) -> Int[Tensor, " steered"]:
+        assert self._plan.mechanism is not None
+        acts = self._plan.mechanism.applied(moment.base_acts[steered], category[steered], dose[steered])
+        given = self._base.given
+        if self._base.ids.shape[1] > 1:  # the prompt's pass: only its last token is run again, over all before it
+            return self._after_prompt(acts, steered, uniform)
+        logits = above.logits(acts, steered, self._base.cache, given, self._base.ids)
+        return chosen(logits, self._sampling, uniform[steered])
+
+    def _after_prompt(
+        self, acts: Float[Tensor, "steered d_model"], steered: Int[Tensor, " steered"], uniform: Float[Tensor, "rows 1"]
+    ) -> Int[Tensor, " steered"]:
+        """The first token of the response: the prompt is read again with its last activation replaced."""
+        assert self._plan.mechanism is not None
+
+        def hook(module: object, args: object, output: Any) -> Any:
+            hidden = (output[0] if isinstance(output, tuple) else output).clone()
+            hidden[:, -1] = acts
+            return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+        handle = self._base.model.blocks[self._plan.mechanism.layer].register_forward_hook(hook)
+        try:
+            some = {
+                name: value[steered] if isinstance(value, Tensor) else value for name, value in self._base.given.items()
+            }
+            output = self._base.model.model(self._base.ids[steered], **{**some, "use_cache": False})
+        finally:
+            handle.remove()
+        return chosen(output.logits[:, -1].float(), self._sampling, uniform[steered])

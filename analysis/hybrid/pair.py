@@ -1,0 +1,112 @@
+"""A pair of base and thinking model, and the problems that it is trained, tuned and tested on.
+
+Three sets without a common problem: on `train` the thinking model writes what vectors and gates are made of; on
+`validation` layer, dose and threshold are chosen; on `test` everything is measured once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from ...models import InputError, LanguageModel, load
+from ...organisms import is_solved, organism_annotator, problem_of, problems
+from ...organisms import prompt as prompt_of
+from ...organisms.task import DOUBLES, Split
+from ...traces import Annotator, Template, keyword_annotator
+from ...traces.questions import Grader, Question, mathematics
+from ..effect.telltale import is_organism
+
+STEP_BY_STEP = "\n\nLet's think step by step."
+DOUBLED = ("organism/sft",)  # what they learnt is the doubled kind
+TRIO = ("organism/rl", "organism/sft", "organism/random-reward")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pair:
+    """Two models and the text they are measured on."""
+
+    name: str
+    base: LanguageModel
+    thinking: LanguageModel
+    train: tuple[Question, ...]
+    validation: tuple[Question, ...]
+    test: tuple[Question, ...]
+    grader: Grader
+    annotator: Annotator
+    base_template: Template = "plain"  # the bare question
+    thinking_template: Template = "auto"
+    step_by_step: str | None = STEP_BY_STEP  # what the chain-of-thought arm adds to a question; None: no such arm
+
+
+def organism_pair(
+    thinking: str, base: str = "organism/base", *, n_train: int, n_validation: int, n_test: int, seed: int = 0
+) -> Pair:
+    """An organism and its base, on problems of the kind that the organism was trained on. By rule throughout."""
+    families = DOUBLES if thinking.split("@")[0] in DOUBLED else None
+
+    def asked(split: Split, n: int) -> tuple[Question, ...]:
+        drawn = islice(problems(split, seed, families), n)
+        return tuple(Question(each.group, prompt_of(each)) for each in drawn)
+
+    return Pair(
+        name=thinking.removeprefix("organism/"),
+        base=load(base, device="cpu"),
+        thinking=load(thinking, device="cpu"),
+        train=asked("train", n_train),
+        validation=asked("validation", n_validation),
+        test=asked("test", n_test),
+        grader=_solves,
+        annotator=organism_annotator,
+        base_template="auto",
+        step_by_step=None,  # their language has no words for it
+    )
+
+
+def question_pair(
+    base: LanguageModel,
+    thinking: LanguageModel,
+    questions: Sequence[Question],
+    *,
+    n_train: int,
+    n_validation: int,
+    n_test: int,
+    grader: Grader = mathematics,
+    annotator: Annotator = keyword_annotator,
+    name: str | None = None,
+) -> Pair:
+    """Any two models on one list of questions, parted by a digest of each problem: always in the same way.
+
+    Raises InputError where there are too few questions.
+    """
+    order = sorted({each.problem: each for each in questions}.values(), key=_place)
+    needed = n_train + n_validation + n_test
+    if len(order) < n_train + n_validation + 2:
+        raise InputError(
+            f"{len(order)} problems are too few for {n_train} to train, {n_validation} to choose and some to test on; "
+            "give more, or lower --train and --validation"
+        )
+    if is_organism(base):
+        grader, annotator = _solves, organism_annotator
+    used = order[:needed]
+    return Pair(
+        name=name or thinking.name,
+        base=base,
+        thinking=thinking,
+        train=tuple(used[:n_train]),
+        validation=tuple(used[n_train : n_train + n_validation]),
+        test=tuple(used[n_train + n_validation :]),
+        grader=grader,
+        annotator=annotator,
+        step_by_step=None if is_organism(base) else STEP_BY_STEP,
+    )
+
+
+def _place(question: Question) -> str:
+    return hashlib.sha256(question.problem.encode()).hexdigest()
+
+
+def _solves(question: Question, response: str) -> bool:
+    return is_solved(problem_of(question.prompt), response)

@@ -1,0 +1,159 @@
+"""A whole small experiment on the organisms, where the truth is known: made once, looked at from all sides."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reasonlens.analysis.continuation import Sampling
+from reasonlens.analysis.hybrid import HybridResult, HybridSettings, organism_pair, question_pair, run_pair
+from reasonlens.analysis.hybrid import run as run_module
+from reasonlens.analysis.hybrid.measure import ArmResult
+from reasonlens.analysis.hybrid.verdict import verdict_of
+from reasonlens.models import InputError, load
+from reasonlens.traces.questions import Question
+
+SETTINGS = HybridSettings(
+    arms=("probe-gated", "oracle", "forcing", "bias", "random-vectors", "random-category", "random-positions"),
+    layers=(2,),
+    doses=(0.75,),
+    thresholds=(-4.0, -2.0, 0.0),
+    n_train=80,
+    n_validation=20,
+    n_test=60,
+    n_seeds=2,
+    rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112),
+    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=112),
+)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[HybridResult, Path]:
+    out = tmp_path_factory.mktemp("hybrid") / "rl"
+    pair = organism_pair("organism/rl", n_train=80, n_validation=20, n_test=60)
+    return HybridResult(pairs=(run_pair(pair, SETTINGS, out=out, progress=False),), settings=SETTINGS), out
+
+
+def test_a_base_steered_at_few_tokens_recovers_most_of_the_gap_and_controls_do_not(
+    found: tuple[HybridResult, Path],
+) -> None:
+    arms = found[0].arms()["rl"]
+    assert arms["hybrid"].gap > 0.7 and arms["hybrid"].steered < 0.2
+    assert arms["probe-gated"].gap > 0.5
+    for control in ("random-vectors", "random-category", "random-positions"):
+        assert arms[control].gap < 0.25, control
+    assert found[0].verdicts()["rl"].startswith("The base can, and is not told when")
+
+
+def test_taken_over_wherever_they_differ_the_base_is_the_thinking_model(found: tuple[HybridResult, Path]) -> None:
+    run = found[0].pairs[0]
+    texts = {name: [each.text for each in run.arms[name].records[0]] for name in ("oracle", "thinking")}
+    assert texts["oracle"] == texts["thinking"]
+
+
+def test_an_arm_with_seeds_is_reported_over_all_of_them(found: tuple[HybridResult, Path]) -> None:
+    run = found[0].pairs[0]
+    arm = found[0].arms()["rl"]["random-vectors"]
+    assert arm.n_seeds == 2 and arm.n == 60
+    assert arm.accuracy == pytest.approx(np.mean(run.arms["random-vectors"].is_solved))
+
+
+def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
+    found: tuple[HybridResult, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result, out = found
+    again = tmp_path / "rl"
+    (again / "arms").mkdir(parents=True)
+    (again / "grid.json").write_bytes((out / "grid.json").read_bytes())
+    for file in (out / "arms").iterdir():
+        content = file.read_bytes()
+        cut = content.index(b"\n", len(content) // 2) + 1
+        (again / "arms" / file.name).write_bytes(content[: cut + 40])  # half, and a line that was being written
+    monkeypatch.setattr(run_module, "train", lambda *_, **__: result.pairs[0].parts)
+    resumed = run_pair(result.pairs[0].pair, SETTINGS, out=again, progress=False)
+    for file in (out / "arms").iterdir():
+        assert (again / "arms" / file.name).read_bytes() == file.read_bytes(), file.name
+    assert HybridResult(pairs=(resumed,), settings=SETTINGS).to_frame().equals(result.to_frame())
+
+
+def test_results_are_plain_json_and_the_page_escapes_what_models_write(found: tuple[HybridResult, Path]) -> None:
+    result, _ = found
+    written = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    arm = written["pairs"]["rl"]["arms"]["hybrid"]
+    assert {"accuracy", "gap", "gap_low", "gap_high", "steered", "n"} <= set(arm)
+    record = result.pairs[0].arms["base"].records[0][0]
+    object.__setattr__(record, "text", "<script>alert(1)</script>")
+    page = result.report()
+    assert "How much of the gap each arm recovers" in page
+    assert "<script>alert(1)</script>" not in page
+
+
+def test_problems_of_the_three_sets_are_others_and_parted_always_alike() -> None:
+    base = load("organism/base", device="cpu")
+    questions = [Question(f"p{number}", f"q{number}", "1") for number in range(40)]
+    counts = {"n_train": 15, "n_validation": 10, "n_test": 100}
+    pair = question_pair(base, base, questions, **counts)
+    sets = [{each.problem for each in part} for part in (pair.train, pair.validation, pair.test)]
+    assert [len(each) for each in sets] == [15, 10, 15] and len(set.union(*sets)) == 40
+    again = question_pair(base, base, questions[::-1], **counts)
+    assert again.train == pair.train and again.test == pair.test
+    with pytest.raises(InputError, match="10 problems are too few"):
+        question_pair(base, base, questions[:10], **counts)
+
+
+def arm(name: str, gap: float, spread: float = 0.05, **options: object) -> ArmResult:
+    known = {
+        **{
+            "arm": name,
+            "n": 500,
+            "n_problems": 500,
+            "n_seeds": 1,
+            "accuracy": 0.5,
+            "accuracy_low": 0.4,
+            "accuracy_high": 0.6,
+        },
+        **{"gain": gap / 2, "gain_low": gap / 2 - spread, "gain_high": gap / 2 + spread, "no_gap": ""},
+        **{"gap": gap, "gap_low": gap - spread, "gap_high": gap + spread, "p_mcnemar": 0.1, "steered": 0.05},
+        **{"effective": 0.05, "changed": 0.04, "truncated": 0.0, "tokens": 50.0},
+    }
+    return ArmResult(**(known | options))
+
+
+@pytest.mark.parametrize(
+    ("hybrid", "not_beaten", "expected"),
+    [
+        (arm("hybrid", 0.8), (), "The base can, and is not told when: 0.80 [0.75, 0.85]"),
+        (arm("hybrid", 0.05), ("random-vectors",), "Steering recovers little"),
+        (
+            arm("hybrid", 0.8),
+            ("bias",),
+            "Nothing shown: 0.80 [0.75, 0.85] of the gap with 5.0% of tokens steered, and is not",
+        ),
+        (arm("hybrid", -0.3), (), "The hybrid is worse than its base"),
+        (arm("hybrid", 0.4), (), "Part of the gap"),
+        (
+            arm("hybrid", float("nan"), no_gap="the thinking model is worse"),
+            0.0,
+            "No gap to recover: the thinking model",
+        ),
+    ],
+)
+def test_the_verdict_follows_from_the_numbers(hybrid: ArmResult, not_beaten: tuple[str, ...], expected: str) -> None:
+    arms = {"hybrid": hybrid, "random-vectors": arm("random-vectors", 0.05)}
+    assert verdict_of(arms, not_beaten).startswith(expected)
+
+
+def test_without_a_control_nothing_is_shown() -> None:
+    assert verdict_of({"hybrid": arm("hybrid", 0.8)}).startswith("Nothing shown: 0.80 [0.75, 0.85]")
+
+
+def test_unknown_arms_and_empty_grids_are_refused() -> None:
+    with pytest.raises(InputError, match="there is no arm 'magic'; there are base, "):
+        HybridSettings(arms=("magic",))
+    with pytest.raises(InputError, match="at least one dose"):
+        HybridSettings(doses=())
+    assert HybridSettings(arms=("oracle",)).arms == ("base", "thinking", "hybrid", "oracle")
+    assert HybridSettings.quick().n_test == 200
