@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _OWN_TOKENIZER: WeakKeyDictionary[Any, PreTrainedTokenizerBase] = WeakKeyDictionary()  # of bridges made here
+_FINGERPRINT: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # of their models, whose weights a bridge names anew
 
 
 def is_bridge(model: object) -> TypeGuard[TransformerBridge]:
@@ -46,7 +47,7 @@ def from_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase | 
         )
     model: Any = bridge.original_model
     model.eval()
-    return LanguageModel(
+    handle = LanguageModel(
         model=model,
         tokenizer=tokenizer or _tokenizer(bridge),
         body=find_body(model),
@@ -54,6 +55,9 @@ def from_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase | 
         name=str(bridge.cfg.model_name),
         revision=getattr(model.config, "_commit_hash", None),
     )
+    if bridge in _FINGERPRINT:
+        handle.__dict__["fingerprint"] = _FINGERPRINT[bridge]  # where cached_property looks first
+    return handle
 
 
 def to_bridge(language_model: LanguageModel) -> TransformerBridge:
@@ -71,6 +75,7 @@ def to_bridge(language_model: LanguageModel) -> TransformerBridge:
             dtype=model.dtype,
         )
     _OWN_TOKENIZER[bridge] = language_model.tokenizer
+    _FINGERPRINT[bridge] = language_model.fingerprint
     return bridge
 
 

@@ -29,6 +29,7 @@ from torch import Tensor
 from ..activations import Read
 from ..models import InputError, LanguageModel
 from ..models.atomic import atomic_path
+from ..models.identity import same_weights, state
 
 FORMAT = "reasonlens.probes/2"
 BEFORE = "reasonlens.probes/1"
@@ -112,9 +113,9 @@ class SavedProbes:
                 f"{trained_on} with {theirs.get('n_layers', self.layers[-1] + 1)} blocks, and {model.name} has "
                 f"{ours['n_layers']}: give the model that they were trained on"
             )
-        if not force and not _same_weights(theirs, ours):
+        if not force and not same_weights(theirs, model):
             raise InputError(
-                f"{trained_on} ({_state(theirs)}), and {model.name} ({_state(ours)}) has other weights: directions of "
+                f"{trained_on} ({state(theirs)}), and {model.name} ({state(ours)}) has other weights: directions of "
                 "one model seldom mean the same in another. Give the same model, or force it (--force, force=True)"
             )
 
@@ -229,25 +230,6 @@ def _as_float32(numbers: Tensor, name: str) -> Tensor:
     if not floats.isfinite().all():
         raise InputError(f"{name} holds numbers that are not finite (NaN or infinity)")
     return floats
-
-
-def _same_weights(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
-    """Whether two identities are of the same weights, as far as they tell."""
-
-    def agree(*keys: str) -> bool:
-        return all(theirs.get(key) == ours[key] for key in keys)
-
-    if agree("fingerprint") or not {"fingerprint", "name"} & set(theirs):
-        return True
-    comparable = "fingerprint" in theirs and theirs.get("dtype", ours["dtype"]) == ours["dtype"]
-    return not comparable and agree("name", "revision")
-
-
-def _state(identity: dict[str, Any]) -> str:
-    revision, fingerprint = identity.get("revision"), identity.get("fingerprint")
-    known = [f"revision {revision}"] if revision else []
-    known += [f"fingerprint {fingerprint}"] if fingerprint else []
-    return ", ".join([*known, str(identity.get("dtype", "precision not known"))])
 
 
 def _digest(description: str, tensors: dict[str, Tensor]) -> str:

@@ -93,7 +93,7 @@ def test_a_model_is_baked_and_another_one_refused(tiny, here: Path) -> None:
     found.save("w.safetensors")
     given = ("export", "w.safetensors", "--format", "baked", "--model", "model", "--layer", "1", "--strength", "1")
     given += ("--behaviour", "deduction", "--out", "baked")
-    assert "found in another model" in run(*given, code=2)
+    assert "has other weights" in run(*given, code=2)
     assert run(*given, "--force") == "baked\n"
     assert json.loads(Path("baked/config.json").read_text())["mlp_bias"] is True
     assert "is there already" in run(*given, "--force", code=2)

@@ -114,7 +114,7 @@ def test_models_are_steered_with_each_others_directions(vectors: dict[str, Path]
         (("--behaviour", "verification", "--layer", "1", "--strength", "nan"), "a strength must be a finite number"),
         (("--behaviour", "verification", "--layer", "1", "--when", "never"), "unknown tokens 'never' to steer"),
         (("--behaviour", "verification", "--layer", "1", "--operation", "sing"), "there is no operation 'sing'"),
-        (("--behaviour", "verification", "--layer", "1", "--model", "organism/rl"), "found in another model"),
+        (("--behaviour", "verification", "--layer", "1", "--model", "organism/rl"), "was found in organism/base"),
         (("--behaviour", "verification", "--layer", "1", "--template", "x"), "a template is auto, chat or plain"),
     ],
 )

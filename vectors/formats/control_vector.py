@@ -15,7 +15,7 @@ import torch
 from ...models import InputError
 from ..directions import Directions
 from .gguf_file import read_gguf, write_gguf
-from .imported import imported, named, origin_of
+from .imported import one_behaviour, origin_of
 from .selection import Selection
 
 _NAME = re.compile(r"direction\.(0|[1-9]\d{0,5})")
@@ -60,9 +60,11 @@ def read_control_vector(path: str | Path, behaviour: str | None, *, tool: str) -
     text = metadata.get("reasonlens.origin")
     origin = origin_of(text if isinstance(text, str) else None)
     model = {"model_type": hint} if isinstance(hint, str) and hint != "unknown" else {}
-    return imported(
-        {named(path, origin, behaviour): rows},
+    return one_behaviour(
+        rows,
         path=path,
+        origin=origin,
+        behaviour=behaviour,
         method=f"read from a control vector of {tool} ({path.name})",
-        model=origin.get("model") or model,
+        model=model,
     )

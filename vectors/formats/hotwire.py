@@ -13,7 +13,7 @@ from pathlib import Path
 from ...models import InputError
 from ..directions import Directions
 from .entry import Format
-from .imported import imported, named, rows_of_table
+from .imported import one_behaviour, rows_of_table
 from .selection import select
 from .table_file import read_table
 from .tensor_file import write_tensors
@@ -42,11 +42,12 @@ def read(path: str | Path, *, behaviour: str | None = None, layer: int | None = 
         rows = {layer: table}
     else:
         rows = rows_of_table(table, path=path)
-    return imported(
-        {named(path, origin, behaviour): rows},
+    return one_behaviour(
+        rows,
         path=path,
+        origin=origin,
+        behaviour=behaviour,
         method="read from a table for hotwire-vllm",
-        model=origin.get("model"),
     )
 
 

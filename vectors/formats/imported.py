@@ -66,6 +66,23 @@ def imported(
     )
 
 
+def one_behaviour(
+    rows: Mapping[int, Float[Tensor, " d_model"]],
+    *,
+    path: Path,
+    origin: dict[str, Any],
+    behaviour: str | None,
+    method: str,
+    model: dict[str, Any] | None = None,
+) -> Directions:
+    """Directions of a file that holds one behaviour, with what `origin` says of it; `model` where it says nothing.
+
+    The behaviour is called as given, else as the file says, else like the file.
+    """
+    known = origin.get("model") or model
+    return imported({named(path, origin, behaviour): rows}, path=path, method=method, model=known)
+
+
 def rows_of_table(
     table: Float[Tensor, "n_rows d_model"], shift: int = 0, *, path: Path
 ) -> dict[int, Float[Tensor, " d_model"]]:

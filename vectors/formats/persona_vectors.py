@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..directions import Directions
 from .entry import Format
-from .imported import imported, named, rows_of_table
+from .imported import one_behaviour, rows_of_table
 from .selection import select
 from .table_file import read_table
 from .tensor_file import write_tensors
@@ -40,11 +40,12 @@ def read(path: str | Path, *, behaviour: str | None = None, last_row: bool = Fal
     rows = rows_of_table(table, shift=1, path=path)
     if not origin and not last_row:
         rows.pop(len(table) - 2, None)
-    return imported(
-        {named(path, origin, behaviour): rows},
+    return one_behaviour(
+        rows,
         path=path,
+        origin=origin,
+        behaviour=behaviour,
         method="read from a table of persona_vectors",
-        model=origin.get("model"),
     )
 
 

@@ -34,12 +34,8 @@ def write(
 ) -> None:
     """Write one behaviour: "mean_diffs" of (1, n_layers, d_model), float64. Raises InputError for the last block."""
     selection = select(directions, behaviour, layers=layers, strength=strength)
+    selection.without_last_block("refusal_direction")
     known = selection.model.get("n_layers")
-    if isinstance(known, int) and known - 1 in selection.rows:
-        raise InputError(
-            f"refusal_direction reads and steers before a block, and no block comes after layer {known - 1}, the last "
-            f"of {known}: leave it out (--layers 0:{known - 1})"
-        )
     n_rows = known if isinstance(known, int) else max(selection.rows) + 2
     table = selection.table(n_rows, shift=1).to(torch.float64)
     write_tensors(Path(path), {"mean_diffs": table[None]}, selection.origin())

@@ -65,6 +65,15 @@ class Selection:
         """Where the file came from, for those that can carry it; `imported` reads it back."""
         return {"format": ORIGIN, "behaviour": self.behaviour, "strength": self.strength, "model": self.model}
 
+    def without_last_block(self, tool: str) -> None:
+        """Raise InputError where the last block is among the rows: tools that act before a block cannot reach it."""
+        known = self.model.get("n_layers")
+        if isinstance(known, int) and known - 1 in self.rows:
+            raise InputError(
+                f"{tool} adds vectors before a block, and no block comes after layer {known - 1}, the last of {known}: "
+                f"leave it out (--layers 0:{known - 1})"
+            )
+
     def table(self, n_rows: int, shift: int = 0) -> Float[Tensor, "n_rows d_model"]:
         """A row for every index from 0, that of block L at L + `shift`; zeros where there is no vector."""
         table = torch.zeros(n_rows, self.d_model)

@@ -16,7 +16,7 @@ from pathlib import Path
 from ...models import InputError
 from ..directions import Directions
 from .entry import Format
-from .imported import imported, named, origin_of
+from .imported import one_behaviour, origin_of
 from .selection import select
 from .tensor_file import read_tensors, write_tensors
 
@@ -46,11 +46,12 @@ def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
             raise InputError(f"{path} has a tensor of shape {tuple(tensor.shape)} at layer {name}, and no vector")
         rows[int(name)] = tensor
     origin = origin_of(metadata.get("reasonlens"))
-    return imported(
-        {named(path, origin, behaviour): rows},
+    return one_behaviour(
+        rows,
         path=path,
+        origin=origin,
+        behaviour=behaviour,
         method="read from a file for steering-vectors",
-        model=origin.get("model"),
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from ...models import InputError
 from ..directions import Directions
 from .entry import Format
-from .imported import imported, named, sound_origin
+from .imported import one_behaviour, sound_origin
 from .json_file import read_json, vector_of, write_json
 from .selection import select
 
@@ -32,12 +32,7 @@ def write(
 ) -> None:
     """Write one behaviour. Raises InputError for the last block (no block comes after it) and for large numbers."""
     selection = select(directions, behaviour, layers=layers, strength=strength)
-    known = selection.model.get("n_layers")
-    if isinstance(known, int) and known - 1 in selection.rows:
-        raise InputError(
-            f"activation-steering adds vectors before a block, and no block comes after layer {known - 1}, the last "
-            f"of {known}: leave it out (--layers 0:{known - 1})"
-        )
+    selection.without_last_block("activation-steering")
     largest = max(float(row.abs().max()) for row in selection.rows.values())
     if largest > _FLOAT16_MAX:
         raise InputError(
@@ -71,11 +66,13 @@ def read(path: str | Path, *, behaviour: str | None = None, as_found: bool = Fal
             rows[layer] = vector_of(numbers, f"direction {key}", path)
     origin = sound_origin(content.get("reasonlens"))
     kind = content.get("model_type")
-    return imported(
-        {named(path, origin, behaviour): rows},
+    return one_behaviour(
+        rows,
         path=path,
+        origin=origin,
+        behaviour=behaviour,
         method=f"read from a .svec of activation-steering, where it was {'found' if as_found else 'applied'}",
-        model=origin.get("model") or ({"model_type": kind} if isinstance(kind, str) and kind != "unknown" else {}),
+        model=({"model_type": kind} if isinstance(kind, str) and kind != "unknown" else {}),
     )
 
 

@@ -16,7 +16,7 @@ import torch
 from ...models import InputError
 from ..directions import Directions
 from .entry import Format
-from .imported import imported, named, origin_of
+from .imported import one_behaviour, origin_of
 from .selection import select
 from .tensor_file import read_tensors, write_tensors
 
@@ -49,11 +49,12 @@ def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
     if len(set(numbers)) != len(numbers):
         raise InputError(f"{path} names a layer twice: {numbers[:20]}")
     origin = origin_of(metadata.get("reasonlens"))
-    return imported(
-        {named(path, origin, behaviour): dict(zip(numbers, acts, strict=True))},
+    return one_behaviour(
+        dict(zip(numbers, acts, strict=True)),
         path=path,
+        origin=origin,
+        behaviour=behaviour,
         method="read from a file for vllm-lens",
-        model=origin.get("model"),
     )
 
 

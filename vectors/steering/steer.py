@@ -199,9 +199,8 @@ def _block_hook(watch: _Watch, number: int, steering: Steering, layer: int) -> C
     operation: Operation = operation_named(steering.operation)
     unit, amount = steering.direction.unit(layer), steering.amount(layer)
 
-    @functools.cache
     def unit_on(device: torch.device) -> Float[Tensor, " d_model"]:
-        return unit.to(device)
+        return unit.to(device)  # not kept: a copy made without gradients would hide them from a later pass
 
     @functools.cache
     def shift_on(device: torch.device, dtype: torch.dtype) -> Float[Tensor, " d_model"]:

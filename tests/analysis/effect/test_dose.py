@@ -176,5 +176,5 @@ def test_what_cannot_be_swept_is_refused(model: LanguageModel, directions: Direc
     with pytest.raises(InputError, match="layer 9 does not exist"):
         dose_curves(model, directions, settings=EffectSettings(layers=(9,)), progress=False)
     torch.manual_seed(0)
-    with pytest.raises(InputError, match="found in another model"):
+    with pytest.raises(InputError, match="was found in organism/base .* has other weights"):
         dose_curves(load("organism/rl", device="cpu"), directions, settings=SETTINGS, progress=False)

@@ -200,7 +200,7 @@ def test_what_cannot_be_baked_is_said_before_anything_is_written(tiny, tmp_path:
     model, directions = tiny("llama"), found_in(tiny("llama"))
     with pytest.raises(InputError, match=r"name the layer to bake the vector into \(--layer\)"):
         baked.write(directions, tmp_path / "baked", model=model, behaviour="backtracking")
-    with pytest.raises(InputError, match="its architecture is GPT2LMHeadModel|was found in another model"):
+    with pytest.raises(InputError, match="was found in tiny-gpt2 .* has other weights"):
         baked.write(replace(directions, model=tiny("gpt2").identity()), tmp_path / "b", model=model, layers=1)
     (tmp_path / "there").mkdir()
     with pytest.raises(InputError, match="is there already"):

@@ -89,11 +89,11 @@ def test_directions_of_another_model_are_refused_unless_forced(tiny, tmp_path: P
     check_fits(ours, model)
     check_fits(with_unknown_origin(ours), model)
     other = replace(ours, model=model.identity() | {"name": "other", "fingerprint": "0" * 16})
-    with pytest.raises(InputError, match="found in another model"):
+    with pytest.raises(InputError, match="has other weights"):
         check_fits(other, model)
     check_fits(other, model, force=True)
     revised = replace(ours, model=model.identity() | {"revision": "abc", "fingerprint": "0" * 16})
-    with pytest.raises(InputError, match="found in another model"):
+    with pytest.raises(InputError, match="has other weights"):
         check_fits(replace(revised, model=revised.model | {"fingerprint": "1" * 16}), model)
     typed = replace(ours, model={"model_type": "qwen2"})
     with pytest.raises(InputError, match="made for a model of type qwen2, and tiny-llama is of type llama"):
