@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,7 @@ def _against_uncached(
             ]
         )
         single.append(rows / max(few, 1) / ours)
-    agree = [one == other for row, again in zip(responses, said, strict=True) for one, other in zip(row, again)]  # noqa: B905
+    agree = [one == other for row, again in zip(responses, said, strict=True) for one, other in zip_longest(row, again)]
     return {
         "speedup_over_uncached": round(float(np.median(together)), 1),
         "speedup_over_uncached_one_row_at_a_time": round(float(np.median(single)), 1) if n_alone else None,

@@ -16,7 +16,9 @@ def check_fit(direction: Direction | Directions, model: LanguageModel, *, force:
     taken. A copy in another precision is the same model.
     """
     d_model, theirs = direction.d_model, direction.model
-    what = f"the direction for {direction.behaviour!r}" if isinstance(direction, Direction) else "each of these directions"
+    what = "each of these directions"
+    if isinstance(direction, Direction):
+        what = f"the direction for {direction.behaviour!r}"
     if d_model != model.d_model:
         raise InputError(f"{what} has {d_model} dimensions and {model.name} {model.d_model}: it is of another model")
     beyond = [layer for layer in direction.layers if not 0 <= layer < model.n_layers]

@@ -69,7 +69,7 @@ class Above:
             for name, value in given.items()
         }
         seen, self.acts = self.acts, None
-        with self._handing_through(acts[:, None]):
+        with self.handing_through(acts[:, None]):
             output = self.model.model(ids[rows], **{**some, "past_key_values": scratch})
         self.acts = seen
         found: Tensor = output.logits[:, -1].float()
@@ -88,7 +88,7 @@ class Above:
         return found
 
     @contextmanager
-    def _handing_through(self, acts: Float[Tensor, "rows 1 d_model"]) -> Iterator[None]:
+    def handing_through(self, acts: Float[Tensor, "rows 1 d_model"]) -> Iterator[None]:
         def replaced(hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
             return (acts,) if self._is_tuple else acts
 

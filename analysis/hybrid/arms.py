@@ -25,7 +25,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ...models import InputError
-from .decode import Chooser, Dose, Plan
+from .decode import Chooser, Plan
+from .dose import constant, shuffled
 from .gate import always, boundary, disagreement, never, positions
 from .mechanism import Mechanism
 from .moment import Moment
@@ -100,29 +101,13 @@ def plan_of(
         case "always-on":
             return Plan(gate=always, mechanism=mechanism, chooser=choose, dose=dose)
         case "shuffled-doses":
-            return Plan(gate=disagreement, mechanism=mechanism, chooser=choose, dose=drawn_from(doses, seed))
+            return Plan(gate=disagreement, mechanism=mechanism, chooser=choose, dose=shuffled(doses, seed))
     return Plan(gate=disagreement, mechanism=mechanism, chooser=choose, dose=dose)
 
 
 def needs_thinking(arm: str) -> bool:
     """Whether the thinking model has to run."""
     return arm not in ("base", "base-step-by-step", "probe-gated", "random-positions", "always-on")
-
-
-def constant(dose: float) -> Dose:
-    """The same at every token."""
-    return lambda moment, category: torch.full(category.shape, dose, device=category.device)
-
-
-def drawn_from(doses: Sequence[float], seed: int) -> Dose:
-    """Any of these, for each token anew."""
-    known = np.asarray(doses if len(doses) else [0.0], dtype=np.float32)
-
-    def dose(moment: Moment, category: Int[Tensor, " rows"]) -> Tensor:
-        places = _draws(moment, seed, len(known))
-        return torch.from_numpy(known[places]).to(category.device)
-
-    return dose
 
 
 def any_category(n_categories: int, seed: int) -> Chooser:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -151,11 +152,11 @@ class _Fit:
     def run(self, progress: bool) -> dict[str, object]:
         settings, network = self._settings, self._network
         weights = [*network.hidden.parameters(), *network.heads.parameters()]
-        groups = [{"params": weights, "lr": settings.network_rate}]
+        groups: list[dict[str, Any]] = [{"params": weights, "lr": settings.network_rate}]
         if network.vectors.requires_grad:
             groups.append({"params": [network.vectors], "lr": settings.vector_step / network.vectors.shape[1] ** 0.5})
         adam = torch.optim.AdamW(groups)
-        every = [weight for group in groups for weight in group["params"]]  # type: ignore[attr-defined]
+        every = [weight for group in groups for weight in group["params"]]
         unsteered = self._held_out_loss(steered=False)
         losses, best, kept = [self._held_out_loss()], np.inf, copy.deepcopy(network.state_dict())
         training, at = [], 0

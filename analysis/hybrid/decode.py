@@ -22,14 +22,15 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import DynamicCache
 
 from ...models import InputError, LanguageModel
 from ..continuation import Sampling, chosen, ends
 from .above import Above
+from .across import AcrossReader, Words
 from .gate import Gate
 from .mechanism import Mechanism
 from .moment import Moment
+from .reader import Listener, Reader
 from .record import Record, RowRecord
 
 Act = Literal["steer", "takeover"]
@@ -63,84 +64,47 @@ def decode(
 ) -> list[RowRecord]:
     """A response to each prompt, with what was done at every token.
 
-    thinking: None for gates that need none. n_rows: prompts that are run together. numbers: of the prompts, where they
-    are some of many; random numbers go by them. Raises InputError for models of different vocabularies and for a plan
-    that lacks a mechanism.
+    thinking: None for gates that need none; of another tokeniser it reads the same characters, and is told of in the
+    base's tokens. thinking_prompts: in its own tokens; None: the base's. n_rows: prompts that are run together.
+    numbers: of the prompts, where they are some of many; random numbers go by them. Raises InputError for a plan that
+    lacks a mechanism, and for a tokeniser that does not give text back as it was.
     """
     if plan.act == "steer" and plan.mechanism is None:
         raise InputError("an arm that steers needs a mechanism: the vectors of its categories")
-    if thinking is not None and thinking.tokenizer.get_vocab() != base.tokenizer.get_vocab():
-        raise InputError(
-            f"{base.name} and {thinking.name} have different vocabularies, which cannot be decoded together"
-        )
+    words = None if thinking is None else Words.between(base, thinking)
     order = sorted(range(len(base_prompts)), key=lambda number: len(base_prompts[number]))
     found: dict[int, RowRecord] = {}
     for start in range(0, len(order), n_rows):
         rows = order[start : start + n_rows]
         known = rows if numbers is None else [numbers[row] for row in rows]
-        run = _Run(base, thinking, base_prompts, thinking_prompts or base_prompts, rows, known, plan, sampling, seed)
-        found |= zip(rows, run.decoded(), strict=True)
+        own, led = Reader(base, [base_prompts[row] for row in rows]), None
+        if thinking is not None:
+            prompts = [(thinking_prompts or base_prompts)[row] for row in rows]
+            led = Reader(thinking, prompts) if words is None else AcrossReader(thinking, prompts, own, words)
+        found |= zip(rows, _Run(own, led, known, plan, sampling, seed).decoded(), strict=True)
     return [found[number] for number in range(len(base_prompts))]
 
 
-class _Reader:
-    """One model reading prompts of its own and then the response, over a cache."""
-
-    def __init__(self, model: LanguageModel, prompts: Sequence[Sequence[int]]) -> None:
-        self.model = model
-        stops = ends(model)
-        pad, width = (stops[0] if stops else 0), max(len(prompt) for prompt in prompts)
-        rows = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
-        masks = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        self.ids, self.mask = torch.tensor(rows, device=model.device), torch.tensor(masks, device=model.device)
-        self.cache = DynamicCache(config=model.model.config)
-        self.given: dict[str, Any] = {}
-
-    def step(self) -> Float[Tensor, "rows vocabulary"]:
-        """Read what is new."""
-        self.given = {"attention_mask": self.mask, "use_cache": True}
-        if self.model.takes_position_ids:
-            self.given["position_ids"] = (self.mask.cumsum(dim=1) - 1).clamp_min(0)[:, -self.ids.shape[1] :]
-        output = self.model.model(self.ids, past_key_values=self.cache, **self.given)
-        logits: Tensor = output.logits[:, -1].float()
-        return logits
-
-    def say(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
-        """Go on from `tokens`, with some of the rows only."""
-        tokens = tokens.to(self.mask.device)
-        if kept is not None:
-            kept = kept.to(self.mask.device)
-            tokens, self.mask = tokens[kept], self.mask[kept]
-            self.cache.batch_select_indices(kept)
-        self.ids = tokens[:, None]
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-
-
 class _Run:
+    """Some rows, from their prompts to their ends."""
+
     def __init__(
         self,
-        base: LanguageModel,
-        thinking: LanguageModel | None,
-        base_prompts: Sequence[Sequence[int]],
-        thinking_prompts: Sequence[Sequence[int]],
-        rows: Sequence[int],
+        base: Reader,
+        thinking: Listener | None,
         numbers: Sequence[int],
         plan: Plan,
         sampling: Sampling,
         seed: int,
     ) -> None:
-        self._base = _Reader(base, [base_prompts[row] for row in rows])
-        self._thinking = None if thinking is None else _Reader(thinking, [thinking_prompts[row] for row in rows])
+        self._base, self._thinking = base, thinking
         self._plan, self._sampling, self._rows = plan, sampling, torch.tensor(numbers)
         uniforms = np.stack([np.random.default_rng([seed, row]).random(sampling.max_new_tokens) for row in numbers])
-        self._uniforms = torch.from_numpy(uniforms).float().to(base.device)
-        self._stops = torch.tensor(ends(base), device=base.device, dtype=torch.long)
-        limits = [
-            (reader.model.context_tokens or 2**31) - reader.ids.shape[1]
-            for reader in (self._base, self._thinking)
-            if reader is not None
-        ]
-        self._n_steps = min(sampling.max_new_tokens, *limits)
+        device = base.model.device
+        self._uniforms = torch.from_numpy(uniforms).float().to(device)
+        self._stops = torch.tensor(ends(base.model), device=device, dtype=torch.long)
+        rooms = [reader.room() for reader in (base, thinking) if reader is not None]
+        self._n_steps = min(sampling.max_new_tokens, *rooms)
 
     def decoded(self) -> list[RowRecord]:
         records = [Record() for _ in self._rows]

@@ -132,7 +132,7 @@ class Rerun:
         begins = self._cache.starts[self._found.text[rows]]
         mask = np.concatenate([before >= 0, np.ones((len(rows), 1), dtype=bool)], axis=1)
         ids = np.array([text[place] for text, place in zip(texts, position.tolist(), strict=True)])
-        with self._above._handing_through(acts[:, None]):
+        with self._above.handing_through(acts[:, None]):
             output = self._model.model(
                 self._moved(ids[:, None]),
                 attention_mask=self._moved(mask.astype(np.int64)),

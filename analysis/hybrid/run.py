@@ -21,6 +21,7 @@ from ..effect.writing import encode_prompts
 from ..run_directory import write_json
 from .arms import Tuned, needs_thinking, plan_of
 from .decode import Plan, decode
+from .dose import recorded
 from .kept import ArmFile
 from .pair import Pair
 from .record import RowRecord
@@ -111,8 +112,7 @@ def _observed(hybrid: ArmRun | None) -> dict[str, Any]:
         return {"rate": 0.0, "doses": []}
     records = hybrid.records[0]
     n_tokens = max(sum(each.n_tokens for each in records), 1)
-    doses = [dose for each in records for dose, is_gated in zip(each.dose, each.gated, strict=True) if is_gated]
-    return {"rate": sum(each.n_gated for each in records) / n_tokens, "doses": doses}
+    return {"rate": sum(each.n_gated for each in records) / n_tokens, "doses": recorded(records)}
 
 
 def _measured(

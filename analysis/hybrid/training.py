@@ -22,7 +22,7 @@ from ...activations import collect
 from ...models import InputError, LanguageModel
 from ...probes import LogisticProbe, MultinomialProbe
 from ...probes.folds import common_labels
-from ...traces import Trace, encode
+from ...traces import Template, Trace, encode
 from ...vectors import Directions, OptimisedSettings, optimised_directions
 from ...vectors.steering.sentence_ends import ends_sentence
 from ..continuation import Sampling
@@ -196,11 +196,11 @@ def token_table(
 
 
 def _read(
-    model: LanguageModel, traces: Sequence[Trace], template: str, layers: Sequence[int]
+    model: LanguageModel, traces: Sequence[Trace], template: Template, layers: Sequence[int]
 ) -> list[tuple[Float[Tensor, "n n_layers d_model"], Tensor]]:
     """For each trace, at the tokens that predict its response: activations and likeliest next tokens."""
-    encoded = encode(model, traces, template=template, truncate=True)  # type: ignore[arg-type]
-    prompts = encode_prompts(model, [trace.prompt for trace in traces], template)  # type: ignore[arg-type]
+    encoded = encode(model, traces, template=template, truncate=True)
+    prompts = encode_prompts(model, [trace.prompt for trace in traces], template)
     width = max(len(each) for each in encoded)
     ids = torch.zeros(len(encoded), width, dtype=torch.long)
     mask = torch.zeros_like(ids)

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch
 from reasonlens.analysis.continuation import Sampling
 from reasonlens.analysis.effect import DoseCurves, EffectSettings, dose_curves, steering_matrix
 from reasonlens.analysis.effect import dose as dose_module
+from reasonlens.analysis.effect.outcome import Outcome
 from reasonlens.analysis.effect.task import task_for
 from reasonlens.models import InputError, LanguageModel, load
 from reasonlens.organisms.corpus import vocabulary
@@ -126,12 +128,12 @@ def test_a_sweep_that_was_cut_off_goes_on_and_ends_the_same(
     done = 0
     real = dose_module.outcome_of
 
-    def dies(*args: object, **options: object) -> object:
+    def dies(*args: Any, **options: Any) -> Outcome:
         nonlocal done
         done += 1
         if done == 4:
             raise KeyboardInterrupt
-        return real(*args, **options)  # type: ignore[arg-type]
+        return real(*args, **options)
 
     monkeypatch.setattr(dose_module, "outcome_of", dies)
     with pytest.raises(KeyboardInterrupt):

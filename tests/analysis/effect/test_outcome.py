@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from reasonlens.analysis.effect.condition import Condition, all_conditions
+from reasonlens.analysis.effect.condition import Condition, Kind, all_conditions
 from reasonlens.analysis.effect.damage import Damage, NeutralText
 from reasonlens.analysis.effect.outcome import Outcome, outcome_of
 from reasonlens.analysis.effect.telltale import telltale_tokens
@@ -52,9 +52,9 @@ def test_neutral_text_stops_at_the_tokens_asked_for(tiny: Callable[..., Language
     assert NeutralText(tiny("llama"), [[5] * 50] * 9, max_tokens=100).damage().n_tokens == 100
 
 
-def outcome(shown: list[int], sentences: list[int], kind: str = "direction") -> Outcome:
+def outcome(shown: list[int], sentences: list[int], kind: Kind = "direction") -> Outcome:
     return Outcome(
-        condition=Condition(kind, "b" if kind == "direction" else "", 1, 1.0),  # type: ignore[arg-type]
+        condition=Condition(kind, "b" if kind == "direction" else "", 1, 1.0),
         n_sentences=sentences,
         n_shown={"b": shown},
         n_tokens=[1] * len(shown),

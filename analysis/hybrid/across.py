@@ -1,4 +1,4 @@
-"""Hybrid decoding of two models whose tokenisers differ: the thinking model follows the text row by row.
+"""A thinking model with another tokeniser than the base: it follows the base's text row by row, by characters.
 
 What the base writes is read by the thinking model as the same characters (`alignment.py`), each row over a cache of its
 own. What the thinking model would say is told in the base's tokens, so that gates and choosers need not know:
@@ -19,59 +19,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from ...models import InputError, LanguageModel
-from ..continuation import Sampling, ends
+from ...models import LanguageModel
+from ..continuation import ends
 from .alignment import Follower, Spelling
-from .decode import Plan, _Reader, _Run
-from .record import RowRecord
+from .reader import Reader
 
 LEAST = 1e-30  # probability of what cannot be said: its logarithm is finite
 
 
-@torch.inference_mode()
-def decode_across(
-    base: LanguageModel,
-    thinking: LanguageModel,
-    base_prompts: Sequence[Sequence[int]],
-    thinking_prompts: Sequence[Sequence[int]],
-    plan: Plan,
-    sampling: Sampling,
-    *,
-    seed: int = 0,
-    n_rows: int = 256,
-    numbers: Sequence[int] | None = None,
-) -> list[RowRecord]:
-    """As `decode`, for any two tokenisers. `thinking` in the records is told in the base's tokens.
-
-    thinking_prompts: in tokens of the thinking model. Past the thinking model's context nothing is steered any more.
-    Raises InputError for a plan that lacks a mechanism, and where the thinking model's tokeniser does not give text
-    back as it was.
-    """
-    if plan.act == "steer" and plan.mechanism is None:
-        raise InputError("an arm that steers needs a mechanism: the vectors of its categories")
-    words = _Words.of(base, thinking)
-    order = sorted(range(len(base_prompts)), key=lambda number: len(base_prompts[number]))
-    found: dict[int, RowRecord] = {}
-    for start in range(0, len(order), n_rows):
-        rows = order[start : start + n_rows]
-        known = rows if numbers is None else [numbers[row] for row in rows]
-        run = _Run(base, None, base_prompts, base_prompts, rows, known, plan, sampling, seed)
-        heard = _Heard(base, [base_prompts[row] for row in rows])
-        run._base = heard
-        run._thinking = _Across(thinking, [thinking_prompts[row] for row in rows], heard, words)  # type: ignore[assignment]
-        found |= zip(rows, run.decoded(), strict=True)
-    return [found[number] for number in range(len(base_prompts))]
-
-
-class _Heard(_Reader):
-    """The base: what it would say is kept for the thinking model's reader to compare with."""
-
-    def step(self) -> Float[Tensor, "rows vocabulary"]:
-        self.logits = super().step()
-        return self.logits
-
-
-class _Words:
+class Words:
     """Both vocabularies, and the base's first token for each token of the thinking model."""
 
     def __init__(self, base: Spelling, thinking: Spelling, first: Int[Tensor, " n_thinking"], stops: set[int]) -> None:
@@ -79,7 +35,12 @@ class _Words:
         self.base_stops, self.thinking_stops = stops, set[int]()
 
     @classmethod
-    def of(cls, base: LanguageModel, thinking: LanguageModel) -> _Words:
+    def between(cls, base: LanguageModel, thinking: LanguageModel) -> Words | None:
+        """None where both have the same tokens."""
+        return None if thinking.tokenizer.get_vocab() == base.tokenizer.get_vocab() else cls.of(base, thinking)
+
+    @classmethod
+    def of(cls, base: LanguageModel, thinking: LanguageModel) -> Words:
         one, other = Spelling(base.tokenizer), Spelling(thinking.tokenizer)
         n = int(thinking.model.get_output_embeddings().weight.shape[0])
         known = set(thinking.tokenizer.get_vocab().values())
@@ -94,18 +55,22 @@ class _Words:
         return found
 
 
-class _Across:
-    """The thinking model, reading the base's text row by row; with the interface of `_Reader`."""
+class AcrossReader:
+    """The thinking model, reading the base's text row by row; as a `Listener`."""
 
-    def __init__(self, model: LanguageModel, prompts: Sequence[Sequence[int]], heard: _Heard, words: _Words) -> None:
+    def __init__(self, model: LanguageModel, prompts: Sequence[Sequence[int]], heard: Reader, words: Words) -> None:
         self.model, self._heard, self._words = model, heard, words
         self._rows = [_Row(model, Follower(words.base, words.thinking, tuple(prompt))) for prompt in prompts]
 
     def step(self) -> Float[Tensor, "rows base_vocabulary"]:
-        """What the thinking model would say next, in the base's tokens."""
-        return torch.stack(
-            [self._told(row, logits) for row, logits in zip(self._rows, self._heard.logits, strict=True)]
-        )
+        """What the thinking model would say next, in the base's tokens; after the base's own step."""
+        heard = self._heard.logits
+        assert heard is not None
+        return torch.stack([self._told(row, logits) for row, logits in zip(self._rows, heard, strict=True)])
+
+    def room(self) -> int:
+        """No limit: past the model's context the base goes on alone."""
+        return 2**31
 
     def say(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
         places = range(len(self._rows)) if kept is None else kept.tolist()

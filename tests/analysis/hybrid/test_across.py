@@ -1,4 +1,4 @@
-"""Two tokenisers: as `decode` where they are the same, as every token from the whole text anew where they differ."""
+"""Two tokenisers: as with one where they are the same, as every token from the whole text anew where they differ."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from reasonlens import load
 from reasonlens.analysis.continuation import Sampling, ends
 from reasonlens.analysis.effect.writing import encode_prompts, write
 from reasonlens.analysis.hybrid import Mechanism, Moment, Plan, always, decode, disagreement, divergence_over, never
+from reasonlens.analysis.hybrid.across import Words
 from reasonlens.analysis.hybrid.alignment import agree, whole
-from reasonlens.analysis.hybrid.decode_across import decode_across
+from reasonlens.analysis.hybrid.decode import Act
 from reasonlens.models import LanguageModel, wrap
 from reasonlens.organisms import problems, prompt
 from tests.analysis.hybrid.test_alignment import spelling
@@ -42,7 +43,9 @@ def by_parity(moment: Moment) -> Tensor:
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("arm", ["steer", "takeover", "divergence"])
-def test_with_one_tokenizer_it_is_decode(temperature: float, arm: str) -> None:
+def test_with_one_tokenizer_it_is_decoding_as_ever(
+    temperature: float, arm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base, thinking = load("organism/base", device="cpu"), load("organism/rl", device="cpu")
     prompts = encode_prompts(base, [prompt(each) for each in islice(problems("test", 0), 6)])
     plan = Plan(
@@ -52,8 +55,10 @@ def test_with_one_tokenizer_it_is_decode(temperature: float, arm: str) -> None:
         chooser=by_parity,
     )
     sampling = Sampling(n_samples=1, temperature=temperature, max_new_tokens=60)
-    found = decode_across(base, thinking, prompts, prompts, plan, sampling, seed=3, n_rows=4)
-    assert found == decode(base, thinking, prompts, prompts, plan, sampling, seed=3)
+    expected = decode(base, thinking, prompts, prompts, plan, sampling, seed=3)
+    monkeypatch.setattr(Words, "between", Words.of)  # as if the tokenisers were two
+    found = decode(base, thinking, prompts, prompts, plan, sampling, seed=3, n_rows=4)
+    assert found == expected
     assert any(record.n_gated for record in found)
 
 
@@ -109,25 +114,25 @@ def naive(
 @pytest.mark.parametrize("act", ["steer", "takeover"])
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "mistral"])
 def test_with_two_tokenizers_it_is_the_naive_algorithm(
-    tiny: Callable[..., LanguageModel], architecture: str, act: str
+    tiny: Callable[..., LanguageModel], architecture: str, act: Act
 ) -> None:
     base, thinking = two(tiny, architecture)
-    plan = Plan(gate=disagreement, act=act, mechanism=mechanism(32), chooser=by_parity)  # type: ignore[arg-type]
-    found = decode_across(base, thinking, PROMPTS, OTHERS, plan, GREEDY)
+    plan = Plan(gate=disagreement, act=act, mechanism=mechanism(32), chooser=by_parity)
+    found = decode(base, thinking, PROMPTS, OTHERS, plan, GREEDY)
     n_compared = 0
     for record, ids, prompt_ids in zip(found, PROMPTS, OTHERS, strict=True):
         tokens, gates = naive(base, thinking, ids, prompt_ids, act)
         assert list(record.tokens[: len(tokens)]) == tokens and list(record.gated[: len(gates)]) == gates
         n_compared += len(tokens)
     assert n_compared >= 30 and any(record.n_gated for record in found)
-    assert found == decode_across(base, thinking, PROMPTS, OTHERS, plan, GREEDY, n_rows=1)
+    assert found == decode(base, thinking, PROMPTS, OTHERS, plan, GREEDY, n_rows=1)
 
 
 def test_the_thinking_model_reads_what_is_new_and_not_the_text_again(tiny: Callable[..., LanguageModel]) -> None:
     base, thinking = two(tiny, "llama")
     n_read = []
     hook = thinking.blocks[0].register_forward_pre_hook(lambda module, args: n_read.append(args[0].shape[1]))
-    found = decode_across(base, thinking, PROMPTS, OTHERS, Plan(gate=never, act="takeover"), GREEDY)
+    found = decode(base, thinking, PROMPTS, OTHERS, Plan(gate=never, act="takeover"), GREEDY)
     hook.remove()
     n_tokens = sum(record.n_tokens for record in found)
     assert n_tokens > 40 and sum(n_read) < 3 * n_tokens
@@ -135,7 +140,7 @@ def test_the_thinking_model_reads_what_is_new_and_not_the_text_again(tiny: Calla
 
 def test_without_a_gate_the_base_writes_what_it_writes_alone(tiny: Callable[..., LanguageModel]) -> None:
     base, thinking = two(tiny, "llama")
-    found = decode_across(base, thinking, PROMPTS, OTHERS, Plan(gate=never, act="takeover"), GREEDY)
+    found = decode(base, thinking, PROMPTS, OTHERS, Plan(gate=never, act="takeover"), GREEDY)
     assert [each.text for each in found] == [each.text for each in write(base, PROMPTS, GREEDY)]
 
 
@@ -147,9 +152,9 @@ def test_taken_over_everywhere_the_text_is_the_thinking_models() -> None:
     ours, theirs = encode_prompts(base, asked), encode_prompts(thinking, asked)
     assert ours != theirs
     own = write(thinking, theirs, sampling)
-    taken = decode_across(base, thinking, ours, theirs, Plan(gate=always, act="takeover"), sampling)
+    taken = decode(base, thinking, ours, theirs, Plan(gate=always, act="takeover"), sampling)
     assert [each.text for each in taken] == [each.text for each in own]
-    where_they_differ = decode_across(base, thinking, ours, theirs, Plan(gate=disagreement, act="takeover"), sampling)
+    where_they_differ = decode(base, thinking, ours, theirs, Plan(gate=disagreement, act="takeover"), sampling)
     assert [each.text for each in where_they_differ] == [each.text for each in own]
     share = sum(each.n_gated for each in where_they_differ) / sum(each.n_tokens for each in where_they_differ)
     assert 0 < share < 0.15
