@@ -14,7 +14,7 @@ from reasonlens.vectors.steering import Steering, When, steer
 from tests.conftest import CONFIGS
 from tests.vectors.steering.conftest import N_PROMPT, PROMPTS, padded
 
-STRENGTH, LAYER, N_NEW = 1.5, 1, 6
+STRENGTH, LAYER, N_NEW = 0.01, 1, 6  # so little that the text still depends on everything before it
 
 
 def naive_logits(model: LanguageModel, ids: list[int], vector: Tensor, steered: list[bool]) -> Tensor:
@@ -33,9 +33,9 @@ def naive_logits(model: LanguageModel, ids: list[int], vector: Tensor, steered: 
     return logits
 
 
-def naive_response(model: LanguageModel, row: int, vector: Tensor, when: str) -> list[int]:
-    """Greedy, the whole text anew for every token."""
-    ids = list(PROMPTS[row])
+def naive_response(model: LanguageModel, row: int, vector: Tensor, when: str) -> tuple[list[int], Tensor]:
+    """Greedy, the whole text anew for every token; and the logits of each."""
+    ids, found = list(PROMPTS[row]), []
     for _ in range(N_NEW):
         n_prompt = N_PROMPT[row]
         steered = [
@@ -48,8 +48,9 @@ def naive_response(model: LanguageModel, row: int, vector: Tensor, when: str) ->
             }[when]
             for place in range(len(ids))
         ]
-        ids.append(int(naive_logits(model, ids, vector, steered)[-1].argmax()))
-    return ids[N_PROMPT[row] :]
+        found.append(naive_logits(model, ids, vector, steered)[-1])
+        ids.append(int(found[-1].argmax()))
+    return ids[N_PROMPT[row] :], torch.stack(found)
 
 
 def expected_count(when: str) -> int:
@@ -66,10 +67,12 @@ def expected_count(when: str) -> int:
     )
 
 
-def generated(model: LanguageModel, **options: object) -> list[list[int]]:
-    batch = padded("left")
+def generated(model: LanguageModel, **options: object) -> tuple[list[list[int]], Tensor]:
+    """What the padded batch writes, and the logits of every token: (row, token, vocabulary)."""
     settings = {"do_sample": False, "max_new_tokens": N_NEW, "min_new_tokens": N_NEW, "pad_token_id": 1}
-    return model.model.generate(**batch, **settings, **options)[:, max(N_PROMPT) :].tolist()
+    told = {"output_logits": True, "return_dict_in_generate": True}
+    found = model.model.generate(**padded("left"), **settings, **told, **options)
+    return found.sequences[:, max(N_PROMPT) :].tolist(), torch.stack(found.logits, dim=1)
 
 
 @pytest.mark.parametrize("architecture", CONFIGS)
@@ -80,8 +83,13 @@ def test_a_padded_batch_under_a_cache_writes_what_each_row_writes_alone_without_
     model = tiny(architecture)
     vector = direction.unit(LAYER) * STRENGTH * 4.0
     with steer(model, direction, layer=LAYER, strength=STRENGTH, when=when) as steered:
-        found = generated(model)
-    assert found == [naive_response(model, row, vector, when) for row in range(3)]
+        written, logits = generated(model)
+    for row in range(3):
+        expected, its_logits = naive_response(model, row, vector, when)
+        assert written[row] == expected
+        torch.testing.assert_close(logits[row], its_logits, atol=1e-5, rtol=1e-4)
+    assert len({tuple(tokens) for tokens in written}) == 3
+    assert (logits - generated(model)[1]).abs().max() > 1e-3
     assert steered.n_steered == expected_count(when)
     assert steered.n_tokens == sum(N_PROMPT) + 3 * (N_NEW - 1)
     assert steered.n_forwards == N_NEW
@@ -96,7 +104,7 @@ def test_counts_and_text_are_the_same_without_a_cache_and_with_a_static_one(
     counts = []
     for each in ({}, options):
         with steer(model, direction, layer=LAYER, strength=STRENGTH, when=when) as steered:
-            written = generated(model, **each)
+            written, _ = generated(model, **each)
         counts.append((written, steered.n_steered, steered.n_tokens))
     assert counts[0] == counts[1]
 
@@ -155,7 +163,7 @@ def test_a_loop_of_ones_own_over_a_cache_is_followed(tiny: Callable[..., Languag
             out = model.model(torch.tensor([[ids[-1]]]), past_key_values=out.past_key_values)
         ids.append(int(out.logits[0, -1].argmax()))
     vector = direction.unit(LAYER) * STRENGTH * 4.0
-    assert ids == naive_response(model, 0, vector, "response")
+    assert ids == naive_response(model, 0, vector, "response")[0]
     assert steered.n_steered == N_NEW
 
 
@@ -170,18 +178,25 @@ def test_texts_given_whole_are_parted_by_the_number_of_prompt_tokens(
 
 
 def test_rows_that_have_ended_are_nobodys_tokens(tiny: Callable[..., LanguageModel], direction: Direction) -> None:
-    """As many are counted in a batch as in its rows run one by one, wherever a row ends."""
+    """As many are counted in a batch as in its rows run one by one, where one row ends long before the others."""
     model = tiny("llama")
     model.model.generation_config.eos_token_id = None
     with steer(model, direction, layer=LAYER, strength=STRENGTH):
-        written = generated(model)
-    settings = {"do_sample": False, "max_new_tokens": N_NEW, "pad_token_id": 1, "eos_token_id": written[1][2]}
-    model.model.generation_config.eos_token_id = written[1][2]
-    for when in ("all", "response"):
+        written, _ = generated(model)
+    end, row = next(
+        (token, row)
+        for row, tokens in enumerate(written)
+        for token in tokens[: N_NEW - 2]
+        if not any(token in others for number, others in enumerate(written) if number != row)
+    )
+    settings = {"do_sample": False, "max_new_tokens": N_NEW, "pad_token_id": 1, "eos_token_id": end}
+    model.model.generation_config.eos_token_id = end
+    left_out = N_NEW - 1 - written[row].index(end)  # of what is fed: the end itself, and all that stands after it
+    for when, everything in (("all", sum(N_PROMPT) + 3 * (N_NEW - 1)), ("response", 3 * N_NEW)):
         with steer(model, direction, layer=LAYER, strength=STRENGTH, when=when) as together:
             model.model.generate(**padded("left"), **settings)
         with steer(model, direction, layer=LAYER, strength=STRENGTH, when=when) as alone:
             for prompt in PROMPTS:
                 model.model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)), **settings)
         assert (together.n_steered, together.n_tokens) == (alone.n_steered, alone.n_tokens)
-        assert together.n_tokens < sum(N_PROMPT) + 3 * (N_NEW - 1)
+        assert together.n_steered == everything - left_out
