@@ -58,10 +58,10 @@ def gap_bars(pairs: Mapping[str, Mapping[str, ArmResult]]) -> go.Figure:
         for place, colour in ((0, INK), (1, INK)):
             figure.add_vline(place, row=1, col=column, line={"color": colour, "width": 1, "dash": "dot"})
     figure.update_yaxes(categoryorder="array", categoryarray=names)
-    figure.update_xaxes(title="gap recovered", range=[-0.35, 1.35])
+    figure.update_xaxes(title="gap recovered")
     figure.update_annotations(font_size=12)
     n = max(result.n for arms in pairs.values() for result in arms.values())
-    text = f"n = {n} problems a pair, 95% intervals over them, unclipped; 0: base, 1: thinking model"
+    text = f"n = {n} questions a pair, 95% intervals over them, unclipped; 0: base, 1: thinking model"
     figure = styled(figure, "How much of the gap each arm recovers", text, 210 + 30 * len(names))
     figure.update_layout(margin={"t": 130, "l": 130})
     return figure
