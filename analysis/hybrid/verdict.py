@@ -2,8 +2,8 @@
 
 1. No gap: the thinking model is not shown to be better than the base. There is nothing to recover.
 2. Worse: the interval of hybrid - base lies below 0.
-3. Little: the upper end of the hybrid's interval stays under LITTLE. What the thinking model learnt is not to be had from
-   the base by these vectors.
+3. Little: the upper end of the hybrid's interval stays under LITTLE. These vectors do not get from the base what the
+   thinking model learnt.
 4. Nothing shown: no control was run, or the hybrid is not shown to be better than some control (problems paired).
 5. When: the hybrid recovers at least RECOVERED of the gap, the lower end of its interval at least RECOVERED_LOW, and
    every control less than CONTROL. The base has the skill; the thinking model knows when.
@@ -41,7 +41,8 @@ def verdict_of(arms: Mapping[str, ArmResult], not_beaten: Sequence[str] = ()) ->
     beside = f"; the best control, {best}, recovers {controls[best].gap:.2f}" if best else "; no control was run"
     if hybrid.gap_high < LITTLE:
         return (
-            f"Steering recovers little: {said}{beside}. These vectors do not get from the base what the thinking model learnt."
+            f"Steering recovers little: {said}{beside}. These vectors do not get from the base what the thinking model "
+            "learnt."
         )
     if not_beaten or not best:
         beaten = f", and is not shown to be more than {', '.join(not_beaten)}" if not_beaten else ""
