@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from ...activations.engine.pooling import block_output
 from ...models import LanguageModel
@@ -46,8 +47,11 @@ class Above:
         self.acts = block_output(output)
 
     def remember(self, cache: DynamicCache) -> None:
-        """Keep what the cache holds before a step. Nothing is copied: a step makes new tensors."""
-        self._before = [copy.copy(layer) for layer in cache.layers]
+        """Keep what the cache holds before a step. Nothing is copied: a step makes new tensors.
+
+        A plain layer still holds after the step all that it held before; only others (sliding windows) are kept.
+        """
+        self._before = [None if type(layer) is DynamicLayer else copy.copy(layer) for layer in cache.layers]
 
     @torch.inference_mode()
     def logits(
@@ -63,7 +67,10 @@ class Above:
         cache, given, ids: of the pass that has just run, after `remember`.
         """
         scratch = copy.copy(cache)
-        scratch.layers = [self._rows_of(layer, rows, number) for number, layer in enumerate(self._before)]
+        scratch.layers = [
+            self._rows_of(layer, before, rows, number)
+            for number, (layer, before) in enumerate(zip(cache.layers, self._before, strict=True))
+        ]
         some = {
             name: value[rows] if isinstance(value, Tensor) and len(value) == len(ids) else value
             for name, value in given.items()
@@ -75,11 +82,16 @@ class Above:
         found: Tensor = output.logits[:, -1].float()
         return found
 
-    def _rows_of(self, layer: Any, rows: Int[Tensor, " rows"], number: int) -> Any:
-        """One layer's keys and values for some rows; of layers that do not run, only the shape."""
-        found = copy.copy(layer)
+    def _rows_of(self, layer: Any, before: Any | None, rows: Int[Tensor, " rows"], number: int) -> Any:
+        """One layer's keys and values before the step, for some rows; of layers that do not run, only the shape."""
+        if before is None:
+            found = DynamicLayer()
+            found.lazy_initialization(layer.keys, layer.values)
+            found.keys, found.values = layer.keys[:, :, :-1], layer.values[:, :, :-1]
+        else:
+            found = copy.copy(before)
         for name in ("keys", "values"):
-            held = getattr(layer, name, None)
+            held = getattr(found, name, None)
             if not isinstance(held, Tensor) or held.numel() == 0:
                 continue
             runs = number > self.layer

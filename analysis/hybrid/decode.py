@@ -31,7 +31,7 @@ from .gate import Gate
 from .mechanism import Mechanism
 from .moment import Moment
 from .reader import Listener, Reader
-from .record import Record, RowRecord
+from .record import Log, RowRecord
 
 Act = Literal["steer", "takeover"]
 Chooser = Callable[[Moment], Int[Tensor, " rows"]]
@@ -107,7 +107,7 @@ class _Run:
         self._n_steps = min(sampling.max_new_tokens, *rooms)
 
     def decoded(self) -> list[RowRecord]:
-        records = [Record() for _ in self._rows]
+        log = Log()
         alive = torch.arange(len(self._rows), device=self._base.mask.device)
         layer = 0 if self._plan.mechanism is None else self._plan.mechanism.layer
         with Above(self._base.model, layer).watching() as above:
@@ -122,7 +122,7 @@ class _Run:
                     base_logits=logits,
                     thinking_logits=None if self._thinking is None else self._thinking.step().to(logits.device),
                 )
-                tokens = self._choose(moment, above, alive, records)
+                tokens = self._choose(moment, above, alive, log)
                 going = ~torch.isin(tokens, self._stops)
                 if not going.any():
                     break
@@ -131,12 +131,9 @@ class _Run:
                     if reader is not None:
                         reader.say(tokens, kept)
                 alive = alive if kept is None else alive[kept]
-        stops = set(self._stops.tolist())
-        return [record.done(self._base.model, stops) for record in records]
+        return log.records(len(self._rows), self._base.model, set(self._stops.tolist()))
 
-    def _choose(
-        self, moment: Moment, above: Above, alive: Int[Tensor, " rows"], records: list[Record]
-    ) -> Int[Tensor, " rows"]:
+    def _choose(self, moment: Moment, above: Above, alive: Int[Tensor, " rows"], log: Log) -> Int[Tensor, " rows"]:
         plan = self._plan
         uniform = self._uniforms[alive, moment.step][:, None]
         own = chosen(moment.base_logits, self._sampling, uniform)
@@ -158,17 +155,17 @@ class _Run:
                 steered = (gated & (dose != 0)).nonzero()[:, 0]
                 if len(steered):
                     tokens[steered] = self._steered_tokens(moment, above, steered, picked, dose, uniform)
-        for row, *told in zip(
-            alive.tolist(),
-            tokens.tolist(),
-            own.tolist(),
-            (own if thinking is None else thinking).tolist(),
-            gated.tolist(),
-            category.tolist(),
-            dose.tolist(),
-            strict=True,
-        ):
-            records[row].add(*told)
+        log.add(
+            alive,
+            tokens=tokens,
+            base=own,
+            thinking=own if thinking is None else thinking,
+            gated=gated,
+            category=category,
+            dose=dose,
+            base_logits=moment.base_logits,
+            thinking_logits=moment.thinking_logits,
+        )
         return tokens
 
     def _steered_tokens(
@@ -201,9 +198,8 @@ class _Run:
 
         handle = self._base.model.blocks[self._plan.mechanism.layer].register_forward_hook(hook)
         try:
-            some = {
-                name: value[steered] if isinstance(value, Tensor) else value for name, value in self._base.given.items()
-            }
+            given = self._base.given
+            some = {name: value[steered] if isinstance(value, Tensor) else value for name, value in given.items()}
             output = self._base.model.model(self._base.ids[steered], **{**some, "use_cache": False})
         finally:
             handle.remove()

@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from ...models import LanguageModel
+
+DECIMALS = 4  # of log probabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +26,10 @@ class RowRecord:
     gated: tuple[bool, ...]
     category: tuple[int, ...]  # -1 where nothing was steered
     dose: tuple[float, ...]
+    # How likely either model held the token that was said (natural logarithm; None where no thinking model ran).
+    # Rounding depends on the batch, so records of the same response are equal without them.
+    base_logprob: tuple[float, ...] = field(compare=False)
+    thinking_logprob: tuple[float | None, ...] = field(compare=False)
     is_truncated: bool
 
     @property
@@ -47,29 +56,68 @@ class RowRecord:
 
     def to_frame(self) -> pd.DataFrame:
         """One row a token."""
-        names = ("tokens", "base", "thinking", "gated", "category", "dose")
+        names = ("tokens", "base", "thinking", "gated", "category", "dose", "base_logprob", "thinking_logprob")
         return pd.DataFrame({name: list(getattr(self, name)) for name in names})
 
 
-@dataclass(slots=True)
-class Record:
-    """A response as it grows."""
+class Log:
+    """What is done, as it is done: tensors, looked at when all rows have ended."""
 
-    told: list[tuple[int, int, int, bool, int, float]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._rows: list[Tensor] = []
+        self._numbers: list[Tensor] = []  # (5, rows): token, base's, thinking's, gated, category
+        self._amounts: list[Tensor] = []  # (3, rows): dose, log probabilities
 
-    def add(self, token: int, base: int, thinking: int, gated: bool, category: int, dose: float) -> None:
-        self.told.append((token, base, thinking, gated, category, dose))
+    def add(
+        self,
+        rows: Int[Tensor, " rows"],
+        *,
+        tokens: Int[Tensor, " rows"],
+        base: Int[Tensor, " rows"],
+        thinking: Int[Tensor, " rows"],
+        gated: Bool[Tensor, " rows"],
+        category: Int[Tensor, " rows"],
+        dose: Float[Tensor, " rows"],
+        base_logits: Float[Tensor, "rows vocabulary"],
+        thinking_logits: Float[Tensor, "rows vocabulary"] | None,
+    ) -> None:
+        """One token of some rows."""
+        own = _log_probability(base_logits, tokens)
+        led = torch.full_like(own, torch.nan) if thinking_logits is None else _log_probability(thinking_logits, tokens)
+        self._rows.append(rows)
+        self._numbers.append(torch.stack([tokens, base, thinking, gated.to(tokens.dtype), category]))
+        self._amounts.append(torch.stack([dose.to(own.dtype), own, led]))
 
-    def done(self, model: LanguageModel, stops: set[int]) -> RowRecord:
-        columns = [tuple(column) for column in zip(*self.told, strict=True)] or [()] * 6
-        tokens = [token for token in columns[0] if token not in stops]
-        return RowRecord(
-            text=str(model.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)),
-            tokens=columns[0],
-            base=columns[1],
-            thinking=columns[2],
-            gated=columns[3],
-            category=columns[4],
-            dose=columns[5],
-            is_truncated=not columns[0] or columns[0][-1] not in stops,
-        )
+    def records(self, n_rows: int, model: LanguageModel, stops: set[int]) -> list[RowRecord]:
+        """Of each row, in order."""
+        if not self._rows:
+            return [_record([[]] * 5, [[]] * 3, model, stops) for _ in range(n_rows)]
+        order = torch.cat(self._rows).sort(stable=True)
+        sizes = order.values.bincount(minlength=n_rows).tolist()
+        numbers = torch.cat(self._numbers, dim=1)[:, order.indices].cpu().split(sizes, dim=1)
+        amounts = torch.cat(self._amounts, dim=1)[:, order.indices].cpu().split(sizes, dim=1)
+        return [
+            _record(some.tolist(), other.tolist(), model, stops) for some, other in zip(numbers, amounts, strict=True)
+        ]
+
+
+def _log_probability(logits: Float[Tensor, "rows vocabulary"], tokens: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+    return logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(dim=-1)
+
+
+def _record(numbers: list[list[int]], amounts: list[list[float]], model: LanguageModel, stops: set[int]) -> RowRecord:
+    tokens, base, thinking, gated, category = numbers
+    dose, own, led = amounts
+    said = [token for token in tokens if token not in stops]
+    return RowRecord(
+        text=str(model.tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)),
+        tokens=tuple(tokens),
+        base=tuple(base),
+        thinking=tuple(thinking),
+        gated=tuple(map(bool, gated)),
+        category=tuple(category),
+        dose=tuple(dose),
+        base_logprob=tuple(round(each, DECIMALS) for each in own),
+        thinking_logprob=tuple(None if each != each else round(each, DECIMALS) for each in led),
+        is_truncated=not tokens or tokens[-1] not in stops,
+    )
