@@ -43,16 +43,19 @@ def write(
     *,
     seed: int = 0,
     n_rows: int = 128,
+    numbers: Sequence[int] | None = None,
 ) -> list[Written]:
     """A response to each prompt (token ids), in order. Steer the model around the call.
 
-    n_rows: prompts that are run together.
+    n_rows: prompts that are run together. numbers: of the prompts, where they are some of many; random numbers go by
+    them.
     """
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     written: dict[int, Written] = {}
     for start in range(0, len(order), n_rows):
         rows = order[start : start + n_rows]
-        uniforms = np.stack([np.random.default_rng([seed, row]).random(sampling.max_new_tokens) for row in rows])
+        known = rows if numbers is None else [numbers[row] for row in rows]
+        uniforms = np.stack([np.random.default_rng([seed, row]).random(sampling.max_new_tokens) for row in known])
         written |= zip(
             rows, _batch(model, [prompts[row] for row in rows], sampling, torch.from_numpy(uniforms)), strict=True
         )

@@ -9,6 +9,7 @@ from .record import RowRecord
 from .result import HybridResult
 from .run import PairRun, run_pair
 from .settings import HybridSettings
+from .steered_trace import SteeredTrace
 
 __all__ = [
     "Chooser",
@@ -22,6 +23,7 @@ __all__ = [
     "PairRun",
     "Plan",
     "RowRecord",
+    "SteeredTrace",
     "always",
     "boundary",
     "decode",

@@ -2,6 +2,7 @@
 
 hybrid              base, steered where the models differ, towards the category that a probe on the base expects
 probe-gated         the same where a probe on the base's activations opens: no thinking model runs
+network-dosed       the hybrid, each dose set by a network on the base's own activation (`coefficient.py`)
 oracle              at the hybrid's gate the thinking model's own token is taken: the ceiling. Greedily, and with a gate
                     wherever the models differ, that is the thinking model itself
 forcing             the thinking model's token is taken where a sentence begins and they differ
@@ -11,13 +12,14 @@ random-category     at the hybrid's gate the vector of any category
 least-similar       at the hybrid's gate the vector least like the right one
 random-positions    the hybrid's vectors at random tokens, as many as it steers
 always-on           the hybrid's vectors at every token
-shuffled-doses      the hybrid's doses, in another order; the same as the hybrid where they are all one
+shuffled-doses      the doses of the hybrid, or where they are all one of the network, in another order
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,12 +27,15 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ...models import InputError
-from .decode import Chooser, Plan
-from .dose import constant, shuffled
-from .gate import always, boundary, disagreement, never, positions
+from .decode import Chooser, Dose, Plan
+from .dose import constant, per_category, scaled, shuffled
+from .gate import always, boundary, gate_named, never, positions
 from .mechanism import Mechanism
 from .moment import Moment
-from .training import Parts
+from .parts import Parts
+
+if TYPE_CHECKING:
+    from .settings import HybridSettings
 
 ARMS = {
     "base": "the base model, bare question",
@@ -38,6 +43,7 @@ ARMS = {
     "thinking": "the thinking model",
     "hybrid": "base, steered where the models differ",
     "probe-gated": "base, steered where a probe on itself says so",
+    "network-dosed": "the hybrid, each dose set by a network on the base's activation",
     "oracle": "base, the thinking model's token taken where they differ",
     "forcing": "base, the thinking model's first words of sentences",
     "bias": "one general vector where the models differ",
@@ -46,7 +52,7 @@ ARMS = {
     "least-similar": "the vector least like the right one where the models differ",
     "random-positions": "the hybrid's vectors at random tokens, as many",
     "always-on": "the hybrid's vectors at every token",
-    "shuffled-doses": "the hybrid's doses in another order",
+    "shuffled-doses": "the doses of the hybrid, or of the network, in another order",
 }
 QUICK = ("base", "thinking", "hybrid", "probe-gated", "oracle", "forcing", "random-vectors", "random-positions")
 CONTROLS = ("bias", "random-vectors", "random-category", "least-similar", "random-positions", "always-on")
@@ -57,52 +63,67 @@ class Tuned:
     """What was chosen on validation problems."""
 
     layer: int
-    dose: float
+    dose: float  # in mean residual norms; of a network's doses, a multiple
     threshold: float  # of the probe gate
+    category_doses: tuple[float, ...] = ()  # where each category has its own
+    network_dose: float = 1.0  # multiple of the network's doses in the arm network-dosed
 
 
 def plan_of(
-    arm: str, parts: Parts, tuned: Tuned, *, seed: int = 0, rate: float = 0.0, doses: Sequence[float] = ()
+    arm: str,
+    parts: Parts,
+    tuned: Tuned,
+    settings: HybridSettings,
+    *,
+    seed: int = 0,
+    rate: float = 0.0,
+    doses: Sequence[float] = (),
 ) -> Plan:
     """How `arm` decodes.
 
     seed: of random vectors, categories and positions. rate: share of tokens that the hybrid steered. doses: all that it
-    gave. Raises InputError for an unknown arm.
+    gave; to shuffle, those of the run that they are to come from. Raises InputError for an unknown arm.
     """
+    gate = gate_named(settings.gate, parts.ends)
     if arm in ("base", "base-step-by-step"):
         return Plan(gate=never, act="takeover")
     if arm == "thinking":
         return Plan(gate=always, act="takeover")
     if arm == "oracle":
-        return Plan(gate=disagreement, act="takeover")
+        return Plan(gate=gate, act="takeover")
     if arm == "forcing":
         return Plan(gate=boundary(parts.ends), act="takeover")
     if arm not in ARMS:
         raise InputError(f"there is no arm {arm!r}; there are {', '.join(ARMS)}")
-    mechanism = Mechanism.of(parts.directions, tuned.layer, parts.categories)
-    choose, dose = parts.chooser(tuned.layer), constant(tuned.dose)
+    mechanism, choose = parts.mechanism(tuned.layer), parts.chooser(tuned.layer)
+    hybrid = Plan(gate=gate, mechanism=mechanism, chooser=choose, dose=_dose(parts, tuned, settings))
     match arm:
         case "probe-gated":
-            return Plan(gate=parts.gate(tuned.layer, tuned.threshold), mechanism=mechanism, chooser=choose, dose=dose)
+            return replace(hybrid, gate=parts.gate(tuned.layer, tuned.threshold))
+        case "network-dosed":
+            return replace(hybrid, dose=scaled(parts.networks[tuned.layer].dose, tuned.network_dose))
         case "bias":
-            return Plan(gate=disagreement, mechanism=Mechanism.of(parts.bias, tuned.layer, ["bias"]), dose=dose)
+            one = constant(float(np.mean(doses)) if len(doses) else tuned.dose)
+            return Plan(gate=gate, mechanism=Mechanism.of(parts.bias, tuned.layer, parts.bias.behaviours), dose=one)
         case "random-vectors":
-            return Plan(gate=disagreement, mechanism=mechanism.random(seed), chooser=choose, dose=dose)
+            return replace(hybrid, mechanism=mechanism.random(seed))
         case "random-category":
-            return Plan(
-                gate=disagreement, mechanism=mechanism, chooser=any_category(len(parts.categories), seed), dose=dose
-            )
+            return replace(hybrid, chooser=any_category(len(parts.categories), seed))
         case "least-similar":
-            return Plan(
-                gate=disagreement, mechanism=mechanism, chooser=through(mechanism.least_similar(), choose), dose=dose
-            )
+            return replace(hybrid, chooser=through(mechanism.least_similar(), choose))
         case "random-positions":
-            return Plan(gate=positions(rate, seed), mechanism=mechanism, chooser=choose, dose=dose)
+            return replace(hybrid, gate=positions(rate, seed))
         case "always-on":
-            return Plan(gate=always, mechanism=mechanism, chooser=choose, dose=dose)
+            return replace(hybrid, gate=always)
         case "shuffled-doses":
-            return Plan(gate=disagreement, mechanism=mechanism, chooser=choose, dose=shuffled(doses, seed))
-    return Plan(gate=disagreement, mechanism=mechanism, chooser=choose, dose=dose)
+            return replace(hybrid, dose=shuffled(doses, seed))
+    return hybrid
+
+
+def _dose(parts: Parts, tuned: Tuned, settings: HybridSettings) -> Dose:
+    if settings.dose == "network":
+        return scaled(parts.networks[tuned.layer].dose, tuned.dose)
+    return per_category(tuned.category_doses) if tuned.category_doses else constant(tuned.dose)
 
 
 def needs_thinking(arm: str) -> bool:

@@ -2,6 +2,7 @@
 
 constant        one for all
 per_category    one for each category
+scaled          a multiple of another
 shuffled        those of another run, in another order: a control that keeps how strong steering is and loses when
 (`coefficient.py` holds the network that sets the dose by the base model's own activation.)
 """
@@ -41,6 +42,12 @@ def per_category(doses: Sequence[float]) -> Dose:
         return table.to(category.device)[category]
 
     return found
+
+
+def scaled(dose: Dose, factor: float) -> Dose:
+    """`factor` times what `dose` says. Raises InputError for a factor that is no number."""
+    _numbers([factor])
+    return lambda moment, category: factor * dose(moment, category)
 
 
 def _numbers(doses: Sequence[float]) -> Float[Tensor, " n"]:

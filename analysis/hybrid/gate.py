@@ -54,6 +54,25 @@ def boundary(ends_sentence: Bool[Tensor, " vocabulary"]) -> Gate:
     return gate
 
 
+def gate_named(name: str, ends_sentence: Bool[Tensor, " vocabulary"] | None) -> Gate:
+    """`disagreement`, `boundary`, or `divergence:NATS`.
+
+    ends_sentence: tokens of the base that end one; None where the gate is only to be checked. Raises InputError for
+    any other name.
+    """
+    kind, _, number = name.partition(":")
+    if kind == "divergence":
+        try:
+            return divergence_over(float(number))
+        except ValueError as error:
+            raise InputError(f"a divergence gate is divergence:NATS, as divergence:0.5, not {name!r}") from error
+    if name == "boundary":
+        return boundary(torch.zeros(0, dtype=torch.bool) if ends_sentence is None else ends_sentence)
+    if name == "disagreement":
+        return disagreement
+    raise InputError(f"there is no gate {name!r}; there are disagreement, boundary and divergence:NATS")
+
+
 def probe_over(weight: Float[Tensor, " d_model"], bias: float, threshold: float = 0.0) -> Gate:
     """Where the score of a probe on the base model's activation at the steered layer exceeds a threshold."""
     return lambda moment: moment.base_acts.float() @ weight.to(moment.base_acts.device) + bias > threshold

@@ -7,6 +7,7 @@ Three sets without a common problem: on `train` the thinking model writes what v
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -39,6 +40,16 @@ class Pair:
     base_template: Template = "plain"  # the bare question
     thinking_template: Template = "auto"
     step_by_step: str | None = STEP_BY_STEP  # what the chain-of-thought arm adds to a question; None: no such arm
+
+    @property
+    def digest(self) -> str:
+        """Of every question and answer, set by set: what the pair is measured on."""
+        sets = [[[each.problem, each.prompt, each.answer] for each in part] for part in self._sets]
+        return hashlib.sha256(json.dumps(sets).encode()).hexdigest()
+
+    @property
+    def _sets(self) -> tuple[tuple[Question, ...], ...]:
+        return self.train, self.validation, self.test
 
 
 def organism_pair(

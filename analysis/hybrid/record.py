@@ -94,8 +94,8 @@ class Log:
             return [_record([[]] * 5, [[]] * 3, model, stops) for _ in range(n_rows)]
         order = torch.cat(self._rows).sort(stable=True)
         sizes = order.values.bincount(minlength=n_rows).tolist()
-        numbers = torch.cat(self._numbers, dim=1)[:, order.indices].cpu().split(sizes, dim=1)
-        amounts = torch.cat(self._amounts, dim=1)[:, order.indices].cpu().split(sizes, dim=1)
+        numbers = torch.split(torch.cat(self._numbers, dim=1)[:, order.indices].cpu(), sizes, dim=1)
+        amounts = torch.split(torch.cat(self._amounts, dim=1)[:, order.indices].cpu(), sizes, dim=1)
         return [
             _record(some.tolist(), other.tolist(), model, stops) for some, other in zip(numbers, amounts, strict=True)
         ]

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ...models import LanguageModel
 from .arms import ARMS, CONTROLS
 from .gap import difference
+from .judging import Judged
 from .measure import ArmResult, measure_arm
-from .record import RowRecord
-from .run import PairRun
+from .run import PairRun, plain
 from .settings import HybridSettings
 from .verdict import verdict_of
 
 FORMAT = "reasonlens.hybrid/1"
 N_EXAMPLES = 4
+SHOWN = (  # in notebooks
+    *("arm", "accuracy", "gap", "gap_low", "gap_high", "steered", "effective", "p_mcnemar", "truncated", "n"),
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,6 +32,7 @@ class HybridResult:
 
     pairs: tuple[PairRun, ...]
     settings: HybridSettings
+    judged: Mapping[str, Judged] = field(default_factory=dict)  # pair -> what a judge says of it
 
     def arms(self) -> dict[str, dict[str, ArmResult]]:
         """Pair -> arm -> its figures."""
@@ -61,8 +65,10 @@ class HybridResult:
                     "thinking": run.pair.thinking.identity(),
                     "verdict": verdicts[run.pair.name],
                     "tuned": asdict(run.tuned),
-                    "grid": _plain(run.grid),
+                    "grid": plain(run.grid),
                     "parts": _about(run),
+                    "next_sentence": plain(run.next_sentence),
+                    "judge": self.judged[run.pair.name].to_json() if run.pair.name in self.judged else None,
                     "arms": {name: result.to_json() for name, result in arms[run.pair.name].items()},
                 }
                 for run in self.pairs
@@ -72,6 +78,7 @@ class HybridResult:
 
     def report(self) -> str:
         """One page that opens offline."""
+        from ..figures.steered import STYLE
         from ..report import render
 
         arms, verdicts = self.arms(), self.verdicts()
@@ -83,14 +90,28 @@ class HybridResult:
                 "verdict": verdicts[run.pair.name],
                 "arms": [{**result.to_json(), "about": ARMS[name]} for name, result in arms[run.pair.name].items()],
                 "tuned": asdict(run.tuned),
-                "grid": _plain(run.grid),
+                "grid": plain(run.grid),
                 "parts": _about(run),
+                "next_sentence": plain(run.next_sentence),
+                "judge": self.judged.get(run.pair.name),
                 "n_validation": len(run.pair.validation),
                 "examples": examples(run),
             }
             for run in self.pairs
         ]
-        return render("hybrid.html.jinja", {"pairs": pairs, "settings": asdict(self.settings)}, {"gap": self.figure()})
+        results = {"pairs": pairs, "settings": asdict(self.settings)}
+        return render("hybrid.html.jinja", results, {"gap": self.figure()}, steered_style=STYLE)
+
+    def _repr_html_(self) -> str:
+        """The verdicts and the arms of each pair; `figure()` draws them, `report()` is the whole page."""
+        from html import escape
+
+        figures = self.to_frame().round(3)
+        parts = []
+        for pair, verdict in self.verdicts().items():
+            rows = figures[figures["pair"] == pair][list(SHOWN)]
+            parts.append(f"<p><b>{escape(pair)}</b>: {escape(verdict)}</p>{rows.to_html(index=False)}")
+        return "".join(parts)
 
 
 def measured(run: PairRun) -> dict[str, ArmResult]:
@@ -116,67 +137,40 @@ def not_beaten(run: PairRun) -> list[str]:
 
 
 def _about(run: PairRun) -> dict[str, Any]:
-    auroc = run.parts.auroc_when[run.tuned.layer]
+    probes = run.parts.probes
+    auroc = probes.auroc_when[run.tuned.layer]
     return {
-        "n_rollouts": run.parts.n_rollouts,
-        "n_disagreements": run.parts.n_disagreements,
-        "n_gate_tokens": run.parts.n_gate_tokens,
+        "problems_digest": run.pair.digest,
+        "n_rollouts": len(run.parts.traces),
+        "n_disagreements": probes.n_disagreements,
+        "n_gate_tokens": probes.n_tokens,
         "auroc_when": None if math.isnan(auroc) else auroc,
         "categories": list(run.parts.categories),
     }
 
 
-def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
-
-
 def examples(run: PairRun) -> list[dict[str, Any]]:
     """Some problems side by side: first those that the hybrid solves and the base does not, then others it steers."""
-    base, hybrid, thinking = (run.arms[name] for name in ("base", "hybrid", "thinking"))
+    from ..figures.steered import legend, steered_tokens
+
+    base, hybrid = run.arms["base"], run.arms["hybrid"]
     gained = [
         (not base.is_solved[0][number] and hybrid.is_solved[0][number], record.n_gated > 0)
         for number, record in enumerate(hybrid.records[0])
     ]
     order = sorted(range(len(gained)), key=lambda number: gained[number], reverse=True)[:N_EXAMPLES]
-    return [
-        {
-            "question": run.pair.test[number].prompt,
-            "base": base.records[0][number].text,
-            "thinking": thinking.records[0][number].text,
-            "base_is_right": base.is_solved[0][number],
-            "is_right": hybrid.is_solved[0][number],
-            "thinking_is_right": thinking.is_solved[0][number],
-            "n_steered": hybrid.records[0][number].n_gated,
-            "n_tokens": hybrid.records[0][number].n_tokens,
-            "tokens": coloured(run.pair.base, hybrid.records[0][number], run.parts.categories),
-        }
-        for number in order
-    ]
-
-
-def coloured(model: LanguageModel, record: RowRecord, categories: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The tokens of a response with what was done at each; half a character goes with the token that ends it."""
-    pieces, before = [], ""
-    for place in range(record.n_tokens):
-        whole = _decoded(model, record.tokens[: place + 1])
-        text = "" if whole.endswith("\N{REPLACEMENT CHARACTER}") else whole[len(before) :]
-        before = before if not text else whole
-        is_gated = record.gated[place]
-        said = (
-            f"base: {_decoded(model, [record.base[place]])!r}, thinking: {_decoded(model, [record.thinking[place]])!r}"
-        )
-        category = categories[record.category[place]] if record.category[place] >= 0 else "taken over"
-        pieces.append(
+    found = []
+    for number in order:
+        traces = [run.trace(number, arm) for arm in ("base", "hybrid", "thinking")]
+        columns = [
             {
-                "text": text,
-                "gated": is_gated,
-                "changed": record.tokens[place] != record.base[place],
-                "title": f"{category}, dose {record.dose[place]:g}; {said}" if is_gated else "",
+                "arm": each.arm,
+                "is_right": each.is_right,
+                "n_gated": each.record.n_gated,
+                "n_tokens": each.record.n_tokens,
+                "tokens": steered_tokens(each),
             }
-        )
-    return pieces
-
-
-def _decoded(model: LanguageModel, ids: list[int] | tuple[int, ...]) -> str:
-    return str(model.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+            for each in traces
+        ]
+        found.append({"question": run.pair.test[number].prompt, "columns": columns, "legend": legend(traces[1])})
+    return found

@@ -1,12 +1,14 @@
 """The whole experiment: parts from training problems, a choice on validation problems, every arm on test problems.
 
-Under `out`, each pair has a folder: `grid.json`, and `arms/NAME.jsonl`, which grows by a batch of problems at a time: a
-run that was cut off goes on at the batch where it stopped. Parts are made again, and are the same.
+Under `out`, each pair has a folder: what it is made of (rollouts, vectors, probes, coefficients), `grid.json`, and
+`arms/NAME.jsonl`, which grows by a batch of problems at a time. A run that was cut off goes on at the batch where it
+stopped; one with other settings is refused there.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,16 +20,21 @@ from tqdm import tqdm
 from ...models import InputError
 from ...traces.questions import Question
 from ..effect.writing import encode_prompts
-from ..run_directory import write_json
+from ..run_directory import RunDirectory, write_json
 from .arms import Tuned, needs_thinking, plan_of
 from .decode import Plan, decode
 from .dose import recorded
-from .kept import ArmFile
+from .kept import ArmFile, once
+from .next_sentence import next_sentence
 from .pair import Pair
+from .parts import Parts
 from .record import RowRecord
 from .settings import HybridSettings
-from .training import Parts, train
-from .tuning import tune
+from .steered_trace import SteeredTrace
+from .training import BIAS, add_network, train
+from .tuning import tune, tune_network
+
+FREE = ("arms", "n_seeds", "n_rows")  # settings that may change when a run is taken up again
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,7 +54,24 @@ class PairRun:
     parts: Parts
     tuned: Tuned
     grid: pd.DataFrame
+    next_sentence: pd.DataFrame  # of `next_sentence.py`
     arms: dict[str, ArmRun]
+
+    def trace(self, number: int, arm: str = "hybrid") -> SteeredTrace:
+        """What an arm wrote on test problem `number`, token by token; of several seeds the first."""
+        if arm not in self.arms:
+            raise InputError(f"{self.pair.name} has no arm {arm!r}; it has {', '.join(self.arms)}")
+        if not 0 <= number < len(self.pair.test):
+            raise InputError(f"{self.pair.name} has test problems 0 to {len(self.pair.test) - 1}, and {number} is none")
+        run = self.arms[arm]
+        return SteeredTrace.of(
+            self.pair.base,
+            run.records[0][number],
+            question=self.pair.test[number].prompt,
+            arm=arm,
+            is_right=run.is_solved[0][number],
+            categories=(BIAS,) if arm == "bias" else self.parts.categories,
+        )
 
 
 def run_pair(
@@ -58,47 +82,63 @@ def run_pair(
     progress: bool = True,
     note: Callable[[str], None] = lambda _: None,
 ) -> PairRun:
-    """Make, tune and measure a hybrid of `pair`. Raises InputError where its parts cannot be made."""
+    """Make, tune and measure a hybrid of `pair`.
+
+    Raises InputError where its parts cannot be made, and for an `out` that holds another experiment.
+    """
+    directory = None if out is None else RunDirectory(out, "hybrid", _told(pair, settings))
     layers = tuple(pair.base.layer_index(layer) for layer in settings.layers or usual_layers(pair.base.n_layers))
-    note(f"{pair.name}: {pair.thinking.name} writes {len(pair.train)} rollouts; vectors and gates are made of them")
-    parts = train(pair, layers, settings.rollout, seed=settings.seed, progress=progress, note=note)
-    choice = None if out is None else out / "grid.json"
-    if choice is not None and choice.is_file():
-        known = json.loads(choice.read_text("utf-8"))
-        tuned, grid = Tuned(**known["tuned"]), pd.DataFrame(known["grid"])
-    else:
+    if directory is not None:
+        directory.record()
+    parts = train(pair, layers, settings, out=out, progress=progress, note=note)
 
-        def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
-            return _decoded(pair, arm, plan, pair.validation, settings, range(len(pair.validation)))
+    def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
+        return _decoded(pair, arm, plan, pair.validation, settings, range(len(pair.validation)))
 
-        tuned, grid = tune(parts, layers, settings, trial)
-        if choice is not None:
-            write_json(
-                choice,
-                {"tuned": asdict(tuned), "grid": grid.astype(object).where(grid.notna(), None).to_dict("records")},
-            )
+    tuned, grid = once(
+        None if out is None else out / "grid.json",
+        lambda: tune(parts, layers, settings, trial, desc=f"{pair.name}: choosing", progress=progress),
+        _write_grid,
+        _read_grid,
+    )
     note(f"{pair.name}: layer {tuned.layer}, dose {tuned.dose:g}, probe threshold {tuned.threshold:g}")
-    arms: dict[str, ArmRun] = {}
-    for arm in settings.arms:
-        if arm == "base-step-by-step" and pair.step_by_step is None:
-            continue
-        hybrid = arms.get("hybrid")
-        options = _observed(hybrid)
+    arms = [arm for arm in settings.arms if arm != "base-step-by-step" or pair.step_by_step is not None]
+    if "network-dosed" in arms or "shuffled-doses" in arms:
+        arms, tuned, more = _with_network(pair, parts, arms, tuned, settings, trial, out, progress, note)
+        grid = pd.concat([grid, more], ignore_index=True) if len(more) else grid
+    decodable = once(
+        None if out is None else out / "next_sentence.json",
+        lambda: next_sentence(pair, parts.traces, tuned.layer, parts.categories, seed=settings.seed),
+        lambda frame, path: write_json(path, plain(frame)),
+        lambda path: pd.DataFrame(json.loads(path.read_text("utf-8"))),
+    )
+    found: dict[str, ArmRun] = {}
+    for arm in arms:
+        options = _observed(found, arm)
         if arm == "shuffled-doses" and len(set(options["doses"])) < 2:
-            continue  # the same as the hybrid
+            note(f"{pair.name}: no arm shuffled-doses, as all doses are one")
+            continue
         seeds = range(settings.n_seeds) if arm == "random-vectors" else range(1)
         runs = []
         for seed in seeds:
-            plan = plan_of(arm, parts, tuned, seed=seed + 1000 * settings.seed, **options)
-            name = f"{arm}-{seed}" if len(seeds) > 1 else arm
+            plan = plan_of(arm, parts, tuned, settings, seed=seed + 1000 * settings.seed, **options)
+            name = arm if arm != "random-vectors" else f"{arm}-{seed}"
             file = None if out is None else ArmFile(out / "arms" / f"{name}.jsonl")
             runs.append(_measured(pair, arm, name, plan, settings, file, progress))
-        arms[arm] = ArmRun(
+        found[arm] = ArmRun(
             name=arm,
             records=tuple(tuple(records) for records, _ in runs),
             is_solved=tuple(tuple(solved) for _, solved in runs),
         )
-    return PairRun(pair=pair, parts=parts, tuned=tuned, grid=grid, arms=arms)
+    if directory is not None:
+        directory.finish()
+    return PairRun(pair=pair, parts=parts, tuned=tuned, grid=grid, next_sentence=decodable, arms=found)
+
+
+def forget(out: Path) -> None:
+    """Remove what an earlier run has left in a folder of its own, and nothing else."""
+    if (out / "run.json").is_file():
+        shutil.rmtree(out)
 
 
 def usual_layers(n_layers: int) -> list[int]:
@@ -106,13 +146,76 @@ def usual_layers(n_layers: int) -> list[int]:
     return sorted({max(round(n_layers * share) - 1, 0) for share in (0.25, 0.5, 0.75)})
 
 
-def _observed(hybrid: ArmRun | None) -> dict[str, Any]:
+def plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as JSON has them, None for what is not known."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def _told(pair: Pair, settings: HybridSettings) -> dict[str, Any]:
+    """What another run must have in common to go on from this one."""
+    asked = {name: value for name, value in asdict(settings).items() if name not in FREE}
+    return asked | {
+        "base": pair.base.identity(),
+        "thinking": pair.thinking.identity(),
+        "problems": pair.digest,
+        "templates": [pair.base_template, pair.thinking_template],
+    }
+
+
+def _write_grid(made: tuple[Tuned, pd.DataFrame], path: Path) -> None:
+    tuned, grid = made
+    write_json(path, {"tuned": asdict(tuned), "grid": plain(grid)})
+
+
+def _read_grid(path: Path) -> tuple[Tuned, pd.DataFrame]:
+    try:
+        known = json.loads(path.read_text("utf-8"))
+        tuned = Tuned(**{**known["tuned"], "category_doses": tuple(known["tuned"]["category_doses"])})
+        return tuned, pd.DataFrame(known["grid"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"cannot read {path}: {error}; remove it, or choose another --out") from error
+
+
+def _with_network(
+    pair: Pair,
+    parts: Parts,
+    arms: list[str],
+    tuned: Tuned,
+    settings: HybridSettings,
+    trial: Callable[[str, Plan], tuple[list[RowRecord], Sequence[bool]]],
+    out: Path | None,
+    progress: bool,
+    note: Callable[[str], None],
+) -> tuple[list[str], Tuned, pd.DataFrame]:
+    """The arms that can be run: those of the network only where it can be trained."""
+    if settings.dose == "network":  # the hybrid is that arm
+        return [arm for arm in arms if arm != "network-dosed"], tuned, pd.DataFrame()
+    try:
+        add_network(pair, parts, tuned.layer, settings, out=out, progress=progress)
+    except InputError as error:
+        note(f"{pair.name}: no network sets doses: {error}")
+        return [arm for arm in arms if arm != "network-dosed"], tuned, pd.DataFrame()
+    tuned, grid = once(
+        None if out is None else out / "grid-network.json",
+        lambda: tune_network(parts, tuned, settings, trial),
+        _write_grid,
+        _read_grid,
+    )
+    return arms, tuned, grid
+
+
+def _observed(found: dict[str, ArmRun], arm: str) -> dict[str, Any]:
     """What controls are matched to: the share of tokens that the hybrid steered, and its doses."""
+    hybrid = found.get("hybrid")
     if hybrid is None:
         return {"rate": 0.0, "doses": []}
     records = hybrid.records[0]
+    doses = recorded(records)
+    if arm == "shuffled-doses" and len(set(doses)) < 2 and "network-dosed" in found:
+        doses = recorded(found["network-dosed"].records[0])
     n_tokens = max(sum(each.n_tokens for each in records), 1)
-    return {"rate": sum(each.n_gated for each in records) / n_tokens, "doses": recorded(records)}
+    return {"rate": sum(each.n_gated for each in records) / n_tokens, "doses": doses}
 
 
 def _measured(

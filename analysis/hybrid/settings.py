@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ...models import InputError
 from ..continuation import Sampling
 from .arms import ARMS, QUICK
+from .gate import gate_named
+
+MECHANISMS = ("optimised", "mean-difference", "joint")
+DOSES = ("constant", "per-category", "network")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +19,11 @@ class HybridSettings:
     """How hybrids are made, tuned and measured."""
 
     arms: tuple[str, ...] = tuple(ARMS)
+    mechanism: Literal["optimised", "mean-difference", "joint"] = "optimised"  # how vectors are found (`training.py`)
+    gate: str = "disagreement"  # when the hybrid steers: disagreement, boundary, or divergence:NATS (`gate.py`)
+    dose: Literal["constant", "per-category", "network"] = "constant"  # how much (`dose.py`, `coefficient.py`)
     layers: tuple[int, ...] | None = None  # blocks to try; None: a quarter, a half and three quarters of the way up
-    doses: tuple[float, ...] = (0.5, 1.0, 1.5)  # to try, in mean residual norms
+    doses: tuple[float, ...] = (0.5, 1.0, 1.5)  # to try, in mean residual norms; of a network's doses, multiples
     thresholds: tuple[float, ...] = (-2.0, 0.0, 2.0)  # log odds above which the probe gate opens, to try
     n_train: int = 400  # problems on which the thinking model writes
     n_validation: int = 150  # on which layer, dose and threshold are chosen
@@ -33,6 +40,11 @@ class HybridSettings:
         unknown = [arm for arm in self.arms if arm not in ARMS]
         if unknown:
             raise InputError(f"there is no arm {unknown[0]!r}; there are {', '.join(ARMS)}")
+        if self.mechanism not in MECHANISMS:
+            raise InputError(f"there is no mechanism {self.mechanism!r}; there are {', '.join(MECHANISMS)}")
+        if self.dose not in DOSES:
+            raise InputError(f"there is no dose {self.dose!r}; there are {', '.join(DOSES)}")
+        gate_named(self.gate, None)
         if min(self.n_train, self.n_validation, self.n_test, self.n_seeds, self.n_rows) < 1:
             raise InputError("problems to train, to choose and to test on, seeds and rows are each at least 1")
         if not self.doses or not self.thresholds:

@@ -1,90 +1,209 @@
 """Making a hybrid's parts from what the thinking model writes on training problems.
 
 1. Rollouts of the thinking model, labelled by the annotator: the behaviours are the categories.
-2. Mechanisms: vectors optimised through the base at the token before each sentence, at each layer asked for; and one
-   general vector for all sentences, the control that knows no category.
+2. Mechanisms, at each layer asked for:
+   optimised        vectors found by descent through the base, added at the token before each sentence
+   mean-difference  of the base's activations at that token, this category less the others
+   joint            vectors and their doses found together, where the base would not say what was written
+                    (`coefficient_fit.py`)
+   and one general vector for all sentences: the control that knows no category.
 3. Which: a linear probe on the base's own activation at that token, for the category of the sentence that comes.
 4. When: a linear probe on the base's own activation at every token of the rollouts, for whether the thinking model's
    likeliest token differs from the base's. With it no thinking model is needed at inference.
+
+Each is trained through the very place at which decoding steers, on text after the base's own prompt. With a folder,
+what is made is kept there and not made again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from tqdm import tqdm
 
-from ...activations import collect
-from ...models import InputError, LanguageModel
+from ...activations import Activations, collect
+from ...models import InputError
 from ...probes import LogisticProbe, MultinomialProbe
 from ...probes.folds import common_labels
-from ...traces import Template, Trace, encode
-from ...vectors import Directions, OptimisedSettings, optimised_directions
+from ...traces import Trace, digest
+from ...vectors import Directions, OptimisedSettings, mean_difference_directions, optimised_directions
 from ...vectors.steering.sentence_ends import ends_sentence
-from ..continuation import Sampling
-from ..effect.writing import encode_prompts, write
-from .decode import Chooser
-from .gate import Gate, probe_over
-from .moment import Moment
+from ..effect.writing import Written, encode_prompts, write
+from .coefficient import Coefficients
+from .coefficient_fit import CoefficientSettings, fit_coefficients
+from .kept import Lines, once
 from .pair import Pair
+from .parts import Parts, Probes
+from .settings import HybridSettings
+from .token_table import token_table
 
 N_FOLDS = 5
+BIAS = "bias"  # the one general vector
 FORMAT_LABELS = ("nonsense",)  # never a category to steer towards
-MOST_TOKENS = 40_000  # of the rollouts, for the gate
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Parts:
-    """What a hybrid is made of, at every layer that was tried."""
-
-    directions: Directions  # of the categories
-    bias: Directions  # one general vector, "bias"
-    which: dict[int, tuple[Float[Tensor, "categories d_model"], Float[Tensor, " categories"]]]  # weights and offsets
-    when: dict[int, tuple[Float[Tensor, " d_model"], float]]
-    ends: Bool[Tensor, " vocabulary"]  # tokens of the base that end a sentence
-    n_rollouts: int
-    n_disagreements: int
-    n_gate_tokens: int
-    auroc_when: dict[int, float]  # on rollouts the probe has not seen
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        return self.directions.behaviours
-
-    def chooser(self, layer: int) -> Chooser:
-        """The category that comes, by the probe at `layer`."""
-        weight, offset = self.which[layer]
-
-        def choose(moment: Moment) -> Tensor:
-            scores = moment.base_acts.float() @ weight.T.to(moment.base_acts.device) + offset.to(
-                moment.base_acts.device
-            )
-            return scores.argmax(dim=-1)
-
-        return choose
-
-    def gate(self, layer: int, threshold: float = 0.0) -> Gate:
-        """The probe gate at `layer`: open above a log odds of `threshold`."""
-        weight, offset = self.when[layer]
-        return probe_over(weight, offset, threshold)
 
 
 def train(
     pair: Pair,
     layers: Sequence[int],
-    sampling: Sampling,
+    settings: HybridSettings,
     *,
-    seed: int = 0,
-    settings: OptimisedSettings | None = None,
+    optimised: OptimisedSettings | None = None,
+    out: Path | None = None,
     progress: bool = False,
     note: Callable[[str], None] = lambda _: None,
 ) -> Parts:
     """All parts for `pair`. Raises InputError where the thinking model's rollouts show no behaviour often enough."""
-    traces = rollouts(pair, sampling, seed)
+    traces = rollouts(pair, settings, None if out is None else out / "rollouts.jsonl", progress)
+    common = _common(pair, traces)
+    note(f"{pair.name}: {len(traces)} rollouts of {pair.thinking.name}: {', '.join(common)}")
+    chosen = replace(
+        optimised or OptimisedSettings(seed=settings.seed),
+        behaviours=tuple(common),
+        template=pair.base_template,
+        truncate=True,
+    )
+    acts: list[Activations] = []  # at the token before each sentence; collected when first needed
+
+    def before() -> Activations:
+        if not acts:
+            found = collect(
+                pair.base,
+                traces,
+                read="before:1",
+                layers=list(layers),
+                template=pair.base_template,
+                truncate=True,
+                progress=False,
+            )
+            acts.append(found.load())
+        return acts[0]
+
+    networks: dict[int, Coefficients] = {}
+    if settings.mechanism == "joint":
+        networks = {layer: network(pair, traces, layer, common, settings, out, progress) for layer in layers}
+
+    def vectors() -> Directions:
+        if settings.mechanism == "joint":
+            return _of_networks(networks, traces, before())
+        if settings.mechanism == "mean-difference":
+            return mean_difference_directions(before(), behaviours=common, data_digest=digest(traces))
+        return optimised_directions(pair.base, traces, list(layers), chosen, progress=progress)
+
+    def general() -> Directions:
+        wanted = replace(chosen, bias=True, bias_only=True)
+        return optimised_directions(pair.base, traces, list(layers), wanted, progress=progress)
+
+    def probes() -> Probes:
+        seen, differs, problem = token_table(pair, traces, layers, progress=progress)
+        when = {layer: _when(seen[:, place], differs, problem) for place, layer in enumerate(layers)}
+        return Probes(
+            which={layer: _which(before().layer(layer), before().labels, common) for layer in layers},
+            when={layer: found for layer, (found, _) in when.items()},
+            auroc_when={layer: auroc for layer, (_, auroc) in when.items()},
+            n_disagreements=int(differs.sum()),
+            n_tokens=len(differs),
+        )
+
+    def place(name: str) -> Path | None:
+        return None if out is None else out / name
+
+    directions = once(place("vectors.safetensors"), vectors, Directions.save, Directions.open)
+    bias = once(place("bias.safetensors"), general, Directions.save, Directions.open)
+    parts = Parts(
+        traces=tuple(traces),
+        directions=directions,
+        bias=bias,
+        probes=once(place("probes.safetensors"), probes, Probes.save, Probes.open),
+        ends=ends_sentence(pair.base),
+        networks=networks,
+    )
+    if settings.dose == "network":
+        for layer in layers:
+            add_network(pair, parts, layer, settings, out=out, progress=progress)
+    return parts
+
+
+def rollouts(pair: Pair, settings: HybridSettings, kept: Path | None = None, progress: bool = False) -> list[Trace]:
+    """What the thinking model writes on the training problems, labelled; written to `kept` batch by batch."""
+    prompts = encode_prompts(pair.thinking, [each.prompt for each in pair.train], pair.thinking_template)
+    lines = None if kept is None else Lines(kept)
+    said = [] if lines is None else [Written(**row) for row in lines.known()]
+    with tqdm(
+        total=len(prompts), initial=len(said), desc=f"{pair.name}: rollouts", unit="problem", disable=not progress
+    ) as bar:
+        while len(said) < len(prompts):
+            numbers = range(len(said), min(len(said) + settings.n_rows, len(prompts)))
+            some = [prompts[number] for number in numbers]
+            new = write(
+                pair.thinking, some, settings.rollout, seed=settings.seed, n_rows=settings.n_rows, numbers=numbers
+            )
+            if lines is not None:
+                lines.add([asdict(each) for each in new])
+            said += new
+            bar.update(len(new))
+    found = []
+    for number, (question, response) in enumerate(zip(pair.train, said, strict=True)):
+        spans = tuple(pair.annotator(question.prompt, response.text))
+        found.append(Trace(f"rollout-{number}", question.prompt, response.text, spans, question.problem))
+    return [trace for trace in found if trace.text.strip()]
+
+
+def add_network(
+    pair: Pair,
+    parts: Parts,
+    layer: int,
+    settings: HybridSettings,
+    *,
+    out: Path | None = None,
+    progress: bool = False,
+) -> None:
+    """The coefficient network for the vectors at `layer`, in `parts.networks`; nothing where there is one.
+
+    Raises InputError where base and rollouts disagree too seldom.
+    """
+    if layer not in parts.networks:
+        mechanism = None if settings.mechanism == "joint" else parts
+        parts.networks[layer] = network(
+            pair, parts.traces, layer, parts.categories, settings, out, progress, vectors=mechanism
+        )
+
+
+def network(
+    pair: Pair,
+    traces: Sequence[Trace],
+    layer: int,
+    categories: Sequence[str],
+    settings: HybridSettings,
+    out: Path | None,
+    progress: bool,
+    *,
+    vectors: Parts | None = None,
+) -> Coefficients:
+    """What sets doses at `layer`; without `vectors`, with vectors of its own, found together with it."""
+    wanted = CoefficientSettings(template=pair.base_template, truncate=True, seed=settings.seed)
+
+    def fitted() -> Coefficients:
+        return fit_coefficients(
+            pair.base,
+            traces,
+            layer,
+            wanted,
+            categories=categories,
+            mechanism=None if vectors is None else vectors.mechanism(layer),
+            progress=progress,
+        )
+
+    path = None if out is None else out / f"coefficients-{layer}.safetensors"
+    return once(path, fitted, Coefficients.save, Coefficients.open)
+
+
+def _common(pair: Pair, traces: Sequence[Trace]) -> list[str]:
     labels = [(span.label, trace.problem) for trace in traces for span in trace.spans]
     if not labels:
         raise InputError(
@@ -97,41 +216,34 @@ def train(
     ]
     if len(common) < 2:
         raise InputError(
-            f"the rollouts of {pair.thinking.name} show fewer than two behaviours in {N_FOLDS} problems or more"
+            f"the rollouts of {pair.thinking.name} show fewer than two behaviours in {N_FOLDS} problems or more: give "
+            "more --train problems, or longer rollouts (--max-new-tokens)"
         )
-    note(f"{len(traces)} rollouts of {pair.thinking.name}: {', '.join(common)}")
-    chosen = settings or OptimisedSettings(seed=seed)
-    wanted = replace(chosen, behaviours=tuple(common))
-    directions = optimised_directions(pair.base, traces, list(layers), wanted, progress=progress)
-    biased = optimised_directions(pair.base, traces, list(layers), replace(wanted, bias=True), progress=progress)
-    acts = collect(pair.base, traces, read="before:1", layers=list(layers), progress=False).load()
-    which = {layer: _which(acts.layer(layer), acts.labels, directions.behaviours) for layer in layers}
-    seen, disagrees, problem = token_table(pair, traces, layers)
-    when, auroc = {}, {}
-    for place, layer in enumerate(layers):
-        when[layer], auroc[layer] = _when(seen[:, place], disagrees, problem)
-    return Parts(
-        directions=directions,
-        bias=biased,
-        which=which,
-        when=when,
-        ends=ends_sentence(pair.base),
-        n_rollouts=len(traces),
-        n_disagreements=int(disagrees.sum()),
-        n_gate_tokens=len(disagrees),
-        auroc_when=auroc,
+    return common
+
+
+def _of_networks(networks: dict[int, Coefficients], traces: Sequence[Trace], acts: Activations) -> Directions:
+    """The vectors that were found together with their doses, as directions."""
+    first = next(iter(networks.values()))
+    return Directions(
+        vectors={
+            name: torch.stack(
+                [
+                    each.network.vectors.detach().cpu()[number] * each.mechanism.residual_norm
+                    for each in networks.values()
+                ]
+            )
+            for number, name in enumerate(first.mechanism.categories)
+        },
+        layers=tuple(networks),
+        method="trained together with their doses where the base would not say what was written",
+        model=first.model,
+        read="before:1",
+        residual_norm=tuple(each.mechanism.residual_norm for each in networks.values()),
+        n_examples={name: int(acts.shows(name).sum()) for name in first.mechanism.categories},
+        n_problems=len(set(acts.problems)),
+        data_digest=digest(traces),
     )
-
-
-def rollouts(pair: Pair, sampling: Sampling, seed: int) -> list[Trace]:
-    """What the thinking model writes on the training problems, labelled."""
-    prompts = encode_prompts(pair.thinking, [each.prompt for each in pair.train], pair.thinking_template)
-    said = write(pair.thinking, prompts, sampling, seed=seed)
-    found = []
-    for number, (question, response) in enumerate(zip(pair.train, said, strict=True)):
-        spans = tuple(pair.annotator(question.prompt, response.text))
-        found.append(Trace(f"rollout-{number}", question.prompt, response.text, spans, question.problem))
-    return [trace for trace in found if trace.text.strip()]
 
 
 def _which(
@@ -152,81 +264,18 @@ def _which(
 
 
 def _when(
-    acts: Float[Tensor, "n d_model"], disagrees: Bool[np.ndarray, " n"], problem: np.ndarray
+    acts: Float[Tensor, "n d_model"], differs: Bool[np.ndarray, " n"], problem: Int[np.ndarray, " n"]
 ) -> tuple[tuple[Float[Tensor, " d_model"], float], float]:
     """The probe on all tokens, and its AUROC where a fifth of the problems was left out."""
     from sklearn.metrics import roc_auc_score
 
-    if disagrees.all() or not disagrees.any():
-        return (torch.zeros(acts.shape[1]), -1.0), float("nan")  # the gate never opens
+    if differs.all() or not differs.any():
+        return (torch.zeros(acts.shape[1]), -torch.inf if not differs.any() else torch.inf), float("nan")
     x = acts.numpy()
     held_out = problem % N_FOLDS == 0
     auroc = float("nan")
-    if 0 < disagrees[held_out].sum() < held_out.sum() and 0 < disagrees[~held_out].sum() < (~held_out).sum():
-        part = LogisticProbe().fit(x[~held_out], disagrees[~held_out])
-        auroc = float(roc_auc_score(disagrees[held_out], part.decision_function(x[held_out])))
-    whole = LogisticProbe().fit(x, disagrees)
+    if 0 < differs[held_out].sum() < held_out.sum() and 0 < differs[~held_out].sum() < (~held_out).sum():
+        part = LogisticProbe().fit(x[~held_out], differs[~held_out])
+        auroc = float(roc_auc_score(differs[held_out], part.decision_function(x[held_out])))
+    whole = LogisticProbe().fit(x, differs)
     return (torch.from_numpy(whole.coef_[0]).float(), float(whole.intercept_[0])), auroc
-
-
-@torch.inference_mode()
-def token_table(
-    pair: Pair, traces: Sequence[Trace], layers: Sequence[int], n_rows: int = 64
-) -> tuple[Float[Tensor, "n n_layers d_model"], Bool[np.ndarray, " n"], np.ndarray]:
-    """At every token from which one of a response is predicted: the base's activations, and whether the models differ.
-
-    Both read the rollout after prompts of their own. The third: number of the problem.
-    """
-    numbers = {problem: number for number, problem in enumerate(dict.fromkeys(trace.problem for trace in traces))}
-    found: list[Tensor] = []
-    differs: list[Tensor] = []
-    problem: list[np.ndarray] = []
-    for start in range(0, len(traces), n_rows):
-        part = traces[start : start + n_rows]
-        base = _read(pair.base, part, pair.base_template, layers)
-        thinking = _read(pair.thinking, part, pair.thinking_template, ())
-        for trace, (acts, own), (_, led) in zip(part, base, thinking, strict=True):
-            n = min(len(own), len(led))
-            found.append(acts[len(own) - n :])
-            differs.append(own[len(own) - n :] != led[len(led) - n :])
-            problem.append(np.full(n, numbers[trace.problem]))
-        if sum(map(len, differs)) >= MOST_TOKENS:
-            break
-    return torch.cat(found), torch.cat(differs).numpy(), np.concatenate(problem)
-
-
-def _read(
-    model: LanguageModel, traces: Sequence[Trace], template: Template, layers: Sequence[int]
-) -> list[tuple[Float[Tensor, "n n_layers d_model"], Tensor]]:
-    """For each trace, at the tokens that predict its response: activations and likeliest next tokens."""
-    encoded = encode(model, traces, template=template, truncate=True)
-    prompts = encode_prompts(model, [trace.prompt for trace in traces], template)
-    width = max(len(each) for each in encoded)
-    ids = torch.zeros(len(encoded), width, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, each in enumerate(encoded):
-        ids[row, : len(each)], mask[row, : len(each)] = torch.from_numpy(each.token_ids), 1
-    seen: dict[int, Tensor] = {}
-
-    def keep(layer: int) -> Callable[..., None]:
-        def hook(module: object, args: object, output: object) -> None:
-            hidden = output[0] if isinstance(output, tuple) else output
-            assert isinstance(hidden, Tensor)
-            seen[layer] = hidden.float().cpu()
-
-        return hook
-
-    hooks = [model.blocks[layer].register_forward_hook(keep(layer)) for layer in layers]
-    try:
-        given = {"attention_mask": mask.to(model.device), "use_cache": False}
-        if model.takes_position_ids:
-            given["position_ids"] = (mask.cumsum(1) - 1).clamp_min(0).to(model.device)
-        likeliest = model.model(ids.to(model.device), **given).logits.argmax(dim=-1).cpu()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    acts = torch.stack([seen[layer] for layer in layers], dim=2) if layers else torch.zeros(*ids.shape, 0, 0)
-    return [
-        (acts[row, len(prompt) - 1 : len(each) - 1], likeliest[row, len(prompt) - 1 : len(each) - 1])
-        for row, (each, prompt) in enumerate(zip(encoded, prompts, strict=True))
-    ]

@@ -1,55 +1,103 @@
 """Choosing layer, dose and threshold on validation problems, and keeping the whole grid to be seen.
 
-The layer and dose of the highest accuracy; of equals the one that steers fewer tokens, then the smaller dose. Then the
-threshold of the probe gate in the same way.
+1. The layer and dose of the highest accuracy; of equals the one that steers fewer tokens, then the smaller dose.
+2. Where each category has a dose of its own: one category after the other, the others staying as they are.
+3. The threshold of the probe gate in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from .arms import Tuned, plan_of
 from .decode import Plan
+from .parts import Parts
 from .record import RowRecord
 from .settings import HybridSettings
-from .training import Parts
 
 # Decodes the validation problems by a plan: what was written, and whether it is right.
 Trial = Callable[[str, Plan], tuple[list[RowRecord], Sequence[bool]]]
 
 
-def tune(parts: Parts, layers: Sequence[int], settings: HybridSettings, trial: Trial) -> tuple[Tuned, pd.DataFrame]:
+def tune(
+    parts: Parts,
+    layers: Sequence[int],
+    settings: HybridSettings,
+    trial: Trial,
+    *,
+    desc: str = "",
+    progress: bool = False,
+) -> tuple[Tuned, pd.DataFrame]:
     """What does best, and every cell that was tried: arm, layer, dose, threshold, accuracy, share of tokens steered."""
-    rows: list[dict[str, Any]] = []
+    n = len(layers) * len(settings.doses) + len(settings.thresholds)
+    if settings.dose == "per-category":
+        n += len(parts.categories) * (len(settings.doses) - 1)
+    with tqdm(total=n, desc=desc, unit="cell", disable=not progress) as bar:
+        grid = _Grid(parts, settings, trial, bar)
+        best = grid.best(
+            "hybrid", [Tuned(layer=at, dose=dose, threshold=0.0) for at in layers for dose in settings.doses]
+        )
+        if settings.dose == "per-category":
+            best = replace(best, category_doses=(best.dose,) * len(parts.categories))
+            for number in range(len(parts.categories)):
+                own = [
+                    replace(best, category_doses=_with(best.category_doses, number, dose)) for dose in settings.doses
+                ]
+                best = grid.best("hybrid", own)
+        best = grid.best("probe-gated", [replace(best, threshold=threshold) for threshold in settings.thresholds])
+    return best, pd.DataFrame(grid.rows)
 
-    def tried(arm: str, tuned: Tuned) -> dict[str, Any]:
-        records, solved = trial(arm, plan_of(arm, parts, tuned))
+
+def tune_network(parts: Parts, tuned: Tuned, settings: HybridSettings, trial: Trial) -> tuple[Tuned, pd.DataFrame]:
+    """The multiple of the network's doses that does best, and all that were tried."""
+    grid = _Grid(parts, settings, trial, None)
+    best = grid.best("network-dosed", [replace(tuned, network_dose=factor) for factor in settings.doses])
+    return best, pd.DataFrame(grid.rows)
+
+
+@dataclass
+class _Grid:
+    parts: Parts
+    settings: HybridSettings
+    trial: Trial
+    bar: tqdm[Any] | None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    known: dict[tuple[str, Tuned], dict[str, Any]] = field(default_factory=dict)
+
+    def best(self, arm: str, choices: Sequence[Tuned]) -> Tuned:
+        def worth(tuned: Tuned) -> tuple[float, float, float]:
+            row = self.tried(arm, tuned)
+            return row["accuracy"], -row["steered"], -(sum(tuned.category_doses) or row["dose"])
+
+        return max(choices, key=worth)
+
+    def tried(self, arm: str, tuned: Tuned) -> dict[str, Any]:
+        if (arm, tuned) in self.known:
+            return self.known[arm, tuned]
+        records, solved = self.trial(arm, plan_of(arm, self.parts, tuned, self.settings))
+        own = dict(zip(self.parts.categories, tuned.category_doses, strict=False))
         row = {
             "arm": arm,
             "layer": tuned.layer,
-            "dose": tuned.dose,
+            "dose": tuned.network_dose if arm == "network-dosed" else tuned.dose,
+            "category_doses": ", ".join(f"{name} {dose:g}" for name, dose in own.items()),
             "threshold": tuned.threshold if arm == "probe-gated" else None,
             "accuracy": float(np.mean(solved)),
             "steered": sum(each.n_gated for each in records) / max(sum(each.n_tokens for each in records), 1),
             "n": len(solved),
         }
-        rows.append(row)
+        self.rows.append(row)
+        self.known[arm, tuned] = row
+        if self.bar is not None:
+            self.bar.update()
         return row
 
-    def worth(row: dict[str, Any]) -> tuple[float, float, float]:
-        return row["accuracy"], -row["steered"], -row["dose"]
 
-    grid = [
-        tried("hybrid", Tuned(layer=layer, dose=dose, threshold=0.0)) for layer in layers for dose in settings.doses
-    ]
-    best = max(grid, key=worth)
-    gates = [
-        tried("probe-gated", Tuned(layer=best["layer"], dose=best["dose"], threshold=threshold))
-        for threshold in settings.thresholds
-    ]
-    threshold = max(gates, key=worth)["threshold"]
-    return Tuned(layer=best["layer"], dose=best["dose"], threshold=threshold), pd.DataFrame(rows)
+def _with(doses: tuple[float, ...], number: int, dose: float) -> tuple[float, ...]:
+    return (*doses[:number], dose, *doses[number + 1 :])

@@ -26,6 +26,16 @@ if TYPE_CHECKING:
         score,
     )
     from reasonlens.analysis.effect import DoseCurves, EffectSettings, SteeringMatrix, dose_curves, steering_matrix
+    from reasonlens.analysis.hybrid import (
+        HybridResult,
+        HybridSettings,
+        Pair,
+        PairRun,
+        SteeredTrace,
+        organism_pair,
+        question_pair,
+        run_pair,
+    )
     from reasonlens.models import InputError, LanguageModel, load
     from reasonlens.probes import (
         DiscriminantProbe,
@@ -50,6 +60,9 @@ if TYPE_CHECKING:
         segment,
         write_traces,
     )
+    from reasonlens.traces.judge import Judge
+    from reasonlens.traces.problem_sets import ProblemSet, open_problem_set
+    from reasonlens.traces.questions import Question
     from reasonlens.vectors import (
         Direction,
         Directions,
@@ -76,6 +89,10 @@ _HOME = {
     "activations.cluster": ("ClusterSettings", "collect_on_ray"),
     "activations": ("Activations", "CollectSettings", "Example", "Moments", "Read", "collect", "collect_moments"),
     "analysis.effect": ("DoseCurves", "EffectSettings", "SteeringMatrix", "dose_curves", "steering_matrix"),
+    "analysis.hybrid": (
+        *("HybridResult", "HybridSettings", "Pair", "PairRun", "SteeredTrace"),
+        *("organism_pair", "question_pair", "run_pair"),
+    ),
     "analysis": (
         *("BeforeAfter", "LocateSettings", "Location", "ProbeSettings", "Probing", "Stability"),
         *("boundary_stability", "compare_before_after", "locate", "probe", "score"),
@@ -85,6 +102,9 @@ _HOME = {
         *("DiscriminantProbe", "LogisticProbe", "MeanDifferenceProbe", "MultinomialProbe", "RidgeProbe"),
         *("ProbeSweep", "SavedProbes", "TransferMatrix", "sweep", "transfer"),
     ),
+    "traces.judge": ("Judge",),
+    "traces.problem_sets": ("ProblemSet", "open_problem_set"),
+    "traces.questions": ("Question",),
     "traces": (
         *("Span", "Trace", "bundled_traces", "encode", "parse_annotated"),
         *("iter_traces", "read_traces", "segment", "write_traces"),
@@ -111,7 +131,10 @@ __all__ = [
     "DoseCurves",
     "EffectSettings",
     "Example",
+    "HybridResult",
+    "HybridSettings",
     "InputError",
+    "Judge",
     "LanguageModel",
     "LocateSettings",
     "Location",
@@ -120,14 +143,19 @@ __all__ = [
     "Moments",
     "MultinomialProbe",
     "OptimisedSettings",
+    "Pair",
+    "PairRun",
     "ProbeSettings",
     "ProbeSweep",
     "Probing",
+    "ProblemSet",
+    "Question",
     "Read",
     "RidgeProbe",
     "SavedProbes",
     "Span",
     "Stability",
+    "SteeredTrace",
     "Steering",
     "SteeringMatrix",
     "Trace",
@@ -152,13 +180,17 @@ __all__ = [
     "logistic_directions",
     "mean_difference",
     "mean_difference_directions",
+    "open_problem_set",
     "optimised_directions",
+    "organism_pair",
     "parse_annotated",
     "pca_directions",
     "probe",
     "project_out_content",
+    "question_pair",
     "read_traces",
     "ridge_directions",
+    "run_pair",
     "score",
     "segment",
     "steer",

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from reasonlens.analysis.hybrid import HybridResult, HybridSettings
+    from reasonlens.analysis.hybrid.measure import ArmResult
     from reasonlens.analysis.hybrid.pair import Pair
+    from reasonlens.traces.judge import Judge
 
 
 def hybrid(
@@ -23,23 +25,38 @@ def hybrid(
     thinking: Annotated[
         str,
         typer.Option(help="Model that says when, or several joined by commas; of organisms: rl, sft, random-reward."),
-    ] = "organism/rl,organism/sft",
+    ] = "organism/rl,organism/sft,organism/random-reward",
     problems: Annotated[
         str | None,
         typer.Option(
-            help="`gsm8k`, `math-500`, `reasoning-gym:KIND`, or a JSONL file of `question` and `answer`; organisms "
-            "have problems of their own."
+            help="`gsm8k`, `math-500`, `reasoning-gym:KIND`, or a JSONL or Parquet file of `question` and `answer`; "
+            "organisms have problems of their own."
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Directory for results.json, report.html and every answer; the same command resumes.")
+        Path, typer.Option(help="Directory for results.json, report.html and everything that is made on the way.")
     ] = Path("runs/hybrid"),
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on from what is in --out, or begin anew.")
+    ] = True,
     arms: Annotated[str | None, typer.Option(help="Arms to run, joined by commas; default all.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Seven arms and 200 test problems.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Main arms only, on 200 test problems.")] = False,
+    mechanism: Annotated[
+        str, typer.Option(help="How vectors are found: `optimised`, `mean-difference`, or `joint` with their doses.")
+    ] = "optimised",
+    gate: Annotated[
+        str,
+        typer.Option(help="When to steer: `disagreement`, `boundary` (of sentences), or `divergence:NATS`."),
+    ] = "disagreement",
+    dose: Annotated[
+        str, typer.Option(help="How much: `constant`, `per-category`, or by a `network` on the base's activation.")
+    ] = "constant",
     layers: Annotated[
         str | None, typer.Option(help="Blocks to try: `1,2`, `8:20:4`; default a quarter, half and three quarters up.")
     ] = None,
-    doses: Annotated[str, typer.Option(help="Doses to try, in mean residual norms.")] = "0.5,1,1.5",
+    doses: Annotated[
+        str, typer.Option(help="Doses to try, in mean residual norms; of a network's doses, multiples.")
+    ] = "0.5,1,1.5",
     train: Annotated[int, typer.Option(help="Problems on which the thinking model writes.", min=10)] = 400,
     validation: Annotated[int, typer.Option(help="Problems on which layer and dose are chosen.", min=5)] = 150,
     test: Annotated[
@@ -48,6 +65,14 @@ def hybrid(
     max_new_tokens: Annotated[int, typer.Option(help="Length of responses.", min=1)] = 112,
     temperature: Annotated[float, typer.Option(help="Of the arms; 0: greedy, as published.", min=0)] = 0.0,
     rows: Annotated[int, typer.Option(help="Problems that are decoded together.", min=1)] = 250,
+    judge_url: Annotated[
+        str | None,
+        typer.Option(help="Chat-completions endpoint, https://host/v1, that grades final answers beside the rule."),
+    ] = None,
+    judge_model: Annotated[str | None, typer.Option(help="Which model is asked there.")] = None,
+    judge_key_variable: Annotated[
+        str, typer.Option(help="Environment variable that holds the endpoint's key.")
+    ] = "OPENAI_API_KEY",
     seed: Annotated[int, typer.Option(help="Of problems, vectors and controls.", min=0)] = 0,
     device: Annotated[str | None, typer.Option(help="`cpu`, `cuda`; default CUDA where there is one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of the tables.")] = False,
@@ -60,38 +85,39 @@ def hybrid(
     """
     with user_errors():
         from reasonlens.analysis.hybrid import HybridResult
-        from reasonlens.analysis.hybrid.run import run_pair
+        from reasonlens.analysis.hybrid.judging import judge_pair
+        from reasonlens.analysis.hybrid.run import forget, run_pair
         from reasonlens.analysis.run_directory import write_json, write_text
 
         settings = _settings(
-            quick, arms, layers, doses, train, validation, test, max_new_tokens, temperature, rows, seed
-        )
-        runs = []
+            quick, arms, mechanism, gate, dose, layers, doses, train, validation, test, max_new_tokens, temperature,
+            rows, seed,
+        )  # fmt: skip
+        judge = _judge(judge_url, judge_model, judge_key_variable)
+        runs, judged = [], {}
         for name in thinking.split(","):
             pair = _pair(base, name.strip(), problems, settings, device)
-            runs.append(run_pair(pair, settings, out=out / pair.name.replace("/", "--"), note=note))
-        found = HybridResult(pairs=tuple(runs), settings=settings)
+            folder = out / pair.name.replace("/", "--")
+            if not resume:
+                forget(folder)
+            runs.append(run_pair(pair, settings, out=folder, note=note))
+            if judge is not None:
+                note(f"{pair.name}: {judge.model} grades final answers")
+                judged[pair.name] = judge_pair(runs[-1], judge, folder / "judge.jsonl")
+        found = HybridResult(pairs=tuple(runs), settings=settings, judged=judged)
         write_json(out / "results.json", found.to_dict())
         found.to_frame().to_csv(out / "arms.csv", index=False)
         write_text(out / "report.html", found.report())
     if as_json:
         typer.echo((out / "results.json").read_text("utf-8"), nl=False)
     else:
-        from rich.console import Console
-
-        console = Console()
-        if not console.is_terminal:
-            console.width = 124
-        for name, verdict in found.verdicts().items():
-            console.print(_table(found, name))
-            console.print(verdict, markup=False)
-            console.print()
+        _print(found)
     note(f"report: {out / 'report.html'}")
 
 
 def _settings(
-    quick: bool, arms: str | None, layers: str | None, doses: str, train: int, validation: int, test: int | None,
-    max_new_tokens: int, temperature: float, rows: int, seed: int,
+    quick: bool, arms: str | None, mechanism: str, gate: str, dose: str, layers: str | None, doses: str, train: int,
+    validation: int, test: int | None, max_new_tokens: int, temperature: float, rows: int, seed: int,
 ) -> HybridSettings:  # fmt: skip
     from typing import Any
 
@@ -105,6 +131,9 @@ def _settings(
     except ValueError as error:
         raise InputError(f"doses are numbers joined by commas, and {doses!r} is not") from error
     given |= {
+        "mechanism": mechanism,
+        "gate": gate,
+        "dose": dose,
         "n_train": train,
         "n_validation": validation,
         "n_rows": rows,
@@ -120,6 +149,17 @@ def _settings(
     return HybridSettings.quick(**given) if quick else HybridSettings(**given)
 
 
+def _judge(url: str | None, model: str | None, key_variable: str) -> Judge | None:
+    from reasonlens.models import InputError
+    from reasonlens.traces.judge import Judge
+
+    if url is None and model is None:
+        return None
+    if url is None or model is None:
+        raise InputError("a judge needs both --judge-url and --judge-model")
+    return Judge(url=url, model=model, key_variable=key_variable)
+
+
 def _pair(base: str, thinking: str, problems: str | None, settings: HybridSettings, device: str | None) -> Pair:
     import reasonlens
     from reasonlens.analysis.hybrid.pair import organism_pair, question_pair
@@ -130,16 +170,64 @@ def _pair(base: str, thinking: str, problems: str | None, settings: HybridSettin
         if not (base.startswith("organism/") and thinking.startswith("organism/")):
             raise reasonlens.InputError(
                 f"{base} and {thinking} need problems to solve: give --problems: gsm8k, math-500, "
-                "reasoning-gym:KIND or a JSONL file"
+                "reasoning-gym:KIND or a file of questions and answers"
             )
         return organism_pair(
             thinking, base, n_train=n_train, n_validation=n_validation, n_test=n_test, seed=settings.seed
         )
-    own, led = (reasonlens.load(name, device=device, note=note) for name in (base, thinking))
     asked = open_problem_set(problems, seed=settings.seed)
+    own, led = (reasonlens.load(name, device=device, note=note) for name in (base, thinking))
     return question_pair(
         own, led, asked.questions, n_train=n_train, n_validation=n_validation, n_test=n_test, grader=asked.grader
     )
+
+
+def _print(found: HybridResult) -> None:
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 124
+    arms = found.arms()
+    for name in arms:
+        console.print(_table(found, name))
+    if len(arms) > 1:
+        console.print(_summary(found))
+    for name, verdict in found.verdicts().items():
+        console.print(f"{name}: {verdict}", markup=False)
+    for name, judged in found.judged.items():
+        console.print(f"{name}, by {judged.model}: {judged.gap.value:.3f} of the gap", markup=False)
+        for arm, agreement in judged.agreement.items():
+            console.print(f"  {arm}: judge and rule {agreement}", markup=False)
+
+
+def _summary(found: HybridResult) -> Table:
+    """A row for each pair: the hybrid beside the best of its controls."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from reasonlens.analysis.hybrid.arms import CONTROLS
+
+    table = Table(title=Text("pairs side by side"), box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("thinking model")
+    for column in ("base", "thinking", "hybrid: gap recovered", "steered", "probe-gated", "best control", "n"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, arms in found.arms().items():
+        probe = arms.get("probe-gated")
+        controls = {arm: arms[arm].gap for arm in CONTROLS if arm in arms and arms[arm].gap == arms[arm].gap}
+        best = max(controls, key=lambda arm: controls[arm], default="")
+        table.add_row(
+            Text(name),
+            f"{arms['base'].accuracy:.3f}",
+            f"{arms['thinking'].accuracy:.3f}",
+            Text(_gap(arms["hybrid"])),
+            f"{arms['hybrid'].steered:.1%}",
+            "–" if probe is None or probe.gap != probe.gap else f"{probe.gap:.3f}",
+            f"{controls[best]:.3f} ({best})" if best else "–",
+            str(arms["hybrid"].n),
+        )
+    return table
 
 
 def _table(found: HybridResult, pair: str) -> Table:
@@ -161,14 +249,17 @@ def _table(found: HybridResult, pair: str) -> Table:
     for column in ("accuracy", "gap recovered", "steered", "changed", "p", "truncated"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, each in arms.items():
-        gap = "–" if each.gap != each.gap else f"{each.gap:.3f} [{each.gap_low:.3f}, {each.gap_high:.3f}]"
         table.add_row(
             Text(name),
             Text(f"{each.accuracy:.3f} [{each.accuracy_low:.3f}, {each.accuracy_high:.3f}]"),
-            Text(gap),
+            Text(_gap(each)),
             f"{each.steered:.1%}",
             f"{each.changed:.1%}",
             "–" if name == "base" else f"{each.p_mcnemar:.2g}",
             f"{each.truncated:.1%}",
         )
     return table
+
+
+def _gap(arm: ArmResult) -> str:
+    return "–" if arm.gap != arm.gap else f"{arm.gap:.3f} [{arm.gap_low:.3f}, {arm.gap_high:.3f}]"

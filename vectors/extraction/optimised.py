@@ -63,10 +63,10 @@ def optimised_directions(
     norms = collect(
         handle, texts, layers=wanted, template=settings.template, truncate=settings.truncate, progress=False
     ).residual_norm.tolist()
-    names = (*targets.behaviours, *([BIAS] if settings.bias else []))
+    names = (*(() if settings.bias_only else targets.behaviours), *([BIAS] if settings.bias else []))
     vectors: dict[str, list[Tensor]] = {name: [] for name in names}
     scores: dict[str, dict[str, list[float]]] = {name: {} for name in names}
-    n_steps = len(wanted) * (2 if settings.bias else 1) * settings.max_steps
+    n_steps = len(wanted) * (2 if settings.bias and not settings.bias_only else 1) * settings.max_steps
     with frozen(handle), tqdm(desc="optimising vectors", unit="step", total=n_steps, disable=not progress) as bar:
         batches = Batches.of(handle, targets.all, settings)
         for layer, norm in zip(wanted, norms, strict=True):
@@ -117,6 +117,8 @@ class _Search:
             general = self._descend([evenly], None)
             bias = general.doses[0]
             yield BIAS, (bias * self._norm, self._figures(evenly.held_out, bias, None, general.steps[0]))
+            if self._settings.bias_only:
+                return
         names = self._targets.behaviours
         tasks = [Task(self._targets.training[name], self._targets.held_out[name]) for name in names]
         again = [

@@ -19,6 +19,7 @@ class OptimisedSettings:
     # before: added at the last token before a sentence, so that it means "about to start"
     # sentence: added there and at every token of the sentence that predicts another one
     bias: bool = False  # first a vector for all sentences of all behaviours; frozen, and behaviours' vectors on top
+    bias_only: bool = False  # with `bias`: nothing but the general vector
     max_dose: float = 1.0  # longest a vector may become
     step: float = 0.05  # dose by which one step can move a vector at most (Adam's rate, for the whole vector)
     max_steps: int = 200
@@ -46,6 +47,8 @@ class OptimisedSettings:
         for name in ("max_dose", "step"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} is a dose above 0, and {getattr(self, name)} is not")
+        if self.bias_only and not self.bias:
+            raise InputError("bias_only keeps the general vector alone, and without `bias` there is none")
         if self.n_resamples < 0:
             raise InputError(f"n_resamples must not be below 0, and {self.n_resamples} is")
         if self.where not in ("before", "sentence"):

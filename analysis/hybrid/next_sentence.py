@@ -1,0 +1,67 @@
+"""Does the base know what the thinking model is about to do? The same probes on the activations of both.
+
+At the token before each sentence of the thinking model's rollouts, linear probes for "a sentence of this behaviour
+comes", cross-validated by problem, on the base's activations and on the thinking model's own, each after its own
+prompt. Where both do equally well, what sets the models apart is not whether the behaviour is represented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ...activations import collect
+from ...probes import sweep
+from ...traces import Trace
+from .pair import Pair
+
+REASONING = ("backtracking", "uncertainty-estimation", "verification", "subgoal-setting")
+
+
+def next_sentence(
+    pair: Pair, traces: Sequence[Trace], layer: int, categories: Sequence[str], *, seed: int = 0
+) -> pd.DataFrame:
+    """One row for each behaviour and model: auroc with its 95% interval over problems, layer, n of sentences, n_shows.
+
+    layer: of the base; of a deeper or shallower thinking model the block as far up. Behaviours: those of REASONING
+    among the categories, else all.
+    """
+    wanted = [name for name in REASONING if name in categories] or list(categories)
+    rows: list[dict[str, Any]] = []
+    for who, model, template in (
+        ("base", pair.base, pair.base_template),
+        ("thinking", pair.thinking, pair.thinking_template),
+    ):
+        at = layer
+        if model.n_layers != pair.base.n_layers:
+            at = round(layer / max(pair.base.n_layers - 1, 1) * (model.n_layers - 1))
+        acts = collect(
+            model, traces, read="before:1", layers=[at], template=template, truncate=True, progress=False
+        ).load()
+        found = sweep(
+            acts,
+            behaviours=wanted,
+            penalties=[1.0],
+            n_bootstrap=500,
+            n_shuffles=1,
+            n_permutations=0,
+            seed=seed,
+            progress=False,
+        )
+        for name in wanted:
+            auroc = found.behaviours[name].auroc[0]
+            rows.append(
+                {
+                    "behaviour": name,
+                    "model": who,
+                    "layer": at,
+                    "auroc": auroc.value,
+                    "auroc_low": auroc.low,
+                    "auroc_high": auroc.high,
+                    "n": len(acts.labels),
+                    "n_shows": int(acts.shows(name).sum()),
+                }
+            )
+    return pd.DataFrame(rows)
