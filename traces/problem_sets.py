@@ -81,7 +81,9 @@ def _from_hub(name: str) -> list[Question]:
     try:
         from datasets import load_dataset
     except ImportError as error:
-        raise InputError(f"{name} needs the package datasets: `pip install datasets`; {instead}") from error
+        raise InputError(
+            f"{name} needs the package datasets: `pip install 'reasonlens[problems]'`; {instead}"
+        ) from error
     try:
         rows: Any = load_dataset(repository, configuration, split=part)
     except (OSError, ValueError) as error:  # ConnectionError and what is not found are OSErrors

@@ -32,7 +32,8 @@ def procedural(kind: str, n: int, seed: int) -> tuple[list[Question], Grader]:
         known: Any = import_module("reasoning_gym.factory").DATASETS
     except ImportError as error:
         raise InputError(
-            f"reasoning-gym:{kind} needs the package reasoning-gym; install it with `pip install reasoning-gym`"
+            f"reasoning-gym:{kind} needs the package reasoning-gym ({error}); install it with "
+            "`pip install 'reasonlens[problems]'`"
         ) from error
     if kind not in known:
         raise InputError(f"reasoning-gym has no data set {kind!r}; it has {', '.join(sorted(known))}")

@@ -104,7 +104,8 @@ def plan_of(
             return replace(hybrid, dose=scaled(parts.networks[tuned.layer].dose, tuned.network_dose))
         case "bias":
             one = constant(float(np.mean(doses)) if len(doses) else tuned.dose)
-            return Plan(gate=gate, mechanism=Mechanism.of(parts.bias, tuned.layer, parts.bias.behaviours), dose=one)
+            assert parts.bias is not None
+            return Plan(gate=gate, mechanism=Mechanism.of(parts.bias, tuned.layer), dose=one)
         case "random-vectors":
             return replace(hybrid, mechanism=mechanism.random(seed))
         case "random-category":

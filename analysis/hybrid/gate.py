@@ -63,9 +63,10 @@ def gate_named(name: str, ends_sentence: Bool[Tensor, " vocabulary"] | None) -> 
     kind, _, number = name.partition(":")
     if kind == "divergence":
         try:
-            return divergence_over(float(number))
+            threshold = float(number)
         except ValueError as error:
             raise InputError(f"a divergence gate is divergence:NATS, as divergence:0.5, not {name!r}") from error
+        return divergence_over(threshold)
     if name == "boundary":
         return boundary(torch.zeros(0, dtype=torch.bool) if ends_sentence is None else ends_sentence)
     if name == "disagreement":

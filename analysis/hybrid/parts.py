@@ -83,7 +83,7 @@ class Parts:
 
     traces: tuple[Trace, ...]  # rollouts of the thinking model, labelled
     directions: Directions  # of the categories
-    bias: Directions  # one general vector, "bias"
+    bias: Directions | None  # one general vector, "bias"; None where no arm needs it
     probes: Probes
     ends: Bool[Tensor, " vocabulary"]  # tokens of the base that end a sentence
     networks: dict[int, Coefficients] = field(default_factory=dict)  # layer -> what sets doses; added to as needed

@@ -38,6 +38,7 @@ from ..effect.writing import Written, encode_prompts, write
 from .coefficient import Coefficients
 from .coefficient_fit import CoefficientSettings, fit_coefficients
 from .kept import Lines, once
+from .mechanism import Mechanism
 from .pair import Pair
 from .parts import Parts, Probes
 from .settings import HybridSettings
@@ -86,7 +87,9 @@ def train(
 
     networks: dict[int, Coefficients] = {}
     if settings.mechanism == "joint":
-        networks = {layer: network(pair, traces, layer, common, settings, out, progress) for layer in layers}
+        shown = _only(traces, common)
+        networks = {layer: network(pair, shown, layer, settings, out, progress) for layer in layers}
+        common = list(networks[layers[0]].mechanism.categories)  # those at which the models differ
 
     def vectors() -> Directions:
         if settings.mechanism == "joint":
@@ -114,7 +117,9 @@ def train(
         return None if out is None else out / name
 
     directions = once(place("vectors.safetensors"), vectors, Directions.save, Directions.open)
-    bias = once(place("bias.safetensors"), general, Directions.save, Directions.open)
+    bias = None
+    if "bias" in settings.arms:
+        bias = once(place("bias.safetensors"), general, Directions.save, Directions.open)
     parts = Parts(
         traces=tuple(traces),
         directions=directions,
@@ -168,36 +173,25 @@ def add_network(
     Raises InputError where base and rollouts disagree too seldom.
     """
     if layer not in parts.networks:
-        mechanism = None if settings.mechanism == "joint" else parts
-        parts.networks[layer] = network(
-            pair, parts.traces, layer, parts.categories, settings, out, progress, vectors=mechanism
-        )
+        shown = _only(parts.traces, parts.categories)
+        parts.networks[layer] = network(pair, shown, layer, settings, out, progress, vectors=parts.mechanism(layer))
 
 
 def network(
     pair: Pair,
     traces: Sequence[Trace],
     layer: int,
-    categories: Sequence[str],
     settings: HybridSettings,
     out: Path | None,
     progress: bool,
     *,
-    vectors: Parts | None = None,
+    vectors: Mechanism | None = None,
 ) -> Coefficients:
     """What sets doses at `layer`; without `vectors`, with vectors of its own, found together with it."""
     wanted = CoefficientSettings(template=pair.base_template, truncate=True, seed=settings.seed)
 
     def fitted() -> Coefficients:
-        return fit_coefficients(
-            pair.base,
-            traces,
-            layer,
-            wanted,
-            categories=categories,
-            mechanism=None if vectors is None else vectors.mechanism(layer),
-            progress=progress,
-        )
+        return fit_coefficients(pair.base, traces, layer, wanted, mechanism=vectors, progress=progress)
 
     path = None if out is None else out / f"coefficients-{layer}.safetensors"
     return once(path, fitted, Coefficients.save, Coefficients.open)
@@ -220,6 +214,11 @@ def _common(pair: Pair, traces: Sequence[Trace]) -> list[str]:
             "more --train problems, or longer rollouts (--max-new-tokens)"
         )
     return common
+
+
+def _only(traces: Sequence[Trace], labels: Sequence[str]) -> list[Trace]:
+    """With no other sentences labelled."""
+    return [replace(each, spans=tuple(span for span in each.spans if span.label in labels)) for each in traces]
 
 
 def _of_networks(networks: dict[int, Coefficients], traces: Sequence[Trace], acts: Activations) -> Directions:

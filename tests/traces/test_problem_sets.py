@@ -104,7 +104,7 @@ def test_without_a_connection_the_way_round_is_named(monkeypatch: pytest.MonkeyP
 
 def test_without_the_package_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(InputError, match="math-500 needs the package datasets: `pip install datasets`; or download"):
+    with pytest.raises(InputError, match="math-500 needs the package datasets: `pip install '.*'`; or download"):
         open_problem_set("math-500")
 
 

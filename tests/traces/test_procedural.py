@@ -84,7 +84,7 @@ def test_what_cannot_be_made_is_said(gym: None) -> None:
 
 def test_without_the_package_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "reasoning_gym", None)
-    with pytest.raises(InputError, match="reasoning-gym:chain_sum needs .* `pip install reasoning-gym`"):
+    with pytest.raises(InputError, match="reasoning-gym:chain_sum needs .* `pip install 'reasonlens.problems.'`"):
         open_problem_set("reasoning-gym:chain_sum", 3)
 
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reasonlens.analysis.continuation import Sampling
-from reasonlens.analysis.hybrid import HybridResult, HybridSettings, organism_pair, question_pair, run_pair
-from reasonlens.analysis.hybrid import run as run_module
+from reasonlens.analysis.hybrid import HybridResult, HybridSettings, organism_pair, question_pair, run_pair, training
+from reasonlens.analysis.hybrid.dose import recorded
+from reasonlens.analysis.hybrid.kept import ArmFile
 from reasonlens.analysis.hybrid.measure import ArmResult
+from reasonlens.analysis.hybrid.next_sentence import next_sentence
+from reasonlens.analysis.hybrid.run import forget
 from reasonlens.analysis.hybrid.verdict import verdict_of
 from reasonlens.models import InputError, load
 from reasonlens.traces.questions import Question
 
 SETTINGS = HybridSettings(
-    arms=("probe-gated", "oracle", "forcing", "bias", "random-vectors", "random-category", "random-positions"),
+    arms=(
+        *("probe-gated", "network-dosed", "oracle", "forcing", "bias", "random-vectors", "random-category"),
+        *("random-positions", "shuffled-doses"),
+    ),
     layers=(2,),
     doses=(0.75,),
     thresholds=(-4.0, -2.0, 0.0),
@@ -66,17 +75,86 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
 ) -> None:
     result, out = found
     again = tmp_path / "rl"
-    (again / "arms").mkdir(parents=True)
-    (again / "grid.json").write_bytes((out / "grid.json").read_bytes())
-    for file in (out / "arms").iterdir():
+    shutil.copytree(out, again)
+    for file in (again / "arms").iterdir():
         content = file.read_bytes()
         cut = content.index(b"\n", len(content) // 2) + 1
-        (again / "arms" / file.name).write_bytes(content[: cut + 40])  # half, and a line that was being written
-    monkeypatch.setattr(run_module, "train", lambda *_, **__: result.pairs[0].parts)
+        file.write_bytes(content[: cut + 40])  # half, and a line that was being written
+    (again / "arms" / "shuffled-doses.jsonl").unlink()
+    made_once = ("write", "optimised_directions", "token_table", "fit_coefficients")
+    for name in made_once:
+        monkeypatch.setattr(training, name, _never)
     resumed = run_pair(result.pairs[0].pair, SETTINGS, out=again, progress=False)
     for file in (out / "arms").iterdir():
-        assert (again / "arms" / file.name).read_bytes() == file.read_bytes(), file.name
-    assert HybridResult(pairs=(resumed,), settings=SETTINGS).to_frame().equals(result.to_frame())
+        (records, solved), (before, solved_before) = ArmFile(again / "arms" / file.name).known(), ArmFile(file).known()
+        assert solved == solved_before and len(records) == 60, file.name
+        for one, other in zip(records, before, strict=True):
+            # Doses of the network and log probabilities are rounded otherwise in a batch of another size.
+            assert replace(one, dose=()) == replace(other, dose=()), file.name
+            np.testing.assert_allclose(one.dose, other.dose, atol=1e-5)
+            np.testing.assert_allclose(one.base_logprob, other.base_logprob, atol=2e-4)
+    frame = HybridResult(pairs=(resumed,), settings=SETTINGS).to_frame()
+    pd.testing.assert_frame_equal(frame, result.to_frame())
+    pd.testing.assert_frame_equal(resumed.grid, result.pairs[0].grid, check_dtype=False)
+    pd.testing.assert_frame_equal(resumed.next_sentence, result.pairs[0].next_sentence)
+
+
+def _never(*_: object, **__: object) -> None:
+    raise AssertionError("this was made already")
+
+
+def test_rollouts_that_were_cut_off_go_on_the_same(found: tuple[HybridResult, Path], tmp_path: Path) -> None:
+    pair, kept = found[0].pairs[0].pair, tmp_path / "rollouts.jsonl"
+    lines = (found[1] / "rollouts.jsonl").read_text("utf-8").splitlines(keepends=True)
+    kept.write_text("".join(lines[:33]) + lines[33][:20], "utf-8")
+    assert training.rollouts(pair, replace(SETTINGS, n_rows=29), kept) == list(found[0].pairs[0].parts.traces)
+    assert kept.read_text("utf-8") == "".join(lines)
+
+
+def test_a_folder_of_another_experiment_is_refused_and_left_alone(found: tuple[HybridResult, Path]) -> None:
+    result, out = found
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    for other in (replace(SETTINGS, doses=(0.25,)), replace(SETTINGS, gate="boundary"), replace(SETTINGS, seed=1)):
+        with pytest.raises(InputError, match="holds another run"):
+            run_pair(result.pairs[0].pair, other, out=out, progress=False)
+    with pytest.raises(InputError, match="holds another run .problems"):
+        run_pair(replace(result.pairs[0].pair, test=result.pairs[0].pair.test[:50]), SETTINGS, out=out)
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+
+
+def test_only_what_a_run_has_left_is_forgotten(found: tuple[HybridResult, Path], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years")
+    forget(tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").is_file()
+    shutil.copytree(found[1], tmp_path / "rl")
+    forget(tmp_path / "rl")
+    assert not (tmp_path / "rl").exists()
+
+
+def test_doses_of_the_network_vary_and_are_what_is_shuffled(found: tuple[HybridResult, Path]) -> None:
+    run = found[0].pairs[0]
+    assert len(set(recorded(run.arms["hybrid"].records[0]))) == 1
+    doses = recorded(run.arms["network-dosed"].records[0])
+    assert len(set(doses)) > 10 and min(doses) > 0
+    assert set(recorded(run.arms["shuffled-doses"].records[0])) <= set(np.float32(doses).tolist())
+    assert {"hybrid", "probe-gated", "network-dosed"} == set(run.grid["arm"])
+    assert found[0].arms()["rl"]["network-dosed"].gap > 0.5
+
+
+def test_what_comes_next_is_as_decodable_from_the_base_and_noise_is_not(found: tuple[HybridResult, Path]) -> None:
+    run = found[0].pairs[0]
+    table = run.next_sentence.set_index(["model", "behaviour"])
+    for behaviour in ("backtracking", "verification"):
+        base, thinking = (table.loc[(who, behaviour), "auroc"] for who in ("base", "thinking"))
+        assert base > 0.9 and abs(base - thinking) < 0.05
+    random = np.random.default_rng(0)
+    noise = [
+        replace(each, spans=tuple(replace(span, label=random.choice(["backtracking", "other"])) for span in each.spans))
+        for each in run.parts.traces
+    ]
+    shuffled = next_sentence(run.pair, noise, run.tuned.layer, ("backtracking", "other"))
+    assert (shuffled["auroc"] - 0.5).abs().max() < 0.12
 
 
 def test_results_are_plain_json_and_the_page_escapes_what_models_write(found: tuple[HybridResult, Path]) -> None:
