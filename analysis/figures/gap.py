@@ -14,7 +14,14 @@ from .palette import CONTROL, INK, SECOND, SIGNAL, THIRD, styled
 if TYPE_CHECKING:
     from ..hybrid.measure import ArmResult
 
-COLOURS = {"hybrid": SIGNAL, "probe-gated": SIGNAL, "oracle": THIRD, "forcing": THIRD, "base-step-by-step": SECOND}
+COLOURS = {
+    "hybrid": SIGNAL,
+    "probe-gated": SIGNAL,
+    "network-dosed": SIGNAL,
+    "oracle": THIRD,
+    "forcing": THIRD,
+    "base-step-by-step": SECOND,
+}
 ENDS = ("base", "thinking")  # 0 and 1 by definition
 
 
@@ -47,21 +54,41 @@ def gap_bars(pairs: Mapping[str, Mapping[str, ArmResult]]) -> go.Figure:
                     "color": INK,
                     "thickness": 1.5,
                 },
-                text=[f"{each.steered:.1%} steered" for each in results],
-                textposition="none",
-                hovertemplate="%{y}: %{x:.3f}, %{text}<extra></extra>",
+                customdata=[f"{each.steered:.1%}" for each in results],
+                hovertemplate="%{y}: %{x:.3f}, %{customdata} of tokens steered<extra></extra>",
                 showlegend=False,
             ),
             row=1,
             col=column,
         )
+        figure.add_trace(
+            go.Scatter(
+                x=[max(each.gap_high, 0) for each in results],
+                y=shown,
+                mode="text",
+                text=[f" {each.steered:.1%}" for each in results],
+                textposition="middle right",
+                textfont={"color": INK, "size": 11},
+                cliponaxis=False,
+                hoverinfo="skip",
+                showlegend=False,
+            ),
+            row=1,
+            col=column,
+        )
+        if results:
+            low = min(0.0, *(each.gap_low for each in results))
+            high = max(1.0, *(each.gap_high for each in results))
+            room = high - low
+            figure.update_xaxes(range=[low - 0.05 * room, high + 0.2 * room], row=1, col=column)
         for place, colour in ((0, INK), (1, INK)):
             figure.add_vline(place, row=1, col=column, line={"color": colour, "width": 1, "dash": "dot"})
     figure.update_yaxes(categoryorder="array", categoryarray=names)
     figure.update_xaxes(title="gap recovered")
     figure.update_annotations(font_size=12)
     n = max(result.n for arms in pairs.values() for result in arms.values())
-    text = f"n = {n} questions a pair, 95% intervals over them, unclipped; 0: base, 1: thinking model"
+    text = f"n = {n} questions a pair, 95% intervals over them, unclipped; 0: base, 1: thinking model; "
+    text += "beside each bar: share of tokens steered"
     figure = styled(figure, "How much of the gap each arm recovers", text, 210 + 30 * len(names))
     figure.update_layout(margin={"t": 130, "l": 130})
     return figure

@@ -13,6 +13,7 @@ from ...models import InputError
 from ...traces.agreement import Agreement, agreement
 from ...traces.judge import Judge
 from .gap import Gap, gap_recovered
+from .pair import Pair
 from .run import PairRun
 
 JUDGED = ("base", "thinking", "hybrid", "probe-gated")
@@ -39,6 +40,15 @@ class Judged:
         }
 
 
+def check_answers(pair: Pair) -> None:
+    """Raises InputError for problems without an answer that a judge could compare with."""
+    if any(question.answer is None for question in pair.test):
+        raise InputError(
+            f"problems of {pair.name} have no single right answer that a judge could compare with: they are graded by "
+            "rule alone; leave out --judge-url"
+        )
+
+
 def judge_pair(run: PairRun, judge: Judge, kept: Path | None = None, arms: Sequence[str] = JUDGED) -> Judged:
     """Have a judge grade the arms of a pair.
 
@@ -46,11 +56,7 @@ def judge_pair(run: PairRun, judge: Judge, kept: Path | None = None, arms: Seque
     compare with, and where the judge cannot be reached.
     """
     questions = run.pair.test
-    if any(question.answer is None for question in questions):
-        raise InputError(
-            f"problems of {run.pair.name} have no single right answer that a judge could compare with: they are graded "
-            "by rule alone; leave out --judge-url"
-        )
+    check_answers(run.pair)
     said: dict[str, list[bool | None]] = {}
     rule: dict[str, list[bool]] = {}
     for name in arms:

@@ -85,7 +85,7 @@ def hybrid(
     """
     with user_errors():
         from reasonlens.analysis.hybrid import HybridResult
-        from reasonlens.analysis.hybrid.judging import judge_pair
+        from reasonlens.analysis.hybrid.judging import check_answers, judge_pair
         from reasonlens.analysis.hybrid.run import forget, run_pair
         from reasonlens.analysis.run_directory import write_json, write_text
 
@@ -97,6 +97,8 @@ def hybrid(
         runs, judged = [], {}
         for name in thinking.split(","):
             pair = _pair(base, name.strip(), problems, settings, device)
+            if judge is not None:
+                check_answers(pair)
             folder = out / pair.name.replace("/", "--")
             if not resume:
                 forget(folder)

@@ -8,22 +8,48 @@ from typer.testing import CliRunner
 
 from reasonlens.cli import app
 
+GIVEN = ("--thinking", "organism/rl", "--arms", "oracle,random-positions", "--layers", "2", "--doses", "0.75")
+COUNTS = ("--train", "40", "--validation", "5", "--test", "12")
+
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
     result = CliRunner().invoke(app, ["hybrid", *map(str, arguments)])
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_a_pair_is_measured_with_its_controls_and_written_down(tmp_path: Path) -> None:
-    given = ("--thinking", "organism/rl", "--arms", "oracle,random-positions", "--layers", "2", "--doses", "0.75")
-    counts = ("--train", "40", "--validation", "5", "--test", "12", "--out", tmp_path / "h")
-    code, out, err = run(*given, *counts)
-    assert code == 0, err
-    assert "rl: 12 test problems" in out and "random-positions" in out and "report.html" in err
-    results = json.loads((tmp_path / "h" / "results.json").read_text())
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    out = tmp_path_factory.mktemp("hybrid") / "h"
+    code, said, told = run(*GIVEN, *COUNTS, "--out", out)
+    assert code == 0, told
+    return out, said, told
+
+
+def test_a_pair_is_measured_with_its_controls_and_written_down(done: tuple[Path, str, str]) -> None:
+    out, said, told = done
+    assert "rl: 12 test problems" in said and "random-positions" in said and "report.html" in told
+    results = json.loads((out / "results.json").read_text())
     assert results["format"] == "reasonlens.hybrid/1"
     assert set(results["pairs"]["rl"]["arms"]) == {"base", "thinking", "hybrid", "oracle", "random-positions"}
-    assert (tmp_path / "h" / "report.html").is_file() and (tmp_path / "h" / "arms.csv").is_file()
+    assert len(results["pairs"]["rl"]["parts"]["problems_digest"]) == 64
+    assert {row["model"] for row in results["pairs"]["rl"]["next_sentence"]} == {"base", "thinking"}
+    assert results["pairs"]["rl"]["judge"] is None
+    assert (out / "report.html").is_file() and (out / "arms.csv").is_file()
+
+
+def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_anew(done: tuple[Path, str, str]) -> None:
+    out, _, _ = done
+    kept = out / "rl" / "arms" / "hybrid.jsonl"
+    before, results = kept.stat().st_mtime_ns, (out / "results.json").read_bytes()
+    code, _, told = run(*GIVEN, *COUNTS, "--out", out)
+    assert code == 0 and kept.stat().st_mtime_ns == before, told
+    assert (out / "results.json").read_bytes() == results
+    other = (*GIVEN[:-1], "0.5")
+    code, _, told = run(*other, *COUNTS, "--out", out)
+    assert code == 2 and "holds another run (doses [0.75] there, [0.5] asked)" in told
+    code, _, told = run(*other, *COUNTS, "--out", out, "--no-resume")
+    assert code == 0 and kept.stat().st_mtime_ns > before, told
+    assert json.loads((out / "results.json").read_text())["pairs"]["rl"]["tuned"]["dose"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -31,11 +57,17 @@ def test_a_pair_is_measured_with_its_controls_and_written_down(tmp_path: Path) -
     [
         (("--arms", "magic"), "there is no arm 'magic'; there are base,"),
         (("--doses", "much"), "doses are numbers joined by commas, and 'much' is not"),
+        (("--gate", "sometimes"), "there is no gate 'sometimes'; there are disagreement, boundary and divergence:NATS"),
+        (("--mechanism", "magic"), "there is no mechanism 'magic'"),
+        (("--dose", "much"), "there is no dose 'much'"),
+        (("--judge-url", "https://host/v1"), "a judge needs both --judge-url and --judge-model"),
+        (("--judge-url", "host", "--judge-model", "m"), "a judge's address begins with http:// or https://"),
+        (("--judge-url", "https://host/v1", "--judge-model", "m"), "are graded by rule alone"),
         (("--thinking", "organism/none"), "there is no organism 'organism/none'"),
         (("--base", "smollm2-135m"), "smollm2-135m and organism/rl need problems to solve: give --problems"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     code, out, err = run("--thinking", "organism/rl", "--out", tmp_path / "h", *arguments)
-    assert code == 2 and message in err and not out
+    assert code == 2 and message in " ".join(err.split()) and not out
     assert not (tmp_path / "h").exists()

@@ -206,6 +206,10 @@ def test_a_bias_is_found_first_and_behaviours_on_top_of_it(tiny, traces, tmp_pat
         assert scores["held_out_loss"] < scores["held_out_loss_bias"] < scores["held_out_loss_unsteered"]
     found.save(tmp_path / "v.safetensors")
     assert Directions.open(tmp_path / "v.safetensors").scores == found.scores
+    alone = optimised_directions(model, traces, [1], quick(bias=True, bias_only=True, max_steps=20))
+    assert alone.behaviours == ("bias",) and torch.equal(alone.vectors["bias"], found.vectors["bias"])
+    with pytest.raises(InputError, match="bias_only keeps the general vector alone"):
+        quick(bias_only=True)
 
 
 def test_what_cannot_be_optimised_is_said(tiny, traces) -> None:
