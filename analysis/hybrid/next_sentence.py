@@ -12,11 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-from ...activations import collect
+from ...activations import Activations, collect
 from ...probes import sweep
+from ...probes.folds import common_labels
 from ...traces import Trace
 from .pair import Pair
 
+N_FOLDS = 5
 REASONING = ("backtracking", "uncertainty-estimation", "verification", "subgoal-setting")
 
 
@@ -26,10 +28,10 @@ def next_sentence(
     """One row for each behaviour and model: auroc with its 95% interval over problems, layer, n of sentences, n_shows.
 
     layer: of the base; of a deeper or shallower thinking model the block as far up. Behaviours: those of REASONING
-    among the categories, else all.
+    among the categories, else all, where enough problems show them at a token that both models can read (templates are
+    not read); without any, no rows.
     """
-    wanted = [name for name in REASONING if name in categories] or list(categories)
-    rows: list[dict[str, Any]] = []
+    acts: dict[str, Activations] = {}
     for who, model, template in (
         ("base", pair.base, pair.base_template),
         ("thinking", pair.thinking, pair.thinking_template),
@@ -37,13 +39,21 @@ def next_sentence(
         at = layer
         if model.n_layers != pair.base.n_layers:
             at = round(layer / max(pair.base.n_layers - 1, 1) * (model.n_layers - 1))
-        acts = collect(
+        acts[who] = collect(
             model, traces, read="before:1", layers=[at], template=template, truncate=True, progress=False
         ).load()
+    often = [set(common_labels(each.labels, each.problems, N_FOLDS)) for each in acts.values()]
+    known = [name for name in categories if all(name in some for some in often)]
+    wanted = [name for name in REASONING if name in known] or known
+    if not wanted:
+        return pd.DataFrame()
+    rows: list[dict[str, Any]] = []
+    for who, each in acts.items():
         found = sweep(
-            acts,
+            each,
             behaviours=wanted,
             penalties=[1.0],
+            n_folds=N_FOLDS,
             n_bootstrap=500,
             n_shuffles=1,
             n_permutations=0,
@@ -56,12 +66,12 @@ def next_sentence(
                 {
                     "behaviour": name,
                     "model": who,
-                    "layer": at,
+                    "layer": each.layers[0],
                     "auroc": auroc.value,
                     "auroc_low": auroc.low,
                     "auroc_high": auroc.high,
-                    "n": len(acts.labels),
-                    "n_shows": int(acts.shows(name).sum()),
+                    "n": len(each.labels),
+                    "n_shows": int(each.shows(name).sum()),
                 }
             )
     return pd.DataFrame(rows)
