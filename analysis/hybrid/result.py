@@ -106,11 +106,12 @@ class HybridResult:
         """The verdicts and the arms of each pair; `figure()` draws them, `report()` is the whole page."""
         from html import escape
 
-        figures = self.to_frame().round(3)
+        figures = self.to_frame()
+        shown = {name: "{:.3f}".format for name in SHOWN[1:-1]} | {"p_mcnemar": "{:.2g}".format}
         parts = []
         for pair, verdict in self.verdicts().items():
-            rows = figures[figures["pair"] == pair][list(SHOWN)]
-            parts.append(f"<p><b>{escape(pair)}</b>: {escape(verdict)}</p>{rows.to_html(index=False)}")
+            rows = figures[figures["pair"] == pair][list(SHOWN)].to_html(index=False, formatters=shown, na_rep="–")
+            parts.append(f"<p><b>{escape(pair)}</b>: {escape(verdict)}</p>{rows}")
         return "".join(parts)
 
 
