@@ -57,7 +57,7 @@ class RunDirectory:
             )
         if self._file.is_file():
             self._continue()
-        elif path.is_dir() and any(path.iterdir()):
+        elif path.is_dir() and any(not each.match(".*.tmp") for each in path.iterdir()):
             raise InputError(
                 f"{path} holds files and no run.json, so it is not the directory of a run; choose another --out"
             )

@@ -54,7 +54,7 @@ class Judge:
     n_tries: int = 5
     wait_s: float = 1.0  # before the second try; doubled before each further one
     n_parallel: int = 8  # questions asked at the same time
-    options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": 16})
+    options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": 2048})  # room to think
 
     def __post_init__(self) -> None:
         if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc:

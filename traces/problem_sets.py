@@ -97,7 +97,8 @@ def _parquet(path: str) -> list[Question]:
     import pandas as pd
 
     try:
-        rows = pd.read_parquet(path).to_dict("records")
+        table = pd.read_parquet(path)
+        rows = table.astype(object).where(table.notna(), None).to_dict("records")
     except ImportError as error:
         raise InputError(f"{path} needs the package pyarrow: `pip install pyarrow`") from error
     except (OSError, ValueError) as error:

@@ -106,6 +106,14 @@ class Above:
 
         with ExitStack() as patched:
             for block in self.model.blocks[: self.layer + 1]:
+                patched.callback(_restore, block, block.__dict__.get("forward"))
                 block.forward = replaced
-                patched.callback(block.__dict__.pop, "forward")
             yield
+
+
+def _restore(block: nn.Module, forward: Any | None) -> None:
+    """The forward that a block had of its own (accelerate gives it one), or its class's."""
+    if forward is None:
+        del block.__dict__["forward"]
+    else:
+        block.forward = forward

@@ -23,6 +23,7 @@ from ...models import LanguageModel
 from ..continuation import ends
 from .alignment import Follower, Spelling
 from .reader import Reader
+from .vocabulary import same_tokens, width
 
 LEAST = 1e-30  # probability of what cannot be said: its logarithm is finite
 
@@ -37,12 +38,12 @@ class Words:
     @classmethod
     def between(cls, base: LanguageModel, thinking: LanguageModel) -> Words | None:
         """None where both have the same tokens."""
-        return None if thinking.tokenizer.get_vocab() == base.tokenizer.get_vocab() else cls.of(base, thinking)
+        return None if same_tokens(base, thinking) else cls.of(base, thinking)
 
     @classmethod
     def of(cls, base: LanguageModel, thinking: LanguageModel) -> Words:
         one, other = Spelling(base.tokenizer), Spelling(thinking.tokenizer)
-        n = int(thinking.model.get_output_embeddings().weight.shape[0])
+        n = width(thinking)
         known = set(thinking.tokenizer.get_vocab().values())
         said = [other.said([token]) if token in known else b"" for token in range(n)]
         spelled = [one.spelled(each) if each else [] for each in said]
@@ -60,6 +61,7 @@ class AcrossReader:
 
     def __init__(self, model: LanguageModel, prompts: Sequence[Sequence[int]], heard: Reader, words: Words) -> None:
         self.model, self._heard, self._words = model, heard, words
+        self._spelled: tuple[Tensor, Tensor] | None = None  # tokens that the base can spell; its first of each
         self._rows = [_Row(model, Follower(words.base, words.thinking, tuple(prompt))) for prompt in prompts]
 
     def step(self) -> Float[Tensor, "rows base_vocabulary"]:
@@ -88,10 +90,13 @@ class AcrossReader:
         agreed = self._agreed(row, own, other)
         if agreed and row.follower.waiting:
             return base  # amid a character that both would say there is nothing to compare
-        first = self._words.first.to(base.device)
-        known = first >= 0
+        first = self._words.first
+        if self._spelled is None:
+            known = (first >= 0).nonzero()[:, 0]
+            self._spelled = known.to(base.device), first[known].to(base.device)
+        tokens, begins = self._spelled
         probability = logits.to(base.device).softmax(dim=-1)
-        told = torch.zeros_like(base).index_add(0, first[known], probability[known]).clamp_min(LEAST).log()
+        told = torch.zeros_like(base).index_add(0, begins, probability[tokens]).clamp_min(LEAST).log()
         wanted: int | None = own
         if not agreed:
             ends_here = other in self._words.thinking_stops

@@ -26,13 +26,14 @@ from tqdm import tqdm
 from ...activations import collect
 from ...models import InputError, LanguageModel
 from ...probes.folds import common_labels
-from ...traces import Template, Trace
+from ...traces import Template, Trace, encode
 from ...vectors.extraction.likelihood import frozen
 from .coefficient import CoefficientNetwork, Coefficients
 from .disagreements import Disagreements, Rerun, disagreements
 from .mechanism import Mechanism
 
 GAIN = 1e-4  # nats: less is no gain
+ROWS_X_TOKENS = 65_536  # of examples that are run together: their prefixes are gathered from the cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ def fit_coefficients(
     with frozen(base):
         found = disagreements(
             base,
-            traces,
+            _some(base, traces, settings),
             layer,
             template=settings.template,
             truncate=settings.truncate,
@@ -105,6 +106,24 @@ def fit_coefficients(
     return Coefficients.of(
         network, categories=names, layer=layer, residual_norm=norm, scores=scores, model=base.identity()
     )
+
+
+def _some(base: LanguageModel, traces: Sequence[Trace], settings: CoefficientSettings) -> list[Trace]:
+    """As many rollouts as have room in the cache, drawn at random: more examples than that add time and little else."""
+    with torch.no_grad():
+        one = torch.zeros(1, 1, dtype=torch.long, device=base.device)
+        cache = getattr(base.body(one, use_cache=True), "past_key_values", None)
+    held = [getattr(layer, name, None) for layer in getattr(cache, "layers", ()) for name in ("keys", "values")]
+    bytes_per_token = sum(each.nbytes for each in held if isinstance(each, Tensor))
+    encoded = encode(base, traces, template=settings.template, truncate=settings.truncate)
+    room = settings.cache_gigabytes * 1e9
+    kept = set[int]()
+    for number in np.random.default_rng(settings.seed).permutation(len(traces)).tolist():
+        room -= 1.01 * bytes_per_token * len(encoded[number])
+        if room < 0:
+            break
+        kept.add(number)
+    return [trace for number, trace in enumerate(traces) if number in kept] if kept else list(traces)
 
 
 def _norm(base: LanguageModel, traces: Sequence[Trace], layer: int, settings: CoefficientSettings) -> float:
@@ -198,7 +217,10 @@ class _Fit:
 
     @torch.no_grad()
     def _held_out_loss(self, *, steered: bool = True) -> float:
-        parts = np.array_split(self._held_out, max(1, len(self._held_out) // 256))
+        order = self._held_out[np.argsort(self._found.position[self._held_out], kind="stable")]
+        longest = int(self._found.position[order].max()) + 1
+        n_rows = max(1, min(256, ROWS_X_TOKENS // longest))
+        parts = [order[start : start + n_rows] for start in range(0, len(order), n_rows)]
         return float(
             sum((self._losses(rows, steered=steered) * self._share[rows]).sum() for rows in parts if len(rows))
         )

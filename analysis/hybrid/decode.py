@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...models import InputError, LanguageModel
-from ..continuation import Sampling, chosen, ends
+from ..continuation import Sampling, chosen
 from .above import Above
 from .across import AcrossReader, Words
 from .gate import Gate
@@ -32,6 +32,7 @@ from .mechanism import Mechanism
 from .moment import Moment
 from .reader import Listener, Reader
 from .record import Log, RowRecord
+from .vocabulary import Vocabulary
 
 Act = Literal["steer", "takeover"]
 Chooser = Callable[[Moment], Int[Tensor, " rows"]]
@@ -61,17 +62,21 @@ def decode(
     seed: int = 0,
     n_rows: int = 256,
     numbers: Sequence[int] | None = None,
+    more_ends: Sequence[int] = (),
 ) -> list[RowRecord]:
     """A response to each prompt, with what was done at every token.
 
     thinking: None for gates that need none; of another tokeniser it reads the same characters, and is told of in the
     base's tokens. thinking_prompts: in its own tokens; None: the base's. n_rows: prompts that are run together.
-    numbers: of the prompts, where they are some of many; random numbers go by them. Raises InputError for a plan that
+    numbers: of the prompts, where they are some of many; random numbers go by them. more_ends: tokens that end a
+    response, beside those of both models. Raises InputError for a plan that
     lacks a mechanism, and for a tokeniser that does not give text back as it was.
     """
     if plan.act == "steer" and plan.mechanism is None:
         raise InputError("an arm that steers needs a mechanism: the vectors of its categories")
     words = None if thinking is None else Words.between(base, thinking)
+    alike = thinking if words is None else None
+    vocabulary = Vocabulary.of(base, alike, more_ends, sampling.temperature == 0)
     order = sorted(range(len(base_prompts)), key=lambda number: len(base_prompts[number]))
     found: dict[int, RowRecord] = {}
     for start in range(0, len(order), n_rows):
@@ -81,7 +86,7 @@ def decode(
         if thinking is not None:
             prompts = [(thinking_prompts or base_prompts)[row] for row in rows]
             led = Reader(thinking, prompts) if words is None else AcrossReader(thinking, prompts, own, words)
-        found |= zip(rows, _Run(own, led, known, plan, sampling, seed).decoded(), strict=True)
+        found |= zip(rows, _Run(own, led, known, plan, sampling, seed, vocabulary).decoded(), strict=True)
     return [found[number] for number in range(len(base_prompts))]
 
 
@@ -96,13 +101,14 @@ class _Run:
         plan: Plan,
         sampling: Sampling,
         seed: int,
+        vocabulary: Vocabulary,
     ) -> None:
-        self._base, self._thinking = base, thinking
+        self._base, self._thinking, self._vocabulary = base, thinking, vocabulary
         self._plan, self._sampling, self._rows = plan, sampling, torch.tensor(numbers)
         uniforms = np.stack([np.random.default_rng([seed, row]).random(sampling.max_new_tokens) for row in numbers])
         device = base.model.device
         self._uniforms = torch.from_numpy(uniforms).float().to(device)
-        self._stops = torch.tensor(ends(base.model), device=device, dtype=torch.long)
+        self._stops = torch.tensor(vocabulary.ends, device=device, dtype=torch.long)
         rooms = [reader.room() for reader in (base, thinking) if reader is not None]
         self._n_steps = min(sampling.max_new_tokens, *rooms)
 
@@ -113,14 +119,14 @@ class _Run:
         with Above(self._base.model, layer).watching() as above:
             for step in range(self._n_steps):
                 above.remember(self._base.cache)
-                logits = self._base.step()
+                logits = self._vocabulary.told(self._base.step())
                 moment = Moment(
                     step=step,
                     rows=self._rows.to(alive.device)[alive],
                     last_ids=self._base.ids[:, -1],
                     base_acts=above.acts[:, -1] if above.acts is not None else logits,
                     base_logits=logits,
-                    thinking_logits=None if self._thinking is None else self._thinking.step().to(logits.device),
+                    thinking_logits=self._thinking_logits(logits.device),
                 )
                 tokens = self._choose(moment, above, alive, log)
                 going = ~torch.isin(tokens, self._stops)
@@ -132,6 +138,9 @@ class _Run:
                         reader.say(tokens, kept)
                 alive = alive if kept is None else alive[kept]
         return log.records(len(self._rows), self._base.model, set(self._stops.tolist()))
+
+    def _thinking_logits(self, device: torch.device) -> Float[Tensor, "rows vocabulary"] | None:
+        return None if self._thinking is None else self._vocabulary.told(self._thinking.step().to(device))
 
     def _choose(self, moment: Moment, above: Above, alive: Int[Tensor, " rows"], log: Log) -> Int[Tensor, " rows"]:
         plan = self._plan
@@ -183,7 +192,7 @@ class _Run:
         if self._base.ids.shape[1] > 1:  # the prompt's pass: only its last token is run again, over all before it
             return self._after_prompt(acts, steered, uniform)
         logits = above.logits(acts, steered, self._base.cache, given, self._base.ids)
-        return chosen(logits, self._sampling, uniform[steered])
+        return chosen(self._vocabulary.told(logits), self._sampling, uniform[steered])
 
     def _after_prompt(
         self, acts: Float[Tensor, "steered d_model"], steered: Int[Tensor, " steered"], uniform: Float[Tensor, "rows 1"]
@@ -203,4 +212,5 @@ class _Run:
             output = self._base.model.model(self._base.ids[steered], **{**some, "use_cache": False})
         finally:
             handle.remove()
-        return chosen(output.logits[:, -1].float(), self._sampling, uniform[steered])
+        logits = self._vocabulary.told(output.logits[:, -1].float())
+        return chosen(logits, self._sampling, uniform[steered])

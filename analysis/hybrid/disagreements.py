@@ -157,7 +157,7 @@ class Rerun:
             hidden = torch.cat([hidden[:, :-1].detach(), acts[:, None]], dim=1)
             return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-        given: dict[str, Any] = {"attention_mask": self._moved(mask), "use_cache": False}
+        given: dict[str, Any] = {"attention_mask": self._moved(mask), "use_cache": False, "logits_to_keep": 1}
         if self._model.takes_position_ids:
             given["position_ids"] = self._moved((mask.cumsum(axis=1) - 1).clip(min=0))
         handle = self._model.blocks[self._above.layer].register_forward_hook(hook)

@@ -63,12 +63,18 @@ def judge_pair(run: PairRun, judge: Judge, kept: Path | None = None, arms: Seque
         if name in run.arms:
             texts = [record.text for record in run.arms[name].records[0]]
             said[name], rule[name] = judge.grade(questions, texts, kept), list(run.arms[name].is_solved[0])
+    if not any(_any(graded) for graded in said.values()):
+        raise InputError(f"{judge.model} said neither yes nor no to any answer of {run.pair.name}; ask another model")
     right = {name: np.array([each is True for each in graded]) for name, graded in said.items()}
     return Judged(
         model=judge.model,
         accuracy={name: float(graded.mean()) for name, graded in right.items()},
-        agreement={name: agreement(rule[name], said[name]) for name in said},
+        agreement={name: agreement(rule[name], graded) for name, graded in said.items() if _any(graded)},
         gap=gap_recovered(
             right["base"], right["thinking"], right["hybrid"], [question.problem for question in questions]
         ),
     )
+
+
+def _any(graded: Sequence[bool | None]) -> bool:
+    return any(each is not None for each in graded)

@@ -19,6 +19,7 @@ from ...organisms.task import DOUBLES, Split
 from ...traces import Annotator, Template, keyword_annotator
 from ...traces.questions import Grader, Question, mathematics
 from ..effect.telltale import is_organism
+from ..effect.writing import encode_prompts
 
 STEP_BY_STEP = "\n\nLet's think step by step."
 DOUBLED = ("organism/sft",)  # what they learnt is the doubled kind
@@ -90,33 +91,67 @@ def question_pair(
 ) -> Pair:
     """Any two models on one list of questions, parted by a digest of each problem: always in the same way.
 
-    Raises InputError where there are too few questions.
+    Questions of one problem stay in one set. Raises InputError where there are too few questions.
     """
-    order = sorted({each.problem: each for each in questions}.values(), key=_place)
-    needed = n_train + n_validation + n_test
-    if len(order) < n_train + n_validation + 2:
+    groups: dict[str, dict[str, Question]] = {}
+    for each in questions:
+        groups.setdefault(each.problem, {}).setdefault(each.prompt, each)
+    sets: list[list[Question]] = [[], [], []]
+    wanted = (n_train, n_validation, n_test)
+    place = 0
+    for problem in sorted(groups, key=_place):
+        while place < 3 and len(sets[place]) >= wanted[place]:
+            place += 1
+        if place == 3:
+            break
+        sets[place] += groups[problem].values()  # whole: a problem is never in two sets
+    if len({question.problem for question in sets[2]}) < 2:
         raise InputError(
-            f"{len(order)} problems are too few for {n_train} to train, {n_validation} to choose and some to test on; "
+            f"{len(groups)} problems are too few for {n_train} to train, {n_validation} to choose and some to test on; "
             "give more, or lower --train and --validation"
         )
     if is_organism(base):
         grader, annotator = _solves, organism_annotator
-    used = order[:needed]
     return Pair(
         name=name or thinking.name,
         base=base,
         thinking=thinking,
-        train=tuple(used[:n_train]),
-        validation=tuple(used[n_train : n_train + n_validation]),
-        test=tuple(used[n_train + n_validation :]),
+        train=tuple(sets[0]),
+        validation=tuple(sets[1]),
+        test=tuple(sets[2][:n_test]),
         grader=grader,
         annotator=annotator,
         step_by_step=None if is_organism(base) else STEP_BY_STEP,
     )
 
 
-def _place(question: Question) -> str:
-    return hashlib.sha256(question.problem.encode()).hexdigest()
+def encoded(
+    pair: Pair, questions: Sequence[Question], *, step_by_step: bool = False
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Prompts as base and thinking model read them, in their own tokens."""
+    added = pair.step_by_step or "" if step_by_step else ""
+    own = encode_prompts(pair.base, [f"{each.prompt}{added}" for each in questions], pair.base_template)
+    return own, encode_prompts(pair.thinking, [each.prompt for each in questions], pair.thinking_template)
+
+
+def check_lengths(pair: Pair) -> None:
+    """Raises InputError, before anything is run, for a question that one of the models cannot read."""
+    for part in (pair.train, pair.validation, pair.test):
+        try:
+            prompts = encoded(pair, part, step_by_step=True)
+        except InputError as error:
+            raise InputError(f"leave out what a model cannot read: {error}") from error
+        for model, asked in zip((pair.base, pair.thinking), prompts, strict=True):
+            for question, ids in zip(part, asked, strict=True):
+                if model.context_tokens is not None and len(ids) >= model.context_tokens:
+                    raise InputError(
+                        f"{question.prompt!r:.60} has {len(ids)} tokens, and {model.name} reads "
+                        f"{model.context_tokens}: leave it out of the problems"
+                    )
+
+
+def _place(problem: str) -> str:
+    return hashlib.sha256(problem.encode()).hexdigest()
 
 
 def _solves(question: Question, response: str) -> bool:

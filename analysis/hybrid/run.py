@@ -1,6 +1,6 @@
 """The whole experiment: parts from training problems, a choice on validation problems, every arm on test problems.
 
-Under `out`, each pair has a folder: what it is made of (rollouts, vectors, probes, coefficients), `grid.json`, and
+Under `out`, each pair has a folder: what it is made of (rollouts, vectors, probes, coefficients), `grid.jsonl`, and
 `arms/NAME.jsonl`, which grows by a batch of problems at a time. A run that was cut off goes on at the batch where it
 stopped; one with other settings is refused there.
 """
@@ -15,24 +15,26 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from tqdm import tqdm
 
 from ...models import InputError
 from ...traces.questions import Question
-from ..effect.writing import encode_prompts
+from ..continuation import ends
 from ..run_directory import RunDirectory, write_json
 from .arms import Tuned, needs_thinking, plan_of
 from .decode import Plan, decode
 from .dose import recorded
-from .kept import ArmFile, once
+from .kept import ArmFile, Lines, once
 from .next_sentence import next_sentence
-from .pair import Pair
+from .pair import Pair, check_lengths, encoded
 from .parts import Parts
 from .record import RowRecord
 from .settings import HybridSettings
 from .steered_trace import SteeredTrace
 from .training import BIAS, add_network, train
 from .tuning import tune, tune_network
+from .vocabulary import same_tokens
 
 FREE = ("arms", "n_seeds", "n_rows")  # settings that may change when a run is taken up again
 
@@ -86,6 +88,7 @@ def run_pair(
 
     Raises InputError where its parts cannot be made, and for an `out` that holds another experiment.
     """
+    check_lengths(pair)
     directory = None if out is None else RunDirectory(out, "hybrid", _told(pair, settings))
     layers = tuple(pair.base.layer_index(layer) for layer in settings.layers or usual_layers(pair.base.n_layers))
     if directory is not None:
@@ -95,17 +98,13 @@ def run_pair(
     def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
         return _decoded(pair, arm, plan, pair.validation, settings, range(len(pair.validation)))
 
-    tuned, grid = once(
-        None if out is None else out / "grid.json",
-        lambda: tune(parts, layers, settings, trial, desc=f"{pair.name}: choosing", progress=progress),
-        _write_grid,
-        _read_grid,
-    )
+    grid = None if out is None else Lines(out / "grid.jsonl")
+    tuned, tried = tune(parts, layers, settings, trial, kept=grid, desc=f"{pair.name}: choosing", progress=progress)
     note(f"{pair.name}: layer {tuned.layer}, dose {tuned.dose:g}, probe threshold {tuned.threshold:g}")
     arms = [arm for arm in settings.arms if arm != "base-step-by-step" or pair.step_by_step is not None]
     if "network-dosed" in arms or "shuffled-doses" in arms:
         arms, tuned, more = _with_network(pair, parts, arms, tuned, settings, trial, out, progress, note)
-        grid = pd.concat([grid, more], ignore_index=True) if len(more) else grid
+        tried = pd.concat([tried, more], ignore_index=True) if len(more) else tried
     decodable = once(
         None if out is None else out / "next_sentence.json",
         lambda: next_sentence(pair, parts.traces, tuned.layer, parts.categories, seed=settings.seed),
@@ -132,13 +131,20 @@ def run_pair(
         )
     if directory is not None:
         directory.finish()
-    return PairRun(pair=pair, parts=parts, tuned=tuned, grid=grid, next_sentence=decodable, arms=found)
+    return PairRun(pair=pair, parts=parts, tuned=tuned, grid=tried, next_sentence=decodable, arms=found)
 
 
 def forget(out: Path) -> None:
-    """Remove what an earlier run has left in a folder of its own, and nothing else."""
-    if (out / "run.json").is_file():
-        shutil.rmtree(out)
+    """Remove what an earlier run has left in a folder of its own, and nothing else; run.json, which tells it, last."""
+    if not (out / "run.json").is_file():
+        return
+    for each in out.iterdir():
+        if each.is_dir():
+            shutil.rmtree(each)
+        elif each.name != "run.json":
+            each.unlink()
+    (out / "run.json").unlink()
+    out.rmdir()
 
 
 def usual_layers(n_layers: int) -> list[int]:
@@ -163,20 +169,6 @@ def _told(pair: Pair, settings: HybridSettings) -> dict[str, Any]:
     }
 
 
-def _write_grid(made: tuple[Tuned, pd.DataFrame], path: Path) -> None:
-    tuned, grid = made
-    write_json(path, {"tuned": asdict(tuned), "grid": plain(grid)})
-
-
-def _read_grid(path: Path) -> tuple[Tuned, pd.DataFrame]:
-    try:
-        known = json.loads(path.read_text("utf-8"))
-        tuned = Tuned(**{**known["tuned"], "category_doses": tuple(known["tuned"]["category_doses"])})
-        return tuned, pd.DataFrame(known["grid"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"cannot read {path}: {error}; remove it, or choose another --out") from error
-
-
 def _with_network(
     pair: Pair,
     parts: Parts,
@@ -196,12 +188,8 @@ def _with_network(
     except InputError as error:
         note(f"{pair.name}: no network sets doses: {error}")
         return [arm for arm in arms if arm != "network-dosed"], tuned, pd.DataFrame()
-    tuned, grid = once(
-        None if out is None else out / "grid-network.json",
-        lambda: tune_network(parts, tuned, settings, trial),
-        _write_grid,
-        _read_grid,
-    )
+    kept = None if out is None else Lines(out / "grid.jsonl")
+    tuned, grid = tune_network(parts, tuned, settings, trial, kept=kept)
     return arms, tuned, grid
 
 
@@ -246,20 +234,23 @@ def _decoded(
     settings: HybridSettings,
     numbers: Sequence[int],
 ) -> tuple[list[RowRecord], list[bool]]:
-    asked = [each.prompt for each in questions]
-    if arm == "base-step-by-step":
-        asked = [f"{each}{pair.step_by_step}" for each in asked]
-    own = encode_prompts(pair.base, asked, pair.base_template)
-    led = encode_prompts(pair.thinking, [each.prompt for each in questions], pair.thinking_template)
-    records = decode(
-        pair.base,
-        pair.thinking if needs_thinking(arm) else None,
-        own,
-        led,
-        plan,
-        settings.sampling,
-        seed=settings.seed,
-        n_rows=settings.n_rows,
-        numbers=list(numbers),
-    )
+    own, led = encoded(pair, questions, step_by_step=arm == "base-step-by-step")
+    try:
+        records = decode(
+            pair.base,
+            pair.thinking if needs_thinking(arm) else None,
+            own,
+            led,
+            plan,
+            settings.sampling,
+            seed=settings.seed,
+            n_rows=settings.n_rows,
+            numbers=list(numbers),
+            more_ends=ends(pair.thinking) if same_tokens(pair.base, pair.thinking) else (),
+        )
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"{settings.n_rows} problems at once are too many for the memory of this device; what is done is kept: "
+            f"go on with a smaller --rows ({error})"
+        ) from error
     return records, [pair.grader(each, record.text) for each, record in zip(questions, records, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -47,6 +48,9 @@ class HybridSettings:
         gate_named(self.gate, None)
         if min(self.n_train, self.n_validation, self.n_test, self.n_seeds, self.n_rows) < 1:
             raise InputError("problems to train, to choose and to test on, seeds and rows are each at least 1")
+        for number in (*self.doses, *self.thresholds):
+            if not math.isfinite(number):
+                raise InputError(f"doses and thresholds are numbers, and {number} is none")
         if not self.doses or not self.thresholds:
             raise InputError("a hybrid needs at least one dose and one threshold to try")
         needed = ("base", "thinking", "hybrid")

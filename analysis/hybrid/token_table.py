@@ -1,4 +1,8 @@
-"""Both models at every token of the rollouts: what the base's activations are, and whether the models differ."""
+"""Both models at every token of the rollouts: what the base's activations are, and whether the models differ.
+
+A token of the base is looked at where one of the thinking model begins at the same character: with one tokeniser that
+is everywhere. With two, what both would say is compared as text, as far as both go.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ...activations.engine.pooling import block_output
-from ...models import LanguageModel
+from ...models import InputError, LanguageModel
 from ...traces import Template, Trace, encode
-from ..effect.writing import encode_prompts
+from ..continuation import ends
+from .alignment import Spelling, agree
 from .pair import Pair
+from .vocabulary import same_tokens, width
 
 MOST_TOKENS = 40_000  # of the rollouts: more change a linear probe little
 LOGITS_PER_BATCH = 2**28  # a gigabyte of 32-bit numbers
@@ -28,8 +34,9 @@ def token_table(
     """At every token from which one of a response is predicted: the base's activations, and whether the models differ.
 
     Both read the rollout after prompts of their own. The third: number of the problem. Rollouts are taken in order
-    until there are MOST_TOKENS tokens.
+    until there are MOST_TOKENS tokens. Raises InputError where nothing can be compared.
     """
+    differ = _differ(pair)
     numbers = {problem: number for number, problem in enumerate(dict.fromkeys(trace.problem for trace in traces))}
     found: list[Tensor] = []
     differs: list[Tensor] = []
@@ -42,27 +49,46 @@ def token_table(
             base = _read(pair.base, part, pair.base_template, layers)
             thinking = _read(pair.thinking, part, pair.thinking_template, ())
             for trace, (acts, own), (_, led) in zip(part, base, thinking, strict=True):
-                n = min(len(own), len(led))
-                found.append(acts[len(own) - n :])
-                differs.append(own[len(own) - n :] != led[len(led) - n :])
-                problem.append(np.full(n, numbers[trace.problem]))
+                shared = [character for character in own if character in led]
+                if not shared:
+                    continue
+                found.append(acts[[own[character][0] - 1 for character in shared]])
+                differs.append(torch.tensor([differ(own[each][1], led[each][1]) for each in shared]))
+                problem.append(np.full(len(shared), numbers[trace.problem]))
             bar.update(len(part))
+    if not found:
+        raise InputError(f"the rollouts leave {pair.base.name} and {pair.thinking.name} no token to be compared at")
     return torch.cat(found), torch.cat(differs).numpy(), np.concatenate(problem)
+
+
+def _differ(pair: Pair) -> Callable[[int, int], bool]:
+    """Whether the next tokens of base and thinking model are two different things to say."""
+    own_ends, led_ends = set(ends(pair.base)), set(ends(pair.thinking))
+    if same_tokens(pair.base, pair.thinking):
+        every = own_ends | led_ends
+        return lambda own, led: own != led and not (own in every and led in every)
+    base, thinking = Spelling(pair.base.tokenizer), Spelling(pair.thinking.tokenizer)
+
+    def differ(own: int, led: int) -> bool:
+        if own in own_ends or led in led_ends:
+            return not (own in own_ends and led in led_ends)
+        return not agree(base.said([own]), thinking.said([led]))
+
+    return differ
 
 
 def _n_rows(pair: Pair, traces: Sequence[Trace]) -> int:
     """How many of the next rollouts are read together: their logits must have room."""
-    vocabulary = max(int(each.model.get_output_embeddings().weight.shape[0]) for each in (pair.base, pair.thinking))
+    vocabulary = max(width(each) for each in (pair.base, pair.thinking))
     longest = max(len(trace.prompt) + len(trace.text) for trace in traces[:64])  # characters, no fewer than tokens
     return max(1, min(64, LOGITS_PER_BATCH // (vocabulary * max(longest, 1))))
 
 
 def _read(
     model: LanguageModel, traces: Sequence[Trace], template: Template, layers: Sequence[int]
-) -> list[tuple[Float[Tensor, "n n_layers d_model"], Int[Tensor, " n"]]]:
-    """For each trace, at the tokens that predict its response: activations and likeliest next tokens."""
+) -> list[tuple[Float[Tensor, "n n_layers d_model"], dict[int, tuple[int, int]]]]:
+    """Of each trace its activations, and where tokens begin: character -> token, and what the model would say there."""
     encoded = encode(model, traces, template=template, truncate=True)
-    prompts = encode_prompts(model, [trace.prompt for trace in traces], template)
     ids = torch.zeros(len(encoded), max(len(each) for each in encoded), dtype=torch.long)
     mask = torch.zeros_like(ids)
     for row, each in enumerate(encoded):
@@ -85,7 +111,12 @@ def _read(
         for hook in hooks:
             hook.remove()
     acts = torch.stack([seen[layer] for layer in layers], dim=2) if layers else torch.zeros(*ids.shape, 0, 0)
-    return [
-        (acts[row, len(prompt) - 1 : len(each) - 1], likeliest[row, len(prompt) - 1 : len(each) - 1])
-        for row, (each, prompt) in enumerate(zip(encoded, prompts, strict=True))
-    ]
+    return [(acts[row], _begins(each.characters, likeliest[row].tolist())) for row, each in enumerate(encoded)]
+
+
+def _begins(characters: Int[np.ndarray, "n_tokens 2"], likeliest: list[int]) -> dict[int, tuple[int, int]]:
+    found: dict[int, tuple[int, int]] = {}
+    for place, (start, end) in enumerate(characters.tolist()):
+        if place and end > start:
+            found.setdefault(start, (place, likeliest[place - 1]))
+    return found

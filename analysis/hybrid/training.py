@@ -90,6 +90,11 @@ def train(
         shown = _only(traces, common)
         networks = {layer: network(pair, shown, layer, settings, out, progress) for layer in layers}
         common = list(networks[layers[0]].mechanism.categories)  # those at which the models differ
+        if len(common) < 2:
+            raise InputError(
+                f"{pair.base.name} would say otherwise only in sentences of {common[0]}, and a hybrid chooses among "
+                "two categories or more: take --mechanism optimised, or give more --train problems"
+            )
 
     def vectors() -> Directions:
         if settings.mechanism == "joint":
@@ -250,6 +255,11 @@ def _which(
 ) -> tuple[Float[Tensor, "categories d_model"], Float[Tensor, " categories"]]:
     known = np.array([label in categories for label in labels])
     numbers = np.array([categories.index(label) for label in np.array(labels)[known]])
+    if len(set(numbers.tolist())) < 2:
+        raise InputError(
+            "fewer than two behaviours have a token before them that the base can read (templates are not read); give "
+            "more --train problems"
+        )
     probe = MultinomialProbe().fit(acts[torch.from_numpy(known)].numpy(), numbers)
     weight = torch.zeros(len(categories), acts.shape[1])
     offset = torch.full((len(categories),), -torch.inf)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from .arms import Tuned, plan_of
 from .decode import Plan
+from .kept import Lines
 from .parts import Parts
 from .record import RowRecord
 from .settings import HybridSettings
@@ -31,15 +32,19 @@ def tune(
     settings: HybridSettings,
     trial: Trial,
     *,
+    kept: Lines | None = None,
     desc: str = "",
     progress: bool = False,
 ) -> tuple[Tuned, pd.DataFrame]:
-    """What does best, and every cell that was tried: arm, layer, dose, threshold, accuracy, share of tokens steered."""
+    """What does best, and every cell that was tried: arm, layer, dose, threshold, accuracy, share of tokens steered.
+
+    kept: file of cells that are known already, which grows by those that are tried.
+    """
     n = len(layers) * len(settings.doses) + len(settings.thresholds)
     if settings.dose == "per-category":
         n += len(parts.categories) * (len(settings.doses) - 1)
     with tqdm(total=n, desc=desc, unit="cell", disable=not progress) as bar:
-        grid = _Grid(parts, settings, trial, bar)
+        grid = _Grid(parts, settings, trial, kept, bar)
         best = grid.best(
             "hybrid", [Tuned(layer=at, dose=dose, threshold=0.0) for at in layers for dose in settings.doses]
         )
@@ -54,9 +59,11 @@ def tune(
     return best, pd.DataFrame(grid.rows)
 
 
-def tune_network(parts: Parts, tuned: Tuned, settings: HybridSettings, trial: Trial) -> tuple[Tuned, pd.DataFrame]:
+def tune_network(
+    parts: Parts, tuned: Tuned, settings: HybridSettings, trial: Trial, *, kept: Lines | None = None
+) -> tuple[Tuned, pd.DataFrame]:
     """The multiple of the network's doses that does best, and all that were tried."""
-    grid = _Grid(parts, settings, trial, None)
+    grid = _Grid(parts, settings, trial, kept, None)
     best = grid.best("network-dosed", [replace(tuned, network_dose=factor) for factor in settings.doses])
     return best, pd.DataFrame(grid.rows)
 
@@ -66,9 +73,13 @@ class _Grid:
     parts: Parts
     settings: HybridSettings
     trial: Trial
+    kept: Lines | None
     bar: tqdm[Any] | None
     rows: list[dict[str, Any]] = field(default_factory=list)
-    known: dict[tuple[str, Tuned], dict[str, Any]] = field(default_factory=dict)
+    before: list[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = [] if self.kept is None else self.kept.known()
 
     def best(self, arm: str, choices: Sequence[Tuned]) -> Tuned:
         def worth(tuned: Tuned) -> tuple[float, float, float]:
@@ -78,24 +89,34 @@ class _Grid:
         return max(choices, key=worth)
 
     def tried(self, arm: str, tuned: Tuned) -> dict[str, Any]:
-        if (arm, tuned) in self.known:
-            return self.known[arm, tuned]
-        records, solved = self.trial(arm, plan_of(arm, self.parts, tuned, self.settings))
         own = dict(zip(self.parts.categories, tuned.category_doses, strict=False))
-        row = {
+        cell = {
             "arm": arm,
             "layer": tuned.layer,
             "dose": tuned.network_dose if arm == "network-dosed" else tuned.dose,
             "category_doses": ", ".join(f"{name} {dose:g}" for name, dose in own.items()),
             "threshold": tuned.threshold if arm == "probe-gated" else None,
+        }
+        row = self._known(self.rows, cell)
+        if row is None:
+            row = self._known(self.before, cell) or self._measured(arm, tuned, cell)
+            self.rows.append(row)
+            if self.bar is not None:
+                self.bar.update()
+        return row
+
+    def _known(self, rows: Sequence[dict[str, Any]], cell: dict[str, Any]) -> dict[str, Any] | None:
+        return next((row for row in rows if all(row.get(name) == value for name, value in cell.items())), None)
+
+    def _measured(self, arm: str, tuned: Tuned, cell: dict[str, Any]) -> dict[str, Any]:
+        records, solved = self.trial(arm, plan_of(arm, self.parts, tuned, self.settings))
+        row = cell | {
             "accuracy": float(np.mean(solved)),
             "steered": sum(each.n_gated for each in records) / max(sum(each.n_tokens for each in records), 1),
             "n": len(solved),
         }
-        self.rows.append(row)
-        self.known[arm, tuned] = row
-        if self.bar is not None:
-            self.bar.update()
+        if self.kept is not None:
+            self.kept.add([row])
         return row
 
 

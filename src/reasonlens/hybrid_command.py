@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,7 @@ def hybrid(
     ] = "organism/base",
     thinking: Annotated[
         str,
-        typer.Option(help="Model that says when, or several joined by commas; of organisms: rl, sft, random-reward."),
+        typer.Option(help="Model that says when, or several joined by commas: each makes a pair with the base."),
     ] = "organism/rl,organism/sft,organism/random-reward",
     problems: Annotated[
         str | None,
@@ -87,34 +88,43 @@ def hybrid(
         from reasonlens.analysis.hybrid import HybridResult
         from reasonlens.analysis.hybrid.judging import check_answers, judge_pair
         from reasonlens.analysis.hybrid.run import forget, run_pair
-        from reasonlens.analysis.run_directory import write_json, write_text
 
         settings = _settings(
             quick, arms, mechanism, gate, dose, layers, doses, train, validation, test, max_new_tokens, temperature,
             rows, seed,
         )  # fmt: skip
         judge = _judge(judge_url, judge_model, judge_key_variable)
+        pairs = _pairs(base, [name.strip() for name in thinking.split(",")], problems, settings, device)
         runs, judged = [], {}
-        for name in thinking.split(","):
-            pair = _pair(base, name.strip(), problems, settings, device)
+        for pair in pairs:
             if judge is not None:
                 check_answers(pair)
-            folder = out / pair.name.replace("/", "--")
+        folders = {pair.name: out / pair.name.replace("/", "--") for pair in pairs}
+        for pair in pairs:
             if not resume:
-                forget(folder)
-            runs.append(run_pair(pair, settings, out=folder, note=note))
-            if judge is not None:
-                note(f"{pair.name}: {judge.model} grades final answers")
-                judged[pair.name] = judge_pair(runs[-1], judge, folder / "judge.jsonl")
-        found = HybridResult(pairs=tuple(runs), settings=settings, judged=judged)
-        write_json(out / "results.json", found.to_dict())
-        found.to_frame().to_csv(out / "arms.csv", index=False)
-        write_text(out / "report.html", found.report())
+                forget(folders[pair.name])
+            runs.append(run_pair(pair, settings, out=folders[pair.name], note=note))
+        found = HybridResult(pairs=tuple(runs), settings=settings)
+        _write(found, out)
+        if judge is not None:
+            for run in runs:
+                note(f"{run.pair.name}: {judge.model} grades final answers")
+                judged[run.pair.name] = judge_pair(run, judge, folders[run.pair.name] / "judge.jsonl")
+            found = HybridResult(pairs=tuple(runs), settings=settings, judged=judged)
+            _write(found, out)
     if as_json:
         typer.echo((out / "results.json").read_text("utf-8"), nl=False)
     else:
         _print(found)
     note(f"report: {out / 'report.html'}")
+
+
+def _write(found: HybridResult, out: Path) -> None:
+    from reasonlens.analysis.run_directory import write_json, write_text
+
+    write_json(out / "results.json", found.to_dict())
+    found.to_frame().to_csv(out / "arms.csv", index=False)
+    write_text(out / "report.html", found.report())
 
 
 def _settings(
@@ -162,26 +172,37 @@ def _judge(url: str | None, model: str | None, key_variable: str) -> Judge | Non
     return Judge(url=url, model=model, key_variable=key_variable)
 
 
-def _pair(base: str, thinking: str, problems: str | None, settings: HybridSettings, device: str | None) -> Pair:
+def _pairs(
+    base: str, thinking: Sequence[str], problems: str | None, settings: HybridSettings, device: str | None
+) -> list[Pair]:
     import reasonlens
     from reasonlens.analysis.hybrid.pair import organism_pair, question_pair
-    from reasonlens.traces.problem_sets import open_problem_set
+    from reasonlens.traces.problem_sets import PROCEDURAL, open_problem_set
 
     n_train, n_validation, n_test = settings.n_train, settings.n_validation, settings.n_test
     if problems is None:
-        if not (base.startswith("organism/") and thinking.startswith("organism/")):
+        if other := [name for name in (base, *thinking) if not name.startswith("organism/")]:
             raise reasonlens.InputError(
-                f"{base} and {thinking} need problems to solve: give --problems: gsm8k, math-500, "
-                "reasoning-gym:KIND or a file of questions and answers"
+                f"{' and '.join(other)} {'need' if len(other) > 1 else 'needs'} problems to solve: give --problems: "
+                "gsm8k, math-500, reasoning-gym:KIND or a file of questions and answers"
             )
-        return organism_pair(
-            thinking, base, n_train=n_train, n_validation=n_validation, n_test=n_test, seed=settings.seed
+        return [
+            organism_pair(name, base, n_train=n_train, n_validation=n_validation, n_test=n_test, seed=settings.seed)
+            for name in thinking
+        ]
+    n = n_train + n_validation + n_test if problems.startswith(PROCEDURAL) else None
+    asked = open_problem_set(problems, n, seed=settings.seed)
+    own = reasonlens.load(base, device=device, note=note)
+    pairs = []
+    for name in thinking:
+        led = reasonlens.load(name, device=device, note=note)
+        pair = question_pair(
+            own, led, asked.questions, n_train=n_train, n_validation=n_validation, n_test=n_test, grader=asked.grader
         )
-    asked = open_problem_set(problems, seed=settings.seed)
-    own, led = (reasonlens.load(name, device=device, note=note) for name in (base, thinking))
-    return question_pair(
-        own, led, asked.questions, n_train=n_train, n_validation=n_validation, n_test=n_test, grader=asked.grader
-    )
+        pairs.append(pair)
+    if len(pairs[0].test) < n_test:
+        note(f"{problems}: {len(pairs[0].test)} questions are left to test on, of {n_test} asked for")
+    return pairs
 
 
 def _print(found: HybridResult) -> None:

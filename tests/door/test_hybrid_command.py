@@ -57,6 +57,7 @@ def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_an
     [
         (("--arms", "magic"), "there is no arm 'magic'; there are base,"),
         (("--doses", "much"), "doses are numbers joined by commas, and 'much' is not"),
+        (("--doses", "nan"), "doses and thresholds are numbers, and nan is none"),
         (("--gate", "sometimes"), "there is no gate 'sometimes'; there are disagreement, boundary and divergence:NATS"),
         (("--mechanism", "magic"), "there is no mechanism 'magic'"),
         (("--dose", "much"), "there is no dose 'much'"),
@@ -64,7 +65,7 @@ def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_an
         (("--judge-url", "host", "--judge-model", "m"), "a judge's address begins with http:// or https://"),
         (("--judge-url", "https://host/v1", "--judge-model", "m"), "are graded by rule alone"),
         (("--thinking", "organism/none"), "there is no organism 'organism/none'"),
-        (("--base", "smollm2-135m"), "smollm2-135m and organism/rl need problems to solve: give --problems"),
+        (("--base", "smollm2-135m"), "smollm2-135m needs problems to solve: give --problems"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
