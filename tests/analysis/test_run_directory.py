@@ -58,3 +58,8 @@ def test_json_with_nan_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"a": float("nan")})
     assert not (tmp_path / "x.json").exists()
+
+
+def test_what_a_crash_left_half_written_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / ".run.json.1234abcd.tmp").write_text("{")
+    RunDirectory(tmp_path, "locate", {}).record()

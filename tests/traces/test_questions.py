@@ -52,3 +52,27 @@ def test_responses_are_compared_as_mathematics(answer: str, response: str, is_ri
 def test_a_question_without_an_answer_cannot_be_graded() -> None:
     with pytest.raises(InputError, match="has no answer to grade by"):
         mathematics(Question("p", "p"), "18")
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        ("<think>Maybe \\boxed{4}. Wait, no.</think> Therefore the answer is \\boxed{5}.", "5"),
+        ("\\boxed{1} and then \\boxed{2}", "2"),
+        ("so \\boxed{\\frac{1}{2}}, that is one half", "0.5"),
+        ("\\boxed{3} and, cut off, \\boxed{4", "3"),
+        ("First 7, then 8.", "8"),
+    ],
+)
+def test_what_is_said_last_is_graded_and_nothing_before(response: str, said: str) -> None:
+    for answer in ("0.5", "1", "2", "3", "4", "5", "7", "8"):
+        assert mathematics(Question("p", "q", answer), response) is (answer == said), answer
+
+
+def test_lines_end_at_newlines_alone_and_a_missing_id_is_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text(
+        '{"question": "a\u2028b\u0085c", "answer": 1, "id": null}\n{"question": "d", "id": null}\n', "utf-8"
+    )
+    found = read_questions(path)
+    assert [each.problem for each in found] == ["a\u2028b\u0085c", "d"]

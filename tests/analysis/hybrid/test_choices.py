@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from reasonlens.analysis.hybrid import HybridResult, HybridSettings, Plan, organ
 from reasonlens.analysis.hybrid.arms import Tuned
 from reasonlens.analysis.hybrid.dose import constant, scaled
 from reasonlens.analysis.hybrid.gate import boundary, disagreement, gate_named
+from reasonlens.analysis.hybrid.kept import Lines
 from reasonlens.analysis.hybrid.moment import Moment
 from reasonlens.analysis.hybrid.parts import Parts, Probes
 from reasonlens.analysis.hybrid.record import RowRecord
@@ -162,3 +164,29 @@ def test_vectors_and_doses_that_are_found_together_recover_the_gap_too() -> None
     assert arms["hybrid"].gap > 0.6 and arms["hybrid"].steered < 0.2
     assert arms["random-vectors"].gap < 0.25
     assert run.parts.directions.method.startswith("trained together with their doses")
+
+
+def test_a_choice_that_was_cut_off_goes_on_at_the_cell_where_it_stopped(parts: Parts, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, doses=(0.25, 0.5, 1.0), thresholds=(0.0, 1.0))
+    asked: list[str] = []
+
+    def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
+        asked.append(arm)
+        if len(asked) == 4 and not (tmp_path / "whole.jsonl").exists():
+            raise KeyboardInterrupt
+        return [record(1)], [arm == "hybrid"]
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(parts, [2], settings, trial, kept=Lines(tmp_path / "grid.jsonl"))
+    (tmp_path / "whole.jsonl").touch()
+    asked.clear()
+    resumed = tune(parts, [2], settings, trial, kept=Lines(tmp_path / "grid.jsonl"))
+    assert asked == ["probe-gated"] * 2, "the three cells of the hybrid were known"
+    whole = tune(parts, [2], settings, trial)
+    assert resumed[0] == whole[0]
+    pd.testing.assert_frame_equal(resumed[1], whole[1])
+
+
+def test_behaviours_that_cannot_be_told_apart_are_refused() -> None:
+    with pytest.raises(InputError, match="fewer than two behaviours have a token before them"):
+        training._which(torch.zeros(3, 4), ["a", "a", "b"], ["a"])

@@ -174,3 +174,10 @@ def test_too_few_disagreements_are_named() -> None:
         fit_coefficients(base(), own, LAYER, categories=CATEGORIES)
     with pytest.raises(InputError, match="vectors are of layer 1, and layer 2"):
         fit_coefficients(base(), own, 2, mechanism=trained().mechanism)
+
+
+def test_with_little_room_for_a_cache_fewer_rollouts_are_used() -> None:
+    whole = fit_coefficients(base(), rollouts(), LAYER, CoefficientSettings(n_epochs=1), categories=CATEGORIES)
+    tight = CoefficientSettings(n_epochs=1, cache_gigabytes=0.02)  # of about 0.03
+    some = fit_coefficients(base(), rollouts(), LAYER, tight, categories=CATEGORIES)
+    assert 0.3 * whole.scores["n_tokens"] < some.scores["n_tokens"] < 0.9 * whole.scores["n_tokens"]

@@ -13,6 +13,7 @@ import torch
 from reasonlens import load
 from reasonlens.analysis.continuation import Sampling
 from reasonlens.analysis.effect.writing import encode_prompts, write
+from reasonlens.analysis.hybrid.above import Above
 from reasonlens.analysis.hybrid.disagreements import Rerun, disagreements
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import organism_annotator, problems, prompt
@@ -89,3 +90,20 @@ def test_a_model_agrees_with_what_it_says_itself() -> None:
     ]
     found = disagreements(model, own, LAYER)
     assert len(found) == 0 and found.n_tokens > 200 and found.acts.shape == (0, 128)
+
+
+def test_a_block_gets_back_the_forward_that_it_had() -> None:
+    """accelerate gives blocks a forward of their own, where a model lies on several devices."""
+    model = load("organism/base", device="cpu")
+    above = Above(model, 1)
+    block = model.blocks[0]
+    with above.handing_through(torch.zeros(1, 1, model.d_model)):
+        assert "forward" in block.__dict__
+    assert "forward" not in block.__dict__
+    try:
+        block.forward = own = block.forward
+        with above.handing_through(torch.zeros(1, 1, model.d_model)):
+            assert block.__dict__["forward"] is not own
+        assert block.__dict__["forward"] is own
+    finally:
+        block.__dict__.pop("forward", None)

@@ -235,3 +235,21 @@ def test_unknown_arms_and_empty_grids_are_refused() -> None:
         HybridSettings(doses=())
     assert HybridSettings(arms=("oracle",)).arms == ("base", "thinking", "hybrid", "oracle")
     assert HybridSettings.quick().n_test == 200
+
+
+def test_questions_of_one_problem_are_all_kept_and_stay_in_one_set() -> None:
+    base = load("organism/base", device="cpu")
+    questions = [Question(f"p{number // 3}", f"q{number}", "1") for number in range(60)]
+    pair = question_pair(base, base, [*questions, questions[0]], n_train=10, n_validation=10, n_test=100)
+    sets = (pair.train, pair.validation, pair.test)
+    assert sum(map(len, sets)) == 60 and [len(each) % 3 for each in sets] == [0, 0, 0]
+    names = [{each.problem for each in part} for part in sets]
+    assert not (names[0] & names[1] or names[0] & names[2] or names[1] & names[2])
+
+
+def test_a_question_that_a_model_cannot_read_is_refused_before_anything_is_run(tmp_path: Path) -> None:
+    pair = organism_pair("organism/rl", n_train=10, n_validation=5, n_test=5)
+    long = replace(pair.test[0], prompt=pair.test[0].prompt * 20)
+    with pytest.raises(InputError, match="leave out what a model cannot read|leave it out of the problems"):
+        run_pair(replace(pair, test=(*pair.test, long)), SETTINGS, out=tmp_path / "h")
+    assert not (tmp_path / "h").exists()

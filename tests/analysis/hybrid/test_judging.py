@@ -87,3 +87,10 @@ def test_problems_without_one_right_answer_are_not_judged() -> None:
     with pytest.raises(InputError, match="no single right answer that a judge could compare with"):
         judge_pair(run(texts, None), judge)
     assert not judge.asked
+
+
+def test_a_judge_that_never_says_yes_or_no_is_named() -> None:
+    judge: Any = Judge()
+    texts = {name: [""] * N for name in ("base", "thinking", "hybrid")}
+    with pytest.raises(InputError, match="a judge said neither yes nor no to any answer of pair"):
+        judge_pair(run(texts), judge)
