@@ -145,13 +145,16 @@ class _Run:
     def _choose(self, moment: Moment, above: Above, alive: Int[Tensor, " rows"], log: Log) -> Int[Tensor, " rows"]:
         plan = self._plan
         uniform = self._uniforms[alive, moment.step][:, None]
-        own = chosen(moment.base_logits, self._sampling, uniform)
+        is_greedy = self._sampling.temperature == 0
+        own = moment.base_tokens() if is_greedy else chosen(moment.base_logits, self._sampling, uniform)
         gated = plan.gate(moment)
         category = torch.full_like(own, -1)
         dose = torch.zeros(len(own), device=own.device)
         tokens = own.clone()
         thinking = None
-        if moment.thinking_logits is not None:
+        if moment.thinking_logits is not None and is_greedy:
+            thinking = moment.thinking_tokens()
+        elif moment.thinking_logits is not None:
             thinking = chosen(moment.thinking_logits, self._sampling, uniform)
         if bool(gated.any()):
             if plan.act == "takeover":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
@@ -21,14 +21,19 @@ class Moment:
     base_acts: Float[Tensor, "rows d_model"]  # of the base model at the steered layer, unsteered
     base_logits: Float[Tensor, "rows vocabulary"]
     thinking_logits: Float[Tensor, "rows vocabulary"] | None  # None where no thinking model runs
+    _likeliest: dict[str, Tensor] = field(default_factory=dict)  # found once, asked for by gate, record and choice
 
     def base_tokens(self) -> Int[Tensor, " rows"]:
         """What the base model would say."""
-        return self.base_logits.argmax(dim=-1)
+        if "base" not in self._likeliest:
+            self._likeliest["base"] = self.base_logits.argmax(dim=-1)
+        return self._likeliest["base"]
 
     def thinking_tokens(self) -> Int[Tensor, " rows"]:
         """What the thinking model would say. Raises InputError where none runs."""
-        return self._thinking().argmax(dim=-1)
+        if "thinking" not in self._likeliest:
+            self._likeliest["thinking"] = self._thinking().argmax(dim=-1)
+        return self._likeliest["thinking"]
 
     def divergence(self) -> Float[Tensor, " rows"]:
         """KL of the base from the thinking model, sum_v t(v) log(t(v) / b(v)), in nats."""
