@@ -28,6 +28,7 @@ from ...models import InputError, LanguageModel
 from ...probes.folds import common_labels
 from ...traces import Template, Trace, encode
 from ...vectors.extraction.likelihood import frozen
+from ...vectors.extraction.prefix_cache import with_room
 from .coefficient import CoefficientNetwork, Coefficients
 from .disagreements import Disagreements, Rerun, disagreements
 from .mechanism import Mechanism
@@ -86,10 +87,12 @@ def fit_coefficients(
         if mechanism.layer != layer:
             raise InputError(f"the vectors are of layer {mechanism.layer}, and layer {layer} is to be steered")
         categories = mechanism.categories
+    lengths = [len(each) for each in encode(base, traces, template=settings.template, truncate=settings.truncate)]
+    some = [traces[number] for number in with_room(base, lengths, settings.cache_gigabytes, settings.seed)]
     with frozen(base):
         found = disagreements(
             base,
-            _some(base, traces, settings),
+            some,
             layer,
             template=settings.template,
             truncate=settings.truncate,
@@ -106,24 +109,6 @@ def fit_coefficients(
     return Coefficients.of(
         network, categories=names, layer=layer, residual_norm=norm, scores=scores, model=base.identity()
     )
-
-
-def _some(base: LanguageModel, traces: Sequence[Trace], settings: CoefficientSettings) -> list[Trace]:
-    """As many rollouts as have room in the cache, drawn at random: more examples than that add time and little else."""
-    with torch.no_grad():
-        one = torch.zeros(1, 1, dtype=torch.long, device=base.device)
-        cache = getattr(base.body(one, use_cache=True), "past_key_values", None)
-    held = [getattr(layer, name, None) for layer in getattr(cache, "layers", ()) for name in ("keys", "values")]
-    bytes_per_token = sum(each.nbytes for each in held if isinstance(each, Tensor))
-    encoded = encode(base, traces, template=settings.template, truncate=settings.truncate)
-    room = settings.cache_gigabytes * 1e9
-    kept = set[int]()
-    for number in np.random.default_rng(settings.seed).permutation(len(traces)).tolist():
-        room -= 1.01 * bytes_per_token * len(encoded[number])
-        if room < 0:
-            break
-        kept.add(number)
-    return [trace for number, trace in enumerate(traces) if number in kept] if kept else list(traces)
 
 
 def _norm(base: LanguageModel, traces: Sequence[Trace], layer: int, settings: CoefficientSettings) -> float:

@@ -34,6 +34,7 @@ class HybridSettings:
         default_factory=lambda: Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112)
     )
     sampling: Sampling = field(default_factory=lambda: Sampling(n_samples=1, temperature=0.0, max_new_tokens=112))
+    cache_gigabytes: float = 4.0  # for keys and values of rollouts while vectors and doses are found
     n_rows: int = 250  # problems that are decoded together, and kept together
     seed: int = 0
 
@@ -48,6 +49,8 @@ class HybridSettings:
         gate_named(self.gate, None)
         if min(self.n_train, self.n_validation, self.n_test, self.n_seeds, self.n_rows) < 1:
             raise InputError("problems to train, to choose and to test on, seeds and rows are each at least 1")
+        if not self.cache_gigabytes > 0:
+            raise InputError(f"a cache has room for something, and {self.cache_gigabytes} GB is none")
         for number in (*self.doses, *self.thresholds):
             if not math.isfinite(number):
                 raise InputError(f"doses and thresholds are numbers, and {number} is none")

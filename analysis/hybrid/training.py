@@ -31,8 +31,9 @@ from ...activations import Activations, collect
 from ...models import InputError
 from ...probes import LogisticProbe, MultinomialProbe
 from ...probes.folds import common_labels
-from ...traces import Trace, digest
+from ...traces import Trace, digest, encode
 from ...vectors import Directions, OptimisedSettings, mean_difference_directions, optimised_directions
+from ...vectors.extraction.prefix_cache import with_room
 from ...vectors.steering.sentence_ends import ends_sentence
 from ..effect.writing import Written, encode_prompts, write
 from .coefficient import Coefficients
@@ -60,11 +61,15 @@ def train(
     note: Callable[[str], None] = lambda _: None,
 ) -> Parts:
     """All parts for `pair`. Raises InputError where the thinking model's rollouts show no behaviour often enough."""
-    traces = rollouts(pair, settings, None if out is None else out / "rollouts.jsonl", progress)
+    written = rollouts(pair, settings, None if out is None else out / "rollouts.jsonl", progress)
+    lengths = [len(each) for each in encode(pair.base, written, template=pair.base_template, truncate=True)]
+    traces = [written[number] for number in with_room(pair.base, lengths, settings.cache_gigabytes, settings.seed)]
+    if len(traces) < len(written):
+        note(f"{pair.name}: {len(traces)} rollouts are used, as many as {settings.cache_gigabytes:g} GB have room for")
     common = _common(pair, traces)
     note(f"{pair.name}: {len(traces)} rollouts of {pair.thinking.name}: {', '.join(common)}")
     chosen = replace(
-        optimised or OptimisedSettings(seed=settings.seed),
+        optimised or OptimisedSettings(seed=settings.seed, cache_gigabytes=settings.cache_gigabytes),
         behaviours=tuple(common),
         template=pair.base_template,
         truncate=True,
@@ -193,7 +198,9 @@ def network(
     vectors: Mechanism | None = None,
 ) -> Coefficients:
     """What sets doses at `layer`; without `vectors`, with vectors of its own, found together with it."""
-    wanted = CoefficientSettings(template=pair.base_template, truncate=True, seed=settings.seed)
+    wanted = CoefficientSettings(
+        template=pair.base_template, truncate=True, cache_gigabytes=settings.cache_gigabytes, seed=settings.seed
+    )
 
     def fitted() -> Coefficients:
         return fit_coefficients(pair.base, traces, layer, wanted, mechanism=vectors, progress=progress)

@@ -66,6 +66,10 @@ def hybrid(
     max_new_tokens: Annotated[int, typer.Option(help="Length of responses.", min=1)] = 112,
     temperature: Annotated[float, typer.Option(help="Of the arms; 0: greedy, as published.", min=0)] = 0.0,
     rows: Annotated[int, typer.Option(help="Problems that are decoded together.", min=1)] = 250,
+    cache_gigabytes: Annotated[
+        float,
+        typer.Option(help="Room for keys and values of rollouts while vectors are found: more rollouts are used."),
+    ] = 4.0,
     judge_url: Annotated[
         str | None,
         typer.Option(help="Chat-completions endpoint, https://host/v1, that grades final answers beside the rule."),
@@ -91,7 +95,7 @@ def hybrid(
 
         settings = _settings(
             quick, arms, mechanism, gate, dose, layers, doses, train, validation, test, max_new_tokens, temperature,
-            rows, seed,
+            rows, cache_gigabytes, seed,
         )  # fmt: skip
         judge = _judge(judge_url, judge_model, judge_key_variable)
         pairs = _pairs(base, [name.strip() for name in thinking.split(",")], problems, settings, device)
@@ -129,7 +133,8 @@ def _write(found: HybridResult, out: Path) -> None:
 
 def _settings(
     quick: bool, arms: str | None, mechanism: str, gate: str, dose: str, layers: str | None, doses: str, train: int,
-    validation: int, test: int | None, max_new_tokens: int, temperature: float, rows: int, seed: int,
+    validation: int, test: int | None, max_new_tokens: int, temperature: float, rows: int, cache_gigabytes: float,
+    seed: int,
 ) -> HybridSettings:  # fmt: skip
     from typing import Any
 
@@ -149,6 +154,7 @@ def _settings(
         "n_train": train,
         "n_validation": validation,
         "n_rows": rows,
+        "cache_gigabytes": cache_gigabytes,
         "seed": seed,
         "layers": None if layers is None else tuple(parse_layers(layers, 10_000)),
         "rollout": Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=max_new_tokens),

@@ -71,6 +71,21 @@ class PrefixCache:
         return Cache(layers=[_Gathered(k, v, places) for k, v in zip(self.keys, self.values, strict=True)])
 
 
+def with_room(model: LanguageModel, lengths: Sequence[int], gigabytes: float, seed: int) -> list[int]:
+    """The texts of these lengths, in order, whose keys and values fit: all, or as many as do, drawn by `seed`.
+
+    At least one. A search that has to run what does not fit with every step takes many times as long.
+    """
+    with torch.no_grad():
+        one = torch.zeros(1, 1, dtype=torch.long, device=model.device)
+        cache = getattr(model.body(one, use_cache=True), "past_key_values", None)
+    held = [getattr(layer, name, None) for layer in getattr(cache, "layers", ()) for name in ("keys", "values")]
+    room = int(gigabytes * 1e9) // max(1, sum(each.nbytes for each in held if isinstance(each, Tensor)))
+    order = np.random.default_rng(seed).permutation(len(lengths))
+    n_fitting = int((np.cumsum(np.asarray(lengths)[order]) <= room).sum())
+    return sorted(order[: max(n_fitting, 1)].tolist())
+
+
 class _Gathered(CacheLayerMixin):
     """Read by many rows and written by none; gathered when the block asks, and never held for all blocks together."""
 

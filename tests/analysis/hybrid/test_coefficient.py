@@ -20,6 +20,7 @@ from reasonlens.models import InputError, LanguageModel
 from reasonlens.organisms import BEHAVIOUR, FIRST_WORD, is_solved, organism_traces, problems, prompt
 from reasonlens.organisms.corpus import vocabulary
 from reasonlens.traces import Trace
+from reasonlens.vectors.extraction.prefix_cache import with_room
 
 LAYER, N_TEST = 1, 48
 CATEGORIES = ("backtracking", "uncertainty-estimation", "verification")
@@ -181,3 +182,13 @@ def test_with_little_room_for_a_cache_fewer_rollouts_are_used() -> None:
     tight = CoefficientSettings(n_epochs=1, cache_gigabytes=0.02)  # of about 0.03
     some = fit_coefficients(base(), rollouts(), LAYER, tight, categories=CATEGORIES)
     assert 0.3 * whole.scores["n_tokens"] < some.scores["n_tokens"] < 0.9 * whole.scores["n_tokens"]
+
+
+def test_texts_with_room_are_all_or_some_in_order_and_at_least_one() -> None:
+    per_token = 2 * 4 * 128 * 4  # keys and values, blocks, width, bytes of the organism
+    lengths = [30, 40, 50, 60]
+    assert with_room(base(), lengths, 180 * per_token / 1e9, seed=0) == [0, 1, 2, 3]
+    some = with_room(base(), lengths, 120 * per_token / 1e9, seed=0)
+    assert some == sorted(some) and 0 < len(some) < 4 and sum(lengths[number] for number in some) <= 120
+    assert len(with_room(base(), lengths, 1e-9, seed=0)) == 1
+    assert with_room(base(), lengths, 120 * per_token / 1e9, seed=0) == some
