@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from ...activations import collect
@@ -209,14 +209,3 @@ class _Fit:
         return float(
             sum((self._losses(rows, steered=steered) * self._share[rows]).sum() for rows in parts if len(rows))
         )
-
-
-def untrained(mechanism: Mechanism, seed: int) -> Coefficients:
-    """A control: random directions, and a network that has learnt nothing."""
-    random = mechanism.random(seed)
-    n_categories, d_model = random.units.shape
-    network = CoefficientNetwork(n_categories, d_model, random.residual_norm, seed=seed)
-    network.vectors.data.copy_(normalize(random.units, dim=-1))
-    return Coefficients.of(
-        network, categories=random.categories, layer=random.layer, residual_norm=random.residual_norm
-    )

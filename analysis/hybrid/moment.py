@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -45,7 +44,3 @@ class Moment:
         if self.thinking_logits is None:
             raise InputError("this gate looks at the thinking model, and none runs; take the probe gate")
         return self.thinking_logits
-
-    def none(self) -> Tensor:
-        """No row."""
-        return torch.zeros_like(self.last_ids, dtype=torch.bool)

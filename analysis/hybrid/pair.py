@@ -23,7 +23,6 @@ from ..effect.writing import encode_prompts
 
 STEP_BY_STEP = "\n\nLet's think step by step."
 DOUBLED = ("organism/sft",)  # what they learnt is the doubled kind
-TRIO = ("organism/rl", "organism/sft", "organism/random-reward")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -121,7 +121,7 @@ def test_what_is_missing_is_named(tiny, traces, tmp_path: Path) -> None:
         ([tmp_path / "moments", "--bootstrap", "9"], "moments keep no problems"),
         (
             ["--method", "optimised", "--model", "organism/base", "--traces", "bundled", "--set", "C=1"],
-            "optimised has no option 'C'; it has bias, cache_gigabytes",
+            "optimised has no option 'C'; it has bias, bias_only, cache_gigabytes",
         ),
     ):
         done = run("--out", out, *words)

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.nn.functional import softplus
+from torch.nn.functional import normalize, softplus
 
 from reasonlens import load
 from reasonlens.analysis.continuation import Sampling
 from reasonlens.analysis.effect.writing import encode_prompts, write
 from reasonlens.analysis.hybrid import Moment, Plan, decode, disagreement
 from reasonlens.analysis.hybrid.coefficient import CoefficientNetwork, Coefficients
-from reasonlens.analysis.hybrid.coefficient_fit import CoefficientSettings, fit_coefficients, untrained
+from reasonlens.analysis.hybrid.coefficient_fit import CoefficientSettings, fit_coefficients
+from reasonlens.analysis.hybrid.mechanism import Mechanism
 from reasonlens.models import InputError, LanguageModel
 from reasonlens.organisms import BEHAVIOUR, FIRST_WORD, is_solved, organism_traces, problems, prompt
 from reasonlens.organisms.corpus import vocabulary
@@ -65,6 +66,17 @@ def gap(coefficients: Coefficients) -> float:
         sum(is_solved(problem, each.text) for problem, each in zip(asked, texts, strict=True)) for texts in said
     )
     return (hybrid - low) / (high - low)
+
+
+def untrained(mechanism: Mechanism, seed: int) -> Coefficients:
+    """A control: random directions, and a network that has learnt nothing."""
+    random = mechanism.random(seed)
+    n_categories, d_model = random.units.shape
+    network = CoefficientNetwork(n_categories, d_model, random.residual_norm, seed=seed)
+    network.vectors.data.copy_(normalize(random.units, dim=-1))
+    return Coefficients.of(
+        network, categories=random.categories, layer=random.layer, residual_norm=random.residual_norm
+    )
 
 
 def moment(acts: torch.Tensor) -> Moment:
