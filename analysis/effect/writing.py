@@ -77,8 +77,12 @@ def _batch(
     said: list[torch.Tensor] = []
     room = (model.context_tokens or 2**31) - width
     for step in range(min(sampling.max_new_tokens, room)):
-        given: dict[str, Any] = {"attention_mask": mask, "past_key_values": cache, "use_cache": True}
-        given["logits_to_keep"] = 1
+        given: dict[str, Any] = {
+            "attention_mask": mask,
+            "past_key_values": cache,
+            "use_cache": True,
+            "logits_to_keep": 1,
+        }
         if model.takes_position_ids:
             given["position_ids"] = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, -ids.shape[1] :]
         logits = model.model(ids, **given).logits[:, -1].float()

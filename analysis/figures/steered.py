@@ -9,6 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from .page import offline_page
 from .palette import CONTROL, FOURTH, SECOND, SIGNAL, THIRD, faint
 
 if TYPE_CHECKING:
@@ -38,21 +39,7 @@ h1 { font-size: 1.2rem; white-space: pre-wrap; }
 
 def steered_page(trace: SteeredTrace) -> str:
     """A whole page. What models wrote is escaped; nothing is loaded."""
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>A steered response</title>
-<style>{PAGE}</style>
-</head>
-<body>
-<h1>{escape(trace.question)}</h1>
-{steered_fragment(trace)}
-</body>
-</html>
-"""
+    return offline_page("A steered response", PAGE, f"<h1>{escape(trace.question)}</h1>\n{steered_fragment(trace)}")
 
 
 def steered_fragment(trace: SteeredTrace) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from .page import offline_page
 from .palette import SECOND, SIGNAL, faint
 
 if TYPE_CHECKING:
@@ -59,22 +60,13 @@ def tokens_page(scores: TokenScores) -> str:
     lead = (
         f"{_count(len(scores.texts), 'text')}, {n_tokens} tokens, read by {model}; {escape(scores.method)}, trained on"
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{_names(scores)} in {model}</title>
-<style>{PAGE}</style>
-</head>
-<body>
-<h1>{_names(scores)}, token by token</h1>
+    return offline_page(
+        f"{_names(scores)} in {model}",
+        PAGE,
+        f"""<h1>{_names(scores)}, token by token</h1>
 <p class="note">{lead} the read {escape(scores.read)}. {_how_to_read(scores.read)}</p>
-{tokens_fragment(scores)}
-</body>
-</html>
-"""
+{tokens_fragment(scores)}""",
+    )
 
 
 def tokens_fragment(scores: TokenScores, most: int | None = None) -> str:

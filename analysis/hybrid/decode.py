@@ -69,8 +69,8 @@ def decode(
     thinking: None for gates that need none; of another tokeniser it reads the same characters, and is told of in the
     base's tokens. thinking_prompts: in its own tokens; None: the base's. n_rows: prompts that are run together.
     numbers: of the prompts, where they are some of many; random numbers go by them. more_ends: tokens that end a
-    response, beside those of both models. Raises InputError for a plan that
-    lacks a mechanism, and for a tokeniser that does not give text back as it was.
+    response, beside those of both models. Raises InputError for a plan that lacks a mechanism, and for a tokeniser that
+    does not give text back as it was.
     """
     if plan.act == "steer" and plan.mechanism is None:
         raise InputError("an arm that steers needs a mechanism: the vectors of its categories")

@@ -20,7 +20,7 @@ class Moment:
     base_acts: Float[Tensor, "rows d_model"]  # of the base model at the steered layer, unsteered
     base_logits: Float[Tensor, "rows vocabulary"]
     thinking_logits: Float[Tensor, "rows vocabulary"] | None  # None where no thinking model runs
-    _likeliest: dict[str, Tensor] = field(default_factory=dict)  # found once, asked for by gate, record and choice
+    _likeliest: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)  # found once
 
     def base_tokens(self) -> Int[Tensor, " rows"]:
         """What the base model would say."""

@@ -17,6 +17,7 @@ from .judging import Judged
 from .measure import ArmResult, measure_arm
 from .run import PairRun, plain
 from .settings import HybridSettings
+from .tuning import named_doses
 from .verdict import verdict_of
 
 FORMAT = "reasonlens.hybrid/1"
@@ -90,6 +91,8 @@ class HybridResult:
                 "verdict": verdicts[run.pair.name],
                 "arms": [{**result.to_json(), "about": ARMS[name]} for name, result in arms[run.pair.name].items()],
                 "tuned": asdict(run.tuned),
+                "doses": named_doses(run.parts.categories, run.tuned),
+                "has_network": "network-dosed" in run.arms,
                 "grid": plain(run.grid),
                 "parts": _about(run),
                 "next_sentence": plain(run.next_sentence),

@@ -89,12 +89,11 @@ class _Grid:
         return max(choices, key=worth)
 
     def tried(self, arm: str, tuned: Tuned) -> dict[str, Any]:
-        own = dict(zip(self.parts.categories, tuned.category_doses, strict=False))
         cell = {
             "arm": arm,
             "layer": tuned.layer,
             "dose": tuned.network_dose if arm == "network-dosed" else tuned.dose,
-            "category_doses": ", ".join(f"{name} {dose:g}" for name, dose in own.items()),
+            "category_doses": named_doses(self.parts.categories, tuned),
             "threshold": tuned.threshold if arm == "probe-gated" else None,
         }
         row = self._known(self.rows, cell)
@@ -118,6 +117,11 @@ class _Grid:
         if self.kept is not None:
             self.kept.add([row])
         return row
+
+
+def named_doses(categories: Sequence[str], tuned: Tuned) -> str:
+    """Each category with its dose; "" where all have one."""
+    return ", ".join(f"{name} {dose:g}" for name, dose in zip(categories, tuned.category_doses, strict=False))
 
 
 def _with(doses: tuple[float, ...], number: int, dose: float) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,6 +22,7 @@ from reasonlens.analysis.hybrid.parts import Parts, Probes
 from reasonlens.analysis.hybrid.record import RowRecord
 from reasonlens.analysis.hybrid.tuning import tune
 from reasonlens.models import InputError
+from reasonlens.vectors import OptimisedSettings
 
 SETTINGS = HybridSettings(
     arms=("random-vectors",),
@@ -73,9 +75,9 @@ def test_gates_that_do_not_exist_are_refused_before_anything_is_run(name: str, m
 
 def test_unknown_mechanisms_and_doses_are_refused() -> None:
     with pytest.raises(InputError, match="there is no mechanism 'magic'; there are optimised, mean-difference, joint"):
-        HybridSettings(mechanism="magic")  # type: ignore[arg-type]
+        HybridSettings(mechanism="magic")
     with pytest.raises(InputError, match="there is no dose 'much'; there are constant, per-category, network"):
-        HybridSettings(dose="much")  # type: ignore[arg-type]
+        HybridSettings(dose="much")
 
 
 def test_a_scaled_dose_is_a_multiple() -> None:
@@ -190,3 +192,27 @@ def test_a_choice_that_was_cut_off_goes_on_at_the_cell_where_it_stopped(parts: P
 def test_behaviours_that_cannot_be_told_apart_are_refused() -> None:
     with pytest.raises(InputError, match="fewer than two behaviours have a token before them"):
         training._which(torch.zeros(3, 4), ["a", "a", "b"], ["a"])
+
+
+def test_everything_is_made_after_the_prompt_that_the_base_will_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base reads the bare question, a thinking model its chat template: what is made of one is wrong for the other."""
+    seen: list[tuple[str, str]] = []
+
+    def watched(name: str) -> None:
+        whole = getattr(training, name)
+
+        def call(*given: Any, **options: Any) -> Any:
+            settings = next((each for each in given if hasattr(each, "template")), None)
+            seen.append((name, options.get("template") or settings.template))
+            return whole(*given, **options)
+
+        monkeypatch.setattr(training, name, call)
+
+    for name in ("collect", "optimised_directions", "fit_coefficients"):
+        watched(name)
+    pair = replace(organism_pair("organism/rl", n_train=60, n_validation=2, n_test=2), base_template="plain")
+    settings = replace(SETTINGS, arms=("bias",), dose="network")
+    few = OptimisedSettings(max_steps=1, max_spans=8)
+    training.train(pair, [2], settings, optimised=few)
+    assert {name for name, _ in seen} == {"collect", "optimised_directions", "fit_coefficients"}
+    assert {template for _, template in seen} == {"plain"}

@@ -105,5 +105,5 @@ def test_half_a_character_goes_with_the_token_that_ends_it() -> None:
         thinking_logprob=(0.0,) * n,
         is_truncated=False,
     )
-    pieces = SteeredTrace.of(Model(), record).pieces  # type: ignore[arg-type]
+    pieces = SteeredTrace.of(Model(), record).pieces
     assert pieces == ("a", "", "", "→", "b")
