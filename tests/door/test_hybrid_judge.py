@@ -38,17 +38,8 @@ def run(tmp_path: Path, url: str) -> tuple[int, str, str]:
     ]
     asked.write_text("".join(json.dumps(row) + "\n" for row in rows))
     told = ("--judge-url", url, "--judge-model", "grader", "--judge-key-variable", "MY_KEY")
-    given = (
-        "--thinking",
-        "organism/rl",
-        "--arms",
-        "probe-gated",
-        "--problems",
-        str(asked),
-        "--out",
-        str(tmp_path / "h"),
-    )
-    result = CliRunner().invoke(app, ["hybrid", *given, *COUNTS, *told])
+    given = ("--thinking", "organism/rl", "--arms", "probe-gated", "--problems", str(asked))
+    result = CliRunner().invoke(app, ["hybrid", *given, *COUNTS, *told, "--out", str(tmp_path / "h")])
     return result.exit_code, result.stdout, result.stderr
 
 

@@ -58,6 +58,7 @@ def test_a_question_without_an_answer_cannot_be_graded() -> None:
     ("response", "said"),
     [
         ("<think>Maybe \\boxed{4}. Wait, no.</think> Therefore the answer is \\boxed{5}.", "5"),
+        ("<think>It could be \\boxed{4}.</think> The answer is 5.", "5"),
         ("\\boxed{1} and then \\boxed{2}", "2"),
         ("so \\boxed{\\frac{1}{2}}, that is one half", "0.5"),
         ("\\boxed{3} and, cut off, \\boxed{4", "3"),

@@ -199,3 +199,20 @@ def test_a_random_mechanism_is_another_of_the_same_norm() -> None:
         residual_norm=1.0,
     )
     assert three.least_similar().tolist() == [2, 2, 0]
+
+
+def test_log_probabilities_are_those_of_either_model_alone_over_the_whole_text(
+    tiny: Callable[..., LanguageModel],
+) -> None:
+    base, thinking = tiny("llama"), other(tiny("llama"))
+    plan = Plan(gate=disagreement, mechanism=mechanism(), chooser=by_token_parity)
+    found = decode(base, thinking, PROMPTS, None, plan, GREEDY)
+    for prompt, record in zip(PROMPTS, found, strict=True):
+        whole = torch.tensor([[*prompt, *record.tokens]])
+        for model, told in ((base, record.base_logprob), (thinking, record.thinking_logprob)):
+            with torch.inference_mode():
+                logs = model.model(whole).logits[0].float().log_softmax(dim=-1)
+            expected = [float(logs[len(prompt) - 1 + at, token]) for at, token in enumerate(record.tokens)]
+            assert list(told) == pytest.approx(expected, abs=2e-4)
+    alone = decode(base, None, PROMPTS, None, Plan(gate=never, act="takeover"), GREEDY)
+    assert all(set(each.thinking_logprob) == {None} for each in alone)

@@ -6,20 +6,24 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from reasonlens.activations import Activations, collect
 from reasonlens.analysis.continuation import Sampling
 from reasonlens.analysis.hybrid import HybridResult, HybridSettings, organism_pair, question_pair, run_pair, training
+from reasonlens.analysis.hybrid import next_sentence as next_sentence_module
 from reasonlens.analysis.hybrid.dose import recorded
 from reasonlens.analysis.hybrid.kept import ArmFile
 from reasonlens.analysis.hybrid.measure import ArmResult
 from reasonlens.analysis.hybrid.next_sentence import next_sentence
 from reasonlens.analysis.hybrid.run import forget
 from reasonlens.analysis.hybrid.verdict import verdict_of
-from reasonlens.models import InputError, load
+from reasonlens.models import InputError, LanguageModel, load
+from reasonlens.traces import Trace
 from reasonlens.traces.questions import Question
 
 SETTINGS = HybridSettings(
@@ -235,6 +239,25 @@ def test_unknown_arms_and_empty_grids_are_refused() -> None:
         HybridSettings(doses=())
     assert HybridSettings(arms=("oracle",)).arms == ("base", "thinking", "hybrid", "oracle")
     assert HybridSettings.quick().n_test == 200
+
+
+def test_what_comes_next_is_read_from_each_model_after_its_own_prompt(
+    found: tuple[HybridResult, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, str, list[int]]] = []
+
+    def watched(model: LanguageModel, traces: list[Trace], **options: Any) -> Activations:
+        seen.append((model.name, options["template"], options["layers"]))
+        return collect(model, traces, **options)
+
+    monkeypatch.setattr(next_sentence_module, "collect", watched)
+    run = found[0].pairs[0]
+    pair = replace(run.pair, base_template="plain")
+    table = next_sentence(pair, run.parts.traces, 1, ("backtracking",))
+    assert seen == [("organism/base", "plain", [1]), ("organism/rl", "auto", [1])]
+    assert table["model"].tolist() == ["base", "thinking"]
+    assert table["auroc"].nunique() == 2, "the two models' own activations"
+    assert next_sentence(pair, run.parts.traces[:3], 1, ("backtracking",)).empty
 
 
 def test_questions_of_one_problem_are_all_kept_and_stay_in_one_set() -> None:

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import pytest
 import torch
 
 from reasonlens.analysis.continuation import Sampling, ends
 from reasonlens.analysis.effect.writing import encode_prompts, write
-from reasonlens.analysis.hybrid import Moment, Plan, RowRecord, always, decode, disagreement, divergence_over
+from reasonlens.analysis.hybrid import (
+    HybridSettings,
+    Moment,
+    Plan,
+    RowRecord,
+    always,
+    decode,
+    disagreement,
+    divergence_over,
+    never,
+    organism_pair,
+)
+from reasonlens.analysis.hybrid import run as run_module
 from reasonlens.analysis.hybrid.vocabulary import NEVER, Vocabulary
 from reasonlens.models import LanguageModel, load, wrap
 from reasonlens.organisms import problems, prompt
+from tests.analysis.hybrid.test_across import renumbered
 
 GREEDY = Sampling(temperature=0, max_new_tokens=60)
 
@@ -97,3 +113,28 @@ def test_a_token_that_is_never_said_adds_nothing_to_a_divergence() -> None:
         thinking_logits=logits,
     )
     assert moment.divergence().tolist() == [0.0]
+
+
+def test_an_arm_without_a_thinking_model_ends_where_one_with_it_would(models) -> None:
+    base, _, other = models
+    asked, plan = prompts(base), Plan(gate=never, act="takeover")
+    alone = decode(base, None, asked, None, plan, GREEDY)
+    point = base.tokenizer.convert_tokens_to_ids(".")
+    found = decode(base, None, asked, None, plan, GREEDY, more_ends=[point])
+    assert [each.text for each in found] == [each.text.split(" .")[0] for each in alone]
+    assert not any(each.is_truncated for each in found)
+
+
+def test_every_arm_of_a_pair_has_the_same_ends(models, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, alike, other = models
+    seen: list[list[int]] = []
+
+    def watched(*given: Any, more_ends: Sequence[int] = (), **options: Any) -> list[RowRecord]:
+        seen.append(list(more_ends))
+        return decode(*given, more_ends=more_ends, **options)
+
+    monkeypatch.setattr(run_module, "decode", watched)
+    for thinking, expected in ((alike, ends(base)), (other, ends(other)), (renumbered(base), [])):
+        pair = replace(organism_pair("organism/rl", n_train=1, n_validation=1, n_test=2), thinking=thinking)
+        run_module._decoded(pair, "base", Plan(gate=never, act="takeover"), pair.test, HybridSettings(), range(2))
+        assert seen.pop() == expected
