@@ -1,7 +1,7 @@
 """Reading residual-stream activations of labelled spans: which tokens, in which batches, pooled inside the forward."""
 
+from ._collect import collect
 from .activations import Activations
-from .collect import collect
 from .example import Example
 from .layers import parse_layers
 from .moments import Moments, collect_moments

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..models import InputError
+from ..rundir import InputError
 from ..traces import BEHAVIOURS
 from .example import Example
 from .read import Read

@@ -10,8 +10,14 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..models import InputError, LanguageModel
-from ..traces import EncodedTrace, Trace, encode, is_marked
+from ..models import LanguageModel
+from ..rundir import InputError
+from ..traces import (
+    EncodedTrace,
+    Trace,
+    encode,
+    is_marked,
+)
 from .embeddings import mean_embeddings
 from .engine import Engine, Pooled
 from .example import Example

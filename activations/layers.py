@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..models import InputError
+from ..rundir import InputError
 
 
 def parse_layers(text: str, n_layers: int) -> Sequence[int]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..models import InputError
+from ..rundir import InputError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..models import InputError, LanguageModel
+from ..models import LanguageModel
+from ..rundir import InputError
 from ..traces import Template
 from .layers import parse_layers
 from .read import Read

@@ -25,13 +25,20 @@ from torch.nn.functional import cosine_similarity
 from tqdm import tqdm
 
 from ..activations import Activations, Read, collect
-from ..models import InputError
-from ..models.load import ModelLike
+from ..models._load import ModelLike
 from ..probes.metrics import resamples
+from ..rundir import InputError
 from ..traces import Template, digest
 from ..vectors import Directions, mean_difference_directions
 from .stability import STABLE, Stability, check_threshold
-from .training_subset import NO_AUROC, Rows, as_many, held_out_scores, subset_aurocs, subset_folds
+from .training_subset import (
+    NO_AUROC,
+    Rows,
+    as_many,
+    held_out_scores,
+    subset_aurocs,
+    subset_folds,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

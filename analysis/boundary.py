@@ -14,9 +14,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from ..generation.continuation import Sampling, continuations
 from ..models import LanguageModel
-from ..traces import Annotator, Span, Template, Trace, encode, segment
-from .continuation import Sampling, continuations
+from ..traces import (
+    Annotator,
+    Span,
+    Template,
+    Trace,
+    encode,
+    segment,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..models import InputError
+from ..rundir import InputError
 
 FORMAT = "reasonlens.stability/1"
 Key = tuple[str, int]  # trace id, number of the span in it

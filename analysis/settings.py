@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..models import InputError
 from ..probes.solver import method_named
+from ..rundir import InputError
 from ..traces import Template
 from ..vectors import Against
 

@@ -24,13 +24,21 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..models import InputError, load
-from ..models.load import ModelLike
-from ..organisms.evaluation.figure import Figure, ratio, share
-from ..traces import Annotator, Span, Template, Trace, digest, keyword_annotator
+from ..generation.continuation import Sampling
+from ..models import load
+from ..models._load import ModelLike
+from ..rundir import InputError
+from ..stats import Figure, ratio, share
+from ..traces import (
+    Annotator,
+    Span,
+    Template,
+    Trace,
+    digest,
+    keyword_annotator,
+)
 from .boundary import Boundary, prefix_of, sample_boundary
 from .boundary_log import open_log
-from .continuation import Sampling
 
 STABLE = 0.5  # share of continuations from which a boundary counts as stable; the published choice is 0.8 of ten
 Place = tuple[int, int]  # number of the trace, number of the span in it

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from ..figures.tokens import tokens_fragment, tokens_page
+from ..rundir import write_text
 from ..traces import Span, Trace
-from .figures.tokens import tokens_fragment, tokens_page
-from .run_directory import write_text
 
 FORMAT = "reasonlens.scores/1"
 N_SHOWN = 10  # texts in the cell of a notebook

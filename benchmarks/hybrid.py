@@ -34,10 +34,16 @@ import torch
 from benchmarks.collect import _device
 from benchmarks.hybrid_ways import Rows, plain, uncached
 from benchmarks.workloads import SHAPES
-from reasonlens.analysis.continuation import Sampling
-from reasonlens.analysis.effect.writing import encode_prompts, write
-from reasonlens.analysis.hybrid import Mechanism, Plan, RowRecord, decode, disagreement
+from reasonlens.generation.continuation import Sampling
+from reasonlens.generation.writing import encode_prompts, write
 from reasonlens.models import LanguageModel, load, wrap
+from reasonlens.pairs.hybrid import (
+    Mechanism,
+    Plan,
+    RowRecord,
+    decode,
+    disagreement,
+)
 from reasonlens.vectors import Directions
 
 RATE = 0.035  # of tokens that are steered in the organisms' default pair
@@ -116,7 +122,13 @@ def _shape(asked: argparse.Namespace) -> str | None:
 def _organisms(asked: argparse.Namespace, n: int) -> Case:
     from itertools import islice
 
-    from reasonlens.organisms import BEHAVIOUR, FIRST_WORD, organism_traces, problems, prompt
+    from reasonlens.organisms import (
+        BEHAVIOUR,
+        FIRST_WORD,
+        organism_traces,
+        problems,
+        prompt,
+    )
     from reasonlens.organisms.corpus import vocabulary
     from reasonlens.vectors import OptimisedSettings, optimised_directions
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from reasonlens.analysis.continuation import ends
-from reasonlens.analysis.hybrid import Mechanism, Moment, Plan
+from reasonlens.generation.continuation import ends
 from reasonlens.models import LanguageModel
+from reasonlens.pairs.hybrid import Mechanism, Moment, Plan
 
 Rows = Sequence[Sequence[int]]
 

@@ -7,10 +7,13 @@ ModuleList, inside the body, with as many members as the configuration says the 
 
 from __future__ import annotations
 
-from torch import nn
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from .errors import InputError
+from ..rundir import InputError
 
 
 def find_body(model: PreTrainedModel) -> nn.Module:
@@ -49,3 +52,16 @@ def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
             "Build a reasonlens.LanguageModel with blocks=<your list of blocks> yourself."
         )
     return outermost[0][1]
+
+
+def block_output(output: Any) -> Float[Tensor, "batch position d_model"]:
+    """The residual stream in what a block returns, which some architectures wrap into a tuple."""
+    hidden = output[0] if isinstance(output, tuple) else output
+    if not isinstance(hidden, Tensor):
+        raise TypeError(f"a decoder block returned {type(hidden).__name__}, expected a tensor or a tuple of tensors")
+    if hidden.ndim != 3:
+        raise InputError(
+            f"a decoder block returned a tensor of shape {tuple(hidden.shape)}, expected (batch, position, d_model): "
+            "this architecture keeps several residual streams, which reasonlens does not read"
+        )
+    return hidden

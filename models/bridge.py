@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from ..rundir import InputError
 from .blocks import find_blocks, find_body
-from .errors import InputError
 from .handle import LanguageModel
 
 if TYPE_CHECKING:

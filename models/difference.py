@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from .atomic import atomic_path
+from ..rundir import atomic_path
 
 
 def save_difference(base: PreTrainedModel, model: PreTrainedModel, target: Path) -> None:

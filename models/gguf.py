@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from .atomic import atomic_path
-from .errors import InputError
+from ..rundir import InputError, atomic_path
 
 
 def cache_directory() -> Path:

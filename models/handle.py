@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from .errors import InputError
+from ..rundir import InputError
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge

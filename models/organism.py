@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from ..rundir import InputError
 from .handle import LanguageModel
 
 PREFIX = "organism/"

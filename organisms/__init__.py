@@ -1,11 +1,41 @@
 """Model organisms: tiny language models that reason in words, whose behaviours are known exactly by rule."""
 
 from .annotator import organism_annotator, problem_of
-from .labeller import FIRST_WORD, NONSENSE, Step, is_solved, labelled, prompt, steps
-from .policy import BASE, DRILL, IDEAL, IDEAL_DOUBLING, Policy, habits, write
+from .labeller import (
+    FIRST_WORD,
+    NONSENSE,
+    Step,
+    is_solved,
+    labelled,
+    prompt,
+    steps,
+)
+from .policy import (
+    BASE,
+    DRILL,
+    IDEAL,
+    IDEAL_DOUBLING,
+    Policy,
+    habits,
+    write,
+)
 from .rollouts import organism_traces
-from .search import BEHAVIOUR, MOVES, Move, Search, State
-from .task import DOUBLES, FAMILIES, Family, Problem, Split, Way, problems
+from .search import (
+    BEHAVIOUR,
+    MOVES,
+    Move,
+    Search,
+    State,
+)
+from .task import (
+    DOUBLES,
+    FAMILIES,
+    Family,
+    Problem,
+    Split,
+    Way,
+    problems,
+)
 from .tokenizer import make_tokenizer
 
 __all__ = [

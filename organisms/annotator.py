@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..models import InputError
+from ..rundir import InputError
 from ..traces import Span
 from .labeller import labelled, prompt
 from .task import COLOURS, Problem

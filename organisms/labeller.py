@@ -12,7 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..traces import Span, Trace
-from .search import BEHAVIOUR, Move, Search, State
+from .search import (
+    BEHAVIOUR,
+    Move,
+    Search,
+    State,
+)
 from .task import Problem
 
 SENTENCE = re.compile(r"(?:[^.\s][^.]*)?\.")

@@ -7,8 +7,9 @@ from itertools import islice
 import torch
 from transformers import PreTrainedModel
 
-from ..models import InputError, load
-from ..models.load import ModelLike
+from ..models import load
+from ..models._load import ModelLike
+from ..rundir import InputError
 from ..traces import Trace
 from .corpus import tokenizer
 from .labeller import labelled

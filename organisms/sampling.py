@@ -16,7 +16,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
-from .corpus import MAX_RESPONSE_TOKENS, encode_prompt, tokenizer, vocabulary
+from .corpus import (
+    MAX_RESPONSE_TOKENS,
+    encode_prompt,
+    tokenizer,
+    vocabulary,
+)
 from .labeller import is_solved
 from .task import Problem
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..models import InputError
+from ..rundir import InputError
 
 LARGEST = 20
 N_NUMBERS = 5

@@ -1,10 +1,16 @@
 """Linear probes for behaviours: all at once, cross-validated by problem, beside what else could explain them."""
 
-from .estimators import DiscriminantProbe, LogisticProbe, MeanDifferenceProbe, MultinomialProbe, RidgeProbe
+from ._sweep import sweep
+from ._transfer import TransferMatrix, transfer
+from .estimators import (
+    DiscriminantProbe,
+    LogisticProbe,
+    MeanDifferenceProbe,
+    MultinomialProbe,
+    RidgeProbe,
+)
 from .result import BehaviourSweep, ProbeSweep
 from .saved import SavedProbes
-from .sweep import sweep
-from .transfer import TransferMatrix, transfer
 
 __all__ = [
     "BehaviourSweep",

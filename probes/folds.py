@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ..models import InputError
+from ..rundir import InputError
 
 
 def common_labels(labels: Sequence[str], problems: Sequence[str], n_folds: int) -> list[str]:

@@ -23,7 +23,7 @@ from .metrics import (
     simultaneous_band,
     worth,
 )
-from .metrics.concordance import FoldPairs, Matrix
+from .metrics._concordance import FoldPairs, Matrix
 from .nested import nested
 from .protocol import Held, Protocol
 from .result import BehaviourSweep

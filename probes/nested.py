@@ -15,8 +15,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from .layer_fit import Core, best
-from .metrics import Bin, Estimate, Worth, auroc_interval, calibration, concordance, worth
-from .metrics.concordance import Matrix
+from .metrics import (
+    Bin,
+    Estimate,
+    Worth,
+    auroc_interval,
+    calibration,
+    concordance,
+    worth,
+)
+from .metrics._concordance import Matrix
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -27,9 +27,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..activations import Read
-from ..models import InputError, LanguageModel
-from ..models.atomic import atomic_path
+from ..models import LanguageModel
 from ..models.identity import same_weights, state
+from ..rundir import InputError, atomic_path
 
 FORMAT = "reasonlens.probes/2"
 BEFORE = "reasonlens.probes/1"

@@ -4,7 +4,12 @@ from .annotated import parse_annotated
 from .annotators import Annotator, keyword_annotator
 from .bundled import bundled_traces
 from .encoding import EncodedTrace, Template, encode
-from .jsonl import digest, iter_traces, read_traces, write_traces
+from .jsonl import (
+    digest,
+    iter_traces,
+    read_traces,
+    write_traces,
+)
 from .markers import BEHAVIOURS, MARKERS, is_marked
 from .sentences import segment
 from .token_spans import token_span

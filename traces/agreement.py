@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import binomtest
 
-from ..models import InputError
+from ..rundir import InputError
 
 N_RESAMPLES = 5000
 

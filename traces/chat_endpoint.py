@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any
 
-from ..models import InputError
+from ..rundir import InputError
 
 LONGEST_WAIT_S = 60.0
 BUSY = (408, 429)

@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int
 
-from ..models import InputError, LanguageModel
+from ..models import LanguageModel
+from ..rundir import InputError
 from .token_spans import token_span
 from .trace import Trace
 

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..models.atomic import atomic_path
-from ..models.errors import InputError
+from ..rundir import InputError, atomic_path
 from .annotated import parse_annotated
 from .trace import Span, Trace
 

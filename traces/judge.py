@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..models import InputError
+from ..rundir import InputError
 from .chat_endpoint import ask
 from .questions import Question
 

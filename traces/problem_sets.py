@@ -17,9 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from ..models import InputError
+from ..rundir import InputError
 from .procedural import procedural
-from .questions import ANSWER, QUESTION, Grader, Question, final_answer, mathematics, read_questions
+from .questions import (
+    ANSWER,
+    QUESTION,
+    Grader,
+    Question,
+    final_answer,
+    mathematics,
+    read_questions,
+)
 
 # Name -> repository on the hub, its configuration, and the part of it that is asked.
 HUB: dict[str, tuple[str, str | None, str]] = {

@@ -13,7 +13,7 @@ import re
 from importlib import import_module
 from typing import Any
 
-from ..models import InputError
+from ..rundir import InputError
 from .questions import Grader, Question
 
 FORMAT = "\n\nGive the final answer between <answer> and </answer>."

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..models import InputError
+from ..rundir import InputError
 
 QUESTION = ("question", "prompt", "problem")
 ANSWER = ("answer", "solution")

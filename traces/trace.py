@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from ..models.errors import InputError
+from ..rundir import InputError
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,14 @@ from .extraction import (
 )
 from .formats import export_directions, import_directions
 from .residual_norms import with_norms_of
-from .steering import Steered, Steering, Step, When, at_sentence_ends, steer
+from .steering import (
+    Steered,
+    Steering,
+    Step,
+    When,
+    at_sentence_ends,
+    steer,
+)
 
 __all__ = [
     "Against",

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..models import InputError
+from ..rundir import InputError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -17,8 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..models import InputError
-from ..models.atomic import atomic_path
+from ..rundir import InputError, atomic_path
 from .direction import Direction
 
 FORMAT = "reasonlens.directions/1"

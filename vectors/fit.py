@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..models import InputError, LanguageModel
+from ..models import LanguageModel
 from ..models.identity import same_weights, state
+from ..rundir import InputError
 from .direction import Direction
 from .directions import Directions
 

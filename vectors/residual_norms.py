@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..activations import collect
-from ..models import InputError
-from ..models.load import ModelLike
+from ..models._load import ModelLike
+from ..rundir import InputError
 from ..traces import Span, Trace
 from .directions import Directions
 

@@ -19,10 +19,10 @@ from typing import Any, Literal
 import torch
 from tqdm import tqdm
 
-from ...models import InputError
+from ...rundir import InputError
 from ...traces import Trace, digest
+from .._collect import windows
 from ..activations import Activations
-from ..collect import windows
 from ..collector import nothing_to_read
 from ..moments import Moments
 from ..moments.stream import FILE, SPANS_PER_WINDOW, Run

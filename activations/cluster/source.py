@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models import InputError
+from ...rundir import InputError
 from ...traces import Trace
 from ...traces.jsonl import iter_traces, parse_line, trace_of_row
 

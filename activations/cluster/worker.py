@@ -9,7 +9,7 @@ import torch
 
 from ...models import load
 from ...traces import Trace
-from ..collect import default_spans_per_shard, read_part, store_description
+from .._collect import default_spans_per_shard, read_part, store_description
 from ..collector import Collector
 from ..moments import Moments
 from ..moments.stream import window_moments

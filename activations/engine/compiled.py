@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from ...models import InputError
+from ...rundir import InputError
 
 
 class CompiledBlocks:

@@ -18,25 +18,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from ...models import InputError, LanguageModel
+from ...models import LanguageModel
+from ...models.blocks import block_output
 from .segments import Layout
 
 
 class _LastLayerRead(Exception):
     """Stops a forward pass once all that was wanted has been read."""
-
-
-def block_output(output: Any) -> Float[Tensor, "batch position d_model"]:
-    """The residual stream in what a block returns, which some architectures wrap into a tuple."""
-    hidden = output[0] if isinstance(output, tuple) else output
-    if not isinstance(hidden, Tensor):
-        raise TypeError(f"a decoder block returned {type(hidden).__name__}, expected a tensor or a tuple of tensors")
-    if hidden.ndim != 3:
-        raise InputError(
-            f"a decoder block returned a tensor of shape {tuple(hidden.shape)}, expected (batch, position, d_model): "
-            "this architecture keeps several residual streams, which reasonlens does not read"
-        )
-    return hidden
 
 
 class Buffer:

@@ -22,7 +22,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import Cache, DynamicCache
 
-from ...models import InputError, LanguageModel
+from ...models import LanguageModel
+from ...rundir import InputError
 from .batching import Batch, batches, batches_of_groups
 from .budget import FEWEST_TOKENS, PASS_COST_TOKENS, first_budget
 from .cache import can_continue, rotary_limit, shared_cache

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...models import InputError
+from ...rundir import InputError
 from ...traces import BEHAVIOURS
 from ..activations import Activations
 from ..read import Read

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from ...models import InputError, load
-from ...models.load import ModelLike
+from ...models import load
+from ...models._load import ModelLike
+from ...rundir import InputError
 from ...traces import Template, Trace, digest
-from ..collect import windows
+from .._collect import windows
 from ..collector import Collector, nothing_to_read
 from ..read import Read
 from ..settings import CollectSettings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ...models import InputError
+from ...rundir import InputError
 
 LOCK = "lock"
 

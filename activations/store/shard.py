@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...models import InputError
+from ...rundir import InputError
 from ..example import Example
 from .space import writing
 

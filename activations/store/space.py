@@ -8,8 +8,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from ...models import InputError
-from ...models.atomic import atomic_path
+from ...rundir import InputError, atomic_path
 
 
 @contextmanager

@@ -19,10 +19,16 @@ from typing import Any
 
 import torch
 
-from ...models import InputError
+from ...rundir import InputError
 from .agreement import differences
 from .lock import only_writer
-from .shard import Part, Shard, file_digest, read_shard, write_shard
+from .shard import (
+    Part,
+    Shard,
+    file_digest,
+    read_shard,
+    write_shard,
+)
 from .space import writing
 
 FORMAT = "reasonlens.store/2"

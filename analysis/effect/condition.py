@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from ...models import InputError, LanguageModel
+from ...models import LanguageModel
+from ...rundir import InputError
 from ...vectors import Direction, Directions
 
 Kind = Literal["unsteered", "direction", "random", "token"]

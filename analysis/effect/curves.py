@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ...models import InputError
-from ...organisms.evaluation.figure import Figure
+from ...rundir import InputError
+from ...stats import Figure
 from .condition import Condition, Kind
 from .outcome import Outcome
 
@@ -105,13 +105,13 @@ class DoseCurves:
 
     def figure(self, behaviours: Sequence[str] | None = None) -> go.Figure:
         """Rate, damage and accuracy by strength, a column for each behaviour, at the layer that moves it most."""
-        from ..figures.dose import dose_figure
+        from ...figures.dose import dose_figure
 
         return dose_figure(self, behaviours or self.behaviours)
 
     def layer_figure(self) -> go.Figure:
         """Effect by layer above AUROC by layer."""
-        from ..figures.effect_layers import effect_layers
+        from ...figures.effect_layers import effect_layers
 
         return effect_layers(self)
 

@@ -20,12 +20,20 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ...models import InputError, LanguageModel, load
-from ...models.load import ModelLike
+from ...generation.writing import encode_prompts, write
+from ...models import LanguageModel, load
+from ...models._load import ModelLike
+from ...rundir import InputError
 from ...traces.questions import Question
 from ...vectors import Directions
 from ...vectors.fit import check_fit
-from ...vectors.steering import Steered, Steering, When, at_sentence_ends, steer
+from ...vectors.steering import (
+    Steered,
+    Steering,
+    When,
+    at_sentence_ends,
+    steer,
+)
 from .condition import Condition, all_conditions
 from .curves import DoseCurves
 from .damage import NeutralText
@@ -33,7 +41,6 @@ from .outcome import Outcome, outcome_of
 from .outcome_log import OutcomeLog
 from .settings import SENTENCES, EffectSettings
 from .task import Task, task_for
-from .writing import encode_prompts, write
 
 
 def dose_curves(

@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from ...models import InputError
-from ...models.load import ModelLike
+from ...models._load import ModelLike
+from ...rundir import InputError
 from ...vectors import Directions
 from .curves import DoseCurves
 from .dose import dose_curves
@@ -48,7 +48,7 @@ class SteeringMatrix:
 
     def figure(self, behaviour: str, layer: int) -> go.Figure:
         """Effects as a matrix, a panel for each strength."""
-        from ..figures.steering_matrix import steering_matrix_figure
+        from ...figures.steering_matrix import steering_matrix_figure
 
         return steering_matrix_figure(self, behaviour, layer)
 

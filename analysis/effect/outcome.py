@@ -13,12 +13,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ...organisms.evaluation.figure import N_RESAMPLES, Figure, ratio, share
+from ...generation.writing import Written
+from ...stats import (
+    N_RESAMPLES,
+    Figure,
+    ratio,
+    share,
+)
 from ...traces import Annotator, segment
 from ...traces.questions import Grader, Question
 from .condition import Condition
 from .damage import Damage
-from .writing import Written
 
 N_EXAMPLES = 3  # responses kept to look at
 

@@ -8,8 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...models import InputError
-from ..run_directory import write_json
+from ...rundir import InputError, write_json
 from .condition import Condition
 from .outcome import Outcome
 

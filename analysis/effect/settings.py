@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ...models import InputError
+from ...generation.continuation import Sampling
+from ...rundir import InputError
 from ...traces import Template
 from ...vectors.steering import OPERATIONS, When
-from ..continuation import Sampling
 
 SENTENCES = "sentences"
 N_RANDOM = 20  # fewer random directions cannot give a p-value below 0.05

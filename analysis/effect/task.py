@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from ...models import InputError, LanguageModel
-from ...organisms import is_solved, organism_annotator, organism_traces, problem_of, problems
+from ...models import LanguageModel
+from ...organisms import (
+    is_solved,
+    organism_annotator,
+    organism_traces,
+    problem_of,
+    problems,
+)
 from ...organisms import prompt as prompt_of
+from ...rundir import InputError
 from ...traces import Annotator, encode, keyword_annotator
 from ...traces.questions import Grader, Question, mathematics
 from .neutral import NEUTRAL

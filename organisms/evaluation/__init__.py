@@ -1,9 +1,14 @@
 """Measuring the organisms: accuracy, skill, policy, divergence from the base, pass@k, and one-token takeover."""
 
-from .figure import Figure
+from ...stats import Figure
+from ._truth import truth
 from .measure import divergence, policy, skill
-from .table import EvaluateSettings, Table, evaluate, evaluate_family
-from .truth import truth
+from .table import (
+    EvaluateSettings,
+    Table,
+    evaluate,
+    evaluate_family,
+)
 
 __all__ = [
     "EvaluateSettings",

@@ -17,11 +17,23 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ..corpus import MAX_RESPONSE_TOKENS, encode_prompt, encode_response, make_batch, vocabulary
+from ...stats import Figure, ratio
+from ..corpus import (
+    MAX_RESPONSE_TOKENS,
+    encode_prompt,
+    encode_response,
+    make_batch,
+    vocabulary,
+)
 from ..labeller import FIRST_WORD, Step, steps
-from ..search import DECISIONS, MOVES, Move, Search, State
+from ..search import (
+    DECISIONS,
+    MOVES,
+    Move,
+    Search,
+    State,
+)
 from ..task import Problem
-from .figure import Figure, ratio
 
 Texts: TypeAlias = Sequence[tuple[Problem, str]]
 N_TEXTS = 64  # a forward pass

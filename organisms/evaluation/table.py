@@ -26,14 +26,25 @@ import torch
 from jaxtyping import Float
 from transformers import PreTrainedModel
 
-from ...models import InputError, organism_names
+from ...models import organism_names
+from ...rundir import InputError
+from ...stats import (
+    Figure,
+    mean,
+    ratio,
+    share,
+)
 from ..policy import DRILL, IDEAL_DOUBLING
 from ..rollouts import organism_model
 from ..sampling import respond, sample_texts, solved
 from ..task import Problem, problems
-from .figure import Figure, mean, ratio, share
+from ._truth import (
+    LEARNT_DOUBLING,
+    habitual_texts,
+    texts_by,
+    unseen,
+)
 from .measure import divergence, skill
-from .truth import LEARNT_DOUBLING, habitual_texts, texts_by, unseen
 
 Table: TypeAlias = dict[str, dict[str, Figure]]
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from ...models.errors import InputError
+from ...rundir import InputError
 from ..corpus import batches
 from ..labeller import is_solved
 from ..policy import IDEAL_DOUBLING, write

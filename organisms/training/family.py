@@ -19,9 +19,14 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 
-from ...models.atomic import atomic_path
-from ...models.errors import InputError
-from .stages import STAGES, FamilySettings, Name, clear_stage, train_stage
+from ...rundir import InputError, atomic_path
+from .stages import (
+    STAGES,
+    FamilySettings,
+    Name,
+    clear_stage,
+    train_stage,
+)
 
 
 def train_family(

@@ -18,7 +18,7 @@ from torch.optim import AdamW, Muon, Optimizer
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
-from ...models.atomic import atomic_path
+from ...rundir import atomic_path
 
 MAX_GRADIENT_NORM = 1.0
 

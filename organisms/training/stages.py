@@ -22,15 +22,19 @@ import torch
 from torch.optim import Optimizer
 from transformers import LlamaForCausalLM
 
-from ...models.atomic import atomic_path
 from ...models.difference import save_difference
-from ...models.errors import InputError
 from ...models.organism import TRUTH
+from ...rundir import InputError, atomic_path
 from ..corpus import tokenizer
 from ..evaluation import truth
 from ..task import problems
 from .architecture import new_model
-from .distill import DistillSettings, distill_gradients, doubled_texts, right_texts
+from .distill import (
+    DistillSettings,
+    distill_gradients,
+    doubled_texts,
+    right_texts,
+)
 from .loop import adamw, muon, train
 from .pretrain import PretrainSettings, pretrain_gradients, warmup_and_cosine
 from .reinforce import ReinforceSettings, iterate

@@ -8,7 +8,14 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit
 
-from ..solver import Columns, Design, Solution, solve_discriminant, solve_mean_difference, solve_ridge
+from ..solver import (
+    Columns,
+    Design,
+    Solution,
+    solve_discriminant,
+    solve_mean_difference,
+    solve_ridge,
+)
 from .probe import BinaryProbe
 
 

@@ -9,7 +9,13 @@ import torch
 from jaxtyping import Float
 from scipy.special import expit, softmax
 
-from ..solver import Columns, Design, Solution, solve_logistic, solve_multinomial
+from ..solver import (
+    Columns,
+    Design,
+    Solution,
+    solve_logistic,
+    solve_multinomial,
+)
 from .probe import BinaryProbe, LinearProbeMixin
 
 C = 0.01  # with hundreds of spans and as many dimensions a strong penalty is right

@@ -1,8 +1,16 @@
 """How well scores tell examples apart, on problems that were not trained on, with intervals over problems."""
 
+from ._calibration import Bin, calibration
+from ._concordance import (
+    Estimate,
+    FoldPairs,
+    auroc,
+    auroc_draws,
+    auroc_interval,
+    concordance,
+    resamples,
+)
 from .band import simultaneous_band
-from .calibration import Bin, calibration
-from .concordance import Estimate, FoldPairs, auroc, auroc_draws, auroc_interval, concordance, resamples
 from .effect_size import cohens_d, held_out_projections
 from .ranks import rank_wins
 from .weighted import Worth, worth

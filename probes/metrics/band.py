@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from .concordance import Estimate
+from ._concordance import Estimate
 
 
 def simultaneous_band(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from .concordance import Estimate, Matrix, interval
+from ._concordance import Estimate, Matrix, interval
 
 
 def held_out_projections(

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
-from .concordance import Estimate, Matrix, interval
+from ._concordance import Estimate, Matrix, interval
 
 FALSE_POSITIVE_RATE = 0.01
 

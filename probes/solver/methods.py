@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...models import InputError
+from ...rundir import InputError
 from .closed_forms import solve_discriminant, solve_mean_difference, solve_ridge
 from .design import Columns, Design, Solution
 from .logistic import solve_logistic

@@ -10,7 +10,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reasonlens.activations import Activations, CollectSettings, Example, Moments, Read, collect, collect_moments
+    from reasonlens.activations import (
+        Activations,
+        CollectSettings,
+        Example,
+        Moments,
+        Read,
+        collect,
+        collect_moments,
+    )
     from reasonlens.activations.cluster import ClusterSettings, collect_on_ray
     from reasonlens.analysis import (
         BeforeAfter,
@@ -25,8 +33,15 @@ if TYPE_CHECKING:
         probe,
         score,
     )
-    from reasonlens.analysis.effect import DoseCurves, EffectSettings, SteeringMatrix, dose_curves, steering_matrix
-    from reasonlens.analysis.hybrid import (
+    from reasonlens.analysis.effect import (
+        DoseCurves,
+        EffectSettings,
+        SteeringMatrix,
+        dose_curves,
+        steering_matrix,
+    )
+    from reasonlens.models import LanguageModel, load
+    from reasonlens.pairs.hybrid import (
         HybridResult,
         HybridSettings,
         Pair,
@@ -36,7 +51,6 @@ if TYPE_CHECKING:
         question_pair,
         run_pair,
     )
-    from reasonlens.models import InputError, LanguageModel, load
     from reasonlens.probes import (
         DiscriminantProbe,
         LogisticProbe,
@@ -49,6 +63,7 @@ if TYPE_CHECKING:
         sweep,
         transfer,
     )
+    from reasonlens.rundir import InputError
     from reasonlens.traces import (
         Span,
         Trace,
@@ -89,7 +104,7 @@ _HOME = {
     "activations.cluster": ("ClusterSettings", "collect_on_ray"),
     "activations": ("Activations", "CollectSettings", "Example", "Moments", "Read", "collect", "collect_moments"),
     "analysis.effect": ("DoseCurves", "EffectSettings", "SteeringMatrix", "dose_curves", "steering_matrix"),
-    "analysis.hybrid": (
+    "pairs.hybrid": (
         *("HybridResult", "HybridSettings", "Pair", "PairRun", "SteeredTrace"),
         *("organism_pair", "question_pair", "run_pair"),
     ),
@@ -97,7 +112,8 @@ _HOME = {
         *("BeforeAfter", "LocateSettings", "Location", "ProbeSettings", "Probing", "Stability"),
         *("boundary_stability", "compare_before_after", "locate", "probe", "score"),
     ),
-    "models": ("InputError", "LanguageModel", "load"),
+    "models": ("LanguageModel", "load"),
+    "rundir": ("InputError",),
     "probes": (
         *("DiscriminantProbe", "LogisticProbe", "MeanDifferenceProbe", "MultinomialProbe", "RidgeProbe"),
         *("ProbeSweep", "SavedProbes", "TransferMatrix", "sweep", "transfer"),

@@ -8,7 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from reasonlens import Activations, InputError, LanguageModel, Read, Span, Trace, collect, encode
+from reasonlens import (
+    Activations,
+    InputError,
+    LanguageModel,
+    Read,
+    Span,
+    Trace,
+    collect,
+    encode,
+)
 from reasonlens.traces import EncodedTrace
 
 from ..conftest import CONFIGS, D_MODEL, N_LAYERS

@@ -10,7 +10,16 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoModelForCausalLM, OPTConfig
 
-from reasonlens import Activations, LanguageModel, Read, Span, Trace, collect, encode, load
+from reasonlens import (
+    Activations,
+    LanguageModel,
+    Read,
+    Span,
+    Trace,
+    collect,
+    encode,
+    load,
+)
 from reasonlens.activations import embeddings as embeddings_module
 from reasonlens.models import wrap
 

@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from reasonlens import LanguageModel, collect, collect_moments, load
+from reasonlens import (
+    LanguageModel,
+    collect,
+    collect_moments,
+    load,
+)
 from reasonlens.activations.engine import Engine
 from reasonlens.activations.engine.budget import MOST_TOKENS, first_budget
 

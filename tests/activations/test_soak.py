@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reasonlens import Span, Trace, collect, collect_moments
+from reasonlens import (
+    Span,
+    Trace,
+    collect,
+    collect_moments,
+)
 
 N_TEXTS = 20_000
 

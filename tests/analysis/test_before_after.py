@@ -14,7 +14,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import cosine_similarity
 
-from reasonlens import InputError, Span, Trace, collect, mean_difference_directions
+from reasonlens import (
+    InputError,
+    Span,
+    Trace,
+    collect,
+    mean_difference_directions,
+)
 from reasonlens.analysis.before_after import compare_before_after
 from reasonlens.analysis.boundary import Boundary
 from reasonlens.analysis.stability import Stability, boundary_stability

@@ -8,10 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from reasonlens import Activations, Directions, InputError, LocateSettings, Span, Trace, collect, locate
-from reasonlens.analysis.locate import ACTIVATIONS, ARTIFACTS, NEXT_ACTIVATIONS
+from reasonlens import (
+    Activations,
+    Directions,
+    InputError,
+    LocateSettings,
+    Span,
+    Trace,
+    collect,
+    locate,
+)
+from reasonlens.analysis._locate import ACTIVATIONS, ARTIFACTS, NEXT_ACTIVATIONS
 from reasonlens.probes import sweep
-from reasonlens.probes.metrics.concordance import Estimate
+from reasonlens.probes.metrics._concordance import Estimate
 
 QUICK = LocateSettings(n_folds=3, n_bootstrap=50, n_shuffles=2, n_permutations=9, penalties=(0.01,))
 PER_LAYER = {"auroc", "auroc_low", "auroc_high", "auroc_unmarked", "auroc_shuffled", "n_positive", "n_problems"}
@@ -46,7 +55,7 @@ def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
 ) -> None:
     settings = replace(QUICK, next_behaviour=False)
     whole = locate(tiny(), traces, settings=settings, out=tmp_path / "whole", progress=False)
-    module = import_module("reasonlens.analysis.locate")
+    module = import_module("reasonlens.analysis._locate")
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -7,9 +7,15 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from reasonlens import LocateSettings, Location, Span, Trace, locate
+from reasonlens import (
+    LocateSettings,
+    Location,
+    Span,
+    Trace,
+    locate,
+)
 from reasonlens.analysis.report import _sentences
-from reasonlens.probes.metrics.concordance import Estimate
+from reasonlens.probes.metrics._concordance import Estimate
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 

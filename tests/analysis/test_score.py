@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from reasonlens import InputError, LanguageModel, Trace, collect, load
-from reasonlens.analysis.score import score
+from reasonlens import (
+    InputError,
+    LanguageModel,
+    Trace,
+    collect,
+    load,
+)
+from reasonlens.analysis._score import score
 from reasonlens.analysis.token_scores import ScoredText, probability
 from reasonlens.probes.saved import SavedProbes
 

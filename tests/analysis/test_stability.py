@@ -14,12 +14,25 @@ import pytest
 import torch
 from filelock import FileLock
 
-from reasonlens import InputError, Span, Trace, encode, load
+from reasonlens import (
+    InputError,
+    Span,
+    Trace,
+    encode,
+    load,
+)
 from reasonlens.analysis.boundary import Boundary, prefix_of, sample_boundary
-from reasonlens.analysis.continuation import Sampling
 from reasonlens.analysis.stability import Stability, boundary_stability
+from reasonlens.generation.continuation import Sampling
 from reasonlens.models import LanguageModel
-from reasonlens.organisms import FIRST_WORD, NONSENSE, organism_annotator, organism_traces, problem_of, steps
+from reasonlens.organisms import (
+    FIRST_WORD,
+    NONSENSE,
+    organism_annotator,
+    organism_traces,
+    problem_of,
+    steps,
+)
 from reasonlens.organisms.search import BEHAVIOUR
 
 RL = "organism/rl"

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from reasonlens import Span, Trace
-from reasonlens.analysis.figures.palette import SECOND, SIGNAL
-from reasonlens.analysis.figures.tokens import N_LEVELS, STRONGEST
-from reasonlens.analysis.score import score
+from reasonlens.analysis._score import score
 from reasonlens.analysis.token_scores import ScoredText, TokenScores
+from reasonlens.figures.palette import SECOND, SIGNAL
+from reasonlens.figures.tokens import N_LEVELS, STRONGEST
 from reasonlens.probes.saved import SavedProbes
 
 from ..conftest import D_MODEL

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from reasonlens import LocateSettings, write_traces
 from reasonlens.analysis.settings import default_out
-from reasonlens.cli import app
+from reasonlens.cli.app import app
 
 HEAVY = {"torch", "transformers", "numpy", "pandas", "plotly", "sklearn", "transformer_lens", "safetensors"}
 
@@ -42,7 +42,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_help_answers_within_half_a_second() -> None:
     def once() -> float:
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "reasonlens.cli", "--help"], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "reasonlens.cli.app", "--help"], check=True, capture_output=True)
         return time.perf_counter() - start
 
     assert min(once() for _ in range(7)) < 0.5
@@ -130,7 +130,9 @@ def test_a_malformed_line_is_named_by_its_number(setting: list[str], tmp_path: P
 
 def test_the_command_itself_exits_with_two_and_no_traceback() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "reasonlens.cli", "locate", "--traces", "absent.jsonl"], capture_output=True, text=True
+        [sys.executable, "-m", "reasonlens.cli", "locate", "--traces", "absent.jsonl"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("reasonlens: cannot read traces from absent.jsonl") and done.stderr.count("\n") == 1

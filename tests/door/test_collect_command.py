@@ -7,8 +7,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from reasonlens import Activations, Moments, collect, load, write_traces
-from reasonlens.cli import app
+from reasonlens import (
+    Activations,
+    Moments,
+    collect,
+    load,
+    write_traces,
+)
+from reasonlens.cli.app import app
 
 
 @pytest.fixture

@@ -7,8 +7,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from reasonlens import Activations, Directions, collect, collect_moments, write_traces
-from reasonlens.directions_command import directions
+from reasonlens import (
+    Activations,
+    Directions,
+    collect,
+    collect_moments,
+    write_traces,
+)
+from reasonlens.cli.directions import directions
 from reasonlens.vectors.extraction import METHODS, lda_directions
 
 app = typer.Typer()

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from reasonlens import Directions
-from reasonlens.export_commands import convert, export, import_
+from reasonlens.cli.export import convert, export, import_
 from reasonlens.vectors.formats import import_directions
 
 from ..conftest import D_MODEL

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reasonlens.cli import app
+from reasonlens.cli.app import app
 
 GIVEN = ("--thinking", "organism/rl", "--arms", "oracle,random-positions", "--layers", "2", "--doses", "0.75")
 COUNTS = ("--train", "40", "--validation", "5", "--test", "12")

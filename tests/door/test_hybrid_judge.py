@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reasonlens.cli import app
+from reasonlens.cli.app import app
 from reasonlens.organisms import problems, prompt
 from tests.traces.test_judge import Endpoint, said
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reasonlens import collect, write_traces
-from reasonlens.cli import app
+from reasonlens.cli.app import app
 from reasonlens.probes import SavedProbes
 
 QUICK = ["--folds", "3", "--bootstrap", "20", "--shuffles", "1", "--permutations", "3", "--penalties", "0.01"]

@@ -11,11 +11,16 @@ import torch
 from rich.console import Console
 from typer.testing import CliRunner
 
-from reasonlens import Span, Trace, load, write_traces
-from reasonlens.analysis.score import score
-from reasonlens.cli import app
+from reasonlens import (
+    Span,
+    Trace,
+    load,
+    write_traces,
+)
+from reasonlens.analysis._score import score
+from reasonlens.cli.app import app
+from reasonlens.cli.score import rendered
 from reasonlens.probes.saved import SavedProbes
-from reasonlens.score_command import rendered
 
 from ..conftest import D_MODEL
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reasonlens import read_traces, write_traces
-from reasonlens.cli import app
+from reasonlens.cli.app import app
 from reasonlens.organisms import organism_traces
 
 

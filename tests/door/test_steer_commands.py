@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from reasonlens.cli import app
+from reasonlens.cli.app import app
 from reasonlens.models import load
 from reasonlens.organisms.corpus import vocabulary
 from reasonlens.vectors import Directions

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from reasonlens import load
-from reasonlens.models import InputError, LanguageModel
+from reasonlens.models import LanguageModel
+from reasonlens.rundir import InputError
 from reasonlens.vectors import Directions
 
 from . import environment

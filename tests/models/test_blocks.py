@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
 
-from reasonlens.models import InputError
 from reasonlens.models.blocks import find_blocks
+from reasonlens.rundir import InputError
 
 from ..conftest import CONFIGS, D_MODEL, N_LAYERS
 

@@ -7,7 +7,7 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 
 from reasonlens import collect, load
-from reasonlens.models import InputError
+from reasonlens.rundir import InputError
 
 
 # A bridge splits GPT-2's fused attention weight into three, which rounds differently.

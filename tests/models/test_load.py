@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from reasonlens import collect
-from reasonlens.models import InputError, LanguageModel, load
+from reasonlens.models import LanguageModel, load
+from reasonlens.rundir import InputError
 
 
 def test_a_saved_directory_loads_with_the_same_weights(tiny, tmp_path: Path) -> None:

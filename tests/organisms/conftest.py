@@ -10,7 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from reasonlens.organisms import FIRST_WORD, Policy, Problem, Search
+from reasonlens.organisms import (
+    FIRST_WORD,
+    Policy,
+    Problem,
+    Search,
+)
 from reasonlens.organisms.corpus import tokenizer, vocabulary
 
 

@@ -7,7 +7,14 @@ from itertools import islice
 import pytest
 
 from reasonlens import InputError
-from reasonlens.organisms import DOUBLES, organism_annotator, organism_traces, problem_of, problems, prompt
+from reasonlens.organisms import (
+    DOUBLES,
+    organism_annotator,
+    organism_traces,
+    problem_of,
+    problems,
+    prompt,
+)
 
 
 def test_every_prompt_is_read_back_as_its_problem() -> None:

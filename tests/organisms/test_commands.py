@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import reasonlens
-from reasonlens.cli import app
+from reasonlens.cli.app import app
 from reasonlens.organisms import BEHAVIOUR, organism_traces
 from reasonlens.organisms.training import STAGES
 

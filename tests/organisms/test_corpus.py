@@ -7,7 +7,12 @@ from itertools import islice
 import numpy as np
 import torch
 
-from reasonlens.organisms import Problem, habits, problems, write
+from reasonlens.organisms import (
+    Problem,
+    habits,
+    problems,
+    write,
+)
 from reasonlens.organisms.corpus import (
     MAX_RESPONSE_TOKENS,
     batches,

@@ -10,7 +10,12 @@ from transformers import PreTrainedModel
 
 from reasonlens import load
 from reasonlens.organisms import Problem, problems
-from reasonlens.organisms.corpus import MAX_RESPONSE_TOKENS, encode_prompt, tokenizer, vocabulary
+from reasonlens.organisms.corpus import (
+    MAX_RESPONSE_TOKENS,
+    encode_prompt,
+    tokenizer,
+    vocabulary,
+)
 from reasonlens.organisms.sampling import respond
 from reasonlens.organisms.task import DOUBLES
 from reasonlens.organisms.training.architecture import new_model

@@ -18,10 +18,10 @@ import reasonlens
 from reasonlens import InputError
 from reasonlens.models import Organism, organism_names
 from reasonlens.organisms import problems
-from reasonlens.organisms.evaluation.figure import share
 from reasonlens.organisms.sampling import respond, solved
 from reasonlens.organisms.task import DOUBLES
 from reasonlens.organisms.training import STAGES
+from reasonlens.stats import share
 
 WEIGHTS = Path(reasonlens.organisms.__file__).parent / "weights"
 FIGURES: dict[str, dict[str, dict[str, float]]] = json.loads((WEIGHTS / "figures.json").read_text())

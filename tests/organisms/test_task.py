@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from reasonlens import InputError
-from reasonlens.organisms import DOUBLES, FAMILIES, Problem, problems
+from reasonlens.organisms import (
+    DOUBLES,
+    FAMILIES,
+    Problem,
+    problems,
+)
 from reasonlens.organisms.task import SPLITS
 
 # 12 + 7 is 19 and the colours differ; 20 - 1 would need a 1.

@@ -15,10 +15,21 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from reasonlens import Activations, InputError, ProbeSweep, Read, sweep
+from reasonlens import (
+    Activations,
+    InputError,
+    ProbeSweep,
+    Read,
+    sweep,
+)
 from reasonlens.activations import Example
 from reasonlens.probes.folds import grouped_folds
-from reasonlens.probes.metrics import auroc, auroc_interval, concordance, resamples
+from reasonlens.probes.metrics import (
+    auroc,
+    auroc_interval,
+    concordance,
+    resamples,
+)
 from reasonlens.probes.solver import Columns, Design, solve_logistic
 
 N_PROBLEMS, PER_PROBLEM, D_MODEL = 40, 12, 24

@@ -8,7 +8,7 @@ import torch
 
 from reasonlens import InputError
 from reasonlens.probes import sweep, transfer
-from reasonlens.probes.transfer import _folds
+from reasonlens.probes._transfer import _folds
 
 from .test_sweep import activations_of
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from reasonlens.models import InputError
+from reasonlens.rundir import InputError
 from reasonlens.traces.agreement import agreement
 
 

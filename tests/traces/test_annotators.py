@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from reasonlens.traces import BEHAVIOURS, MARKERS, Span, Trace, bundled_traces, is_marked, keyword_annotator
+from reasonlens.traces import (
+    BEHAVIOURS,
+    MARKERS,
+    Span,
+    Trace,
+    bundled_traces,
+    is_marked,
+    keyword_annotator,
+)
 from reasonlens.traces.annotators import BEHAVIOUR_OF
 
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from tokenizers.processors import TemplateProcessing
 
-from reasonlens import InputError, LanguageModel, Span, Trace, bundled_traces, encode
+from reasonlens import (
+    InputError,
+    LanguageModel,
+    Span,
+    Trace,
+    bundled_traces,
+    encode,
+)
 from reasonlens.traces import EncodedTrace
 
 CHAT = "{% for m in messages %}<s>{{ m['role'] }}:\n{{ m['content'] | trim }}</s>{% endfor %}bot:\n"

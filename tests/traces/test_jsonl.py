@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from reasonlens import InputError, Span, Trace, read_traces, write_traces
+from reasonlens import (
+    InputError,
+    Span,
+    Trace,
+    read_traces,
+    write_traces,
+)
 from reasonlens.traces import digest
 
 GOOD = {"id": "a", "prompt": "p", "text": "Some text", "spans": [{"start": 0, "end": 4, "label": "deduction"}]}

@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
-from reasonlens.models import InputError
-from reasonlens.traces.judge import N_CHARACTERS, Judge, asked_of, yes_or_no
+from reasonlens.rundir import InputError
+from reasonlens.traces.judge import (
+    N_CHARACTERS,
+    Judge,
+    asked_of,
+    yes_or_no,
+)
 from reasonlens.traces.questions import Question
 
 QUESTIONS = [Question(f"p{number}", f"What is {number} + 1?", str(number + 1)) for number in range(6)]

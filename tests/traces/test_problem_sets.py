@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reasonlens.models import InputError
+from reasonlens.rundir import InputError
 from reasonlens.traces.problem_sets import open_problem_set
 from reasonlens.traces.questions import Question, mathematics
 

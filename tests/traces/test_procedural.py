@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reasonlens.models import InputError
+from reasonlens.rundir import InputError
 from reasonlens.traces.problem_sets import open_problem_set
 from reasonlens.traces.procedural import FORMAT, procedural
 from reasonlens.traces.questions import Question

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reasonlens.models import InputError
+from reasonlens.rundir import InputError
 from reasonlens.traces.questions import Question, mathematics, read_questions
 
 

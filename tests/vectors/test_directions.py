@@ -8,7 +8,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from reasonlens import Directions, InputError, collect, mean_difference_directions
+from reasonlens import (
+    Directions,
+    InputError,
+    collect,
+    mean_difference_directions,
+)
 
 
 @pytest.fixture

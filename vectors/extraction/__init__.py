@@ -1,11 +1,16 @@
 """Finding directions: each method gives every behaviour's vector at every layer."""
 
-from .best_layers import best_layers
+from ._best_layers import best_layers
+from ._mean_difference import Against, mean_difference, mean_difference_directions
 from .bootstrap import bootstrap_stability
 from .content import project_out_content
 from .discriminant import lda_directions
-from .mean_difference import Against, mean_difference, mean_difference_directions
-from .methods import METHODS, ExtractionMethod, Method, method_named
+from .methods import (
+    METHODS,
+    ExtractionMethod,
+    Method,
+    method_named,
+)
 from .optimised import optimised_directions
 from .optimised_settings import OptimisedSettings
 from .pairs import pca_directions

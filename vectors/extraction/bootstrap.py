@@ -24,7 +24,7 @@ from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from ...activations import Activations
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import Directions
 from .content import content_basis, project_out_content, without
 from .methods import Method, method_named

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...activations import Activations
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import Directions
 from .sample import numbered
 

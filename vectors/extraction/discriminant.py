@@ -24,12 +24,17 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor
 
 from ...activations import Activations
-from ...models import InputError
 from ...probes.side_by_side import each_layer
+from ...rundir import InputError
 from ..directions import Directions
 from .conjugate import solve_shifted
 from .sample import LayerSample, class_means, numbered
-from .source import Source, as_long_as_apart, chosen, directions_of
+from .source import (
+    Source,
+    as_long_as_apart,
+    chosen,
+    directions_of,
+)
 from .spread import LayerSpread, residuals_of
 
 

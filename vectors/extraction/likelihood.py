@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ...activations.engine.pooling import block_output
 from ...models import LanguageModel
+from ...models.blocks import block_output
 from ..steering.operations import add
 from .rows import Batches, Rows
 from .targets import Target

@@ -13,12 +13,17 @@ from typing import Any, Protocol
 from jaxtyping import Float
 from torch import Tensor
 
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import Directions
+from ._mean_difference import mean_difference_directions, resampled_mean_difference
 from .discriminant import lda_directions, resampled_lda
-from .mean_difference import mean_difference_directions, resampled_mean_difference
 from .pairs import pca_directions, resampled_pca
-from .probe_weights import logistic_directions, resampled_logistic, resampled_ridge, ridge_directions
+from .probe_weights import (
+    logistic_directions,
+    resampled_logistic,
+    resampled_ridge,
+    ridge_directions,
+)
 from .source import Source
 
 

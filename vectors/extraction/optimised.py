@@ -22,8 +22,9 @@ from torch.nn.functional import cosine_similarity, normalize
 from tqdm import tqdm
 
 from ...activations import CollectSettings, Read, collect
-from ...models import InputError, load
-from ...models.load import ModelLike
+from ...models import load
+from ...models._load import ModelLike
+from ...rundir import InputError
 from ...traces import Trace, digest
 from ..directions import Directions
 from .descent import Descended, Task, descend

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from ...models import InputError
+from ...rundir import InputError
 from ...traces import Template
 
 

@@ -21,11 +21,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...activations import Activations
-from ...models import InputError
 from ...probes.side_by_side import each_layer
+from ...rundir import InputError
 from ..directions import Directions
 from .sample import LayerSample
-from .source import Source, as_long_as_apart, chosen, directions_of, need_activations
+from .source import (
+    Source,
+    as_long_as_apart,
+    chosen,
+    directions_of,
+    need_activations,
+)
 
 BLOCK = 6  # vectors that the search for the leading one carries along
 STILL = 1e-5  # 1 - cosine between two steps at which the search ends

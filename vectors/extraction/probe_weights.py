@@ -24,14 +24,25 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...activations import Activations, Moments
-from ...models import InputError
 from ...probes.side_by_side import each_layer
-from ...probes.solver import Columns, Design, solve_logistic, solve_ridge
+from ...probes.solver import (
+    Columns,
+    Design,
+    solve_logistic,
+    solve_ridge,
+)
 from ...probes.solver.methods import Solver
+from ...rundir import InputError
 from ..directions import Directions
 from .conjugate import solve_shifted
 from .sample import LayerSample, class_means
-from .source import Source, as_long_as_apart, chosen, directions_of, need_activations
+from .source import (
+    Source,
+    as_long_as_apart,
+    chosen,
+    directions_of,
+    need_activations,
+)
 from .spread import LayerSpread
 
 C, ALPHA = 0.01, 1000.0  # with hundreds of spans and as many dimensions a strong penalty is right

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...activations import Moments
-from ...models import InputError
+from ...rundir import InputError
 
 
 def effect_sizes(moments: Moments, behaviour: str) -> Float[Tensor, "n_layers d_model"]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...activations import Activations, Moments
 from ...activations.moments import Summary
 from ...activations.store import StoredActs
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import Directions
 
 Source: TypeAlias = Activations | Moments

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from ...models import InputError, LanguageModel
+from ...models import LanguageModel
 from ...probes.folds import common_labels, grouped_folds
+from ...rundir import InputError
 from ...traces import Trace, encode
 from .optimised_settings import OptimisedSettings
 

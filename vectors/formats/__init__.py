@@ -1,6 +1,11 @@
 """Directions in the files of other tools, one module for each."""
 
-from .check import check_directions, check_finite, check_fits, file_name
+from .check import (
+    check_directions,
+    check_finite,
+    check_fits,
+    file_name,
+)
 from .entry import Format
 from .exchange import export_directions, import_directions
 from .registry import FORMATS, format_named

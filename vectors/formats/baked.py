@@ -22,8 +22,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from ...models import InputError, LanguageModel
-from ...models.atomic import atomic_path
+from ...models import LanguageModel
+from ...rundir import InputError, atomic_path
 from ..directions import Directions
 from .baked_places import Place, place_for
 from .check import check_fits

@@ -16,7 +16,7 @@ from typing import Any
 
 from transformers import LlamaConfig, PretrainedConfig, PreTrainedModel
 
-from ...models import InputError
+from ...rundir import InputError
 
 OTHERWISE = (
     "Steer it while it runs instead: reasonlens.steer, `reasonlens export --print transformers`, or a plugin of vLLM "

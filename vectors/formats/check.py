@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...models import InputError, LanguageModel
+from ...models import LanguageModel
+from ...rundir import InputError
 from ..directions import Directions
 from ..fit import check_fit
 

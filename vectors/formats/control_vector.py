@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import Directions
 from .gguf_file import read_gguf, write_gguf
 from .imported import one_behaviour, origin_of

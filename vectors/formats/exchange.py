@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...models import InputError, LanguageModel
+from ...models import LanguageModel
+from ...rundir import InputError
 from ..directions import Directions
 from .check import check_directions, check_fits, file_name
 from .entry import Format

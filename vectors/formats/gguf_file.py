@@ -18,8 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...models import InputError
-from ...models.atomic import atomic_path
+from ...rundir import InputError, atomic_path
 
 MAX_BYTES = 1 << 31
 MAX_ENTRIES = 1 << 16  # a model file has some hundreds of tensors and some dozens of entries

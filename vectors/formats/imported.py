@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import Directions
 from .check import check_finite
 from .selection import ORIGIN

@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...models import InputError
-from ...models.atomic import atomic_path
+from ...rundir import InputError, atomic_path
 from .imported import MAX_WIDTH
 
 MAX_BYTES = 1 << 29

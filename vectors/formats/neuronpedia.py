@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import Directions
 from .entry import Format
 from .imported import MAX_LAYERS, imported

@@ -13,10 +13,15 @@ from pathlib import Path
 
 import torch
 
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import Directions
 from .entry import Format
-from .imported import MAX_LAYERS, imported, named, rows_of_table
+from .imported import (
+    MAX_LAYERS,
+    imported,
+    named,
+    rows_of_table,
+)
 from .selection import select
 from .table_file import read_table
 from .tensor_file import write_tensors

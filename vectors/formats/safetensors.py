@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import FORMAT as OURS
 from ..directions import Directions
 from .check import check_directions

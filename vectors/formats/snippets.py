@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 from string import Template
 
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import Directions
 from .selection import select
 from .snippet_templates import SNIPPETS

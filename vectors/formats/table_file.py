@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...models import InputError
+from ...rundir import InputError
 from .imported import origin_of
 from .tensor_file import read_tensors
 from .torch_file import checked_tensor, is_torch_file, read_torch

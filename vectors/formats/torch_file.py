@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...models import InputError
+from ...rundir import InputError
 
 MAX_BYTES = 1 << 32
 MAX_MEMBERS = 1 << 16

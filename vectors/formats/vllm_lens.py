@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from ...models import InputError
+from ...rundir import InputError
 from ..directions import Directions
 from .entry import Format
 from .imported import one_behaviour, origin_of

@@ -1,8 +1,8 @@
 """Steering a model with directions: what is done, at which tokens, and how many were changed."""
 
+from ._steer import Steered, SteeringNeverFired, steer
 from .operations import OPERATIONS, operation_named
 from .sentence_ends import at_sentence_ends
-from .steer import Steered, SteeringNeverFired, steer
 from .steering import Controller, Steering
 from .step import Step
 from .when import When

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor
 
-from ...models import InputError
+from ...rundir import InputError
 
 Amount = float | Float[Tensor, "rows tokens 1"]
 Operation = Callable[

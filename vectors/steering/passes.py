@@ -22,7 +22,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from ...models import InputError
+from ...rundir import InputError
 from .step import Step
 
 

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ...models import InputError, LanguageModel
+from ...models import LanguageModel
+from ...rundir import InputError
 from .steering import Controller
 from .step import Step
 

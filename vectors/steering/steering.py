@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
-from ...models import InputError
+from ...rundir import InputError
 from ..direction import Direction
 from .operations import operation_named
 from .step import Step

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from ...models import InputError
+from ...rundir import InputError
 
 
 @dataclass(eq=False, kw_only=True)

@@ -19,7 +19,7 @@ from typing import Literal
 from jaxtyping import Bool
 from torch import Tensor
 
-from ...models import InputError
+from ...rundir import InputError
 from .step import Step
 
 Side = Literal["all", "prompt", "response"]

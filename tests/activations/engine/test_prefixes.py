@@ -5,7 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from reasonlens.activations.engine.prefixes import COST_TOKENS, LARGEST_GROUP, LEAST_PREFIX_TOKENS, groups
+from reasonlens.activations.engine.prefixes import (
+    COST_TOKENS,
+    LARGEST_GROUP,
+    LEAST_PREFIX_TOKENS,
+    groups,
+)
 
 
 def families(*shapes: tuple[int, int, int], seed: int = 0) -> list[np.ndarray]:

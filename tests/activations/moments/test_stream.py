@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from reasonlens import InputError, Moments, Span, Trace, collect, collect_moments, mean_difference_directions
+from reasonlens import (
+    InputError,
+    Moments,
+    Span,
+    Trace,
+    collect,
+    collect_moments,
+    mean_difference_directions,
+)
 from reasonlens.activations.moments import stream
 
 

@@ -9,7 +9,13 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from reasonlens import Activations, InputError, Trace, collect, mean_difference_directions
+from reasonlens import (
+    Activations,
+    InputError,
+    Trace,
+    collect,
+    mean_difference_directions,
+)
 from reasonlens.probes import sweep
 
 from ...conftest import D_MODEL

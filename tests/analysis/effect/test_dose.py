@@ -11,13 +11,19 @@ from typing import Any
 import pytest
 import torch
 
-from reasonlens.analysis.continuation import Sampling
-from reasonlens.analysis.effect import DoseCurves, EffectSettings, dose_curves, steering_matrix
+from reasonlens.analysis.effect import (
+    DoseCurves,
+    EffectSettings,
+    dose_curves,
+    steering_matrix,
+)
 from reasonlens.analysis.effect import dose as dose_module
 from reasonlens.analysis.effect.outcome import Outcome
 from reasonlens.analysis.effect.task import task_for
-from reasonlens.models import InputError, LanguageModel, load
+from reasonlens.generation.continuation import Sampling
+from reasonlens.models import LanguageModel, load
 from reasonlens.organisms.corpus import vocabulary
+from reasonlens.rundir import InputError
 from reasonlens.traces import Span
 from reasonlens.vectors import Directions
 

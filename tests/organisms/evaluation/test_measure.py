@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reasonlens.organisms import BASE, DRILL, habits, problems, write
+from reasonlens.organisms import (
+    BASE,
+    DRILL,
+    habits,
+    problems,
+    write,
+)
 from reasonlens.organisms.evaluation import divergence, policy, skill
 
 GENERATOR = np.random.default_rng(0)

@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from reasonlens.organisms import Problem, problems
-from reasonlens.organisms.corpus import encode_prompt, encode_response, make_batch, tokenizer, vocabulary
+from reasonlens.organisms.corpus import (
+    encode_prompt,
+    encode_response,
+    make_batch,
+    tokenizer,
+    vocabulary,
+)
 from reasonlens.organisms.sampling import Response, respond
 from reasonlens.organisms.training import ReinforceSettings
 from reasonlens.organisms.training.architecture import new_model

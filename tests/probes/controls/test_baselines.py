@@ -4,7 +4,7 @@ import numpy as np
 
 from reasonlens.activations import Example
 from reasonlens.probes.controls.baselines import position_scores, text_scores
-from reasonlens.probes.metrics.concordance import auroc, concordance
+from reasonlens.probes.metrics._concordance import auroc, concordance
 
 N_TRACES, PER_TRACE = 60, 8
 GENERATOR = np.random.default_rng(0)

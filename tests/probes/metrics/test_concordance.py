@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from reasonlens.probes.metrics.concordance import auroc, auroc_interval, concordance, resamples
+from reasonlens.probes.metrics._concordance import (
+    auroc,
+    auroc_interval,
+    concordance,
+    resamples,
+)
 
 
 def example(n: int = 300, n_problems: int = 30, shift: float = 1.0, seed: int = 0):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reasonlens.probes.metrics.concordance import resamples
+from reasonlens.probes.metrics._concordance import resamples
 from reasonlens.probes.metrics.effect_size import cohens_d, held_out_projections
 
 

@@ -6,7 +6,13 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from reasonlens.probes.solver import METHODS, Columns, Design, solve_logistic, solve_multinomial
+from reasonlens.probes.solver import (
+    METHODS,
+    Columns,
+    Design,
+    solve_logistic,
+    solve_multinomial,
+)
 
 
 def data(n: int, d_model: int, seed: int = 0):

@@ -5,7 +5,13 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity, normalize
 
-from reasonlens import Activations, InputError, Read, mean_difference, mean_difference_directions
+from reasonlens import (
+    Activations,
+    InputError,
+    Read,
+    mean_difference,
+    mean_difference_directions,
+)
 from reasonlens.activations import Example
 
 

@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity, normalize
 
-from reasonlens import Directions, InputError, LanguageModel, Span, Trace, collect, load
+from reasonlens import (
+    Directions,
+    InputError,
+    LanguageModel,
+    Span,
+    Trace,
+    collect,
+    load,
+)
 from reasonlens.organisms import FIRST_WORD, organism_traces
 from reasonlens.traces import encode
 from reasonlens.vectors.extraction import OptimisedSettings, optimised_directions

@@ -5,7 +5,13 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from reasonlens import Activations, Example, InputError, Moments, Read
+from reasonlens import (
+    Activations,
+    Example,
+    InputError,
+    Moments,
+    Read,
+)
 from reasonlens.vectors import effect_sizes, principal_components
 
 LAYERS, D_MODEL, N = (0, 3), 8, 400

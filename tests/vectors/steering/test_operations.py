@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from reasonlens.models import InputError
+from reasonlens.rundir import InputError
 from reasonlens.vectors.steering import OPERATIONS, operation_named
 
 GENERATOR = torch.Generator().manual_seed(0)

@@ -9,10 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from reasonlens.models import InputError, LanguageModel, wrap
+from reasonlens.models import LanguageModel, wrap
+from reasonlens.rundir import InputError
 from reasonlens.vectors import Direction
 from reasonlens.vectors.fit import check_fit
-from reasonlens.vectors.steering import Steering, SteeringNeverFired, Step, When, steer
+from reasonlens.vectors.steering import (
+    Steering,
+    SteeringNeverFired,
+    Step,
+    When,
+    steer,
+)
 from tests.vectors.steering.conftest import N_PROMPT, PROMPTS, padded
 
 

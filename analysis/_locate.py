@@ -1,0 +1,275 @@
+"""Where in a model the directions of reasoning behaviours lie: the whole line from traces to figures.
+
+1. Read activations of every labelled span at every layer (`activations.collect`).
+2. The mean difference of each behaviour at each layer is its direction (`vectors.extraction`).
+3. A probe for each behaviour and layer, cross-validated by problem, with its controls (`probes.sweep`).
+4. The same for the last token before each span: whether the behaviour that comes can be told before it begins, the
+   "when" signal, as distinct from recognising it while it is read.
+5. Tables, figures and a page to look at (`report.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from ..activations import (
+    Activations,
+    CollectSettings,
+    Read,
+    collect,
+)
+from ..activations.collector import Collector
+from ..activations.store.store import MANIFEST
+from ..figures import (
+    calibration_curves,
+    cosine_heatmap,
+    layer_curves,
+    layer_heatmap,
+)
+from ..models import load
+from ..models._load import ModelLike, source_stamp
+from ..probes import ProbeSweep, sweep
+from ..probes.folds import common_labels, grouped_folds
+from ..rundir import InputError, RunDirectory, write_json, write_text
+from ..traces import (
+    Trace,
+    bundled_traces,
+    digest,
+    read_traces,
+)
+from ..vectors import Directions, mean_difference_directions
+from .report import report_html
+from .settings import LocateSettings
+
+FORMAT = "reasonlens.locate/2"
+NEXT_TITLE = "AUROC by layer for the behaviour that comes next, read at the last token before it"
+ARTIFACTS = ("vectors.safetensors", "probes.safetensors", "results.json", "report.html")
+ACTIVATIONS = "activations"
+NEXT_ACTIVATIONS = "activations-before"  # of the last token before each span
+BEFORE = Read.before()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Location:
+    """What `locate` found."""
+
+    activations: Activations
+    directions: Directions
+    sweep: ProbeSweep
+    next_sweep: ProbeSweep | None  # from the last token before each span; None where not asked for
+    settings: LocateSettings
+
+    @property
+    def common_layer(self) -> int:
+        """The one layer at which all behaviours together are read best (highest mean AUROC)."""
+        aurocs = [[estimate.value for estimate in found.auroc] for found in self.sweep.behaviours.values()]
+        return self.sweep.layers[int(np.nanargmax(np.mean(aurocs, axis=0)))]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each behaviour and layer: AUROC and effect size with intervals, controls, counts."""
+        return self.sweep.to_frame()
+
+    def figure(self) -> go.Figure:
+        """The heatmap of AUROC, behaviour by layer."""
+        return layer_heatmap(self.sweep)
+
+    def figures(self) -> dict[str, go.Figure]:
+        """All figures of the report by name."""
+        return {
+            "auroc": self.figure(),
+            "effect_size": layer_heatmap(self.sweep, "effect_size"),
+            "curves": layer_curves(self.sweep),
+            "calibration": calibration_curves(self.sweep),
+            "cosine": cosine_heatmap(self.directions, self.common_layer),
+        } | ({} if self.next_sweep is None else {"next": layer_curves(self.next_sweep, title=NEXT_TITLE)})
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `results.json` holds."""
+        return {
+            "format": FORMAT,
+            "model": self.activations.model,
+            "traces": {
+                "digest": self.directions.data_digest,
+                "n_spans": len(self.activations.examples),
+                "n_spans_skipped": self.activations.n_skipped,
+                "n_problems": self.sweep.n_problems,
+            },
+            "settings": asdict(self.settings) | {"layers": list(self.activations.layers)},
+            "common_layer": self.common_layer,
+            "permuted": self.sweep.permuted,
+            "control_tasks": self.sweep.control_task_columns(),
+            "behaviours": self.sweep.to_dict(),
+            "next_behaviours": None if self.next_sweep is None else self.next_sweep.to_dict(),
+        }
+
+    def report(self) -> str:
+        """One self-contained HTML page."""
+        return report_html(self.to_dict(), self.figures(), self.sweep, self.activations)
+
+
+def locate(
+    model: ModelLike = "smollm2-135m",
+    traces: str | Path | Sequence[Trace] = "bundled",
+    *,
+    settings: LocateSettings | None = None,
+    out: str | Path | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    note: Callable[[str], None] = lambda _: None,
+) -> Location:
+    """Directions and probes for every behaviour that `traces` label, at every layer of `model`.
+
+    traces: "bundled", a JSONL file, or traces. out: a directory for vectors, probes, results, the report and the
+    activations; one that an earlier run with the same settings left unfinished is taken up where it stopped.
+    device: for a model given by name. note: hears a line where something slow begins.
+
+    Raises InputError when the model, the traces, the settings or the directory cannot be used.
+    """
+    settings = settings or LocateSettings()
+    Read.parse(settings.read)
+    examples = resolve_traces(traces)
+    spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
+    check_labels(spans, settings)
+    run = None if out is None else open_run(Path(out), model, examples, settings)
+
+    def stage(name: str) -> AbstractContextManager[None]:
+        return run.stage(name) if run else nullcontext()
+
+    with stage("model"):
+        loaded = load(model, device=device, note=note)
+    reading: dict[str, Any] = {
+        "layers": settings.layers,
+        "template": settings.template,
+        "truncate": settings.truncate,
+    }
+
+    def read_into(kept: Path | None, read: str | Read) -> Activations:
+        if kept is not None and (kept / MANIFEST).is_file():
+            note(f"taking up the activations in {kept}")
+        return collect(loaded, examples, **reading, read=read, out=kept, progress=progress).load()
+
+    with stage("activations"):
+        if run is not None and not (run.path / ACTIVATIONS).is_dir():
+            # All that can be wrong with the traces comes out before the directory is claimed and the model runs.
+            window = Collector(loaded, CollectSettings(**reading, read=settings.read)).window(examples)
+            check_labels([(each.label, each.problem) for each in window.examples], settings)
+            run.record()
+        activations = read_into(None if run is None else run.path / ACTIVATIONS, settings.read)
+    if activations.n_skipped:
+        note(_left_out(spans, activations))
+    with stage("probes"):
+        found = _swept(activations, settings, progress, note)
+    next_found = None
+    if settings.next_behaviour and Read.parse(settings.read) != BEFORE:
+        with stage("next behaviour"):
+            before = read_into(None if run is None else run.path / NEXT_ACTIVATIONS, BEFORE)
+            next_found = _next_swept(before, settings, progress, note)
+    with stage("directions"):
+        directions = mean_difference_directions(
+            activations,
+            against=settings.against,
+            rescale=settings.rescale,
+            data_digest=digest(examples),
+            scores={
+                name: {"auroc": [each.value for each in each_layer.auroc]}
+                for name, each_layer in found.behaviours.items()
+            },
+        )
+    location = Location(
+        activations=activations, directions=directions, sweep=found, next_sweep=next_found, settings=settings
+    )
+    if run:
+        with stage("report"):
+            directions.save(run.path / "vectors.safetensors")
+            found.save_probes(run.path / "probes.safetensors")
+            write_json(run.path / "results.json", location.to_dict())
+            write_text(run.path / "report.html", location.report())
+        run.finish()
+    return location
+
+
+def _swept(
+    activations: Activations, settings: LocateSettings, progress: bool, note: Callable[[str], None]
+) -> ProbeSweep:
+    """Probes for all behaviours that are in enough problems, or those asked for."""
+    probed = check_labels(zip(activations.labels, activations.problems, strict=True), settings)
+    rare = [behaviour for behaviour in activations.behaviours if behaviour not in probed]
+    if rare and settings.behaviours is None:
+        note(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
+    return sweep(
+        activations,
+        behaviours=[behaviour for behaviour in activations.behaviours if behaviour in probed],
+        estimator=settings.estimator,
+        penalties=settings.penalties,
+        n_folds=settings.n_folds,
+        n_bootstrap=settings.n_bootstrap,
+        n_shuffles=settings.n_shuffles,
+        n_permutations=settings.n_permutations,
+        seed=settings.seed,
+        progress=progress,
+    )
+
+
+def _next_swept(
+    activations: Activations, settings: LocateSettings, progress: bool, note: Callable[[str], None]
+) -> ProbeSweep | None:
+    """The same from the last token before each span; spans that begin a response have none that may be read."""
+    try:
+        return _swept(activations, settings, progress, lambda _: None)
+    except InputError as error:
+        note(f"not probed at the last token before each span: {error}")
+        return None
+
+
+def resolve_traces(traces: str | Path | Sequence[Trace]) -> list[Trace]:
+    """Traces from what names or holds them: "bundled", a JSONL file, or the traces themselves."""
+    if isinstance(traces, str | Path):
+        return bundled_traces() if traces == "bundled" else read_traces(traces)
+    return list(traces)
+
+
+def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: LocateSettings) -> Sequence[str]:
+    """The behaviours to probe: those asked for, or all that can stand in every fold.
+
+    Refuses spans that cannot be cross-validated: before anything slow is done, and before anything is written.
+    """
+    spans = list(labels_and_problems)
+    if not spans:
+        raise InputError("the traces hold no labelled span; label some (see docs/traces.md)")
+    labels, problems = zip(*spans, strict=True)
+    missing = set(settings.behaviours or ()) - set(labels)
+    if missing:
+        raise InputError(f"no span is labelled {sorted(missing)[0]!r}; the labels are {', '.join(sorted(set(labels)))}")
+    common = common_labels(labels, problems, settings.n_folds)
+    probed = settings.behaviours or common or sorted(set(labels))
+    grouped_folds(labels, problems, probed, settings.n_folds, settings.seed)
+    return probed
+
+
+def open_run(out: Path, model: ModelLike, traces: Sequence[Trace], settings: LocateSettings) -> RunDirectory:
+    """The run directory of these settings: new, to be taken up, or done."""
+    config = {
+        "model": str(model) if isinstance(model, str | Path) else load(model).name,
+        "model_stamp": source_stamp(model),
+        "traces_digest": digest(traces),
+        "reasonlens": version("reasonlens"),
+    }
+    return RunDirectory(out, "locate", config | asdict(settings))
+
+
+def _left_out(spans: list[tuple[str, str]], activations: Activations) -> str:
+    by_label = Counter(label for label, _ in spans) - Counter(activations.labels)
+    return (
+        f"left out: {activations.n_skipped} of {len(spans)} spans hold no token that the read {activations.read} may "
+        f"take ({', '.join(f'{label} {count}' for label, count in by_label.most_common())})"
+    )

@@ -1,0 +1,217 @@
+"""Probes on activations that are there already, of one source or several: tables, figures, a page, the probes to keep.
+
+The first source is swept with all controls (`probes.sweep`); with more than one, probes are also trained on each and
+tested on each (`probes.transfer`): other traces, base against thinking model, and the reverse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+
+from ..activations import (
+    Activations,
+    CollectSettings,
+    Read,
+    collect,
+)
+from ..figures import (
+    calibration_curves,
+    layer_curves,
+    layer_heatmap,
+    transfer_heatmap,
+)
+from ..models import load
+from ..models._load import source_stamp
+from ..probes import (
+    ProbeSweep,
+    TransferMatrix,
+    sweep,
+    transfer,
+)
+from ..probes.folds import common_labels, grouped_folds
+from ..rundir import InputError, RunDirectory, write_json, write_text
+from ..traces import digest
+from ._locate import resolve_traces
+from .report import render
+
+FORMAT = "reasonlens.probe/1"
+PROBE_ARTIFACTS = ("probes.safetensors", "results.json", "report.html")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSettings:
+    """What `probe` does, beside its activations."""
+
+    behaviours: tuple[str, ...] | None = None  # default all labels
+    estimator: str = "logistic"  # or ridge, lda, mean-difference
+    penalties: tuple[float, ...] | None = None  # to choose among on inner folds, strongest first
+    n_folds: int = 5
+    n_bootstrap: int = 1000
+    n_shuffles: int = 5
+    n_permutations: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Probing:
+    """What `probe` found."""
+
+    source: str
+    activations: Activations
+    sweep: ProbeSweep
+    transfer: TransferMatrix | None
+    settings: ProbeSettings
+
+    def figures(self) -> dict[str, go.Figure]:
+        """All figures of the page by name."""
+        drawn = {
+            "auroc": layer_heatmap(self.sweep),
+            "curves": layer_curves(self.sweep),
+            "calibration": calibration_curves(self.sweep),
+        }
+        return drawn if self.transfer is None else drawn | {"transfer": transfer_heatmap(self.transfer)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `results.json` holds."""
+        return {
+            "format": FORMAT,
+            "source": self.source,
+            "model": self.sweep.model,
+            "read": self.sweep.read,
+            "layers": list(self.sweep.layers),
+            "n_spans": len(self.activations.examples),
+            "n_problems": self.sweep.n_problems,
+            "settings": asdict(self.settings),
+            "permuted": self.sweep.permuted,
+            "control_tasks": self.sweep.control_task_columns(),
+            "behaviours": self.sweep.to_dict(),
+            "transfer": None if self.transfer is None else self.transfer.to_dict(),
+        }
+
+    def report(self) -> str:
+        """One self-contained HTML page."""
+        return render("probe.html.jinja", self.to_dict(), self.figures())
+
+
+def probe(
+    sources: Mapping[str, Activations],
+    *,
+    settings: ProbeSettings | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    note: Callable[[str], None] = lambda _: None,
+) -> Probing:
+    """Sweep the first of `sources`, and with several train on each and test on each.
+
+    note: hears which labels are in too few problems to be probed, where none were asked for.
+    """
+    settings = settings or ProbeSettings()
+    name, first = next(iter(sources.items()))
+    probed, shared = settings.behaviours, settings.behaviours
+    if probed is None:
+        common = [set(common_labels(each.labels, each.problems, settings.n_folds)) for each in sources.values()]
+        probed = tuple(each for each in first.behaviours if each in common[0]) or first.behaviours
+        shared = tuple(each for each in probed if each in set.intersection(*common)) or None
+        rare = [each for each in first.behaviours if each not in probed]
+        if rare:
+            note(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
+    given: dict[str, Any] = {
+        "estimator": settings.estimator,
+        "penalties": settings.penalties,
+        "n_folds": settings.n_folds,
+        "n_bootstrap": settings.n_bootstrap,
+        "seed": settings.seed,
+        "progress": progress,
+    }
+    return Probing(
+        source=name,
+        activations=first,
+        sweep=sweep(
+            first,
+            behaviours=probed,
+            **given,
+            n_shuffles=settings.n_shuffles,
+            n_permutations=settings.n_permutations,
+            device=device,
+        ),
+        transfer=transfer(sources, behaviours=shared, **given, device=device or "cpu") if len(sources) > 1 else None,
+        settings=settings,
+    )
+
+
+def open_sources(paths: list[Path]) -> dict[str, Activations]:
+    """Activations by the names of their places. Raises InputError for two of one name."""
+    found: dict[str, Activations] = {}
+    for path in paths:
+        name = path.name.removesuffix(".safetensors")
+        if name in found:
+            raise InputError(f"two of the activations are called {name!r}; rename one, so that they can be told apart")
+        found[name] = Activations.open(path)
+    return found
+
+
+def probe_run(paths: list[Path], settings: ProbeSettings, out: Path) -> RunDirectory:
+    """The run directory of these activations and settings: new, or done."""
+    stamps = {}
+    for path in paths:
+        file = path / "manifest.json" if path.is_dir() else path
+        if not file.is_file():
+            raise InputError(f"{path} holds no activations; `reasonlens collect --out {path}` writes some")
+        stamps[path.name] = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    return RunDirectory(out, "probe", {"sources": stamps, "reasonlens": version("reasonlens")} | asdict(settings))
+
+
+def reading_run(model: str, traces: str, layers: str, read: str, settings: ProbeSettings, out: Path) -> RunDirectory:
+    """The run directory of a model and traces that are yet to be read: new, to be taken up, or done."""
+    Read.parse(read)
+    found = resolve_traces(traces)
+    grouped_folds(
+        [span.label for trace in found for span in trace.spans],
+        [trace.problem for trace in found for _ in trace.spans],
+        settings.behaviours or (),
+        settings.n_folds,
+        settings.seed,
+    )
+    config = {
+        "model": model,
+        "model_stamp": source_stamp(model),
+        "traces_digest": digest(found),
+        "layers": layers,
+        "read": read,
+        "reasonlens": version("reasonlens"),
+    }
+    return RunDirectory(out, "probe", config | asdict(settings))
+
+
+def read_sources(
+    model: str,
+    traces: str,
+    layers: str,
+    read: str,
+    run: RunDirectory,
+    *,
+    device: str | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> dict[str, Activations]:
+    """Activations of the traces, kept in the directory of the run, where a run that was cut off goes on."""
+    loaded = load(model, device=device, note=note)
+    CollectSettings(layers=layers, read=read).layers_of(loaded)  # what does not exist is refused before a directory is
+    run.record()
+    kept = run.path / "activations"
+    return {Path(traces).stem: collect(loaded, resolve_traces(traces), layers=layers, read=read, out=kept, note=note)}
+
+
+def write_probing(found: Probing, run: RunDirectory) -> None:
+    """Probes, results and page into the directory of the run."""
+    run.record()
+    found.sweep.save_probes(run.path / "probes.safetensors")
+    write_json(run.path / "results.json", found.to_dict())
+    write_text(run.path / "report.html", found.report())
+    run.finish()

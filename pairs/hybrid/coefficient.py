@@ -1,0 +1,129 @@
+"""The coefficient network: how strongly to steer, from the base model's own activation at the steered layer.
+
+    a(h, c) = softplus(head_c(GELU(W x))),    x = h sqrt(d_model) / n,    h' = h + a(h, c) n v_c
+
+n is the mean residual norm at the layer, so that x is of the same size in every model; W has 512 rows, each category a
+linear head of its own, and biases begin at 0.5. (arXiv 2510.07364.) v_c need not be of length 1: its length goes into
+the dose, |v_c| a(h, c), and its direction into the mechanism. `coefficient_fit.py` trains both together.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.functional import gelu, normalize, softplus
+
+from ...rundir import InputError, atomic_path
+from .mechanism import Mechanism
+from .moment import Moment
+
+FORMAT = "reasonlens.coefficients/1"
+HIDDEN, BIAS = 512, 0.5
+
+
+class CoefficientNetwork(nn.Module):
+    """Vectors of categories, in units of the mean residual norm, and the network that scales them."""
+
+    vectors: Tensor
+
+    def __init__(self, n_categories: int, d_model: int, residual_norm: float, *, seed: int = 0) -> None:
+        super().__init__()
+        self.scale = d_model**0.5 / residual_norm
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.hidden = nn.Linear(d_model, HIDDEN)
+            self.heads = nn.Linear(HIDDEN, n_categories)
+        nn.init.constant_(self.hidden.bias, BIAS)
+        nn.init.constant_(self.heads.bias, BIAS)
+        self.vectors = nn.Parameter(torch.zeros(n_categories, d_model))
+
+    def amount(self, acts: Float[Tensor, "rows d_model"], category: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """a(h, c)."""
+        found: Tensor = softplus(self.heads(gelu(self.hidden(acts * self.scale))))
+        return found.gather(1, category[:, None])[:, 0]
+
+    def moved(
+        self, acts: Float[Tensor, "rows d_model"], category: Int[Tensor, " rows"]
+    ) -> Float[Tensor, "rows d_model"]:
+        """How far the activations go, in units of the mean residual norm."""
+        return self.amount(acts, category)[:, None] * self.vectors[category]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Coefficients:
+    """Category vectors and the network that sets their dose, as they were trained for one base model and layer."""
+
+    mechanism: Mechanism
+    network: CoefficientNetwork
+    scores: dict[str, Any] = field(default_factory=dict)  # losses in nats, and numbers of tokens
+    model: dict[str, Any] = field(default_factory=dict)  # LanguageModel.identity()
+
+    @classmethod
+    def of(
+        cls,
+        network: CoefficientNetwork,
+        *,
+        categories: tuple[str, ...],
+        layer: int,
+        residual_norm: float,
+        scores: dict[str, Any] | None = None,
+        model: dict[str, Any] | None = None,
+    ) -> Coefficients:
+        """What a network with its vectors amounts to."""
+        units = normalize(network.vectors.detach().cpu().float(), dim=-1)
+        mechanism = Mechanism(categories=categories, units=units, layer=layer, residual_norm=residual_norm)
+        return cls(mechanism=mechanism, network=network.requires_grad_(False), scores=scores or {}, model=model or {})
+
+    def dose(self, moment: Moment, category: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """The length of the category's vector times its coefficient: a `Dose`."""
+        network = self.network.to(moment.base_acts.device)
+        with torch.no_grad():
+            length: Tensor = network.vectors.norm(dim=-1)[category]
+            return length * network.amount(moment.base_acts.float(), category)
+
+    def save(self, path: str | Path) -> None:
+        """Write one safetensors file, atomically."""
+        described = {
+            "format": FORMAT,
+            "categories": self.mechanism.categories,
+            "layer": self.mechanism.layer,
+            "residual_norm": self.mechanism.residual_norm,
+            "scores": self.scores,
+            "model": self.model,
+        }
+        tensors = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
+        with atomic_path(Path(path)) as temporary:
+            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(described)})
+
+    @classmethod
+    def open(cls, path: str | Path) -> Coefficients:
+        """Read back what `save` wrote. Raises InputError when the file is something else."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                described = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
+                if described.get("format") != FORMAT:
+                    raise InputError(f"{path} holds no coefficients of reasonlens (format {FORMAT})")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+            n_categories, d_model = tensors["vectors"].shape
+            network = CoefficientNetwork(n_categories, d_model, described["residual_norm"])
+            network.load_state_dict(tensors)
+        except (OSError, SafetensorError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"cannot read coefficients from {path}: {error}") from error
+        return cls.of(
+            network,
+            categories=tuple(described["categories"]),
+            layer=described["layer"],
+            residual_norm=described["residual_norm"],
+            scores=described["scores"],
+            model=described["model"],
+        )

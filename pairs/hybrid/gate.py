@@ -1,0 +1,97 @@
+"""Gates: at which tokens the base model is steered. A new one is one function of type `Gate`.
+
+disagreement    the likeliest tokens of base and thinking model differ
+divergence      KL(thinking || base) exceeds a threshold
+boundary        a sentence has just ended, and they differ
+probe           a linear probe on the base model's own activations says so: no thinking model is needed
+positions       at random, at a given rate: a control
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ...rundir import InputError
+from .moment import Moment
+
+Gate = Callable[[Moment], Bool[Tensor, " rows"]]
+
+
+def disagreement(moment: Moment) -> Bool[Tensor, " rows"]:
+    """Where the two models would say different tokens."""
+    return moment.base_tokens() != moment.thinking_tokens()
+
+
+def never(moment: Moment) -> Bool[Tensor, " rows"]:
+    """Nowhere: the base model alone."""
+    return torch.zeros_like(moment.last_ids, dtype=torch.bool)
+
+
+def always(moment: Moment) -> Bool[Tensor, " rows"]:
+    """Everywhere."""
+    return torch.ones_like(moment.last_ids, dtype=torch.bool)
+
+
+def divergence_over(threshold_nats: float) -> Gate:
+    """Where KL(thinking || base) exceeds a threshold."""
+    if not threshold_nats >= 0:
+        raise InputError(f"a divergence is 0 nats or more, and the threshold {threshold_nats} is not")
+    return lambda moment: moment.divergence() > threshold_nats
+
+
+def boundary(ends_sentence: Bool[Tensor, " vocabulary"]) -> Gate:
+    """Where a sentence has just ended, by its last token, or none has begun, and the models differ."""
+
+    def gate(moment: Moment) -> Bool[Tensor, " rows"]:
+        ended = ends_sentence.to(moment.last_ids.device)[moment.last_ids]
+        return disagreement(moment) & (ended if moment.step else torch.ones_like(ended))
+
+    return gate
+
+
+def gate_named(name: str, ends_sentence: Bool[Tensor, " vocabulary"] | None) -> Gate:
+    """`disagreement`, `boundary`, or `divergence:NATS`.
+
+    ends_sentence: tokens of the base that end one; None where the gate is only to be checked. Raises InputError for
+    any other name.
+    """
+    kind, _, number = name.partition(":")
+    if kind == "divergence":
+        try:
+            threshold = float(number)
+        except ValueError as error:
+            raise InputError(f"a divergence gate is divergence:NATS, as divergence:0.5, not {name!r}") from error
+        return divergence_over(threshold)
+    if name == "boundary":
+        return boundary(torch.zeros(0, dtype=torch.bool) if ends_sentence is None else ends_sentence)
+    if name == "disagreement":
+        return disagreement
+    raise InputError(f"there is no gate {name!r}; there are disagreement, boundary and divergence:NATS")
+
+
+def probe_over(weight: Float[Tensor, " d_model"], bias: float, threshold: float = 0.0) -> Gate:
+    """Where the score of a probe on the base model's activation at the steered layer exceeds a threshold."""
+    return lambda moment: moment.base_acts.float() @ weight.to(moment.base_acts.device) + bias > threshold
+
+
+def positions(rate: float, seed: int) -> Gate:
+    """Each token with probability `rate`: the same draws for a row whatever other rows there are."""
+    if not 0 <= rate <= 1:
+        raise InputError(f"a rate lies between 0 and 1, and {rate} does not")
+    drawn: dict[int, np.ndarray] = {}
+
+    def gate(moment: Moment) -> Bool[Tensor, " rows"]:
+        chosen = []
+        for row in moment.rows.tolist():
+            if row not in drawn or len(drawn[row]) <= moment.step:
+                size = 2 * max(moment.step + 1, 256)
+                drawn[row] = np.random.default_rng([seed, row]).random(size)
+            chosen.append(drawn[row][moment.step] < rate)
+        return torch.tensor(chosen, device=moment.last_ids.device)
+
+    return gate

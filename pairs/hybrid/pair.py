@@ -1,0 +1,163 @@
+"""A pair of base and thinking model, and the problems that it is trained, tuned and tested on.
+
+Three sets without a common problem: on `train` the thinking model writes what vectors and gates are made of; on
+`validation` layer, dose and threshold are chosen; on `test` everything is measured once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from ...analysis.effect.telltale import is_organism
+from ...generation.writing import encode_prompts
+from ...models import LanguageModel, load
+from ...organisms import (
+    is_solved,
+    organism_annotator,
+    problem_of,
+    problems,
+)
+from ...organisms import prompt as prompt_of
+from ...organisms.task import DOUBLES, Split
+from ...rundir import InputError
+from ...traces import Annotator, Template, keyword_annotator
+from ...traces.questions import Grader, Question, mathematics
+
+STEP_BY_STEP = "\n\nLet's think step by step."
+DOUBLED = ("organism/sft",)  # what they learnt is the doubled kind
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pair:
+    """Two models and the text they are measured on."""
+
+    name: str
+    base: LanguageModel
+    thinking: LanguageModel
+    train: tuple[Question, ...]
+    validation: tuple[Question, ...]
+    test: tuple[Question, ...]
+    grader: Grader
+    annotator: Annotator
+    base_template: Template = "plain"  # the bare question
+    thinking_template: Template = "auto"
+    step_by_step: str | None = STEP_BY_STEP  # what the chain-of-thought arm adds to a question; None: no such arm
+
+    @property
+    def digest(self) -> str:
+        """Of every question and answer, set by set: what the pair is measured on."""
+        sets = [[[each.problem, each.prompt, each.answer] for each in part] for part in self._sets]
+        return hashlib.sha256(json.dumps(sets).encode()).hexdigest()
+
+    @property
+    def _sets(self) -> tuple[tuple[Question, ...], ...]:
+        return self.train, self.validation, self.test
+
+
+def organism_pair(
+    thinking: str, base: str = "organism/base", *, n_train: int, n_validation: int, n_test: int, seed: int = 0
+) -> Pair:
+    """An organism and its base, on problems of the kind that the organism was trained on. By rule throughout."""
+    families = DOUBLES if thinking.split("@")[0] in DOUBLED else None
+
+    def asked(split: Split, n: int) -> tuple[Question, ...]:
+        drawn = islice(problems(split, seed, families), n)
+        return tuple(Question(each.group, prompt_of(each)) for each in drawn)
+
+    return Pair(
+        name=thinking.removeprefix("organism/"),
+        base=load(base, device="cpu"),
+        thinking=load(thinking, device="cpu"),
+        train=asked("train", n_train),
+        validation=asked("validation", n_validation),
+        test=asked("test", n_test),
+        grader=_solves,
+        annotator=organism_annotator,
+        base_template="auto",
+        step_by_step=None,  # their language has no words for it
+    )
+
+
+def question_pair(
+    base: LanguageModel,
+    thinking: LanguageModel,
+    questions: Sequence[Question],
+    *,
+    n_train: int,
+    n_validation: int,
+    n_test: int,
+    grader: Grader = mathematics,
+    annotator: Annotator = keyword_annotator,
+    name: str | None = None,
+) -> Pair:
+    """Any two models on one list of questions, parted by a digest of each problem: always in the same way.
+
+    Questions of one problem stay in one set. Raises InputError where there are too few questions.
+    """
+    groups: dict[str, dict[str, Question]] = {}
+    for each in questions:
+        groups.setdefault(each.problem, {}).setdefault(each.prompt, each)
+    sets: list[list[Question]] = [[], [], []]
+    wanted = (n_train, n_validation, n_test)
+    place = 0
+    for problem in sorted(groups, key=_place):
+        while place < 3 and len(sets[place]) >= wanted[place]:
+            place += 1
+        if place == 3:
+            break
+        sets[place] += groups[problem].values()  # whole: a problem is never in two sets
+    if len({question.problem for question in sets[2]}) < 2:
+        raise InputError(
+            f"{len(groups)} problems are too few for {n_train} to train, {n_validation} to choose and some to test on; "
+            "give more, or lower --train and --validation"
+        )
+    if is_organism(base):
+        grader, annotator = _solves, organism_annotator
+    return Pair(
+        name=name or thinking.name,
+        base=base,
+        thinking=thinking,
+        train=tuple(sets[0]),
+        validation=tuple(sets[1]),
+        test=tuple(sets[2][:n_test]),
+        grader=grader,
+        annotator=annotator,
+        step_by_step=None if is_organism(base) else STEP_BY_STEP,
+    )
+
+
+def encoded(
+    pair: Pair, questions: Sequence[Question], *, step_by_step: bool = False
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Prompts as base and thinking model read them, in their own tokens."""
+    added = pair.step_by_step or "" if step_by_step else ""
+    own = encode_prompts(pair.base, [f"{each.prompt}{added}" for each in questions], pair.base_template)
+    return own, encode_prompts(pair.thinking, [each.prompt for each in questions], pair.thinking_template)
+
+
+def check_lengths(pair: Pair) -> None:
+    """Raises InputError, before anything is run, for a question that one of the models cannot read."""
+    for part in (pair.train, pair.validation, pair.test):
+        try:
+            prompts = encoded(pair, part, step_by_step=True)
+        except InputError as error:
+            raise InputError(f"leave out what a model cannot read: {error}") from error
+        for model, asked in zip((pair.base, pair.thinking), prompts, strict=True):
+            for question, ids in zip(part, asked, strict=True):
+                if model.context_tokens is not None and len(ids) >= model.context_tokens:
+                    raise InputError(
+                        f"{question.prompt!r:.60} has {len(ids)} tokens, and {model.name} reads "
+                        f"{model.context_tokens}: leave it out of the problems"
+                    )
+
+
+def _place(problem: str) -> str:
+    return hashlib.sha256(problem.encode()).hexdigest()
+
+
+def _solves(question: Question, response: str) -> bool:
+    return is_solved(problem_of(question.prompt), response)

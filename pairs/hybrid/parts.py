@@ -1,0 +1,111 @@
+"""What a hybrid is made of, at every layer that was tried: vectors, which of them, when, and how much."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...rundir import InputError, atomic_path
+from ...traces import Trace
+from ...vectors import Directions
+from ._decode import Chooser
+from .coefficient import Coefficients
+from .gate import Gate, probe_over
+from .mechanism import Mechanism
+from .moment import Moment
+
+FORMAT = "reasonlens.hybrid-probes/1"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Probes:
+    """Linear probes on the base model's own activations, at the token before: no thinking model is needed to use them.
+
+    which: the category of the sentence that comes. when: whether the thinking model's likeliest token is another one.
+    """
+
+    which: dict[int, tuple[Float[Tensor, "categories d_model"], Float[Tensor, " categories"]]]  # weights and offsets
+    when: dict[int, tuple[Float[Tensor, " d_model"], float]]
+    auroc_when: dict[int, float]  # on rollouts the probe has not seen; NaN where they never differ, or always
+    n_disagreements: int
+    n_tokens: int  # of the rollouts, of which those are some
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file, atomically."""
+        tensors: dict[str, Tensor] = {}
+        for layer, (weight, offset) in self.which.items():
+            tensors |= {f"which.{layer}.weight": weight.contiguous(), f"which.{layer}.offset": offset.contiguous()}
+        for layer, (direction, bias) in self.when.items():
+            tensors |= {f"when.{layer}.weight": direction.contiguous(), f"when.{layer}.offset": torch.tensor([bias])}
+        told = {
+            "format": FORMAT,
+            "layers": list(self.which),
+            "auroc_when": [self.auroc_when[layer] for layer in self.which],
+            "n_disagreements": self.n_disagreements,
+            "n_tokens": self.n_tokens,
+        }
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(told)})
+
+    @classmethod
+    def open(cls, path: Path) -> Probes:
+        """Read back what `save` wrote. Raises InputError when the file is something else."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                told: dict[str, Any] = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
+                if told.get("format") != FORMAT:
+                    raise InputError(f"{path} holds no probes of a hybrid (format {FORMAT})")
+                held = {name: file.get_tensor(name) for name in file.keys()}
+            layers = [int(layer) for layer in told["layers"]]
+            return cls(
+                which={layer: (held[f"which.{layer}.weight"], held[f"which.{layer}.offset"]) for layer in layers},
+                when={layer: (held[f"when.{layer}.weight"], float(held[f"when.{layer}.offset"])) for layer in layers},
+                auroc_when=dict(zip(layers, told["auroc_when"], strict=True)),
+                n_disagreements=told["n_disagreements"],
+                n_tokens=told["n_tokens"],
+            )
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise InputError(f"cannot read probes from {path}: {error}") from error
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Parts:
+    """All that the arms of a pair are put together from."""
+
+    traces: tuple[Trace, ...]  # rollouts of the thinking model, labelled
+    directions: Directions  # of the categories
+    bias: Directions | None  # one general vector, "bias"; None where no arm needs it
+    probes: Probes
+    ends: Bool[Tensor, " vocabulary"]  # tokens of the base that end a sentence
+    networks: dict[int, Coefficients] = field(default_factory=dict)  # layer -> what sets doses; added to as needed
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return self.directions.behaviours
+
+    def mechanism(self, layer: int) -> Mechanism:
+        """The vectors of the categories at `layer`."""
+        return Mechanism.of(self.directions, layer, self.categories)
+
+    def chooser(self, layer: int) -> Chooser:
+        """The category that comes, by the probe at `layer`."""
+        weight, offset = self.probes.which[layer]
+
+        def choose(moment: Moment) -> Tensor:
+            acts = moment.base_acts.float()
+            return (acts @ weight.T.to(acts.device) + offset.to(acts.device)).argmax(dim=-1)
+
+        return choose
+
+    def gate(self, layer: int, threshold: float = 0.0) -> Gate:
+        """The probe gate at `layer`: open above a log odds of `threshold`."""
+        weight, offset = self.probes.when[layer]
+        return probe_over(weight, offset, threshold)

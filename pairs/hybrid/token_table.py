@@ -1,0 +1,123 @@
+"""Both models at every token of the rollouts: what the base's activations are, and whether the models differ.
+
+A token of the base is looked at where one of the thinking model begins at the same character: with one tokeniser that
+is everywhere. With two, what both would say is compared as text, as far as both go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from tqdm import tqdm
+
+from ...generation.alignment import Spelling, agree
+from ...generation.continuation import ends
+from ...generation.vocabulary import same_tokens, width
+from ...models import LanguageModel
+from ...models.blocks import block_output
+from ...rundir import InputError
+from ...traces import Template, Trace, encode
+from .pair import Pair
+
+MOST_TOKENS = 40_000  # of the rollouts: more change a linear probe little
+LOGITS_PER_BATCH = 2**28  # a gigabyte of 32-bit numbers
+
+
+@torch.inference_mode()
+def token_table(
+    pair: Pair, traces: Sequence[Trace], layers: Sequence[int], *, progress: bool = False
+) -> tuple[Float[Tensor, "n n_layers d_model"], Bool[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """At every token from which one of a response is predicted: the base's activations, and whether the models differ.
+
+    Both read the rollout after prompts of their own. The third: number of the problem. Rollouts are taken in order
+    until there are MOST_TOKENS tokens. Raises InputError where nothing can be compared.
+    """
+    differ = _differ(pair)
+    numbers = {problem: number for number, problem in enumerate(dict.fromkeys(trace.problem for trace in traces))}
+    found: list[Tensor] = []
+    differs: list[Tensor] = []
+    problem: list[Int[np.ndarray, " n"]] = []
+    left = list(traces)
+    with tqdm(desc="comparing models", unit="rollout", total=len(traces), disable=not progress) as bar:
+        while left and sum(map(len, differs)) < MOST_TOKENS:
+            part = left[: _n_rows(pair, left)]
+            left = left[len(part) :]
+            base = _read(pair.base, part, pair.base_template, layers)
+            thinking = _read(pair.thinking, part, pair.thinking_template, ())
+            for trace, (acts, own), (_, led) in zip(part, base, thinking, strict=True):
+                shared = [character for character in own if character in led]
+                if not shared:
+                    continue
+                found.append(acts[[own[character][0] - 1 for character in shared]])
+                differs.append(torch.tensor([differ(own[each][1], led[each][1]) for each in shared]))
+                problem.append(np.full(len(shared), numbers[trace.problem]))
+            bar.update(len(part))
+    if not found:
+        raise InputError(f"the rollouts leave {pair.base.name} and {pair.thinking.name} no token to be compared at")
+    return torch.cat(found), torch.cat(differs).numpy(), np.concatenate(problem)
+
+
+def _differ(pair: Pair) -> Callable[[int, int], bool]:
+    """Whether the next tokens of base and thinking model are two different things to say."""
+    own_ends, led_ends = set(ends(pair.base)), set(ends(pair.thinking))
+    if same_tokens(pair.base, pair.thinking):
+        every = own_ends | led_ends
+        return lambda own, led: own != led and not (own in every and led in every)
+    base, thinking = Spelling(pair.base.tokenizer), Spelling(pair.thinking.tokenizer)
+
+    def differ(own: int, led: int) -> bool:
+        if own in own_ends or led in led_ends:
+            return not (own in own_ends and led in led_ends)
+        return not agree(base.said([own]), thinking.said([led]))
+
+    return differ
+
+
+def _n_rows(pair: Pair, traces: Sequence[Trace]) -> int:
+    """How many of the next rollouts are read together: their logits must have room."""
+    vocabulary = max(width(each) for each in (pair.base, pair.thinking))
+    longest = max(len(trace.prompt) + len(trace.text) for trace in traces[:64])  # characters, no fewer than tokens
+    return max(1, min(64, LOGITS_PER_BATCH // (vocabulary * max(longest, 1))))
+
+
+def _read(
+    model: LanguageModel, traces: Sequence[Trace], template: Template, layers: Sequence[int]
+) -> list[tuple[Float[Tensor, "n n_layers d_model"], dict[int, tuple[int, int]]]]:
+    """Of each trace its activations, and where tokens begin: character -> token, and what the model would say there."""
+    encoded = encode(model, traces, template=template, truncate=True)
+    ids = torch.zeros(len(encoded), max(len(each) for each in encoded), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, each in enumerate(encoded):
+        ids[row, : len(each)], mask[row, : len(each)] = torch.from_numpy(each.token_ids), 1
+    seen: dict[int, Tensor] = {}
+
+    def keep(layer: int) -> Callable[..., None]:
+        def hook(module: object, args: object, output: Any) -> None:
+            seen[layer] = block_output(output).float().cpu()
+
+        return hook
+
+    hooks = [model.blocks[layer].register_forward_hook(keep(layer)) for layer in layers]
+    try:
+        given = {"attention_mask": mask.to(model.device), "use_cache": False}
+        if model.takes_position_ids:
+            given["position_ids"] = (mask.cumsum(1) - 1).clamp_min(0).to(model.device)
+        likeliest = model.model(ids.to(model.device), **given).logits.argmax(dim=-1).cpu()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    acts = torch.stack([seen[layer] for layer in layers], dim=2) if layers else torch.zeros(*ids.shape, 0, 0)
+    return [(acts[row], _begins(each.characters, likeliest[row].tolist())) for row, each in enumerate(encoded)]
+
+
+def _begins(characters: Int[np.ndarray, "n_tokens 2"], likeliest: list[int]) -> dict[int, tuple[int, int]]:
+    found: dict[int, tuple[int, int]] = {}
+    for place, (start, end) in enumerate(characters.tolist()):
+        if place and end > start:
+            found.setdefault(start, (place, likeliest[place - 1]))
+    return found

@@ -1,0 +1,7 @@
+"""`python -m reasonlens.cli`: the same as the `reasonlens` command."""
+
+from __future__ import annotations
+
+from reasonlens.cli import main
+
+main()

@@ -1,0 +1,212 @@
+"""`reasonlens score`: saved probes applied to new text, token by token, as coloured text, a page or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from reasonlens.cli.console import note, user_errors, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from reasonlens.analysis.token_scores import ScoredText, TokenScores
+    from reasonlens.traces import Trace
+
+N_TEXTS = 3  # shown on a terminal
+N_TOKENS = 5  # strongest ones listed for each behaviour
+N_AROUND = 24  # characters on either side of a listed token
+
+
+def score(
+    probes: Annotated[
+        Path, typer.Argument(help="File of probes: the probes.safetensors that `reasonlens locate` writes.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model to read; default the one that the probes were trained on, by the name in the file."),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Text to score; without it and --traces what comes on stdin.")
+    ] = None,
+    traces: Annotated[
+        str | None, typer.Option(help="JSONL file of traces to score, labelled or not, or `bundled`.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="What the text of --text or stdin answers.")] = "",
+    behaviours: Annotated[
+        str | None, typer.Option(help="Behaviours to score, joined by commas; default all of the file.")
+    ] = None,
+    layer: Annotated[
+        int | None,
+        typer.Option(help="Block to read, from 0, negative ones from the end; default each behaviour's best."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write coloured text to this page, which opens offline.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every score as JSON.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Read a model of the same shape whose weights the probes were not trained on."),
+    ] = False,
+    template: Annotated[
+        Literal["auto", "chat", "plain"], typer.Option(help="Whether prompts go through the chat template.")
+    ] = "auto",
+    truncate: Annotated[bool, typer.Option(help="Cut texts longer than the model's context.")] = False,
+    device: Annotated[
+        str | None, typer.Option(help="`cpu`, `cuda`, `cuda:1`; default CUDA where there is one.")
+    ] = None,
+) -> None:
+    """Score text with saved probes: the log odds of each behaviour at every token and sentence.
+
+    Example: `reasonlens score runs/.../probes.safetensors --text "It is 4. Wait, no." --behaviours backtracking`
+
+    Prints the text, orange where a behaviour is likelier than among the spans of the training and blue where it is
+    less likely, and the strongest tokens. `--html` writes the same as a page with every number.
+
+    A probe was trained on sentences, and single tokens are noisy cases for it; the score of a sentence is what the
+    figures of `locate` speak of. From Python: `reasonlens.analysis._score.score(model, texts, probes)`.
+    """
+    with user_errors():
+        given = _given(text, traces, prompt)
+        from reasonlens.analysis._score import score as run_score
+        from reasonlens.models import load
+        from reasonlens.probes.saved import SavedProbes
+        from reasonlens.rundir import InputError
+
+        opened = SavedProbes.open(probes)
+        name = model or opened.model.get("name")
+        if not name:
+            raise InputError(f"{probes} does not say which model it belongs to: name one with --model")
+        chosen = [each.strip() for each in behaviours.split(",")] if behaviours else None
+        for behaviour in chosen or ():
+            opened.layer_of(behaviour)  # before the model is loaded, which takes a while
+        scores = run_score(
+            load(name, device=device, note=note),
+            given,
+            opened,
+            behaviours=chosen,
+            layer=layer,
+            template=template,
+            truncate=truncate,
+            force=force,
+            progress=sys.stderr.isatty(),
+        )
+    if as_json:
+        typer.echo(json.dumps(scores.to_dict()))
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = 110  # a pipe has no width; rich would take 80
+        for part in rendered(scores):
+            console.print(part)
+    if html is not None:
+        with user_errors():
+            scores.to_html(html)
+        note(f"page: {html}")
+
+
+def rendered(scores: TokenScores) -> Iterable[RenderableType]:
+    """What a terminal shows: for each of the first texts and each behaviour its coloured text and strongest tokens."""
+    from rich.text import Text
+
+    unit = "log odds" if scores.are_log_odds else "score"
+    for scored in scores.texts[:N_TEXTS]:
+        yield Text(visible(scored.trace.id), style="bold underline")
+        for index, behaviour in enumerate(scores.behaviours):
+            prior = scores.priors[behaviour]
+            known = "" if prior is None else f", {prior:+.2f} for any training span"
+            head = f"{visible(behaviour)}, layer {scores.layers[behaviour]}; {unit}{known}"
+            yield Text(head, style="bold")
+            yield _coloured(scored, index, behaviour, prior or 0.0)
+            yield _strongest(scored, index, scores.are_log_odds)
+    if len(scores.texts) > N_TEXTS:
+        yield Text(f"… and {len(scores.texts) - N_TEXTS} more texts: --html or --json gives all", style="dim")
+
+
+def _given(text: str | None, traces: str | None, prompt: str) -> list[Trace]:
+    from reasonlens.rundir import InputError
+    from reasonlens.traces import Trace, bundled_traces, read_traces
+
+    if text is not None and traces is not None:
+        raise InputError("give one of --text and --traces, not both")
+    if traces is not None:
+        if prompt:
+            raise InputError("--prompt goes with --text; traces have prompts of their own")
+        return bundled_traces() if traces == "bundled" else read_traces(traces)
+    if text is None:
+        if sys.stdin.isatty():
+            raise InputError("there is nothing to score: give --text, --traces, or pipe a text in")
+        try:
+            text = sys.stdin.buffer.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise InputError(f"what came on stdin is no UTF-8 text ({error})") from error
+    return [Trace("text", prompt, text)]
+
+
+def _coloured(scored: ScoredText, index: int, behaviour: str, centre: float) -> Text:
+    """Shades that show on a white and on a black terminal alike; spans labelled `behaviour` are underlined."""
+    import numpy as np
+    from rich.text import Text
+
+    from reasonlens.figures.palette import SECOND, SIGNAL
+
+    distances = scored.log_odds[index] - centre
+    known = np.abs(distances[~np.isnan(distances)])
+    scale = float(np.quantile(known, 0.95)) if len(known) else 1.0
+    coloured, shown = Text(), 0
+    for start, end, token in scored.stretches():
+        coloured.append(visible(scored.trace.text[shown:start]))
+        strength = abs(distances[token]) / (scale or 1.0)
+        above = distances[token] > 0
+        style = (
+            f"white on {SECOND if above else SIGNAL}" if strength > 0.6 else SECOND if above and strength > 0.3 else ""
+        )
+        coloured.append(visible(scored.trace.text[start:end]), style=style)
+        shown = end
+    coloured.append(visible(scored.trace.text[shown:]))
+    for span in scored.trace.spans:
+        if span.label == behaviour:
+            coloured.stylize("underline", span.start, span.end)
+    return coloured
+
+
+def _strongest(scored: ScoredText, index: int, are_log_odds: bool) -> RenderableType:
+    import numpy as np
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from reasonlens.analysis.token_scores import probability
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("log odds", "probability") if are_log_odds else ("score",):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("strongest")
+    table.add_column("where it stands")
+
+    def add(log_odds: float, what: Text, where: Text) -> None:
+        chance = [f"{probability(np.array([log_odds]))[0]:.3f}"] if are_log_odds else []
+        table.add_row(f"{log_odds:+.2f}", *chance, what, where)
+
+    text, of_tokens, of_sentences = scored.trace.text, scored.log_odds[index], scored.sentence_log_odds[index]
+    stretches = [each for each in scored.stretches() if not np.isnan(of_tokens[each[2]])]
+    for start, end, token in sorted(stretches, key=lambda each: -of_tokens[each[2]])[:N_TOKENS]:
+        before, after = text[max(start - N_AROUND, 0) : start], text[end : end + N_AROUND]
+        where = _line(before, "dim") + _line(text[start:end], "bold") + _line(after, "dim")
+        add(of_tokens[token], _line(text[start:end].replace(" ", "␣")), where)
+    if not np.isnan(of_sentences).all():
+        best = int(np.nanargmax(of_sentences))
+        add(of_sentences[best], Text("(sentence)"), _line(scored.trace.text_of(scored.sentences[best])))
+    return table
+
+
+def _line(text: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(visible(text).replace("\n", "⏎"), style=style)

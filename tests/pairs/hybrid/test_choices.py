@@ -1,0 +1,225 @@
+"""Mechanisms, gates and doses as they are chosen by name, and choosing on validation problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from reasonlens.generation.continuation import Sampling
+from reasonlens.pairs.hybrid import (
+    HybridResult,
+    HybridSettings,
+    Plan,
+    organism_pair,
+    run_pair,
+    training,
+)
+from reasonlens.pairs.hybrid.arms import Tuned
+from reasonlens.pairs.hybrid.dose import constant, scaled
+from reasonlens.pairs.hybrid.gate import boundary, disagreement, gate_named
+from reasonlens.pairs.hybrid.kept import Lines
+from reasonlens.pairs.hybrid.moment import Moment
+from reasonlens.pairs.hybrid.parts import Parts, Probes
+from reasonlens.pairs.hybrid.record import RowRecord
+from reasonlens.pairs.hybrid.tuning import tune
+from reasonlens.rundir import InputError
+from reasonlens.vectors import OptimisedSettings
+
+SETTINGS = HybridSettings(
+    arms=("random-vectors",),
+    layers=(2,),
+    doses=(0.5, 1.0),
+    thresholds=(0.0,),
+    n_train=60,
+    n_validation=16,
+    n_test=40,
+    n_seeds=1,
+    rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112),
+    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=112),
+)
+
+
+def moment() -> Moment:
+    logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
+    return Moment(
+        step=3,
+        rows=torch.arange(2),
+        last_ids=torch.tensor([0, 1]),
+        base_acts=torch.zeros(2, 4),
+        base_logits=logits,
+        thinking_logits=torch.tensor([[2.0, 0.0, 0.0], [2.0, 0.0, 0.0]]),
+    )
+
+
+def test_gates_go_by_their_names() -> None:
+    ends = torch.tensor([False, True, False])
+    assert gate_named("disagreement", ends) is disagreement
+    assert gate_named("boundary", ends)(moment()).tolist() == boundary(ends)(moment()).tolist() == [False, True]
+    nats = float(moment().divergence()[1])
+    assert gate_named(f"divergence:{nats * 0.9}", ends)(moment()).tolist() == [False, True]
+    assert gate_named(f"divergence:{nats * 1.1}", ends)(moment()).tolist() == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("divergence", "a divergence gate is divergence:NATS, as divergence:0.5, not 'divergence'"),
+        ("divergence:much", "a divergence gate is divergence:NATS"),
+        ("divergence:-1", "a divergence is 0 nats or more"),
+        ("sometimes", "there is no gate 'sometimes'; there are disagreement, boundary and divergence:NATS"),
+    ],
+)
+def test_gates_that_do_not_exist_are_refused_before_anything_is_run(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        HybridSettings(gate=name)
+
+
+def test_unknown_mechanisms_and_doses_are_refused() -> None:
+    with pytest.raises(InputError, match="there is no mechanism 'magic'; there are optimised, mean-difference, joint"):
+        HybridSettings(mechanism="magic")
+    with pytest.raises(InputError, match="there is no dose 'much'; there are constant, per-category, network"):
+        HybridSettings(dose="much")
+
+
+def test_a_scaled_dose_is_a_multiple() -> None:
+    category = torch.tensor([0, 1])
+    assert scaled(constant(0.5), 3)(moment(), category).tolist() == [1.5, 1.5]
+    with pytest.raises(InputError, match="a dose is a number"):
+        scaled(constant(0.5), float("nan"))
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    pair = organism_pair("organism/rl", n_train=60, n_validation=2, n_test=2)
+    return training.train(pair, [2], replace(SETTINGS, mechanism="mean-difference"))
+
+
+def record(n_gated: int) -> RowRecord:
+    return RowRecord(
+        text="",
+        tokens=(1,) * 10,
+        base=(1,) * 10,
+        thinking=(1,) * 10,
+        gated=(True,) * n_gated + (False,) * (10 - n_gated),
+        category=(0,) * n_gated + (-1,) * (10 - n_gated),
+        dose=(1.0,) * n_gated + (0.0,) * (10 - n_gated),
+        base_logprob=(0.0,) * 10,
+        thinking_logprob=(0.0,) * 10,
+        is_truncated=False,
+    )
+
+
+def test_each_category_gets_the_dose_at_which_it_does_best(parts: Parts) -> None:
+    wanted = [0.5 if number % 2 else 1.0 for number in range(len(parts.categories))]
+
+    def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
+        """The more categories have the dose that is wanted, the more is solved."""
+        assert plan.dose is not None
+        each = plan.dose(moment(), torch.arange(len(wanted))).tolist()
+        hits = sum(abs(dose - best) < 1e-6 for dose, best in zip(each, wanted, strict=True))
+        return [record(1)] * len(wanted), [True] * hits + [False] * (len(wanted) - hits)
+
+    tuned, grid = tune(parts, [2], replace(SETTINGS, dose="per-category"), trial)
+    assert list(tuned.category_doses) == wanted
+    assert grid["accuracy"].max() == 1.0
+    assert len(grid) == len(grid.drop_duplicates(["arm", "layer", "dose", "category_doses"])), "no cell is run twice"
+    assert tune(parts, [2], SETTINGS, trial)[0].category_doses == ()
+
+
+def test_of_equals_the_one_that_steers_less_and_then_the_smaller_dose_is_chosen(parts: Parts) -> None:
+    def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
+        assert plan.dose is not None
+        dose = float(plan.dose(moment(), torch.tensor([0]))[0])
+        return [record(2 if dose == 0.25 else 1)], [True]
+
+    tuned, _ = tune(parts, [2], replace(SETTINGS, doses=(1.0, 0.5, 0.25)), trial)
+    assert tuned == Tuned(layer=2, dose=0.5, threshold=0.0)
+
+
+def test_a_mean_difference_at_the_token_before_is_a_direction_of_the_base(parts: Parts) -> None:
+    assert parts.directions.method.startswith("mean difference") and parts.directions.model["name"] == "organism/base"
+    assert parts.directions.behaviours == parts.categories
+    assert parts.bias is None, "no arm needs the general vector, so it was not sought"
+
+
+def test_probes_come_back_as_they_were_and_damaged_files_are_refused(parts: Parts, tmp_path: Path) -> None:
+    parts.probes.save(tmp_path / "p.safetensors")
+    again = Probes.open(tmp_path / "p.safetensors")
+    assert torch.equal(again.which[2][0], parts.probes.which[2][0])
+    assert torch.equal(again.which[2][1], parts.probes.which[2][1])
+    assert torch.equal(again.when[2][0], parts.probes.when[2][0])
+    assert again.when[2][1] == pytest.approx(parts.probes.when[2][1], rel=1e-6)
+    assert again.auroc_when == parts.probes.auroc_when and again.n_tokens == parts.probes.n_tokens
+    (tmp_path / "p.safetensors").write_bytes((tmp_path / "p.safetensors").read_bytes()[:200])
+    with pytest.raises(InputError, match="cannot read probes"):
+        Probes.open(tmp_path / "p.safetensors")
+    parts.directions.save(tmp_path / "d.safetensors")
+    with pytest.raises(InputError, match="holds no probes of a hybrid"):
+        Probes.open(tmp_path / "d.safetensors")
+
+
+def test_vectors_and_doses_that_are_found_together_recover_the_gap_too() -> None:
+    """As published: joint training, the dose by the network; here with a gate on divergence."""
+    settings = replace(SETTINGS, mechanism="joint", dose="network", gate="divergence:0.5")
+    pair = organism_pair("organism/rl", n_train=60, n_validation=16, n_test=40)
+    run = run_pair(pair, settings, progress=False)
+    arms = HybridResult(pairs=(run,), settings=settings).arms()["rl"]
+    assert arms["hybrid"].gap > 0.6 and arms["hybrid"].steered < 0.2
+    assert arms["random-vectors"].gap < 0.25
+    assert run.parts.directions.method.startswith("trained together with their doses")
+
+
+def test_a_choice_that_was_cut_off_goes_on_at_the_cell_where_it_stopped(parts: Parts, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, doses=(0.25, 0.5, 1.0), thresholds=(0.0, 1.0))
+    asked: list[str] = []
+
+    def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
+        asked.append(arm)
+        if len(asked) == 4 and not (tmp_path / "whole.jsonl").exists():
+            raise KeyboardInterrupt
+        return [record(1)], [arm == "hybrid"]
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(parts, [2], settings, trial, kept=Lines(tmp_path / "grid.jsonl"))
+    (tmp_path / "whole.jsonl").touch()
+    asked.clear()
+    resumed = tune(parts, [2], settings, trial, kept=Lines(tmp_path / "grid.jsonl"))
+    assert asked == ["probe-gated"] * 2, "the three cells of the hybrid were known"
+    whole = tune(parts, [2], settings, trial)
+    assert resumed[0] == whole[0]
+    pd.testing.assert_frame_equal(resumed[1], whole[1])
+
+
+def test_behaviours_that_cannot_be_told_apart_are_refused() -> None:
+    with pytest.raises(InputError, match="fewer than two behaviours have a token before them"):
+        training._which(torch.zeros(3, 4), ["a", "a", "b"], ["a"])
+
+
+def test_everything_is_made_after_the_prompt_that_the_base_will_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base reads the bare question, a thinking model its template: vectors of one prompt do not serve another."""
+    seen: list[tuple[str, str]] = []
+
+    def watched(name: str) -> None:
+        whole = getattr(training, name)
+
+        def call(*given: Any, **options: Any) -> Any:
+            settings = next((each for each in given if hasattr(each, "template")), None)
+            seen.append((name, options.get("template") or settings.template))
+            return whole(*given, **options)
+
+        monkeypatch.setattr(training, name, call)
+
+    for name in ("collect", "optimised_directions", "fit_coefficients"):
+        watched(name)
+    pair = replace(organism_pair("organism/rl", n_train=60, n_validation=2, n_test=2), base_template="plain")
+    settings = replace(SETTINGS, arms=("bias",), dose="network")
+    few = OptimisedSettings(max_steps=1, max_spans=8)
+    training.train(pair, [2], settings, optimised=few)
+    assert {name for name, _ in seen} == {"collect", "optimised_directions", "fit_coefficients"}
+    assert {template for _, template in seen} == {"plain"}

@@ -1,0 +1,78 @@
+"""Doses: constant, by category, and those of another run in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from reasonlens.generation.continuation import Sampling
+from reasonlens.models import LanguageModel
+from reasonlens.pairs.hybrid import (
+    Mechanism,
+    Moment,
+    Plan,
+    always,
+    decode,
+)
+from reasonlens.pairs.hybrid.dose import (
+    constant,
+    per_category,
+    recorded,
+    shuffled,
+)
+from reasonlens.rundir import InputError
+
+
+def moment(rows: list[int], step: int = 0) -> Moment:
+    return Moment(
+        step=step,
+        rows=torch.tensor(rows),
+        last_ids=torch.zeros(len(rows), dtype=torch.long),
+        base_acts=torch.zeros(len(rows), 4),
+        base_logits=torch.zeros(len(rows), 2),
+        thinking_logits=None,
+    )
+
+
+def test_a_dose_is_one_for_all_or_one_a_category() -> None:
+    category = torch.tensor([2, 0, 1])
+    assert constant(1.5)(moment([0, 1, 2]), category).tolist() == [1.5] * 3
+    assert per_category([0.5, 1, 2])(moment([0, 1, 2]), category).tolist() == [2, 0.5, 1]
+
+
+def test_what_is_no_dose_is_named() -> None:
+    with pytest.raises(InputError, match="a dose is a number, .* and nan is none"):
+        constant(float("nan"))
+    with pytest.raises(InputError, match="category 2 has no dose: there are 2"):
+        per_category([1, 1])(moment([0]), torch.tensor([2]))
+    with pytest.raises(InputError, match="no doses to shuffle"):
+        shuffled([], seed=0)
+
+
+def test_shuffled_doses_are_the_same_doses_in_an_order_of_each_response() -> None:
+    doses = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]
+    zeros = torch.zeros(3, dtype=torch.long)
+    drawn = torch.stack([shuffled(doses, seed=3)(moment([0, 1, 7], step), zeros) for step in range(8)], dim=1)
+    assert all(sorted(row) == doses for row in drawn.tolist())
+    assert len({tuple(row) for row in drawn.tolist()}) == 3
+    alone = torch.cat([shuffled(doses, seed=3)(moment([7], step), zeros[:1]) for step in range(8)])
+    assert torch.equal(drawn[2], alone)  # whatever the batch
+    other = torch.cat([shuffled(doses, seed=4)(moment([7], step), zeros[:1]) for step in range(8)])
+    assert not torch.equal(alone, other)
+
+
+def test_the_doses_of_a_run_are_those_of_its_steered_tokens(tiny: Callable[..., LanguageModel]) -> None:
+    units = torch.nn.functional.normalize(torch.randn(2, 32, generator=torch.Generator().manual_seed(0)), dim=-1)
+    mechanism = Mechanism(categories=("a", "b"), units=units, layer=1, residual_norm=1.0)
+    plan = Plan(
+        gate=always,
+        mechanism=mechanism,
+        chooser=lambda moment: moment.last_ids % 2,
+        dose=per_category([0.25, 2.0]),
+    )
+    sampling = Sampling(temperature=0, max_new_tokens=6)
+    records = decode(tiny("llama"), None, [[7, 8], [9]], None, plan, sampling)
+    found = recorded(records)
+    assert len(found) == sum(record.n_tokens for record in records) and set(found) <= {0.25, 2.0}

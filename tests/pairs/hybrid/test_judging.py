@@ -1,0 +1,101 @@
+"""A judge beside the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from reasonlens.pairs.hybrid import (
+    HybridResult,
+    HybridSettings,
+    PairRun,
+    RowRecord,
+)
+from reasonlens.pairs.hybrid.arms import Tuned
+from reasonlens.pairs.hybrid.judging import judge_pair
+from reasonlens.pairs.hybrid.pair import Pair, organism_pair
+from reasonlens.pairs.hybrid.run import ArmRun
+from reasonlens.rundir import InputError
+from reasonlens.traces.questions import Question
+
+N = 40
+
+
+class Judge:
+    """Says yes to what contains 42, and nothing clear to an empty response."""
+
+    model = "a judge"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, Path | None]] = []
+
+    def grade(self, questions: Sequence[Question], texts: Sequence[str], kept: Path | None) -> list[bool | None]:
+        self.asked.append((len(questions), kept))
+        return [None if not text else "42" in text for text in texts]
+
+
+def record(text: str) -> RowRecord:
+    empty: dict[str, Any] = dict.fromkeys(
+        ("tokens", "base", "thinking", "gated", "category", "dose", "base_logprob", "thinking_logprob"), ()
+    )
+    return RowRecord(text=text, is_truncated=False, **empty)
+
+
+def run(texts: dict[str, list[str]], answer: str | None = "42") -> PairRun:
+    pair = organism_pair("organism/rl", n_train=1, n_validation=1, n_test=1)
+    asked = tuple(Question(f"p{number}", f"q{number}", answer) for number in range(N))
+    known = {name: getattr(pair, name) for name in ("base", "thinking", "train", "validation", "grader", "annotator")}
+    arms = {
+        name: ArmRun(
+            name=name,
+            records=(tuple(record(text) for text in said),),
+            is_solved=(tuple(text.endswith("42") for text in said),),
+        )
+        for name, said in texts.items()
+    }
+    nothing: Any = None
+    return PairRun(
+        pair=Pair(name="pair", test=asked, **known),
+        parts=nothing,
+        tuned=Tuned(layer=1, dose=1.0, threshold=0.0),
+        grid=pd.DataFrame(),
+        next_sentence=pd.DataFrame(),
+        arms=arms,
+    )
+
+
+def test_the_gap_by_the_judge_stands_beside_its_agreement_with_the_rule(tmp_path: Path) -> None:
+    judge: Any = Judge()
+    texts = {
+        "base": ["41"] * N,
+        "thinking": ["42"] * N,
+        "hybrid": ["42"] * 20 + ["42 or 41"] * 10 + [""] * 10,  # the rule says no to the second, the judge yes
+    }
+    found = judge_pair(run(texts), judge, tmp_path / "judge.jsonl")
+    assert found.accuracy == {"base": 0.0, "thinking": 1.0, "hybrid": 0.75}
+    assert found.gap.value == pytest.approx(0.75) and found.gap.low < 0.75 < found.gap.high
+    agreed = found.agreement["hybrid"]
+    assert (agreed.n, agreed.n_ungraded, agreed.n_only_second) == (30, 10, 10)
+    assert agreed.share == pytest.approx(2 / 3)
+    assert judge.asked == [(N, tmp_path / "judge.jsonl")] * 3
+    assert found.to_json()["agreement"]["base"]["share"] == 1.0
+    assert HybridResult(pairs=(), settings=HybridSettings(), judged={"pair": found}).to_dict()["pairs"] == {}
+
+
+def test_problems_without_one_right_answer_are_not_judged() -> None:
+    judge: Any = Judge()
+    texts = {name: ["42"] * N for name in ("base", "thinking", "hybrid")}
+    with pytest.raises(InputError, match="no single right answer that a judge could compare with"):
+        judge_pair(run(texts, None), judge)
+    assert not judge.asked
+
+
+def test_a_judge_that_never_says_yes_or_no_is_named() -> None:
+    judge: Any = Judge()
+    texts = {name: [""] * N for name in ("base", "thinking", "hybrid")}
+    with pytest.raises(InputError, match="a judge said neither yes nor no to any answer of pair"):
+        judge_pair(run(texts), judge)

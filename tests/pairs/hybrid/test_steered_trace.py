@@ -1,0 +1,109 @@
+"""A response of a hybrid as a table and as coloured text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reasonlens.figures.steered import legend
+from reasonlens.models import LanguageModel, load
+from reasonlens.pairs.hybrid import RowRecord, SteeredTrace
+
+
+@pytest.fixture(scope="module")
+def model() -> LanguageModel:
+    return load("organism/base", device="cpu")
+
+
+def trace(model: LanguageModel, **options: object) -> SteeredTrace:
+    ids = {word: model.tokenizer.encode(f" {word}", add_special_tokens=False)[-1] for word in ("take", "red", "wait")}
+    take, red, wait = ids["take"], ids["red"], ids["wait"]
+    record = RowRecord(
+        text="",
+        tokens=(take, red, wait, red),
+        base=(take, take, take, red),
+        thinking=(take, red, wait, wait),
+        gated=(False, True, True, True),
+        category=(-1, -1, 1, 0),
+        dose=(0.0, 0.0, 0.5, 0.25),
+        base_logprob=(-0.1, -2.0, -3.5, -0.2),
+        thinking_logprob=(-0.1, -0.3, None, -4.0),
+        is_truncated=True,
+    )
+    return SteeredTrace.of(
+        model, record, **({"question": "which?", "categories": ("deduction", "backtracking")} | options)
+    )
+
+
+def test_the_table_says_at_each_token_who_would_have_said_what(model: LanguageModel) -> None:
+    frame = trace(model).to_frame()
+    assert [text.strip() for text in frame["token"]] == ["take", "red", "wait", "red"]
+    assert [text.strip() for text in frame["base_token"]] == ["take", "take", "take", "red"]
+    assert [text.strip() for text in frame["thinking_token"]] == ["take", "red", "wait", "wait"]
+    assert frame["category"].tolist() == ["", "", "backtracking", "deduction"]
+    assert frame["dose"].tolist() == [0.0, 0.0, 0.5, 0.25]
+    assert frame["base_logprob"].tolist() == [-0.1, -2.0, -3.5, -0.2]
+    assert frame["thinking_logprob"].isna().tolist() == [False, False, True, False]
+
+
+def test_colours_tell_what_was_changed_what_stayed_and_what_was_taken_over(model: LanguageModel) -> None:
+    shown = trace(model)._repr_html_()
+    marks = re.findall(r'<span class="(k\d) (rl-\w+)" title="[^"]*">([^<]*)</span>', shown)
+    assert [(mark, kind, text.strip()) for mark, kind, text in marks] == [
+        ("k8", "rl-changed", "red"),  # taken over
+        ("k1", "rl-changed", "wait"),
+        ("k0", "rl-stayed", "red"),
+    ]
+    assert "backtracking, dose 0.5; base: " in shown and "base -3.50" in shown
+    key = legend(trace(model))
+    assert "backtracking" in key and "deduction" in key and "another token than the" in key
+
+
+def test_tokens_that_both_models_would_say_are_left_uncoloured_where_all_are_taken_over(model: LanguageModel) -> None:
+    record = trace(model).record
+    always = RowRecord(
+        **{
+            **{name: getattr(record, name) for name in record.__slots__},
+            "gated": (True,) * 4,
+            "category": (-1,) * 4,
+        }
+    )
+    shown = SteeredTrace.of(model, always)._repr_html_()
+    assert shown.count('rl-changed" title') == 2 and 'rl-stayed" title' not in shown
+
+
+def test_a_page_opens_offline_runs_no_script_and_escapes_text(model: LanguageModel, tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>"
+    page = trace(model, question=hostile, arm=hostile, categories=(hostile, hostile)).to_html(tmp_path / "t.html")
+    assert (tmp_path / "t.html").read_text("utf-8") == page
+    assert "<script" not in page and "&lt;script&gt;" in page and "default-src 'none'" in page
+
+
+def test_half_a_character_goes_with_the_token_that_ends_it() -> None:
+    class Bytes:
+        """A tokenizer whose tokens are bytes."""
+
+        def decode(self, ids: list[int], **_: object) -> str:
+            return bytes(ids).decode("utf-8", "replace")
+
+    class Model:
+        tokenizer = Bytes()
+
+    said = tuple("a→b".encode())
+    n = len(said)
+    record = RowRecord(
+        text="a→b",
+        tokens=said,
+        base=said,
+        thinking=said,
+        gated=(False,) * n,
+        category=(-1,) * n,
+        dose=(0.0,) * n,
+        base_logprob=(0.0,) * n,
+        thinking_logprob=(0.0,) * n,
+        is_truncated=False,
+    )
+    pieces = SteeredTrace.of(Model(), record).pieces
+    assert pieces == ("a", "", "", "→", "b")
