@@ -27,6 +27,7 @@ from ..figures import (
     layer_heatmap,
     transfer_heatmap,
 )
+from ..figures.page import render
 from ..models import load
 from ..models._load import source_stamp
 from ..probes import (
@@ -39,7 +40,6 @@ from ..probes.folds import common_labels, grouped_folds
 from ..rundir import InputError, RunDirectory, write_json, write_text
 from ..traces import digest
 from ._locate import resolve_traces
-from .report import render
 
 FORMAT = "reasonlens.probe/1"
 PROBE_ARTIFACTS = ("probes.safetensors", "results.json", "report.html")

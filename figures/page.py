@@ -1,10 +1,56 @@
-"""A page that opens offline: it loads nothing, and no script in it may run."""
+"""Pages that open offline: they load nothing, hold their own plotly, and escape what models wrote.
+
+Templates lie in `pages/` (Jinja, every value escaped unless a template marks it safe).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader
+from plotly.offline import get_plotlyjs
+
+PAGES = "pages"
+
+
+def render(page: str, results: Mapping[str, Any], figures: Mapping[str, go.Figure], **more: Any) -> str:
+    """Fill one of the templates in `pages/` and put its figures into it.
+
+    Args:
+        page: File name of the template, as "locate.html.jinja".
+        results: What the template shows as `results`: plain values, as `to_dict()` of a result gives them.
+        figures: Name -> figure; the template places each as `figures.NAME`, in an element of that id.
+        more: Further values by the names that the template uses.
+
+    Returns:
+        The whole page. All text in `results` and `more` is escaped, except where the template says `safe`.
+    """
+    environment = Environment(loader=PackageLoader("reasonlens.figures", PAGES), autoescape=True)
+    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
+    options = {"full_html": False, "include_plotlyjs": False, "config": {"displaylogo": False}}
+    return environment.get_template(page).render(
+        results=results,
+        plotly=get_plotlyjs(),
+        figures={name: figure.to_html(div_id=name, **options) for name, figure in figures.items()},
+        today=date.today().isoformat(),
+        **more,
+    )
+
 
 def offline_page(title: str, style: str, body: str) -> str:
-    """The whole page. Title and body are put in as they are: what models wrote in them must be escaped before."""
+    """Put a body of HTML into a page in which no script may run.
+
+    Args:
+        title: Title of the page, escaped already.
+        style: Style sheet.
+        body: HTML, put in as it is: what models wrote in it must have been escaped.
+
+    Returns:
+        The whole page.
+    """
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -134,7 +134,7 @@ class DoseCurves:
 
     def report(self) -> str:
         """One page with figures, tables and what was written."""
-        from ..report import render
+        from ...figures.page import render
 
         best = {name: self.best_layer(name) for name in self.behaviours}
         said = {name: [self.outcome("direction", name, best[name], dose) for dose in self.strengths] for name in best}

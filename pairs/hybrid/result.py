@@ -79,7 +79,7 @@ class HybridResult:
 
     def report(self) -> str:
         """One page that opens offline."""
-        from ...analysis.report import render
+        from ...figures.page import render
         from ...figures.steered import STYLE
 
         arms, verdicts = self.arms(), self.verdicts()

@@ -74,7 +74,7 @@ def test_the_wheel_holds_reasonlens_only_with_its_data(tmp_path: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert tops == {"reasonlens", next(top for top in tops if top.endswith(".dist-info"))}
     data = {"reasonlens/py.typed", "reasonlens/traces/bundled.jsonl"}
-    data |= {f"reasonlens/analysis/{page.name}" for page in (ROOT / "analysis").glob("*.html.jinja")}
+    data |= {f"reasonlens/figures/pages/{page.name}" for page in (ROOT / "figures" / "pages").iterdir()}
     weights = ROOT / "organisms" / "weights"
     data |= {
         f"reasonlens/organisms/{path.relative_to(weights.parent)}" for path in weights.rglob("*") if path.is_file()
