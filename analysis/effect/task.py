@@ -13,8 +13,8 @@ from ...organisms import (
     organism_traces,
     problem_of,
     problems,
+    prompt as prompt_of,
 )
-from ...organisms import prompt as prompt_of
 from ...rundir import InputError
 from ...traces import Annotator, encode, keyword_annotator
 from ...traces.questions import Grader, Question, mathematics

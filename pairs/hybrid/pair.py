@@ -20,8 +20,8 @@ from ...organisms import (
     organism_annotator,
     problem_of,
     problems,
+    prompt as prompt_of,
 )
-from ...organisms import prompt as prompt_of
 from ...organisms.task import DOUBLES, Split
 from ...rundir import InputError
 from ...traces import Annotator, Template, keyword_annotator

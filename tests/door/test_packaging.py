@@ -73,7 +73,7 @@ def test_the_wheel_holds_reasonlens_only_with_its_data(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.split("/")[0] for name in names}
     assert tops == {"reasonlens", next(top for top in tops if top.endswith(".dist-info"))}
-    data = {"reasonlens/py.typed", "reasonlens/traces/bundled.jsonl"}
+    data = {"reasonlens/py.typed", "reasonlens/__init__.pyi", "reasonlens/traces/bundled.jsonl"}
     data |= {f"reasonlens/figures/pages/{page.name}" for page in (ROOT / "figures" / "pages").iterdir()}
     weights = ROOT / "organisms" / "weights"
     data |= {
@@ -92,5 +92,5 @@ def test_every_public_name_can_be_imported() -> None:
 
     for name in reasonlens.__all__:
         assert getattr(reasonlens, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'locat'"):
+    with pytest.raises(AttributeError, match="No reasonlens attribute locat"):
         _ = reasonlens.locat

@@ -27,8 +27,8 @@ from reasonlens.pairs.hybrid import (
     divergence_over,
     never,
     organism_pair,
+    run as run_module,
 )
-from reasonlens.pairs.hybrid import run as run_module
 from tests.generation.test_across import renumbered
 
 GREEDY = Sampling(temperature=0, max_new_tokens=60)

@@ -9,8 +9,7 @@ import torch
 from reasonlens.generation.continuation import Sampling
 from reasonlens.generation.writing import encode_prompts, write
 from reasonlens.models import LanguageModel, load
-from reasonlens.organisms import problems
-from reasonlens.organisms import prompt as prompt_of
+from reasonlens.organisms import problems, prompt as prompt_of
 from reasonlens.organisms.corpus import encode_prompt
 from reasonlens.organisms.sampling import respond
 from reasonlens.vectors import Direction
