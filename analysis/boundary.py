@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from ..generation.continuation import Sampling, continuations
+from ..generation import Sampling, continuations
 from ..models import LanguageModel
 from ..traces import (
     Annotator,

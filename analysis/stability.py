@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..generation.continuation import Sampling
+from ..generation import Sampling
 from ..models import load
 from ..models._load import ModelLike
 from ..rundir import InputError

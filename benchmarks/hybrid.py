@@ -34,8 +34,7 @@ import torch
 from benchmarks.collect import _device
 from benchmarks.hybrid_ways import Rows, plain, uncached
 from benchmarks.workloads import SHAPES
-from reasonlens.generation.continuation import Sampling
-from reasonlens.generation.writing import encode_prompts, write
+from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.models import LanguageModel, load, wrap
 from reasonlens.pairs.hybrid import (
     Mechanism,
@@ -146,7 +145,7 @@ def _organisms(asked: argparse.Namespace, n: int) -> Case:
     for word, move in FIRST_WORD.items():
         if BEHAVIOUR[move] in mechanism.categories:
             category[words[word]] = mechanism.categories.index(BEHAVIOUR[move])
-    plan = Plan(gate=disagreement, mechanism=mechanism, chooser=lambda moment: category[moment.thinking_tokens()])
+    plan = Plan(gate=disagreement, mechanism=mechanism, chooser=lambda state: category[state.follower_likeliest()])
     prompts = encode_prompts(base, [prompt(each) for each in islice(problems("test", 0), n)])
     return Case(f"{asked.thinking} steering organism/base", base, thinking, prompts, plan, asked.new_tokens)
 
@@ -171,7 +170,7 @@ def _random_weights(asked: argparse.Namespace, n: int) -> Case:
     units = torch.nn.functional.normalize(torch.from_numpy(random.standard_normal((1, config.hidden_size))).float())
     layer = config.num_hidden_layers // 2 if asked.layer is None else asked.layer
     mechanism = Mechanism(categories=("any",), units=units.to(asked.device), layer=layer, residual_norm=1.0)
-    plan = Plan(gate=lambda moment: opens[moment.rows, moment.step], mechanism=mechanism)
+    plan = Plan(gate=lambda state: opens[state.rows, state.step], mechanism=mechanism)
     prompts = random.integers(0, config.vocab_size, (n, asked.prompt_tokens)).tolist()
     return Case(f"two Llamas of shape {shape}, random weights", *models, prompts, plan, asked.new_tokens)
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from reasonlens.generation.continuation import ends
+from reasonlens.generation import StepState, end_tokens
 from reasonlens.models import LanguageModel
-from reasonlens.pairs.hybrid import Mechanism, Moment, Plan
+from reasonlens.pairs.hybrid import Mechanism, Plan
 
 Rows = Sequence[Sequence[int]]
 
@@ -36,7 +36,7 @@ def plain(model: LanguageModel, prompts: Rows, responses: Rows) -> list[list[int
     longest = max(map(len, responses))
     said = torch.tensor([[*row, *[0] * (longest - len(row))] for row in responses], device=model.device)
     lengths = torch.tensor([len(row) for row in responses], device=model.device)
-    stops = torch.tensor(ends(model), device=model.device, dtype=torch.long)
+    stops = torch.tensor(end_tokens(model), device=model.device, dtype=torch.long)
     alive = torch.arange(len(prompts), device=model.device)
     cache = DynamicCache(config=model.model.config)
     found: list[list[int]] = [[] for _ in prompts]
@@ -65,24 +65,24 @@ def uncached(
     """Hybrid responses, greedily. first: number of the first prompt, for gates that go by it."""
     assert plan.mechanism is not None
     texts = [list(prompt) for prompt in prompts]
-    stops, alive = set(ends(base)), list(range(len(prompts)))
+    stops, alive = set(end_tokens(base)), list(range(len(prompts)))
     for step in range(n_new):
         ids, mask = left_padded([texts[row] for row in alive], base.device)
         own, acts = _last(base, ids, mask, plan.mechanism.layer)
         led, _ = _last(thinking, ids, mask, None)
-        moment = Moment(
+        state = StepState(
             step=step,
             rows=torch.tensor(alive, device=ids.device) + first,
             last_ids=ids[:, -1],
-            base_acts=acts,
-            base_logits=own,
-            thinking_logits=led,
+            activations=acts,
+            logits=own,
+            follower_logits=led,
         )
         tokens = own.argmax(dim=-1)
-        gated = plan.gate(moment).nonzero()[:, 0]
+        gated = plan.gate(state).nonzero()[:, 0]
         if len(gated):
-            category = torch.zeros_like(tokens) if plan.chooser is None else plan.chooser(moment)
-            dose = torch.ones(len(tokens), device=ids.device) if plan.dose is None else plan.dose(moment, category)
+            category = torch.zeros_like(tokens) if plan.chooser is None else plan.chooser(state)
+            dose = torch.ones(len(tokens), device=ids.device) if plan.dose is None else plan.dose(state, category)
             moved = _moved(plan.mechanism, category[gated], dose[gated])
             steered, _ = _last(base, ids[gated], mask[gated], plan.mechanism.layer, moved)
             tokens[gated] = steered.argmax(dim=-1)

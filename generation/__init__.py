@@ -1,6 +1,23 @@
-"""What models write: sampling settings, decoding over a key-value cache, and reading by another tokenizer."""
+"""What models write: sampling settings, one batched step loop over a key-value cache, and other tokenizers."""
 
-from .continuation import Sampling, chosen, continuations, ends
+from .cached_model import CachedModel, Follower
+from .continuation import continuations
+from .sampling import Sampling, choose_tokens, row_uniforms
+from .state import Gate, StepState
+from .vocabulary import end_tokens
 from .writing import Written, encode_prompts, write
 
-__all__ = ["Sampling", "Written", "chosen", "continuations", "encode_prompts", "ends", "write"]
+__all__ = [
+    "CachedModel",
+    "Follower",
+    "Gate",
+    "Sampling",
+    "StepState",
+    "Written",
+    "choose_tokens",
+    "continuations",
+    "encode_prompts",
+    "end_tokens",
+    "row_uniforms",
+    "write",
+]

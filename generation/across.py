@@ -20,10 +20,9 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from ..models import LanguageModel
-from .alignment import Follower, Spelling
-from .continuation import ends
-from .reader import Reader
-from .vocabulary import same_tokens, width
+from .alignment import AlignedText, Spelling
+from .cached_model import CachedModel
+from .vocabulary import end_tokens, same_tokens, width
 
 LEAST = 1e-30  # probability of what cannot be said: its logarithm is finite
 
@@ -47,22 +46,24 @@ class Words:
         known = set(thinking.tokenizer.get_vocab().values())
         said = [other.said([token]) if token in known else b"" for token in range(n)]
         spelled = [one.spelled(each) if each else [] for each in said]
-        stops = ends(base)
+        stops = end_tokens(base)
         first = torch.tensor([tokens[0] if tokens else -1 for tokens in spelled])
         if stops:
-            first[[token for token in ends(thinking) if token < n]] = stops[0]
+            first[[token for token in end_tokens(thinking) if token < n]] = stops[0]
         found = cls(one, other, first, set(stops))
-        found.thinking_stops = set(ends(thinking))
+        found.thinking_stops = set(end_tokens(thinking))
         return found
 
 
-class AcrossReader:
-    """The thinking model, reading the base's text row by row; as a `Listener`."""
+class MappedFollower:
+    """The thinking model, reading the base's text row by row; as a `Follower`."""
 
-    def __init__(self, model: LanguageModel, prompts: Sequence[Sequence[int]], heard: Reader, words: Words) -> None:
+    def __init__(
+        self, model: LanguageModel, prompts: Sequence[Sequence[int]], heard: CachedModel, words: Words
+    ) -> None:
         self.model, self._heard, self._words = model, heard, words
         self._spelled: tuple[Tensor, Tensor] | None = None  # tokens that the base can spell; its first of each
-        self._rows = [_Row(model, Follower(words.base, words.thinking, tuple(prompt))) for prompt in prompts]
+        self._rows = [_Row(model, AlignedText(words.base, words.thinking, tuple(prompt))) for prompt in prompts]
 
     def step(self) -> Float[Tensor, "rows base_vocabulary"]:
         """What the thinking model would say next, in the base's tokens; after the base's own step."""
@@ -74,7 +75,7 @@ class AcrossReader:
         """No limit: past the model's context the base goes on alone."""
         return 2**31
 
-    def say(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
+    def extend(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
         places = range(len(self._rows)) if kept is None else kept.tolist()
         said = tokens.tolist()
         rows = [(self._rows[place], said[place]) for place in places]
@@ -118,7 +119,7 @@ class AcrossReader:
 class _Row:
     """One text in the thinking model's cache."""
 
-    def __init__(self, model: LanguageModel, follower: Follower) -> None:
+    def __init__(self, model: LanguageModel, follower: AlignedText) -> None:
         self.follower = follower
         self._model, self._kept, self._new = model, 0, follower.prompt
         self._cache = DynamicCache(config=model.model.config)

@@ -101,7 +101,7 @@ class Feed:
 
 
 @dataclass(slots=True)
-class Follower:
+class AlignedText:
     """One row: the response as its writer's tokens, and the same characters as tokens of its reader."""
 
     writer: Spelling

@@ -12,7 +12,6 @@ part in it, and the global random state is left alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,30 +21,8 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from ..models import LanguageModel
-from ..rundir import InputError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How continuations are drawn."""
-
-    n_samples: int = 4  # continuations of each text; greedily they would all be one, so one is drawn
-    temperature: float = 0.7  # what logits are divided by; 0: greedy
-    top_p: float = 0.95  # probability of the likeliest tokens among which is drawn; 1: all tokens
-    max_new_tokens: int = 32
-
-    def __post_init__(self) -> None:
-        if self.n_samples < 1 or self.max_new_tokens < 1:
-            raise InputError(
-                f"at least one continuation of one token is needed, not {self.n_samples} of {self.max_new_tokens}"
-            )
-        if not 0 <= self.temperature < float("inf"):
-            raise InputError(f"a temperature is 0 (greedy) or above, and {self.temperature} is not")
-        if not 0 < self.top_p <= 1:
-            raise InputError(f"top_p is a share of the probability, above 0 and up to 1, and {self.top_p} is not")
-        if self.temperature == 0:
-            object.__setattr__(self, "n_samples", 1)
-            object.__setattr__(self, "top_p", 1.0)
+from .sampling import Sampling, choose_tokens
+from .vocabulary import end_tokens
 
 
 @torch.inference_mode()
@@ -57,15 +34,15 @@ def continuations(
     The same seed draws the same. There are fewer than `max_new_tokens` where the text ends or the context is full.
     """
     generator = torch.Generator().manual_seed(seed)  # on the CPU whatever the device
-    stops = torch.tensor(ends(model), device=model.device, dtype=torch.long)
+    stops = torch.tensor(end_tokens(model), device=model.device, dtype=torch.long)
     ids = torch.from_numpy(prefix).to(model.device)[None].repeat(sampling.n_samples, 1)  # (sample, position)
     cache = _cache(model, ids)
     has_ended = torch.zeros(len(ids), dtype=torch.bool, device=model.device)
     room = (model.context_tokens or 2**31) - len(prefix)
     for _ in range(min(sampling.max_new_tokens, room)):
         logits = _logits(model, ids, cache)
-        uniform = None if sampling.temperature == 0 else torch.rand(len(logits), 1, generator=generator)
-        token = chosen(logits, sampling, uniform)
+        uniform = None if sampling.temperature == 0 else torch.rand(len(logits), generator=generator)
+        token = choose_tokens(logits, sampling, uniform)
         ids = torch.cat([ids, token[:, None]], dim=1)
         has_ended |= torch.isin(token, stops)
         if has_ended.all():
@@ -99,23 +76,3 @@ def _logits(
         given["position_ids"] = torch.arange(n_tokens - n_new, n_tokens, device=ids.device).expand(len(ids), -1)
     logits: Tensor = model.model(ids[:, -n_new:], **given).logits
     return logits[:, -1].float()
-
-
-def chosen(
-    logits: Float[Tensor, "n_samples vocabulary"], sampling: Sampling, uniform: Float[Tensor, "n_samples 1"] | None
-) -> Int[Tensor, " n_samples"]:
-    """The token of each row: the likeliest at temperature 0, else the one that `uniform`, in [0, 1), falls on."""
-    if sampling.temperature == 0 or uniform is None:
-        return logits.argmax(dim=-1)
-    likeliest, tokens = (logits / sampling.temperature).softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
-    total = likeliest.cumsum(dim=-1)
-    last = (total < sampling.top_p).sum(dim=-1, keepdim=True).clamp(max=total.shape[1] - 1)  # of the nucleus
-    place = torch.searchsorted(total, uniform.to(logits.device) * total.gather(1, last), right=True).minimum(last)
-    return tokens.gather(1, place)[:, 0]
-
-
-def ends(model: LanguageModel) -> list[int]:
-    """The tokens that end a text: the tokenizer's, and those that the model's own settings add (the end of a turn)."""
-    configured = getattr(model.model.generation_config, "eos_token_id", None)
-    configured = [configured] if isinstance(configured, int) else configured or []
-    return sorted({*configured, model.tokenizer.eos_token_id} - {None})

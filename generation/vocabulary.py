@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..models import LanguageModel
-from .continuation import ends
 
 NEVER = -1e9  # a logit: finite, so that divergences are
 
@@ -36,7 +35,7 @@ class Vocabulary:
         """Of a base and, if it has the same tokens, a thinking model. more_ends: that also end a response."""
         models = [base] if same_tokens is None else [base, same_tokens]
         n_tokens = min(width(model) for model in models)
-        sets = [*(ends(model) for model in models), *([list(more_ends)] if more_ends else [])]
+        sets = [*(end_tokens(model) for model in models), *([list(more_ends)] if more_ends else [])]
         found = tuple(dict.fromkeys(end for each in sets for end in each if end < n_tokens))
         return cls(n_tokens, found, any(set(each) != set(sets[0]) for each in sets), is_greedy)
 
@@ -49,6 +48,13 @@ class Vocabulary:
         own = logits.index_select(1, places)
         one = own.amax(dim=1) if self.is_greedy else own.logsumexp(dim=1)
         return logits.index_fill(1, places, NEVER).index_copy(1, places[:1], one[:, None])
+
+
+def end_tokens(model: LanguageModel) -> list[int]:
+    """List the tokens that end a text: the tokenizer's, and those that the model's own settings add (end of a turn)."""
+    configured = getattr(model.model.generation_config, "eos_token_id", None)
+    configured = [configured] if isinstance(configured, int) else configured or []
+    return sorted({*configured, model.tokenizer.eos_token_id} - {None})
 
 
 def width(model: LanguageModel) -> int:

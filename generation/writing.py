@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import DynamicCache
 
 from ..models import LanguageModel
 from ..traces import Template, Trace, encode
-from .continuation import Sampling, chosen, ends
+from .sampling import Sampling, choose_tokens, row_uniforms
+from .vocabulary import end_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +55,20 @@ def write(
     for start in range(0, len(order), n_rows):
         rows = order[start : start + n_rows]
         known = rows if numbers is None else [numbers[row] for row in rows]
-        uniforms = np.stack([np.random.default_rng([seed, row]).random(sampling.max_new_tokens) for row in known])
-        written |= zip(
-            rows, _batch(model, [prompts[row] for row in rows], sampling, torch.from_numpy(uniforms)), strict=True
-        )
+        uniforms = row_uniforms(seed, known, sampling.max_new_tokens)
+        written |= zip(rows, _batch(model, [prompts[row] for row in rows], sampling, uniforms), strict=True)
     return [written[number] for number in range(len(prompts))]
 
 
 def _batch(
     model: LanguageModel, prompts: Sequence[Sequence[int]], sampling: Sampling, uniforms: torch.Tensor
 ) -> list[Written]:
-    stops = ends(model)
+    stops = end_tokens(model)
     pad = stops[0] if stops else 0
     width = max(len(prompt) for prompt in prompts)
     ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=model.device)
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device)
-    uniforms = uniforms.float().to(model.device)
+    uniforms = uniforms.to(model.device)
     is_end = torch.tensor(stops, device=model.device, dtype=torch.long)
     cache = DynamicCache(config=model.model.config)
     has_ended = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
@@ -86,7 +84,7 @@ def _batch(
         if model.takes_position_ids:
             given["position_ids"] = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, -ids.shape[1] :]
         logits = model.model(ids, **given).logits[:, -1].float()
-        token = chosen(logits, sampling, uniforms[:, step : step + 1])
+        token = choose_tokens(logits, sampling, uniforms[:, step])
         token = torch.where(has_ended, pad, token)
         said.append(token)
         has_ended |= torch.isin(token, is_end)

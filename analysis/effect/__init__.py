@@ -1,6 +1,6 @@
 """What a direction does: how behaviours, accuracy and damage change with its strength, beside its controls."""
 
-from ...generation.writing import Written, write
+from ...generation import Written, write
 from .condition import Condition
 from .dose import DoseCurves, EffectSettings, dose_curves
 from .matrix import SteeringMatrix, steering_matrix

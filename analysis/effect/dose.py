@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ...generation.writing import encode_prompts, write
+from ...generation import encode_prompts, write
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
 from ...rundir import InputError

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ...generation.writing import Written
+from ...generation import Written
 from ...stats import (
     N_RESAMPLES,
     Figure,

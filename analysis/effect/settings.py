@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ...generation.continuation import Sampling
+from ...generation import Sampling
 from ...rundir import InputError
 from ...traces import Template
 from ...vectors.steering import OPERATIONS, When

@@ -1,4 +1,4 @@
-"""Hybrids: a base model writes, steered at the moments that a thinking model, or a probe, picks."""
+"""Hybrids: a base model writes, steered at the states that a thinking model, or a probe, picks."""
 
 from ._decode import (
     Chooser,
@@ -7,7 +7,6 @@ from ._decode import (
     decode,
 )
 from .gate import (
-    Gate,
     always,
     boundary,
     disagreement,
@@ -17,7 +16,6 @@ from .gate import (
     probe_over,
 )
 from .mechanism import Mechanism
-from .moment import Moment
 from .pair import Pair, organism_pair, question_pair
 from .record import RowRecord
 from .result import HybridResult
@@ -28,11 +26,9 @@ from .steered_trace import SteeredTrace
 __all__ = [
     "Chooser",
     "Dose",
-    "Gate",
     "HybridResult",
     "HybridSettings",
     "Mechanism",
-    "Moment",
     "Pair",
     "PairRun",
     "Plan",

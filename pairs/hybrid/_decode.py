@@ -23,21 +23,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...generation import CachedModel, Follower, Gate, Sampling, StepState, choose_tokens
 from ...generation.above import Above
-from ...generation.across import AcrossReader, Words
-from ...generation.continuation import Sampling, chosen
-from ...generation.reader import Listener, Reader
+from ...generation.across import MappedFollower, Words
 from ...generation.vocabulary import Vocabulary
 from ...models import LanguageModel
 from ...rundir import InputError
-from .gate import Gate
 from .mechanism import Mechanism
-from .moment import Moment
 from .record import Log, RowRecord
 
 Act = Literal["steer", "takeover"]
-Chooser = Callable[[Moment], Int[Tensor, " rows"]]
-Dose = Callable[[Moment, Int[Tensor, " rows"]], Float[Tensor, " rows"]]
+Chooser = Callable[[StepState], Int[Tensor, " rows"]]
+Dose = Callable[[StepState, Int[Tensor, " rows"]], Float[Tensor, " rows"]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,10 +80,10 @@ def decode(
     for start in range(0, len(order), n_rows):
         rows = order[start : start + n_rows]
         known = rows if numbers is None else [numbers[row] for row in rows]
-        own, led = Reader(base, [base_prompts[row] for row in rows]), None
+        own, led = CachedModel(base, [base_prompts[row] for row in rows]), None
         if thinking is not None:
             prompts = [(thinking_prompts or base_prompts)[row] for row in rows]
-            led = Reader(thinking, prompts) if words is None else AcrossReader(thinking, prompts, own, words)
+            led = CachedModel(thinking, prompts) if words is None else MappedFollower(thinking, prompts, own, words)
         found |= zip(rows, _Run(own, led, known, plan, sampling, seed, vocabulary).decoded(), strict=True)
     return [found[number] for number in range(len(base_prompts))]
 
@@ -96,8 +93,8 @@ class _Run:
 
     def __init__(
         self,
-        base: Reader,
-        thinking: Listener | None,
+        base: CachedModel,
+        thinking: Follower | None,
         numbers: Sequence[int],
         plan: Plan,
         sampling: Sampling,
@@ -121,53 +118,53 @@ class _Run:
             for step in range(self._n_steps):
                 above.remember(self._base.cache)
                 logits = self._vocabulary.told(self._base.step())
-                moment = Moment(
+                state = StepState(
                     step=step,
                     rows=self._rows.to(alive.device)[alive],
                     last_ids=self._base.ids[:, -1],
-                    base_acts=above.acts[:, -1] if above.acts is not None else logits,
-                    base_logits=logits,
-                    thinking_logits=self._thinking_logits(logits.device),
+                    activations=above.acts[:, -1] if above.acts is not None else logits,
+                    logits=logits,
+                    follower_logits=self._thinking_logits(logits.device),
                 )
-                tokens = self._choose(moment, above, alive, log)
+                tokens = self._choose(state, above, alive, log)
                 going = ~torch.isin(tokens, self._stops)
                 if not going.any():
                     break
                 kept = None if bool(going.all()) else going.nonzero()[:, 0]
                 for reader in (self._base, self._thinking):
                     if reader is not None:
-                        reader.say(tokens, kept)
+                        reader.extend(tokens, kept)
                 alive = alive if kept is None else alive[kept]
         return log.records(len(self._rows), self._base.model, set(self._stops.tolist()))
 
     def _thinking_logits(self, device: torch.device) -> Float[Tensor, "rows vocabulary"] | None:
         return None if self._thinking is None else self._vocabulary.told(self._thinking.step().to(device))
 
-    def _choose(self, moment: Moment, above: Above, alive: Int[Tensor, " rows"], log: Log) -> Int[Tensor, " rows"]:
+    def _choose(self, state: StepState, above: Above, alive: Int[Tensor, " rows"], log: Log) -> Int[Tensor, " rows"]:
         plan = self._plan
-        uniform = self._uniforms[alive, moment.step][:, None]
+        uniform = self._uniforms[alive, state.step]
         is_greedy = self._sampling.temperature == 0
-        own = moment.base_tokens() if is_greedy else chosen(moment.base_logits, self._sampling, uniform)
-        gated = plan.gate(moment)
+        own = state.likeliest() if is_greedy else choose_tokens(state.logits, self._sampling, uniform)
+        gated = plan.gate(state)
         category = torch.full_like(own, -1)
         dose = torch.zeros(len(own), device=own.device)
         tokens = own.clone()
         thinking = None
-        if moment.thinking_logits is not None and is_greedy:
-            thinking = moment.thinking_tokens()
-        elif moment.thinking_logits is not None:
-            thinking = chosen(moment.thinking_logits, self._sampling, uniform)
+        if state.follower_logits is not None and is_greedy:
+            thinking = state.follower_likeliest()
+        elif state.follower_logits is not None:
+            thinking = choose_tokens(state.follower_logits, self._sampling, uniform)
         if bool(gated.any()):
             if plan.act == "takeover":
-                tokens = torch.where(gated, moment.thinking_tokens() if thinking is None else thinking, own)
+                tokens = torch.where(gated, state.follower_likeliest() if thinking is None else thinking, own)
             else:
                 assert plan.mechanism is not None
-                picked = torch.zeros_like(own) if plan.chooser is None else plan.chooser(moment)
-                amount = torch.ones_like(dose) if plan.dose is None else plan.dose(moment, picked)
+                picked = torch.zeros_like(own) if plan.chooser is None else plan.chooser(state)
+                amount = torch.ones_like(dose) if plan.dose is None else plan.dose(state, picked)
                 category, dose = torch.where(gated, picked, category), torch.where(gated, amount, dose)
                 steered = (gated & (dose != 0)).nonzero()[:, 0]
                 if len(steered):
-                    tokens[steered] = self._steered_tokens(moment, above, steered, picked, dose, uniform)
+                    tokens[steered] = self._steered_tokens(state, above, steered, picked, dose, uniform)
         log.add(
             alive,
             tokens=tokens,
@@ -176,30 +173,30 @@ class _Run:
             gated=gated,
             category=category,
             dose=dose,
-            base_logits=moment.base_logits,
-            thinking_logits=moment.thinking_logits,
+            base_logits=state.logits,
+            thinking_logits=state.follower_logits,
         )
         return tokens
 
     def _steered_tokens(
         self,
-        moment: Moment,
+        state: StepState,
         above: Above,
         steered: Int[Tensor, " steered"],
         category: Int[Tensor, " rows"],
         dose: Float[Tensor, " rows"],
-        uniform: Float[Tensor, "rows 1"],
+        uniform: Float[Tensor, " rows"],
     ) -> Int[Tensor, " steered"]:
         assert self._plan.mechanism is not None
-        acts = self._plan.mechanism.applied(moment.base_acts[steered], category[steered], dose[steered])
-        given = self._base.given
+        acts = self._plan.mechanism.applied(state.activations[steered], category[steered], dose[steered])
+        given = self._base.inputs
         if self._base.ids.shape[1] > 1:  # the prompt's pass: only its last token is run again, over all before it
             return self._after_prompt(acts, steered, uniform)
         logits = above.logits(acts, steered, self._base.cache, given, self._base.ids)
-        return chosen(self._vocabulary.told(logits), self._sampling, uniform[steered])
+        return choose_tokens(self._vocabulary.told(logits), self._sampling, uniform[steered])
 
     def _after_prompt(
-        self, acts: Float[Tensor, "steered d_model"], steered: Int[Tensor, " steered"], uniform: Float[Tensor, "rows 1"]
+        self, acts: Float[Tensor, "steered d_model"], steered: Int[Tensor, " steered"], uniform: Float[Tensor, " rows"]
     ) -> Int[Tensor, " steered"]:
         """The first token of the response: the prompt is read again with its last activation replaced."""
         assert self._plan.mechanism is not None
@@ -211,10 +208,10 @@ class _Run:
 
         handle = self._base.model.blocks[self._plan.mechanism.layer].register_forward_hook(hook)
         try:
-            given = self._base.given
+            given = self._base.inputs
             some = {name: value[steered] if isinstance(value, Tensor) else value for name, value in given.items()}
             output = self._base.model.model(self._base.ids[steered], **{**some, "use_cache": False})
         finally:
             handle.remove()
         logits = self._vocabulary.told(output.logits[:, -1].float())
-        return chosen(logits, self._sampling, uniform[steered])
+        return choose_tokens(logits, self._sampling, uniform[steered])

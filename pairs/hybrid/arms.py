@@ -26,6 +26,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ...generation import StepState
 from ...rundir import InputError
 from ._decode import Chooser, Dose, Plan
 from .dose import (
@@ -42,7 +43,6 @@ from .gate import (
     positions,
 )
 from .mechanism import Mechanism
-from .moment import Moment
 from .parts import Parts
 
 if TYPE_CHECKING:
@@ -145,14 +145,14 @@ def needs_thinking(arm: str) -> bool:
 
 def any_category(n_categories: int, seed: int) -> Chooser:
     """Any category, for each token anew."""
-    return lambda moment: torch.from_numpy(_draws(moment, seed, n_categories)).to(moment.last_ids.device)
+    return lambda state: torch.from_numpy(_draws(state, seed, n_categories)).to(state.last_ids.device)
 
 
 def through(table: Int[Tensor, " categories"], choose: Chooser) -> Chooser:
     """What a table makes of each category."""
-    return lambda moment: table.to(moment.last_ids.device)[choose(moment)]
+    return lambda state: table.to(state.last_ids.device)[choose(state)]
 
 
-def _draws(moment: Moment, seed: int, n: int) -> np.ndarray:
+def _draws(state: StepState, seed: int, n: int) -> np.ndarray:
     """A number below n for each row, the same whatever other rows there are."""
-    return np.array([np.random.default_rng([seed, row, moment.step]).integers(n) for row in moment.rows.tolist()])
+    return np.array([np.random.default_rng([seed, row, state.step]).integers(n) for row in state.rows.tolist()])

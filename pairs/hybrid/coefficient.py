@@ -21,9 +21,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu, normalize, softplus
 
+from ...generation import StepState
 from ...rundir import InputError, atomic_path
 from .mechanism import Mechanism
-from .moment import Moment
 
 FORMAT = "reasonlens.coefficients/1"
 HIDDEN, BIAS = 512, 0.5
@@ -82,12 +82,12 @@ class Coefficients:
         mechanism = Mechanism(categories=categories, units=units, layer=layer, residual_norm=residual_norm)
         return cls(mechanism=mechanism, network=network.requires_grad_(False), scores=scores or {}, model=model or {})
 
-    def dose(self, moment: Moment, category: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+    def dose(self, state: StepState, category: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         """The length of the category's vector times its coefficient: a `Dose`."""
-        network = self.network.to(moment.base_acts.device)
+        network = self.network.to(state.activations.device)
         with torch.no_grad():
             length: Tensor = network.vectors.norm(dim=-1)[category]
-            return length * network.amount(moment.base_acts.float(), category)
+            return length * network.amount(state.activations.float(), category)
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, atomically."""

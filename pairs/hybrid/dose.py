@@ -17,16 +17,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...generation import StepState
 from ...rundir import InputError
 from ._decode import Dose
-from .moment import Moment
 from .record import RowRecord
 
 
 def constant(dose: float) -> Dose:
     """The same for every token. Raises InputError for a dose that is no number."""
     (one,) = _numbers([dose])
-    return lambda moment, category: one.to(category.device).expand(len(category))
+    return lambda state, category: one.to(category.device).expand(len(category))
 
 
 def per_category(doses: Sequence[float]) -> Dose:
@@ -36,7 +36,7 @@ def per_category(doses: Sequence[float]) -> Dose:
     """
     table = _numbers(doses)
 
-    def found(moment: Moment, category: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+    def found(state: StepState, category: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         if len(category) and int(category.max()) >= len(table):
             raise InputError(f"category {int(category.max())} has no dose: there are {len(table)}, one a category")
         return table.to(category.device)[category]
@@ -47,7 +47,7 @@ def per_category(doses: Sequence[float]) -> Dose:
 def scaled(dose: Dose, factor: float) -> Dose:
     """`factor` times what `dose` says. Raises InputError for a factor that is no number."""
     _numbers([factor])
-    return lambda moment, category: factor * dose(moment, category)
+    return lambda state, category: factor * dose(state, category)
 
 
 def _numbers(doses: Sequence[float]) -> Float[Tensor, " n"]:
@@ -77,12 +77,12 @@ def shuffled(doses: Sequence[float], seed: int) -> Dose:
     pool = np.asarray(doses, dtype=np.float32)
     orders: dict[int, np.ndarray] = {}
 
-    def found(moment: Moment, category: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+    def found(state: StepState, category: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         drawn = []
-        for row in moment.rows.tolist():
+        for row in state.rows.tolist():
             if row not in orders:
                 orders[row] = np.random.default_rng([seed, row]).permutation(len(pool))
-            drawn.append(pool[orders[row][moment.step % len(pool)]])
+            drawn.append(pool[orders[row][state.step % len(pool)]])
         return torch.tensor(np.array(drawn), device=category.device)
 
     return found

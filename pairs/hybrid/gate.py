@@ -9,47 +9,43 @@ positions       at random, at a given rate: a control
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ...generation import Gate, StepState
 from ...rundir import InputError
-from .moment import Moment
-
-Gate = Callable[[Moment], Bool[Tensor, " rows"]]
 
 
-def disagreement(moment: Moment) -> Bool[Tensor, " rows"]:
+def disagreement(state: StepState) -> Bool[Tensor, " rows"]:
     """Where the two models would say different tokens."""
-    return moment.base_tokens() != moment.thinking_tokens()
+    return state.likeliest() != state.follower_likeliest()
 
 
-def never(moment: Moment) -> Bool[Tensor, " rows"]:
+def never(state: StepState) -> Bool[Tensor, " rows"]:
     """Nowhere: the base model alone."""
-    return torch.zeros_like(moment.last_ids, dtype=torch.bool)
+    return torch.zeros_like(state.last_ids, dtype=torch.bool)
 
 
-def always(moment: Moment) -> Bool[Tensor, " rows"]:
+def always(state: StepState) -> Bool[Tensor, " rows"]:
     """Everywhere."""
-    return torch.ones_like(moment.last_ids, dtype=torch.bool)
+    return torch.ones_like(state.last_ids, dtype=torch.bool)
 
 
 def divergence_over(threshold_nats: float) -> Gate:
     """Where KL(thinking || base) exceeds a threshold."""
     if not threshold_nats >= 0:
         raise InputError(f"a divergence is 0 nats or more, and the threshold {threshold_nats} is not")
-    return lambda moment: moment.divergence() > threshold_nats
+    return lambda state: state.divergence() > threshold_nats
 
 
 def boundary(ends_sentence: Bool[Tensor, " vocabulary"]) -> Gate:
     """Where a sentence has just ended, by its last token, or none has begun, and the models differ."""
 
-    def gate(moment: Moment) -> Bool[Tensor, " rows"]:
-        ended = ends_sentence.to(moment.last_ids.device)[moment.last_ids]
-        return disagreement(moment) & (ended if moment.step else torch.ones_like(ended))
+    def gate(state: StepState) -> Bool[Tensor, " rows"]:
+        ended = ends_sentence.to(state.last_ids.device)[state.last_ids]
+        return disagreement(state) & (ended if state.step else torch.ones_like(ended))
 
     return gate
 
@@ -76,7 +72,7 @@ def gate_named(name: str, ends_sentence: Bool[Tensor, " vocabulary"] | None) -> 
 
 def probe_over(weight: Float[Tensor, " d_model"], bias: float, threshold: float = 0.0) -> Gate:
     """Where the score of a probe on the base model's activation at the steered layer exceeds a threshold."""
-    return lambda moment: moment.base_acts.float() @ weight.to(moment.base_acts.device) + bias > threshold
+    return lambda state: state.activations.float() @ weight.to(state.activations.device) + bias > threshold
 
 
 def positions(rate: float, seed: int) -> Gate:
@@ -85,13 +81,13 @@ def positions(rate: float, seed: int) -> Gate:
         raise InputError(f"a rate lies between 0 and 1, and {rate} does not")
     drawn: dict[int, np.ndarray] = {}
 
-    def gate(moment: Moment) -> Bool[Tensor, " rows"]:
+    def gate(state: StepState) -> Bool[Tensor, " rows"]:
         chosen = []
-        for row in moment.rows.tolist():
-            if row not in drawn or len(drawn[row]) <= moment.step:
-                size = 2 * max(moment.step + 1, 256)
+        for row in state.rows.tolist():
+            if row not in drawn or len(drawn[row]) <= state.step:
+                size = 2 * max(state.step + 1, 256)
                 drawn[row] = np.random.default_rng([seed, row]).random(size)
-            chosen.append(drawn[row][moment.step] < rate)
-        return torch.tensor(chosen, device=moment.last_ids.device)
+            chosen.append(drawn[row][state.step] < rate)
+        return torch.tensor(chosen, device=state.last_ids.device)
 
     return gate

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ...analysis.effect.telltale import is_organism
-from ...generation.writing import encode_prompts
+from ...generation import encode_prompts
 from ...models import LanguageModel, load
 from ...organisms import (
     is_solved,

@@ -13,14 +13,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...generation import Gate, StepState
 from ...rundir import InputError, atomic_path
 from ...traces import Trace
 from ...vectors import Directions
 from ._decode import Chooser
 from .coefficient import Coefficients
-from .gate import Gate, probe_over
+from .gate import probe_over
 from .mechanism import Mechanism
-from .moment import Moment
 
 FORMAT = "reasonlens.hybrid-probes/1"
 
@@ -99,8 +99,8 @@ class Parts:
         """The category that comes, by the probe at `layer`."""
         weight, offset = self.probes.which[layer]
 
-        def choose(moment: Moment) -> Tensor:
-            acts = moment.base_acts.float()
+        def choose(state: StepState) -> Tensor:
+            acts = state.activations.float()
             return (acts @ weight.T.to(acts.device) + offset.to(acts.device)).argmax(dim=-1)
 
         return choose

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from ...generation.continuation import ends
+from ...generation import end_tokens
 from ...generation.vocabulary import same_tokens
 from ...rundir import InputError, RunDirectory, write_json
 from ...traces.questions import Question
@@ -245,7 +245,7 @@ def _decoded(
             seed=settings.seed,
             n_rows=settings.n_rows,
             numbers=list(numbers),
-            more_ends=ends(pair.thinking) if same_tokens(pair.base, pair.thinking) else (),
+            more_ends=end_tokens(pair.thinking) if same_tokens(pair.base, pair.thinking) else (),
         )
     except torch.OutOfMemoryError as error:
         raise InputError(

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ...generation.continuation import Sampling
+from ...generation import Sampling
 from ...rundir import InputError
 from .arms import ARMS, QUICK
 from .gate import gate_named

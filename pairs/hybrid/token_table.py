@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
+from ...generation import end_tokens
 from ...generation.alignment import Spelling, agree
-from ...generation.continuation import ends
 from ...generation.vocabulary import same_tokens, width
 from ...models import LanguageModel
 from ...models.blocks import block_output
@@ -64,7 +64,7 @@ def token_table(
 
 def _differ(pair: Pair) -> Callable[[int, int], bool]:
     """Whether the next tokens of base and thinking model are two different things to say."""
-    own_ends, led_ends = set(ends(pair.base)), set(ends(pair.thinking))
+    own_ends, led_ends = set(end_tokens(pair.base)), set(end_tokens(pair.thinking))
     if same_tokens(pair.base, pair.thinking):
         every = own_ends | led_ends
         return lambda own, led: own != led and not (own in every and led in every)

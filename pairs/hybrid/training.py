@@ -28,7 +28,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ...activations import Activations, collect
-from ...generation.writing import Written, encode_prompts, write
+from ...generation import Written, encode_prompts, write
 from ...probes import LogisticProbe, MultinomialProbe
 from ...probes.folds import common_labels
 from ...rundir import InputError

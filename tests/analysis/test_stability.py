@@ -23,7 +23,7 @@ from reasonlens import (
 )
 from reasonlens.analysis.boundary import Boundary, prefix_of, sample_boundary
 from reasonlens.analysis.stability import Stability, boundary_stability
-from reasonlens.generation.continuation import Sampling
+from reasonlens.generation import Sampling
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import (
     FIRST_WORD,

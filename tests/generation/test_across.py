@@ -15,15 +15,13 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from reasonlens import load
+from reasonlens.generation import Sampling, StepState, encode_prompts, end_tokens, write
 from reasonlens.generation.across import Words
 from reasonlens.generation.alignment import agree, whole
-from reasonlens.generation.continuation import Sampling, ends
-from reasonlens.generation.writing import encode_prompts, write
 from reasonlens.models import LanguageModel, wrap
 from reasonlens.organisms import problems, prompt
 from reasonlens.pairs.hybrid import (
     Mechanism,
-    Moment,
     Plan,
     always,
     decode,
@@ -46,8 +44,8 @@ def mechanism(d_model: int) -> Mechanism:
     return Mechanism(categories=("a", "b"), units=units, layer=LAYER, residual_norm=4.0)
 
 
-def by_parity(moment: Moment) -> Tensor:
-    return moment.last_ids % 2
+def by_parity(state: StepState) -> Tensor:
+    return state.last_ids % 2
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -102,7 +100,7 @@ def naive(
         text, waiting = whole(b"".join(writer.said([token]) for token in written))
         own = int(logits(base, ids + written).argmax())
         led = int(logits(thinking, prompt + reader.tokenizer(text)["input_ids"]).argmax())
-        is_end = (own in ends(base), led in ends(thinking))
+        is_end = (own in end_tokens(base), led in end_tokens(thinking))
         said, would = waiting + writer.said([own]), reader.said([led])
         opens = is_end[0] != is_end[1] if any(is_end) else not agree(said, would)
         gates.append(opens)
@@ -113,9 +111,9 @@ def naive(
         elif opens:
             if waiting and not would.startswith(waiting):
                 return written, gates[:-1]  # what is taken there is any token: not compared
-            token = ends(base)[0] if is_end[1] else writer.spelled(would[len(waiting) :])[0]
+            token = end_tokens(base)[0] if is_end[1] else writer.spelled(would[len(waiting) :])[0]
         written.append(token)
-        if token in ends(base):
+        if token in end_tokens(base):
             break
     return written, gates
 

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from reasonlens.generation.alignment import (
-    Follower,
+    AlignedText,
     Spelling,
     agree,
     whole,
@@ -43,9 +43,9 @@ def spelling(vocabulary: int, what: int, normalized: bool = False) -> Spelling:
     return Spelling(PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="</s>"))
 
 
-def reader_of(tokens: list[int], prompt: tuple[int, ...]) -> tuple[list[list[int]], Follower]:
+def reader_of(tokens: list[int], prompt: tuple[int, ...]) -> tuple[list[list[int]], AlignedText]:
     """What stands in the reader's cache after each token, if it does what it is told."""
-    follower = Follower(spelling(330, 0), spelling(400, 3), prompt)
+    follower = AlignedText(spelling(330, 0), spelling(400, 3), prompt)
     held, after = list(prompt), []
     for token in tokens:
         feed = follower.wrote(token)
@@ -86,11 +86,11 @@ def test_any_tokens_at_all_leave_the_reader_with_the_same_characters() -> None:
 def test_a_character_over_several_tokens_waits_until_it_is_whole() -> None:
     writer = spelling(330, 0)
     tokens = [writer.spelled(bytes([byte]))[0] for byte in "a🤔b".encode()]
-    follower = Follower(writer, spelling(400, 3), (9,))
+    follower = AlignedText(writer, spelling(400, 3), (9,))
     feeds = [follower.wrote(token) for token in tokens]
     assert [bool(feed.new) for feed in feeds] == [True, False, False, False, True, True]
     assert follower.reader.said(follower.read).decode() == "a🤔b"
-    amid = Follower(writer, spelling(400, 3), (9,))
+    amid = AlignedText(writer, spelling(400, 3), (9,))
     for token in tokens[:3]:
         amid.wrote(token)
     assert amid.waiting == "🤔".encode()[:2]
@@ -108,7 +108,7 @@ def test_next_tokens_agree_if_one_is_the_beginning_of_the_other() -> None:
 def test_the_cache_keeps_what_did_not_change() -> None:
     text = TEXTS[0] * 3
     writer = spelling(330, 0)
-    follower = Follower(writer, spelling(400, 3), tuple(range(10)))
+    follower = AlignedText(writer, spelling(400, 3), tuple(range(10)))
     tokens = writer.spelled(text.encode())
     n_read = sum(len(follower.wrote(token).new) for token in tokens)
     assert n_read < 2.5 * len(tokens)  # and not the text anew for every token
@@ -116,7 +116,7 @@ def test_the_cache_keeps_what_did_not_change() -> None:
 
 def test_a_reader_that_composes_accents_reads_the_same_text_and_one_that_lowers_letters_is_refused() -> None:
     writer, composing = spelling(330, 0), spelling(400, 1, True)
-    follower = Follower(writer, composing)
+    follower = AlignedText(writer, composing)
     for token in writer.spelled(TEXTS[1].encode()):
         follower.wrote(token)
     assert "été" in composing.said(follower.read).decode()
@@ -126,7 +126,7 @@ def test_a_reader_that_composes_accents_reads_the_same_text_and_one_that_lowers_
     raw.train_from_iterator(
         TEXTS, trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
     )
-    lowering = Follower(writer, Spelling(PreTrainedTokenizerFast(tokenizer_object=raw)))
+    lowering = AlignedText(writer, Spelling(PreTrainedTokenizerFast(tokenizer_object=raw)))
     with pytest.raises(InputError, match="does not give text back as it was"):
         for token in writer.spelled(b"So"):
             lowering.wrote(token)

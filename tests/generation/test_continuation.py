@@ -10,8 +10,7 @@ import torch
 from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
 from reasonlens import InputError, load
-from reasonlens.generation import continuation
-from reasonlens.generation.continuation import Sampling, continuations
+from reasonlens.generation import Sampling, continuation, continuations
 from reasonlens.models import LanguageModel
 
 PREFIX = np.array([5, 81, 12, 300, 44, 9, 120])

@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from reasonlens.generation.continuation import Sampling, ends
+from reasonlens.generation import Sampling, StepState, encode_prompts, end_tokens, write
 from reasonlens.generation.vocabulary import NEVER, Vocabulary
-from reasonlens.generation.writing import encode_prompts, write
 from reasonlens.models import LanguageModel, load, wrap
 from reasonlens.organisms import problems, prompt
 from reasonlens.pairs.hybrid import (
     HybridSettings,
-    Moment,
     Plan,
     RowRecord,
     always,
@@ -54,7 +52,7 @@ def ending_with(name: str, token: str) -> LanguageModel:
 def models() -> tuple[LanguageModel, LanguageModel, LanguageModel]:
     base, thinking = load("organism/base", device="cpu"), load("organism/rl", device="cpu")
     token = thinking.tokenizer.convert_ids_to_tokens(0)
-    assert ends(base) == ends(thinking) == [2]
+    assert end_tokens(base) == end_tokens(thinking) == [2]
     return base, thinking, ending_with("organism/rl", token)
 
 
@@ -71,7 +69,7 @@ def test_a_thinking_model_that_ends_otherwise_is_heard_as_one_that_ends_alike(ga
     base, alike, other = models
     asked, plan = prompts(base), Plan(gate=gate, act="takeover")
     expected = decode(base, alike, asked, None, plan, GREEDY)
-    assert ends(other) != ends(base)
+    assert end_tokens(other) != end_tokens(base)
     found = decode(base, other, asked, None, plan, GREEDY)
     assert told(found) == told(expected)
     if gate is always:
@@ -104,15 +102,15 @@ def test_output_layers_of_two_widths_are_compared_over_the_tokens_of_both(models
 
 def test_a_token_that_is_never_said_adds_nothing_to_a_divergence() -> None:
     logits = torch.tensor([[1.0, 2.0, NEVER]])
-    moment = Moment(
+    state = StepState(
         step=0,
         rows=torch.tensor([0]),
         last_ids=torch.tensor([0]),
-        base_acts=torch.zeros(1, 2),
-        base_logits=logits,
-        thinking_logits=logits,
+        activations=torch.zeros(1, 2),
+        logits=logits,
+        follower_logits=logits,
     )
-    assert moment.divergence().tolist() == [0.0]
+    assert state.divergence().tolist() == [0.0]
 
 
 def test_an_arm_without_a_thinking_model_ends_where_one_with_it_would(models) -> None:
@@ -134,7 +132,7 @@ def test_every_arm_of_a_pair_has_the_same_ends(models, monkeypatch: pytest.Monke
         return decode(*given, more_ends=more_ends, **options)
 
     monkeypatch.setattr(run_module, "decode", watched)
-    for thinking, expected in ((alike, ends(base)), (other, ends(other)), (renumbered(base), [])):
+    for thinking, expected in ((alike, end_tokens(base)), (other, end_tokens(other)), (renumbered(base), [])):
         pair = replace(organism_pair("organism/rl", n_train=1, n_validation=1, n_test=2), thinking=thinking)
         run_module._decoded(pair, "base", Plan(gate=never, act="takeover"), pair.test, HybridSettings(), range(2))
         assert seen.pop() == expected

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from reasonlens.generation.continuation import Sampling
-from reasonlens.generation.writing import encode_prompts, write
+from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.models import LanguageModel, load
 from reasonlens.organisms import problems, prompt as prompt_of
 from reasonlens.organisms.corpus import encode_prompt

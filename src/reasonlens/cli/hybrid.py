@@ -139,7 +139,7 @@ def _settings(
     from typing import Any
 
     from reasonlens.activations.layers import parse_layers
-    from reasonlens.generation.continuation import Sampling
+    from reasonlens.generation import Sampling
     from reasonlens.pairs.hybrid import HybridSettings
     from reasonlens.rundir import InputError
 

@@ -78,7 +78,7 @@ def effect_settings(
 ) -> EffectSettings:  # fmt: skip
     from reasonlens.activations.layers import parse_layers
     from reasonlens.analysis.effect import EffectSettings
-    from reasonlens.generation.continuation import Sampling
+    from reasonlens.generation import Sampling
     from reasonlens.rundir import InputError
 
     try:

@@ -20,7 +20,7 @@ from reasonlens.analysis.effect import (
 )
 from reasonlens.analysis.effect.outcome import Outcome
 from reasonlens.analysis.effect.task import task_for
-from reasonlens.generation.continuation import Sampling
+from reasonlens.generation import Sampling
 from reasonlens.models import LanguageModel, load
 from reasonlens.organisms.corpus import vocabulary
 from reasonlens.rundir import InputError

@@ -13,7 +13,7 @@ from reasonlens.analysis.effect.condition import Condition, Kind, all_conditions
 from reasonlens.analysis.effect.damage import Damage, NeutralText
 from reasonlens.analysis.effect.outcome import Outcome, outcome_of
 from reasonlens.analysis.effect.telltale import telltale_tokens
-from reasonlens.generation.writing import Written
+from reasonlens.generation import Written
 from reasonlens.models import LanguageModel, load
 from reasonlens.traces import Span
 from reasonlens.traces.questions import Question

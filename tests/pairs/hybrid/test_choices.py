@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from reasonlens.generation.continuation import Sampling
+from reasonlens.generation import Sampling, StepState
 from reasonlens.pairs.hybrid import (
     HybridResult,
     HybridSettings,
@@ -24,7 +24,6 @@ from reasonlens.pairs.hybrid.arms import Tuned
 from reasonlens.pairs.hybrid.dose import constant, scaled
 from reasonlens.pairs.hybrid.gate import boundary, disagreement, gate_named
 from reasonlens.pairs.hybrid.kept import Lines
-from reasonlens.pairs.hybrid.moment import Moment
 from reasonlens.pairs.hybrid.parts import Parts, Probes
 from reasonlens.pairs.hybrid.record import RowRecord
 from reasonlens.pairs.hybrid.tuning import tune
@@ -45,25 +44,25 @@ SETTINGS = HybridSettings(
 )
 
 
-def moment() -> Moment:
+def state() -> StepState:
     logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
-    return Moment(
+    return StepState(
         step=3,
         rows=torch.arange(2),
         last_ids=torch.tensor([0, 1]),
-        base_acts=torch.zeros(2, 4),
-        base_logits=logits,
-        thinking_logits=torch.tensor([[2.0, 0.0, 0.0], [2.0, 0.0, 0.0]]),
+        activations=torch.zeros(2, 4),
+        logits=logits,
+        follower_logits=torch.tensor([[2.0, 0.0, 0.0], [2.0, 0.0, 0.0]]),
     )
 
 
 def test_gates_go_by_their_names() -> None:
     ends = torch.tensor([False, True, False])
     assert gate_named("disagreement", ends) is disagreement
-    assert gate_named("boundary", ends)(moment()).tolist() == boundary(ends)(moment()).tolist() == [False, True]
-    nats = float(moment().divergence()[1])
-    assert gate_named(f"divergence:{nats * 0.9}", ends)(moment()).tolist() == [False, True]
-    assert gate_named(f"divergence:{nats * 1.1}", ends)(moment()).tolist() == [False, False]
+    assert gate_named("boundary", ends)(state()).tolist() == boundary(ends)(state()).tolist() == [False, True]
+    nats = float(state().divergence()[1])
+    assert gate_named(f"divergence:{nats * 0.9}", ends)(state()).tolist() == [False, True]
+    assert gate_named(f"divergence:{nats * 1.1}", ends)(state()).tolist() == [False, False]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,7 @@ def test_unknown_mechanisms_and_doses_are_refused() -> None:
 
 def test_a_scaled_dose_is_a_multiple() -> None:
     category = torch.tensor([0, 1])
-    assert scaled(constant(0.5), 3)(moment(), category).tolist() == [1.5, 1.5]
+    assert scaled(constant(0.5), 3)(state(), category).tolist() == [1.5, 1.5]
     with pytest.raises(InputError, match="a dose is a number"):
         scaled(constant(0.5), float("nan"))
 
@@ -121,7 +120,7 @@ def test_each_category_gets_the_dose_at_which_it_does_best(parts: Parts) -> None
     def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
         """The more categories have the dose that is wanted, the more is solved."""
         assert plan.dose is not None
-        each = plan.dose(moment(), torch.arange(len(wanted))).tolist()
+        each = plan.dose(state(), torch.arange(len(wanted))).tolist()
         hits = sum(abs(dose - best) < 1e-6 for dose, best in zip(each, wanted, strict=True))
         return [record(1)] * len(wanted), [True] * hits + [False] * (len(wanted) - hits)
 
@@ -135,7 +134,7 @@ def test_each_category_gets_the_dose_at_which_it_does_best(parts: Parts) -> None
 def test_of_equals_the_one_that_steers_less_and_then_the_smaller_dose_is_chosen(parts: Parts) -> None:
     def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
         assert plan.dose is not None
-        dose = float(plan.dose(moment(), torch.tensor([0]))[0])
+        dose = float(plan.dose(state(), torch.tensor([0]))[0])
         return [record(2 if dose == 0.25 else 1)], [True]
 
     tuned, _ = tune(parts, [2], replace(SETTINGS, doses=(1.0, 0.5, 0.25)), trial)

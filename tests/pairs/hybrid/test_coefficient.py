@@ -11,8 +11,7 @@ import torch
 from torch.nn.functional import normalize, softplus
 
 from reasonlens import load
-from reasonlens.generation.continuation import Sampling
-from reasonlens.generation.writing import encode_prompts, write
+from reasonlens.generation import Sampling, StepState, encode_prompts, write
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import (
     BEHAVIOUR,
@@ -24,7 +23,6 @@ from reasonlens.organisms import (
 )
 from reasonlens.organisms.corpus import vocabulary
 from reasonlens.pairs.hybrid import (
-    Moment,
     Plan,
     decode,
     disagreement,
@@ -66,7 +64,7 @@ def gap(coefficients: Coefficients) -> float:
     plan = Plan(
         gate=disagreement,
         mechanism=coefficients.mechanism,
-        chooser=lambda moment: category[moment.thinking_tokens()],
+        chooser=lambda state: category[state.follower_likeliest()],
         dose=coefficients.dose,
     )
     sampling, thinking = Sampling(temperature=0, max_new_tokens=112), load("organism/rl", device="cpu")
@@ -92,9 +90,9 @@ def untrained(mechanism: Mechanism, seed: int) -> Coefficients:
     )
 
 
-def moment(acts: torch.Tensor) -> Moment:
+def state(acts: torch.Tensor) -> StepState:
     nothing = torch.zeros(len(acts), dtype=torch.long)
-    return Moment(step=0, rows=nothing, last_ids=nothing, base_acts=acts, base_logits=acts[:, :2], thinking_logits=None)
+    return StepState(step=0, rows=nothing, last_ids=nothing, activations=acts, logits=acts[:, :2], follower_logits=None)
 
 
 def test_vectors_and_doses_trained_together_recover_most_of_the_gap() -> None:
@@ -159,7 +157,7 @@ def test_an_untrained_dose_is_about_the_softplus_of_the_bias() -> None:
     found = untrained(trained().mechanism, seed=0)
     acts = torch.randn(200, 128, generator=torch.Generator().manual_seed(0))
     acts = acts * found.mechanism.residual_norm / acts.norm(dim=-1, keepdim=True)
-    dose = found.dose(moment(acts), torch.arange(200) % 3)
+    dose = found.dose(state(acts), torch.arange(200) % 3)
     assert abs(float(dose.mean()) - float(softplus(torch.tensor(0.5)))) < 0.3 and float(dose.std()) < 0.3
 
 
@@ -168,7 +166,7 @@ def test_the_dose_is_the_length_of_the_vector_times_its_own_heads_coefficient() 
     network.vectors.data = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
     found = Coefficients.of(network, categories=("a", "b", "c"), layer=0, residual_norm=2.0)
     acts, category = torch.randn(6, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 2, 1, 0])
-    dose = found.dose(moment(acts), category)
+    dose = found.dose(state(acts), category)
     for row in range(6):
         x = acts[row] * 8**0.5 / 2.0
         hidden = network.hidden.weight @ x + network.hidden.bias
@@ -186,7 +184,7 @@ def test_what_is_saved_is_read_back_the_same_and_in_the_same_bytes(tmp_path: Pat
     found.save(tmp_path / "two.safetensors")
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
     acts, category = torch.randn(9, 128, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
-    assert torch.equal(found.dose(moment(acts), category), trained().dose(moment(acts), category))
+    assert torch.equal(found.dose(state(acts), category), trained().dose(state(acts), category))
     assert torch.equal(found.mechanism.units, trained().mechanism.units)
     assert found.mechanism.categories == CATEGORIES and found.scores == trained().scores
     (tmp_path / "text").write_text("no safetensors")

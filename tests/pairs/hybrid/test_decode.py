@@ -9,12 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from reasonlens.generation.continuation import Sampling, ends
-from reasonlens.generation.writing import write
+from reasonlens.generation import Sampling, StepState, end_tokens, write
 from reasonlens.models import LanguageModel
 from reasonlens.pairs.hybrid import (
     Mechanism,
-    Moment,
     Plan,
     always,
     decode,
@@ -49,15 +47,15 @@ def other(model: LanguageModel) -> LanguageModel:
     return model
 
 
-def by_token_parity(moment: Moment) -> Tensor:
-    return moment.last_ids % 2
+def by_token_parity(state: StepState) -> Tensor:
+    return state.last_ids % 2
 
 
 def naive(
     base: LanguageModel, thinking: LanguageModel, prompt: list[int], gate: str, vectors: Mechanism
 ) -> tuple[list[int], list[bool]]:
     ids, gates = list(prompt), []
-    stops = set(ends(base))
+    stops = set(end_tokens(base))
 
     def logits(model: LanguageModel, vector: Tensor | None = None) -> Tensor:
         def hook(module: object, args: object, output: Any) -> Any:
@@ -96,7 +94,7 @@ def test_a_cached_batch_equals_the_naive_algorithm_row_by_row(
         gate=disagreement if gate == "disagreement" else always,
         mechanism=vectors,
         chooser=by_token_parity,
-        dose=lambda moment, category: torch.full((len(category),), DOSE),
+        dose=lambda state, category: torch.full((len(category),), DOSE),
     )
     found = decode(base, thinking, PROMPTS, None, plan, GREEDY)
     for prompt, record in zip(PROMPTS, found, strict=True):
@@ -127,7 +125,7 @@ def test_without_a_dose_or_a_gate_the_base_writes_what_it_writes_alone(
     nothing = Plan(
         gate=never if plan == "never" else always,
         mechanism=mechanism(),
-        dose=lambda moment, category: torch.zeros(len(category)),
+        dose=lambda state, category: torch.zeros(len(category)),
     )
     found = decode(base, thinking, PROMPTS, None, nothing, sampling, seed=4)
     assert [each.text for each in found] == [each.text for each in write(base, PROMPTS, sampling, seed=4)]
@@ -169,20 +167,20 @@ def test_each_model_reads_a_prompt_of_its_own(tiny: Callable[..., LanguageModel]
 
 def test_random_positions_come_at_their_rate_and_are_the_same_in_any_batch() -> None:
     gate = positions(0.2, seed=1)
-    moments = [
-        Moment(
+    states = [
+        StepState(
             step=step,
             rows=torch.arange(400),
             last_ids=torch.zeros(400, dtype=torch.long),
-            base_acts=torch.zeros(400, 1),
-            base_logits=torch.zeros(400, 2),
-            thinking_logits=None,
+            activations=torch.zeros(400, 1),
+            logits=torch.zeros(400, 2),
+            follower_logits=None,
         )
         for step in range(20)
     ]
-    drawn = torch.stack([gate(moment) for moment in moments])
+    drawn = torch.stack([gate(state) for state in states])
     assert abs(drawn.float().mean() - 0.2) < 0.02
-    assert torch.equal(drawn, torch.stack([positions(0.2, seed=1)(moment) for moment in moments]))
+    assert torch.equal(drawn, torch.stack([positions(0.2, seed=1)(state) for state in states]))
 
 
 def test_the_table_of_a_response_has_a_row_a_token(tiny: Callable[..., LanguageModel]) -> None:

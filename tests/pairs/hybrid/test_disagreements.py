@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from reasonlens import load
+from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.generation.above import Above
-from reasonlens.generation.continuation import Sampling
-from reasonlens.generation.writing import encode_prompts, write
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import organism_annotator, problems, prompt
 from reasonlens.pairs.hybrid.disagreements import Rerun, disagreements

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from reasonlens.generation.continuation import Sampling
+from reasonlens.generation import Sampling, StepState
 from reasonlens.models import LanguageModel
 from reasonlens.pairs.hybrid import (
     Mechanism,
-    Moment,
     Plan,
     always,
     decode,
@@ -25,28 +24,28 @@ from reasonlens.pairs.hybrid.dose import (
 from reasonlens.rundir import InputError
 
 
-def moment(rows: list[int], step: int = 0) -> Moment:
-    return Moment(
+def state(rows: list[int], step: int = 0) -> StepState:
+    return StepState(
         step=step,
         rows=torch.tensor(rows),
         last_ids=torch.zeros(len(rows), dtype=torch.long),
-        base_acts=torch.zeros(len(rows), 4),
-        base_logits=torch.zeros(len(rows), 2),
-        thinking_logits=None,
+        activations=torch.zeros(len(rows), 4),
+        logits=torch.zeros(len(rows), 2),
+        follower_logits=None,
     )
 
 
 def test_a_dose_is_one_for_all_or_one_a_category() -> None:
     category = torch.tensor([2, 0, 1])
-    assert constant(1.5)(moment([0, 1, 2]), category).tolist() == [1.5] * 3
-    assert per_category([0.5, 1, 2])(moment([0, 1, 2]), category).tolist() == [2, 0.5, 1]
+    assert constant(1.5)(state([0, 1, 2]), category).tolist() == [1.5] * 3
+    assert per_category([0.5, 1, 2])(state([0, 1, 2]), category).tolist() == [2, 0.5, 1]
 
 
 def test_what_is_no_dose_is_named() -> None:
     with pytest.raises(InputError, match="a dose is a number, .* and nan is none"):
         constant(float("nan"))
     with pytest.raises(InputError, match="category 2 has no dose: there are 2"):
-        per_category([1, 1])(moment([0]), torch.tensor([2]))
+        per_category([1, 1])(state([0]), torch.tensor([2]))
     with pytest.raises(InputError, match="no doses to shuffle"):
         shuffled([], seed=0)
 
@@ -54,12 +53,12 @@ def test_what_is_no_dose_is_named() -> None:
 def test_shuffled_doses_are_the_same_doses_in_an_order_of_each_response() -> None:
     doses = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]
     zeros = torch.zeros(3, dtype=torch.long)
-    drawn = torch.stack([shuffled(doses, seed=3)(moment([0, 1, 7], step), zeros) for step in range(8)], dim=1)
+    drawn = torch.stack([shuffled(doses, seed=3)(state([0, 1, 7], step), zeros) for step in range(8)], dim=1)
     assert all(sorted(row) == doses for row in drawn.tolist())
     assert len({tuple(row) for row in drawn.tolist()}) == 3
-    alone = torch.cat([shuffled(doses, seed=3)(moment([7], step), zeros[:1]) for step in range(8)])
+    alone = torch.cat([shuffled(doses, seed=3)(state([7], step), zeros[:1]) for step in range(8)])
     assert torch.equal(drawn[2], alone)  # whatever the batch
-    other = torch.cat([shuffled(doses, seed=4)(moment([7], step), zeros[:1]) for step in range(8)])
+    other = torch.cat([shuffled(doses, seed=4)(state([7], step), zeros[:1]) for step in range(8)])
     assert not torch.equal(alone, other)
 
 
@@ -69,7 +68,7 @@ def test_the_doses_of_a_run_are_those_of_its_steered_tokens(tiny: Callable[..., 
     plan = Plan(
         gate=always,
         mechanism=mechanism,
-        chooser=lambda moment: moment.last_ids % 2,
+        chooser=lambda state: state.last_ids % 2,
         dose=per_category([0.25, 2.0]),
     )
     sampling = Sampling(temperature=0, max_new_tokens=6)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from reasonlens.activations import Activations, collect
-from reasonlens.generation.continuation import Sampling
+from reasonlens.generation import Sampling
 from reasonlens.models import LanguageModel, load
 from reasonlens.pairs.hybrid import (
     HybridResult,

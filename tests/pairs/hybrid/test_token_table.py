@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from reasonlens.generation.writing import encode_prompts
+from reasonlens.generation import encode_prompts
 from reasonlens.organisms import organism_traces
 from reasonlens.pairs.hybrid import Pair, organism_pair
 from reasonlens.pairs.hybrid.token_table import token_table
