@@ -28,7 +28,7 @@ from ..generation import Sampling
 from ..models import load
 from ..models._load import ModelLike
 from ..rundir import InputError
-from ..stats import Figure, ratio, share
+from ..stats import Interval, ratio_over_groups, wilson_proportion
 from ..traces import (
     Annotator,
     Span,
@@ -42,7 +42,7 @@ from .boundary_log import open_log
 
 STABLE = 0.5  # share of continuations from which a boundary counts as stable; the published choice is 0.8 of ten
 Place = tuple[int, int]  # number of the trace, number of the span in it
-UNKNOWN = Figure(float("nan"), float("nan"), float("nan"), 0)
+UNKNOWN = Interval(float("nan"))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -117,7 +117,7 @@ class Stability:
             "n_others": len(others),
         }
         for name, figure in figures.items():
-            row |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+            row |= figure.columns(name)
         return row
 
 
@@ -217,18 +217,18 @@ def _chosen(
     return sorted(place for _, place in ranked[:max_boundaries])
 
 
-def _share_stable(boundaries: Sequence[Boundary], behaviour: str, threshold: float) -> Figure:
+def _share_stable(boundaries: Sequence[Boundary], behaviour: str, threshold: float) -> Interval:
     if not boundaries:
         return UNKNOWN
-    return share(np.array([float(each.share_of(behaviour) >= threshold) for each in boundaries]))
+    return wilson_proportion(np.array([float(each.share_of(behaviour) >= threshold) for each in boundaries]))
 
 
-def _rate(boundaries: Sequence[Boundary], behaviour: str) -> Figure:
+def _rate(boundaries: Sequence[Boundary], behaviour: str) -> Interval:
     """The share of all continuations that show the behaviour, with an interval over problems."""
     if not boundaries:
         return UNKNOWN
     _, problem = np.unique([each.problem for each in boundaries], return_inverse=True)
-    return ratio(
+    return ratio_over_groups(
         np.bincount(problem, [each.found.count(behaviour) for each in boundaries]),
         np.bincount(problem, [each.n_samples for each in boundaries]),
     )

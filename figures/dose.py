@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ..stats import Figure
+from ..stats import Interval
 from .palette import (
     CONTROL,
     INK,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..analysis.effect.curves import DoseCurves
     from ..analysis.effect.outcome import Outcome
 
-Measure = Callable[["Outcome"], Figure | None]
+Measure = Callable[["Outcome"], Interval | None]
 
 
 def dose_figure(curves: DoseCurves, behaviours: Sequence[str]) -> go.Figure:
@@ -64,9 +64,9 @@ def dose_figure(curves: DoseCurves, behaviours: Sequence[str]) -> go.Figure:
     return figure
 
 
-def _kl(outcome: Outcome) -> Figure:
+def _kl(outcome: Outcome) -> Interval:
     damage = outcome.damage
-    return Figure(damage.kl_nats, damage.kl_nats, damage.kl_nats, damage.n_tokens)
+    return Interval(damage.kl_nats, damage.kl_nats, damage.kl_nats, damage.n_tokens)
 
 
 def _panel(curves: DoseCurves, behaviour: str, layer: int, measure: Measure, shown: bool) -> list[go.Scatter]:
@@ -83,7 +83,7 @@ def _panel(curves: DoseCurves, behaviour: str, layer: int, measure: Measure, sho
     return traces
 
 
-def _line(by_dose: dict[float, Figure | None], name: str, colour: str, dash: str, shown: bool) -> go.Scatter:
+def _line(by_dose: dict[float, Interval | None], name: str, colour: str, dash: str, shown: bool) -> go.Scatter:
     points = {dose: found for dose, found in sorted(by_dose.items()) if found is not None}
     return go.Scatter(
         x=list(points),
@@ -106,7 +106,7 @@ def _line(by_dose: dict[float, Figure | None], name: str, colour: str, dash: str
     )
 
 
-def _range(curves: DoseCurves, layer: int, measure: Measure, start: Figure | None, shown: bool) -> go.Scatter:
+def _range(curves: DoseCurves, layer: int, measure: Measure, start: Interval | None, shown: bool) -> go.Scatter:
     """The mean of the random directions at each dose, with bars over all of them."""
     doses, values = [0.0], [[start.value if start else float("nan")]]
     for dose in curves.strengths:

@@ -1,59 +1,79 @@
-"""A number with its interval: every figure of an organism is one of these."""
+"""Hold a number with the interval that it lies in and the number of independent cases behind it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isnan, nan
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import binomtest
-
-N_RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A value, its 95% interval, and the number of problems behind it."""
+class Interval:
+    """A value with the ends of its interval (95% unless the maker says otherwise).
+
+    What the interval is conditional on is in the name of the function that made it. Unknown ends are NaN.
+
+    Attributes:
+        value: The estimate, in the units of what was measured.
+        low: The lower end.
+        high: The upper end.
+        n: Independent cases behind it: groups that were resampled, or trials.
+    """
 
     value: float
-    low: float
-    high: float
-    n: int
-
-    def to_json(self) -> dict[str, float | int]:
-        return asdict(self)
+    low: float = nan
+    high: float = nan
+    n: int = 0
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
+    def columns(self, name: str) -> dict[str, float]:
+        """Name the value and its ends as columns of a table: `name`, `name_low`, `name_high`; NaN stays NaN."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
-def share(hits: Float[np.ndarray, " n"]) -> Figure:
-    """A proportion with its Wilson interval, which holds at 0 and 1 too."""
-    low, high = _wilson(float(hits.sum()), len(hits))
-    return Figure(float(hits.mean()), low, high, len(hits))
+    def json_columns(self, name: str) -> dict[str, float | None]:
+        """Name the value and its ends as `columns` does, with None for NaN, which JSON lacks."""
+        return {key: without_nan(value) for key, value in self.columns(name).items()}
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return value, low, high and n as plain values, with None for NaN."""
+        return {key: without_nan(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, float | None]) -> Interval:
+        """Read what `to_dict` returned.
+
+        Raises:
+            ValueError: The keys are not value, low, high and n, or a value is no number.
+        """
+        if set(row) != {"value", "low", "high", "n"}:
+            raise ValueError(f"an interval has value, low, high and n, and this one has {', '.join(map(str, row))}")
+        numbers = {key: nan if entry is None else entry for key, entry in row.items()}
+        for key, number in numbers.items():
+            if isinstance(number, bool) or not isinstance(number, (int, float)):
+                raise ValueError(f"{key} of an interval must be a number or null, and {number!r} is not")
+        n = numbers.pop("n")
+        if n != int(n if n == n else -1) or n < 0:
+            raise ValueError(f"n of an interval must be a whole number from 0, and {n} is not")
+        return cls(**numbers, n=int(n))
 
 
-def mean(values: Float[np.ndarray, " problems"]) -> Figure:
-    """A mean with its interval over resampled problems."""
-    return ratio(values, np.ones(len(values)))
+def mean_and_range(values: Float[np.ndarray, " n_draws"]) -> Interval:
+    """Summarise the draws of a control by their mean, their least and their greatest; no interval, but its whole range.
 
+    Args:
+        values: One figure for each draw of the control.
 
-def ratio(above: Float[np.ndarray, " problems"], below: Float[np.ndarray, " problems"]) -> Figure:
-    """Sum over sum, with an interval over resampled problems (numerator and denominator of one problem together).
-
-    Where every problem has the same share of 0 or 1, no resample differs; there the Wilson interval of as many problems
-    is given, since a problem's parts are not independent. Resamples with nothing below are left out.
+    Returns:
+        The mean, with the least and the greatest draw in the place of the ends.
     """
-    n, value = len(above), float(np.sum(above) / np.sum(below))
-    if np.array_equal(above, below) or not np.any(above):
-        low, high = _wilson(value * n, n)
-        return Figure(value, low, high, n)
-    drawn = np.random.default_rng(0).integers(n, size=(N_RESAMPLES, n))
-    over, under = above[drawn].sum(1), below[drawn].sum(1)
-    low, high = np.quantile(over[under != 0] / under[under != 0], [0.025, 0.975])
-    return Figure(value, float(low), float(high), n)
+    return Interval(float(np.mean(values)), float(np.min(values)), float(np.max(values)), len(values))
 
 
-def _wilson(hits: float, n: int) -> tuple[float, float]:
-    found = binomtest(round(hits), n).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+def without_nan(value: float) -> float | None:
+    """Return None in the place of NaN, which JSON lacks."""
+    return None if isnan(value) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...rundir import InputError
-from ...stats import Figure
 from .condition import Condition, Kind
 from .outcome import Outcome
 
@@ -82,7 +81,7 @@ class DoseCurves:
                         "behaviour": behaviour,
                         "layer": layer,
                         "strength": best,
-                        **_columns("effect", effects[best]),
+                        **effects[best].columns("effect"),
                         "random_mean": float(np.mean(random)),
                         "random_max": max(random),
                         "n_random": len(random),
@@ -123,8 +122,8 @@ class DoseCurves:
             **self.about,
             "n_problems": len(self.unsteered.n_sentences),
             "unsteered": {
-                "accuracy": None if (found := self.unsteered.accuracy()) is None else asdict(found),
-                "rates": {name: asdict(self.unsteered.rate(name)) for name in self.behaviours},
+                "accuracy": None if (found := self.unsteered.accuracy()) is None else found.to_dict(),
+                "rates": {name: self.unsteered.rate(name).to_dict() for name in self.behaviours},
                 "perplexity": self.unsteered.damage.perplexity,
                 "examples": self.unsteered.examples,
             },
@@ -156,7 +155,7 @@ class DoseCurves:
             "kl_nats": outcome.damage.kl_nats,
             "perplexity": outcome.damage.perplexity,
             "n_neutral_tokens": outcome.damage.n_tokens,
-            **(_columns("accuracy", accuracy) if accuracy else {"accuracy": math.nan}),
+            **(accuracy.columns("accuracy") if accuracy else {"accuracy": math.nan}),
             "truncated": float(np.mean(outcome.is_truncated)),
             "share_steered": outcome.n_steered / outcome.n_run if outcome.n_run else 0.0,
             "n_problems": len(outcome.n_sentences),
@@ -169,13 +168,9 @@ class DoseCurves:
                 "strength": condition.strength,
                 "number": condition.number,
                 "measured": behaviour,
-                **_columns("rate", outcome.rate(behaviour)),
-                **_columns("effect", outcome.effect(behaviour, self.unsteered)),
+                **outcome.rate(behaviour).columns("rate"),
+                **outcome.effect(behaviour, self.unsteered).columns("effect"),
                 **shared,
             }
             for behaviour in self.behaviours
         ]
-
-
-def _columns(name: str, figure: Figure) -> dict[str, float]:
-    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}

@@ -15,10 +15,10 @@ from jaxtyping import Float
 
 from ...generation import Written
 from ...stats import (
-    N_RESAMPLES,
-    Figure,
-    ratio,
-    share,
+    Interval,
+    ratio_difference_over_groups,
+    ratio_over_groups,
+    wilson_proportion,
 )
 from ...traces import Annotator, segment
 from ...traces.questions import Grader, Question
@@ -43,21 +43,23 @@ class Outcome:
     n_run: int  # tokens that were run
     examples: list[str]  # the first responses
 
-    def rate(self, behaviour: str) -> Figure:
+    def rate(self, behaviour: str) -> Interval:
         """Of the sentences, those that show `behaviour`; 0 of a model that writes none."""
         sentences = np.array(self.n_sentences, dtype=float)
-        return ratio(self._counts(behaviour), sentences if sentences.any() else np.ones(len(sentences)))
+        return ratio_over_groups(self._counts(behaviour), sentences if sentences.any() else np.ones(len(sentences)))
 
-    def effect(self, behaviour: str, unsteered: Outcome) -> Figure:
+    def effect(self, behaviour: str, unsteered: Outcome) -> Interval:
         """By how much steering raises the rate of `behaviour`."""
-        return _difference(
-            (self._counts(behaviour), np.array(self.n_sentences, dtype=float)),
-            (unsteered._counts(behaviour), np.array(unsteered.n_sentences, dtype=float)),
+        return ratio_difference_over_groups(
+            self._counts(behaviour),
+            np.array(self.n_sentences, dtype=float),
+            unsteered._counts(behaviour),
+            np.array(unsteered.n_sentences, dtype=float),
         )
 
-    def accuracy(self) -> Figure | None:
+    def accuracy(self) -> Interval | None:
         """Of the problems, those solved."""
-        return None if self.is_solved is None else share(np.array(self.is_solved, dtype=float))
+        return None if self.is_solved is None else wilson_proportion(np.array(self.is_solved, dtype=float))
 
     def _counts(self, behaviour: str) -> Float[np.ndarray, " problems"]:
         return np.array(self.n_shown.get(behaviour, [0] * len(self.n_sentences)), dtype=float)
@@ -97,16 +99,3 @@ def outcome_of(
         n_run=n_run,
         examples=[w.text for w in written[:N_EXAMPLES]],
     )
-
-
-Counts = tuple[Float[np.ndarray, " problems"], Float[np.ndarray, " problems"]]
-
-
-def _difference(steered: Counts, unsteered: Counts) -> Figure:
-    """Between two rates, problems resampled together."""
-    n = len(steered[0])
-    value = float(steered[0].sum() / max(steered[1].sum(), 1) - unsteered[0].sum() / max(unsteered[1].sum(), 1))
-    drawn = np.random.default_rng(0).integers(n, size=(N_RESAMPLES, n))
-    resampled = [above[drawn].sum(1) / np.maximum(below[drawn].sum(1), 1) for above, below in (steered, unsteered)]
-    low, high = np.quantile(resampled[0] - resampled[1], [0.025, 0.975])
-    return Figure(value, float(low), float(high), n)

@@ -1,6 +1,5 @@
 """Measuring the organisms: accuracy, skill, policy, divergence from the base, pass@k, and one-token takeover."""
 
-from ...stats import Figure
 from ._truth import truth
 from .measure import divergence, policy, skill
 from .table import (
@@ -12,7 +11,6 @@ from .table import (
 
 __all__ = [
     "EvaluateSettings",
-    "Figure",
     "Table",
     "divergence",
     "evaluate",

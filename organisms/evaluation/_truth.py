@@ -7,14 +7,13 @@ that the model in fact has there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from transformers import PreTrainedModel
 
-from ...stats import Figure
+from ...stats import Interval
 from ..policy import (
     DRILL,
     IDEAL_DOUBLING,
@@ -66,4 +65,4 @@ def texts_by(wanted: Policy, asked: list[Problem], seed: int = 0) -> Texts:
 
 
 def _plain(table: Mapping[Any, Any]) -> dict[str, Any]:
-    return {key: asdict(each) if isinstance(each, Figure) else _plain(each) for key, each in table.items()}
+    return {key: each.to_dict() if isinstance(each, Interval) else _plain(each) for key, each in table.items()}

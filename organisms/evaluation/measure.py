@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ...stats import Figure, ratio
+from ...stats import Interval, ratio_over_groups
 from ..corpus import (
     MAX_RESPONSE_TOKENS,
     encode_prompt,
@@ -59,7 +59,7 @@ def _sentences(problem: Problem, text: str) -> Iterator[tuple[Step, int, list[st
         yield step, place, words
 
 
-def policy(model: PreTrainedModel, texts: Texts) -> dict[State, dict[Move | str, Figure]]:
+def policy(model: PreTrainedModel, texts: Texts) -> dict[State, dict[Move | str, Interval]]:
     """State -> move -> its mean probability where a response comes to the state; `other` for all that may not come.
 
     Only states with something to decide. The interval is over problems; n counts the problems that come there. What a
@@ -80,12 +80,12 @@ def policy(model: PreTrainedModel, texts: Texts) -> dict[State, dict[Move | str,
             visits[state].append(len(found))
             for move in MOVES[state]:
                 sums[state][move].append(sum(each.get(move, 0.0) for each in found))
-    table: dict[State, dict[Move | str, Figure]] = {}
+    table: dict[State, dict[Move | str, Interval]] = {}
     for state in (state for state in DECISIONS if state in visits):
         below = np.array(visits[state], dtype=np.float64)
         moves: dict[Move | str, np.ndarray] = {move: np.array(each) for move, each in sums[state].items()}
         moves["other"] = np.clip(below - sum(moves.values()), 0.0, None)
-        table[state] = {move: ratio(above, below) for move, above in moves.items()}
+        table[state] = {move: ratio_over_groups(above, below) for move, above in moves.items()}
     return table
 
 
@@ -104,7 +104,7 @@ def _decisions(problem: Problem, text: str) -> Iterator[tuple[State, tuple[Move,
         yield search.state, search.moves, place
 
 
-def skill(model: PreTrainedModel, texts: Texts) -> dict[Move, Figure]:
+def skill(model: PreTrainedModel, texts: Texts) -> dict[Move, Interval]:
     """Move -> share of its sentences in right texts that the model would say rightly; n counts problems."""
     right: dict[Move, list[float]] = defaultdict(list)
     said: dict[Move, list[float]] = defaultdict(list)
@@ -119,11 +119,15 @@ def skill(model: PreTrainedModel, texts: Texts) -> dict[Move, Figure]:
         for move, found in here.items():
             right[move].append(sum(found))
             said[move].append(len(found))
-    return {move: ratio(np.array(right[move]), np.array(said[move])) for move in FIRST_WORD.values() if move in said}
+    return {
+        move: ratio_over_groups(np.array(right[move]), np.array(said[move]))
+        for move in FIRST_WORD.values()
+        if move in said
+    }
 
 
 @torch.inference_mode()
-def divergence(base: PreTrainedModel, model: PreTrainedModel, texts: Texts) -> dict[str, Figure]:
+def divergence(base: PreTrainedModel, model: PreTrainedModel, texts: Texts) -> dict[str, Interval]:
     """KL(base || model) in nats a token along the texts, of content tokens and of decisions; n counts problems."""
     sums: dict[str, list[float]] = defaultdict(list)
     counts: dict[str, list[int]] = defaultdict(list)
@@ -135,4 +139,4 @@ def divergence(base: PreTrainedModel, model: PreTrainedModel, texts: Texts) -> d
         for kind, where in (("content", batch.is_content[:, 1:]), ("decision", batch.is_decision[:, 1:])):
             sums[kind] += (each_kl * where).sum(1).tolist()
             counts[kind] += where.sum(1).tolist()
-    return {kind: ratio(np.array(sums[kind]), np.array(counts[kind], dtype=np.float64)) for kind in sums}
+    return {kind: ratio_over_groups(np.array(sums[kind]), np.array(counts[kind], dtype=np.float64)) for kind in sums}

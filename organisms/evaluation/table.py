@@ -29,10 +29,10 @@ from transformers import PreTrainedModel
 from ...models import organism_names
 from ...rundir import InputError
 from ...stats import (
-    Figure,
-    mean,
-    ratio,
-    share,
+    Interval,
+    mean_over_groups,
+    ratio_over_groups,
+    wilson_proportion,
 )
 from ..policy import DRILL, IDEAL_DOUBLING
 from ..rollouts import organism_model
@@ -46,7 +46,7 @@ from ._truth import (
 )
 from .measure import divergence, skill
 
-Table: TypeAlias = dict[str, dict[str, Figure]]
+Table: TypeAlias = dict[str, dict[str, Interval]]
 
 PASS_AT = (1, 4, 16, 64, 256)
 SMALLEST_GAP = 0.05  # a share of a gap that may be smaller than this says nothing
@@ -95,18 +95,18 @@ class _Ground:
         self.by_base = solved(asked, respond(base, asked))
 
 
-def _row(model: PreTrainedModel, own: _Ground, doubled: _Ground, chosen: EvaluateSettings) -> dict[str, Figure]:
+def _row(model: PreTrainedModel, own: _Ground, doubled: _Ground, chosen: EvaluateSettings) -> dict[str, Interval]:
     is_base = model is own.base
     responses = respond(model, own.asked)
     right = solved(own.asked, responses)
-    figures = {"accuracy": share(right)}
+    figures = {"accuracy": wilson_proportion(right)}
     for family in sorted({problem.family or "" for problem in own.asked}):
-        figures[f"accuracy/{family}"] = share(right[[problem.family == family for problem in own.asked]])
-    figures["accuracy_of_base"] = share(own.by_base)
-    figures["doubled_accuracy"] = share(
+        figures[f"accuracy/{family}"] = wilson_proportion(right[[problem.family == family for problem in own.asked]])
+    figures["accuracy_of_base"] = wilson_proportion(own.by_base)
+    figures["doubled_accuracy"] = wilson_proportion(
         right if own is doubled else solved(doubled.asked, respond(model, doubled.asked))
     )
-    figures["response_tokens"] = mean(_array(response.n_tokens for response in responses))
+    figures["response_tokens"] = mean_over_groups(_array(response.n_tokens for response in responses))
     if own is doubled:
         right_texts = texts_by(IDEAL_DOUBLING, own.asked)
     else:
@@ -118,11 +118,11 @@ def _row(model: PreTrainedModel, own: _Ground, doubled: _Ground, chosen: Evaluat
     figures |= {f"{kind}_kl": figure for kind, figure in divergence(own.base, model, said).items()}
     led = respond(own.base, own.asked, guide=model)
     led_right = solved(own.asked, led)
-    figures["led_accuracy"] = share(led_right)
-    figures["gap"] = mean(right - own.by_base)
+    figures["led_accuracy"] = wilson_proportion(led_right)
+    figures["gap"] = mean_over_groups(right - own.by_base)
     if figures["gap"].low > SMALLEST_GAP:
         figures["gap_recovered"] = gap_recovered(own.by_base, right, led_right)
-    figures["share_forced"] = ratio(
+    figures["share_forced"] = ratio_over_groups(
         _array(response.n_forced for response in led), _array(response.n_tokens for response in led)
     )
     return figures
@@ -156,12 +156,12 @@ def evaluate_family(
 
 def gap_recovered(
     base: Float[np.ndarray, " n"], model: Float[np.ndarray, " n"], led: Float[np.ndarray, " n"]
-) -> Figure:
+) -> Interval:
     """(led - base) / (model - base) in accuracy, unclipped, paired over problems."""
-    return ratio(led - base, model - base)
+    return ratio_over_groups(led - base, model - base)
 
 
-def pass_at_k(model: PreTrainedModel, asked: Sequence[Problem], settings: EvaluateSettings) -> dict[str, Figure]:
+def pass_at_k(model: PreTrainedModel, asked: Sequence[Problem], settings: EvaluateSettings) -> dict[str, Interval]:
     """pass@k for k to the number of samples: 1 - C(n - c, k) / C(n, k), mean over problems (arXiv 2107.03374)."""
     sampler = torch.Generator().manual_seed(settings.seed)
     repeated = [problem for problem in asked for _ in range(settings.samples)]
@@ -173,5 +173,5 @@ def pass_at_k(model: PreTrainedModel, asked: Sequence[Problem], settings: Evalua
         missed = np.ones(len(asked))
         for drawn in range(k):
             missed *= np.clip((n - correct - drawn) / (n - drawn), 0.0, None)
-        figures[f"pass@{k}"] = mean(1 - missed)
+        figures[f"pass@{k}"] = mean_over_groups(1 - missed)
     return figures

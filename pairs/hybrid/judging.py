@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ...rundir import InputError
+from ...stats import RecoveredGap, gap_recovered_over_groups
 from ...traces.agreement import Agreement, agreement
 from ...traces.judge import Judge
-from .gap import Gap, gap_recovered
+from .measure import check_problems
 from .pair import Pair
 from .run import PairRun
 
@@ -26,11 +27,11 @@ class Judged:
     model: str
     accuracy: dict[str, float]  # arm -> share that the judge calls right
     agreement: dict[str, Agreement]  # arm -> of judge and rule
-    gap: Gap  # that the hybrid recovers, by the judge
+    gap: RecoveredGap  # that the hybrid recovers, by the judge
 
     def to_json(self) -> dict[str, Any]:
         """With None for what is not known."""
-        figures = {name: getattr(self.gap, name) for name in ("value", "low", "high")}
+        figures = {name: getattr(self.gap.share, name) for name in ("value", "low", "high")}
         return {
             "model": self.model,
             "accuracy": self.accuracy,
@@ -57,6 +58,7 @@ def judge_pair(run: PairRun, judge: Judge, kept: Path | None = None, arms: Seque
     """
     questions = run.pair.test
     check_answers(run.pair)
+    check_problems(question.problem for question in questions)
     said: dict[str, list[bool | None]] = {}
     rule: dict[str, list[bool]] = {}
     for name in arms:
@@ -70,7 +72,7 @@ def judge_pair(run: PairRun, judge: Judge, kept: Path | None = None, arms: Seque
         model=judge.model,
         accuracy={name: float(graded.mean()) for name, graded in right.items()},
         agreement={name: agreement(rule[name], graded) for name, graded in said.items() if _any(graded)},
-        gap=gap_recovered(
+        gap=gap_recovered_over_groups(
             right["base"], right["thinking"], right["hybrid"], [question.problem for question in questions]
         ),
     )

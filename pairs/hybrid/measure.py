@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
-from .gap import (
-    Gap,
-    accuracy,
-    difference,
-    gap_recovered,
-    mcnemar,
+from ...rundir import InputError
+from ...stats import (
+    Interval,
+    RecoveredGap,
+    accuracy_difference_over_groups,
+    accuracy_over_groups,
+    gap_recovered_over_groups,
+    mcnemar_over_questions,
 )
 from .record import RowRecord
 
@@ -63,14 +65,16 @@ def measure_arm(
 ) -> ArmResult:
     """The figures of an arm that ran once or several times on the same questions as base and thinking model.
 
-    problems: of each question, resampled together; None: each is one of its own.
+    problems: of each question, resampled together; None: each is one of its own. Raises InputError for one problem.
     """
+    check_problems(range(solved.shape[1]) if problems is None else problems)
     mean = solved.mean(axis=0)  # of a question, over seeds
-    right, gain = accuracy(mean, problems), difference(mean, base.astype(float), problems)
-    gap = gap_recovered(base.astype(float), thinking.astype(float), mean, problems)
+    right = accuracy_over_groups(mean, problems)
+    gain = accuracy_difference_over_groups(mean, base.astype(float), problems)
+    gap = gap_recovered_over_groups(base.astype(float), thinking.astype(float), mean, problems)
     if arm in ("base", "thinking") and not gap.no_gap:  # by definition
         whole = float(arm == "thinking")
-        gap = Gap(whole, whole, whole)
+        gap = RecoveredGap(Interval(whole, whole, whole, gap.share.n))
     rows = [record for run in records for record in run]
     n_tokens = max(sum(record.n_tokens for record in rows), 1)
     acted = sum(
@@ -83,20 +87,21 @@ def measure_arm(
         n=solved.shape[1],
         n_problems=solved.shape[1] if problems is None else len(set(problems)),
         n_seeds=len(solved),
-        accuracy=right.value,
-        accuracy_low=right.low,
-        accuracy_high=right.high,
-        gain=gain.value,
-        gain_low=gain.low,
-        gain_high=gain.high,
-        gap=gap.value,
-        gap_low=gap.low,
-        gap_high=gap.high,
+        **right.columns("accuracy"),
+        **gain.columns("gain"),
+        **gap.share.columns("gap"),
         no_gap=gap.no_gap,
-        p_mcnemar=mcnemar(solved[0].astype(bool), base.astype(bool)).p,
+        p_mcnemar=mcnemar_over_questions(solved[0].astype(bool), base.astype(bool)).p,
         steered=sum(record.n_gated for record in rows) / n_tokens,
         effective=acted / n_tokens,
         changed=sum(record.n_changed for record in rows) / n_tokens,
         truncated=float(np.mean([record.is_truncated for record in rows])),
         tokens=n_tokens / max(len(rows), 1),
     )
+
+
+def check_problems(problems: Iterable[Hashable]) -> None:
+    """Raises InputError for fewer than two problems, which have no interval."""
+    n = len(set(problems))
+    if n < 2:
+        raise InputError(f"an interval needs at least two problems, and there {'is 1' if n == 1 else 'is none'}")

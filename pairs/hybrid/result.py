@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from ...stats import accuracy_difference_over_groups
 from .arms import ARMS, CONTROLS
-from .gap import difference
 from .judging import Judged
 from .measure import ArmResult, measure_arm
 from .run import PairRun, plain
@@ -136,7 +136,8 @@ def not_beaten(run: PairRun) -> list[str]:
     return [
         name
         for name in CONTROLS
-        if name in run.arms and difference(hybrid, np.array(run.arms[name].is_solved).mean(axis=0), problems).low <= 0
+        if name in run.arms
+        and accuracy_difference_over_groups(hybrid, np.array(run.arms[name].is_solved).mean(axis=0), problems).low <= 0
     ]
 
 

@@ -21,7 +21,7 @@ from reasonlens.organisms import problems
 from reasonlens.organisms.sampling import respond, solved
 from reasonlens.organisms.task import DOUBLES
 from reasonlens.organisms.training import STAGES
-from reasonlens.stats import share
+from reasonlens.stats import wilson_proportion
 
 WEIGHTS = Path(reasonlens.organisms.__file__).parent / "weights"
 FIGURES: dict[str, dict[str, dict[str, float]]] = json.loads((WEIGHTS / "figures.json").read_text())
@@ -79,7 +79,7 @@ def test_checkpoints_lie_between_the_base_and_the_finished_model() -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_a_small_fresh_sample_agrees_with_the_accuracy_of_the_card(name: str) -> None:
     asked = list(islice(problems("test", seed=7, families=DOUBLES if name == "sft" else None), 150))
-    found = share(solved(asked, respond(organism(name).model, asked)))
+    found = wilson_proportion(solved(asked, respond(organism(name).model, asked)))
     card = FIGURES[name]["accuracy"]
     assert found.low <= card["high"] and card["low"] <= found.high
 

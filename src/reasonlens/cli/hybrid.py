@@ -225,7 +225,7 @@ def _print(found: HybridResult) -> None:
     for name, verdict in found.verdicts().items():
         console.print(f"{name}: {verdict}", markup=False)
     for name, judged in found.judged.items():
-        console.print(f"{name}, by {judged.model}: {judged.gap.value:.3f} of the gap", markup=False)
+        console.print(f"{name}, by {judged.model}: {judged.gap.share.value:.3f} of the gap", markup=False)
         for arm, agreement in judged.agreement.items():
             console.print(f"  {arm}: judge and rule {agreement}", markup=False)
 

@@ -13,7 +13,7 @@ from reasonlens.cli.console import note, user_errors
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from reasonlens.stats import Figure
+    from reasonlens.stats import Interval
 
 organisms = typer.Typer(
     help="The built-in model organisms: tiny models that reason in words, whose behaviours are known by rule.",
@@ -92,7 +92,7 @@ def evaluate(
         table = evaluate_family(models, EvaluateSettings(problems=problems, samples=samples, seed=seed), note)
     if as_json:
         typer.echo(
-            json.dumps({name: {key: value.to_json() for key, value in row.items()} for name, row in table.items()})
+            json.dumps({name: {key: value.to_dict() for key, value in row.items()} for name, row in table.items()})
         )
         return
     from rich.console import Console
@@ -103,7 +103,7 @@ def evaluate(
     console.print(_organism_table(table))
 
 
-def _organism_table(table: dict[str, dict[str, Figure]]) -> Table:
+def _organism_table(table: dict[str, dict[str, Interval]]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text

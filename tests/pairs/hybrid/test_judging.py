@@ -77,7 +77,7 @@ def test_the_gap_by_the_judge_stands_beside_its_agreement_with_the_rule(tmp_path
     }
     found = judge_pair(run(texts), judge, tmp_path / "judge.jsonl")
     assert found.accuracy == {"base": 0.0, "thinking": 1.0, "hybrid": 0.75}
-    assert found.gap.value == pytest.approx(0.75) and found.gap.low < 0.75 < found.gap.high
+    assert found.gap.share.value == pytest.approx(0.75) and found.gap.share.low < 0.75 < found.gap.share.high
     agreed = found.agreement["hybrid"]
     assert (agreed.n, agreed.n_ungraded, agreed.n_only_second) == (30, 10, 10)
     assert agreed.share == pytest.approx(2 / 3)

@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from reasonlens.pairs.hybrid.gap import (
-    Gap,
-    accuracy,
-    difference,
-    gap_recovered,
-    mcnemar,
-    resampled,
+from reasonlens.stats import (
+    accuracy_difference_over_groups,
+    accuracy_draws,
+    accuracy_over_groups,
+    gap_recovered_over_groups,
+    mcnemar_over_questions,
 )
-from reasonlens.rundir import InputError
 
 
 def answers(rng: np.random.Generator, n: int, base: float, thinking: float, like_thinking: float) -> list[np.ndarray]:
@@ -48,11 +46,11 @@ def test_intervals_cover_what_they_estimate_in_95_of_100_experiments(
     found = []
     for seed in range(800):
         drawn = answers(rng, n, base, thinking, arm) if arm >= 0 else worse(rng, n, base, thinking, -arm)
-        found.append(gap_recovered(*drawn, seed=seed, n_resamples=1000))
+        found.append(gap_recovered_over_groups(*drawn, seed=seed, n_resamples=1000))
     shown = [gap for gap in found if not gap.no_gap]
     assert len(shown) > 0.85 * len(found)
-    assert 0.93 <= np.mean([gap.low <= expected <= gap.high for gap in shown]) <= 0.975
-    assert all(gap.low <= gap.value <= gap.high for gap in shown)
+    assert 0.93 <= np.mean([gap.share.low <= expected <= gap.share.high for gap in shown]) <= 0.975
+    assert all(gap.share.low <= gap.share.value <= gap.share.high for gap in shown)
 
 
 def test_intervals_cover_when_problems_have_several_questions() -> None:
@@ -63,8 +61,8 @@ def test_intervals_cover_when_problems_have_several_questions() -> None:
     for seed in range(400):
         drawn = [np.repeat(each, 4) for each in answers(rng, 150, 0.3, 0.7, 0.5)]
         for is_grouped in covers:
-            gap = gap_recovered(*drawn, groups if is_grouped else None, seed, n_resamples=1000)
-            covers[is_grouped] += gap.low <= 0.5 <= gap.high
+            gap = gap_recovered_over_groups(*drawn, groups if is_grouped else None, seed, n_resamples=1000)
+            covers[is_grouped] += gap.share.low <= 0.5 <= gap.share.high
     assert 0.92 <= covers[True] / 400 <= 0.98
     assert covers[False] / 400 < 0.75
 
@@ -74,8 +72,8 @@ def test_accuracies_and_differences_cover_near_0_too() -> None:
     right, above = [], []
     for seed in range(600):
         arm, other = rng.random(300) < 0.02, rng.random(300) < 0.05
-        right.append(accuracy(arm, seed=seed))
-        above.append(difference(arm, other, seed=seed))
+        right.append(accuracy_over_groups(arm, seed=seed))
+        above.append(accuracy_difference_over_groups(arm, other, seed=seed))
     assert 0.93 <= np.mean([figure.low <= 0.02 <= figure.high for figure in right]) <= 0.99
     assert 0.93 <= np.mean([figure.low <= -0.03 <= figure.high for figure in above]) <= 0.98
 
@@ -86,21 +84,21 @@ def test_the_interval_is_fiellers_where_samples_are_large() -> None:
     (var_gain, cov), (_, var_gap) = np.cov(gain, gap) / 5000 * 1.959964**2
     # (gain - R gap)^2 <= z^2 Var(gain - R gap), solved for R
     ends = np.roots([gap.mean() ** 2 - var_gap, -2 * (gain.mean() * gap.mean() - cov), gain.mean() ** 2 - var_gain])
-    found = gap_recovered(base, thinking, arm)
+    found = gap_recovered_over_groups(base, thinking, arm).share
     assert (found.low, found.high) == pytest.approx((min(ends), max(ends)), abs=0.003)
 
 
 def test_the_share_is_not_clipped() -> None:
     base, thinking = np.arange(400) < 100, np.arange(400) < 300
-    assert gap_recovered(base, thinking, np.arange(400) < 50).value == -0.25
-    assert gap_recovered(base, thinking, np.arange(400) < 350).value == 1.25
-    half = gap_recovered(base, thinking, np.arange(400) < 200)
+    assert gap_recovered_over_groups(base, thinking, np.arange(400) < 50).share.value == -0.25
+    assert gap_recovered_over_groups(base, thinking, np.arange(400) < 350).share.value == 1.25
+    half = gap_recovered_over_groups(base, thinking, np.arange(400) < 200).share
     assert half.value == 0.5 and 0.4 < half.low < 0.5 < half.high < 0.6
 
 
 def test_an_arm_that_answers_as_its_base_does_has_an_interval_all_the_same() -> None:
     base, thinking = np.arange(200) < 60, np.arange(200) < 120
-    as_base, as_thinking = gap_recovered(base, thinking, base), gap_recovered(base, thinking, thinking)
+    as_base, as_thinking = (gap_recovered_over_groups(base, thinking, arm).share for arm in (base, thinking))
     assert as_base.value == 0 and -0.1 < as_base.low < 0 < as_base.high < 0.1
     assert as_thinking.value == 1 and 0.9 < as_thinking.low < 1 < as_thinking.high < 1.1
 
@@ -115,44 +113,49 @@ def test_an_arm_that_answers_as_its_base_does_has_an_interval_all_the_same() -> 
 )
 def test_a_pair_without_a_gap_says_so_and_gives_no_interval(thinking: int, reason: str) -> None:
     base = np.random.default_rng(0).permutation(np.arange(200) < 100)
-    found = gap_recovered(base, np.arange(200) < thinking, base)
-    assert all(math.isnan(each) for each in (found.value, found.low, found.high))
+    found = gap_recovered_over_groups(base, np.arange(200) < thinking, base)
+    assert all(math.isnan(each) for each in (found.share.value, found.share.low, found.share.high))
     assert re.search(reason, found.no_gap)
 
 
 def test_models_that_are_alike_have_a_gap_in_no_more_than_a_fortieth_of_experiments() -> None:
     rng = np.random.default_rng(4)
-    found = [gap_recovered(*answers(rng, 300, 0.5, 0.5, 0.5), seed=seed, n_resamples=1000) for seed in range(600)]
+    found = [
+        gap_recovered_over_groups(*answers(rng, 300, 0.5, 0.5, 0.5), seed=seed, n_resamples=1000) for seed in range(600)
+    ]
     assert np.mean([not gap.no_gap for gap in found]) < 0.04
 
 
 def test_the_exact_test_of_discordant_questions_agrees_with_a_sum_over_the_binomial() -> None:
     arm = np.array([True] * 12 + [False] * 3 + [True] * 50 + [False] * 20)
     other = np.array([False] * 12 + [True] * 3 + [True] * 50 + [False] * 20)
-    found = mcnemar(arm, other)
+    found = mcnemar_over_questions(arm, other)
     assert (found.n_better, found.n_worse) == (12, 3)
     assert found.p == pytest.approx(2 * sum(math.comb(15, k) for k in range(4)) / 2**15)
-    assert mcnemar(other, arm).p == pytest.approx(found.p)
-    assert mcnemar(arm, arm).p == 1
+    assert mcnemar_over_questions(other, arm).p == pytest.approx(found.p)
+    assert mcnemar_over_questions(arm, arm).p == 1
 
 
 def test_resamples_of_shares_over_seeds_have_their_mean_and_spread() -> None:
     share = np.random.default_rng(5).integers(0, 4, size=2000) / 3
-    drawn = resampled([share])[:, 0]
+    drawn = accuracy_draws([share])[:, 0]
     assert drawn.mean() == pytest.approx(share.mean(), abs=1e-3)
     assert drawn.std() == pytest.approx(share.std() / 2000**0.5, rel=0.03)
 
 
 def test_the_same_seed_draws_the_same() -> None:
     drawn = answers(np.random.default_rng(6), 100, 0.2, 0.8, 0.5)
-    assert gap_recovered(*drawn, seed=3) == gap_recovered(*drawn, seed=3) != gap_recovered(*drawn, seed=4)
-    assert isinstance(gap_recovered(*drawn), Gap)
+    assert (
+        gap_recovered_over_groups(*drawn, seed=3)
+        == gap_recovered_over_groups(*drawn, seed=3)
+        != gap_recovered_over_groups(*drawn, seed=4)
+    )
 
 
 def test_arms_that_were_asked_other_questions_are_refused() -> None:
-    with pytest.raises(InputError, match="these have 3 and 4 of them; measure them on the questions that all have"):
-        difference(np.ones(3, dtype=bool), np.ones(4, dtype=bool))
-    with pytest.raises(InputError, match="at least two problems, and there are 1"):
-        accuracy(np.ones(4, dtype=bool), ["a"] * 4)
-    with pytest.raises(InputError, match="these have 2 and 4 of them"):
-        accuracy(np.ones(4, dtype=bool), ["a", "b"])
+    with pytest.raises(ValueError, match="these have 3 and 4 of them; measure them on the questions that all have"):
+        accuracy_difference_over_groups(np.ones(3, dtype=bool), np.ones(4, dtype=bool))
+    with pytest.raises(ValueError, match="at least two groups, and there is 1"):
+        accuracy_over_groups(np.ones(4, dtype=bool), ["a"] * 4)
+    with pytest.raises(ValueError, match="these have 2 and 4 of them"):
+        accuracy_over_groups(np.ones(4, dtype=bool), ["a", "b"])
