@@ -86,7 +86,8 @@ def percentile_ends(draws: Float[np.ndarray, " n_resamples"], level: float = LEV
     finite = draws[np.isfinite(draws)]
     if not len(finite):
         return float("nan"), float("nan")
-    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
+    outside = round((1 - level) / 2, 12)  # 0.025 and not 0.025000000000000022
+    low, high = np.quantile(finite, [outside, 1 - outside])
     return float(low), float(high)
 
 
