@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +35,8 @@ from ..figures import (
     layer_heatmap,
 )
 from ..models import load
-from ..models._load import ModelLike, source_stamp
+from ..models._load import ModelLike
+from ..models.content import model_digest
 from ..probes import ProbeSweep, sweep
 from ..probes.folds import common_labels, grouped_folds
 from ..rundir import InputError, RunDirectory, write_json, write_text
@@ -140,12 +139,22 @@ def locate(
     examples = resolve_traces(traces)
     spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
     check_labels(spans, settings)
-    run = None if out is None else open_run(Path(out), model, examples, settings)
+    with open_run(out, model, examples, settings, device=device) as run:
+        return _located(run, model, examples, settings, device, progress, note)
 
-    def stage(name: str) -> AbstractContextManager[None]:
-        return run.stage(name) if run else nullcontext()
 
-    with stage("model"):
+def _located(
+    run: RunDirectory,
+    model: ModelLike,
+    examples: Sequence[Trace],
+    settings: LocateSettings,
+    device: str | None,
+    progress: bool,
+    note: Callable[[str], None],
+) -> Location:
+    """Locate in the directory of the run, stage by stage."""
+    spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
+    with run.stage("model"):
         loaded = load(model, device=device, note=note)
     reading: dict[str, Any] = {
         "layers": settings.layers,
@@ -153,28 +162,28 @@ def locate(
         "truncate": settings.truncate,
     }
 
-    def read_into(kept: Path | None, read: str | Read) -> Activations:
-        if kept is not None and (kept / MANIFEST).is_file():
-            note(f"taking up the activations in {kept}")
-        return collect(loaded, examples, **reading, read=read, out=kept, progress=progress).load()
+    def read_into(name: str, read: str | Read) -> Activations:
+        place = run.file(name)
+        if place is not None and (place / MANIFEST).is_file():
+            note(f"taking up the activations in {place}")
+        return collect(loaded, examples, **reading, read=read, out=place, progress=progress).load()
 
-    with stage("activations"):
-        if run is not None and not (run.path / ACTIVATIONS).is_dir():
+    with run.stage("activations"):
+        if run.has_directory and not (run.path / ACTIVATIONS).is_dir():
             # All that can be wrong with the traces comes out before the directory is claimed and the model runs.
             window = Collector(loaded, CollectSettings(**reading, read=settings.read)).window(examples)
             check_labels([(each.label, each.problem) for each in window.examples], settings)
-            run.record()
-        activations = read_into(None if run is None else run.path / ACTIVATIONS, settings.read)
+        run.record()
+        activations = read_into(ACTIVATIONS, settings.read)
     if activations.n_skipped:
         note(_left_out(spans, activations))
-    with stage("probes"):
+    with run.stage("probes"):
         found = _swept(activations, settings, progress, note)
     next_found = None
     if settings.next_behaviour and Read.parse(settings.read) != BEFORE:
-        with stage("next behaviour"):
-            before = read_into(None if run is None else run.path / NEXT_ACTIVATIONS, BEFORE)
-            next_found = _next_swept(before, settings, progress, note)
-    with stage("directions"):
+        with run.stage("next behaviour"):
+            next_found = _next_swept(read_into(NEXT_ACTIVATIONS, BEFORE), settings, progress, note)
+    with run.stage("directions"):
         directions = mean_difference_directions(
             activations,
             against=settings.against,
@@ -188,13 +197,13 @@ def locate(
     location = Location(
         activations=activations, directions=directions, sweep=found, next_sweep=next_found, settings=settings
     )
-    if run:
-        with stage("report"):
+    if run.has_directory:
+        with run.stage("report"):
             directions.save(run.path / "vectors.safetensors")
             found.save_probes(run.path / "probes.safetensors")
             write_json(run.path / "results.json", location.to_dict())
             write_text(run.path / "report.html", location.report())
-        run.finish()
+        run.finish(ARTIFACTS)
     return location
 
 
@@ -256,15 +265,24 @@ def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: Locat
     return probed
 
 
-def open_run(out: Path, model: ModelLike, traces: Sequence[Trace], settings: LocateSettings) -> RunDirectory:
-    """The run directory of these settings: new, to be taken up, or done."""
-    config = {
-        "model": str(model) if isinstance(model, str | Path) else load(model).name,
-        "model_stamp": source_stamp(model),
-        "traces_digest": digest(traces),
-        "reasonlens": version("reasonlens"),
-    }
-    return RunDirectory(out, "locate", config | asdict(settings))
+def open_run(
+    out: str | Path | None,
+    model: ModelLike,
+    traces: Sequence[Trace],
+    settings: LocateSettings,
+    *,
+    device: str | None = None,
+) -> RunDirectory:
+    """The run directory of these settings: new, to be resumed, or done; without a place, a run that keeps nothing."""
+    if out is None:
+        return RunDirectory(None, "locate")
+    return RunDirectory(
+        out,
+        "locate",
+        settings=asdict(settings),
+        inputs={"model": model_digest(model), "traces": digest(traces)},
+        options={"model": str(model) if isinstance(model, str | Path) else load(model).name, "device": device},
+    )
 
 
 def _left_out(spans: list[tuple[str, str]], activations: Activations) -> str:

@@ -6,10 +6,8 @@ tested on each (`probes.transfer`): other traces, base against thinking model, a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ from ..figures import (
 )
 from ..figures.page import render
 from ..models import load
-from ..models._load import source_stamp
+from ..models.content import model_digest
 from ..probes import (
     ProbeSweep,
     TransferMatrix,
@@ -37,7 +35,7 @@ from ..probes import (
     transfer,
 )
 from ..probes.folds import common_labels, grouped_folds
-from ..rundir import InputError, RunDirectory, write_json, write_text
+from ..rundir import InputError, RunDirectory, file_digest, write_json, write_text
 from ..traces import digest
 from ._locate import resolve_traces
 
@@ -159,17 +157,17 @@ def open_sources(paths: list[Path]) -> dict[str, Activations]:
 
 def probe_run(paths: list[Path], settings: ProbeSettings, out: Path) -> RunDirectory:
     """The run directory of these activations and settings: new, or done."""
-    stamps = {}
+    digests = {}
     for path in paths:
         file = path / "manifest.json" if path.is_dir() else path
         if not file.is_file():
             raise InputError(f"{path} holds no activations; `reasonlens collect --out {path}` writes some")
-        stamps[path.name] = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-    return RunDirectory(out, "probe", {"sources": stamps, "reasonlens": version("reasonlens")} | asdict(settings))
+        digests[path.name] = file_digest(file)[:16]
+    return RunDirectory(out, "probe", settings=asdict(settings), inputs=digests)
 
 
 def reading_run(model: str, traces: str, layers: str, read: str, settings: ProbeSettings, out: Path) -> RunDirectory:
-    """The run directory of a model and traces that are yet to be read: new, to be taken up, or done."""
+    """The run directory of a model and traces that are yet to be read: new, to be resumed, or done."""
     Read.parse(read)
     found = resolve_traces(traces)
     grouped_folds(
@@ -179,15 +177,13 @@ def reading_run(model: str, traces: str, layers: str, read: str, settings: Probe
         settings.n_folds,
         settings.seed,
     )
-    config = {
-        "model": model,
-        "model_stamp": source_stamp(model),
-        "traces_digest": digest(found),
-        "layers": layers,
-        "read": read,
-        "reasonlens": version("reasonlens"),
-    }
-    return RunDirectory(out, "probe", config | asdict(settings))
+    return RunDirectory(
+        out,
+        "probe",
+        settings=asdict(settings) | {"layers": layers, "read": read},
+        inputs={"model": model_digest(model), "traces": digest(found)},
+        options={"model": model, "traces": traces},
+    )
 
 
 def read_sources(
@@ -214,4 +210,4 @@ def write_probing(found: Probing, run: RunDirectory) -> None:
     found.sweep.save_probes(run.path / "probes.safetensors")
     write_json(run.path / "results.json", found.to_dict())
     write_text(run.path / "report.html", found.report())
-    run.finish()
+    run.finish(PROBE_ARTIFACTS)

@@ -8,7 +8,6 @@ public function that takes a model passes it through `load`, so all of these wor
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.util
 import re
 from collections.abc import Callable
@@ -105,27 +104,6 @@ def load(
         return handle
     fields = {field.name: getattr(handle, field.name) for field in dataclasses.fields(LanguageModel)}
     return Organism(**fields, directory=Path(source))
-
-
-def source_stamp(model: ModelLike) -> str:
-    """What tells one state of a model from another without loading it: its files, or the weights if it is loaded.
-
-    Empty for a hub id, whose revision is known only once it is loaded.
-    """
-    if not isinstance(model, str | Path):
-        return load(model).fingerprint
-    if str(model).startswith(PREFIX):
-        directory, checkpoint = organism_files(str(model))
-        files = [*directory.glob("*.safetensors"), *([checkpoint] if checkpoint else [])]
-    elif model in BUILT_IN:
-        package, file_name, _ = BUILT_IN[str(model)]
-        found = importlib.util.find_spec(package)
-        files = [Path(found.origin).with_name(file_name)] if found and found.origin else []
-    else:
-        path = Path(model).expanduser()
-        files = [path] if path.is_file() else sorted([*path.glob("*.safetensors"), *path.glob("*.bin")])
-    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(states).encode()).hexdigest()[:16] if states else ""
 
 
 def wrap(

@@ -1,7 +1,30 @@
 """Runs on disk: a locked, resumable directory, logs that survive a kill, atomic files, and a user's mistakes."""
 
-from .atomic import atomic_path
-from .errors import InputError
-from .run_directory import RunDirectory, write_json, write_text
+from .atomic import atomic_path, write_csv, write_json, write_text
+from .columns import columns_of, from_row, to_row
+from .comparison import differences
+from .digests import content_digest, directory_digest, file_digest
+from .errors import InputError, writing
+from .places import expanded, short_name
+from .row_log import RowLog
+from .run_directory import RunDirectory
 
-__all__ = ["InputError", "RunDirectory", "atomic_path", "write_json", "write_text"]
+__all__ = [
+    "InputError",
+    "RowLog",
+    "RunDirectory",
+    "atomic_path",
+    "columns_of",
+    "content_digest",
+    "differences",
+    "directory_digest",
+    "expanded",
+    "file_digest",
+    "from_row",
+    "short_name",
+    "to_row",
+    "write_csv",
+    "write_json",
+    "write_text",
+    "writing",
+]

@@ -6,41 +6,79 @@ old content, the whole new content, or nothing.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .errors import InputError
+from .comparison import Json
+from .errors import writing
+from .places import expanded
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: str | Path, *, same_name: bool = False) -> Iterator[Path]:
     """Yield a temporary path to write a file or make a directory at; on success it becomes `target`.
 
     A directory that already stands at `target` is kept and the new one dropped (another process was first); a file is
     replaced. On an exception the temporary path is removed and `target` is untouched.
-    Raises InputError when the target cannot be written: no permission, or a file where a directory must be.
+
+    Args:
+        target: Where the content is to stand; `~` is expanded and folders above it are made.
+        same_name: Yield a path of the target's own name, in a temporary folder: for writers that go by its ending.
+
+    Raises:
+        InputError: The target cannot be written: disk full, quota, read-only, no permission, a name too long, or a
+            file where a directory must be.
     """
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _flush(temporary)
-        if temporary.is_dir() and target.is_dir():
-            return
-        os.replace(temporary, target)
-        _flush_entry(target.parent)
-    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
-        raise InputError(f"cannot write {target}: {error.strerror}. Choose a place that you may write to.") from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            with suppress(NotADirectoryError):  # where a file stands in place of the directory
-                temporary.unlink(missing_ok=True)
+    target = expanded(target)
+    temporary = target.with_name(f".{_cut(target.name)}.{uuid.uuid4().hex[:8]}.tmp")
+    with writing(target):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if same_name:
+                temporary.mkdir()
+            content = temporary / target.name if same_name else temporary
+            yield content
+            _flush(content)
+            if content.is_dir() and target.is_dir():
+                return
+            os.replace(content, target)
+            _flush_entry(target.parent)
+        finally:
+            with suppress(OSError):  # the file's name may be no name that this file system takes
+                if temporary.is_dir():
+                    shutil.rmtree(temporary, ignore_errors=True)
+                else:
+                    temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file atomically, as UTF-8. Raises InputError where it cannot be written."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def write_json(path: str | Path, content: Json) -> None:
+    """Write JSON atomically; NaN is refused, since it is no JSON. Raises InputError where it cannot be written."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV atomically, without its index. Raises InputError where it cannot be written."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _cut(name: str) -> str:
+    """Leave room for what a temporary name adds to `name`."""
+    return name.encode()[:230].decode(errors="ignore")
 
 
 def _flush(path: Path) -> None:

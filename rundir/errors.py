@@ -1,7 +1,69 @@
-"""The one error that means "what you gave cannot be used"; the command line turns it into one line and exit code 2."""
+"""A user's mistake as one error, and the refusals of the operating system to write as such.
+
+The command line turns an `InputError` into one line and exit code 2.
+"""
 
 from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ELSEWHERE = "Choose a place that you may write to."
+
+# What the system may refuse a writer -> what the user can do about it.
+REMEDIES = {
+    errno.ENOSPC: "Free some space and run the same command again; what is written stays.",
+    errno.EDQUOT: "Free some of your quota and run the same command again; what is written stays.",
+    errno.EFBIG: "Choose a file system that takes files of this size.",
+    errno.EIO: "Check the disk, then run the same command again.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+} | dict.fromkeys(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENOTEMPTY),
+    ELSEWHERE,
+)
 
 
 class InputError(ValueError):
     """A mistake in what the user gave. The message says what was wrong, the value, and what to do."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a refusal to write `path` (disk full, quota, read-only, no permission, name too long) into an InputError.
+
+    Covers what the body raises itself (OSError) and what safetensors and torch raise in its place, whose message
+    carries the system's error number. Other errors pass through.
+
+        with writing(path):
+            frame.to_csv(path)
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        number = refusal_number(error)
+        if number is None:
+            raise
+        raise InputError(f"cannot write {short(path)}: {os.strerror(number)}. {REMEDIES[number]}") from error
+
+
+def refusal_number(error: BaseException) -> int | None:
+    """Find the number of the system's error for which there is a remedy; None for any other error."""
+    if isinstance(error, OSError):
+        return error.errno if error.errno in REMEDIES else None
+    text = str(error)
+    written = re.search(r"os error (\d+)", text)  # as Rust (safetensors, tokenizers) words it
+    if written:
+        return int(written[1]) if int(written[1]) in REMEDIES else None
+    return next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in text), None)
+
+
+def short(path: Path) -> str:
+    """Write a path for a message: one of more than 200 characters with its middle left out."""
+    text = str(path)
+    return text if len(text) <= 200 else f"{text[:100]}…{text[-80:]}"

@@ -1,94 +1,176 @@
-"""A directory that holds one run: what was asked, with what, how far it came, and its results.
+"""A directory that holds one run: what was asked, of what, how far it came, and its results.
 
-`run.json` names the verb, its configuration, versions and timings. The same configuration on the same directory
-resumes or is done; another one is refused, so that results of two runs never mix. Nothing is written before `record`,
-so a run that fails on its input leaves no trace.
+    run.json        command, settings, digests of inputs, versions, seeds, timings, state, digests of what it made
+    .lock           held by the process that writes (`lock.py`)
+
+The same settings and inputs on the same directory resume or are done; others are refused by naming what differs, so
+that results of two runs never mix. One process writes at a time. Nothing is written before `record` (or the first
+`once` or `log`), so a run that fails on its input leaves no trace.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import platform
+import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal, TypeVar
 
-from .atomic import atomic_path
-from .errors import InputError
+from .atomic import atomic_path, write_json
+from .columns import Columns
+from .comparison import Json, differences, plain
+from .digests import artifact_digest, check_artifact
+from .errors import InputError, short
+from .lock import LOCK, is_of_the_lock, only_writer
+from .places import check_writable, expanded, is_left_over, sweep
+from .row_log import RowLog
 
+FORMAT = "reasonlens.run/2"
+RUN = "run.json"
 PACKAGES = ("reasonlens", "torch", "transformers", "scikit-learn", "numpy")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, "utf-8")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically; NaN is refused, since it is no JSON."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+State = Literal["running", "done", "failed"]
+Made = TypeVar("Made")
 
 
 class RunDirectory:
-    """The run of `verb` with `config` at `path`. Raises InputError when the directory cannot serve for it."""
+    """The run of one command at one place; a context manager that holds the place for this process.
 
-    def __init__(self, path: Path, verb: str, config: dict[str, Any]) -> None:
-        self.path = path
-        self._file = path / "run.json"
-        self._recorded = False
-        self._run: dict[str, Any] = {
-            "verb": verb,
-            "status": "running",
-            "config": json.loads(json.dumps(config)),
-            "command": sys.argv,
+        with RunDirectory(out, "stability", settings=asdict(settings), inputs={"traces": digest(traces)}) as run:
+            with run.stage("model"):
+                model = load(name)  # what can be wrong with the input comes out here, before anything is written
+            run.record()
+            probes = run.once("probes.safetensors", make=fit, save=SavedProbes.save, open=SavedProbes.open)
+            rows = run.log("boundaries.jsonl", about={"model": model.identity()}, key="id", columns={"id": str})
+            with run.stage("report"):
+                result.write(run.path)
+            run.finish(["results.json", "report.html"])
+
+    With `out=None` the same code keeps nothing: `once` makes, `log` stays in memory, `file` gives None.
+    """
+
+    def __init__(
+        self,
+        out: str | Path | None,
+        command: str,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Check the place and what stands there; nothing is written, and no lock taken, before the run is entered.
+
+        Args:
+            out: The directory, new or of an earlier run; `~` is expanded. None: results are not kept.
+            command: The verb, as on the command line: "locate".
+            settings: What decides the results. Compared by content with those of an earlier run.
+            inputs: Digests of what the run reads (models, traces): content, neither paths nor times. Compared likewise.
+            options: What may change when the run is resumed (device, batch size, paths); written down only.
+
+        Raises:
+            InputError: The directory cannot be written, holds other files, or another run.
+        """
+        self._out = None if out is None else expanded(out)
+        asked = {"command": command, "settings": plain(settings or {}), "inputs": plain(inputs or {})}
+        self._run: dict[str, Json] = {
+            "format": FORMAT,
+            "state": "running",
+            **asked,
+            "options": plain(options or {}),
+            "seeds": _seeds(asked["settings"]),
+            "command_line": shlex.join(sys.argv),
             "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
             "timings_seconds": {},
+            "artifacts": {},
         }
-        existing = next(place for place in (path, *path.absolute().parents) if place.exists())
-        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-            raise InputError(
-                f"cannot write to {path}: {existing} is no directory you may write to; choose another --out"
-            )
-        if self._file.is_file():
-            self._continue()
-        elif path.is_dir() and any(not each.match(".*.tmp") for each in path.iterdir()):
-            raise InputError(
-                f"{path} holds files and no run.json, so it is not the directory of a run; choose another --out"
-            )
+        self._is_recorded = False
+        self._hold: AbstractContextManager[None] | None = None
+        if self._out is not None:
+            check_writable(self._out)
+            self._look(self._out)
+
+    @property
+    def path(self) -> Path:
+        """The directory. Raises ValueError where the run has none."""
+        if self._out is None:
+            raise ValueError("this run has no directory (out=None); ask `file` for places that may be none")
+        return self._out
+
+    @property
+    def has_directory(self) -> bool:
+        """Whether results are kept."""
+        return self._out is not None
 
     @property
     def timings_seconds(self) -> dict[str, float]:
+        """Seconds that each stage took when it last ran."""
         return dict(self._run["timings_seconds"])
 
-    def _continue(self) -> None:
-        try:
-            earlier = json.loads(self._file.read_text("utf-8"))
-            before = {"verb": earlier["verb"]} | earlier["config"]
-            status, timings = earlier["status"], earlier["timings_seconds"]
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise InputError(f"{self._file} cannot be read ({error}); choose another --out or remove it") from error
-        now = {"verb": self._run["verb"]} | self._run["config"]
-        differing = [key for key in now if before.get(key) != now[key]]
-        if differing:
-            changes = ", ".join(f"{key} {before.get(key)!r} there, {now[key]!r} asked" for key in differing)
-            raise InputError(f"{self.path} holds another run ({changes}); choose another --out or remove it")
-        self._run |= {"status": status, "timings_seconds": timings}
-        self._recorded = True
+    def file(self, name: str) -> Path | None:
+        """Give the place of a file or folder of the run; None where the run has no directory."""
+        return None if self._out is None else self._out / name
 
-    def is_done(self, artifacts: Sequence[str]) -> bool:
-        """Whether the run has ended and everything it writes is there."""
-        return self._run["status"] == "done" and all((self.path / name).is_file() for name in artifacts)
+    def is_done(self, artifacts: Sequence[str] = ()) -> bool:
+        """Whether the run has ended and everything it writes is there.
+
+        Args:
+            artifacts: Files that must be there, beside those that `finish` was given.
+
+        Raises:
+            InputError: A file is other than the run wrote it.
+        """
+        if self._out is None or self._run["state"] != "done":
+            return False
+        digests = self._run["artifacts"]
+        if not all((self._out / name).exists() for name in {*artifacts, *digests}):
+            return False
+        for name, digest in digests.items():
+            check_artifact(self._out / name, digest)
+        return True
+
+    def __enter__(self) -> RunDirectory:
+        """Take the lock, and remove what a killed run left under temporary names.
+
+        Raises:
+            InputError: Another process holds the directory; which one is named.
+        """
+        if self._out is not None:
+            self._hold = only_writer(self._out)
+            self._hold.__enter__()
+            try:
+                self._look(self._out)  # again: another process may have been here in between
+                sweep(self._out, LOCK)
+            except BaseException:
+                self._hold.__exit__(*sys.exc_info())
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Free the directory; a run that ended in an error says so in run.json."""
+        if self._hold is None:
+            return
+        try:
+            if error is not None and self._is_recorded and self._run["state"] != "done":
+                self._run |= {"state": "failed", "error": f"{type(error).__name__}: {error}"[:500]}
+                with suppress(InputError):  # on a full disk the error itself says more
+                    self._write()
+        finally:
+            self._hold.__exit__(kind, error, traceback)
+            self._hold = None
 
     def record(self) -> None:
-        """Claim the directory: from here on the run can be taken up again."""
-        self._recorded = True
-        write_json(self._file, self._run)
+        """Claim the directory: from here on the run can be resumed."""
+        if self._out is None:
+            return
+        self._run["state"] = "running"
+        self._write()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -96,10 +178,116 @@ class RunDirectory:
         start = time.perf_counter()
         yield
         self._run["timings_seconds"][name] = round(time.perf_counter() - start, 2)
-        if self._recorded:
-            write_json(self._file, self._run)
+        if self._is_recorded:
+            self._write()
 
-    def finish(self) -> None:
-        """Note that everything has been written."""
-        self._run["status"] = "done"
-        self.record()
+    def once(
+        self,
+        name: str,
+        make: Callable[[], Made],
+        save: Callable[[Made, Path], object],
+        open: Callable[[Path], Made],
+    ) -> Made:
+        """Make an artifact once: what an earlier run made is opened if its bytes are the same, and an error otherwise.
+
+        Args:
+            name: File or directory in the run, with `/` between folders.
+            make: Computes the artifact.
+            save: Writes it to a path of that name (in a temporary folder, so that it appears whole or not at all).
+            open: Reads it back. Its result is returned also when the artifact was made just now, so that an
+                undisturbed run and a resumed one go on with the same values.
+
+        Raises:
+            InputError: The artifact is other than this run wrote it.
+        """
+        if self._out is None:
+            return make()
+        place, digests = self._out / name, self._run["artifacts"]
+        if place.exists():
+            check_artifact(place, digests.get(name))
+            return open(place)
+        made = make()
+        if not self._is_recorded:
+            self.record()
+        with atomic_path(place, same_name=True) as temporary:
+            save(made, temporary)
+            digests[name] = artifact_digest(temporary)
+            self._write()  # before the artifact appears: one that is there always has its digest
+        return open(place)
+
+    def log(self, name: str, *, about: Mapping[str, Any], key: str | Sequence[str], columns: Columns) -> RowLog:
+        """Open a log of rows in the run, new or continued; in memory where the run has no directory. See `RowLog`."""
+        if self._out is not None and not self._is_recorded:
+            self.record()
+        return RowLog(self.file(name), about=about, key=key, columns=columns)
+
+    def finish(self, artifacts: Sequence[str] = ()) -> None:
+        """Note that everything has been written.
+
+        Args:
+            artifacts: Results whose digests are kept, so that `is_done` finds those that were altered since.
+        """
+        if self._out is None:
+            return
+        self._run["artifacts"] |= {name: artifact_digest(self._out / name) for name in artifacts}
+        self._run["state"] = "done"
+        self._write()
+
+    def _write(self) -> None:
+        if self._hold is None:
+            raise RuntimeError("a run is written inside `with RunDirectory(...) as run:`")
+        self._is_recorded = True
+        write_json(self.path / RUN, self._run)
+
+    def _look(self, out: Path) -> None:
+        """Read what stands at the place and compare it with what is asked."""
+        file = out / RUN
+        if not file.is_file():
+            foreign = [each.name for each in _entries(out) if not is_left_over(each.name)]
+            foreign = sorted(name for name in foreign if not is_of_the_lock(name))
+            if foreign:
+                raise InputError(
+                    f"{short(out)} holds files ({foreign[0]}) and no run.json, so it is not the directory of a run; "
+                    "choose another --out"
+                )
+            return
+        try:
+            earlier = json.loads(file.read_text("utf-8"))
+            if earlier["format"] != FORMAT:
+                raise ValueError(f"format {earlier['format']!r}, not {FORMAT!r}")
+            before = _compared(earlier)
+            known = {name: earlier[name] for name in ("state", "timings_seconds", "artifacts")}
+            if not all(isinstance(known[name], dict) for name in ("timings_seconds", "artifacts")):
+                raise TypeError("timings and artifacts are no objects")
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise InputError(f"{file} cannot be read ({error}); choose another --out or remove it") from error
+        changes = differences(before, _compared(self._run))
+        if changes:
+            raise InputError(f"{short(out)} holds another run ({changes}); choose another --out or remove it")
+        self._run |= known if known["state"] == "done" else known | {"state": "running"}
+        self._is_recorded = True
+
+
+def _compared(run: Mapping[str, Json]) -> dict[str, Json]:
+    """Lay what two runs must have in common side by side: command, version, every setting, every input."""
+    return {
+        "command": run["command"],
+        "reasonlens": run["versions"]["reasonlens"],
+        **run["settings"],
+        **{f"{name} (content)": digest for name, digest in run["inputs"].items()},
+    }
+
+
+def _entries(directory: Path) -> list[Path]:
+    return list(directory.iterdir()) if directory.is_dir() else []
+
+
+def _seeds(settings: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
+    """Collect the settings whose name says that they are seeds, nested ones too."""
+    seeds: dict[str, Json] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            seeds |= _seeds(value, f"{prefix}{name}.")
+        elif name == "seed" or name.endswith("_seed"):
+            seeds[f"{prefix}{name}"] = value
+    return seeds

@@ -88,10 +88,20 @@ def run_pair(
     Raises InputError where its parts cannot be made, and for an `out` that holds another experiment.
     """
     check_lengths(pair)
-    directory = None if out is None else RunDirectory(out, "hybrid", _told(pair, settings))
+    with RunDirectory(out, "hybrid", settings=_told(pair, settings)) as directory:
+        return _run_pair(directory, pair, settings, out, progress, note)
+
+
+def _run_pair(
+    directory: RunDirectory,
+    pair: Pair,
+    settings: HybridSettings,
+    out: Path | None,
+    progress: bool,
+    note: Callable[[str], None],
+) -> PairRun:
     layers = tuple(pair.base.layer_index(layer) for layer in settings.layers or usual_layers(pair.base.n_layers))
-    if directory is not None:
-        directory.record()
+    directory.record()
     parts = train(pair, layers, settings, out=out, progress=progress, note=note)
 
     def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
@@ -128,8 +138,7 @@ def run_pair(
             records=tuple(tuple(records) for records, _ in runs),
             is_solved=tuple(tuple(solved) for _, solved in runs),
         )
-    if directory is not None:
-        directory.finish()
+    directory.finish()
     return PairRun(pair=pair, parts=parts, tuned=tuned, grid=tried, next_sentence=decodable, arms=found)
 
 

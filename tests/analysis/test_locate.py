@@ -44,7 +44,7 @@ def test_a_run_writes_everything_it_names(tiny, traces, tmp_path: Path) -> None:
         layer["auroc"] for layer in written["behaviours"]["backtracking"]["layers"].values()
     ]
     run = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert run["status"] == "done"
+    assert run["state"] == "done"
     assert set(run["timings_seconds"]) == {
         *("model", "activations", "probes", "next behaviour", "directions", "report")
     }
@@ -122,7 +122,7 @@ def test_other_weights_of_the_same_shape_are_another_run(tiny, traces, tmp_path:
     with torch.no_grad():
         changed.model.model.layers[1].mlp.down_proj.weight.mul_(1.5)
     assert changed.fingerprint != model.fingerprint
-    with pytest.raises(InputError, match=r"holds another run \(model_stamp"):
+    with pytest.raises(InputError, match=r"holds another run \(model \(content\)"):
         locate(changed, traces, settings=QUICK, out=tmp_path / "held", progress=False)
 
 
@@ -135,7 +135,7 @@ def test_an_overwritten_model_directory_is_another_run(tiny, traces, tmp_path: P
     with torch.no_grad():
         model.model.model.layers[1].mlp.down_proj.weight.mul_(1.5)
     model.model.save_pretrained(tmp_path / "model")
-    with pytest.raises(InputError, match=r"holds another run \(model_stamp"):
+    with pytest.raises(InputError, match=r"holds another run \(model \(content\)"):
         locate(tmp_path / "model", traces, **options)
 
 

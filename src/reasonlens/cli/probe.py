@@ -94,12 +94,13 @@ def probe(
         if run.is_done(PROBE_ARTIFACTS):
             note(f"{out} is done already; remove it or choose another --out to run again")
         else:
-            sources = (
-                open_sources(activations)
-                if activations
-                else read_sources(model, traces, layers, read, run, device=device, note=note)
-            )
-            write_probing(run_probe(sources, settings=settings, device=device, note=note), run)
+            with run:
+                sources = (
+                    open_sources(activations)
+                    if activations
+                    else read_sources(model, traces, layers, read, run, device=device, note=note)
+                )
+                write_probing(run_probe(sources, settings=settings, device=device, note=note), run)
         text = (out / "results.json").read_text("utf-8")
     if as_json:
         typer.echo(text, nl=False)

@@ -1,0 +1,120 @@
+"""Strict types for rows of JSON: a truth value is `true`, not `"false"` or 1; fields are all there, and no others.
+
+A schema maps field names to types as annotations write them: `str`, `int`, `float`, `bool`, `str | None`,
+`list[int]`, `tuple[float, ...]`, `dict[str, int]`, `Literal["a", "b"]`, `Any` (whatever JSON holds).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .comparison import Json
+
+Columns: TypeAlias = Mapping[str, Any]  # field name -> type
+Row: TypeAlias = dict[str, Json]
+Record = TypeVar("Record")
+
+
+def columns_of(record_type: type) -> dict[str, Any]:
+    """Derive the schema of a dataclass: a column for each of its fields, typed as it is annotated."""
+    hints = get_type_hints(record_type)
+    return {field.name: hints[field.name] for field in dataclasses.fields(record_type)}
+
+
+def to_row(record: Any) -> Row:
+    """Turn a dataclass instance into a row: fields by name, nested ones too, tuples as lists."""
+    return {name: _listed(value) for name, value in dataclasses.asdict(record).items()}
+
+
+def from_row(record_type: type[Record], row: Mapping[str, Json]) -> Record:
+    """Build a dataclass instance from those fields of a row that it has; lists become tuples where it has tuples."""
+    hints = get_type_hints(record_type)
+    return record_type(
+        **{
+            field.name: _restored(row[field.name], hints[field.name])
+            for field in dataclasses.fields(record_type)  # type: ignore[arg-type]
+        }
+    )
+
+
+def fault(row: Json, columns: Columns) -> str | None:
+    """Say what is wrong with a row under a schema; None where nothing is."""
+    if not isinstance(row, dict):
+        return f"a row is an object, and this is {row!r:.60}"
+    for name in columns:
+        if name not in row:
+            return f"{name} is missing"
+    for name, value in row.items():
+        if name not in columns:
+            return f"{name} is no field of it"
+        if not matches(value, columns[name]):
+            return f"{name} is {value!r:.60} and must be {_named(columns[name])}"
+    return None
+
+
+def matches(value: Json, kind: Any) -> bool:
+    """Whether a JSON value is of a type, strictly: no truth value is a number, no number a text."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return True
+    if kind is None or kind is type(None):
+        return value is None
+    if origin in (Union, types.UnionType):
+        return any(matches(value, option) for option in arguments)
+    if origin is Literal:
+        return any(value == option and type(value) is type(option) for option in arguments)
+    if origin in (list, tuple):
+        return _matches_list(value, origin, arguments)
+    if origin is dict or kind is dict:
+        return isinstance(value, dict) and (not arguments or all(matches(v, arguments[1]) for v in value.values()))
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return isinstance(value, dict) and fault(value, columns_of(kind)) is None
+    if kind in (list, tuple):
+        return isinstance(value, list | tuple)
+    if kind is float:
+        return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool))
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind in (str, bool):
+        return isinstance(value, kind)
+    raise TypeError(f"a column cannot be of the type {kind!r}")
+
+
+def _matches_list(value: Json, origin: Any, arguments: tuple[Any, ...]) -> bool:
+    if not isinstance(value, list | tuple):
+        return False
+    if origin is list or (len(arguments) == 2 and arguments[1] is Ellipsis):
+        return all(matches(entry, arguments[0]) for entry in value)
+    return len(value) == len(arguments) and all(map(matches, value, arguments))
+
+
+def _named(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
+
+
+def _listed(value: Any) -> Json:
+    if isinstance(value, list | tuple):
+        return [_listed(entry) for entry in value]
+    if isinstance(value, dict):
+        return {str(name): _listed(entry) for name, entry in value.items()}
+    return value
+
+
+def _restored(value: Json, kind: Any) -> Any:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        option = next((option for option in arguments if matches(value, option)), Any)
+        return _restored(value, option)
+    if origin is tuple:
+        kinds = [arguments[0]] * len(value) if arguments[-1:] == (Ellipsis,) else arguments
+        return tuple(_restored(entry, kind) for entry, kind in zip(value, kinds, strict=True))
+    if origin is list:
+        return [_restored(entry, arguments[0]) for entry in value]
+    if origin is dict:
+        return {name: _restored(entry, arguments[1]) for name, entry in value.items()}
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return from_row(kind, value)
+    return float(value) if kind is float else value

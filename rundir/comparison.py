@@ -1,0 +1,67 @@
+"""Settings as plain JSON, so that those in a file and those that are asked for compare by content, field by field."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any  # what json.dumps takes: None, bool, int, float, str, lists and dictionaries of them
+
+MISSING = "nothing"
+
+
+def plain(value: Any) -> Json:
+    """Turn settings into what reading them back from JSON gives: tuples become lists, dataclasses dictionaries.
+
+    Raises:
+        TypeError: A value is of a type that JSON has no form for.
+        ValueError: A number is NaN or infinite.
+    """
+    return json.loads(json.dumps(value, default=_default, allow_nan=False))
+
+
+def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """Name every field in which two sets of settings differ, in words; empty where they agree.
+
+    Nested fields are named `outer.inner`; a field that one of them lacks is "nothing" there.
+
+        differences({"layers": "all"}, {"layers": "0:4"})  # "layers 'all' there, '0:4' asked"
+    """
+    before, now = _flat(plain(there)), _flat(plain(asked))
+    names = [*now, *(name for name in before if name not in now)]
+    return ", ".join(
+        f"{name} {_word(before, name)} there, {_word(now, name)} asked"
+        for name in names
+        if name not in before or name not in now or before[name] != now[name] or _kind(before[name]) != _kind(now[name])
+    )
+
+
+def _word(fields: Mapping[str, Any], name: str) -> str:
+    return f"{fields[name]!r:.60}" if name in fields else MISSING
+
+
+def _kind(value: Any) -> bool:
+    """True and 1 are equal in Python and two settings here."""
+    return isinstance(value, bool)
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
+    return flat
+
+
+def _default(value: Any) -> Json:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():  # a number of numpy or torch
+        return value.item()
+    raise TypeError(f"settings hold a {type(value).__name__}, which JSON has no form for: {value!r:.80}")

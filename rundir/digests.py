@@ -1,0 +1,59 @@
+"""Digests of content: of values, files and directories. Copies have the same digest, whatever their age or place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from .comparison import Json, plain
+from .errors import InputError, short
+
+REMEDY = "remove it and run the same command again, and it is made again"
+LENGTH = 16  # hexadecimal digits kept of a digest of settings or inputs: 64 bits
+
+
+def content_digest(value: Json) -> str:
+    """Digest a value that JSON has a form for; the order of a dictionary's fields does not matter."""
+    text = json.dumps(plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
+
+
+def file_digest(path: Path) -> str:
+    """Digest every byte of a file: its whole SHA-256. Raises InputError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+def directory_digest(path: Path, files: Iterable[Path] | None = None) -> str:
+    """Digest names and bytes of files in a directory.
+
+    Args:
+        path: The directory; names count relative to it.
+        files: Which files count; default all of them, in folders too.
+    """
+    chosen = [file for file in path.rglob("*") if file.is_file()] if files is None else list(files)
+    entries = sorted((file.relative_to(path).as_posix(), file_digest(file)) for file in chosen)
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
+
+
+def artifact_digest(path: Path) -> str:
+    """Digest a file or a directory."""
+    return directory_digest(path) if path.is_dir() else file_digest(path)
+
+
+def check_artifact(place: Path, digest: str | None) -> None:
+    """Raise InputError where an artifact has other bytes than the run that wrote it, or is of no run.
+
+    Args:
+        place: A file or a directory that is there.
+        digest: What run.json says of it; None where it says nothing.
+    """
+    if digest is None:
+        raise InputError(f"{short(place)} is not from this run (run.json does not name it); {REMEDY}")
+    if artifact_digest(place) != digest:
+        raise InputError(f"{short(place)} is other than this run wrote it; {REMEDY}")

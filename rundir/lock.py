@@ -1,0 +1,113 @@
+"""One writer at a time: a lock that the operating system frees when its holder dies, and a note of who holds it.
+
+    .lock           held by the writer (flock); empty
+    .holder.json    process, host, command line and time of the writer
+
+Both are gone when the writer ends, and stay when it is killed. The note is for people: only the lock decides.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .errors import InputError, short, writing
+from .places import check_writable
+
+LOCK, HOLDER = ".lock", ".holder.json"
+N_TRIES = 5
+PATIENCE_S = 1.0  # how long a loser waits for the winner's note
+
+
+@contextmanager
+def only_writer(directory: Path) -> Iterator[None]:
+    """Hold a directory, made if need be. One that was made here and is still empty at the end is removed again.
+
+    Raises:
+        InputError: Another process holds it (which one is named), or it cannot be made.
+    """
+    check_writable(directory)
+    lock, made = _acquire(directory)
+    try:
+        with writing(directory):
+            (directory / HOLDER).write_text(json.dumps(_ourselves()) + "\n", "utf-8")
+        yield
+    finally:
+        with suppress(OSError):
+            (directory / HOLDER).unlink(missing_ok=True)
+            (directory / LOCK).unlink(missing_ok=True)  # while it is held: whoever has opened it sees that it is gone
+            for folder in made:
+                folder.rmdir()  # where nothing was written; stops at the first that holds something
+        lock.release()
+
+
+def is_of_the_lock(name: str) -> bool:
+    """Whether a file name is one that the lock writes."""
+    return name in (LOCK, HOLDER)
+
+
+def _acquire(directory: Path) -> tuple[FileLock, list[Path]]:
+    """Make a directory and lock it; also return those folders that there were none of, the lowest first."""
+    lock = FileLock(directory / LOCK)
+    for _ in range(N_TRIES):
+        made = [place for place in (directory, *directory.parents) if not place.exists()]
+        try:
+            with writing(directory):
+                directory.mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=0)
+            return lock, made
+        except Timeout as error:
+            raise InputError(
+                f"{short(directory)} is being written by {_holder(directory / HOLDER)}: wait for it, stop it, or "
+                "choose another --out"
+            ) from error
+        except FileNotFoundError:
+            continue  # another writer that has written nothing removed the directory as it ended
+    raise InputError(f"cannot write to {short(directory)}: it is removed as soon as it is made; choose another --out")
+
+
+def _ourselves() -> dict[str, str | int]:
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv else "",
+        "since": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+
+
+def _holder(note: Path) -> str:
+    """Describe the process that holds the lock. Its note comes a moment after the lock: wait for that."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            there = json.loads(note.read_text("utf-8"))
+            pid, host = int(there["pid"]), str(there["host"])
+            if host != socket.gethostname() or _is_alive(pid):
+                return f"process {pid} on {host} ({there['command']!s:.200}, since {there['since']})"
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        if time.monotonic() > end:
+            return "another process"
+        time.sleep(0.02)
+
+
+def _is_alive(pid: int) -> bool:
+    if sys.platform == "win32":  # where os.kill ends a process, whatever the signal
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

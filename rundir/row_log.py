@@ -1,0 +1,189 @@
+"""A log of rows that grows by whole lines, so that a run killed at any moment goes on where it stopped.
+
+    {"format": "reasonlens.rows/1", "key": ["trace", "span"], "about": {...}, "digest": "5f0e..."}
+    {"trace": "t1", "span": 0, "is_stable": true, "digest": "9c31..."}
+
+The first line says what the rows are of. Each row has a key, by which alone it is looked up: a row that is missing is
+made again, the order of lines does not matter, and the same line twice counts once. Each line ends in a digest of its
+bytes and of the first line, so that altered bytes, and rows of another log, are found. A last line without its end
+was being written when the run died: it is cut off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from .columns import Columns, Row, fault
+from .comparison import Json, differences, plain
+from .errors import InputError, writing
+
+FORMAT = "reasonlens.rows/1"
+LENGTH = 16  # hexadecimal digits of a line's digest
+DIGEST = b', "digest": "'
+END = len(DIGEST) + LENGTH + 2
+REMEDY = "remove the file and its rows are made again, or choose another --out"
+Key: TypeAlias = Hashable
+
+
+class RowLog(Mapping[Any, Row]):
+    """Rows by key, those in the file and those added: a read-only mapping, and `add`.
+
+    Key of a row: the value of its key field; a tuple of values where there are several.
+
+        log = RowLog(
+            out / "boundaries.jsonl",
+            about={"model": identity, "settings": settings},
+            key=("trace", "span"),
+            columns={"trace": str, "span": int, "is_stable": bool},
+        )
+        for trace, span in boundaries:
+            if (trace, span) not in log:
+                log.add([{"trace": trace, "span": span, "is_stable": sample(trace, span)}])
+        stable = [log[boundary]["is_stable"] for boundary in boundaries]  # in the order of the boundaries
+
+    The caller holds the lock of the file's directory (`RunDirectory.log` sees to that). Rows may be added from several
+    threads.
+    """
+
+    def __init__(
+        self, path: Path | None, *, about: Mapping[str, Any], key: str | Sequence[str], columns: Columns
+    ) -> None:
+        """Read the rows of a file and cut off a torn last line; nothing is written before the first row is added.
+
+        Args:
+            path: The file, new or to be continued; None keeps the rows in memory only.
+            about: What the rows are of, any JSON; a file about something else is refused.
+            key: The field or fields by which rows are looked up.
+            columns: Type of every field, the key's too; see `columns.py`.
+
+        Raises:
+            InputError: The file is about something else, or a line is altered, of other fields, or stands twice with
+                other content; names the file, the line and the fault.
+        """
+        self.path = path
+        self._key = (key,) if isinstance(key, str) else tuple(key)
+        self._has_single_key = isinstance(key, str)
+        self._columns = dict(columns)
+        self._rows: dict[Any, Row] = {}
+        self._lock = threading.Lock()
+        header = {"format": FORMAT, "key": list(self._key), "about": plain(about)}
+        self._header = _signed(header, b"")
+        self._size = 0  # bytes of the file that are whole lines
+        if path is not None and path.is_file():
+            self._read(path, header)
+
+    def __getitem__(self, key: Key) -> Row:
+        return self._rows[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(tuple(self._rows))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def missing(self, keys: Iterable[Key]) -> list[Any]:
+        """List those keys, in their order, of which there is no row yet."""
+        return [key for key in keys if key not in self._rows]
+
+    def add(self, rows: Sequence[Mapping[str, Json]]) -> None:
+        """Add rows: one write for all of them, flushed; it succeeds as a whole or leaves the file as it was.
+
+        Raises:
+            InputError: The file cannot be written.
+            TypeError: A row is not of the columns.
+            ValueError: A row's key is there already, or a number is NaN or infinite.
+        """
+        with self._lock:
+            new: dict[Any, Row] = {}
+            lines = []
+            for row in rows:
+                if (wrong := fault(dict(row), self._columns)) is not None:
+                    raise TypeError(f"a row for {self.path}: {wrong}")
+                key = self._key_of(row)
+                if key in self._rows or key in new:
+                    raise ValueError(f"there is a row for {key!r} in {self.path} already")
+                lines.append(_signed(row, self._header))
+                new[key] = plain(dict(row))
+            if self.path is not None and lines:
+                self._append(self.path, lines)
+            self._rows |= new
+
+    def _append(self, path: Path, lines: list[bytes]) -> None:
+        content = b"".join(lines if self._size else [self._header, *lines])
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+            try:
+                os.lseek(descriptor, self._size, os.SEEK_SET)
+                try:
+                    written = 0
+                    while written < len(content):
+                        written += os.write(descriptor, content[written:])
+                except BaseException:
+                    os.ftruncate(descriptor, self._size)
+                    raise
+            finally:
+                os.close(descriptor)
+        self._size += len(content)
+
+    def _read(self, path: Path, header: dict[str, Json]) -> None:
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        lines = whole.split(b"\n")[:-1]
+        if lines:
+            self._check_header(path, lines[0] + b"\n", header)
+        elif not self._header.startswith(content):
+            raise InputError(f"{path} holds no rows of reasonlens; choose another --out")
+        for number, line in enumerate(lines[1:], start=2):
+            row = self._parsed(f"{path}, line {number}", line)
+            key = self._key_of(row)
+            if self._rows.get(key, row) != row:
+                raise InputError(f"{path}, line {number}: another row for {key!r} stands above it; {REMEDY}")
+            self._rows[key] = row
+        if len(whole) < len(content):
+            with writing(path), path.open("r+b") as file:
+                file.truncate(len(whole))
+        self._size = len(whole)
+
+    def _check_header(self, path: Path, line: bytes, header: dict[str, Json]) -> None:
+        if line == self._header:
+            return
+        try:
+            there = json.loads(line)
+            is_ours = there["format"] == FORMAT
+            changes = differences({"key": there["key"], **there["about"]}, {"key": header["key"], **header["about"]})
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}, line 1: no rows of reasonlens; choose another --out") from error
+        if not is_ours or not changes:
+            raise InputError(f"{path}, line 1 is altered or of another version; {REMEDY}")
+        raise InputError(f"{path} holds rows of something else ({changes}); {REMEDY}")
+
+    def _parsed(self, where: str, line: bytes) -> Row:
+        if line[-END:] != DIGEST + _digest(line[:-END], self._header) + b'"}':
+            raise InputError(f"{where} is altered: its digest is another; {REMEDY}")
+        try:
+            row = json.loads(line[:-END] + b"}")
+        except ValueError as error:
+            raise InputError(f"{where}: no JSON ({error}); {REMEDY}") from error
+        if (wrong := fault(row, self._columns)) is not None:
+            raise InputError(f"{where}: {wrong}; {REMEDY}")
+        return dict(row)
+
+    def _key_of(self, row: Mapping[str, Json]) -> Any:
+        return row[self._key[0]] if self._has_single_key else tuple(row[name] for name in self._key)
+
+
+def _signed(row: Mapping[str, Json], header: bytes) -> bytes:
+    """Write a row as a line that ends in the digest of what stands before, and of the log's first line."""
+    text = json.dumps(row, ensure_ascii=False, allow_nan=False).encode()[:-1]
+    return text + DIGEST + _digest(text, header) + b'"}\n'
+
+
+def _digest(text: bytes, header: bytes) -> bytes:
+    return hashlib.sha256(header + text).hexdigest()[:LENGTH].encode()
