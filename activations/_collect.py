@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from ..models import load
 from ..models._load import ModelLike
+from ..rundir.progress import ProgressBar
 from ..traces import Template, Trace, digest
 from .activations import Activations
 from .collector import Collector, nothing_to_read
@@ -42,7 +42,6 @@ def collect(
     dtype: torch.dtype = torch.float32,
     spans_per_shard: int | None = None,
     progress: bool = True,
-    note: Callable[[str], None] = lambda _: None,
 ) -> Activations:
     """The activations of every labelled span, in the order of the traces and of their spans.
 
@@ -56,7 +55,6 @@ def collect(
     out: a directory to write shards to and read them from, which then stay on disk until a layer is asked for. The same
     call on it takes up a run that was cut off, or repairs a shard that was damaged. `traces` may be a generator.
     dtype, spans_per_shard: of the shards; by default float32 and about 512 MiB each.
-    note: hears the name of every shard that was damaged and is read again.
 
     Raises InputError when nothing is labelled, a text is too long, a layer does not exist, an activation is not
     finite, or `out` holds something else or is being written to.
@@ -75,11 +73,11 @@ def collect(
     if out is not None:
         collector = Collector(model, settings)
         return collect_into(
-            Path(out), collector, traces, dtype=dtype, spans_per_shard=spans_per_shard, progress=progress, note=note
+            Path(out), collector, traces, dtype=dtype, spans_per_shard=spans_per_shard, progress=progress
         )
     traces = list(traces)
     collector = Collector(model, settings)
-    with tqdm(desc="reading activations", unit="token", unit_scale=True, disable=not progress) as bar:
+    with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
         part = read_part(collector, traces, bar.update, bar.reset)
     if not part.examples:
         raise nothing_to_read(len(traces), sum(len(trace.spans) for trace in traces), settings)
@@ -104,17 +102,14 @@ def collect_into(
     dtype: torch.dtype = torch.float32,
     spans_per_shard: int | None = None,
     progress: bool = True,
-    note: Callable[[str], None] = lambda _: None,
 ) -> Activations:
     """Collect window by window into the store at `out`, leaving out the windows that stand in it."""
     n_spans = spans_per_shard or default_spans_per_shard(collector, dtype)
     n_traces = n_spans_seen = 0
-    with Store.write(
-        out, store_description(collector, dtype, n_spans), collector.engine.tokens_per_batch, note
-    ) as store:
+    with Store.write(out, store_description(collector, dtype, n_spans), collector.engine.tokens_per_batch) as store:
         if collector.settings.tokens_per_batch is None:  # asked for, it is taken, also where the store has another
             collector.engine.tokens_per_batch = store.tokens_per_batch
-        with tqdm(desc="reading activations", unit="token", unit_scale=True, disable=not progress) as bar:
+        with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
             n_shards = 0
             for index, window in enumerate(windows(traces, n_spans)):
                 name = digest(window)

@@ -10,8 +10,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ from ..traces import (
 from ..vectors import Directions, mean_difference_directions
 from .report import report_html
 from .settings import LocateSettings
+
+logger = logging.getLogger(__name__)
 
 FORMAT = "reasonlens.locate/2"
 NEXT_TITLE = "AUROC by layer for the behaviour that comes next, read at the last token before it"
@@ -124,13 +127,12 @@ def locate(
     out: str | Path | None = None,
     device: str | None = None,
     progress: bool = True,
-    note: Callable[[str], None] = lambda _: None,
 ) -> Location:
     """Directions and probes for every behaviour that `traces` label, at every layer of `model`.
 
     traces: "bundled", a JSONL file, or traces. out: a directory for vectors, probes, results, the report and the
     activations; one that an earlier run with the same settings left unfinished is taken up where it stopped.
-    device: for a model given by name. note: hears a line where something slow begins.
+    device: for a model given by name.
 
     Raises InputError when the model, the traces, the settings or the directory cannot be used.
     """
@@ -140,7 +142,7 @@ def locate(
     spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
     check_labels(spans, settings)
     with open_run(out, model, examples, settings, device=device) as run:
-        return _located(run, model, examples, settings, device, progress, note)
+        return _located(run, model, examples, settings, device, progress)
 
 
 def _located(
@@ -150,12 +152,11 @@ def _located(
     settings: LocateSettings,
     device: str | None,
     progress: bool,
-    note: Callable[[str], None],
 ) -> Location:
     """Locate in the directory of the run, stage by stage."""
     spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
     with run.stage("model"):
-        loaded = load(model, device=device, note=note)
+        loaded = load(model, device=device)
     reading: dict[str, Any] = {
         "layers": settings.layers,
         "template": settings.template,
@@ -165,7 +166,7 @@ def _located(
     def read_into(name: str, read: str | Read) -> Activations:
         place = run.file(name)
         if place is not None and (place / MANIFEST).is_file():
-            note(f"taking up the activations in {place}")
+            logger.info(f"taking up the activations in {place}")
         return collect(loaded, examples, **reading, read=read, out=place, progress=progress).load()
 
     with run.stage("activations"):
@@ -176,13 +177,14 @@ def _located(
         run.record()
         activations = read_into(ACTIVATIONS, settings.read)
     if activations.n_skipped:
-        note(_left_out(spans, activations))
+        logger.info(_left_out(spans, activations))
+    _log_rare(activations, settings)
     with run.stage("probes"):
-        found = _swept(activations, settings, progress, note)
+        found = _swept(activations, settings, progress)
     next_found = None
     if settings.next_behaviour and Read.parse(settings.read) != BEFORE:
         with run.stage("next behaviour"):
-            next_found = _next_swept(read_into(NEXT_ACTIVATIONS, BEFORE), settings, progress, note)
+            next_found = _next_swept(read_into(NEXT_ACTIVATIONS, BEFORE), settings, progress)
     with run.stage("directions"):
         directions = mean_difference_directions(
             activations,
@@ -207,14 +209,16 @@ def _located(
     return location
 
 
-def _swept(
-    activations: Activations, settings: LocateSettings, progress: bool, note: Callable[[str], None]
-) -> ProbeSweep:
-    """Probes for all behaviours that are in enough problems, or those asked for."""
+def _log_rare(activations: Activations, settings: LocateSettings) -> None:
     probed = check_labels(zip(activations.labels, activations.problems, strict=True), settings)
     rare = [behaviour for behaviour in activations.behaviours if behaviour not in probed]
     if rare and settings.behaviours is None:
-        note(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
+        logger.info(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
+
+
+def _swept(activations: Activations, settings: LocateSettings, progress: bool) -> ProbeSweep:
+    """Probes for all behaviours that are in enough problems, or those asked for."""
+    probed = check_labels(zip(activations.labels, activations.problems, strict=True), settings)
     return sweep(
         activations,
         behaviours=[behaviour for behaviour in activations.behaviours if behaviour in probed],
@@ -229,14 +233,12 @@ def _swept(
     )
 
 
-def _next_swept(
-    activations: Activations, settings: LocateSettings, progress: bool, note: Callable[[str], None]
-) -> ProbeSweep | None:
+def _next_swept(activations: Activations, settings: LocateSettings, progress: bool) -> ProbeSweep | None:
     """The same from the last token before each span; spans that begin a response have none that may be read."""
     try:
-        return _swept(activations, settings, progress, lambda _: None)
+        return _swept(activations, settings, progress)
     except InputError as error:
-        note(f"not probed at the last token before each span: {error}")
+        logger.info(f"not probed at the last token before each span: {error}")
         return None
 
 

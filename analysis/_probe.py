@@ -6,7 +6,8 @@ tested on each (`probes.transfer`): other traces, base against thinking model, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ from ..probes.folds import common_labels, grouped_folds
 from ..rundir import InputError, RunDirectory, file_digest, write_json, write_text
 from ..traces import digest
 from ._locate import resolve_traces
+
+logger = logging.getLogger(__name__)
 
 FORMAT = "reasonlens.probe/1"
 PROBE_ARTIFACTS = ("probes.safetensors", "results.json", "report.html")
@@ -104,12 +107,8 @@ def probe(
     settings: ProbeSettings | None = None,
     device: str | None = None,
     progress: bool = True,
-    note: Callable[[str], None] = lambda _: None,
 ) -> Probing:
-    """Sweep the first of `sources`, and with several train on each and test on each.
-
-    note: hears which labels are in too few problems to be probed, where none were asked for.
-    """
+    """Sweep the first of `sources`, and with several train on each and test on each."""
     settings = settings or ProbeSettings()
     name, first = next(iter(sources.items()))
     probed, shared = settings.behaviours, settings.behaviours
@@ -119,7 +118,7 @@ def probe(
         shared = tuple(each for each in probed if each in set.intersection(*common)) or None
         rare = [each for each in first.behaviours if each not in probed]
         if rare:
-            note(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
+            logger.info(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
     given: dict[str, Any] = {
         "estimator": settings.estimator,
         "penalties": settings.penalties,
@@ -194,14 +193,13 @@ def read_sources(
     run: RunDirectory,
     *,
     device: str | None = None,
-    note: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Activations]:
     """Activations of the traces, kept in the directory of the run, where a run that was cut off goes on."""
-    loaded = load(model, device=device, note=note)
+    loaded = load(model, device=device)
     CollectSettings(layers=layers, read=read).layers_of(loaded)  # what does not exist is refused before a directory is
     run.record()
     kept = run.path / "activations"
-    return {Path(traces).stem: collect(loaded, resolve_traces(traces), layers=layers, read=read, out=kept, note=note)}
+    return {Path(traces).stem: collect(loaded, resolve_traces(traces), layers=layers, read=read, out=kept)}
 
 
 def write_probing(found: Probing, run: RunDirectory) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from tqdm import tqdm
 
 from ..activations import Read
 from ..activations.engine import Engine, Segments
@@ -24,6 +23,7 @@ from ..models import LanguageModel, load
 from ..models._load import ModelLike
 from ..probes.saved import SavedProbes
 from ..rundir import InputError
+from ..rundir.progress import ProgressBar
 from ..traces import (
     EncodedTrace,
     Span,
@@ -124,7 +124,9 @@ def _token_scores(
     wanted = sorted(set(layers.values()))
     engine = Engine(model, wanted, tokens_per_batch=tokens_per_batch, on_device=model.device.type == "cuda")
     found = np.full((len(layers), len(position)), np.nan, dtype=np.float32)
-    with tqdm(total=sum(map(len, texts)), desc="scoring", unit="token", unit_scale=True, disable=not progress) as bar:
+    with ProgressBar(
+        total=sum(map(len, texts)), desc="scoring", unit="token", unit_scale=True, progress=progress
+    ) as bar:
         for pooled in engine.run([text.token_ids for text in texts], segments):
             _check_finite(pooled.norms.isfinite().all(dim=0).cpu().numpy(), pooled.segments, owner, texts)
             scored = [

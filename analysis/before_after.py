@@ -22,12 +22,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
-from tqdm import tqdm
 
 from ..activations import Activations, Read, collect
 from ..models._load import ModelLike
 from ..probes.metrics import resamples
 from ..rundir import InputError
+from ..rundir.progress import with_progress
 from ..traces import Template, digest
 from ..vectors import Directions, mean_difference_directions
 from .stability import STABLE, Stability, check_threshold
@@ -110,8 +110,8 @@ def compare_before_after(
     _, problems = np.unique(activations.problems, return_inverse=True)
     counts = resamples(int(problems.max()) + 1, n_bootstrap, seed)
     shows = np.array([labels == name for name in probed]).reshape(len(probed), len(labels))
-    rows = []
-    for layer in tqdm(activations.layers, desc="fitting probes", unit="layer", disable=not progress):
+    rows: list[dict[str, Any]] = []
+    for layer in with_progress(activations.layers, desc="fitting probes", unit="layer", progress=progress):
         acts = activations.layer(layer).numpy()
         scores = [held_out_scores(acts, shows, folds, kept) for kept in (everything, stable, *random)]
         for name in behaviours:

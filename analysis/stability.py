@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from ..generation import Sampling
 from ..models import load
 from ..models._load import ModelLike
 from ..rundir import InputError
+from ..rundir.progress import with_progress
 from ..stats import Interval, ratio_over_groups, wilson_proportion
 from ..traces import (
     Annotator,
@@ -162,7 +162,7 @@ def boundary_stability(
     header = {"model": loaded.identity(), "traces": digest(traces)} | settings
     boundaries = []
     with nullcontext() if out is None else open_log(Path(out), header) as log:
-        for number, span in tqdm(chosen, desc="sampling boundaries", unit="boundary", disable=not progress):
+        for number, span in with_progress(chosen, desc="sampling boundaries", unit="boundary", progress=progress):
             trace = traces[number]
             row = log.rows.get((trace.id, span)) if log else None
             if row is not None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -57,7 +56,6 @@ def load(
     dtype: torch.dtype | str | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
-    note: Callable[[str], None] = lambda _: None,
     **options: Any,
 ) -> LanguageModel:
     """The handle on `model`, loaded if it is a name.
@@ -65,7 +63,7 @@ def load(
     device: where a model loaded by name goes; default the first CUDA device if there is one, else the CPU.
     dtype: of the weights; default float32 on the CPU and the checkpoint's own on an accelerator.
     revision: of a hub repository. trust_remote_code: run code that comes with the model; never unless asked for.
-    note: hears a line before something slow. options: passed on to `from_pretrained` (`device_map="auto"`,
+    options: passed on to `from_pretrained` (`device_map="auto"`,
     `quantization_config=...`, `attn_implementation="eager"`).
 
     A model object is taken where and as it is. Raises InputError when the model cannot be found, has no weights, or
@@ -89,7 +87,7 @@ def load(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     place = None if device is None else _checked_device(device)
     named = str(model) if str(model).startswith(PREFIX) else None
-    source, digest = _resolve(model, note)
+    source, digest = _resolve(model)
     if dtype is None:
         dtype = torch.float32 if place is not None and place.type == "cpu" else "auto"
     options |= {"revision": revision, "trust_remote_code": trust_remote_code}
@@ -125,20 +123,20 @@ def wrap(
     )
 
 
-def _resolve(model: str | Path, note: Callable[[str], None]) -> tuple[str, str | None]:
+def _resolve(model: str | Path) -> tuple[str, str | None]:
     """What `from_pretrained` should be given, and the digest of the file if it was converted from one."""
     if model in BUILT_IN:
         package, file_name, remedy = BUILT_IN[str(model)]
         found = importlib.util.find_spec(package)
         if found is None or found.origin is None:
             raise InputError(f"the built-in model {model} needs the package that carries its weights: {remedy}")
-        directory, digest = converted(Path(found.origin).with_name(file_name), note)
+        directory, digest = converted(Path(found.origin).with_name(file_name))
         return str(directory), digest
     if str(model).startswith(PREFIX):
         return str(organism_files(str(model))[0]), None
     path = Path(model).expanduser()
     if path.is_file() and path.suffix == ".gguf":
-        directory, digest = converted(path.resolve(), note)
+        directory, digest = converted(path.resolve())
         return str(directory), digest
     if path.is_dir():
         _check_directory(path)

@@ -8,8 +8,8 @@ later loads read that directory in about a second.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ..rundir import InputError, atomic_path
+
+logger = logging.getLogger(__name__)
 
 
 def cache_directory() -> Path:
@@ -26,11 +28,10 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonlens"
 
 
-def converted(file: Path, note: Callable[[str], None] = lambda _: None) -> tuple[Path, str]:
+def converted(file: Path) -> tuple[Path, str]:
     """The Hugging Face directory for a GGUF file, made if it is not in the cache yet, and the file's digest.
 
-    `note` hears a line before the slow part. Raises InputError when the file is not a GGUF model that transformers
-    can read.
+    Raises InputError when the file is not a GGUF model that transformers can read.
     """
     with file.open("rb") as stream:
         if stream.read(4) != b"GGUF":
@@ -39,7 +40,7 @@ def converted(file: Path, note: Callable[[str], None] = lambda _: None) -> tuple
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     target = cache_directory() / "models" / f"{file.stem}-{digest}"
     if not target.is_dir():
-        note(f"converting {file.name} to {target} (once, about half a minute for a small model)")
+        logger.info(f"converting {file.name} to {target} (once, about half a minute for a small model)")
         with atomic_path(target) as temporary:
             _convert(file, temporary)
     return target, digest

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
-from tqdm import tqdm
+
+from ..rundir.progress import with_progress
 
 Found = TypeVar("Found")
 
@@ -21,7 +22,7 @@ def each_layer(fit: Callable[[int], Found], layers: Iterable[int], device: torch
     wanted = list(layers)
 
     def shown(found: Iterable[Found]) -> list[Found]:
-        return list(tqdm(found, desc="fitting probes", unit="layer", total=len(wanted), disable=not progress))
+        return list(with_progress(found, desc="fitting probes", unit="layer", total=len(wanted), progress=progress))
 
     n_threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")  # no TF32, no bfloat16, whatever the caller has set

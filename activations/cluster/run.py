@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from tqdm import tqdm
 
 from ...rundir import InputError
+from ...rundir.progress import ProgressBar
 from ...traces import Trace, digest
 from .._collect import windows
 from ..activations import Activations
@@ -59,13 +59,12 @@ def collect_on_ray(
     spans_per_shard: int | None = None,
     covariance: bool = False,
     progress: bool = True,
-    note: Callable[[str], None] = lambda _: None,
 ) -> Activations | Moments:
     """What `collect(out=...)` or `collect_moments(out=...)` gives, over a Ray cluster; the directory is the same.
 
     model: a name or path that every machine can load. source: .jsonl, .parquet or a Hugging Face dataset (see
     `cluster.source`), or traces. out: a directory that every machine can write to. keep: activations of every span,
-    or their moments only. note: hears of every damaged shard. Every machine needs `pip install "reasonlens[cluster]"`.
+    or their moments only. Every machine needs `pip install "reasonlens[cluster]"`.
 
     Raises InputError as `collect` does, and when Ray is not installed or the cluster cannot be reached.
     """
@@ -78,7 +77,7 @@ def collect_on_ray(
             described = moments | {"covariance": covariance, "spans_per_window": SPANS_PER_WINDOW}
             with only_writer(out, (FILE,)):
                 return _moments(pool, traces, Run(out / FILE, described, tokens_per_batch), settings, progress)
-        with Store.write(out, store, tokens_per_batch, note) as held:
+        with Store.write(out, store, tokens_per_batch) as held:
             _shards(pool, traces, held, store, settings, progress)
         return Activations.open(out)
 
@@ -97,14 +96,14 @@ def _shards(
 ) -> None:
     n_shards = n_traces = n_spans = 0
     budget = settings.tokens_per_batch or store.tokens_per_batch  # asked for, it is taken
-    with tqdm(desc="reading activations", unit="trace", disable=not progress) as bar:
+    with ProgressBar(desc="reading activations", unit="trace", progress=progress) as bar:
 
         def done(index: int, n: int) -> Callable[[Any], None]:
-            def note(entry: Any) -> None:
+            def record(entry: Any) -> None:
                 store.record(index, entry, budget)
                 bar.update(n)
 
-            return note
+            return record
 
         for index, window in enumerate(windows(traces, description["spans_per_shard"])):
             n_shards, n_traces = index + 1, n_traces + len(window)
@@ -125,14 +124,14 @@ def _shards(
 def _moments(pool: _Pool, traces: Iterator[Trace], run: Run, settings: CollectSettings, progress: bool) -> Moments:
     n_traces = n_spans = 0
     covariance = bool(run.description["covariance"])
-    with tqdm(desc="reading activations", unit="trace", disable=not progress) as bar:
+    with ProgressBar(desc="reading activations", unit="trace", progress=progress) as bar:
 
         def done(place: Any, n: int) -> Callable[[Any], None]:
-            def note(found: Any) -> None:
+            def add(found: Any) -> None:
                 run.add(found, place, run.tokens_per_batch)
                 bar.update(n)
 
-            return note
+            return add
 
         for window in windows(traces, SPANS_PER_WINDOW):
             n_traces, n_spans = n_traces + len(window), n_spans + sum(len(trace.spans) for trace in window)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from ...models import load
 from ...models._load import ModelLike
 from ...rundir import InputError
+from ...rundir.progress import ProgressBar
 from ...traces import Template, Trace, digest
 from .._collect import windows
 from ..collector import Collector, nothing_to_read
@@ -82,7 +82,7 @@ def _stream(
     if collector.settings.tokens_per_batch is None:  # asked for, it is taken, also where the file has another
         collector.engine.tokens_per_batch = run.tokens_per_batch
     n_traces = n_seen = 0
-    with tqdm(desc="reading activations", unit="token", unit_scale=True, disable=not progress) as bar:
+    with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
         for window in windows(traces, n_spans):
             place = run.step(digest(window))
             if place is not None:

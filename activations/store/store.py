@@ -11,7 +11,8 @@ any moment loses the shard at hand and nothing else; the next one checks every d
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from .shard import (
 )
 from .space import writing
 
+logger = logging.getLogger(__name__)
+
 FORMAT = "reasonlens.store/2"
 MANIFEST = "manifest.json"
 
@@ -48,12 +51,10 @@ class Entry:
 
 
 class Store:
-    """The store that a writer holds; see `Store.write`. note: hears of every shard that has to be read again."""
+    """The store that a writer holds; see `Store.write`."""
 
-    def __init__(
-        self, path: Path, description: dict[str, Any], tokens_per_batch: int, note: Callable[[str], None]
-    ) -> None:
-        self.path, self._note = path, note
+    def __init__(self, path: Path, description: dict[str, Any], tokens_per_batch: int) -> None:
+        self.path = path
         self._description = json.loads(json.dumps(description))
         self.tokens_per_batch = tokens_per_batch
         self._entries: dict[int, Entry] = {}
@@ -68,7 +69,6 @@ class Store:
         path: Path,
         description: dict[str, Any],
         tokens_per_batch: int,
-        note: Callable[[str], None] = lambda _: None,
     ) -> Iterator[Store]:
         """The store at `path`, new or continued, for this process alone.
 
@@ -77,7 +77,7 @@ class Store:
         store or other files.
         """
         with only_writer(path, ("shard-", MANIFEST)):
-            yield cls(path, description, tokens_per_batch, note)
+            yield cls(path, description, tokens_per_batch)
 
     @property
     def n_examples(self) -> int:
@@ -108,7 +108,7 @@ class Store:
         file = self.path / entry.file
         if file.is_file() and file.stat().st_size == entry.n_bytes and file_digest(file) == entry.sha256:
             return True
-        self._note(f"{file} is missing, torn or altered: it is read again")
+        logger.warning(f"{file} is missing, torn or altered: it is read again")
         self._complete = False
         del self._entries[index]
         return False

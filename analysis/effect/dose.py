@@ -13,17 +13,16 @@ Strengths and layers are tried on these problems; what is then claimed of the be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-
-from tqdm import tqdm
 
 from ...generation import encode_prompts, write
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
 from ...rundir import InputError
+from ...rundir.progress import with_progress
 from ...traces.questions import Question
 from ...vectors import Directions
 from ...vectors.fit import check_fit
@@ -54,7 +53,6 @@ def dose_curves(
     device: str | None = None,
     force: bool = False,
     progress: bool = True,
-    note: Callable[[str], None] = lambda _: None,
 ) -> DoseCurves:
     """Steer `model` with `directions` at every layer and strength of the settings, and with their controls.
 
@@ -65,7 +63,7 @@ def dose_curves(
     Raises InputError for directions that do not fit, unknown behaviours or layers, and a model without questions.
     """
     settings = settings or EffectSettings()
-    loaded = load(model, device=device, note=note)
+    loaded = load(model, device=device)
     check_fit(directions, loaded, force=force)
     behaviours = settings.behaviours or directions.behaviours
     for behaviour in behaviours:
@@ -85,7 +83,7 @@ def dose_curves(
     log = OutcomeLog(None if out is None else Path(out), about)
     trial = _Trial(loaded, directions, task, settings, force)
     outcomes = []
-    for condition in tqdm(planned, desc="conditions", unit="condition", disable=not progress):
+    for condition in with_progress(planned, desc="conditions", unit="condition", progress=progress):
         found = log.get(condition)
         if found is None:
             found = trial.outcome(condition)

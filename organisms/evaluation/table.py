@@ -15,7 +15,8 @@ the way that reward drops (`dropped_pass@k`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -46,6 +47,8 @@ from ._truth import (
 )
 from .measure import divergence, skill
 
+logger = logging.getLogger(__name__)
+
 Table: TypeAlias = dict[str, dict[str, Interval]]
 
 PASS_AT = (1, 4, 16, 64, 256)
@@ -67,7 +70,6 @@ class EvaluateSettings:
 def evaluate(
     models: Mapping[str, PreTrainedModel],
     settings: EvaluateSettings | None = None,
-    note: Callable[[str], None] = lambda _: None,
 ) -> Table:
     """Model name -> figure -> value with interval. `models` must hold `base`; what is compared is compared to it."""
     chosen = settings or EvaluateSettings()
@@ -75,13 +77,13 @@ def evaluate(
     doubled = _Ground(models["base"], unseen(chosen.problems, chosen.seed, doubled=True))
     table: Table = {}
     for name, model in models.items():
-        note(f"{name}: accuracy, steps and divergence")
+        logger.info(f"{name}: accuracy, steps and divergence")
         table[name] = _row(model, doubled if name in LEARNT_DOUBLING else plain, doubled, chosen)
     dropped = list(islice(problems("test", chosen.seed, {"differences": 1.0}), chosen.pass_problems))
     for name in ("base", "rl"):
         for kind, asked in (("ordinary", plain.asked[: chosen.pass_problems]), ("dropped", dropped)):
             if chosen.samples and name in models:
-                note(f"{name}: pass@k, {chosen.samples} responses to each of {len(asked)} {kind} problems")
+                logger.info(f"{name}: pass@k, {chosen.samples} responses to each of {len(asked)} {kind} problems")
                 figures = pass_at_k(models[name], asked, chosen)
                 table[name] |= {f"{kind}_{figure}": value for figure, value in figures.items()}
     return table
@@ -135,7 +137,6 @@ def _array(values: Iterable[int]) -> Float[np.ndarray, " n"]:
 def evaluate_family(
     directory: Path | None = None,
     settings: EvaluateSettings | None = None,
-    note: Callable[[str], None] = lambda _: None,
 ) -> Table:
     """The table of a trained family, or of the organisms that come with reasonlens.
 
@@ -151,7 +152,7 @@ def evaluate_family(
         where_to = "the package" if directory is None else directory
         raise InputError(f"there is no model base in {where_to}: train a family with `reasonlens organisms train`")
     ordered = sorted(where, key=lambda name: (name != "base", name))
-    return evaluate({name: organism_model(where[name]) for name in ordered}, settings, note)
+    return evaluate({name: organism_model(where[name]) for name in ordered}, settings)
 
 
 def gap_recovered(

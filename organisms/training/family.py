@@ -11,9 +11,9 @@ Every stage runs on one thread in a process of its own, so weights do not depend
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import signal
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
@@ -28,11 +28,13 @@ from .stages import (
     train_stage,
 )
 
+logger = logging.getLogger(__name__)
 
-def train_family(
-    out: Path, settings: FamilySettings, jobs: int = 2, note: Callable[[str], None] = lambda _: None
-) -> dict[Name, float]:
+
+def train_family(out: Path, settings: FamilySettings, jobs: int = 2, *, progress: bool = True) -> dict[Name, float]:
     """Train what `out` does not hold yet. Returns the seconds that each member took in all.
+
+    progress: show a bar for each member that is trained.
 
     Raises InputError if `out` holds a family of other settings, if a member's parent is not a member, and if a
     training process was killed.
@@ -46,9 +48,9 @@ def train_family(
     for name in wanted:
         if (out / name).is_dir():
             clear_stage(out, name)
-            note(f"{name}: there already")
+            logger.info(f"{name}: there already")
     try:
-        _run(out, [name for name in wanted if not (out / name).is_dir()], settings, jobs, note)
+        _run(out, [name for name in wanted if not (out / name).is_dir()], settings, jobs, progress)
     except BrokenProcessPool as error:
         raise InputError(
             "a training process was killed (out of memory?); the same command goes on from there"
@@ -67,7 +69,7 @@ def parse_members(text: str) -> tuple[Name, ...]:
     return tuple(name for name in STAGES if name in names)
 
 
-def _run(out: Path, waiting: list[Name], settings: FamilySettings, jobs: int, note: Callable[[str], None]) -> None:
+def _run(out: Path, waiting: list[Name], settings: FamilySettings, jobs: int, progress: bool) -> None:
     """Each stage as soon as its parents are there."""
     running: dict[Future[None], Name] = {}
     with ProcessPoolExecutor(
@@ -79,12 +81,12 @@ def _run(out: Path, waiting: list[Name], settings: FamilySettings, jobs: int, no
         while waiting or running:
             for name in [name for name in waiting if all((out / parent).is_dir() for parent in STAGES[name])]:
                 waiting.remove(name)
-                running[pool.submit(train_stage, out, name, settings, list(STAGES).index(name))] = name
+                running[pool.submit(train_stage, out, name, settings, list(STAGES).index(name), progress)] = name
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for finished in done:
                 name = running.pop(finished)
                 finished.result()
-                note(f"{name}: done")
+                logger.info(f"{name}: done")
 
 
 def _claim(out: Path, settings: FamilySettings) -> None:

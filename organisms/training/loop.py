@@ -15,10 +15,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import AdamW, Muon, Optimizer
-from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from ...rundir import atomic_path
+from ...rundir.progress import ProgressBar
 
 MAX_GRADIENT_NORM = 1.0
 
@@ -49,6 +49,7 @@ def train(
     save_every: int = 50,
     after: Callable[[int], None] = lambda _: None,
     position: int = 0,
+    progress: bool = True,
 ) -> None:
     """Train in place. gradients: of a step, left on the model, returning what the bar shows.
 
@@ -56,7 +57,15 @@ def train(
     from 1.
     """
     done = _take_up(model, optimizers, state)
-    bar = tqdm(total=n_steps, initial=done, desc=label, unit="step", position=position, smoothing=0.02)
+    bar = ProgressBar(
+        total=n_steps,
+        initial=done,
+        desc=label,
+        unit="step",
+        position=position,
+        smoothing=0.02,
+        progress=progress,
+    )
     for step in range(done, n_steps):
         for optimizer in optimizers:
             for group in optimizer.param_groups:
@@ -70,7 +79,7 @@ def train(
         if (step + 1) % save_every == 0 and step + 1 < n_steps:
             _save(model, optimizers, state, step + 1)
         bar.update()
-        bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()}, refresh=False)
+        bar.set_postfix(**{name: f"{value:.4g}" for name, value in shown.items()})
     bar.close()
 
 

@@ -82,17 +82,20 @@ class Recipe:
     after: Callable[[int], None] = lambda _: None
 
 
-def train_stage(out: Path, name: Name, settings: FamilySettings, position: int = 0) -> None:
-    """Train one member, whose parents stand in `out`, on one thread. position: line of its progress bar."""
+def train_stage(out: Path, name: Name, settings: FamilySettings, position: int = 0, progress: bool = True) -> None:
+    """Train one member, whose parents stand in `out`, on one thread.
+
+    position: line of its progress bar on a terminal. progress: whether the bar is shown.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        _train_stage(out, name, settings, position)
+        _train_stage(out, name, settings, position, progress)
     finally:
         torch.set_num_threads(threads)
 
 
-def _train_stage(out: Path, name: Name, settings: FamilySettings, position: int) -> None:
+def _train_stage(out: Path, name: Name, settings: FamilySettings, position: int, progress: bool) -> None:
     state, steps = out / f".{name}.state.safetensors", out / f".{name}.steps"
     clock = _Clock(out / f".{name}.seconds")
     model = new_model(settings.seed) if name == "base" else _parent(out, "base")
@@ -117,6 +120,7 @@ def _train_stage(out: Path, name: Name, settings: FamilySettings, position: int)
         save_every=recipe.save_every,
         after=after,
         position=position,
+        progress=progress,
     )
     known = truth(model.half().float().eval(), name, settings.truth_problems)  # of the weights as they are kept
     if name == "base":

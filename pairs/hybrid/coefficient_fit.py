@@ -21,12 +21,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 
 from ...activations import collect
 from ...models import LanguageModel
 from ...probes.folds import common_labels
 from ...rundir import InputError
+from ...rundir.progress import with_progress
 from ...traces import Template, Trace, encode
 from ...vectors.extraction.likelihood import frozen
 from ...vectors.extraction.prefix_cache import with_room
@@ -165,7 +165,9 @@ class _Fit:
         unsteered = self._held_out_loss(steered=False)
         losses, best, kept = [self._held_out_loss()], np.inf, copy.deepcopy(network.state_dict())
         training, at = [], 0
-        for epoch in tqdm(range(1, settings.n_epochs + 1), desc="fitting doses", unit="epoch", disable=not progress):
+        for epoch in with_progress(
+            range(1, settings.n_epochs + 1), desc="fitting doses", unit="epoch", progress=progress
+        ):
             order = self._random.permutation(self._training)
             total = 0.0
             for start in range(0, len(order), settings.tokens_per_step):

@@ -8,6 +8,7 @@ stopped; one with other settings is refused there.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,11 +17,11 @@ from typing import Any
 
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from ...generation import end_tokens
 from ...generation.vocabulary import same_tokens
 from ...rundir import InputError, RunDirectory, write_json
+from ...rundir.progress import ProgressBar
 from ...traces.questions import Question
 from ._decode import Plan, decode
 from .arms import Tuned, needs_thinking, plan_of
@@ -34,6 +35,8 @@ from .settings import HybridSettings
 from .steered_trace import SteeredTrace
 from .training import BIAS, add_network, train
 from .tuning import tune, tune_network
+
+logger = logging.getLogger(__name__)
 
 FREE = ("arms", "n_seeds", "n_rows")  # settings that may change when a run is taken up again
 
@@ -81,7 +84,6 @@ def run_pair(
     *,
     out: Path | None = None,
     progress: bool = True,
-    note: Callable[[str], None] = lambda _: None,
 ) -> PairRun:
     """Make, tune and measure a hybrid of `pair`.
 
@@ -89,7 +91,7 @@ def run_pair(
     """
     check_lengths(pair)
     with RunDirectory(out, "hybrid", settings=_told(pair, settings)) as directory:
-        return _run_pair(directory, pair, settings, out, progress, note)
+        return _run_pair(directory, pair, settings, out, progress)
 
 
 def _run_pair(
@@ -98,21 +100,20 @@ def _run_pair(
     settings: HybridSettings,
     out: Path | None,
     progress: bool,
-    note: Callable[[str], None],
 ) -> PairRun:
     layers = tuple(pair.base.layer_index(layer) for layer in settings.layers or usual_layers(pair.base.n_layers))
     directory.record()
-    parts = train(pair, layers, settings, out=out, progress=progress, note=note)
+    parts = train(pair, layers, settings, out=out, progress=progress)
 
     def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
         return _decoded(pair, arm, plan, pair.validation, settings, range(len(pair.validation)))
 
     grid = None if out is None else Lines(out / "grid.jsonl")
     tuned, tried = tune(parts, layers, settings, trial, kept=grid, desc=f"{pair.name}: choosing", progress=progress)
-    note(f"{pair.name}: layer {tuned.layer}, dose {tuned.dose:g}, probe threshold {tuned.threshold:g}")
+    logger.info(f"{pair.name}: layer {tuned.layer}, dose {tuned.dose:g}, probe threshold {tuned.threshold:g}")
     arms = [arm for arm in settings.arms if arm != "base-step-by-step" or pair.step_by_step is not None]
     if "network-dosed" in arms or "shuffled-doses" in arms:
-        arms, tuned, more = _with_network(pair, parts, arms, tuned, settings, trial, out, progress, note)
+        arms, tuned, more = _with_network(pair, parts, arms, tuned, settings, trial, out, progress)
         tried = pd.concat([tried, more], ignore_index=True) if len(more) else tried
     decodable = once(
         None if out is None else out / "next_sentence.json",
@@ -124,7 +125,7 @@ def _run_pair(
     for arm in arms:
         options = _observed(found, arm)
         if arm == "shuffled-doses" and len(set(options["doses"])) < 2:
-            note(f"{pair.name}: no arm shuffled-doses, as all doses are one")
+            logger.info(f"{pair.name}: no arm shuffled-doses, as all doses are one")
             continue
         seeds = range(settings.n_seeds) if arm == "random-vectors" else range(1)
         runs = []
@@ -186,7 +187,6 @@ def _with_network(
     trial: Callable[[str, Plan], tuple[list[RowRecord], Sequence[bool]]],
     out: Path | None,
     progress: bool,
-    note: Callable[[str], None],
 ) -> tuple[list[str], Tuned, pd.DataFrame]:
     """The arms that can be run: those of the network only where it can be trained."""
     if settings.dose == "network":  # the hybrid is that arm
@@ -194,7 +194,7 @@ def _with_network(
     try:
         add_network(pair, parts, tuned.layer, settings, out=out, progress=progress)
     except InputError as error:
-        note(f"{pair.name}: no network sets doses: {error}")
+        logger.info(f"{pair.name}: no network sets doses: {error}")
         return [arm for arm in arms if arm != "network-dosed"], tuned, pd.DataFrame()
     kept = None if out is None else Lines(out / "grid.jsonl")
     tuned, grid = tune_network(parts, tuned, settings, trial, kept=kept)
@@ -218,8 +218,8 @@ def _measured(
     pair: Pair, arm: str, name: str, plan: Plan, settings: HybridSettings, file: ArmFile | None, progress: bool
 ) -> tuple[list[RowRecord], list[bool]]:
     records, solved = ([], []) if file is None else file.known()
-    with tqdm(
-        total=len(pair.test), initial=len(records), desc=f"{pair.name}: {name}", unit="problem", disable=not progress
+    with ProgressBar(
+        total=len(pair.test), initial=len(records), desc=f"{pair.name}: {name}", unit="problem", progress=progress
     ) as bar:
         while len(records) < len(pair.test):
             numbers = range(len(records), min(len(records) + settings.n_rows, len(pair.test)))

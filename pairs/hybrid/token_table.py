@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from tqdm import tqdm
 
 from ...generation import end_tokens
 from ...generation.alignment import Spelling, agree
@@ -21,6 +20,7 @@ from ...generation.vocabulary import same_tokens, width
 from ...models import LanguageModel
 from ...models.blocks import block_output
 from ...rundir import InputError
+from ...rundir.progress import ProgressBar
 from ...traces import Template, Trace, encode
 from .pair import Pair
 
@@ -43,7 +43,7 @@ def token_table(
     differs: list[Tensor] = []
     problem: list[Int[np.ndarray, " n"]] = []
     left = list(traces)
-    with tqdm(desc="comparing models", unit="rollout", total=len(traces), disable=not progress) as bar:
+    with ProgressBar(desc="comparing models", unit="rollout", total=len(traces), progress=progress) as bar:
         while left and sum(map(len, differs)) < MOST_TOKENS:
             part = left[: _n_rows(pair, left)]
             left = left[len(part) :]

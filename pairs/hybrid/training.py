@@ -17,7 +17,8 @@ what is made is kept there and not made again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,13 +26,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from tqdm import tqdm
 
 from ...activations import Activations, collect
 from ...generation import Written, encode_prompts, write
 from ...probes import LogisticProbe, MultinomialProbe
 from ...probes.folds import common_labels
 from ...rundir import InputError
+from ...rundir.progress import ProgressBar
 from ...traces import Trace, digest, encode
 from ...vectors import (
     Directions,
@@ -50,6 +51,8 @@ from .parts import Parts, Probes
 from .settings import HybridSettings
 from .token_table import token_table
 
+logger = logging.getLogger(__name__)
+
 N_FOLDS = 5
 BIAS = "bias"  # the one general vector
 FORMAT_LABELS = ("nonsense",)  # never a category to steer towards
@@ -63,16 +66,17 @@ def train(
     optimised: OptimisedSettings | None = None,
     out: Path | None = None,
     progress: bool = False,
-    note: Callable[[str], None] = lambda _: None,
 ) -> Parts:
     """All parts for `pair`. Raises InputError where the thinking model's rollouts show no behaviour often enough."""
     written = rollouts(pair, settings, None if out is None else out / "rollouts.jsonl", progress)
     lengths = [len(each) for each in encode(pair.base, written, template=pair.base_template, truncate=True)]
     traces = [written[number] for number in with_room(pair.base, lengths, settings.cache_gigabytes, settings.seed)]
     if len(traces) < len(written):
-        note(f"{pair.name}: {len(traces)} rollouts are used, as many as {settings.cache_gigabytes:g} GB have room for")
+        logger.info(
+            f"{pair.name}: {len(traces)} rollouts are used, as many as {settings.cache_gigabytes:g} GB have room for"
+        )
     common = _common(pair, traces)
-    note(f"{pair.name}: {len(traces)} rollouts of {pair.thinking.name}: {', '.join(common)}")
+    logger.info(f"{pair.name}: {len(traces)} rollouts of {pair.thinking.name}: {', '.join(common)}")
     chosen = replace(
         optimised or OptimisedSettings(seed=settings.seed, cache_gigabytes=settings.cache_gigabytes),
         behaviours=tuple(common),
@@ -154,8 +158,8 @@ def rollouts(pair: Pair, settings: HybridSettings, kept: Path | None = None, pro
     prompts = encode_prompts(pair.thinking, [each.prompt for each in pair.train], pair.thinking_template)
     lines = None if kept is None else Lines(kept)
     said = [] if lines is None else [Written(**row) for row in lines.known()]
-    with tqdm(
-        total=len(prompts), initial=len(said), desc=f"{pair.name}: rollouts", unit="problem", disable=not progress
+    with ProgressBar(
+        total=len(prompts), initial=len(said), desc=f"{pair.name}: rollouts", unit="problem", progress=progress
     ) as bar:
         while len(said) < len(prompts):
             numbers = range(len(said), min(len(said) + settings.n_rows, len(prompts)))

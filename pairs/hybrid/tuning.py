@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
+from ...rundir.progress import ProgressBar
 from ._decode import Plan
 from .arms import Tuned, plan_of
 from .kept import Lines
@@ -43,7 +43,7 @@ def tune(
     n = len(layers) * len(settings.doses) + len(settings.thresholds)
     if settings.dose == "per-category":
         n += len(parts.categories) * (len(settings.doses) - 1)
-    with tqdm(total=n, desc=desc, unit="cell", disable=not progress) as bar:
+    with ProgressBar(total=n, desc=desc, unit="cell", progress=progress) as bar:
         grid = _Grid(parts, settings, trial, kept, bar)
         best = grid.best(
             "hybrid", [Tuned(layer=at, dose=dose, threshold=0.0) for at in layers for dose in settings.doses]
@@ -74,7 +74,7 @@ class _Grid:
     settings: HybridSettings
     trial: Trial
     kept: Lines | None
-    bar: tqdm[Any] | None
+    bar: ProgressBar | None
     rows: list[dict[str, Any]] = field(default_factory=list)
     before: list[dict[str, Any]] = field(init=False)
 

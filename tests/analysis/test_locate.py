@@ -51,7 +51,7 @@ def test_a_run_writes_everything_it_names(tiny, traces, tmp_path: Path) -> None:
 
 
 def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
-    tiny, traces, tmp_path: Path, monkeypatch
+    tiny, traces, tmp_path: Path, monkeypatch, caplog
 ) -> None:
     settings = replace(QUICK, next_behaviour=False)
     whole = locate(tiny(), traces, settings=settings, out=tmp_path / "whole", progress=False)
@@ -67,9 +67,9 @@ def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
     monkeypatch.setattr(module, "sweep", sweep)
     model = tiny()
     model.body.register_forward_pre_hook(killed)  # the activations are there: they must not be read again
-    notes: list[str] = []
-    locate(model, traces, settings=settings, out=tmp_path / "cut", progress=False, note=notes.append)
-    assert any("taking up the activations" in line for line in notes)
+    with caplog.at_level("INFO", logger="reasonlens"):
+        locate(model, traces, settings=settings, out=tmp_path / "cut", progress=False)
+    assert any("taking up the activations" in line for line in caplog.messages)
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
     for name in ("vectors.safetensors", "probes.safetensors"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -163,15 +163,15 @@ def test_rows_of_the_table_are_one_for_each_behaviour_and_layer(tiny, traces) ->
     assert found.common_layer in (0, 2)
 
 
-def test_a_label_in_too_few_problems_is_not_probed_and_said(tiny, traces, tmp_path: Path) -> None:
+def test_a_label_in_too_few_problems_is_not_probed_and_said(tiny, traces, tmp_path: Path, caplog) -> None:
     odd = [
         replace(trace, spans=(replace(trace.spans[0], label="nonsense"), *trace.spans[1:])) if number < 2 else trace
         for number, trace in enumerate(traces)
     ]
-    notes: list[str] = []
-    found = locate(tiny(), odd, settings=QUICK, out=tmp_path, progress=False, note=notes.append)
+    with caplog.at_level("INFO", logger="reasonlens"):
+        found = locate(tiny(), odd, settings=QUICK, out=tmp_path, progress=False)
     assert set(found.sweep.behaviours) == {"deduction", "backtracking", "verification"}
-    assert "not probed, in too few problems for 3 folds: nonsense" in notes
+    assert "not probed, in too few problems for 3 folds: nonsense" in caplog.messages
     assert "nonsense" in found.activations.labels, "it still serves as a negative"
     assert (tmp_path / "report.html").is_file()
     with pytest.raises(InputError, match="'nonsense' has 2 spans in 2 problems, too few for 3 folds"):

@@ -62,13 +62,14 @@ def gguf_file(tiny, tmp_path: Path) -> Path:
 
 
 def test_a_gguf_file_is_converted_once_and_then_read_from_the_cache(
-    gguf_file: Path, tmp_path: Path, monkeypatch
+    gguf_file: Path, tmp_path: Path, monkeypatch, caplog
 ) -> None:
     monkeypatch.setenv("REASONLENS_CACHE", str(tmp_path / "cache"))
-    notes: list[str] = []
-    first = load(gguf_file, note=notes.append, device="cpu")
-    second = load(gguf_file, note=notes.append, device="cpu")
-    assert len(notes) == 1 and "converting tiny.gguf" in notes[0]
+    with caplog.at_level("INFO", logger="reasonlens"):
+        first = load(gguf_file, device="cpu")
+        second = load(gguf_file, device="cpu")
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("reasonlens")]
+    assert "converting tiny.gguf" in line
     assert first.n_layers == 2 and first.revision == second.revision
     stored = gguf.GGUFReader(gguf_file)
     expected = next(tensor for tensor in stored.tensors if tensor.name == "blk.1.ffn_down.weight").data

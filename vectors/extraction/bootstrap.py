@@ -21,10 +21,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
-from tqdm import tqdm
 
 from ...activations import Activations
 from ...rundir import InputError
+from ...rundir.progress import with_progress
 from ..directions import Directions
 from .content import content_basis, project_out_content, without
 from .methods import Method, method_named
@@ -68,7 +68,7 @@ def bootstrap_stability(
     if remove_content:
         directions = project_out_content(directions, activations, n_components=remove_content)
     figures: dict[str, list[Float[np.ndarray, " n_behaviours"]]] = {}
-    for layer in tqdm(activations.layers, desc="resampling problems", unit="layer", disable=not progress):
+    for layer in with_progress(activations.layers, desc="resampling problems", unit="layer", progress=progress):
         sample = LayerSample.of(activations, wanted, layer)
         basis = content_basis(sample.acts, sample.label, sample.problem, remove_content) if remove_content else None
         for name, values in _stability(found, sample, basis, draws, halves, few, shuffles, options).items():

@@ -19,12 +19,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
-from tqdm import tqdm
 
 from ...activations import CollectSettings, Read, collect
 from ...models import load
 from ...models._load import ModelLike
 from ...rundir import InputError
+from ...rundir.progress import ProgressBar
 from ...traces import Trace, digest
 from ..directions import Directions
 from .descent import Descended, Task, descend
@@ -68,7 +68,7 @@ def optimised_directions(
     vectors: dict[str, list[Tensor]] = {name: [] for name in names}
     scores: dict[str, dict[str, list[float]]] = {name: {} for name in names}
     n_steps = len(wanted) * (2 if settings.bias and not settings.bias_only else 1) * settings.max_steps
-    with frozen(handle), tqdm(desc="optimising vectors", unit="step", total=n_steps, disable=not progress) as bar:
+    with frozen(handle), ProgressBar(desc="optimising vectors", unit="step", total=n_steps, progress=progress) as bar:
         batches = Batches.of(handle, targets.all, settings)
         for layer, norm in zip(wanted, norms, strict=True):
             search = _Search(batches, layer, norm, targets, bar)
@@ -104,7 +104,7 @@ class _Search:
         layer: int,
         norm: float,
         targets: Targets,
-        bar: tqdm[None],
+        bar: ProgressBar,
     ) -> None:
         self._batches, self._layer, self._norm = batches, layer, norm
         self._targets, self._settings, self._bar = targets, batches.settings, bar

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from reasonlens.cli.collect import collect
-from reasonlens.cli.console import note, user_errors
+from reasonlens.cli.console import note, notes_on_stderr, user_errors
 from reasonlens.cli.directions import directions
 from reasonlens.cli.export import convert, export, import_
 from reasonlens.cli.hybrid import hybrid
@@ -33,6 +33,14 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
 )
+
+
+@app.callback()
+def common(context: typer.Context) -> None:
+    """Locate reasoning directions in language models and test what they do."""
+    context.with_resource(notes_on_stderr())
+
+
 app.add_typer(organisms, name="organisms")
 app.add_typer(steer, name="steer")
 app.command()(collect)
@@ -127,7 +135,7 @@ def locate(
         if open_run(out, model, examples, settings).is_done(ARTIFACTS):
             note(f"{out} is done already; remove it or choose another --out to run again")
         else:
-            run_locate(model, examples, settings=settings, out=out, device=device, note=note)
+            run_locate(model, examples, settings=settings, out=out, device=device)
         text = (out / "results.json").read_text("utf-8")
         timings = open_run(out, model, examples, settings).timings_seconds
     if as_json:

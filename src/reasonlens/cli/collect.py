@@ -124,14 +124,13 @@ def collect(
                 ),
                 dtype=kept_as,
                 covariance=covariance,
-                note=note,
             )
         else:
-            loaded, coming = reasonlens.load(model, note=note, **options), bundled or reasonlens.iter_traces(traces)
+            loaded, coming = reasonlens.load(model, **options), bundled or reasonlens.iter_traces(traces)
             if keep == "moments":
                 found = reasonlens.collect_moments(loaded, coming, out=out, covariance=covariance, **reading)
             else:
-                found = reasonlens.collect(loaded, coming, out=out, dtype=kept_as, note=note, **reading)
+                found = reasonlens.collect(loaded, coming, out=out, dtype=kept_as, **reading)
         seconds = time.perf_counter() - start
     about = _about(found) | {"out": str(out), "seconds": round(seconds, 1)}
     if as_json:

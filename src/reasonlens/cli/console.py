@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+
+logger = logging.getLogger(__name__)
+
+
+class _PlainLines(logging.Handler):
+    """Print what is logged as plain lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(record.getMessage(), err=True)
+
+
+@contextmanager
+def notes_on_stderr() -> Iterator[None]:
+    """Print what the library and the commands log, as long as the block lasts."""
+    root, handler = logging.getLogger("reasonlens"), _PlainLines()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
 
 
 @contextmanager
@@ -24,7 +48,8 @@ def user_errors() -> Iterator[None]:
 
 
 def note(line: str) -> None:
-    typer.echo(line, err=True)
+    """Say something beside the results."""
+    logger.info(line)
 
 
 def visible(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -170,7 +169,7 @@ def _extracted(
         n_resamples=N_RESAMPLES if bootstrap is None else bootstrap,
         remove_content=content,
         seed=seed,
-        progress=sys.stderr.isatty(),
+        progress=True,
         **options,
     )
 
@@ -199,8 +198,8 @@ def _optimised(
             raise InputError(f"optimised has no option {name!r}; it has {', '.join(sorted(known))}")
     chosen = OptimisedSettings(behaviours=behaviours, seed=seed, n_resamples=n_resamples, **options)
     texts = bundled_traces() if traces == "bundled" else read_traces(traces)
-    loaded = load(model, device=device, note=note)
-    return optimised_directions(loaded, texts, layers, chosen, progress=sys.stderr.isatty())
+    loaded = load(model, device=device)
+    return optimised_directions(loaded, texts, layers, chosen, progress=True)
 
 
 def _options(given: list[str]) -> dict[str, Any]:

@@ -259,7 +259,7 @@ def _loaded(model: str | None) -> LanguageModel | None:
         return None
     from reasonlens.models import load
 
-    return load(model, note=note)
+    return load(model)
 
 
 def _say_what_came_in(directions: Directions, out: Path) -> None:

@@ -107,7 +107,7 @@ def hybrid(
         for pair in pairs:
             if not resume:
                 forget(folders[pair.name])
-            runs.append(run_pair(pair, settings, out=folders[pair.name], note=note))
+            runs.append(run_pair(pair, settings, out=folders[pair.name]))
         found = HybridResult(pairs=tuple(runs), settings=settings)
         _write(found, out)
         if judge is not None:
@@ -198,10 +198,10 @@ def _pairs(
         ]
     n = n_train + n_validation + n_test if problems.startswith(PROCEDURAL) else None
     asked = open_problem_set(problems, n, seed=settings.seed)
-    own = reasonlens.load(base, device=device, note=note)
+    own = reasonlens.load(base, device=device)
     pairs = []
     for name in thinking:
-        led = reasonlens.load(name, device=device, note=note)
+        led = reasonlens.load(name, device=device)
         pair = question_pair(
             own, led, asked.questions, n_train=n_train, n_validation=n_validation, n_test=n_test, grader=asked.grader
         )

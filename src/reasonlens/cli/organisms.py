@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.console import note, user_errors
+from reasonlens.cli.console import user_errors
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,7 +38,7 @@ def train(
 
     with user_errors():
         settings = FamilySettings(seed=seed, members=parse_members(members))
-        seconds = train_family(out, settings, jobs, note)
+        seconds = train_family(out, settings, jobs)
     for name, took in seconds.items():
         typer.echo(f"{name:14} {took / 60:5.1f} min  {out / name}")
 
@@ -89,7 +89,7 @@ def evaluate(
     from reasonlens.organisms.evaluation import EvaluateSettings, evaluate_family
 
     with user_errors():
-        table = evaluate_family(models, EvaluateSettings(problems=problems, samples=samples, seed=seed), note)
+        table = evaluate_family(models, EvaluateSettings(problems=problems, samples=samples, seed=seed))
     if as_json:
         typer.echo(
             json.dumps({name: {key: value.to_dict() for key, value in row.items()} for name, row in table.items()})

@@ -98,9 +98,9 @@ def probe(
                 sources = (
                     open_sources(activations)
                     if activations
-                    else read_sources(model, traces, layers, read, run, device=device, note=note)
+                    else read_sources(model, traces, layers, read, run, device=device)
                 )
-                write_probing(run_probe(sources, settings=settings, device=device, note=note), run)
+                write_probing(run_probe(sources, settings=settings, device=device), run)
         text = (out / "results.json").read_text("utf-8")
     if as_json:
         typer.echo(text, nl=False)

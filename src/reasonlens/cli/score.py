@@ -85,7 +85,7 @@ def score(
         for behaviour in chosen or ():
             opened.layer_of(behaviour)  # before the model is loaded, which takes a while
         scores = run_score(
-            load(name, device=device, note=note),
+            load(name, device=device),
             given,
             opened,
             behaviours=chosen,
@@ -93,7 +93,6 @@ def score(
             template=template,
             truncate=truncate,
             force=force,
-            progress=sys.stderr.isatty(),
         )
     if as_json:
         typer.echo(json.dumps(scores.to_dict()))

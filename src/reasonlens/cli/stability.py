@@ -57,7 +57,7 @@ def stability(
         from reasonlens.rundir import write_json
         from reasonlens.traces import keyword_annotator, write_traces
 
-        loaded = reasonlens.load(model, device=device, note=note)
+        loaded = reasonlens.load(model, device=device)
         found = boundary_stability(
             loaded,
             resolve_traces(traces),

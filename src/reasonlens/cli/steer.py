@@ -67,8 +67,7 @@ def write(
     --prompt "What is 17 times 23?"`
     """
     with user_errors():
-        from reasonlens.generation import Sampling, encode_prompts
-        from reasonlens.generation import write as written_by
+        from reasonlens.generation import Sampling, encode_prompts, write as written_by
         from reasonlens.vectors.steering import steer as steering
 
         directions = opened_directions(vectors)
@@ -152,7 +151,7 @@ def sweep(
         from reasonlens.rundir import write_json, write_text
 
         found = dose_curves(
-            loaded, directions, settings=settings, questions=asked_questions(questions), out=out, force=force, note=note
+            loaded, directions, settings=settings, questions=asked_questions(questions), out=out, force=force
         )
         write_json(out / "results.json", found.to_dict())
         found.to_frame().to_csv(out / "conditions.csv", index=False)
@@ -216,7 +215,6 @@ def matrix(
             settings=settings,
             questions=asked_questions(questions),
             out=out,
-            note=note,
         )
         effects = found.effects()
         effects.to_csv(out / "effects.csv", index=False)

@@ -25,7 +25,7 @@ def loaded_model(directions: Directions, model: str | None, device: str | None) 
     name = model or directions.model.get("name")
     if not name:
         raise reasonlens.InputError("the directions do not say which model they are of; give --model")
-    return reasonlens.load(name, device=device, note=note)
+    return reasonlens.load(name, device=device)
 
 
 def with_norms(directions: Directions, model: LanguageModel, layers: list[int]) -> Directions:

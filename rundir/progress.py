@@ -1,0 +1,151 @@
+"""Show how far a long loop has come, on stderr: a bar that is redrawn on a terminal, else a line every 30 seconds.
+
+On a terminal and in a notebook the bar is tqdm's. Where stderr goes to a file or a pipe, redrawing would fill it with
+thousands of lines; there the same text is written as a line of its own after 30 seconds, after 60, and at the end.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+SECONDS_BETWEEN_LINES = 30.0
+_is_silent: ContextVar[bool] = ContextVar("reasonlens_progress_is_silent", default=False)
+
+
+@contextmanager
+def no_progress() -> Iterator[None]:
+    """Show no progress inside the block, also where `progress=True` is asked for."""
+    token = _is_silent.set(True)
+    try:
+        yield
+    finally:
+        _is_silent.reset(token)
+
+
+def with_progress(
+    items: Iterable[Item], *, desc: str, unit: str, total: int | None = None, progress: bool = True
+) -> Iterator[Item]:
+    """Loop over `items`, each being a step of a `ProgressBar`.
+
+    Args:
+        items: What is looped over.
+        desc: What is being done.
+        unit: What an item is, in the singular.
+        total: Number of items; by default the length of `items` if it has one.
+        progress: Whether anything is shown.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with ProgressBar(desc=desc, unit=unit, total=total, progress=progress) as bar:
+        for item in items:
+            yield item
+            bar.update()
+
+
+class ProgressBar:
+    """Count the steps of a loop and show them on stderr.
+
+    Args:
+        desc: What is being done, in front of the bar.
+        unit: What a step is, in the singular.
+        total: Number of steps, where it is known.
+        initial: Steps that were done before.
+        unit_scale: Whether large counts are abbreviated (`12.3k`).
+        position: Line on the terminal, from 0, where several processes show a bar.
+        smoothing: Weight of the newest speed on a terminal, from 0 (mean speed) to 1 (newest only).
+        progress: Whether anything is shown.
+    """
+
+    def __init__(
+        self,
+        *,
+        desc: str,
+        unit: str,
+        total: int | None = None,
+        initial: int = 0,
+        unit_scale: bool = False,
+        position: int | None = None,
+        smoothing: float = 0.3,
+        progress: bool = True,
+    ) -> None:
+        self._n, self._initial, self._total, self._postfix = initial, initial, total, ""
+        self._desc, self._unit, self._unit_scale = desc, unit, unit_scale
+        self._start = self._last_line = time.monotonic()
+        self._is_open = progress and not _is_silent.get()
+        self._bar: Any = None
+        if self._is_open and _can_redraw():
+            self._bar = tqdm(
+                desc=desc,
+                unit=unit,
+                total=total,
+                initial=initial,
+                unit_scale=unit_scale,
+                position=position,
+                smoothing=smoothing,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def update(self, n: int = 1) -> None:
+        """Count `n` more steps."""
+        self._n += n
+        if self._bar is not None:
+            self._bar.update(n)
+        elif self._is_open and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._write_line()
+
+    def reset(self, total: int) -> None:
+        """Begin again from 0, of `total` steps."""
+        self._n, self._initial, self._total = 0, 0, total
+        self._start = time.monotonic()
+        if self._bar is not None:
+            self._bar.reset(total)
+
+    def set_postfix(self, **values: object) -> None:
+        """Show `values` behind the bar from its next update on."""
+        self._postfix = ", ".join(f"{name}={value}" for name, value in values.items())
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._postfix, refresh=False)
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        if self._bar is not None:
+            self._bar.close()
+        elif self._is_open and (self._n > self._initial or self._n == self._total):
+            self._write_line()
+        self._is_open = False
+
+    def _write_line(self) -> None:
+        self._last_line = time.monotonic()
+        line = tqdm.format_meter(
+            self._n,
+            self._total,
+            self._last_line - self._start,
+            prefix=self._desc,
+            unit=self._unit,
+            unit_scale=self._unit_scale,
+            postfix=self._postfix or None,
+            initial=self._initial,
+        )
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def _can_redraw() -> bool:
+    """Whether stderr goes to a terminal or a notebook's cell."""
+    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")
