@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from ..rundir import InputError
 from .blocks import find_blocks, find_body
+from .bridge import is_bridge, known_fingerprint, tokenizer_of, wrapped_model
 from .difference import add_difference
 from .gguf import converted
 from .handle import LanguageModel
@@ -75,10 +76,8 @@ def load(
     if isinstance(model, PreTrainedModel):
         return wrap(model, tokenizer or _tokenizer_of(model))
     if not isinstance(model, str | Path):
-        from .bridge import from_bridge, is_bridge
-
         if is_bridge(model):
-            return from_bridge(model, tokenizer)
+            return _wrap_bridge(model, tokenizer)
         raise InputError(
             f"cannot use a {type(model).__name__} as a model: give a name, a directory, a .gguf file, a Hugging Face "
             "PreTrainedModel with its tokenizer, or a TransformerLens TransformerBridge"
@@ -121,6 +120,16 @@ def wrap(
         name=name or getattr(model.config, "_name_or_path", "") or type(model).__name__,
         revision=revision or getattr(model.config, "_commit_hash", None),
     )
+
+
+def _wrap_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase | None) -> LanguageModel:
+    """Return the handle on the Hugging Face model that a bridge wraps."""
+    model = wrapped_model(bridge)
+    handle = wrap(model, tokenizer or tokenizer_of(bridge), name=str(bridge.cfg.model_name))
+    fingerprint = known_fingerprint(bridge)
+    if fingerprint is not None:
+        handle.__dict__["fingerprint"] = fingerprint  # where cached_property looks first
+    return handle
 
 
 def _resolve(model: str | Path) -> tuple[str, str | None]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import copy
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from weakref import WeakKeyDictionary
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ..rundir import InputError
-from .blocks import find_blocks, find_body
-from .handle import LanguageModel
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -34,11 +32,12 @@ def is_bridge(model: object) -> TypeGuard[TransformerBridge]:
     )
 
 
-def from_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase | None = None) -> LanguageModel:
-    """The handle on the Hugging Face model that a bridge wraps.
+def wrapped_model(bridge: TransformerBridge) -> PreTrainedModel:
+    """Return the Hugging Face model that a bridge wraps.
 
-    Raises InputError after `enable_compatibility_mode()`, which folds layer norms and re-centres the residual stream:
-    activations would then not be those of the model that anyone else runs.
+    Raises:
+        InputError: The bridge is in compatibility mode, which folds layer norms and re-centres the residual stream:
+            activations would not be those of the model that anyone else runs.
     """
     if bridge.compatibility_mode:
         raise InputError(
@@ -46,41 +45,45 @@ def from_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase | 
             "from it fit no other copy of the model. Pass a bridge on which enable_compatibility_mode() was not called."
         )
     model: Any = bridge.original_model
-    model.eval()
-    handle = LanguageModel(
-        model=model,
-        tokenizer=tokenizer or _tokenizer(bridge),
-        body=find_body(model),
-        blocks=find_blocks(model),
-        name=str(bridge.cfg.model_name),
-        revision=getattr(model.config, "_commit_hash", None),
-    )
-    if bridge in _FINGERPRINT:
-        handle.__dict__["fingerprint"] = _FINGERPRINT[bridge]  # where cached_property looks first
-    return handle
+    return cast(PreTrainedModel, model)
 
 
-def to_bridge(language_model: LanguageModel) -> TransformerBridge:
-    """A TransformerBridge around a deep copy of the model and its tokenizer."""
+def known_fingerprint(bridge: TransformerBridge) -> str | None:
+    """Return the fingerprint of the model that `make_bridge` was given, or None for a bridge made elsewhere."""
+    return _FINGERPRINT.get(bridge)
+
+
+def make_bridge(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name: str, device: str, fingerprint: str
+) -> TransformerBridge:
+    """Make a TransformerBridge around a deep copy of a model.
+
+    Args:
+        model: The model to copy.
+        tokenizer: Its tokenizer; `tokenizer_of(bridge)` gives it back.
+        name: What TransformerLens calls the model.
+        device: Where the copy goes, unless accelerate has spread the model over several devices.
+        fingerprint: Of the model's weights, for `known_fingerprint`.
+    """
     from transformer_lens.model_bridge import TransformerBridge
 
-    model = copy.deepcopy(language_model.model)
+    model = copy.deepcopy(model)
     with TemporaryDirectory() as directory:  # TransformerLens re-makes the tokenizer from files, to have it prepend BOS
-        language_model.tokenizer.save_pretrained(directory)
+        tokenizer.save_pretrained(directory)
         bridge = TransformerBridge.boot_transformers(
-            language_model.name,
+            name,
             hf_model=model,
             tokenizer=AutoTokenizer.from_pretrained(directory),
-            device=None if getattr(model, "hf_device_map", None) else str(language_model.device),
+            device=None if getattr(model, "hf_device_map", None) else device,
             dtype=model.dtype,
         )
-    _OWN_TOKENIZER[bridge] = language_model.tokenizer
-    _FINGERPRINT[bridge] = language_model.fingerprint
+    _OWN_TOKENIZER[bridge] = tokenizer
+    _FINGERPRINT[bridge] = fingerprint
     return bridge
 
 
-def _tokenizer(bridge: TransformerBridge) -> PreTrainedTokenizerBase:
-    """The tokenizer that the bridge was made from, if it can be had, else the bridge's own.
+def tokenizer_of(bridge: TransformerBridge) -> PreTrainedTokenizerBase:
+    """Return the tokenizer that a bridge was made from, if it can be had, else the bridge's own.
 
     A bridge's tokenizer prepends BOS even where the model was trained without, and the same text must become the same
     tokens whichever way the model is held.

@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..rundir import InputError
+from .bridge import make_bridge
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -74,9 +75,9 @@ class LanguageModel:
         Its attention is eager, so activations equal those of a Hugging Face model with
         `attn_implementation="eager"` exactly, and those of the default attention to kernel rounding.
         """
-        from .bridge import to_bridge
-
-        return to_bridge(self)
+        return make_bridge(
+            self.model, self.tokenizer, name=self.name, device=str(self.device), fingerprint=self.fingerprint
+        )
 
     def __repr__(self) -> str:
         revision = f"@{self.revision[:8]}" if self.revision else ""
