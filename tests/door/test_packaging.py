@@ -1,8 +1,7 @@
-"""What a user installs: the packages that exist, nothing else, and imports that follow the architecture."""
+"""What a user installs: the packages that exist, and nothing else."""
 
 from __future__ import annotations
 
-import ast
 import shutil
 import subprocess
 import sys
@@ -11,57 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
-# The floor plan, from the ground up: a folder imports from those before it. `organisms` stands beside the line.
-GROUND = ("stats", "rundir", "figures")
-LINE = ("models", "traces", "generation", "activations", "probes", "vectors", "analysis", "pairs")
-MAY_IMPORT = {folder: set() for folder in GROUND}
-MAY_IMPORT |= {folder: {*GROUND, *LINE[:place]} for place, folder in enumerate(LINE)}
-MAY_IMPORT["organisms"] = {*GROUND, "models", "traces", "generation"}
-for folder in ("analysis", "pairs"):
-    MAY_IMPORT[folder] = {*MAY_IMPORT[folder], "organisms"}
-
-
-def folders() -> dict[str, Path]:
-    """Dotted name -> folder of every package of ours, found by its __init__.py."""
-    found = {"reasonlens": ROOT / "src" / "reasonlens", "reasonlens.cli": ROOT / "src" / "reasonlens" / "cli"}
-    for top in MAY_IMPORT:
-        for init in (ROOT / top).rglob("__init__.py"):
-            found[".".join(["reasonlens", *init.parent.relative_to(ROOT).parts])] = init.parent
-    return found
-
-
-@pytest.mark.parametrize("name", sorted(set(folders()) - {"reasonlens", "reasonlens.cli"}))
-def test_no_import_runs_against_the_arrows(name: str) -> None:
-    top = name.split(".")[1]
-    for file in folders()[name].glob("*.py"):
-        for imported in imports_of_ours(file, name):
-            assert imported == top or imported in MAY_IMPORT[top], f"{file} imports {imported}"
-
-
-def imports_of_ours(file: Path, package: str) -> set[str]:
-    """The top folders of ours that a module imports, relative imports resolved."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            names = [".".join([*base, *([node.module] if node.module else [])])]
-            if names == ["reasonlens"]:
-                names = [f"reasonlens.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        found |= {name.split(".")[1] for name in names if name.startswith("reasonlens.")}
-    return found
-
-
-def test_the_check_of_imports_would_notice_a_wrong_one(tmp_path: Path) -> None:
-    (tmp_path / "wrong.py").write_text(
-        "from ..analysis import locate\nimport reasonlens.vectors\nfrom .. import probes\n"
-    )
-    assert imports_of_ours(tmp_path / "wrong.py", "reasonlens.models") == {"analysis", "vectors", "probes"}
+from .floor_plan import ROOT, packages
 
 
 def test_the_wheel_holds_reasonlens_only_with_its_data(tmp_path: Path) -> None:
@@ -81,7 +30,7 @@ def test_the_wheel_holds_reasonlens_only_with_its_data(tmp_path: Path) -> None:
     }
     code = {
         "/".join([*package.split("."), file.name])
-        for package, folder in folders().items()
+        for package, folder in packages().items()
         for file in folder.glob("*.py")
     }
     assert {name for name in names if not name.split("/")[0].endswith(".dist-info")} == code | data
