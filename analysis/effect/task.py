@@ -13,6 +13,8 @@ from ...organisms import (
     organism_traces,
     problem_of,
     problems,
+)
+from ...organisms import (
     prompt as prompt_of,
 )
 from ...rundir import InputError

@@ -20,6 +20,8 @@ from ...organisms import (
     organism_annotator,
     problem_of,
     problems,
+)
+from ...organisms import (
     prompt as prompt_of,
 )
 from ...organisms.task import DOUBLES, Split

@@ -2,91 +2,218 @@
 
 from .activations import (
     Activations as Activations,
+)
+from .activations import (
     CollectSettings as CollectSettings,
+)
+from .activations import (
     Example as Example,
+)
+from .activations import (
     Moments as Moments,
+)
+from .activations import (
     Read as Read,
+)
+from .activations import (
     collect as collect,
+)
+from .activations import (
     collect_moments as collect_moments,
 )
-from .activations.cluster import ClusterSettings as ClusterSettings, collect_on_ray as collect_on_ray
+from .activations.cluster import ClusterSettings as ClusterSettings
+from .activations.cluster import collect_on_ray as collect_on_ray
 from .analysis import (
     BeforeAfter as BeforeAfter,
+)
+from .analysis import (
     LocateSettings as LocateSettings,
+)
+from .analysis import (
     Location as Location,
+)
+from .analysis import (
     ProbeSettings as ProbeSettings,
+)
+from .analysis import (
     Probing as Probing,
+)
+from .analysis import (
     Stability as Stability,
+)
+from .analysis import (
     boundary_stability as boundary_stability,
+)
+from .analysis import (
     compare_before_after as compare_before_after,
+)
+from .analysis import (
     locate as locate,
+)
+from .analysis import (
     probe as probe,
+)
+from .analysis import (
     score as score,
 )
 from .analysis.effect import (
     DoseCurves as DoseCurves,
+)
+from .analysis.effect import (
     EffectSettings as EffectSettings,
+)
+from .analysis.effect import (
     SteeringMatrix as SteeringMatrix,
+)
+from .analysis.effect import (
     dose_curves as dose_curves,
+)
+from .analysis.effect import (
     steering_matrix as steering_matrix,
 )
-from .models import LanguageModel as LanguageModel, load as load
+from .models import LanguageModel as LanguageModel
+from .models import load as load
 from .pairs.hybrid import (
     HybridResult as HybridResult,
+)
+from .pairs.hybrid import (
     HybridSettings as HybridSettings,
+)
+from .pairs.hybrid import (
     Pair as Pair,
+)
+from .pairs.hybrid import (
     PairRun as PairRun,
+)
+from .pairs.hybrid import (
     SteeredTrace as SteeredTrace,
+)
+from .pairs.hybrid import (
     organism_pair as organism_pair,
+)
+from .pairs.hybrid import (
     question_pair as question_pair,
+)
+from .pairs.hybrid import (
     run_pair as run_pair,
 )
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,
+)
+from .probes import (
     LogisticProbe as LogisticProbe,
+)
+from .probes import (
     MeanDifferenceProbe as MeanDifferenceProbe,
+)
+from .probes import (
     MultinomialProbe as MultinomialProbe,
+)
+from .probes import (
     ProbeSweep as ProbeSweep,
+)
+from .probes import (
     RidgeProbe as RidgeProbe,
+)
+from .probes import (
     SavedProbes as SavedProbes,
+)
+from .probes import (
     TransferMatrix as TransferMatrix,
+)
+from .probes import (
     sweep as sweep,
+)
+from .probes import (
     transfer as transfer,
 )
 from .rundir import InputError as InputError
 from .traces import (
     Span as Span,
+)
+from .traces import (
     Trace as Trace,
+)
+from .traces import (
     bundled_traces as bundled_traces,
+)
+from .traces import (
     encode as encode,
+)
+from .traces import (
     iter_traces as iter_traces,
+)
+from .traces import (
     parse_annotated as parse_annotated,
+)
+from .traces import (
     read_traces as read_traces,
+)
+from .traces import (
     segment as segment,
+)
+from .traces import (
     write_traces as write_traces,
 )
 from .traces.judge import Judge as Judge
-from .traces.problem_sets import ProblemSet as ProblemSet, open_problem_set as open_problem_set
+from .traces.problem_sets import ProblemSet as ProblemSet
+from .traces.problem_sets import open_problem_set as open_problem_set
 from .traces.questions import Question as Question
 from .vectors import (
     Direction as Direction,
+)
+from .vectors import (
     Directions as Directions,
+)
+from .vectors import (
     OptimisedSettings as OptimisedSettings,
+)
+from .vectors import (
     Steering as Steering,
+)
+from .vectors import (
     When as When,
+)
+from .vectors import (
     at_sentence_ends as at_sentence_ends,
+)
+from .vectors import (
     bootstrap_stability as bootstrap_stability,
+)
+from .vectors import (
     export_directions as export_directions,
+)
+from .vectors import (
     import_directions as import_directions,
+)
+from .vectors import (
     lda_directions as lda_directions,
+)
+from .vectors import (
     logistic_directions as logistic_directions,
+)
+from .vectors import (
     mean_difference as mean_difference,
+)
+from .vectors import (
     mean_difference_directions as mean_difference_directions,
+)
+from .vectors import (
     optimised_directions as optimised_directions,
+)
+from .vectors import (
     pca_directions as pca_directions,
+)
+from .vectors import (
     project_out_content as project_out_content,
+)
+from .vectors import (
     ridge_directions as ridge_directions,
+)
+from .vectors import (
     steer as steer,
+)
+from .vectors import (
     with_norms_of as with_norms_of,
 )
 

@@ -25,6 +25,8 @@ from reasonlens.pairs.hybrid import (
     divergence_over,
     never,
     organism_pair,
+)
+from reasonlens.pairs.hybrid import (
     run as run_module,
 )
 from tests.generation.test_across import renumbered

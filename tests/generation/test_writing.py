@@ -8,7 +8,8 @@ import torch
 
 from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.models import LanguageModel, load
-from reasonlens.organisms import problems, prompt as prompt_of
+from reasonlens.organisms import problems
+from reasonlens.organisms import prompt as prompt_of
 from reasonlens.organisms.corpus import encode_prompt
 from reasonlens.organisms.sampling import respond
 from reasonlens.vectors import Direction

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ...rundir import InputError
-from ..directions import FORMAT as OURS, Directions
+from ..directions import FORMAT as OURS
+from ..directions import Directions
 from .check import check_directions
 from .entry import Format
 from .tensor_file import check_header

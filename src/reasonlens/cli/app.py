@@ -114,7 +114,8 @@ def locate(
     the output directory. The same command again takes up an interrupted run, or says that it is done.
     """
     with user_errors():
-        from reasonlens.analysis import LocateSettings, locate as run_locate
+        from reasonlens.analysis import LocateSettings
+        from reasonlens.analysis import locate as run_locate
         from reasonlens.analysis._locate import ARTIFACTS, open_run, resolve_traces
         from reasonlens.analysis.settings import default_out
 

@@ -64,11 +64,13 @@ def probe(
             PROBE_ARTIFACTS,
             ProbeSettings,
             open_sources,
-            probe as run_probe,
             probe_run,
             read_sources,
             reading_run,
             write_probing,
+        )
+        from reasonlens.analysis._probe import (
+            probe as run_probe,
         )
         from reasonlens.rundir import InputError
 

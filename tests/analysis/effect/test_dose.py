@@ -14,9 +14,11 @@ import torch
 from reasonlens.analysis.effect import (
     DoseCurves,
     EffectSettings,
-    dose as dose_module,
     dose_curves,
     steering_matrix,
+)
+from reasonlens.analysis.effect import (
+    dose as dose_module,
 )
 from reasonlens.analysis.effect.outcome import Outcome
 from reasonlens.analysis.effect.task import task_for

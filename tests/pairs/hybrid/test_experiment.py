@@ -18,11 +18,13 @@ from reasonlens.models import LanguageModel, load
 from reasonlens.pairs.hybrid import (
     HybridResult,
     HybridSettings,
-    next_sentence as next_sentence_module,
     organism_pair,
     question_pair,
     run_pair,
     training,
+)
+from reasonlens.pairs.hybrid import (
+    next_sentence as next_sentence_module,
 )
 from reasonlens.pairs.hybrid.dose import recorded
 from reasonlens.pairs.hybrid.kept import ArmFile
