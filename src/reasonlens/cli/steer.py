@@ -67,7 +67,8 @@ def write(
     --prompt "What is 17 times 23?"`
     """
     with user_errors():
-        from reasonlens.generation import Sampling, encode_prompts, write as written_by
+        from reasonlens.generation import Sampling, encode_prompts
+        from reasonlens.generation import write as written_by
         from reasonlens.vectors.steering import steer as steering
 
         directions = opened_directions(vectors)
