@@ -1,4 +1,4 @@
-"""Directions of behaviours: finding them, acting with them, and their files."""
+"""Extract directions of behaviours, steer models with them, and read and write their files."""
 
 from .direction import Direction
 from .directions import Directions

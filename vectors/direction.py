@@ -1,6 +1,6 @@
-"""One behaviour's direction: a vector for each of some layers, with what is needed to act with it.
+"""Hold one behaviour's direction: a vector at each of some layers, with the norms that give a strength its unit.
 
-`directions["backtracking"]` gives one; `Direction.of(tensor, layers=...)` makes one of any vectors at hand.
+`directions["backtracking"]` returns one; `Direction.of(tensor, layers=...)` makes one from vectors of any origin.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Direction:
 
     behaviour: str
     vectors: Float[Tensor, "n_layers d_model"]
-    layers: tuple[int, ...]  # the 0-based blocks at whose output the rows apply
-    residual_norm: tuple[float, ...]  # mean token norm of the residual stream at each: the unit of a dose; NaN: unknown
-    model: dict[str, Any] = field(default_factory=dict)  # LanguageModel.identity() of where it was found; {}: unknown
-    operation: str = "add"  # what to do with it to bring the behaviour about
+    layers: tuple[int, ...]  # 0-based blocks; row i applies to the output of block layers[i]
+    residual_norm: tuple[float, ...]  # mean token norm at each layer, the unit of a strength; NaN: unknown
+    model: dict[str, Any] = field(default_factory=dict)  # LanguageModel.identity() of its model; {}: unknown
+    operation: str = "add"  # the operation that brings the behaviour about
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or not len(self.vectors) == len(self.layers) == len(self.residual_norm):
@@ -45,7 +45,21 @@ class Direction:
         behaviour: str = "direction",
         residual_norm: Sequence[float] | float = math.nan,
     ) -> Direction:
-        """Of vectors from anywhere. Without `residual_norm` only absolute strengths can be used."""
+        """Make a direction from vectors of any origin.
+
+        Args:
+            vectors: One row for each layer, or a single vector, in the units of the residual stream.
+            layers: The 0-based block at whose output each row applies.
+            behaviour: What the direction stands for; used in messages and tables.
+            residual_norm: The mean token norm of the residual stream at each layer, or one number for all of them.
+                Without it only absolute strengths can be used.
+
+        Returns:
+            The direction, of an unknown model.
+
+        Raises:
+            InputError: The numbers of rows, layers and norms differ.
+        """
         layers = (layers,) if isinstance(layers, int) else tuple(layers)
         norms = (residual_norm,) * len(layers) if isinstance(residual_norm, int | float) else tuple(residual_norm)
         rows = vectors[None] if vectors.ndim == 1 else vectors
@@ -53,33 +67,73 @@ class Direction:
 
     @property
     def d_model(self) -> int:
+        """The width of the residual stream."""
         return self.vectors.shape[1]
 
     def at(self, layer: int) -> Float[Tensor, " d_model"]:
-        """The vector for the output of block `layer`. Raises InputError for a layer that is not covered."""
+        """Return the vector for one layer.
+
+        Args:
+            layer: The 0-based block at whose output the vector applies.
+
+        Returns:
+            The vector, in the units of the residual stream.
+
+        Raises:
+            InputError: The direction does not cover this layer.
+        """
         return self.vectors[self._row(layer)]
 
     def at_every_layer(self, layer: int, n_layers: int) -> Direction:
-        """The vector of `layer` at each of `n_layers` blocks: one direction to project out everywhere.
+        """Repeat one layer's vector at every block, as projecting a direction out everywhere needs it.
 
-        Norms of the residual stream stay those of their own layers, where they are known.
+        Args:
+            layer: The layer whose vector is repeated.
+            n_layers: How many blocks the model has.
+
+        Returns:
+            A direction that covers layers 0 to `n_layers` - 1; norms stay those of their own layers where they are
+            known, and are NaN elsewhere.
+
+        Raises:
+            InputError: The direction does not cover this layer.
         """
-        norms = tuple(self.norm_at(each) if each in self.layers else math.nan for each in range(n_layers))
+        norms = tuple(self.norm_at(block) if block in self.layers else math.nan for block in range(n_layers))
         vectors = self.at(layer).expand(n_layers, -1)
         return replace(self, vectors=vectors, layers=tuple(range(n_layers)), residual_norm=norms)
 
     def norm_at(self, layer: int) -> float:
-        """The mean norm of the residual stream at block `layer`; NaN where it is not known."""
+        """Return the mean token norm of the residual stream at one layer.
+
+        Args:
+            layer: The 0-based block at whose output the norm was measured.
+
+        Returns:
+            The norm; NaN where it is not known.
+
+        Raises:
+            InputError: The direction does not cover this layer.
+        """
         return self.residual_norm[self._row(layer)]
 
     def unit(self, layer: int) -> Float[Tensor, " d_model"]:
-        """The vector at `layer` at norm 1, float32. Raises InputError for one that is zero or not finite."""
+        """Return the vector for one layer, scaled to norm 1.
+
+        Args:
+            layer: The 0-based block at whose output the vector applies.
+
+        Returns:
+            The unit vector, float32.
+
+        Raises:
+            InputError: The direction does not cover this layer, or its vector there is zero or not finite.
+        """
         vector = self.at(layer).float()
         norm = vector.norm()
         if not torch.isfinite(norm) or norm == 0:
-            wrong = "is zero" if norm == 0 else "holds NaN or infinity"
+            problem = "is zero" if norm == 0 else "holds NaN or infinity"
             raise InputError(
-                f"the direction for {self.behaviour!r} at layer {layer} {wrong}; take another layer or find it again"
+                f"the direction for {self.behaviour!r} at layer {layer} {problem}; take another layer or find it again"
             )
         unit: Tensor = vector / norm
         return unit

@@ -1,7 +1,7 @@
-"""Directions: one vector for each behaviour and layer, in one safetensors file that any tool can read.
+"""Hold directions, one vector for each behaviour and layer, and store them in one safetensors file.
 
-Each behaviour is a plain tensor (n_layers, d_model) under its own name; the file's metadata holds, under
-"reasonlens", a JSON description of where it came from. Row i belongs to block `layers[i]`.
+Each behaviour is a plain tensor (n_layers, d_model) under its own name, so that any tool can read it; row i belongs to
+block `layers[i]`. The file's metadata holds, under "reasonlens", a JSON description of where the vectors come from.
 """
 
 from __future__ import annotations
@@ -25,22 +25,33 @@ FORMAT = "reasonlens.directions/1"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Directions:
-    """`directions["backtracking"]` is that behaviour's `Direction`; vectors are in the units of the residual stream."""
+    """Vectors of several behaviours at the same layers; `directions["backtracking"]` returns one `Direction`."""
 
-    vectors: dict[str, Float[Tensor, "n_layers d_model"]]
-    layers: tuple[int, ...]  # the 0-based blocks at whose output the rows apply
-    method: str  # how they were found
+    vectors: dict[str, Float[Tensor, "n_layers d_model"]]  # in the units of the residual stream
+    layers: tuple[int, ...]  # 0-based blocks; row i applies to the output of block layers[i]
+    method: str  # how the vectors were extracted, in words
     model: dict[str, Any]  # LanguageModel.identity()
     read: str
-    residual_norm: tuple[float, ...]  # mean token norm of the residual stream at each: the unit of a dose; NaN: unknown
-    n_examples: dict[str, int]  # spans that show the behaviour
+    residual_norm: tuple[float, ...]  # mean token norm at each layer: the unit of a strength; NaN: unknown
+    n_examples: dict[str, int]  # behaviour -> number of spans that show it
     n_problems: int
     site: str = "blocks.{layer}.hook_out"
-    operation: str = "add"  # what to do with a vector to bring the behaviour about
-    scores: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # behaviour -> figure -> one per layer
+    operation: str = "add"  # the operation that brings a behaviour about
+    scores: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # behaviour -> score -> one value a layer
     data_digest: str = ""  # of the traces
 
     def __getitem__(self, behaviour: str) -> Direction:
+        """Return one behaviour's direction at all layers.
+
+        Args:
+            behaviour: One of `behaviours`.
+
+        Returns:
+            The direction, with the layers, norms and model of all.
+
+        Raises:
+            InputError: There is no direction for this behaviour.
+        """
         if behaviour not in self.vectors:
             raise InputError(f"no direction for {behaviour!r}; there are directions for {', '.join(self.vectors)}")
         return Direction(
@@ -54,18 +65,35 @@ class Directions:
 
     @property
     def behaviours(self) -> tuple[str, ...]:
+        """The names of the behaviours, in the order of `vectors`."""
         return tuple(self.vectors)
 
     @property
     def d_model(self) -> int:
+        """The width of the residual stream."""
         return next(iter(self.vectors.values())).shape[1]
 
     def at(self, behaviour: str, layer: int) -> Float[Tensor, " d_model"]:
-        """The vector for the output of block `layer`. Raises InputError for a layer that is not covered."""
+        """Return one behaviour's vector at one layer.
+
+        Args:
+            behaviour: One of `behaviours`.
+            layer: The 0-based block at whose output the vector applies.
+
+        Returns:
+            The vector, in the units of the residual stream.
+
+        Raises:
+            InputError: There is no direction for this behaviour, or not at this layer.
+        """
         return self[behaviour].at(layer)
 
     def save(self, path: str | Path) -> None:
-        """Write one safetensors file, atomically."""
+        """Write one safetensors file, atomically.
+
+        Args:
+            path: The file to write.
+        """
         description = {
             "format": FORMAT,
             "layers": self.layers,
@@ -90,7 +118,17 @@ class Directions:
 
     @classmethod
     def open(cls, path: str | Path) -> Directions:
-        """Read back what `save` wrote. Raises InputError when the file is something else."""
+        """Read a file that `save` wrote.
+
+        Args:
+            path: The file to read.
+
+        Returns:
+            The directions, as they were saved.
+
+        Raises:
+            InputError: The file cannot be read, is damaged, or is not a file of directions.
+        """
         try:
             with safe_open(path, framework="pt") as file:
                 description = json.loads((file.metadata() or {}).get("reasonlens", "{}"))

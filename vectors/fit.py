@@ -1,4 +1,4 @@
-"""Whether a direction belongs to a model: of its width and depth, and found in it or in a copy of other precision."""
+"""Check that a direction belongs to a model: same width and depth, and the same weights in any precision."""
 
 from __future__ import annotations
 
@@ -10,27 +10,36 @@ from .directions import Directions
 
 
 def check_fit(direction: Direction | Directions, model: LanguageModel, *, force: bool = False) -> None:
-    """Raises InputError where a direction cannot have come from `model`, or is no use in it.
+    """Refuse a direction that cannot come from `model`, or that comes from other weights.
 
-    Another width, or a layer that the model does not have, is always refused. Another name, revision or weights are
-    refused unless `force` (a base model's directions in the thinking model, say). A direction of unknown origin is
-    taken. A copy in another precision is the same model.
+    Args:
+        direction: One direction or several; those of unknown origin are accepted, and those from a copy in another
+            precision count as the same model's.
+        model: The model to steer.
+        force: Accept a direction of another name, revision or weights (a base model's in the thinking model, say).
+            Another width or depth is refused in any case.
+
+    Raises:
+        InputError: The width differs, a layer does not exist in the model, or the weights differ and `force` is off.
     """
-    d_model, theirs = direction.d_model, direction.model
-    what = "each of these directions"
+    d_model, origin = direction.d_model, direction.model
+    subject = "each of these directions"
     if isinstance(direction, Direction):
-        what = f"the direction for {direction.behaviour!r}"
+        subject = f"the direction for {direction.behaviour!r}"
     if d_model != model.d_model:
-        raise InputError(f"{what} has {d_model} dimensions and {model.name} {model.d_model}: it is of another model")
-    beyond = [layer for layer in direction.layers if not 0 <= layer < model.n_layers]
-    if beyond or theirs.get("n_layers", model.n_layers) != model.n_layers:
-        covers = f"covers layer {beyond[0]}" if beyond else f"is of a model of {theirs['n_layers']} blocks"
+        raise InputError(f"{subject} has {d_model} dimensions and {model.name} {model.d_model}: it is of another model")
+    missing_layers = [layer for layer in direction.layers if not 0 <= layer < model.n_layers]
+    if missing_layers or origin.get("n_layers", model.n_layers) != model.n_layers:
+        mismatch = (
+            f"covers layer {missing_layers[0]}" if missing_layers else f"is of a model of {origin['n_layers']} blocks"
+        )
         raise InputError(
-            f"{what} {covers}, and {model.name} has {model.n_layers} blocks (0..{model.n_layers - 1}): it is of "
+            f"{subject} {mismatch}, and {model.name} has {model.n_layers} blocks (0..{model.n_layers - 1}): it is of "
             "another model"
         )
-    if not force and not same_weights(theirs, model):
+    if not force and not same_weights(origin, model):
         raise InputError(
-            f"{what} was found in {theirs.get('name', 'a model without a name')} ({state(theirs)}), and {model.name} "
-            f"({state(model.identity())}) has other weights. To use it all the same, give force=True (--force)."
+            f"{subject} was found in {origin.get('name', 'a model without a name')} ({state(origin)}), and "
+            f"{model.name} ({state(model.identity())}) has other weights. To use it all the same, give force=True "
+            "(--force)."
         )

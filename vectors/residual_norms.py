@@ -1,4 +1,9 @@
-"""The mean norm of the residual stream, for directions from files that do not say it: the unit of a relative dose."""
+"""Measure the mean norm of the residual stream for directions whose file does not state it.
+
+    residual_norm[L] = mean over texts of the mean over tokens of |activations[L]|
+
+It is the unit of a strength. Attention sinks and markup are left out, as in `collect`.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +18,20 @@ from .directions import Directions
 
 
 def with_norms_of(directions: Directions, model: ModelLike, texts: Sequence[Trace | str]) -> Directions:
-    """The same directions with the mean token norm of `model`'s residual stream at each of their layers.
+    """Measure the residual norm of `model` at the layers of some directions, and return the directions with it.
 
-    Measured as `collect` does it: the mean over texts of the mean over their tokens, attention sinks and markup left
-    out. Raises InputError when there is no text.
+    Args:
+        directions: Directions whose norms are unknown or of other texts.
+        model: The model to steer: a name, a handle or a loaded model.
+        texts: Texts that are typical of what the model will be run on; empty ones are left out.
+
+    Returns:
+        The same directions with the measured `residual_norm` at each of their layers.
+
+    Raises:
+        InputError: No text has any content.
     """
-    whole = [
+    traces = [
         replace(
             trace if isinstance(trace, Trace) else Trace(f"text-{number}", "", trace),
             spans=(Span(0, len(trace.text if isinstance(trace, Trace) else trace), "text"),),
@@ -26,7 +39,7 @@ def with_norms_of(directions: Directions, model: ModelLike, texts: Sequence[Trac
         for number, trace in enumerate(texts)
         if (trace.text if isinstance(trace, Trace) else trace).strip()
     ]
-    if not whole:
-        raise InputError("no text to measure the norm of the residual stream on")
-    read = collect(model, whole, layers=directions.layers, template="plain", progress=False)
-    return replace(directions, residual_norm=tuple(read.residual_norm.tolist()))
+    if not traces:
+        raise InputError("no text to measure the norm of the residual stream on; give at least one that is not empty")
+    activations = collect(model, traces, layers=directions.layers, template="plain", progress=False)
+    return replace(directions, residual_norm=tuple(activations.residual_norm.tolist()))

@@ -29,7 +29,7 @@ from ...rundir import InputError
 from ...rundir.progress import with_progress
 from ...traces import Template, Trace, encode
 from ...vectors.extraction.likelihood import frozen
-from ...vectors.extraction.prefix_cache import with_room
+from ...vectors.extraction.prefix_cache import texts_that_fit
 from .coefficient import CoefficientNetwork, Coefficients
 from .disagreements import Disagreements, Rerun, disagreements
 from .mechanism import Mechanism
@@ -89,7 +89,7 @@ def fit_coefficients(
             raise InputError(f"the vectors are of layer {mechanism.layer}, and layer {layer} is to be steered")
         categories = mechanism.categories
     lengths = [len(each) for each in encode(base, traces, template=settings.template, truncate=settings.truncate)]
-    some = [traces[number] for number in with_room(base, lengths, settings.cache_gigabytes, settings.seed)]
+    some = [traces[number] for number in texts_that_fit(base, lengths, settings.cache_gigabytes, settings.seed)]
     with frozen(base):
         found = disagreements(
             base,

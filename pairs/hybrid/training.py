@@ -40,7 +40,7 @@ from ...vectors import (
     mean_difference_directions,
     optimised_directions,
 )
-from ...vectors.extraction.prefix_cache import with_room
+from ...vectors.extraction.prefix_cache import texts_that_fit
 from ...vectors.steering.sentence_ends import ends_sentence
 from .coefficient import Coefficients
 from .coefficient_fit import CoefficientSettings, fit_coefficients
@@ -70,7 +70,7 @@ def train(
     """All parts for `pair`. Raises InputError where the thinking model's rollouts show no behaviour often enough."""
     written = rollouts(pair, settings, None if out is None else out / "rollouts.jsonl", progress)
     lengths = [len(each) for each in encode(pair.base, written, template=pair.base_template, truncate=True)]
-    traces = [written[number] for number in with_room(pair.base, lengths, settings.cache_gigabytes, settings.seed)]
+    traces = [written[number] for number in texts_that_fit(pair.base, lengths, settings.cache_gigabytes, settings.seed)]
     if len(traces) < len(written):
         logger.info(
             f"{pair.name}: {len(traces)} rollouts are used, as many as {settings.cache_gigabytes:g} GB have room for"

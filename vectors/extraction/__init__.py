@@ -1,4 +1,4 @@
-"""Finding directions: each method gives every behaviour's vector at every layer."""
+"""Find directions: each method returns every behaviour's vector at every layer."""
 
 from ._best_layers import best_layers
 from ._mean_difference import Against, mean_difference, mean_difference_directions

@@ -1,7 +1,7 @@
-"""Difference of class means as a direction, for every layer at once.
+"""Compute difference-of-means directions at every layer.
 
-    against "others":   direction[L] = mean(acts[L] of the behaviour) - mean(acts[L] of all other labelled spans)
-    against "overall":  direction[L] = mean(acts[L] of the behaviour) - mean over traces of mean(acts[L] of its text)
+    against "others":   direction[L] = mean(activations[L] of the behaviour) - mean(activations[L] of all other spans)
+    against "overall":  direction[L] = mean(activations[L] of the behaviour) - mean over traces of mean(activations[L])
 
 The first is the difference of class means ("mass mean", Marks & Tegmark 2023, arXiv 2310.06824); the second is the
 form published for reasoning behaviours (Venhoff et al. 2025, arXiv 2506.18167), which also rescales each direction to
@@ -21,18 +21,27 @@ from ...activations import Activations, Moments
 from ...rundir import InputError
 from ..directions import Directions
 from .sample import LayerSample, class_means
-from .source import Source, chosen, directions_of
+from .source import Source, choose_behaviours, make_directions
 
 Against = Literal["others", "overall"]
 
 
 def mean_difference(
-    acts: Float[Tensor, "n_examples n_layers d_model"],
+    activations: Float[Tensor, "n_examples n_layers d_model"],
     shows_behaviour: Bool[Tensor, " n_examples"],
 ) -> Float[Tensor, "n_layers d_model"]:
-    """From the mean of ordinary to the mean of behaviour-showing activations, per layer; unnormalised, float32.
+    """Subtract the mean activation without the behaviour from the mean with it, at each layer.
 
-    Raises InputError when either class is empty.
+    Args:
+        activations: One vector for each example and layer, any float dtype.
+        shows_behaviour: Whether the example shows the behaviour.
+
+    Returns:
+        The direction at each layer, float32, in the units of `activations` and not normalised; it points towards the
+        behaviour.
+
+    Raises:
+        InputError: One of the two classes is empty.
     """
     n_positive = int(shows_behaviour.sum())
     if n_positive in (0, len(shows_behaviour)):
@@ -41,9 +50,9 @@ def mean_difference(
             f"no example {missing} the behaviour ({len(shows_behaviour)} examples given): "
             "a difference of means needs both classes. Check the label's spelling in the traces."
         )
-    positive = acts[shows_behaviour].mean(dim=0, dtype=torch.float64)  # (n_layers, d_model)
-    negative = acts[~shows_behaviour].mean(dim=0, dtype=torch.float64)  # (n_layers, d_model)
-    return (positive - negative).float()
+    positive_mean = activations[shows_behaviour].mean(dim=0, dtype=torch.float64)  # (n_layers, d_model)
+    negative_mean = activations[~shows_behaviour].mean(dim=0, dtype=torch.float64)  # (n_layers, d_model)
+    return (positive_mean - negative_mean).float()
 
 
 def mean_difference_directions(
@@ -55,38 +64,35 @@ def mean_difference_directions(
     data_digest: str = "",
     scores: dict[str, dict[str, list[float]]] | None = None,
 ) -> Directions:
-    """The direction of every behaviour in `source`, pointing towards it; activations and their moments give the same.
+    """Compute the difference-of-means direction of every behaviour at every layer.
 
-    behaviours: those wanted; None: all. rescale: give every direction the norm of the overall mean activation at its
-    layer (the published choice) instead of its own. data_digest, scores: what to note in the file of where the
-    directions come from and how good they are. Raises InputError when only one behaviour is labelled and `against` is
-    "others".
+    Args:
+        source: Activations or their moments; both give the same directions.
+        behaviours: The behaviours to find directions for; None means all.
+        against: What is subtracted: the mean of all other labelled spans ("others"), or the mean over traces of the
+            mean over their text ("overall").
+        rescale: Give every direction the norm of the overall mean activation at its layer (the published choice)
+            instead of its own.
+        data_digest: A digest of the traces, stored with the directions.
+        scores: How good each direction is at each layer, stored with the directions.
+
+    Returns:
+        The directions, in the units of the residual stream, pointing towards the behaviour.
+
+    Raises:
+        InputError: No span shows a behaviour, or there is only one label and `against` is "others".
     """
     vectors: dict[str, Tensor] = {}
-    for behaviour in chosen(source, behaviours) if against == "others" else behaviours or source.behaviours:
+    for behaviour in choose_behaviours(source, behaviours) if against == "others" else behaviours or source.behaviours:
         if isinstance(source, Moments):
-            vector = _of_moments(source, behaviour, against)
+            vector = _from_moments(source, behaviour, against)
         else:
-            vector = _of_activations(source, behaviour, against)
+            vector = _from_activations(source, behaviour, against)
         if rescale:
             vector = vector * (source.overall_mean.norm(dim=-1) / vector.norm(dim=-1))[:, None]
         vectors[behaviour] = vector
     method = f"mean difference against {against}{', rescaled to the overall mean norm' if rescale else ''}"
-    return directions_of(source, vectors, method, scores=scores, data_digest=data_digest)
-
-
-def _of_activations(activations: Activations, behaviour: str, against: Against) -> Float[Tensor, "n_layers d_model"]:
-    shows = torch.from_numpy(activations.shows(behaviour))
-    layers = (activations.layer(layer)[:, None] for layer in activations.layers)  # one in memory at a time
-    if against == "others":
-        return torch.cat([mean_difference(acts, shows) for acts in layers])
-    means = torch.cat([acts[shows].mean(dim=0, dtype=torch.float64) for acts in layers])
-    return (means - activations.overall_mean).float()
-
-
-def _of_moments(moments: Moments, behaviour: str, against: Against) -> Float[Tensor, "n_layers d_model"]:
-    other = moments.of_others(behaviour).mean if against == "others" else moments.stretches.mean
-    return (moments.of_label(behaviour).mean - other).float()
+    return make_directions(source, vectors, method, scores=scores, data_digest=data_digest)
 
 
 def resampled_mean_difference(
@@ -96,8 +102,25 @@ def resampled_mean_difference(
     against: Against = "others",
     rescale: bool = False,
 ) -> Float[Tensor, "n_weightings n_behaviours d_model"]:
-    """The same under many weightings of the problems. The overall mean, of far more tokens, is held as it is."""
-    means = class_means(sample.acts, sample, weights)
+    """Compute the difference of means under many weightings of the problems.
+
+    The overall mean is not resampled: it is taken over far more tokens than the spans have.
+    """
+    means = class_means(sample.activations, sample, weights)
     if against == "others":
-        return means.apart
-    return (means.up - sample.overall) * means.both[..., None]
+        return means.difference
+    return (means.positive - sample.overall_mean) * means.has_both_classes[..., None]
+
+
+def _from_activations(activations: Activations, behaviour: str, against: Against) -> Float[Tensor, "n_layers d_model"]:
+    shows_behaviour = torch.from_numpy(activations.shows(behaviour))
+    layers = (activations.layer(layer)[:, None] for layer in activations.layers)  # one layer in memory at a time
+    if against == "others":
+        return torch.cat([mean_difference(layer_activations, shows_behaviour) for layer_activations in layers])
+    layer_means = [layer_activations[shows_behaviour].mean(dim=0, dtype=torch.float64) for layer_activations in layers]
+    return (torch.cat(layer_means) - activations.overall_mean).float()
+
+
+def _from_moments(moments: Moments, behaviour: str, against: Against) -> Float[Tensor, "n_layers d_model"]:
+    baseline = moments.of_others(behaviour).mean if against == "others" else moments.stretches.mean
+    return (moments.of_label(behaviour).mean - baseline).float()

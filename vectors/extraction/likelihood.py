@@ -1,7 +1,7 @@
-"""How likely a model finds target sentences with a vector added at one block's output.
+"""Measure how likely a model finds target sentences with a vector added to one block's output.
 
-The vector goes in by the operation that steering itself uses (`steering.operations.add`), at the block's output: what
-is trained is what is applied. Every row of a batch has a vector of its own. Nothing before the block is differentiated.
+The vector is added by the operation that steering itself uses (`steering.operations.add`), at the block's output: what
+is optimised is what is applied. Every row of a batch has its own vector. Nothing before the block is differentiated.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .targets import Target
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Likelihood:
-    """Of targets, float32."""
+class SentenceLikelihood:
+    """How likely each target sentence is, float32."""
 
     loss: Float[Tensor, " n_targets"]  # mean cross-entropy of the sentence's tokens, in nats
-    first: Float[Tensor, " n_targets"]  # probability of its first token
+    first_token_probability: Float[Tensor, " n_targets"]
 
 
 @contextmanager
 def frozen(model: LanguageModel) -> Iterator[None]:
-    """No weight of the model is trained; each is as before afterwards."""
+    """Freeze the weights of the model inside the block; afterwards each is trainable again if it was before."""
     weights = [weight for weight in model.model.parameters() if weight.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)
@@ -44,37 +44,39 @@ def frozen(model: LanguageModel) -> Iterator[None]:
             weight.requires_grad_(True)
 
 
-def predicted(
+def sentence_loss(
     model: LanguageModel, layer: int, rows: Rows, vectors: Float[Tensor, "rows d_model"]
 ) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"]]:
-    """The mean cross-entropy of every row's sentence, and the log-probability of its first token."""
+    """Compute the mean cross-entropy of every row's sentence, and the log-probability of its first token."""
 
-    def steer(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        acts = block_output(output)
-        steered = add(acts, vectors[:, None].to(acts.device), rows.steered.to(acts.device))
+    def add_vectors(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        activations = block_output(output)
+        steered = add(activations, vectors[:, None].to(activations.device), rows.steering_mask.to(activations.device))
         return (steered, *output[1:]) if isinstance(output, tuple) else steered
 
-    hook = model.blocks[layer].register_forward_hook(steer)
+    hook = model.blocks[layer].register_forward_hook(add_vectors)
     try:
-        logits = model.model(**rows.inputs(), logits_to_keep=rows.predicting).logits  # (row, predicting, vocabulary)
+        logits = model.model(**rows.inputs(), logits_to_keep=rows.logit_positions).logits
     finally:
         hook.remove()
-    losses = cross_entropy(logits[rows.row, rows.place].float(), rows.token.to(logits.device), reduction="none")
+    token_logits = logits[rows.row, rows.logit_index].float()  # (n_predicted, vocabulary)
+    losses = cross_entropy(token_logits, rows.token.to(logits.device), reduction="none")
     row, is_first = rows.row.to(losses.device), rows.is_first.to(losses.device)
     n_rows = len(rows.targets)
     count = torch.bincount(row, minlength=n_rows)
     loss = losses.new_zeros(n_rows).index_add(0, row, losses) / count
-    return loss, -losses[is_first]  # first tokens come in the order of the rows
+    return loss, -losses[is_first]  # first tokens are in the order of the rows
 
 
-def likelihood(
+def sentence_likelihood(
     batches: Batches, layer: int, targets: Sequence[Target], vectors: Float[Tensor, "n_targets d_model"]
-) -> Likelihood:
-    """Of every target with its own vector added (zeros: unsteered); nothing is differentiated."""
-    loss, first = torch.zeros(len(targets)), torch.zeros(len(targets))
+) -> SentenceLikelihood:
+    """Measure how likely every target is with its own vector added (zeros: unsteered); nothing is differentiated."""
+    loss, first_token_probability = torch.zeros(len(targets)), torch.zeros(len(targets))
     with torch.no_grad():
         for rows in batches(targets):
-            here = list(rows.targets)
-            found, log_first = predicted(batches.model, layer, rows, vectors[here])
-            loss[here], first[here] = found.float().cpu(), log_first.exp().float().cpu()
-    return Likelihood(loss, first)
+            members = list(rows.targets)
+            row_loss, first_log_probability = sentence_loss(batches.model, layer, rows, vectors[members])
+            loss[members] = row_loss.float().cpu()
+            first_token_probability[members] = first_log_probability.exp().float().cpu()
+    return SentenceLikelihood(loss, first_token_probability)

@@ -1,7 +1,7 @@
-"""The ways to find directions, by name. A new one is a function of the type `ExtractionMethod`, listed here.
+"""List the methods of finding directions by name. A new one is a function of the type `ExtractionMethod`, listed here.
 
-Every method takes activations or their moments and gives the direction of every behaviour at every layer in one call,
-pointing towards the behaviour, in the units of the residual stream. What it was done with stands in `method`.
+Every method takes activations or their moments and returns the direction of every behaviour at every layer in one call,
+pointing towards the behaviour, in the units of the residual stream. `Directions.method` says what was done.
 """
 
 from __future__ import annotations
@@ -28,22 +28,38 @@ from .source import Source
 
 
 class ExtractionMethod(Protocol):
-    """behaviours: those wanted, None: all; spans of the others are negatives either way. Options have defaults."""
+    """A function that finds the directions of behaviours.
 
-    def __call__(self, source: Source, *, behaviours: Sequence[str] | None = None) -> Directions: ...
+    `behaviours` names those to find directions for, None means all; spans of the others are negatives either way. All
+    other options have defaults.
+    """
+
+    def __call__(self, source: Source, *, behaviours: Sequence[str] | None = None) -> Directions:
+        """Find the directions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A way to find directions, and the same under resampled problems (`sample.Resampled`, with the same options)."""
+    """A method of finding directions, and the same method under resampled problems."""
 
     find: ExtractionMethod
-    resampled: Callable[..., Float[Tensor, "n_weightings n_behaviours d_model"]]
-    options: tuple[str, ...]
-    words: str
+    resampled: Callable[..., Float[Tensor, "n_weightings n_behaviours d_model"]]  # a `ResampledMethod` with `options`
+    options: tuple[str, ...]  # names of the options that both functions take
+    about: str  # a few words for lists
 
-    def checked(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Raises InputError for an option that the method does not have."""
+    def check_options(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Refuse options that the method does not have.
+
+        Args:
+            name: What the method is called, for the message.
+            options: Option -> value.
+
+        Returns:
+            The same options.
+
+        Raises:
+            InputError: The method has no such option.
+        """
         for option in options:
             if option not in self.options:
                 raise InputError(f"{name} has no option {option!r}; it has {', '.join(self.options)}")
@@ -62,7 +78,17 @@ METHODS: dict[str, Method] = {
 
 
 def method_named(name: str) -> Method:
-    """Raises InputError for a name that is not listed."""
+    """Look up a method by its name.
+
+    Args:
+        name: A key of `METHODS`.
+
+    Returns:
+        The method.
+
+    Raises:
+        InputError: There is no method of this name.
+    """
     if name not in METHODS:
         raise InputError(f"there is no way {name!r} to find directions; there are {', '.join(METHODS)}")
     return METHODS[name]

@@ -1,13 +1,14 @@
-"""Optimised vectors: found by gradient descent so that, added at one block, they make a behaviour's sentences likelier.
+"""Find vectors by gradient descent: added at one block's output, they make a behaviour's sentences likelier.
 
     v = argmin mean over the behaviour's sentences of -log p(sentence | all before it, v added at layer L)
 
-(As category vectors of arXiv 2510.07364.) Nothing in the model's own activations has to look like the vector: it is
-found by what it does. With `bias`, a general vector b is found first on the sentences of all behaviours and frozen, and
-v is what a behaviour needs beside it: what makes any sentence of these texts likelier is then no part of v.
+(As the category vectors of arXiv 2510.07364.) The vector is defined by its effect; nothing in the model's own
+activations has to resemble it. With `bias`, a general vector b is optimised first on the sentences of all behaviours
+and frozen, and v is what a behaviour needs in addition: what makes any sentence of these texts likelier is then no
+part of v.
 
-Problems that training never sees decide when to stop, and on them stand beside each vector: the loss and the first
-token's probability unsteered, and with vectors of random direction and the same length.
+Problems that training never uses decide when to stop. On them each vector is compared with no steering and with
+vectors of random direction and the same length.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from ...rundir import InputError
 from ...rundir.progress import ProgressBar
 from ...traces import Trace, digest
 from ..directions import Directions
-from .descent import Descended, Task, descend
-from .likelihood import frozen, likelihood
+from .descent import DescentResult, Task, descend
+from .likelihood import frozen, sentence_likelihood
 from .optimised_settings import OptimisedSettings
 from .rows import Batches
 from .targets import Target, Targets
@@ -44,58 +45,69 @@ def optimised_directions(
     *,
     progress: bool = False,
 ) -> Directions:
-    """A vector for every behaviour and layer, in the units of the residual stream, pointing towards the behaviour.
+    """Optimise a vector for every behaviour and layer that makes the behaviour's sentences likelier.
 
-    Unlike other methods it needs the model and traces, whose sentences it makes likelier: those of a thinking model to
-    steer its base. Each layer is a search of its own; None: all. With `settings.bias` the general vector is kept as
-    "bias", to be added together with a behaviour's.
+    Unlike the other methods this one needs the model itself. The traces may come from another model: those of a
+    thinking model give vectors that steer its base model.
 
-    Scores, on held-out problems at each layer: `held_out_loss` (nats a token) and `first_token_probability`, the same
-    with `_unsteered` and `_random`; `steps`; with `n_resamples` also `bootstrap_cosine`.
+    Args:
+        model: The model to steer: a name, a handle or a loaded model.
+        traces: Traces with labelled sentences.
+        layers: The layers, each searched on its own ("8:24", [12, 16]); None means all.
+        settings: How the search is done; None means the defaults.
+        progress: Show a progress bar over steps.
 
-    Raises InputError for a layer that does not exist and for behaviours in too few problems.
+    Returns:
+        The vectors, in the units of the residual stream, pointing towards the behaviour. With `settings.bias` the
+        general vector is stored as "bias", to be added together with a behaviour's. Scores, measured on held-out
+        problems at each layer: `held_out_loss` (nats a token) and `first_token_probability`, both also with the suffix
+        `_unsteered`, `_random` and (with `bias`) `_bias`; `steps`; with `n_resamples` also `bootstrap_cosine`.
+
+    Raises:
+        InputError: A layer does not exist, a behaviour is in too few problems, or one is called "bias" while
+            `settings.bias` is on.
     """
     settings = settings or OptimisedSettings()
     handle, texts = load(model), list(traces)
-    wanted = CollectSettings(layers=layers).layers_of(handle)
+    layer_numbers = CollectSettings(layers=layers).layers_of(handle)
     targets = Targets.of(handle, texts, settings)
     if BIAS in targets.behaviours and settings.bias:
         raise InputError(f"a behaviour is called {BIAS!r}, as is the general vector; rename it, or leave the bias out")
     norms = collect(
-        handle, texts, layers=wanted, template=settings.template, truncate=settings.truncate, progress=False
+        handle, texts, layers=layer_numbers, template=settings.template, truncate=settings.truncate, progress=False
     ).residual_norm.tolist()
     names = (*(() if settings.bias_only else targets.behaviours), *([BIAS] if settings.bias else []))
     vectors: dict[str, list[Tensor]] = {name: [] for name in names}
     scores: dict[str, dict[str, list[float]]] = {name: {} for name in names}
-    n_steps = len(wanted) * (2 if settings.bias and not settings.bias_only else 1) * settings.max_steps
+    n_steps = len(layer_numbers) * (2 if settings.bias and not settings.bias_only else 1) * settings.max_steps
     with frozen(handle), ProgressBar(desc="optimising vectors", unit="step", total=n_steps, progress=progress) as bar:
         batches = Batches.of(handle, targets.all, settings)
-        for layer, norm in zip(wanted, norms, strict=True):
-            search = _Search(batches, layer, norm, targets, bar)
-            for name, (vector, figures) in search.found():
+        for layer, norm in zip(layer_numbers, norms, strict=True):
+            search = _LayerSearch(batches, layer, norm, targets, bar)
+            for name, (vector, vector_scores) in search.run():
                 vectors[name].append(vector)
-                for figure, value in figures.items():
-                    scores[name].setdefault(figure, []).append(value)
+                for score, value in vector_scores.items():
+                    scores[name].setdefault(score, []).append(value)
     sentences = {name: targets.training[name] + targets.held_out[name] for name in targets.behaviours}
-    everything = [target for each in sentences.values() for target in each]
-    whence = "at the token before a sentence" if settings.where == "before" else "at every token that predicts it"
+    all_sentences = [target for behaviour_sentences in sentences.values() for target in behaviour_sentences]
+    position = "at the token before a sentence" if settings.where == "before" else "at every token that predicts it"
     read = Read.before() if settings.where == "before" else Read.window(-1, max(settings.max_target_tokens - 1, 1))
     return Directions(
         vectors={name: torch.stack(rows) for name, rows in vectors.items()},
-        layers=wanted,
-        method=f"optimised, added {whence}, dose at most {settings.max_dose:g}"
+        layers=layer_numbers,
+        method=f"optimised, added {position}, strength at most {settings.max_strength:g}"
         f"{', on top of a frozen bias' if settings.bias else ''}, seed {settings.seed}",
         model=handle.identity(),
         read=str(read),
         residual_norm=tuple(norms),
-        n_examples={name: len(sentences.get(name, everything)) for name in names},
-        n_problems=len({target.problem for target in everything}),
+        n_examples={name: len(sentences.get(name, all_sentences)) for name in names},
+        n_problems=len({target.problem for target in all_sentences}),
         scores=scores,
         data_digest=digest(texts),
     )
 
 
-class _Search:
+class _LayerSearch:
     """The search at one layer."""
 
     def __init__(
@@ -110,40 +122,40 @@ class _Search:
         self._targets, self._settings, self._bar = targets, batches.settings, bar
         self._random = np.random.default_rng([self._settings.seed, layer])
 
-    def found(self) -> Iterator[tuple[str, tuple[Tensor, dict[str, float]]]]:
-        """The name, vector and figures of every behaviour, and of the bias."""
+    def run(self) -> Iterator[tuple[str, tuple[Tensor, dict[str, float]]]]:
+        """Optimise the bias and every behaviour's vector; yield name, vector and scores of each."""
         bias = None
         if self._settings.bias:
-            evenly = Task(_in_turn(self._targets.training), _in_turn(self._targets.held_out))
-            general = self._descend([evenly], None)
-            bias = general.doses[0]
-            yield BIAS, (bias * self._norm, self._figures(evenly.held_out, bias, None, general.steps[0]))
+            task = Task(_balanced(self._targets.training), _balanced(self._targets.held_out))
+            result = self._descend([task], None)
+            bias = result.relative_vectors[0]
+            yield BIAS, (bias * self._norm, self._scores(task.held_out, bias, None, result.steps[0]))
             if self._settings.bias_only:
                 return
         names = self._targets.behaviours
         tasks = [Task(self._targets.training[name], self._targets.held_out[name]) for name in names]
-        again = [
-            Task(_resampled(task.training, self._random), task.held_out)
+        resampled_tasks = [
+            Task(_resample_problems(task.training, self._random), task.held_out)
             for task in tasks
             for _ in range(self._settings.n_resamples)
         ]
-        searched = self._descend([*tasks, *again], bias)
-        resampled = searched.doses[len(tasks) :].view(
+        result = self._descend([*tasks, *resampled_tasks], bias)
+        resampled = result.relative_vectors[len(tasks) :].view(
             len(tasks), self._settings.n_resamples, self._batches.model.d_model
         )
-        for place, (name, task) in enumerate(zip(names, tasks, strict=True)):
-            dose = searched.doses[place]
-            figures = self._figures(task.held_out, dose, bias, searched.steps[place])
+        for index, (name, task) in enumerate(zip(names, tasks, strict=True)):
+            relative_vector = result.relative_vectors[index]
+            scores = self._scores(task.held_out, relative_vector, bias, result.steps[index])
             if self._settings.n_resamples:
-                cosines = cosine_similarity(resampled[place], dose[None], dim=-1).numpy()
-                figures |= {
+                cosines = cosine_similarity(resampled[index], relative_vector[None], dim=-1).numpy()
+                scores |= {
                     "bootstrap_cosine": float(cosines.mean()),
                     "bootstrap_cosine_low": float(np.quantile(cosines, 0.025)),
                     "bootstrap_cosine_high": float(np.quantile(cosines, 0.975)),
                 }
-            yield name, (dose * self._norm, figures)
+            yield name, (relative_vector * self._norm, scores)
 
-    def _descend(self, tasks: list[Task], bias: Tensor | None) -> Descended:
+    def _descend(self, tasks: list[Task], bias: Tensor | None) -> DescentResult:
         return descend(
             self._batches,
             self._layer,
@@ -151,42 +163,50 @@ class _Search:
             tasks,
             bias=bias,
             random=self._random,
-            done=self._bar.update,
+            on_steps=self._bar.update,
         )
 
-    def _figures(
-        self, held_out: Sequence[Target], dose: Float[Tensor, " d_model"], bias: Tensor | None, step: int
+    def _scores(
+        self, held_out: Sequence[Target], relative_vector: Float[Tensor, " d_model"], bias: Tensor | None, step: int
     ) -> dict[str, float]:
-        """Of a vector on held-out sentences, beside nothing and random directions of its length."""
+        """Compare a vector on held-out sentences with no steering and with random directions of its length."""
         generator = torch.Generator().manual_seed(int(self._random.integers(2**31)))
-        under = torch.zeros_like(dose) if bias is None else bias
-        drawn = normalize(torch.randn(self._settings.n_random, len(dose), generator=generator), dim=-1) * dose.norm()
-        figures = {"steps": float(step)}
-        arms = {"": [dose + under], "_unsteered": [torch.zeros_like(dose)], "_random": [each + under for each in drawn]}
+        base = torch.zeros_like(relative_vector) if bias is None else bias
+        noise = torch.randn(self._settings.n_random, len(relative_vector), generator=generator)
+        random_vectors = normalize(noise, dim=-1) * relative_vector.norm()
+        scores = {"steps": float(step)}
+        arms = {
+            "": [relative_vector + base],
+            "_unsteered": [torch.zeros_like(relative_vector)],
+            "_random": [random_vector + base for random_vector in random_vectors],
+        }
         if bias is not None:
-            arms["_bias"] = [under]
-        for arm, doses in arms.items():
-            found = [self._likelihood(held_out, each) for each in doses]
-            figures[f"held_out_loss{arm}"] = float(np.mean([loss for loss, _ in found]))
-            figures[f"first_token_probability{arm}"] = float(np.mean([first for _, first in found]))
-        return figures
+            arms["_bias"] = [base]
+        for arm, arm_vectors in arms.items():
+            results = [self._mean_likelihood(held_out, arm_vector) for arm_vector in arm_vectors]
+            scores[f"held_out_loss{arm}"] = float(np.mean([loss for loss, _ in results]))
+            scores[f"first_token_probability{arm}"] = float(np.mean([probability for _, probability in results]))
+        return scores
 
-    def _likelihood(self, held_out: Sequence[Target], dose: Float[Tensor, " d_model"]) -> tuple[float, float]:
-        vectors = (dose * self._norm).to(self._batches.model.device).expand(len(held_out), -1)
-        found = likelihood(self._batches, self._layer, held_out, vectors)
-        return float(found.loss.mean()), float(found.first.mean())
+    def _mean_likelihood(
+        self, held_out: Sequence[Target], relative_vector: Float[Tensor, " d_model"]
+    ) -> tuple[float, float]:
+        vectors = (relative_vector * self._norm).to(self._batches.model.device).expand(len(held_out), -1)
+        result = sentence_likelihood(self._batches, self._layer, held_out, vectors)
+        return float(result.loss.mean()), float(result.first_token_probability.mean())
 
 
-def _in_turn(by_behaviour: dict[str, list[Target]]) -> list[Target]:
-    """As many sentences of each behaviour: the fewest that one has."""
+def _balanced(by_behaviour: dict[str, list[Target]]) -> list[Target]:
+    """Take the same number of sentences of each behaviour, evenly spaced: as many as the rarest one has."""
     n = min(map(len, by_behaviour.values()))
-    return [targets[at * len(targets) // n] for at in range(n) for targets in by_behaviour.values()]
+    return [targets[row * len(targets) // n] for row in range(n) for targets in by_behaviour.values()]
 
 
-def _resampled(targets: Sequence[Target], random: np.random.Generator) -> list[Target]:
-    """The sentences of as many problems, drawn with replacement."""
+def _resample_problems(targets: Sequence[Target], random: np.random.Generator) -> list[Target]:
+    """Draw as many problems as there are, with replacement, and return their sentences."""
     by_problem: dict[str, list[Target]] = {}
     for target in targets:
         by_problem.setdefault(target.problem, []).append(target)
     problems = list(by_problem.values())
-    return [target for drawn in random.integers(len(problems), size=len(problems)) for target in problems[drawn]]
+    chosen = random.integers(len(problems), size=len(problems))
+    return [target for problem in chosen for target in problems[problem]]

@@ -1,4 +1,4 @@
-"""What the search for optimised vectors is asked to do, beside its model, traces and layers."""
+"""Hold the settings of the search for optimised vectors, apart from its model, traces and layers."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from ...traces import Template
 
 @dataclass(frozen=True, kw_only=True)
 class OptimisedSettings:
-    """A dose is a vector's length in units of the mean residual norm at its layer."""
+    """Settings of `optimised_directions`. A strength is a vector's length in units of the mean residual norm."""
 
-    behaviours: tuple[str, ...] | None = None  # None: every label that is in enough problems
+    behaviours: tuple[str, ...] | None = None  # None: every label that occurs in enough problems
     where: Literal["before", "sentence"] = "before"
-    # before: added at the last token before a sentence, so that it means "about to start"
-    # sentence: added there and at every token of the sentence that predicts another one
-    bias: bool = False  # first a vector for all sentences of all behaviours; frozen, and behaviours' vectors on top
-    bias_only: bool = False  # with `bias`: nothing but the general vector
-    max_dose: float = 1.0  # longest a vector may become
-    step: float = 0.05  # dose by which one step can move a vector at most (Adam's rate, for the whole vector)
+    # before: the vector is added at the last token before a sentence, so that it means "about to start"
+    # sentence: it is added there and at every token of the sentence that predicts another one
+    bias: bool = False  # optimise a frozen vector for all behaviours first, and add it to those of each
+    bias_only: bool = False  # with `bias`: optimise nothing but that general vector
+    max_strength: float = 1.0  # the longest that a vector may become
+    step: float = 0.05  # the strength by which one step moves a vector at most (Adam's rate, for the whole vector)
     max_steps: int = 200
-    check_every: int = 10  # steps between two looks at the held-out problems
-    patience: int = 3  # looks without a gain after which a vector is done
-    n_folds: int = 5  # one of so many parts of the problems is held out, to stop by
+    check_every: int = 10  # steps between two measurements of the held-out loss
+    patience: int = 3  # measurements without improvement after which a vector is finished
+    n_folds: int = 5  # the problems are split into this many parts, and one is held out to decide when to stop
     sentences_per_step: int = 8  # of each behaviour
-    max_spans: int = 256  # of each behaviour, drawn at random
-    max_target_tokens: int = 32  # of a sentence; what follows is left out
-    n_random: int = 3  # vectors of random direction and the same lengths, for comparison
-    n_resamples: int = 0  # of the training problems, each with a vector of its own, for the bootstrap cosine
+    max_spans: int = 256  # of each behaviour, chosen at random
+    max_target_tokens: int = 32  # of a sentence; the rest is left out
+    n_random: int = 3  # vectors of random direction and the same length, for comparison
+    n_resamples: int = 0  # resamples of the training problems, each with its own vector, for the bootstrap cosine
     tokens_per_batch: int = 4096  # of a forward pass, padding included
-    cache_gigabytes: float = 4.0  # for what stands before sentences, run once; 0: run with every step
+    cache_gigabytes: float = 4.0  # for the keys and values of prefixes, which then run once; 0: run them at every step
     template: Template = "auto"
     truncate: bool = False
     seed: int = 0
@@ -44,11 +44,13 @@ class OptimisedSettings:
         ):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, and {getattr(self, name)} is not")
-        for name in ("max_dose", "step"):
+        for name in ("max_strength", "step"):
             if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} is a dose above 0, and {getattr(self, name)} is not")
+                raise InputError(f"{name} is a strength above 0, and {getattr(self, name)} is not")
         if self.bias_only and not self.bias:
-            raise InputError("bias_only keeps the general vector alone, and without `bias` there is none")
+            raise InputError(
+                "bias_only keeps the general vector alone, and without `bias` there is none; give bias=True"
+            )
         if self.n_resamples < 0:
             raise InputError(f"n_resamples must not be below 0, and {self.n_resamples} is")
         if self.where not in ("before", "sentence"):

@@ -1,6 +1,6 @@
-"""Target sentences as batches: what the model is given, where a vector is added, and what is to be predicted.
+"""Make batches of target sentences: the model's inputs, where a vector is added, and which tokens are predicted.
 
-With a prefix cache a row holds the tokens from the one before its sentence on; without, its whole text so far.
+With a prefix cache a row holds the tokens from the one before its sentence on; without one, its whole text so far.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from .optimised_settings import OptimisedSettings
 from .prefix_cache import PrefixCache
 from .targets import Target
 
-CACHED_COST = 8  # a token in the cache costs so much less than one that is run
+CACHED_TOKENS_PER_TOKEN = 8  # so many tokens in the cache cost about as much as one that is run
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Rows:
-    """Targets as one batch, padded on the right."""
+    """One batch of targets, padded on the right."""
 
-    targets: tuple[int, ...]  # their places among those that were asked for
-    inputs: Callable[[], dict[str, Any]]  # of the model's forward pass
-    steered: Float[Tensor, "rows tokens 1"]  # 1 where a vector is added
-    predicting: Int[Tensor, " n_kept"]  # positions at which any row predicts a token of its sentence
+    targets: tuple[int, ...]  # their numbers among the targets that were asked for
+    inputs: Callable[[], dict[str, Any]]  # makes the arguments of the model's forward pass
+    steering_mask: Float[Tensor, "rows tokens 1"]  # 1 where a vector is added
+    logit_positions: Int[Tensor, " n_kept"]  # positions at which some row predicts a token of its sentence
     row: Int[Tensor, " n_predicted"]
-    place: Int[Tensor, " n_predicted"]  # in `predicting`
-    token: Int[Tensor, " n_predicted"]  # what is predicted there
-    is_first: Bool[Tensor, " n_predicted"]  # of its sentence
+    logit_index: Int[Tensor, " n_predicted"]  # index into `logit_positions`
+    token: Int[Tensor, " n_predicted"]  # the token that is predicted there
+    is_first: Bool[Tensor, " n_predicted"]  # whether it is the first of its sentence
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -47,32 +47,35 @@ class Batches:
 
     @classmethod
     def of(cls, model: LanguageModel, targets: Sequence[Target], settings: OptimisedSettings) -> Batches:
-        """With what stands before `targets` kept, where the model and its size allow."""
-        texts: dict[int, Target] = {}
+        """Run and store the text before `targets`, where the model and the size of the cache allow it."""
+        last_target: dict[int, Target] = {}
         for target in targets:
-            if target.text not in texts or texts[target.text].first < target.first:
-                texts[target.text] = target
-        whole = [np.zeros(0, dtype=np.int64)] * (max(texts) + 1)
-        for number, target in texts.items():
-            whole[number] = target.token_ids[: target.first - 1]
-        kept = PrefixCache.of(model, whole, settings.tokens_per_batch, settings.cache_gigabytes)
-        return cls(model, settings, kept)
+            if target.text not in last_target or last_target[target.text].first < target.first:
+                last_target[target.text] = target
+        prefixes = [np.zeros(0, dtype=np.int64)] * (max(last_target) + 1)
+        for text, target in last_target.items():
+            prefixes[text] = target.token_ids[: target.first - 1]
+        cache = PrefixCache.of(model, prefixes, settings.tokens_per_batch, settings.cache_gigabytes)
+        return cls(model, settings, cache)
 
     def __call__(self, targets: Sequence[Target]) -> Iterator[Rows]:
-        """All of them, in batches of like length."""
-        lengths = [target.stop - self._start(target) + self._start(target) // CACHED_COST for target in targets]
-        for members in batches(lengths, self.settings.tokens_per_batch):
+        """Yield all targets in batches of similar length."""
+        costs = [
+            target.stop - self._n_cached(target) + self._n_cached(target) // CACHED_TOKENS_PER_TOKEN
+            for target in targets
+        ]
+        for members in batches(costs, self.settings.tokens_per_batch):
             yield self._rows(members, [targets[member] for member in members])
 
-    def _start(self, target: Target) -> int:
-        """How many tokens of it are in the cache."""
+    def _n_cached(self, target: Target) -> int:
+        """Count the tokens of a target that are in the cache."""
         return 0 if self.cache is None else target.first - 1
 
     def _rows(self, members: Sequence[int], targets: Sequence[Target]) -> Rows:
-        starts = np.array([self._start(target) for target in targets])
+        starts = np.array([self._n_cached(target) for target in targets])
         width = max(target.stop - start for target, start in zip(targets, starts, strict=True))
         ids = np.zeros((len(targets), width), dtype=np.int64)
-        is_text, steered = np.zeros(ids.shape, dtype=bool), np.zeros(ids.shape, dtype=np.float32)
+        is_text, steering_mask = np.zeros(ids.shape, dtype=bool), np.zeros(ids.shape, dtype=np.float32)
         row: list[int] = []
         position: list[int] = []
         token: list[int] = []
@@ -82,18 +85,18 @@ class Batches:
             ids[number, :stop], is_text[number, :stop] = target.token_ids[start:], True
             first = target.first - start
             last = first if self.settings.where == "before" else stop - 1
-            steered[number, first - 1 : last] = 1
+            steering_mask[number, first - 1 : last] = 1
             row += [number] * (stop - first)
             position += range(first - 1, stop - 1)
             token += target.token_ids[target.first :].tolist()
             is_first += [True] + [False] * (stop - first - 1)
-        predicting, place = np.unique(np.array(position), return_inverse=True)
+        logit_positions, logit_index = np.unique(np.array(position), return_inverse=True)
         device = self.model.device
         return Rows(
             tuple(members),
             lambda: self._inputs(targets, ids, is_text, starts),
-            *(torch.from_numpy(each).to(device) for each in (steered[..., None], predicting)),
-            *(torch.as_tensor(each, device=device) for each in (row, place, token, is_first)),
+            *(torch.from_numpy(array).to(device) for array in (steering_mask[..., None], logit_positions)),
+            *(torch.as_tensor(values, device=device) for values in (row, logit_index, token, is_first)),
         )
 
     def _inputs(
@@ -103,18 +106,19 @@ class Batches:
         is_text: Bool[np.ndarray, "rows tokens"],
         starts: Int[np.ndarray, " rows"],
     ) -> dict[str, Any]:
-        given: dict[str, Any] = {"use_cache": False}
+        inputs: dict[str, Any] = {"use_cache": False}
         mask = is_text
         if self.cache is not None:
-            before = np.arange(int(starts.max())) - (int(starts.max()) - starts[:, None])  # padded on the left
-            begins = np.array([self.cache.starts[target.text] for target in targets])
-            given = {"use_cache": True, "past_key_values": self.cache.over(begins[:, None] + before.clip(min=0))}
-            mask = np.concatenate([before >= 0, is_text], axis=1)
+            prefix_position = np.arange(int(starts.max())) - (int(starts.max()) - starts[:, None])  # padded on the left
+            text_starts = np.array([self.cache.starts[target.text] for target in targets])
+            cache = self.cache.gather(text_starts[:, None] + prefix_position.clip(min=0))
+            inputs = {"use_cache": True, "past_key_values": cache}
+            mask = np.concatenate([prefix_position >= 0, is_text], axis=1)
         if self.model.takes_position_ids:
             positions = starts[:, None] + np.arange(ids.shape[1])
             limit = self.model.context_tokens
-            given["position_ids"] = self._moved(positions if limit is None else np.minimum(positions, limit - 1))
-        return given | {"input_ids": self._moved(ids), "attention_mask": self._moved(mask.astype(np.int64))}
+            inputs["position_ids"] = self._to_device(positions if limit is None else np.minimum(positions, limit - 1))
+        return inputs | {"input_ids": self._to_device(ids), "attention_mask": self._to_device(mask.astype(np.int64))}
 
-    def _moved(self, array: Int[np.ndarray, "rows tokens"]) -> Int[Tensor, "rows tokens"]:
+    def _to_device(self, array: Int[np.ndarray, "rows tokens"]) -> Int[Tensor, "rows tokens"]:
         return torch.from_numpy(array).to(self.model.device)

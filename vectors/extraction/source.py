@@ -1,7 +1,7 @@
-"""What directions are found from: activations, or their moments; and what every method writes beside its vectors.
+"""Choose behaviours and layers of what directions are found from, and record where directions come from.
 
-`Activations` hold every span, `Moments` only counts, means and (on request) covariances by label. A method takes
-either, or says what it lacks.
+`Activations` hold every span; `Moments` hold counts, means and (on request) covariances by label. A method takes
+either, or names what it lacks.
 """
 
 from __future__ import annotations
@@ -23,10 +23,18 @@ from ..directions import Directions
 Source: TypeAlias = Activations | Moments
 
 
-def chosen(source: Source, behaviours: Sequence[str] | None) -> tuple[str, ...]:
-    """The behaviours to find directions for; None: all. Spans of the others serve as negatives either way.
+def choose_behaviours(source: Source, behaviours: Sequence[str] | None) -> tuple[str, ...]:
+    """Choose the behaviours to find directions for; spans of the others serve as negatives in any case.
 
-    Raises InputError for one that no span shows, and where there is nothing to hold a behaviour against.
+    Args:
+        source: Activations or moments.
+        behaviours: Labels; None means all.
+
+    Returns:
+        The labels; none if there is no span at all.
+
+    Raises:
+        InputError: No span has one of the labels, or all spans have the same one.
     """
     for behaviour in behaviours or ():
         if behaviour not in source.behaviours:
@@ -34,7 +42,7 @@ def chosen(source: Source, behaviours: Sequence[str] | None) -> tuple[str, ...]:
                 f"no span shows {behaviour!r}; the labels here are {', '.join(source.behaviours)}. Check the spelling."
             )
     if not source.behaviours:
-        return ()  # of no span at all there is no direction
+        return ()
     if len(source.behaviours) < 2:
         raise InputError(
             f"every span is labelled {source.behaviours[0]!r}: a direction needs spans that do not show it as well"
@@ -42,8 +50,8 @@ def chosen(source: Source, behaviours: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(behaviours or source.behaviours)
 
 
-def need_activations(source: Source, method: str) -> Activations:
-    """Raises InputError for moments, with what to do instead."""
+def require_activations(source: Source, method: str) -> Activations:
+    """Return `source` if it holds activations; raise InputError with the remedy if it holds moments."""
     if isinstance(source, Activations):
         return source
     raise InputError(
@@ -52,14 +60,14 @@ def need_activations(source: Source, method: str) -> Activations:
     )
 
 
-def counts_of(source: Source) -> tuple[dict[str, int], int]:
-    """How many spans show each behaviour, and how many problems there are."""
+def count_spans(source: Source) -> tuple[dict[str, int], int]:
+    """Count the spans of each behaviour, and the problems."""
     if isinstance(source, Moments):
         return {name: source.of_label(name).count for name in source.behaviours}, source.n_problems
     return {name: int(source.shows(name).sum()) for name in source.behaviours}, len(set(source.problems))
 
 
-def directions_of(
+def make_directions(
     source: Source,
     vectors: dict[str, Float[Tensor, "n_layers d_model"]],
     method: str,
@@ -67,10 +75,21 @@ def directions_of(
     scores: dict[str, dict[str, list[float]]] | None = None,
     data_digest: str = "",
 ) -> Directions:
-    """`vectors` with all that `source` knows of where they come from."""
-    counts, n_problems = counts_of(source)
+    """Make directions of `vectors`, with the model, layers, norms and counts of `source`.
+
+    Args:
+        source: What the vectors were found from.
+        vectors: Behaviour -> one row for each layer.
+        method: How they were found, in words.
+        scores: Behaviour -> name of the score -> one value for each layer.
+        data_digest: A digest of the traces.
+
+    Returns:
+        The directions, float32.
+    """
+    counts, n_problems = count_spans(source)
     return Directions(
-        vectors={behaviour: found.float() for behaviour, found in vectors.items()},
+        vectors={behaviour: rows.float() for behaviour, rows in vectors.items()},
         layers=source.layers,
         method=method,
         model=source.model,
@@ -84,39 +103,50 @@ def directions_of(
 
 
 def at_layers(source: Source, layers: Sequence[int]) -> Source:
-    """The same at some of its layers; nothing is read from disk yet. Raises InputError for one that is not there."""
+    """Restrict activations or moments to some of their layers; nothing is read from disk yet.
+
+    Args:
+        source: Activations or moments.
+        layers: Layers that were collected, in any order.
+
+    Returns:
+        The same at these layers, ascending.
+
+    Raises:
+        InputError: A layer was not collected.
+    """
     for layer in layers:
         if layer not in source.layers:
             raise InputError(f"layer {layer} was not collected; these were: {', '.join(map(str, source.layers))}")
-    wanted = tuple(sorted(set(layers)))
-    slots = [source.layers.index(layer) for layer in wanted]
+    chosen = tuple(sorted(set(layers)))
+    slots = [source.layers.index(layer) for layer in chosen]
     if isinstance(source, Moments):
         return replace(
             source,
-            layers=wanted,
+            layers=chosen,
             by_label={label: _summary_at(summary, slots) for label, summary in source.by_label.items()},
             stretches=_summary_at(source.stretches, slots),
             norm_sum=source.norm_sum[slots],
         )
-    acts = source.acts
+    stored = source.acts
     return replace(
         source,
-        layers=wanted,
-        acts=replace(acts, layers=wanted) if isinstance(acts, StoredActs) else acts[:, slots],
+        layers=chosen,
+        acts=replace(stored, layers=chosen) if isinstance(stored, StoredActs) else stored[:, slots],
         overall_mean=source.overall_mean[slots],
         residual_norm=source.residual_norm[slots],
     )
 
 
-def as_long_as_apart(
-    weights: Float[Tensor, "... d_model"], apart: Float[Tensor, "... d_model"]
+def rescale_to_mean_difference(
+    weights: Float[Tensor, "... d_model"], mean_difference: Float[Tensor, "... d_model"]
 ) -> Float[Tensor, "... d_model"]:
-    """`weights` at the length by which the class means lie apart along them: (apart . u) u with u of norm 1.
+    """Rescale `weights` to the difference of the class means along them: (mean_difference . u) u with u of norm 1.
 
-    So the vectors of every method are in the units of the residual stream, and lengths compare between methods.
+    The vectors of every method are then in the units of the residual stream, and their lengths can be compared.
     """
     unit = torch.nn.functional.normalize(weights, dim=-1, eps=1e-30)
-    return (apart * unit).sum(dim=-1, keepdim=True) * unit
+    return (mean_difference * unit).sum(dim=-1, keepdim=True) * unit
 
 
 def _summary_at(summary: Summary, slots: list[int]) -> Summary:

@@ -50,7 +50,7 @@ def directions(
             "--set",
             help="An option of the method, NAME=VALUE, as often as needed: `against=overall`, `rescale=true` "
             "(mean-difference), `centred=true` (pca), `shrinkage=0.5` (lda), `C=0.1`, `alpha=100`, and for `optimised` "
-            "`bias=true`, `where=sentence`, `max_dose=2`, `max_steps=100` and the like.",
+            "`bias=true`, `where=sentence`, `max_strength=2`, `max_steps=100` and the like.",
         ),
     ] = None,
     bootstrap: Annotated[
@@ -152,7 +152,7 @@ def _extracted(
     )
 
     found = method_named(method)
-    found.checked(method, options)
+    found.check_options(method, options)
     if layers != "all":
         source = at_layers(source, parse_layers(layers, max(source.layers) + 1))
     if not isinstance(source, Activations):

@@ -32,7 +32,7 @@ from reasonlens.pairs.hybrid.coefficient_fit import CoefficientSettings, fit_coe
 from reasonlens.pairs.hybrid.mechanism import Mechanism
 from reasonlens.rundir import InputError
 from reasonlens.traces import Trace
-from reasonlens.vectors.extraction.prefix_cache import with_room
+from reasonlens.vectors.extraction.prefix_cache import texts_that_fit
 
 LAYER, N_TEST = 1, 48
 CATEGORIES = ("backtracking", "uncertainty-estimation", "verification")
@@ -210,8 +210,8 @@ def test_with_little_room_for_a_cache_fewer_rollouts_are_used() -> None:
 def test_texts_with_room_are_all_or_some_in_order_and_at_least_one() -> None:
     per_token = 2 * 4 * 128 * 4  # keys and values, blocks, width, bytes of the organism
     lengths = [30, 40, 50, 60]
-    assert with_room(base(), lengths, 180 * per_token / 1e9, seed=0) == [0, 1, 2, 3]
-    some = with_room(base(), lengths, 120 * per_token / 1e9, seed=0)
+    assert texts_that_fit(base(), lengths, 180 * per_token / 1e9, seed=0) == [0, 1, 2, 3]
+    some = texts_that_fit(base(), lengths, 120 * per_token / 1e9, seed=0)
     assert some == sorted(some) and 0 < len(some) < 4 and sum(lengths[number] for number in some) <= 120
-    assert len(with_room(base(), lengths, 1e-9, seed=0)) == 1
-    assert with_room(base(), lengths, 120 * per_token / 1e9, seed=0) == some
+    assert len(texts_that_fit(base(), lengths, 1e-9, seed=0)) == 1
+    assert texts_that_fit(base(), lengths, 120 * per_token / 1e9, seed=0) == some

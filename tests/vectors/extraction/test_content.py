@@ -10,7 +10,7 @@ from torch.nn.functional import cosine_similarity
 from reasonlens import Activations, InputError, mean_difference_directions
 from reasonlens.vectors.extraction import project_out_content
 from reasonlens.vectors.extraction.content import content_bases, problem_effects
-from reasonlens.vectors.extraction.sample import numbered
+from reasonlens.vectors.extraction.sample import integer_codes
 
 
 def test_planted_content_is_removed_and_the_behaviour_outside_it_is_kept(planted) -> None:
@@ -45,7 +45,7 @@ def test_how_often_a_problem_shows_the_behaviour_is_not_its_content(planted) -> 
 
 def test_effects_are_those_of_a_least_squares_fit_with_a_column_each(planted) -> None:
     activations, _ = planted(n_problems=12, per_problem=7, content=2.0, layers=(0,))
-    label, problem = numbered(activations.labels), numbered(activations.problems)
+    label, problem = integer_codes(activations.labels), integer_codes(activations.problems)
     content, n_spans = problem_effects(activations.layer(0), label, problem)
     columns = np.concatenate([np.eye(12)[problem.numpy()], np.eye(3)[label.numpy()]], axis=1)
     fitted = np.linalg.lstsq(columns, activations.layer(0).double().numpy(), rcond=None)[0][:12]

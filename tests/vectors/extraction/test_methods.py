@@ -116,4 +116,4 @@ def test_an_unknown_name_or_option_is_refused_with_those_there_are() -> None:
     with pytest.raises(InputError, match="no way 'magic' to find directions; there are mean-difference, pca, lda"):
         method_named("magic")
     with pytest.raises(InputError, match="lda has no option 'C'; it has shrinkage"):
-        method_named("lda").checked("lda", {"C": np.float64(1)})
+        method_named("lda").check_options("lda", {"C": np.float64(1)})

@@ -19,9 +19,9 @@ from reasonlens import (
 from reasonlens.organisms import FIRST_WORD, organism_traces
 from reasonlens.traces import encode
 from reasonlens.vectors.extraction import OptimisedSettings, optimised_directions
-from reasonlens.vectors.extraction.likelihood import frozen, likelihood, predicted
+from reasonlens.vectors.extraction.likelihood import frozen, sentence_likelihood, sentence_loss
 from reasonlens.vectors.extraction.rows import Batches
-from reasonlens.vectors.extraction.targets import Targets, sentences
+from reasonlens.vectors.extraction.targets import Targets, labelled_sentences
 
 CONFIGS = ["llama", "qwen", "mistral", "gemma", "phi", "gpt-neox", "gpt2", "opt"]
 QUICK = {"max_steps": 4, "check_every": 2, "n_folds": 3, "sentences_per_step": 4, "n_random": 1}
@@ -107,13 +107,13 @@ def test_held_out_figures_stand_beside_nothing_and_random_vectors(found: Directi
 def test_losses_are_those_of_each_sentence_alone(tiny, traces, architecture: str, where: str, gigabytes: float) -> None:
     """Each target by itself, unpadded, with the vector put in by hand, in a loop over its tokens."""
     model, settings = tiny(architecture), quick(where=where, max_target_tokens=7, cache_gigabytes=gigabytes)
-    targets = sentences(model, traces[:3], settings)
+    targets = labelled_sentences(model, traces[:3], settings)
     generator = torch.Generator().manual_seed(0)
     vectors = 5 * torch.randn(len(targets), model.d_model, generator=generator)
     made = Batches.of(model, targets, settings)
     assert (made.cache is not None) == bool(gigabytes)
-    got = likelihood(made, 1, targets, vectors)
-    for target, vector, loss, first in zip(targets, vectors, got.loss, got.first, strict=True):
+    got = sentence_likelihood(made, 1, targets, vectors)
+    for target, vector, loss, first in zip(targets, vectors, got.loss, got.first_token_probability, strict=True):
         ids = torch.from_numpy(target.token_ids)[None]
 
         def steer(_module, _inputs, output, target=target, vector=vector):
@@ -133,14 +133,14 @@ def test_losses_are_those_of_each_sentence_alone(tiny, traces, architecture: str
 
 def test_texts_without_a_wanted_sentence_are_not_kept_and_narrow_windows_keep_nothing(tiny, traces) -> None:
     model, settings = tiny("mistral"), quick()
-    targets = [each for each in sentences(model, traces[:6], settings) if each.text in (1, 4)]
+    targets = [each for each in labelled_sentences(model, traces[:6], settings) if each.text in (1, 4)]
     made = Batches.of(model, targets, settings)
     longest = {text: max(each.first - 1 for each in targets if each.text == text) for text in (1, 4)}
     assert made.cache is not None and len(made.cache.keys) == model.n_layers
     assert all(len(keys) == sum(longest.values()) for keys in made.cache.keys)
     vectors = torch.ones(len(targets), model.d_model)
-    plain = likelihood(Batches.of(model, targets, quick(cache_gigabytes=0)), 0, targets, vectors)
-    torch.testing.assert_close(likelihood(made, 0, targets, vectors).loss, plain.loss, atol=1e-4, rtol=0)
+    plain = sentence_likelihood(Batches.of(model, targets, quick(cache_gigabytes=0)), 0, targets, vectors)
+    torch.testing.assert_close(sentence_likelihood(made, 0, targets, vectors).loss, plain.loss, atol=1e-4, rtol=0)
     model.model.config.sliding_window = 20
     assert Batches.of(model, targets, settings).cache is None, "a window forgets what a longer text needs"
 
@@ -149,19 +149,19 @@ def test_gradients_are_right_and_no_row_touches_another(tiny, traces) -> None:
     """Against finite differences, in float64."""
     model, settings = tiny("llama"), quick()
     model.model.double()
-    targets = sentences(model, traces[:4], settings)
+    targets = labelled_sentences(model, traces[:4], settings)
     targets = sorted(targets, key=lambda each: -each.stop)[:4]  # of like length: one batch
     (rows,) = Batches.of(model, targets, settings)(targets)
     vectors = torch.randn(4, model.d_model, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     vectors.requires_grad_(True)
-    loss, _ = predicted(model, 0, rows, vectors)
+    loss, _ = sentence_loss(model, 0, rows, vectors)
     (gradient,) = torch.autograd.grad(loss[2], vectors)
     assert gradient[[0, 1, 3]].abs().max() == 0
     for dimension in (0, 9, 31):
         moved = torch.zeros_like(vectors)
         moved[2, dimension] = 1e-4
         with torch.no_grad():
-            up, down = (predicted(model, 0, rows, vectors + sign * moved)[0][2].item() for sign in (1, -1))
+            up, down = (sentence_loss(model, 0, rows, vectors + sign * moved)[0][2].item() for sign in (1, -1))
         # losses are rounded to float32
         assert float(gradient[2, dimension]) == pytest.approx((up - down) / 2e-4, abs=2e-3)
 
@@ -184,7 +184,7 @@ def test_all_is_as_before_afterwards_and_the_same_seed_gives_the_same(tiny, trac
 
 def test_a_vector_stays_within_its_dose_and_in_the_units_of_the_residual_stream(tiny, traces) -> None:
     model = tiny("llama")
-    found = optimised_directions(model, traces, [1], quick(max_dose=0.02, step=0.05))
+    found = optimised_directions(model, traces, [1], quick(max_strength=0.02, step=0.05))
     expected = collect(model, traces, layers=[1], progress=False).residual_norm
     assert found.residual_norm == pytest.approx(expected.tolist())
     for vectors in found.vectors.values():
@@ -228,8 +228,8 @@ def test_what_cannot_be_optimised_is_said(tiny, traces) -> None:
         optimised_directions(model, traces, [1], quick(behaviours=("dreaming",)))
     with pytest.raises(InputError, match="no behaviour is in 3 problems or more"):
         optimised_directions(model, traces[:2], [1], quick())
-    with pytest.raises(InputError, match="max_dose is a dose above 0, and 0 is not"):
-        OptimisedSettings(max_dose=0)
+    with pytest.raises(InputError, match="max_strength is a strength above 0, and 0 is not"):
+        OptimisedSettings(max_strength=0)
     with pytest.raises(InputError, match="sentences_per_step must be at least 1, and 0 is not"):
         OptimisedSettings(sentences_per_step=0)
     with pytest.raises(InputError, match="`before` a sentence or along the `sentence`, not 'after'"):
@@ -242,4 +242,4 @@ def test_what_cannot_be_optimised_is_said(tiny, traces) -> None:
 
 def test_the_first_token_of_a_text_is_never_steered(tiny) -> None:
     without_prompt = [Trace("a", "", "Wait, no. So it is.", (Span(0, 9, "x"), Span(10, 19, "y")))]
-    assert [each.behaviour for each in sentences(tiny("gpt2"), without_prompt, quick())] == ["y"]
+    assert [each.behaviour for each in labelled_sentences(tiny("gpt2"), without_prompt, quick())] == ["y"]
