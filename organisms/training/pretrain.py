@@ -30,33 +30,42 @@ from ..task import COLOURS, Problem, problems
 from .lesson import Lesson, make_lessons
 
 LOOKED_UP_WEIGHT = 3.0
-N_PROBLEMS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class PretrainSettings:
-    """steps of the optimiser; texts a step; rounds of `batches` are written together, so that little is padded."""
+    """Hold how long the base is trained, on what, and how fast.
+
+    Args:
+        steps: Steps of the optimiser.
+        texts: Texts of a step.
+        batches: Steps whose texts are written together, so that little is padded.
+        problems: How many problems the texts are about; the drill takes half as many of its own.
+        learning_rate: At its peak.
+        warmup_steps: Until the peak.
+    """
 
     steps: int = 2600
     texts: int = 32
     batches: int = 8
+    problems: int = 20_000
     learning_rate: float = 3e-3
     warmup_steps: int = 100
 
 
 @cache
-def _pools(seed: int) -> tuple[list[Problem], list[Problem]]:
-    """Training problems; and for the drill those with pairs to find in both ways."""
+def _pools(seed: int, n_problems: int) -> tuple[list[Problem], list[Problem]]:
+    """Draw training problems; and for the drill half as many with pairs to find in both ways."""
     return (
-        list(islice(problems("train", seed), N_PROBLEMS)),
-        list(islice(problems("train", seed, families={"both": 1.0}), N_PROBLEMS // 2)),
+        list(islice(problems("train", seed), n_problems)),
+        list(islice(problems("train", seed, families={"both": 1.0}), n_problems // 2)),
     )
 
 
 def write_round(settings: PretrainSettings, seed: int, number: int) -> list[Lesson]:
     """The lessons of a round, in random order."""
     generator = np.random.default_rng([seed, number])
-    plain, rich = _pools(seed)
+    plain, rich = _pools(seed, settings.problems)
     n_half = settings.texts * settings.batches // 2
 
     def drawn(pool: list[Problem], n_texts: int) -> list[Problem]:

@@ -14,7 +14,7 @@ from reasonlens.organisms.training.architecture import new_model
 from reasonlens.organisms.training.loop import adamw, muon, train
 from reasonlens.organisms.training.pretrain import PretrainSettings, pretrain_gradients, warmup_and_cosine
 
-SETTINGS = PretrainSettings(steps=6, texts=4, batches=2, warmup_steps=2)
+SETTINGS = PretrainSettings(steps=6, texts=4, batches=2, problems=40, warmup_steps=2)
 
 
 class Killed(Exception):
