@@ -102,8 +102,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--new-tokens", type=int, default=112)
     parser.add_argument("--threads", type=int, default=1, help="on a CPU")
     parser.add_argument("--thinking", default="organism/rl")
-    parser.add_argument("--rollouts", type=int, default=300, help="that category vectors are optimised on")
-    parser.add_argument("--directions", metavar="FILE", help="category vectors; default: optimised on the spot")
+    parser.add_argument("--rollouts", type=int, default=300, help="that behaviour vectors are optimised on")
+    parser.add_argument("--directions", metavar="FILE", help="behaviour vectors; default: optimised on the spot")
     parser.add_argument("--layer", type=int, help="steered; default: 1 of the organisms, else in the middle")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--shape", choices=[*SHAPES, "1.5b"], help="random weights of this shape; on CUDA 1.5b")
@@ -141,11 +141,11 @@ def _organisms(asked: argparse.Namespace, n: int) -> Case:
         directions = optimised_directions(base, traces, [layer], OptimisedSettings(behaviours=behaviours))
     mechanism = Mechanism.of(directions, layer)
     words = vocabulary()
-    category = torch.zeros(len(words), dtype=torch.long)  # of the sentence that begins with this word
+    behaviour = torch.zeros(len(words), dtype=torch.long)  # of the sentence that begins with this word
     for word, move in FIRST_WORD.items():
-        if BEHAVIOUR[move] in mechanism.categories:
-            category[words[word]] = mechanism.categories.index(BEHAVIOUR[move])
-    plan = Plan(gate=disagreement, mechanism=mechanism, chooser=lambda state: category[state.follower_likeliest()])
+        if BEHAVIOUR[move] in mechanism.behaviours:
+            behaviour[words[word]] = mechanism.behaviours.index(BEHAVIOUR[move])
+    plan = Plan(gate=disagreement, mechanism=mechanism, chooser=lambda state: behaviour[state.follower_likeliest()])
     prompts = encode_prompts(base, [prompt(each) for each in islice(problems("test", 0), n)])
     return Case(f"{asked.thinking} steering organism/base", base, thinking, prompts, plan, asked.new_tokens)
 
@@ -169,7 +169,7 @@ def _random_weights(asked: argparse.Namespace, n: int) -> Case:
     opens = torch.from_numpy(random.random((n, asked.new_tokens)) < RATE).to(asked.device)
     units = torch.nn.functional.normalize(torch.from_numpy(random.standard_normal((1, config.hidden_size))).float())
     layer = config.num_hidden_layers // 2 if asked.layer is None else asked.layer
-    mechanism = Mechanism(categories=("any",), units=units.to(asked.device), layer=layer, residual_norm=1.0)
+    mechanism = Mechanism(behaviours=("any",), units=units.to(asked.device), layer=layer, residual_norm=1.0)
     plan = Plan(gate=lambda state: opens[state.rows, state.step], mechanism=mechanism)
     prompts = random.integers(0, config.vocab_size, (n, asked.prompt_tokens)).tolist()
     return Case(f"two Llamas of shape {shape}, random weights", *models, prompts, plan, asked.new_tokens)

@@ -81,9 +81,11 @@ def uncached(
         tokens = own.argmax(dim=-1)
         gated = plan.gate(state).nonzero()[:, 0]
         if len(gated):
-            category = torch.zeros_like(tokens) if plan.chooser is None else plan.chooser(state)
-            dose = torch.ones(len(tokens), device=ids.device) if plan.dose is None else plan.dose(state, category)
-            moved = _moved(plan.mechanism, category[gated], dose[gated])
+            behaviour = torch.zeros_like(tokens) if plan.chooser is None else plan.chooser(state)
+            strength = (
+                torch.ones(len(tokens), device=ids.device) if plan.strength is None else plan.strength(state, behaviour)
+            )
+            moved = _moved(plan.mechanism, behaviour[gated], strength[gated])
             steered, _ = _last(base, ids[gated], mask[gated], plan.mechanism.layer, moved)
             tokens[gated] = steered.argmax(dim=-1)
         for row, token in zip(alive, tokens.tolist(), strict=True):
@@ -94,8 +96,8 @@ def uncached(
     return [text[len(prompt) :] for text, prompt in zip(texts, prompts, strict=True)]
 
 
-def _moved(mechanism: Mechanism, category: Tensor, dose: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda acts: mechanism.applied(acts, category, dose)
+def _moved(mechanism: Mechanism, behaviour: Tensor, strength: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda acts: mechanism.applied(acts, behaviour, strength)
 
 
 def _last(

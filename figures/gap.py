@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "hybrid": SIGNAL,
     "probe-gated": SIGNAL,
-    "network-dosed": SIGNAL,
+    "network-strength": SIGNAL,
     "oracle": THIRD,
     "forcing": THIRD,
     "base-step-by-step": SECOND,

@@ -1,7 +1,7 @@
 """A steered response as HTML: a fragment for notebooks and reports, or a page that opens offline. No script runs.
 
 A token on a colour was steered, or taken over, and became another one than the base's; one with a dotted line under it
-was steered and stayed. Colours stand for categories.
+was steered and stayed. Colours stand for behaviours.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ def steered_tokens(trace: SteeredTrace) -> str:
 def legend(trace: SteeredTrace) -> str:
     """What the colours of this response mean; "" where nothing is coloured."""
     record = trace.record
-    shown = sorted({number for number in record.category if number >= 0})
+    shown = sorted({number for number in record.behaviour if number >= 0})
     keys = [
         f'<span class="rl-key"><span class="{_mark(number)} rl-changed">&nbsp;&nbsp;</span> '
-        f"{escape(trace.categories[number] if number < len(trace.categories) else str(number))}</span>"
+        f"{escape(trace.behaviours[number] if number < len(trace.behaviours) else str(number))}</span>"
         for number in shown
     ]
-    if any(_is_marked(trace, place) and record.category[place] < 0 for place in range(record.n_tokens)):
+    if any(_is_marked(trace, place) and record.behaviour[place] < 0 for place in range(record.n_tokens)):
         keys.append(
             f'<span class="rl-key"><span class="{_mark(-1)} rl-changed">&nbsp;&nbsp;</span> another token than the '
             "base's</span>"
@@ -89,21 +89,21 @@ def _token(trace: SteeredTrace, place: int) -> str:
         return text
     record = trace.record
     changed = record.tokens[place] != record.base[place]
-    done = f"{trace.category(place)}, dose {record.dose[place]:.3g}; " if record.category[place] >= 0 else ""
+    done = f"{trace.behaviour(place)}, strength {record.strength[place]:.3g}; " if record.behaviour[place] >= 0 else ""
     led = record.thinking_logprob[place]
     title = (
         f"{done}base: {trace.base[place]!r}, thinking: {trace.thinking[place]!r}; log probability of what was said: "
         f"base {record.base_logprob[place]:.2f}" + ("" if led is None else f", thinking {led:.2f}")
     )
     kind = "rl-changed" if changed else "rl-stayed"
-    return f'<span class="{_mark(record.category[place])} {kind}" title="{escape(title)}">{text or "&nbsp;"}</span>'
+    return f'<span class="{_mark(record.behaviour[place])} {kind}" title="{escape(title)}">{text or "&nbsp;"}</span>'
 
 
 def _is_marked(trace: SteeredTrace, place: int) -> bool:
     """Steered, or another token than the base's: of tokens taken over everywhere, only those that differ."""
     record = trace.record
-    return record.gated[place] and (record.category[place] >= 0 or record.tokens[place] != record.base[place])
+    return record.gated[place] and (record.behaviour[place] >= 0 or record.tokens[place] != record.base[place])
 
 
-def _mark(category: int) -> str:
-    return f"k{len(COLOURS)}" if category < 0 else f"k{category % len(COLOURS)}"
+def _mark(behaviour: int) -> str:
+    return f"k{len(COLOURS)}" if behaviour < 0 else f"k{behaviour % len(COLOURS)}"

@@ -2,8 +2,8 @@
 
 from ._decode import (
     Chooser,
-    Dose,
     Plan,
+    StrengthRule,
     decode,
 )
 from .gate import (
@@ -25,7 +25,7 @@ from .steered_trace import SteeredTrace
 
 __all__ = [
     "Chooser",
-    "Dose",
+    "StrengthRule",
     "HybridResult",
     "HybridSettings",
     "Mechanism",

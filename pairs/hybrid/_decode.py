@@ -3,7 +3,7 @@
 For each token, both models having read the same response after prompts of their own:
 
 1. Base and thinking model run one step over their caches.
-2. The gate says at which rows to act; a chooser gives the category c of each, a dose its strength a.
+2. The gate says at which rows to act; a chooser gives the behaviour c of each, a strength its strength a.
 3. steer:     h' = h + a n u_c at the output of block L, the blocks above run again (`above.py`), and the steered base's
               token is emitted; n is the mean norm of the residual stream there.
    takeover:  the thinking model's token is emitted: the ceiling of what any steering at this gate can do.
@@ -34,7 +34,7 @@ from .record import Log, RowRecord
 
 Act = Literal["steer", "takeover"]
 Chooser = Callable[[StepState], Int[Tensor, " rows"]]
-Dose = Callable[[StepState, Int[Tensor, " rows"]], Float[Tensor, " rows"]]
+StrengthRule = Callable[[StepState, Int[Tensor, " rows"]], Float[Tensor, " rows"]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,8 +44,8 @@ class Plan:
     gate: Gate
     act: Act = "steer"
     mechanism: Mechanism | None = None  # needed to steer
-    chooser: Chooser | None = None  # None: category 0
-    dose: Dose | None = None  # None: 1
+    chooser: Chooser | None = None  # None: behaviour 0
+    strength: StrengthRule | None = None  # None: 1
 
 
 @torch.inference_mode()
@@ -71,7 +71,7 @@ def decode(
     does not give text back as it was.
     """
     if plan.act == "steer" and plan.mechanism is None:
-        raise InputError("an arm that steers needs a mechanism: the vectors of its categories")
+        raise InputError("an arm that steers needs a mechanism: the vectors of its behaviours")
     words = None if thinking is None else Words.between(base, thinking)
     alike = thinking if words is None else None
     vocabulary = Vocabulary.of(base, alike, more_ends, sampling.temperature == 0)
@@ -146,8 +146,8 @@ class _Run:
         is_greedy = self._sampling.temperature == 0
         own = state.likeliest() if is_greedy else choose_tokens(state.logits, self._sampling, uniform)
         gated = plan.gate(state)
-        category = torch.full_like(own, -1)
-        dose = torch.zeros(len(own), device=own.device)
+        behaviour = torch.full_like(own, -1)
+        strength = torch.zeros(len(own), device=own.device)
         tokens = own.clone()
         thinking = None
         if state.follower_logits is not None and is_greedy:
@@ -160,19 +160,19 @@ class _Run:
             else:
                 assert plan.mechanism is not None
                 picked = torch.zeros_like(own) if plan.chooser is None else plan.chooser(state)
-                amount = torch.ones_like(dose) if plan.dose is None else plan.dose(state, picked)
-                category, dose = torch.where(gated, picked, category), torch.where(gated, amount, dose)
-                steered = (gated & (dose != 0)).nonzero()[:, 0]
+                amount = torch.ones_like(strength) if plan.strength is None else plan.strength(state, picked)
+                behaviour, strength = torch.where(gated, picked, behaviour), torch.where(gated, amount, strength)
+                steered = (gated & (strength != 0)).nonzero()[:, 0]
                 if len(steered):
-                    tokens[steered] = self._steered_tokens(state, above, steered, picked, dose, uniform)
+                    tokens[steered] = self._steered_tokens(state, above, steered, picked, strength, uniform)
         log.add(
             alive,
             tokens=tokens,
             base=own,
             thinking=own if thinking is None else thinking,
             gated=gated,
-            category=category,
-            dose=dose,
+            behaviour=behaviour,
+            strength=strength,
             base_logits=state.logits,
             thinking_logits=state.follower_logits,
         )
@@ -183,12 +183,12 @@ class _Run:
         state: StepState,
         above: Above,
         steered: Int[Tensor, " steered"],
-        category: Int[Tensor, " rows"],
-        dose: Float[Tensor, " rows"],
+        behaviour: Int[Tensor, " rows"],
+        strength: Float[Tensor, " rows"],
         uniform: Float[Tensor, " rows"],
     ) -> Int[Tensor, " steered"]:
         assert self._plan.mechanism is not None
-        acts = self._plan.mechanism.applied(state.activations[steered], category[steered], dose[steered])
+        acts = self._plan.mechanism.applied(state.activations[steered], behaviour[steered], strength[steered])
         given = self._base.inputs
         if self._base.ids.shape[1] > 1:  # the prompt's pass: only its last token is run again, over all before it
             return self._after_prompt(acts, steered, uniform)

@@ -2,9 +2,9 @@
 
     a(h, c) = softplus(head_c(GELU(W x))),    x = h sqrt(d_model) / n,    h' = h + a(h, c) n v_c
 
-n is the mean residual norm at the layer, so that x is of the same size in every model; W has 512 rows, each category a
+n is the mean residual norm at the layer, so that x is of the same size in every model; W has 512 rows, each behaviour a
 linear head of its own, and biases begin at 0.5. (arXiv 2510.07364.) v_c need not be of length 1: its length goes into
-the dose, |v_c| a(h, c), and its direction into the mechanism. `coefficient_fit.py` trains both together.
+the strength, |v_c| a(h, c), and its direction into the mechanism. `coefficient_fit.py` trains both together.
 """
 
 from __future__ import annotations
@@ -25,41 +25,41 @@ from ...generation import StepState
 from ...rundir import InputError, atomic_path
 from .mechanism import Mechanism
 
-FORMAT = "reasonlens.coefficients/1"
+FORMAT = "reasonlens.coefficients/2"
 HIDDEN, BIAS = 512, 0.5
 
 
 class CoefficientNetwork(nn.Module):
-    """Vectors of categories, in units of the mean residual norm, and the network that scales them."""
+    """Vectors of behaviours, in units of the mean residual norm, and the network that scales them."""
 
     vectors: Tensor
 
-    def __init__(self, n_categories: int, d_model: int, residual_norm: float, *, seed: int = 0) -> None:
+    def __init__(self, n_behaviours: int, d_model: int, residual_norm: float, *, seed: int = 0) -> None:
         super().__init__()
         self.scale = d_model**0.5 / residual_norm
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.hidden = nn.Linear(d_model, HIDDEN)
-            self.heads = nn.Linear(HIDDEN, n_categories)
+            self.heads = nn.Linear(HIDDEN, n_behaviours)
         nn.init.constant_(self.hidden.bias, BIAS)
         nn.init.constant_(self.heads.bias, BIAS)
-        self.vectors = nn.Parameter(torch.zeros(n_categories, d_model))
+        self.vectors = nn.Parameter(torch.zeros(n_behaviours, d_model))
 
-    def amount(self, acts: Float[Tensor, "rows d_model"], category: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+    def amount(self, acts: Float[Tensor, "rows d_model"], behaviour: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         """a(h, c)."""
         found: Tensor = softplus(self.heads(gelu(self.hidden(acts * self.scale))))
-        return found.gather(1, category[:, None])[:, 0]
+        return found.gather(1, behaviour[:, None])[:, 0]
 
     def moved(
-        self, acts: Float[Tensor, "rows d_model"], category: Int[Tensor, " rows"]
+        self, acts: Float[Tensor, "rows d_model"], behaviour: Int[Tensor, " rows"]
     ) -> Float[Tensor, "rows d_model"]:
         """How far the activations go, in units of the mean residual norm."""
-        return self.amount(acts, category)[:, None] * self.vectors[category]
+        return self.amount(acts, behaviour)[:, None] * self.vectors[behaviour]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Coefficients:
-    """Category vectors and the network that sets their dose, as they were trained for one base model and layer."""
+    """Behaviour vectors and the network that sets their strength, as they were trained for one base model and layer."""
 
     mechanism: Mechanism
     network: CoefficientNetwork
@@ -71,7 +71,7 @@ class Coefficients:
         cls,
         network: CoefficientNetwork,
         *,
-        categories: tuple[str, ...],
+        behaviours: tuple[str, ...],
         layer: int,
         residual_norm: float,
         scores: dict[str, Any] | None = None,
@@ -79,21 +79,21 @@ class Coefficients:
     ) -> Coefficients:
         """What a network with its vectors amounts to."""
         units = normalize(network.vectors.detach().cpu().float(), dim=-1)
-        mechanism = Mechanism(categories=categories, units=units, layer=layer, residual_norm=residual_norm)
+        mechanism = Mechanism(behaviours=behaviours, units=units, layer=layer, residual_norm=residual_norm)
         return cls(mechanism=mechanism, network=network.requires_grad_(False), scores=scores or {}, model=model or {})
 
-    def dose(self, state: StepState, category: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
-        """The length of the category's vector times its coefficient: a `Dose`."""
+    def strength(self, state: StepState, behaviour: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """The length of the behaviour's vector times its coefficient: a `StrengthRule`."""
         network = self.network.to(state.activations.device)
         with torch.no_grad():
-            length: Tensor = network.vectors.norm(dim=-1)[category]
-            return length * network.amount(state.activations.float(), category)
+            length: Tensor = network.vectors.norm(dim=-1)[behaviour]
+            return length * network.amount(state.activations.float(), behaviour)
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, atomically."""
         described = {
             "format": FORMAT,
-            "categories": self.mechanism.categories,
+            "behaviours": self.mechanism.behaviours,
             "layer": self.mechanism.layer,
             "residual_norm": self.mechanism.residual_norm,
             "scores": self.scores,
@@ -112,8 +112,8 @@ class Coefficients:
                 if described.get("format") != FORMAT:
                     raise InputError(f"{path} holds no coefficients of reasonlens (format {FORMAT})")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
-            n_categories, d_model = tensors["vectors"].shape
-            network = CoefficientNetwork(n_categories, d_model, described["residual_norm"])
+            n_behaviours, d_model = tensors["vectors"].shape
+            network = CoefficientNetwork(n_behaviours, d_model, described["residual_norm"])
             network.load_state_dict(tensors)
         except (OSError, SafetensorError, ValueError, KeyError, RuntimeError, AttributeError) as error:
             if isinstance(error, InputError):
@@ -121,7 +121,7 @@ class Coefficients:
             raise InputError(f"cannot read coefficients from {path}: {error}") from error
         return cls.of(
             network,
-            categories=tuple(described["categories"]),
+            behaviours=tuple(described["behaviours"]),
             layer=described["layer"],
             residual_norm=described["residual_norm"],
             scores=described["scores"],

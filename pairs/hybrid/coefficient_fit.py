@@ -1,6 +1,6 @@
-"""Training category vectors and their coefficients together, on what the thinking model wrote.
+"""Training behaviour vectors and their coefficients together, on what the thinking model wrote.
 
-    minimise    mean over categories c of the mean over the disagreements of c of
+    minimise    mean over behaviours c of the mean over the disagreements of c of
                 -log p(the rollout's token | all before it, h' = h + a(h, c) n v_c at block L)
 
 over v and the network a (`coefficient.py`), at the very place at which decoding steers. Only tokens that the base would
@@ -42,7 +42,9 @@ ROWS_X_TOKENS = 65_536  # of examples that are run together: their prefixes are 
 class CoefficientSettings:
     """How long and how fast is trained."""
 
-    vector_step: float = 0.1  # dose by which one step can move a vector at most (AdamW's rate, for the whole vector)
+    vector_step: float = (
+        0.1  # strength by which one step can move a vector at most (AdamW's rate, for the whole vector)
+    )
     network_rate: float = 1e-3
     clip: float = 1.0  # longest a step's gradient may be
     n_epochs: int = 10
@@ -72,14 +74,14 @@ def fit_coefficients(
     layer: int,
     settings: CoefficientSettings | None = None,
     *,
-    categories: Sequence[str] | None = None,
+    behaviours: Sequence[str] | None = None,
     mechanism: Mechanism | None = None,
     progress: bool = False,
 ) -> Coefficients:
-    """Vectors and network for labelled rollouts of a thinking model. `.mechanism` and `.dose` go into a `Plan`.
+    """Vectors and network for labelled rollouts of a thinking model. `.mechanism` and `.strength` go into a `Plan`.
 
-    layer: at whose output is steered. categories: labels to learn a vector for; None: all that disagree in 5 problems
-    or more. mechanism: vectors that are kept as they are, only their dose is learnt; its categories are then taken.
+    layer: at whose output is steered. behaviours: labels to learn a vector for; None: all that disagree in 5 problems
+    or more. mechanism: vectors that are kept as they are, only their strength is learnt; its behaviours are then taken.
     Raises InputError where base and rollouts disagree too seldom to hold problems out.
     """
     settings = settings or CoefficientSettings()
@@ -87,7 +89,7 @@ def fit_coefficients(
     if mechanism is not None:
         if mechanism.layer != layer:
             raise InputError(f"the vectors are of layer {mechanism.layer}, and layer {layer} is to be steered")
-        categories = mechanism.categories
+        behaviours = mechanism.behaviours
     lengths = [len(each) for each in encode(base, traces, template=settings.template, truncate=settings.truncate)]
     some = [traces[number] for number in texts_that_fit(base, lengths, settings.cache_gigabytes, settings.seed)]
     with frozen(base):
@@ -99,7 +101,7 @@ def fit_coefficients(
             truncate=settings.truncate,
             tokens_per_batch=settings.tokens_per_batch,
         )
-        names = tuple(categories or common_labels(found.label, found.problem, 5))
+        names = tuple(behaviours or common_labels(found.label, found.problem, 5))
         norm = _norm(base, traces, layer, settings) if mechanism is None else mechanism.residual_norm
         network = CoefficientNetwork(len(names), base.d_model, norm, seed=settings.seed).to(base.device)
         if mechanism is not None:
@@ -108,7 +110,7 @@ def fit_coefficients(
         fit = _Fit(base, layer, found, names, norm, network, settings)
         scores = fit.run(progress)
     return Coefficients.of(
-        network, categories=names, layer=layer, residual_norm=norm, scores=scores, model=base.identity()
+        network, behaviours=names, layer=layer, residual_norm=norm, scores=scores, model=base.identity()
     )
 
 
@@ -135,21 +137,21 @@ class _Fit:
         held = set(self._random.permutation(problems)[:n_held].tolist())
         number = np.array([names.index(label) if label in names else -1 for label in found.label], dtype=np.int64)
         is_held = np.array([problem in held for problem in found.problem], dtype=bool)
-        self._category = torch.from_numpy(number).to(base.device)
+        self._behaviour = torch.from_numpy(number).to(base.device)
         self._training = np.flatnonzero((number >= 0) & ~is_held)
         self._held_out = np.flatnonzero((number >= 0) & is_held)
         for part, what in ((self._training, "trained on"), (self._held_out, "held out")):
             if not names or not len(part):
                 raise InputError(
-                    f"of {found.n_tokens} tokens the base would not say {len(found)}; of those none of the categories "
+                    f"of {found.n_tokens} tokens the base would not say {len(found)}; of those none of the behaviours "
                     f"({', '.join(names) or 'none is common'}) is left to be {what}. Give more rollouts, or check the "
                     "labels' spelling."
                 )
         self._share = torch.zeros(len(found), device=base.device)
         for part in (self._training, self._held_out):
-            here = self._category[part]
+            here = self._behaviour[part]
             counts = torch.bincount(here, minlength=len(names))
-            self._share[part] = 1 / (counts[here] * (counts > 0).sum())  # a category's add up to 1 of all categories
+            self._share[part] = 1 / (counts[here] * (counts > 0).sum())  # a behaviour's add up to 1 of all behaviours
         self._rerun = Rerun(
             base, layer, found, tokens_per_batch=settings.tokens_per_batch, cache_gigabytes=settings.cache_gigabytes
         )
@@ -166,7 +168,7 @@ class _Fit:
         losses, best, kept = [self._held_out_loss()], np.inf, copy.deepcopy(network.state_dict())
         training, at = [], 0
         for epoch in with_progress(
-            range(1, settings.n_epochs + 1), desc="fitting doses", unit="epoch", progress=progress
+            range(1, settings.n_epochs + 1), desc="fitting strengths", unit="epoch", progress=progress
         ):
             order = self._random.permutation(self._training)
             total = 0.0
@@ -199,7 +201,7 @@ class _Fit:
     def _losses(self, rows: np.ndarray, *, steered: bool = True) -> Float[Tensor, " rows"]:
         acts = self._found.acts[rows]
         if steered:
-            acts = acts + self._norm * self._network.moved(acts, self._category[rows])
+            acts = acts + self._norm * self._network.moved(acts, self._behaviour[rows])
         logits = self._rerun.logits(rows, acts)
         return cross_entropy(logits, self._found.token.to(logits.device)[rows], reduction="none")
 

@@ -42,7 +42,7 @@ class ArmResult:
     no_gap: str  # why there is none
     p_mcnemar: float  # against the base; with several seeds, of the first
     steered: float  # at which the gate was open
-    effective: float  # at which it was open with a dose, or the thinking model's token was taken
+    effective: float  # at which it was open with a strength, or the thinking model's token was taken
     changed: float  # that are others than the base model's own
     truncated: float  # of the responses
     tokens: float  # a response
@@ -78,9 +78,9 @@ def measure_arm(
     rows = [record for run in records for record in run]
     n_tokens = max(sum(record.n_tokens for record in rows), 1)
     acted = sum(
-        is_gated and (dose != 0 or category < 0)
+        is_gated and (strength != 0 or behaviour < 0)
         for record in rows
-        for dose, is_gated, category in zip(record.dose, record.gated, record.category, strict=True)
+        for strength, is_gated, behaviour in zip(record.strength, record.gated, record.behaviour, strict=True)
     )
     return ArmResult(
         arm=arm,

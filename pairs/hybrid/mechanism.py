@@ -1,4 +1,4 @@
-"""Mechanisms: what a steered token gets, the vector of a category at one block's output.
+"""Mechanisms: what a steered token gets, the vector of a behaviour at one block's output.
 
 Trained and applied through one and the same place: the output of block L, at the token before the sentence (read
 `before:1`), whose vectors mean "about to begin". Inside a sentence the same difference of means means "already under
@@ -21,41 +21,41 @@ from ...vectors import Directions
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Mechanism:
-    """Unit vectors of categories at the output of block `layer`; a dose of 1 is the mean residual norm there."""
+    """Unit vectors of behaviours at the output of block `layer`; a strength of 1 is the mean residual norm there."""
 
-    categories: tuple[str, ...]
-    units: Float[Tensor, "n_categories d_model"]
+    behaviours: tuple[str, ...]
+    units: Float[Tensor, "n_behaviours d_model"]
     layer: int
     residual_norm: float
 
     @classmethod
-    def of(cls, directions: Directions, layer: int, categories: Sequence[str] | None = None) -> Mechanism:
+    def of(cls, directions: Directions, layer: int, behaviours: Sequence[str] | None = None) -> Mechanism:
         """The vectors of some behaviours at one layer. Raises InputError for unknown ones and unknown norms."""
-        names = tuple(categories or directions.behaviours)
+        names = tuple(behaviours or directions.behaviours)
         norm = directions[names[0]].norm_at(layer)
         if not norm > 0:
             raise InputError(
                 f"the directions do not say the residual norm at layer {layer}; reasonlens.with_norms_of does"
             )
         units = torch.stack([directions[name].unit(layer) for name in names])
-        return cls(categories=names, units=units, layer=layer, residual_norm=norm)
+        return cls(behaviours=names, units=units, layer=layer, residual_norm=norm)
 
     def applied(
         self,
         acts: Float[Tensor, "rows d_model"],
-        category: Int[Tensor, " rows"],
-        dose: Float[Tensor, " rows"],
+        behaviour: Int[Tensor, " rows"],
+        strength: Float[Tensor, " rows"],
     ) -> Float[Tensor, "rows d_model"]:
-        """Activations moved by their dose along their category's vector."""
-        units = self.units.to(acts.device)[category]
-        return acts + (dose[:, None] * self.residual_norm * units).to(acts.dtype)
+        """Activations moved by their strength along their behaviour's vector."""
+        units = self.units.to(acts.device)[behaviour]
+        return acts + (strength[:, None] * self.residual_norm * units).to(acts.dtype)
 
     def random(self, seed: int) -> Mechanism:
         """As many random directions: the norm-matched control."""
         drawn = torch.from_numpy(np.random.default_rng(seed).standard_normal(self.units.shape)).float()
         return replace(self, units=torch.nn.functional.normalize(drawn, dim=-1))
 
-    def least_similar(self) -> Int[Tensor, " n_categories"]:
-        """For each category the one whose vector is least like its own."""
+    def least_similar(self) -> Int[Tensor, " n_behaviours"]:
+        """For each behaviour the one whose vector is least like its own."""
         cosines = self.units @ self.units.T
         return cosines.argmin(dim=-1)

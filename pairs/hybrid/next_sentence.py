@@ -23,12 +23,12 @@ REASONING = ("backtracking", "uncertainty-estimation", "verification", "subgoal-
 
 
 def next_sentence(
-    pair: Pair, traces: Sequence[Trace], layer: int, categories: Sequence[str], *, seed: int = 0
+    pair: Pair, traces: Sequence[Trace], layer: int, behaviours: Sequence[str], *, seed: int = 0
 ) -> pd.DataFrame:
     """One row for each behaviour and model: auroc with its 95% interval over problems, layer, n of sentences, n_shows.
 
     layer: of the base; of a deeper or shallower thinking model the block as far up. Behaviours: those of REASONING
-    among the categories, else all, where enough problems show them at a token that both models can read (templates are
+    among the behaviours, else all, where enough problems show them at a token that both models can read (templates are
     not read); without any, no rows.
     """
     acts: dict[str, Activations] = {}
@@ -43,7 +43,7 @@ def next_sentence(
             model, traces, read="before:1", layers=[at], template=template, truncate=True, progress=False
         ).load()
     often = [set(common_labels(each.labels, each.problems, N_FOLDS)) for each in acts.values()]
-    known = [name for name in categories if all(name in some for some in often)]
+    known = [name for name in behaviours if all(name in some for some in often)]
     wanted = [name for name in REASONING if name in known] or known
     if not wanted:
         return pd.DataFrame()

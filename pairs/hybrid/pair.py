@@ -1,7 +1,7 @@
 """A pair of base and thinking model, and the problems that it is trained, tuned and tested on.
 
 Three sets without a common problem: on `train` the thinking model writes what vectors and gates are made of; on
-`validation` layer, dose and threshold are chosen; on `test` everything is measured once.
+`validation` layer, strength and threshold are chosen; on `test` everything is measured once.
 """
 
 from __future__ import annotations

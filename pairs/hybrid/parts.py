@@ -29,10 +29,10 @@ FORMAT = "reasonlens.hybrid-probes/1"
 class Probes:
     """Linear probes on the base model's own activations, at the token before: no thinking model is needed to use them.
 
-    which: the category of the sentence that comes. when: whether the thinking model's likeliest token is another one.
+    which: the behaviour of the sentence that comes. when: whether the thinking model's likeliest token is another one.
     """
 
-    which: dict[int, tuple[Float[Tensor, "categories d_model"], Float[Tensor, " categories"]]]  # weights and offsets
+    which: dict[int, tuple[Float[Tensor, "behaviours d_model"], Float[Tensor, " behaviours"]]]  # weights and offsets
     when: dict[int, tuple[Float[Tensor, " d_model"], float]]
     auroc_when: dict[int, float]  # on rollouts the probe has not seen; NaN where they never differ, or always
     n_disagreements: int
@@ -81,22 +81,22 @@ class Parts:
     """All that the arms of a pair are put together from."""
 
     traces: tuple[Trace, ...]  # rollouts of the thinking model, labelled
-    directions: Directions  # of the categories
+    directions: Directions  # of the behaviours
     bias: Directions | None  # one general vector, "bias"; None where no arm needs it
     probes: Probes
     ends: Bool[Tensor, " vocabulary"]  # tokens of the base that end a sentence
-    networks: dict[int, Coefficients] = field(default_factory=dict)  # layer -> what sets doses; added to as needed
+    networks: dict[int, Coefficients] = field(default_factory=dict)  # layer -> what sets strengths; added to as needed
 
     @property
-    def categories(self) -> tuple[str, ...]:
+    def behaviours(self) -> tuple[str, ...]:
         return self.directions.behaviours
 
     def mechanism(self, layer: int) -> Mechanism:
-        """The vectors of the categories at `layer`."""
-        return Mechanism.of(self.directions, layer, self.categories)
+        """The vectors of the behaviours at `layer`."""
+        return Mechanism.of(self.directions, layer, self.behaviours)
 
     def chooser(self, layer: int) -> Chooser:
-        """The category that comes, by the probe at `layer`."""
+        """The behaviour that comes, by the probe at `layer`."""
         weight, offset = self.probes.which[layer]
 
         def choose(state: StepState) -> Tensor:

@@ -24,8 +24,8 @@ class RowRecord:
     base: tuple[int, ...]  # what the base model alone would have said here
     thinking: tuple[int, ...]  # what the thinking model would have; the base's where none ran
     gated: tuple[bool, ...]
-    category: tuple[int, ...]  # -1 where nothing was steered
-    dose: tuple[float, ...]
+    behaviour: tuple[int, ...]  # -1 where nothing was steered
+    strength: tuple[float, ...]
     # How likely either model held the token that was said (natural logarithm; None where no thinking model ran).
     # Rounding depends on the batch, so records of the same response are equal without them.
     base_logprob: tuple[float, ...] = field(compare=False)
@@ -56,7 +56,7 @@ class RowRecord:
 
     def to_frame(self) -> pd.DataFrame:
         """One row a token."""
-        names = ("tokens", "base", "thinking", "gated", "category", "dose", "base_logprob", "thinking_logprob")
+        names = ("tokens", "base", "thinking", "gated", "behaviour", "strength", "base_logprob", "thinking_logprob")
         return pd.DataFrame({name: list(getattr(self, name)) for name in names})
 
 
@@ -65,8 +65,8 @@ class Log:
 
     def __init__(self) -> None:
         self._rows: list[Tensor] = []
-        self._numbers: list[Tensor] = []  # (5, rows): token, base's, thinking's, gated, category
-        self._amounts: list[Tensor] = []  # (3, rows): dose, log probabilities
+        self._numbers: list[Tensor] = []  # (5, rows): token, base's, thinking's, gated, behaviour
+        self._amounts: list[Tensor] = []  # (3, rows): strength, log probabilities
 
     def add(
         self,
@@ -76,8 +76,8 @@ class Log:
         base: Int[Tensor, " rows"],
         thinking: Int[Tensor, " rows"],
         gated: Bool[Tensor, " rows"],
-        category: Int[Tensor, " rows"],
-        dose: Float[Tensor, " rows"],
+        behaviour: Int[Tensor, " rows"],
+        strength: Float[Tensor, " rows"],
         base_logits: Float[Tensor, "rows vocabulary"],
         thinking_logits: Float[Tensor, "rows vocabulary"] | None,
     ) -> None:
@@ -85,8 +85,8 @@ class Log:
         own = _log_probability(base_logits, tokens)
         led = torch.full_like(own, torch.nan) if thinking_logits is None else _log_probability(thinking_logits, tokens)
         self._rows.append(rows)
-        self._numbers.append(torch.stack([tokens, base, thinking, gated.to(tokens.dtype), category]))
-        self._amounts.append(torch.stack([dose.to(own.dtype), own, led]))
+        self._numbers.append(torch.stack([tokens, base, thinking, gated.to(tokens.dtype), behaviour]))
+        self._amounts.append(torch.stack([strength.to(own.dtype), own, led]))
 
     def records(self, n_rows: int, model: LanguageModel, stops: set[int]) -> list[RowRecord]:
         """Of each row, in order."""
@@ -106,8 +106,8 @@ def _log_probability(logits: Float[Tensor, "rows vocabulary"], tokens: Int[Tenso
 
 
 def _record(numbers: list[list[int]], amounts: list[list[float]], model: LanguageModel, stops: set[int]) -> RowRecord:
-    tokens, base, thinking, gated, category = numbers
-    dose, own, led = amounts
+    tokens, base, thinking, gated, behaviour = numbers
+    strength, own, led = amounts
     said = [token for token in tokens if token not in stops]
     return RowRecord(
         text=str(model.tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)),
@@ -115,8 +115,8 @@ def _record(numbers: list[list[int]], amounts: list[list[float]], model: Languag
         base=tuple(base),
         thinking=tuple(thinking),
         gated=tuple(map(bool, gated)),
-        category=tuple(category),
-        dose=tuple(dose),
+        behaviour=tuple(behaviour),
+        strength=tuple(strength),
         base_logprob=tuple(round(each, DECIMALS) for each in own),
         thinking_logprob=tuple(None if each != each else round(each, DECIMALS) for each in led),
         is_truncated=not tokens or tokens[-1] not in stops,

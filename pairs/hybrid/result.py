@@ -17,10 +17,10 @@ from .judging import Judged
 from .measure import ArmResult, measure_arm
 from .run import PairRun, plain
 from .settings import HybridSettings
-from .tuning import named_doses
+from .tuning import named_strengths
 from .verdict import verdict_of
 
-FORMAT = "reasonlens.hybrid/1"
+FORMAT = "reasonlens.hybrid/2"
 N_EXAMPLES = 4
 SHOWN = (  # in notebooks
     *("arm", "accuracy", "gap", "gap_low", "gap_high", "steered", "effective", "p_mcnemar", "truncated", "n"),
@@ -91,8 +91,8 @@ class HybridResult:
                 "verdict": verdicts[run.pair.name],
                 "arms": [{**result.to_json(), "about": ARMS[name]} for name, result in arms[run.pair.name].items()],
                 "tuned": asdict(run.tuned),
-                "doses": named_doses(run.parts.categories, run.tuned),
-                "has_network": "network-dosed" in run.arms,
+                "strengths": named_strengths(run.parts.behaviours, run.tuned),
+                "has_network": "network-strength" in run.arms,
                 "grid": plain(run.grid),
                 "parts": _about(run),
                 "next_sentence": plain(run.next_sentence),
@@ -150,7 +150,7 @@ def _about(run: PairRun) -> dict[str, Any]:
         "n_disagreements": probes.n_disagreements,
         "n_gate_tokens": probes.n_tokens,
         "auroc_when": None if math.isnan(auroc) else auroc,
-        "categories": list(run.parts.categories),
+        "behaviours": list(run.parts.behaviours),
     }
 
 

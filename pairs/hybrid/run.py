@@ -25,7 +25,6 @@ from ...rundir.progress import ProgressBar
 from ...traces.questions import Question
 from ._decode import Plan, decode
 from .arms import Tuned, needs_thinking, plan_of
-from .dose import recorded
 from .kept import ArmFile, Lines, once
 from .next_sentence import next_sentence
 from .pair import Pair, check_lengths, encoded
@@ -33,6 +32,7 @@ from .parts import Parts
 from .record import RowRecord
 from .settings import HybridSettings
 from .steered_trace import SteeredTrace
+from .strength import recorded
 from .training import BIAS, add_network, train
 from .tuning import tune, tune_network
 
@@ -74,7 +74,7 @@ class PairRun:
             question=self.pair.test[number].prompt,
             arm=arm,
             is_right=run.is_solved[0][number],
-            categories=(BIAS,) if arm == "bias" else self.parts.categories,
+            behaviours=(BIAS,) if arm == "bias" else self.parts.behaviours,
         )
 
 
@@ -110,22 +110,22 @@ def _run_pair(
 
     grid = None if out is None else Lines(out / "grid.jsonl")
     tuned, tried = tune(parts, layers, settings, trial, kept=grid, desc=f"{pair.name}: choosing", progress=progress)
-    logger.info(f"{pair.name}: layer {tuned.layer}, dose {tuned.dose:g}, probe threshold {tuned.threshold:g}")
+    logger.info(f"{pair.name}: layer {tuned.layer}, strength {tuned.strength:g}, probe threshold {tuned.threshold:g}")
     arms = [arm for arm in settings.arms if arm != "base-step-by-step" or pair.step_by_step is not None]
-    if "network-dosed" in arms or "shuffled-doses" in arms:
+    if "network-strength" in arms or "shuffled-strengths" in arms:
         arms, tuned, more = _with_network(pair, parts, arms, tuned, settings, trial, out, progress)
         tried = pd.concat([tried, more], ignore_index=True) if len(more) else tried
     decodable = once(
         None if out is None else out / "next_sentence.json",
-        lambda: next_sentence(pair, parts.traces, tuned.layer, parts.categories, seed=settings.seed),
+        lambda: next_sentence(pair, parts.traces, tuned.layer, parts.behaviours, seed=settings.seed),
         lambda frame, path: write_json(path, plain(frame)),
         lambda path: pd.DataFrame(json.loads(path.read_text("utf-8"))),
     )
     found: dict[str, ArmRun] = {}
     for arm in arms:
         options = _observed(found, arm)
-        if arm == "shuffled-doses" and len(set(options["doses"])) < 2:
-            logger.info(f"{pair.name}: no arm shuffled-doses, as all doses are one")
+        if arm == "shuffled-strengths" and len(set(options["strengths"])) < 2:
+            logger.info(f"{pair.name}: no arm shuffled-strengths, as all strengths are one")
             continue
         seeds = range(settings.n_seeds) if arm == "random-vectors" else range(1)
         runs = []
@@ -189,29 +189,29 @@ def _with_network(
     progress: bool,
 ) -> tuple[list[str], Tuned, pd.DataFrame]:
     """The arms that can be run: those of the network only where it can be trained."""
-    if settings.dose == "network":  # the hybrid is that arm
-        return [arm for arm in arms if arm != "network-dosed"], tuned, pd.DataFrame()
+    if settings.strength == "network":  # the hybrid is that arm
+        return [arm for arm in arms if arm != "network-strength"], tuned, pd.DataFrame()
     try:
         add_network(pair, parts, tuned.layer, settings, out=out, progress=progress)
     except InputError as error:
-        logger.info(f"{pair.name}: no network sets doses: {error}")
-        return [arm for arm in arms if arm != "network-dosed"], tuned, pd.DataFrame()
+        logger.info(f"{pair.name}: no network sets strengths: {error}")
+        return [arm for arm in arms if arm != "network-strength"], tuned, pd.DataFrame()
     kept = None if out is None else Lines(out / "grid.jsonl")
     tuned, grid = tune_network(parts, tuned, settings, trial, kept=kept)
     return arms, tuned, grid
 
 
 def _observed(found: dict[str, ArmRun], arm: str) -> dict[str, Any]:
-    """What controls are matched to: the share of tokens that the hybrid steered, and its doses."""
+    """What controls are matched to: the share of tokens that the hybrid steered, and its strengths."""
     hybrid = found.get("hybrid")
     if hybrid is None:
-        return {"rate": 0.0, "doses": []}
+        return {"rate": 0.0, "strengths": []}
     records = hybrid.records[0]
-    doses = recorded(records)
-    if arm == "shuffled-doses" and len(set(doses)) < 2 and "network-dosed" in found:
-        doses = recorded(found["network-dosed"].records[0])
+    strengths = recorded(records)
+    if arm == "shuffled-strengths" and len(set(strengths)) < 2 and "network-strength" in found:
+        strengths = recorded(found["network-strength"].records[0])
     n_tokens = max(sum(each.n_tokens for each in records), 1)
-    return {"rate": sum(each.n_gated for each in records) / n_tokens, "doses": doses}
+    return {"rate": sum(each.n_gated for each in records) / n_tokens, "strengths": strengths}
 
 
 def _measured(

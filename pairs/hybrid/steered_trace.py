@@ -21,7 +21,7 @@ class SteeredTrace:
     arm: str
     is_right: bool
     record: RowRecord
-    categories: tuple[str, ...]
+    behaviours: tuple[str, ...]
     pieces: tuple[str, ...]  # the text of each token; half a character goes with the token that ends it
     base: tuple[str, ...]  # of the token that the base model alone would have said
     thinking: tuple[str, ...]  # of that of the thinking model; the base's where none ran
@@ -35,7 +35,7 @@ class SteeredTrace:
         question: str = "",
         arm: str = "hybrid",
         is_right: bool = False,
-        categories: Sequence[str] = (),
+        behaviours: Sequence[str] = (),
     ) -> SteeredTrace:
         """Of what `decode` gave; `model`: the base."""
         names = {token: _text(model, [token]) for token in {*record.base, *record.thinking}}
@@ -44,24 +44,24 @@ class SteeredTrace:
             arm=arm,
             is_right=is_right,
             record=record,
-            categories=tuple(categories),
+            behaviours=tuple(behaviours),
             pieces=tuple(_pieces(model, record.tokens)),
             base=tuple(names[token] for token in record.base),
             thinking=tuple(names[token] for token in record.thinking),
         )
 
-    def category(self, place: int) -> str:
+    def behaviour(self, place: int) -> str:
         """That the token was steered towards; "" where it was not."""
-        number = self.record.category[place]
-        return "" if number < 0 else self.categories[number] if number < len(self.categories) else str(number)
+        number = self.record.behaviour[place]
+        return "" if number < 0 else self.behaviours[number] if number < len(self.behaviours) else str(number)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a token: its text, what either model would have said, gated, category, dose, log probabilities."""
-        frame = self.record.to_frame().drop(columns=["tokens", "base", "thinking", "category"])
+        """One row a token: its text, what either model would say, gated, behaviour, strength, log probabilities."""
+        frame = self.record.to_frame().drop(columns=["tokens", "base", "thinking", "behaviour"])
         frame.insert(0, "token", list(self.pieces))
         frame.insert(1, "base_token", list(self.base))
         frame.insert(2, "thinking_token", list(self.thinking))
-        frame.insert(4, "category", [self.category(place) for place in range(self.record.n_tokens)])
+        frame.insert(4, "behaviour", [self.behaviour(place) for place in range(self.record.n_tokens)])
         return frame
 
     def to_html(self, path: str | Path | None = None) -> str:

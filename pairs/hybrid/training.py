@@ -1,13 +1,13 @@
 """Making a hybrid's parts from what the thinking model writes on training problems.
 
-1. Rollouts of the thinking model, labelled by the annotator: the behaviours are the categories.
+1. Rollouts of the thinking model, labelled by the annotator: the behaviours are the behaviours.
 2. Mechanisms, at each layer asked for:
    optimised        vectors found by descent through the base, added at the token before each sentence
-   mean-difference  of the base's activations at that token, this category less the others
-   joint            vectors and their doses found together, where the base would not say what was written
+   mean-difference  of the base's activations at that token, this behaviour less the others
+   joint            vectors and their strengths found together, where the base would not say what was written
                     (`coefficient_fit.py`)
-   and one general vector for all sentences: the control that knows no category.
-3. Which: a linear probe on the base's own activation at that token, for the category of the sentence that comes.
+   and one general vector for all sentences: the control that knows no behaviour.
+3. Which: a linear probe on the base's own activation at that token, for the behaviour of the sentence that comes.
 4. When: a linear probe on the base's own activation at every token of the rollouts, for whether the thinking model's
    likeliest token differs from the base's. With it no thinking model is needed at inference.
 
@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 N_FOLDS = 5
 BIAS = "bias"  # the one general vector
-FORMAT_LABELS = ("nonsense",)  # never a category to steer towards
+FORMAT_LABELS = ("nonsense",)  # never a behaviour to steer towards
 
 
 def train(
@@ -103,11 +103,11 @@ def train(
     if settings.mechanism == "joint":
         shown = _only(traces, common)
         networks = {layer: network(pair, shown, layer, settings, out, progress) for layer in layers}
-        common = list(networks[layers[0]].mechanism.categories)  # those at which the models differ
+        common = list(networks[layers[0]].mechanism.behaviours)  # those at which the models differ
         if len(common) < 2:
             raise InputError(
                 f"{pair.base.name} would say otherwise only in sentences of {common[0]}, and a hybrid chooses among "
-                "two categories or more: take --mechanism optimised, or give more --train problems"
+                "two behaviours or more: take --mechanism optimised, or give more --train problems"
             )
 
     def vectors() -> Directions:
@@ -147,7 +147,7 @@ def train(
         ends=ends_sentence(pair.base),
         networks=networks,
     )
-    if settings.dose == "network":
+    if settings.strength == "network":
         for layer in layers:
             add_network(pair, parts, layer, settings, out=out, progress=progress)
     return parts
@@ -192,7 +192,7 @@ def add_network(
     Raises InputError where base and rollouts disagree too seldom.
     """
     if layer not in parts.networks:
-        shown = _only(parts.traces, parts.categories)
+        shown = _only(parts.traces, parts.behaviours)
         parts.networks[layer] = network(pair, shown, layer, settings, out, progress, vectors=parts.mechanism(layer))
 
 
@@ -206,7 +206,7 @@ def network(
     *,
     vectors: Mechanism | None = None,
 ) -> Coefficients:
-    """What sets doses at `layer`; without `vectors`, with vectors of its own, found together with it."""
+    """What sets strengths at `layer`; without `vectors`, with vectors of its own, found together with it."""
     wanted = CoefficientSettings(
         template=pair.base_template, truncate=True, cache_gigabytes=settings.cache_gigabytes, seed=settings.seed
     )
@@ -243,7 +243,7 @@ def _only(traces: Sequence[Trace], labels: Sequence[str]) -> list[Trace]:
 
 
 def _of_networks(networks: dict[int, Coefficients], traces: Sequence[Trace], acts: Activations) -> Directions:
-    """The vectors that were found together with their doses, as directions."""
+    """The vectors that were found together with their strengths, as directions."""
     first = next(iter(networks.values()))
     return Directions(
         vectors={
@@ -253,32 +253,32 @@ def _of_networks(networks: dict[int, Coefficients], traces: Sequence[Trace], act
                     for each in networks.values()
                 ]
             )
-            for number, name in enumerate(first.mechanism.categories)
+            for number, name in enumerate(first.mechanism.behaviours)
         },
         layers=tuple(networks),
-        method="trained together with their doses where the base would not say what was written",
+        method="trained together with their strengths where the base would not say what was written",
         model=first.model,
         read="before:1",
         residual_norm=tuple(each.mechanism.residual_norm for each in networks.values()),
-        n_examples={name: int(acts.shows(name).sum()) for name in first.mechanism.categories},
+        n_examples={name: int(acts.shows(name).sum()) for name in first.mechanism.behaviours},
         n_problems=len(set(acts.problems)),
         data_digest=digest(traces),
     )
 
 
 def _which(
-    acts: Float[Tensor, "n d_model"], labels: Sequence[str], categories: Sequence[str]
-) -> tuple[Float[Tensor, "categories d_model"], Float[Tensor, " categories"]]:
-    known = np.array([label in categories for label in labels])
-    numbers = np.array([categories.index(label) for label in np.array(labels)[known]])
+    acts: Float[Tensor, "n d_model"], labels: Sequence[str], behaviours: Sequence[str]
+) -> tuple[Float[Tensor, "behaviours d_model"], Float[Tensor, " behaviours"]]:
+    known = np.array([label in behaviours for label in labels])
+    numbers = np.array([behaviours.index(label) for label in np.array(labels)[known]])
     if len(set(numbers.tolist())) < 2:
         raise InputError(
             "fewer than two behaviours have a token before them that the base can read (templates are not read); give "
             "more --train problems"
         )
     probe = MultinomialProbe().fit(acts[torch.from_numpy(known)].numpy(), numbers)
-    weight = torch.zeros(len(categories), acts.shape[1])
-    offset = torch.full((len(categories),), -torch.inf)
+    weight = torch.zeros(len(behaviours), acts.shape[1])
+    offset = torch.full((len(behaviours),), -torch.inf)
     rows, offsets = probe.coef_, probe.intercept_
     if len(probe.classes_) == 2 and len(rows) == 1:
         rows, offsets = np.concatenate([-rows, rows]) / 2, np.concatenate([-offsets, offsets]) / 2

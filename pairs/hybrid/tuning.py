@@ -1,7 +1,7 @@
-"""Choosing layer, dose and threshold on validation problems, and keeping the whole grid to be seen.
+"""Choosing layer, strength and threshold on validation problems, and keeping the whole grid to be seen.
 
-1. The layer and dose of the highest accuracy; of equals the one that steers fewer tokens, then the smaller dose.
-2. Where each category has a dose of its own: one category after the other, the others staying as they are.
+1. The layer and strength of the highest accuracy; of equals the one that steers fewer tokens, then the weaker.
+2. Where each behaviour has a strength of its own: one behaviour after the other, the others staying as they are.
 3. The threshold of the probe gate in the same way.
 """
 
@@ -36,23 +36,25 @@ def tune(
     desc: str = "",
     progress: bool = False,
 ) -> tuple[Tuned, pd.DataFrame]:
-    """What does best, and every cell that was tried: arm, layer, dose, threshold, accuracy, share of tokens steered.
+    """What does best, and every cell that was tried: arm, layer, strength, threshold, accuracy, share steered.
 
     kept: file of cells that are known already, which grows by those that are tried.
     """
-    n = len(layers) * len(settings.doses) + len(settings.thresholds)
-    if settings.dose == "per-category":
-        n += len(parts.categories) * (len(settings.doses) - 1)
+    n = len(layers) * len(settings.strengths) + len(settings.thresholds)
+    if settings.strength == "per-behaviour":
+        n += len(parts.behaviours) * (len(settings.strengths) - 1)
     with ProgressBar(total=n, desc=desc, unit="cell", progress=progress) as bar:
         grid = _Grid(parts, settings, trial, kept, bar)
         best = grid.best(
-            "hybrid", [Tuned(layer=at, dose=dose, threshold=0.0) for at in layers for dose in settings.doses]
+            "hybrid",
+            [Tuned(layer=at, strength=strength, threshold=0.0) for at in layers for strength in settings.strengths],
         )
-        if settings.dose == "per-category":
-            best = replace(best, category_doses=(best.dose,) * len(parts.categories))
-            for number in range(len(parts.categories)):
+        if settings.strength == "per-behaviour":
+            best = replace(best, behaviour_strengths=(best.strength,) * len(parts.behaviours))
+            for number in range(len(parts.behaviours)):
                 own = [
-                    replace(best, category_doses=_with(best.category_doses, number, dose)) for dose in settings.doses
+                    replace(best, behaviour_strengths=_with(best.behaviour_strengths, number, strength))
+                    for strength in settings.strengths
                 ]
                 best = grid.best("hybrid", own)
         best = grid.best("probe-gated", [replace(best, threshold=threshold) for threshold in settings.thresholds])
@@ -62,9 +64,9 @@ def tune(
 def tune_network(
     parts: Parts, tuned: Tuned, settings: HybridSettings, trial: Trial, *, kept: Lines | None = None
 ) -> tuple[Tuned, pd.DataFrame]:
-    """The multiple of the network's doses that does best, and all that were tried."""
+    """The multiple of the network's strengths that does best, and all that were tried."""
     grid = _Grid(parts, settings, trial, kept, None)
-    best = grid.best("network-dosed", [replace(tuned, network_dose=factor) for factor in settings.doses])
+    best = grid.best("network-strength", [replace(tuned, network_strength=factor) for factor in settings.strengths])
     return best, pd.DataFrame(grid.rows)
 
 
@@ -84,7 +86,7 @@ class _Grid:
     def best(self, arm: str, choices: Sequence[Tuned]) -> Tuned:
         def worth(tuned: Tuned) -> tuple[float, float, float]:
             row = self.tried(arm, tuned)
-            return row["accuracy"], -row["steered"], -(sum(tuned.category_doses) or row["dose"])
+            return row["accuracy"], -row["steered"], -(sum(tuned.behaviour_strengths) or row["strength"])
 
         return max(choices, key=worth)
 
@@ -92,8 +94,8 @@ class _Grid:
         cell = {
             "arm": arm,
             "layer": tuned.layer,
-            "dose": tuned.network_dose if arm == "network-dosed" else tuned.dose,
-            "category_doses": named_doses(self.parts.categories, tuned),
+            "strength": tuned.network_strength if arm == "network-strength" else tuned.strength,
+            "behaviour_strengths": named_strengths(self.parts.behaviours, tuned),
             "threshold": tuned.threshold if arm == "probe-gated" else None,
         }
         row = self._known(self.rows, cell)
@@ -119,10 +121,12 @@ class _Grid:
         return row
 
 
-def named_doses(categories: Sequence[str], tuned: Tuned) -> str:
-    """Each category with its dose; "" where all have one."""
-    return ", ".join(f"{name} {dose:g}" for name, dose in zip(categories, tuned.category_doses, strict=False))
+def named_strengths(behaviours: Sequence[str], tuned: Tuned) -> str:
+    """Each behaviour with its strength; "" where all have one."""
+    return ", ".join(
+        f"{name} {strength:g}" for name, strength in zip(behaviours, tuned.behaviour_strengths, strict=False)
+    )
 
 
-def _with(doses: tuple[float, ...], number: int, dose: float) -> tuple[float, ...]:
-    return (*doses[:number], dose, *doses[number + 1 :])
+def _with(strengths: tuple[float, ...], number: int, strength: float) -> tuple[float, ...]:
+    return (*strengths[:number], strength, *strengths[number + 1 :])

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from reasonlens.cli.app import app
 
-GIVEN = ("--thinking", "organism/rl", "--arms", "oracle,random-positions", "--layers", "2", "--doses", "0.75")
+GIVEN = ("--thinking", "organism/rl", "--arms", "oracle,random-positions", "--layers", "2", "--strengths", "0.75")
 COUNTS = ("--train", "40", "--validation", "5", "--test", "12")
 
 
@@ -29,7 +29,7 @@ def test_a_pair_is_measured_with_its_controls_and_written_down(done: tuple[Path,
     out, said, told = done
     assert "rl: 12 test problems" in said and "random-positions" in said and "report.html" in told
     results = json.loads((out / "results.json").read_text())
-    assert results["format"] == "reasonlens.hybrid/1"
+    assert results["format"] == "reasonlens.hybrid/2"
     assert set(results["pairs"]["rl"]["arms"]) == {"base", "thinking", "hybrid", "oracle", "random-positions"}
     assert len(results["pairs"]["rl"]["parts"]["problems_digest"]) == 64
     assert {row["model"] for row in results["pairs"]["rl"]["next_sentence"]} == {"base", "thinking"}
@@ -46,21 +46,21 @@ def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_an
     assert (out / "results.json").read_bytes() == results
     other = (*GIVEN[:-1], "0.5")
     code, _, told = run(*other, *COUNTS, "--out", out)
-    assert code == 2 and "holds another run (doses [0.75] there, [0.5] asked)" in told
+    assert code == 2 and "holds another run (strengths [0.75] there, [0.5] asked)" in told
     code, _, told = run(*other, *COUNTS, "--out", out, "--no-resume")
     assert code == 0 and kept.stat().st_mtime_ns > before, told
-    assert json.loads((out / "results.json").read_text())["pairs"]["rl"]["tuned"]["dose"] == 0.5
+    assert json.loads((out / "results.json").read_text())["pairs"]["rl"]["tuned"]["strength"] == 0.5
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--arms", "magic"), "there is no arm 'magic'; there are base,"),
-        (("--doses", "much"), "doses are numbers joined by commas, and 'much' is not"),
-        (("--doses", "nan"), "doses and thresholds are numbers, and nan is none"),
+        (("--strengths", "much"), "strengths are numbers joined by commas, and 'much' is not"),
+        (("--strengths", "nan"), "strengths and thresholds are numbers, and nan is none"),
         (("--gate", "sometimes"), "there is no gate 'sometimes'; there are disagreement, boundary and divergence:NATS"),
         (("--mechanism", "magic"), "there is no mechanism 'magic'"),
-        (("--dose", "much"), "there is no dose 'much'"),
+        (("--strength", "much"), "there is no strength 'much'"),
         (("--judge-url", "https://host/v1"), "a judge needs both --judge-url and --judge-model"),
         (("--judge-url", "host", "--judge-model", "m"), "a judge's address begins with http:// or https://"),
         (("--judge-url", "https://host/v1", "--judge-model", "m"), "are graded by rule alone"),

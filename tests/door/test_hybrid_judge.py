@@ -15,7 +15,7 @@ from reasonlens.cli.app import app
 from reasonlens.organisms import problems, prompt
 from tests.traces.test_judge import Endpoint, said
 
-COUNTS = ("--train", "40", "--validation", "5", "--test", "12", "--layers", "2", "--doses", "0.75")
+COUNTS = ("--train", "40", "--validation", "5", "--test", "12", "--layers", "2", "--strengths", "0.75")
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ LAYER = 1
 def mechanism(d_model: int) -> Mechanism:
     drawn = torch.randn(2, d_model, generator=torch.Generator().manual_seed(0))
     units = torch.nn.functional.normalize(drawn, dim=-1)
-    return Mechanism(categories=("a", "b"), units=units, layer=LAYER, residual_norm=4.0)
+    return Mechanism(behaviours=("a", "b"), units=units, layer=LAYER, residual_norm=4.0)
 
 
 def by_parity(state: StepState) -> Tensor:

@@ -43,23 +43,24 @@ def hybrid(
     arms: Annotated[str | None, typer.Option(help="Arms to run, joined by commas; default all.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Main arms only, on 200 test problems.")] = False,
     mechanism: Annotated[
-        str, typer.Option(help="How vectors are found: `optimised`, `mean-difference`, or `joint` with their doses.")
+        str,
+        typer.Option(help="How vectors are found: `optimised`, `mean-difference`, or `joint` with their strengths."),
     ] = "optimised",
     gate: Annotated[
         str,
         typer.Option(help="When to steer: `disagreement`, `boundary` (of sentences), or `divergence:NATS`."),
     ] = "disagreement",
-    dose: Annotated[
-        str, typer.Option(help="How much: `constant`, `per-category`, or by a `network` on the base's activation.")
+    strength: Annotated[
+        str, typer.Option(help="How much: `constant`, `per-behaviour`, or by a `network` on the base's activation.")
     ] = "constant",
     layers: Annotated[
         str | None, typer.Option(help="Blocks to try: `1,2`, `8:20:4`; default a quarter, half and three quarters up.")
     ] = None,
-    doses: Annotated[
-        str, typer.Option(help="Doses to try, in mean residual norms; of a network's doses, multiples.")
+    strengths: Annotated[
+        str, typer.Option(help="Strengths to try, in mean residual norms; of a network's strengths, multiples.")
     ] = "0.5,1,1.5",
     train: Annotated[int, typer.Option(help="Problems on which the thinking model writes.", min=10)] = 400,
-    validation: Annotated[int, typer.Option(help="Problems on which layer and dose are chosen.", min=5)] = 150,
+    validation: Annotated[int, typer.Option(help="Problems on which layer and strength are chosen.", min=5)] = 150,
     test: Annotated[
         int | None, typer.Option(help="Problems on which everything is measured; default 1000.", min=10)
     ] = None,
@@ -94,8 +95,8 @@ def hybrid(
         from reasonlens.pairs.hybrid.run import forget, run_pair
 
         settings = _settings(
-            quick, arms, mechanism, gate, dose, layers, doses, train, validation, test, max_new_tokens, temperature,
-            rows, cache_gigabytes, seed,
+            quick, arms, mechanism, gate, strength, layers, strengths, train, validation, test, max_new_tokens,
+            temperature, rows, cache_gigabytes, seed,
         )  # fmt: skip
         judge = _judge(judge_url, judge_model, judge_key_variable)
         pairs = _pairs(base, [name.strip() for name in thinking.split(",")], problems, settings, device)
@@ -132,9 +133,9 @@ def _write(found: HybridResult, out: Path) -> None:
 
 
 def _settings(
-    quick: bool, arms: str | None, mechanism: str, gate: str, dose: str, layers: str | None, doses: str, train: int,
-    validation: int, test: int | None, max_new_tokens: int, temperature: float, rows: int, cache_gigabytes: float,
-    seed: int,
+    quick: bool, arms: str | None, mechanism: str, gate: str, strength: str, layers: str | None, strengths: str,
+    train: int, validation: int, test: int | None, max_new_tokens: int, temperature: float, rows: int,
+    cache_gigabytes: float, seed: int,
 ) -> HybridSettings:  # fmt: skip
     from typing import Any
 
@@ -144,13 +145,13 @@ def _settings(
     from reasonlens.rundir import InputError
 
     try:
-        given: dict[str, Any] = {"doses": tuple(float(each) for each in doses.split(","))}
+        given: dict[str, Any] = {"strengths": tuple(float(each) for each in strengths.split(","))}
     except ValueError as error:
-        raise InputError(f"doses are numbers joined by commas, and {doses!r} is not") from error
+        raise InputError(f"strengths are numbers joined by commas, and {strengths!r} is not") from error
     given |= {
         "mechanism": mechanism,
         "gate": gate,
-        "dose": dose,
+        "strength": strength,
         "n_train": train,
         "n_validation": validation,
         "n_rows": rows,

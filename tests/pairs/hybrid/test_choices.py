@@ -1,4 +1,4 @@
-"""Mechanisms, gates and doses as they are chosen by name, and choosing on validation problems."""
+"""Mechanisms, gates and strengths as they are chosen by name, and choosing on validation problems."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from reasonlens.pairs.hybrid import (
     training,
 )
 from reasonlens.pairs.hybrid.arms import Tuned
-from reasonlens.pairs.hybrid.dose import constant, scaled
 from reasonlens.pairs.hybrid.gate import boundary, disagreement, gate_named
 from reasonlens.pairs.hybrid.kept import Lines
 from reasonlens.pairs.hybrid.parts import Parts, Probes
 from reasonlens.pairs.hybrid.record import RowRecord
+from reasonlens.pairs.hybrid.strength import constant, scaled
 from reasonlens.pairs.hybrid.tuning import tune
 from reasonlens.rundir import InputError
 from reasonlens.vectors import OptimisedSettings
@@ -33,7 +33,7 @@ from reasonlens.vectors import OptimisedSettings
 SETTINGS = HybridSettings(
     arms=("random-vectors",),
     layers=(2,),
-    doses=(0.5, 1.0),
+    strengths=(0.5, 1.0),
     thresholds=(0.0,),
     n_train=60,
     n_validation=16,
@@ -79,17 +79,17 @@ def test_gates_that_do_not_exist_are_refused_before_anything_is_run(name: str, m
         HybridSettings(gate=name)
 
 
-def test_unknown_mechanisms_and_doses_are_refused() -> None:
+def test_unknown_mechanisms_and_strengths_are_refused() -> None:
     with pytest.raises(InputError, match="there is no mechanism 'magic'; there are optimised, mean-difference, joint"):
         HybridSettings(mechanism="magic")
-    with pytest.raises(InputError, match="there is no dose 'much'; there are constant, per-category, network"):
-        HybridSettings(dose="much")
+    with pytest.raises(InputError, match="there is no strength 'much'; there are constant, per-behaviour, network"):
+        HybridSettings(strength="much")
 
 
-def test_a_scaled_dose_is_a_multiple() -> None:
-    category = torch.tensor([0, 1])
-    assert scaled(constant(0.5), 3)(state(), category).tolist() == [1.5, 1.5]
-    with pytest.raises(InputError, match="a dose is a number"):
+def test_a_scaled_strength_is_a_multiple() -> None:
+    behaviour = torch.tensor([0, 1])
+    assert scaled(constant(0.5), 3)(state(), behaviour).tolist() == [1.5, 1.5]
+    with pytest.raises(InputError, match="a strength is a number"):
         scaled(constant(0.5), float("nan"))
 
 
@@ -106,44 +106,46 @@ def record(n_gated: int) -> RowRecord:
         base=(1,) * 10,
         thinking=(1,) * 10,
         gated=(True,) * n_gated + (False,) * (10 - n_gated),
-        category=(0,) * n_gated + (-1,) * (10 - n_gated),
-        dose=(1.0,) * n_gated + (0.0,) * (10 - n_gated),
+        behaviour=(0,) * n_gated + (-1,) * (10 - n_gated),
+        strength=(1.0,) * n_gated + (0.0,) * (10 - n_gated),
         base_logprob=(0.0,) * 10,
         thinking_logprob=(0.0,) * 10,
         is_truncated=False,
     )
 
 
-def test_each_category_gets_the_dose_at_which_it_does_best(parts: Parts) -> None:
-    wanted = [0.5 if number % 2 else 1.0 for number in range(len(parts.categories))]
+def test_each_behaviour_gets_the_strength_at_which_it_does_best(parts: Parts) -> None:
+    wanted = [0.5 if number % 2 else 1.0 for number in range(len(parts.behaviours))]
 
     def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
-        """The more categories have the dose that is wanted, the more is solved."""
-        assert plan.dose is not None
-        each = plan.dose(state(), torch.arange(len(wanted))).tolist()
-        hits = sum(abs(dose - best) < 1e-6 for dose, best in zip(each, wanted, strict=True))
+        """The more behaviours have the strength that is wanted, the more is solved."""
+        assert plan.strength is not None
+        each = plan.strength(state(), torch.arange(len(wanted))).tolist()
+        hits = sum(abs(strength - best) < 1e-6 for strength, best in zip(each, wanted, strict=True))
         return [record(1)] * len(wanted), [True] * hits + [False] * (len(wanted) - hits)
 
-    tuned, grid = tune(parts, [2], replace(SETTINGS, dose="per-category"), trial)
-    assert list(tuned.category_doses) == wanted
+    tuned, grid = tune(parts, [2], replace(SETTINGS, strength="per-behaviour"), trial)
+    assert list(tuned.behaviour_strengths) == wanted
     assert grid["accuracy"].max() == 1.0
-    assert len(grid) == len(grid.drop_duplicates(["arm", "layer", "dose", "category_doses"])), "no cell is run twice"
-    assert tune(parts, [2], SETTINGS, trial)[0].category_doses == ()
+    assert len(grid) == len(grid.drop_duplicates(["arm", "layer", "strength", "behaviour_strengths"])), (
+        "no cell is run twice"
+    )
+    assert tune(parts, [2], SETTINGS, trial)[0].behaviour_strengths == ()
 
 
-def test_of_equals_the_one_that_steers_less_and_then_the_smaller_dose_is_chosen(parts: Parts) -> None:
+def test_of_equals_the_one_that_steers_less_and_then_the_smaller_strength_is_chosen(parts: Parts) -> None:
     def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
-        assert plan.dose is not None
-        dose = float(plan.dose(state(), torch.tensor([0]))[0])
-        return [record(2 if dose == 0.25 else 1)], [True]
+        assert plan.strength is not None
+        strength = float(plan.strength(state(), torch.tensor([0]))[0])
+        return [record(2 if strength == 0.25 else 1)], [True]
 
-    tuned, _ = tune(parts, [2], replace(SETTINGS, doses=(1.0, 0.5, 0.25)), trial)
-    assert tuned == Tuned(layer=2, dose=0.5, threshold=0.0)
+    tuned, _ = tune(parts, [2], replace(SETTINGS, strengths=(1.0, 0.5, 0.25)), trial)
+    assert tuned == Tuned(layer=2, strength=0.5, threshold=0.0)
 
 
 def test_a_mean_difference_at_the_token_before_is_a_direction_of_the_base(parts: Parts) -> None:
     assert parts.directions.method.startswith("mean difference") and parts.directions.model["name"] == "organism/base"
-    assert parts.directions.behaviours == parts.categories
+    assert parts.directions.behaviours == parts.behaviours
     assert parts.bias is None, "no arm needs the general vector, so it was not sought"
 
 
@@ -163,19 +165,19 @@ def test_probes_come_back_as_they_were_and_damaged_files_are_refused(parts: Part
         Probes.open(tmp_path / "d.safetensors")
 
 
-def test_vectors_and_doses_that_are_found_together_recover_the_gap_too() -> None:
-    """As published: joint training, the dose by the network; here with a gate on divergence."""
-    settings = replace(SETTINGS, mechanism="joint", dose="network", gate="divergence:0.5")
+def test_vectors_and_strengths_that_are_found_together_recover_the_gap_too() -> None:
+    """As published: joint training, the strength by the network; here with a gate on divergence."""
+    settings = replace(SETTINGS, mechanism="joint", strength="network", gate="divergence:0.5")
     pair = organism_pair("organism/rl", n_train=60, n_validation=16, n_test=40)
     run = run_pair(pair, settings, progress=False)
     arms = HybridResult(pairs=(run,), settings=settings).arms()["rl"]
     assert arms["hybrid"].gap > 0.6 and arms["hybrid"].steered < 0.2
     assert arms["random-vectors"].gap < 0.25
-    assert run.parts.directions.method.startswith("trained together with their doses")
+    assert run.parts.directions.method.startswith("trained together with their strengths")
 
 
 def test_a_choice_that_was_cut_off_goes_on_at_the_cell_where_it_stopped(parts: Parts, tmp_path: Path) -> None:
-    settings = replace(SETTINGS, doses=(0.25, 0.5, 1.0), thresholds=(0.0, 1.0))
+    settings = replace(SETTINGS, strengths=(0.25, 0.5, 1.0), thresholds=(0.0, 1.0))
     asked: list[str] = []
 
     def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
@@ -217,7 +219,7 @@ def test_everything_is_made_after_the_prompt_that_the_base_will_read(monkeypatch
     for name in ("collect", "optimised_directions", "fit_coefficients"):
         watched(name)
     pair = replace(organism_pair("organism/rl", n_train=60, n_validation=2, n_test=2), base_template="plain")
-    settings = replace(SETTINGS, arms=("bias",), dose="network")
+    settings = replace(SETTINGS, arms=("bias",), strength="network")
     few = OptimisedSettings(max_steps=1, max_spans=8)
     training.train(pair, [2], settings, optimised=few)
     assert {name for name, _ in seen} == {"collect", "optimised_directions", "fit_coefficients"}

@@ -35,7 +35,7 @@ from reasonlens.traces import Trace
 from reasonlens.vectors.extraction.prefix_cache import texts_that_fit
 
 LAYER, N_TEST = 1, 48
-CATEGORIES = ("backtracking", "uncertainty-estimation", "verification")
+BEHAVIOURS = ("backtracking", "uncertainty-estimation", "verification")
 
 
 @cache
@@ -50,22 +50,22 @@ def rollouts() -> list[Trace]:
 
 @cache
 def trained() -> Coefficients:
-    return fit_coefficients(base(), rollouts(), LAYER, CoefficientSettings(n_epochs=6), categories=CATEGORIES)
+    return fit_coefficients(base(), rollouts(), LAYER, CoefficientSettings(n_epochs=6), behaviours=BEHAVIOURS)
 
 
 def gap(coefficients: Coefficients) -> float:
     """Share of the gap between base and thinking model that the hybrid recovers on problems of the test split."""
     asked = list(islice(problems("test", 0), N_TEST))
     prompts = encode_prompts(base(), [prompt(each) for each in asked])
-    words, category = vocabulary(), torch.zeros(len(vocabulary()), dtype=torch.long)
+    words, behaviour = vocabulary(), torch.zeros(len(vocabulary()), dtype=torch.long)
     for word, move in FIRST_WORD.items():
-        if BEHAVIOUR[move] in coefficients.mechanism.categories:
-            category[words[word]] = coefficients.mechanism.categories.index(BEHAVIOUR[move])
+        if BEHAVIOUR[move] in coefficients.mechanism.behaviours:
+            behaviour[words[word]] = coefficients.mechanism.behaviours.index(BEHAVIOUR[move])
     plan = Plan(
         gate=disagreement,
         mechanism=coefficients.mechanism,
-        chooser=lambda state: category[state.follower_likeliest()],
-        dose=coefficients.dose,
+        chooser=lambda state: behaviour[state.follower_likeliest()],
+        strength=coefficients.strength,
     )
     sampling, thinking = Sampling(temperature=0, max_new_tokens=112), load("organism/rl", device="cpu")
     said = (
@@ -82,11 +82,11 @@ def gap(coefficients: Coefficients) -> float:
 def untrained(mechanism: Mechanism, seed: int) -> Coefficients:
     """A control: random directions, and a network that has learnt nothing."""
     random = mechanism.random(seed)
-    n_categories, d_model = random.units.shape
-    network = CoefficientNetwork(n_categories, d_model, random.residual_norm, seed=seed)
+    n_behaviours, d_model = random.units.shape
+    network = CoefficientNetwork(n_behaviours, d_model, random.residual_norm, seed=seed)
     network.vectors.data.copy_(normalize(random.units, dim=-1))
     return Coefficients.of(
-        network, categories=random.categories, layer=random.layer, residual_norm=random.residual_norm
+        network, behaviours=random.behaviours, layer=random.layer, residual_norm=random.residual_norm
     )
 
 
@@ -95,7 +95,7 @@ def state(acts: torch.Tensor) -> StepState:
     return StepState(step=0, rows=nothing, last_ids=nothing, activations=acts, logits=acts[:, :2], follower_logits=None)
 
 
-def test_vectors_and_doses_trained_together_recover_most_of_the_gap() -> None:
+def test_vectors_and_strengths_trained_together_recover_most_of_the_gap() -> None:
     assert gap(trained()) >= 0.8
 
 
@@ -112,7 +112,7 @@ def test_the_loss_falls_on_problems_that_training_never_sees() -> None:
 
 
 def test_labels_of_other_sentences_teach_no_vector_of_its_own() -> None:
-    """Where sentences carry one another's labels, categories mean nothing and their vectors are alike."""
+    """Where sentences carry one another's labels, behaviours mean nothing and their vectors are alike."""
     names = [span.label for trace in rollouts() for span in trace.spans]
     order = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist()
     drawn = iter([names[place] for place in order])
@@ -127,7 +127,7 @@ def test_labels_of_other_sentences_teach_no_vector_of_its_own() -> None:
         for trace in rollouts()
     ]
     settings = CoefficientSettings(n_epochs=6)
-    found = fit_coefficients(base(), mixed, LAYER, settings, categories=CATEGORIES).mechanism.units
+    found = fit_coefficients(base(), mixed, LAYER, settings, behaviours=BEHAVIOURS).mechanism.units
     true = trained().mechanism.units
 
     def alike(units: torch.Tensor) -> float:
@@ -136,7 +136,7 @@ def test_labels_of_other_sentences_teach_no_vector_of_its_own() -> None:
     assert alike(found) > alike(true) + 0.2
 
 
-def test_the_dose_of_vectors_that_stay_as_they_are_is_learnt() -> None:
+def test_the_strength_of_vectors_that_stay_as_they_are_is_learnt() -> None:
     mechanism = trained().mechanism
     found = fit_coefficients(base(), rollouts(), LAYER, CoefficientSettings(n_epochs=6), mechanism=mechanism)
     torch.testing.assert_close(found.mechanism.units, mechanism.units)
@@ -145,7 +145,7 @@ def test_the_dose_of_vectors_that_stay_as_they_are_is_learnt() -> None:
     assert gap(found) >= 0.8
 
 
-def test_the_same_seed_gives_the_same_vectors_and_doses_and_another_others() -> None:
+def test_the_same_seed_gives_the_same_vectors_and_strengths_and_another_others() -> None:
     settings = [CoefficientSettings(n_epochs=1, seed=seed) for seed in (0, 0, 1)]
     one, same, other = (fit_coefficients(base(), rollouts()[:60], LAYER, each) for each in settings)
     for name, tensor in one.network.state_dict().items():
@@ -153,29 +153,29 @@ def test_the_same_seed_gives_the_same_vectors_and_doses_and_another_others() -> 
         assert not torch.equal(tensor, other.network.state_dict()[name])
 
 
-def test_an_untrained_dose_is_about_the_softplus_of_the_bias() -> None:
+def test_an_untrained_strength_is_about_the_softplus_of_the_bias() -> None:
     found = untrained(trained().mechanism, seed=0)
     acts = torch.randn(200, 128, generator=torch.Generator().manual_seed(0))
     acts = acts * found.mechanism.residual_norm / acts.norm(dim=-1, keepdim=True)
-    dose = found.dose(state(acts), torch.arange(200) % 3)
-    assert abs(float(dose.mean()) - float(softplus(torch.tensor(0.5)))) < 0.3 and float(dose.std()) < 0.3
+    strength = found.strength(state(acts), torch.arange(200) % 3)
+    assert abs(float(strength.mean()) - float(softplus(torch.tensor(0.5)))) < 0.3 and float(strength.std()) < 0.3
 
 
-def test_the_dose_is_the_length_of_the_vector_times_its_own_heads_coefficient() -> None:
+def test_the_strength_is_the_length_of_the_vector_times_its_own_heads_coefficient() -> None:
     network = CoefficientNetwork(3, 8, residual_norm=2.0, seed=5)
     network.vectors.data = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
-    found = Coefficients.of(network, categories=("a", "b", "c"), layer=0, residual_norm=2.0)
-    acts, category = torch.randn(6, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 2, 1, 0])
-    dose = found.dose(state(acts), category)
+    found = Coefficients.of(network, behaviours=("a", "b", "c"), layer=0, residual_norm=2.0)
+    acts, behaviour = torch.randn(6, 8, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 2, 1, 0])
+    strength = found.strength(state(acts), behaviour)
     for row in range(6):
         x = acts[row] * 8**0.5 / 2.0
         hidden = network.hidden.weight @ x + network.hidden.bias
         hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))
-        out = float(network.heads.weight[category[row]] @ hidden + network.heads.bias[category[row]])
-        expected = float(torch.log1p(torch.exp(torch.tensor(out)))) * float(network.vectors[category[row]].norm())
-        assert float(dose[row]) == pytest.approx(expected, rel=1e-4)
-    moved = found.mechanism.applied(acts, category, dose) - acts
-    torch.testing.assert_close(moved, 2.0 * network.moved(acts, category), rtol=1e-4, atol=1e-5)
+        out = float(network.heads.weight[behaviour[row]] @ hidden + network.heads.bias[behaviour[row]])
+        expected = float(torch.log1p(torch.exp(torch.tensor(out)))) * float(network.vectors[behaviour[row]].norm())
+        assert float(strength[row]) == pytest.approx(expected, rel=1e-4)
+    moved = found.mechanism.applied(acts, behaviour, strength) - acts
+    torch.testing.assert_close(moved, 2.0 * network.moved(acts, behaviour), rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_saved_is_read_back_the_same_and_in_the_same_bytes(tmp_path: Path) -> None:
@@ -183,10 +183,10 @@ def test_what_is_saved_is_read_back_the_same_and_in_the_same_bytes(tmp_path: Pat
     found = Coefficients.open(tmp_path / "one.safetensors")
     found.save(tmp_path / "two.safetensors")
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
-    acts, category = torch.randn(9, 128, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
-    assert torch.equal(found.dose(state(acts), category), trained().dose(state(acts), category))
+    acts, behaviour = torch.randn(9, 128, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
+    assert torch.equal(found.strength(state(acts), behaviour), trained().strength(state(acts), behaviour))
     assert torch.equal(found.mechanism.units, trained().mechanism.units)
-    assert found.mechanism.categories == CATEGORIES and found.scores == trained().scores
+    assert found.mechanism.behaviours == BEHAVIOURS and found.scores == trained().scores
     (tmp_path / "text").write_text("no safetensors")
     with pytest.raises(InputError, match="cannot read coefficients"):
         Coefficients.open(tmp_path / "text")
@@ -195,15 +195,15 @@ def test_what_is_saved_is_read_back_the_same_and_in_the_same_bytes(tmp_path: Pat
 def test_too_few_disagreements_are_named() -> None:
     own = organism_traces("organism/base", 8, split="train", greedy=True)
     with pytest.raises(InputError, match="Give more rollouts"):
-        fit_coefficients(base(), own, LAYER, categories=CATEGORIES)
+        fit_coefficients(base(), own, LAYER, behaviours=BEHAVIOURS)
     with pytest.raises(InputError, match="vectors are of layer 1, and layer 2"):
         fit_coefficients(base(), own, 2, mechanism=trained().mechanism)
 
 
 def test_with_little_room_for_a_cache_fewer_rollouts_are_used() -> None:
-    whole = fit_coefficients(base(), rollouts(), LAYER, CoefficientSettings(n_epochs=1), categories=CATEGORIES)
+    whole = fit_coefficients(base(), rollouts(), LAYER, CoefficientSettings(n_epochs=1), behaviours=BEHAVIOURS)
     tight = CoefficientSettings(n_epochs=1, cache_gigabytes=0.02)  # of about 0.03
-    some = fit_coefficients(base(), rollouts(), LAYER, tight, categories=CATEGORIES)
+    some = fit_coefficients(base(), rollouts(), LAYER, tight, behaviours=BEHAVIOURS)
     assert 0.3 * whole.scores["n_tokens"] < some.scores["n_tokens"] < 0.9 * whole.scores["n_tokens"]
 
 

@@ -25,13 +25,13 @@ from tests.conftest import CONFIGS
 
 PROMPTS = [[7, 8, 9, 10, 11, 12], [20, 21, 22], [30, 31, 32, 33], [40]]
 GREEDY = Sampling(n_samples=1, temperature=0, max_new_tokens=8)
-LAYER, DOSE, NORM = 1, 1.5, 0.05  # so little that the text still depends on everything before it
+LAYER, STRENGTH, NORM = 1, 1.5, 0.05  # so little that the text still depends on everything before it
 
 
 def mechanism(n: int = 2, seed: int = 0, norm: float = NORM) -> Mechanism:
     drawn = torch.randn(n, 32, generator=torch.Generator().manual_seed(seed))
     return Mechanism(
-        categories=tuple("abcdef"[:n]),
+        behaviours=tuple("abcdef"[:n]),
         units=torch.nn.functional.normalize(drawn, dim=-1),
         layer=LAYER,
         residual_norm=norm,
@@ -76,7 +76,7 @@ def naive(
         gates.append(opens)
         token = own
         if opens:
-            token = int(logits(base, vectors.units[ids[-1] % 2] * DOSE * vectors.residual_norm).argmax())
+            token = int(logits(base, vectors.units[ids[-1] % 2] * STRENGTH * vectors.residual_norm).argmax())
         ids.append(token)
         if token in stops:
             break
@@ -94,7 +94,7 @@ def test_a_cached_batch_equals_the_naive_algorithm_row_by_row(
         gate=disagreement if gate == "disagreement" else always,
         mechanism=vectors,
         chooser=by_token_parity,
-        dose=lambda state, category: torch.full((len(category),), DOSE),
+        strength=lambda state, behaviour: torch.full((len(behaviour),), STRENGTH),
     )
     found = decode(base, thinking, PROMPTS, None, plan, GREEDY)
     for prompt, record in zip(PROMPTS, found, strict=True):
@@ -116,8 +116,8 @@ def test_a_batch_equals_its_rows_one_by_one(tiny: Callable[..., LanguageModel], 
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-@pytest.mark.parametrize("plan", ["never", "no dose"])
-def test_without_a_dose_or_a_gate_the_base_writes_what_it_writes_alone(
+@pytest.mark.parametrize("plan", ["never", "no strength"])
+def test_without_a_strength_or_a_gate_the_base_writes_what_it_writes_alone(
     tiny: Callable[..., LanguageModel], temperature: float, plan: str
 ) -> None:
     base, thinking = tiny("llama"), other(tiny("llama"))
@@ -125,7 +125,7 @@ def test_without_a_dose_or_a_gate_the_base_writes_what_it_writes_alone(
     nothing = Plan(
         gate=never if plan == "never" else always,
         mechanism=mechanism(),
-        dose=lambda state, category: torch.zeros(len(category)),
+        strength=lambda state, behaviour: torch.zeros(len(behaviour)),
     )
     found = decode(base, thinking, PROMPTS, None, nothing, sampling, seed=4)
     assert [each.text for each in found] == [each.text for each in write(base, PROMPTS, sampling, seed=4)]
@@ -193,7 +193,7 @@ def test_the_table_of_a_response_has_a_row_a_token(tiny: Callable[..., LanguageM
         GREEDY,
     )
     frame = record.to_frame()
-    assert len(frame) == record.n_tokens and frame["gated"].all() and set(frame["category"]) <= {0, 1}
+    assert len(frame) == record.n_tokens and frame["gated"].all() and set(frame["behaviour"]) <= {0, 1}
 
 
 def test_a_random_mechanism_is_another_of_the_same_norm() -> None:
@@ -201,7 +201,7 @@ def test_a_random_mechanism_is_another_of_the_same_norm() -> None:
     torch.testing.assert_close(random.units.norm(dim=-1), torch.ones(2))
     assert (torch.cosine_similarity(one.units, random.units).abs() < 0.6).all()
     three = Mechanism(
-        categories=("a", "b", "c"),
+        behaviours=("a", "b", "c"),
         units=torch.tensor([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]]),
         layer=0,
         residual_norm=1.0,

@@ -26,11 +26,11 @@ from reasonlens.pairs.hybrid import (
 from reasonlens.pairs.hybrid import (
     next_sentence as next_sentence_module,
 )
-from reasonlens.pairs.hybrid.dose import recorded
 from reasonlens.pairs.hybrid.kept import ArmFile
 from reasonlens.pairs.hybrid.measure import ArmResult
 from reasonlens.pairs.hybrid.next_sentence import next_sentence
 from reasonlens.pairs.hybrid.run import forget
+from reasonlens.pairs.hybrid.strength import recorded
 from reasonlens.pairs.hybrid.verdict import verdict_of
 from reasonlens.rundir import InputError
 from reasonlens.traces import Trace
@@ -38,11 +38,11 @@ from reasonlens.traces.questions import Question
 
 SETTINGS = HybridSettings(
     arms=(
-        *("probe-gated", "network-dosed", "oracle", "forcing", "bias", "random-vectors", "random-category"),
-        *("random-positions", "shuffled-doses"),
+        *("probe-gated", "network-strength", "oracle", "forcing", "bias", "random-vectors", "random-behaviour"),
+        *("random-positions", "shuffled-strengths"),
     ),
     layers=(2,),
-    doses=(0.75,),
+    strengths=(0.75,),
     thresholds=(-4.0, -2.0, 0.0),
     n_train=80,
     n_validation=20,
@@ -66,7 +66,7 @@ def test_a_base_steered_at_few_tokens_recovers_most_of_the_gap_and_controls_do_n
     arms = found[0].arms()["rl"]
     assert arms["hybrid"].gap > 0.7 and arms["hybrid"].steered < 0.2
     assert arms["probe-gated"].gap > 0.5
-    for control in ("random-vectors", "random-category", "random-positions"):
+    for control in ("random-vectors", "random-behaviour", "random-positions"):
         assert arms[control].gap < 0.25, control
     assert found[0].verdicts()["rl"].startswith("The base can, and is not told when")
 
@@ -94,7 +94,7 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
         content = file.read_bytes()
         cut = content.index(b"\n", len(content) // 2) + 1
         file.write_bytes(content[: cut + 40])  # half, and a line that was being written
-    (again / "arms" / "shuffled-doses.jsonl").unlink()
+    (again / "arms" / "shuffled-strengths.jsonl").unlink()
     made_once = ("write", "optimised_directions", "token_table", "fit_coefficients")
     for name in made_once:
         monkeypatch.setattr(training, name, _never)
@@ -103,9 +103,9 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_the_same(
         (records, solved), (before, solved_before) = ArmFile(again / "arms" / file.name).known(), ArmFile(file).known()
         assert solved == solved_before and len(records) == 60, file.name
         for one, other in zip(records, before, strict=True):
-            # Doses of the network and log probabilities are rounded otherwise in a batch of another size.
-            assert replace(one, dose=()) == replace(other, dose=()), file.name
-            np.testing.assert_allclose(one.dose, other.dose, atol=1e-5)
+            # Strengths of the network and log probabilities are rounded otherwise in a batch of another size.
+            assert replace(one, strength=()) == replace(other, strength=()), file.name
+            np.testing.assert_allclose(one.strength, other.strength, atol=1e-5)
             np.testing.assert_allclose(one.base_logprob, other.base_logprob, atol=2e-4)
     frame = HybridResult(pairs=(resumed,), settings=SETTINGS).to_frame()
     pd.testing.assert_frame_equal(frame, result.to_frame())
@@ -128,7 +128,7 @@ def test_rollouts_that_were_cut_off_go_on_the_same(found: tuple[HybridResult, Pa
 def test_a_folder_of_another_experiment_is_refused_and_left_alone(found: tuple[HybridResult, Path]) -> None:
     result, out = found
     before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
-    for other in (replace(SETTINGS, doses=(0.25,)), replace(SETTINGS, gate="boundary"), replace(SETTINGS, seed=1)):
+    for other in (replace(SETTINGS, strengths=(0.25,)), replace(SETTINGS, gate="boundary"), replace(SETTINGS, seed=1)):
         with pytest.raises(InputError, match="holds another run"):
             run_pair(result.pairs[0].pair, other, out=out, progress=False)
     with pytest.raises(InputError, match="holds another run .problems"):
@@ -146,14 +146,14 @@ def test_only_what_a_run_has_left_is_forgotten(found: tuple[HybridResult, Path],
     assert not (tmp_path / "rl").exists()
 
 
-def test_doses_of_the_network_vary_and_are_what_is_shuffled(found: tuple[HybridResult, Path]) -> None:
+def test_strengths_of_the_network_vary_and_are_what_is_shuffled(found: tuple[HybridResult, Path]) -> None:
     run = found[0].pairs[0]
     assert len(set(recorded(run.arms["hybrid"].records[0]))) == 1
-    doses = recorded(run.arms["network-dosed"].records[0])
-    assert len(set(doses)) > 10 and min(doses) > 0
-    assert set(recorded(run.arms["shuffled-doses"].records[0])) <= set(np.float32(doses).tolist())
-    assert {"hybrid", "probe-gated", "network-dosed"} == set(run.grid["arm"])
-    assert found[0].arms()["rl"]["network-dosed"].gap > 0.5
+    strengths = recorded(run.arms["network-strength"].records[0])
+    assert len(set(strengths)) > 10 and min(strengths) > 0
+    assert set(recorded(run.arms["shuffled-strengths"].records[0])) <= set(np.float32(strengths).tolist())
+    assert {"hybrid", "probe-gated", "network-strength"} == set(run.grid["arm"])
+    assert found[0].arms()["rl"]["network-strength"].gap > 0.5
 
 
 def test_what_comes_next_is_as_decodable_from_the_base_and_noise_is_not(found: tuple[HybridResult, Path]) -> None:
@@ -245,8 +245,8 @@ def test_without_a_control_nothing_is_shown() -> None:
 def test_unknown_arms_and_empty_grids_are_refused() -> None:
     with pytest.raises(InputError, match="there is no arm 'magic'; there are base, "):
         HybridSettings(arms=("magic",))
-    with pytest.raises(InputError, match="at least one dose"):
-        HybridSettings(doses=())
+    with pytest.raises(InputError, match="at least one strength"):
+        HybridSettings(strengths=())
     assert HybridSettings(arms=("oracle",)).arms == ("base", "thinking", "hybrid", "oracle")
     assert HybridSettings.quick().n_test == 200
 

@@ -40,7 +40,7 @@ class Judge:
 
 def record(text: str) -> RowRecord:
     empty: dict[str, Any] = dict.fromkeys(
-        ("tokens", "base", "thinking", "gated", "category", "dose", "base_logprob", "thinking_logprob"), ()
+        ("tokens", "base", "thinking", "gated", "behaviour", "strength", "base_logprob", "thinking_logprob"), ()
     )
     return RowRecord(text=text, is_truncated=False, **empty)
 
@@ -61,7 +61,7 @@ def run(texts: dict[str, list[str]], answer: str | None = "42") -> PairRun:
     return PairRun(
         pair=Pair(name="pair", test=asked, **known),
         parts=nothing,
-        tuned=Tuned(layer=1, dose=1.0, threshold=0.0),
+        tuned=Tuned(layer=1, strength=1.0, threshold=0.0),
         grid=pd.DataFrame(),
         next_sentence=pd.DataFrame(),
         arms=arms,

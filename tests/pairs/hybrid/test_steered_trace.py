@@ -26,14 +26,14 @@ def trace(model: LanguageModel, **options: object) -> SteeredTrace:
         base=(take, take, take, red),
         thinking=(take, red, wait, wait),
         gated=(False, True, True, True),
-        category=(-1, -1, 1, 0),
-        dose=(0.0, 0.0, 0.5, 0.25),
+        behaviour=(-1, -1, 1, 0),
+        strength=(0.0, 0.0, 0.5, 0.25),
         base_logprob=(-0.1, -2.0, -3.5, -0.2),
         thinking_logprob=(-0.1, -0.3, None, -4.0),
         is_truncated=True,
     )
     return SteeredTrace.of(
-        model, record, **({"question": "which?", "categories": ("deduction", "backtracking")} | options)
+        model, record, **({"question": "which?", "behaviours": ("deduction", "backtracking")} | options)
     )
 
 
@@ -42,8 +42,8 @@ def test_the_table_says_at_each_token_who_would_have_said_what(model: LanguageMo
     assert [text.strip() for text in frame["token"]] == ["take", "red", "wait", "red"]
     assert [text.strip() for text in frame["base_token"]] == ["take", "take", "take", "red"]
     assert [text.strip() for text in frame["thinking_token"]] == ["take", "red", "wait", "wait"]
-    assert frame["category"].tolist() == ["", "", "backtracking", "deduction"]
-    assert frame["dose"].tolist() == [0.0, 0.0, 0.5, 0.25]
+    assert frame["behaviour"].tolist() == ["", "", "backtracking", "deduction"]
+    assert frame["strength"].tolist() == [0.0, 0.0, 0.5, 0.25]
     assert frame["base_logprob"].tolist() == [-0.1, -2.0, -3.5, -0.2]
     assert frame["thinking_logprob"].isna().tolist() == [False, False, True, False]
 
@@ -56,7 +56,7 @@ def test_colours_tell_what_was_changed_what_stayed_and_what_was_taken_over(model
         ("k1", "rl-changed", "wait"),
         ("k0", "rl-stayed", "red"),
     ]
-    assert "backtracking, dose 0.5; base: " in shown and "base -3.50" in shown
+    assert "backtracking, strength 0.5; base: " in shown and "base -3.50" in shown
     key = legend(trace(model))
     assert "backtracking" in key and "deduction" in key and "another token than the" in key
 
@@ -67,7 +67,7 @@ def test_tokens_that_both_models_would_say_are_left_uncoloured_where_all_are_tak
         **{
             **{name: getattr(record, name) for name in record.__slots__},
             "gated": (True,) * 4,
-            "category": (-1,) * 4,
+            "behaviour": (-1,) * 4,
         }
     )
     shown = SteeredTrace.of(model, always)._repr_html_()
@@ -76,7 +76,7 @@ def test_tokens_that_both_models_would_say_are_left_uncoloured_where_all_are_tak
 
 def test_a_page_opens_offline_runs_no_script_and_escapes_text(model: LanguageModel, tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>"
-    page = trace(model, question=hostile, arm=hostile, categories=(hostile, hostile)).to_html(tmp_path / "t.html")
+    page = trace(model, question=hostile, arm=hostile, behaviours=(hostile, hostile)).to_html(tmp_path / "t.html")
     assert (tmp_path / "t.html").read_text("utf-8") == page
     assert "<script" not in page and "&lt;script&gt;" in page and "default-src 'none'" in page
 
@@ -99,8 +99,8 @@ def test_half_a_character_goes_with_the_token_that_ends_it() -> None:
         base=said,
         thinking=said,
         gated=(False,) * n,
-        category=(-1,) * n,
-        dose=(0.0,) * n,
+        behaviour=(-1,) * n,
+        strength=(0.0,) * n,
         base_logprob=(0.0,) * n,
         thinking_logprob=(0.0,) * n,
         is_truncated=False,
