@@ -15,6 +15,8 @@ import torch
 
 from ..models import load
 from ..models._load import ModelLike
+from ..models.content import weights_digest
+from ..rundir import expanded
 from ..rundir.progress import ProgressBar
 from ..traces import Template, Trace, digest
 from .activations import Activations
@@ -73,7 +75,7 @@ def collect(
     if out is not None:
         collector = Collector(model, settings)
         return collect_into(
-            Path(out), collector, traces, dtype=dtype, spans_per_shard=spans_per_shard, progress=progress
+            expanded(out), collector, traces, dtype=dtype, spans_per_shard=spans_per_shard, progress=progress
         )
     traces = list(traces)
     collector = Collector(model, settings)
@@ -106,7 +108,12 @@ def collect_into(
     """Collect window by window into the store at `out`, leaving out the windows that stand in it."""
     n_spans = spans_per_shard or default_spans_per_shard(collector, dtype)
     n_traces = n_spans_seen = 0
-    with Store.write(out, store_description(collector, dtype, n_spans), collector.engine.tokens_per_batch) as store:
+    with Store.write(
+        out,
+        store_description(collector, dtype, n_spans),
+        weights_digest(collector.model),
+        collector.engine.tokens_per_batch,
+    ) as store:
         if collector.settings.tokens_per_batch is None:  # asked for, it is taken, also where the store has another
             collector.engine.tokens_per_batch = store.tokens_per_batch
         with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:

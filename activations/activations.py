@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..rundir import InputError
+from ..rundir import InputError, expanded
 from ..traces import BEHAVIOURS
 from .example import Example
 from .read import Read
@@ -104,7 +104,7 @@ class Activations:
             n_skipped=self.n_skipped,
         )
         about = {"read": str(self.read), "model": self.model}
-        write_shard(Path(path), part, self.layers, torch.float32, about)
+        write_shard(expanded(path), part, self.layers, torch.float32, about)
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = False) -> Activations:
@@ -113,7 +113,7 @@ class Activations:
         verify: check the digest of every shard first, which reads all of them. Raises InputError when `path` holds
         something else, or a collection that is damaged or not finished.
         """
-        path = Path(path)
+        path = expanded(path)
         if path.is_dir():
             _, shards = read_store(path, verify=verify)
         else:

@@ -10,30 +10,24 @@ that results of two runs never mix. One process writes at a time. Nothing is wri
 
 from __future__ import annotations
 
-import json
-import platform
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from .atomic import atomic_path, write_json
 from .columns import Columns
-from .comparison import Json, differences, plain
 from .digests import artifact_digest, check_artifact
 from .errors import InputError, short
 from .lock import LOCK, is_of_the_lock, only_writer
 from .places import check_writable, expanded, is_left_over, sweep
 from .row_log import RowLog
+from .run_record import new_record, resumed_record
 
-FORMAT = "reasonlens.run/2"
 RUN = "run.json"
-PACKAGES = ("reasonlens", "torch", "transformers", "scikit-learn", "numpy")
 State = Literal["running", "done", "failed"]
 Made = TypeVar("Made")
 
@@ -70,24 +64,14 @@ class RunDirectory:
             command: The verb, as on the command line: "locate".
             settings: What decides the results. Compared by content with those of an earlier run.
             inputs: Digests of what the run reads (models, traces): content, neither paths nor times. Compared likewise.
-            options: What may change when the run is resumed (device, batch size, paths); written down only.
+            options: What may change when the run is resumed (device, batch size, paths); written down only. One of the
+                name of an input says what that input is called.
 
         Raises:
             InputError: The directory cannot be written, holds other files, or another run.
         """
         self._out = None if out is None else expanded(out)
-        asked = {"command": command, "settings": plain(settings or {}), "inputs": plain(inputs or {})}
-        self._run: dict[str, Json] = {
-            "format": FORMAT,
-            "state": "running",
-            **asked,
-            "options": plain(options or {}),
-            "seeds": _seeds(asked["settings"]),
-            "command_line": shlex.join(sys.argv),
-            "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
-            "timings_seconds": {},
-            "artifacts": {},
-        }
+        self._run = new_record(command, settings or {}, inputs or {}, options or {})
         self._is_recorded = False
         self._hold: AbstractContextManager[None] | None = None
         if self._out is not None:
@@ -222,16 +206,23 @@ class RunDirectory:
         return RowLog(self.file(name), about=about, key=key, columns=columns)
 
     def finish(self, artifacts: Sequence[str] = ()) -> None:
-        """Note that everything has been written.
+        """Note that everything has been written, and remove what killed helpers left under temporary names.
 
         Args:
             artifacts: Results whose digests are kept, so that `is_done` finds those that were altered since.
         """
         if self._out is None:
             return
+        sweep(self._out, LOCK)
         self._run["artifacts"] |= {name: artifact_digest(self._out / name) for name in artifacts}
         self._run["state"] = "done"
         self._write()
+
+    def abandon(self) -> None:
+        """Take back the claim: nothing of the run is worth keeping. The directory goes too, where it is then empty."""
+        if self._out is not None:
+            (self._out / RUN).unlink(missing_ok=True)
+            self._is_recorded = False
 
     def _write(self) -> None:
         if self._hold is None:
@@ -251,43 +242,9 @@ class RunDirectory:
                     "choose another --out"
                 )
             return
-        try:
-            earlier = json.loads(file.read_text("utf-8"))
-            if earlier["format"] != FORMAT:
-                raise ValueError(f"format {earlier['format']!r}, not {FORMAT!r}")
-            before = _compared(earlier)
-            known = {name: earlier[name] for name in ("state", "timings_seconds", "artifacts")}
-            if not all(isinstance(known[name], dict) for name in ("timings_seconds", "artifacts")):
-                raise TypeError("timings and artifacts are no objects")
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise InputError(f"{file} cannot be read ({error}); choose another --out or remove it") from error
-        changes = differences(before, _compared(self._run))
-        if changes:
-            raise InputError(f"{short(out)} holds another run ({changes}); choose another --out or remove it")
-        self._run |= known if known["state"] == "done" else known | {"state": "running"}
+        self._run = resumed_record(file, self._run)
         self._is_recorded = True
-
-
-def _compared(run: Mapping[str, Json]) -> dict[str, Json]:
-    """Lay what two runs must have in common side by side: command, version, every setting, every input."""
-    return {
-        "command": run["command"],
-        "reasonlens": run["versions"]["reasonlens"],
-        **run["settings"],
-        **{f"{name} (content)": digest for name, digest in run["inputs"].items()},
-    }
 
 
 def _entries(directory: Path) -> list[Path]:
     return list(directory.iterdir()) if directory.is_dir() else []
-
-
-def _seeds(settings: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
-    """Collect the settings whose name says that they are seeds, nested ones too."""
-    seeds: dict[str, Json] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            seeds |= _seeds(value, f"{prefix}{name}.")
-        elif name == "seed" or name.endswith("_seed"):
-            seeds[f"{prefix}{name}"] = value
-    return seeds

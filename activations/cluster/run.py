@@ -18,17 +18,17 @@ from typing import Any, Literal
 
 import torch
 
-from ...rundir import InputError
+from ...rundir import InputError, expanded
 from ...rundir.progress import ProgressBar
 from ...traces import Trace, digest
 from .._collect import windows
 from ..activations import Activations
 from ..collector import nothing_to_read
 from ..moments import Moments
-from ..moments.stream import FILE, SPANS_PER_WINDOW, Run
+from ..moments.stream import SPANS_PER_WINDOW, WindowSum
 from ..settings import CollectSettings
 from ..store import Store
-from ..store.lock import only_writer
+from ..store.provenance import collection_run
 from .source import ray_traces
 from .worker import Worker
 
@@ -69,16 +69,16 @@ def collect_on_ray(
     Raises InputError as `collect` does, and when Ray is not installed or the cluster cannot be reached.
     """
     settings, cluster = settings or CollectSettings(), cluster or ClusterSettings()
-    out = Path(out).expanduser().absolute()
+    out = expanded(out).absolute()
     with _ray(cluster) as ray, closing(_read(source)) as traces:
         pool = _Pool(ray, model, settings, cluster, keep == "moments")
-        store, moments, tokens_per_batch = pool.about(dtype, spans_per_shard)
+        store, moments, weights, tokens_per_batch = pool.about(dtype, spans_per_shard)
         if keep == "moments":
             described = moments | {"covariance": covariance, "spans_per_window": SPANS_PER_WINDOW}
-            with only_writer(out, (FILE,)):
-                return _moments(pool, traces, Run(out / FILE, described, tokens_per_batch), settings, progress)
-        with Store.write(out, store, tokens_per_batch) as held:
-            _shards(pool, traces, held, store, settings, progress)
+            with collection_run(out, "moments", described, weights) as run:
+                return _moments(pool, traces, WindowSum(run, described, tokens_per_batch), settings, progress)
+        with Store.write(out, store, weights, tokens_per_batch) as held:
+            _shards(pool, traces, held, settings, progress)
         return Activations.open(out)
 
 
@@ -90,11 +90,11 @@ def _shards(
     pool: _Pool,
     traces: Iterator[Trace],
     store: Store,
-    description: dict[str, Any],
     settings: CollectSettings,
     progress: bool,
 ) -> None:
     n_shards = n_traces = n_spans = 0
+    description = store.description
     budget = settings.tokens_per_batch or store.tokens_per_batch  # asked for, it is taken
     with ProgressBar(desc="reading activations", unit="trace", progress=progress) as bar:
 
@@ -112,6 +112,7 @@ def _shards(
             if store.holds(index, name):
                 bar.update(len(window))
                 continue
+            store.claim()
             arguments = (str(store.path), index, name, window, description, budget)
             pool.give("shard", arguments, done(index, len(window)))
         pool.drain()
@@ -121,7 +122,9 @@ def _shards(
     store.finish(n_shards)
 
 
-def _moments(pool: _Pool, traces: Iterator[Trace], run: Run, settings: CollectSettings, progress: bool) -> Moments:
+def _moments(
+    pool: _Pool, traces: Iterator[Trace], run: WindowSum, settings: CollectSettings, progress: bool
+) -> Moments:
     n_traces = n_spans = 0
     covariance = bool(run.description["covariance"])
     with ProgressBar(desc="reading activations", unit="trace", progress=progress) as bar:
@@ -182,8 +185,8 @@ class _Pool:
         self._given = self._handed_on = 0
         self._in_order = moments
 
-    def about(self, dtype: torch.dtype, spans_per_shard: int | None) -> tuple[dict[str, Any], dict[str, Any], int]:
-        found: tuple[dict[str, Any], dict[str, Any], int] = self._get(
+    def about(self, dtype: torch.dtype, spans_per_shard: int | None) -> tuple[dict[str, Any], dict[str, Any], str, int]:
+        found: tuple[dict[str, Any], dict[str, Any], str, int] = self._get(
             self._workers[0].about.remote(dtype, spans_per_shard)
         )
         return found

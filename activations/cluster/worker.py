@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ...models import load
+from ...models.content import weights_digest
 from ...traces import Trace
 from .._collect import default_spans_per_shard, read_part, store_description
 from ..collector import Collector
@@ -26,12 +27,13 @@ class Worker:
         torch.set_num_threads(n_threads)
         self._collector = Collector(load(model, **load_options), settings, on_device=moments)
 
-    def about(self, dtype: torch.dtype, spans_per_shard: int | None) -> tuple[dict[str, Any], dict[str, Any], int]:
-        """The description of a store, that of moments (less what the caller adds), and the tokens of a batch."""
+    def about(self, dtype: torch.dtype, spans_per_shard: int | None) -> tuple[dict[str, Any], dict[str, Any], str, int]:
+        """Describe a store and moments (less what the caller adds), digest the weights, and count a batch's tokens."""
         collector = self._collector
         n_spans = spans_per_shard or default_spans_per_shard(collector, dtype)
         store = store_description(collector, dtype, n_spans)
-        return store, collector.settings.describe(collector.model), collector.engine.tokens_per_batch
+        moments = collector.settings.describe(collector.model)
+        return store, moments, weights_digest(collector.model), collector.engine.tokens_per_batch
 
     def shard(
         self, out: str, index: int, name: str, traces: list[Trace], description: dict[str, Any], tokens_per_batch: int

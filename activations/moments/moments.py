@@ -18,14 +18,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...rundir import InputError
+from ...rundir import InputError, atomic_path, expanded
 from ...traces import BEHAVIOURS
 from ..activations import Activations
 from ..read import Read
-from ..store.space import writing
 from .summary import Summary
 
-FORMAT = "reasonlens.moments/1"
+FORMAT = "reasonlens.moments/2"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -150,12 +149,10 @@ class Moments:
             "n_skipped": self.n_skipped,
             "progress": self.progress,
         }
-        with writing(Path(path)) as temporary:
-            save_file(
-                {name: tensor.contiguous() for name, tensor in tensors.items()},
-                temporary,
-                metadata={"reasonlens": json.dumps(description)},
-            )
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        description["digest"] = _digest(description, tensors)
+        with atomic_path(path) as temporary:  # one entry of metadata: safetensors writes several in any order
+            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
 
     @classmethod
     def open(cls, path: str | Path) -> Moments:
@@ -163,7 +160,7 @@ class Moments:
 
         Raises InputError when it is something else, or of a collection that is not finished.
         """
-        path = Path(path)
+        path = expanded(path)
         moments = read_moments(path / "moments.safetensors" if path.is_dir() else path)
         if moments.progress.get("complete", True):
             return moments
@@ -171,6 +168,15 @@ class Moments:
             f"{path} is not whole yet: {moments.progress['n_windows']} windows are done. Run the command that wrote it "
             "again; it goes on where it was."
         )
+
+
+def _digest(description: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """Digest the description and every byte of the tensors: a sum that is continued must be the one written."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().data)
+    return digest.hexdigest()
 
 
 def read_moments(path: Path) -> Moments:
@@ -181,6 +187,8 @@ def read_moments(path: Path) -> Moments:
             if about.get("format") != FORMAT:
                 raise InputError(f"{path} holds no moments of reasonlens (format {FORMAT})")
             tensors = {name: file.get_tensor(name) for name in file.keys()}
+            if about.pop("digest", None) != _digest(about, tensors):
+                raise InputError(f"{path} is altered: its digest is another; remove it and collect again")
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"cannot read moments from {path}: {error}") from error
     return Moments(

@@ -16,15 +16,15 @@ import torch
 
 from ...models import load
 from ...models._load import ModelLike
-from ...rundir import InputError
+from ...models.content import weights_digest
+from ...rundir import InputError, RunDirectory, differences, expanded
 from ...rundir.progress import ProgressBar
 from ...traces import Template, Trace, digest
 from .._collect import windows
 from ..collector import Collector, nothing_to_read
 from ..read import Read
 from ..settings import CollectSettings
-from ..store.agreement import differences
-from ..store.lock import only_writer
+from ..store.provenance import collection_run, without_names
 from .moments import Moments, hashes, read_moments
 from .summary import Summary
 
@@ -68,30 +68,38 @@ def collect_moments(
         compile=compile,
     )
     collector = Collector(load(model), settings, on_device=True)
+    description = collector.settings.describe(collector.model)
+    description |= {"covariance": covariance, "spans_per_window": spans_per_window}
+    budget = collector.engine.tokens_per_batch
     if out is None:
-        return _stream(None, collector, traces, covariance, spans_per_window, progress)
-    with only_writer(Path(out), (FILE,)):
-        return _stream(Path(out) / FILE, collector, traces, covariance, spans_per_window, progress)
+        with RunDirectory(None, "collect") as run:
+            total = WindowSum(run, description, budget)
+            return _stream(total, collector, traces, covariance, spans_per_window, progress)
+    with collection_run(expanded(out), "moments", description, weights_digest(collector.model)) as run:
+        return _stream(WindowSum(run, description, budget), collector, traces, covariance, spans_per_window, progress)
 
 
 def _stream(
-    file: Path | None, collector: Collector, traces: Iterable[Trace], covariance: bool, n_spans: int, progress: bool
+    total: WindowSum,
+    collector: Collector,
+    traces: Iterable[Trace],
+    covariance: bool,
+    n_spans: int,
+    progress: bool,
 ) -> Moments:
-    description = collector.settings.describe(collector.model) | {"covariance": covariance, "spans_per_window": n_spans}
-    run = Run(file, description, collector.engine.tokens_per_batch)
     if collector.settings.tokens_per_batch is None:  # asked for, it is taken, also where the file has another
-        collector.engine.tokens_per_batch = run.tokens_per_batch
+        collector.engine.tokens_per_batch = total.tokens_per_batch
     n_traces = n_seen = 0
     with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
         for window in windows(traces, n_spans):
-            place = run.step(digest(window))
+            place = total.step(digest(window))
             if place is not None:
                 found = window_moments(collector, window, covariance, bar.update)
-                run.add(found, place, collector.engine.tokens_per_batch)
+                total.add(found, place, collector.engine.tokens_per_batch)
             n_traces += len(window)
             n_seen += sum(len(trace.spans) for trace in window)
             bar.set_postfix(traces=n_traces)
-    moments = run.finish()
+    moments = total.finish()
     if moments is None:
         raise nothing_to_read(n_traces, n_seen, collector.settings)
     return moments
@@ -108,25 +116,26 @@ class Place:
         return Place(self.n_windows + 1, hashlib.sha256(f"{self.chain}{window}".encode()).hexdigest())
 
 
-class Run:
+class WindowSum:
     """The sum over windows, taken in their order, and where it is kept."""
 
-    def __init__(self, file: Path | None, description: dict[str, Any], tokens_per_batch: int) -> None:
-        self._file, self.description = file, description
+    def __init__(self, run: RunDirectory, description: dict[str, Any], tokens_per_batch: int) -> None:
+        self._run, self._file, self.description = run, run.file(FILE), description
         self.tokens_per_batch = tokens_per_batch
         self._sum: Moments | None = None
         self._kept = Place()  # of what was in the file
         self._complete = False
         self._place = Place()
-        if file is not None and file.is_file():
-            self._continue(file)
+        if self._file is not None and self._file.is_file():
+            self._continue(self._file)
 
     def _continue(self, file: Path) -> None:
         self._sum = read_moments(file)
         kept = self._sum.progress
-        changes = differences(kept.get("description", {}), self.description)
+        changes = differences(without_names(kept.get("description", {})), without_names(self.description))
         if changes:
             raise InputError(f"{file} holds other moments ({changes}); choose another directory or remove it")
+        self.description = kept["description"]  # a copy of the model may bear another name
         self._kept = Place(kept["n_windows"], kept["chain"])
         self._complete, self.tokens_per_batch = kept["complete"], kept["tokens_per_batch"]
 
@@ -143,7 +152,7 @@ class Run:
     def add(self, found: Moments, place: Place, tokens_per_batch: int) -> None:
         """Add the moments of the window at `place`, which follows the last one that was added, and write the sum."""
         self.tokens_per_batch = tokens_per_batch
-        self._sum = found if self._sum is None else self._sum + found
+        self._sum = found if self._sum is None else self._sum + replace(found, model=self._sum.model)
         self._complete = False
         self._write(place)
 
@@ -160,15 +169,18 @@ class Run:
         if self._sum is None or not self._sum.by_label:
             if self._file is not None:
                 self._file.unlink(missing_ok=True)
+                self._run.abandon()
             return None
         if not self._complete:
             self._complete = True
             self._write(self._place)
+        self._run.finish()
         return replace(self._sum, progress={})
 
     def _write(self, place: Place) -> None:
         if self._file is None or self._sum is None:
             return
+        self._run.record()
         self._sum = replace(
             self._sum,
             progress={

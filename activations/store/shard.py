@@ -5,7 +5,6 @@ Beside the layers, `embeddings` holds the mean input embeddings of the same toke
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,9 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...rundir import InputError
+from ...rundir import InputError, atomic_path
 from ..example import Example
-from .space import writing
 
 FORMAT = "reasonlens.activations/3"
 
@@ -75,7 +73,7 @@ def write_shard(path: Path, part: Part, layers: tuple[int, ...], dtype: torch.dt
         "n_stretches": part.n_stretches,
         "n_skipped": part.n_skipped,
     }
-    with writing(path) as temporary:
+    with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
 
 
@@ -98,9 +96,3 @@ def read_shard(path: Path) -> Shard:
         n_skipped=about.pop("n_skipped"),
         about=about,
     )
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

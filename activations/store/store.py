@@ -1,8 +1,8 @@
 """A directory of shards that one process writes: what it was asked, which shards are done, and their digests.
 
+    run.json                 settings, digest of the model's weights, state: what `rundir` keeps of every run
     manifest.json            the description, and for each shard its file, SHA-256, size and the digest of its traces
     shard-00000.safetensors  one contiguous tensor a layer, and one of the mean input embeddings
-    lock                     held by the writer; the operating system frees it when the writer dies, however it dies
 
 A shard counts once the manifest names it, and it is named after it stands whole on disk. So a writer that is killed at
 any moment loses the shard at hand and nothing else; the next one checks every digest and writes again what differs.
@@ -20,21 +20,20 @@ from typing import Any
 
 import torch
 
-from ...rundir import InputError
-from .agreement import differences
-from .lock import only_writer
-from .shard import (
-    Part,
-    Shard,
+from ...rundir import (
+    InputError,
+    RunDirectory,
+    content_digest,
+    differences,
     file_digest,
-    read_shard,
-    write_shard,
+    write_json,
 )
-from .space import writing
+from .provenance import collection_run, without_names
+from .shard import Part, Shard, read_shard, write_shard
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "reasonlens.store/2"
+FORMAT = "reasonlens.store/3"
 MANIFEST = "manifest.json"
 
 
@@ -53,13 +52,13 @@ class Entry:
 class Store:
     """The store that a writer holds; see `Store.write`."""
 
-    def __init__(self, path: Path, description: dict[str, Any], tokens_per_batch: int) -> None:
-        self.path = path
-        self._description = json.loads(json.dumps(description))
+    def __init__(self, run: RunDirectory, description: dict[str, Any], tokens_per_batch: int) -> None:
+        self._run, self.path = run, run.path
+        self.description: dict[str, Any] = json.loads(json.dumps(description))
         self.tokens_per_batch = tokens_per_batch
         self._entries: dict[int, Entry] = {}
         self._complete = False
-        if (path / MANIFEST).is_file():
+        if (self.path / MANIFEST).is_file():
             self._continue()
 
     @classmethod
@@ -68,16 +67,28 @@ class Store:
         cls,
         path: Path,
         description: dict[str, Any],
+        weights: str,
         tokens_per_batch: int,
     ) -> Iterator[Store]:
-        """The store at `path`, new or continued, for this process alone.
+        """Open the store at `path`, new or continued, for this process alone.
 
-        description: what decides the numbers. tokens_per_batch: for a new store; a continued one keeps its own, so that
-        its shards come out the same. Raises InputError when another process writes here, or `path` holds another
-        store or other files.
+        Args:
+            path: Its directory.
+            description: What decides the numbers (`CollectSettings.describe` and what more the store depends on).
+            weights: Digest of the model's weights.
+            tokens_per_batch: For a new store; a continued one keeps its own, so that its shards come out the same.
+
+        Raises:
+            InputError: Another process writes here, or `path` holds another store or other files.
         """
-        with only_writer(path, ("shard-", MANIFEST)):
-            yield cls(path, description, tokens_per_batch)
+        with collection_run(path, "activations", description, weights) as run:
+            store = cls(run, description, tokens_per_batch)
+            try:
+                yield store
+            except InputError:
+                if not store._entries:  # a mistake in the input leaves no trace
+                    store.discard()
+                raise
 
     @property
     def n_examples(self) -> int:
@@ -85,9 +96,10 @@ class Store:
 
     def _continue(self) -> None:
         manifest = read_manifest(self.path)
-        changes = differences(manifest["description"], self._description)
+        changes = differences(without_names(manifest["description"]), without_names(self.description))
         if changes:
             raise InputError(f"{self.path} holds another collection ({changes}); choose another directory or remove it")
+        self.description = manifest["description"]  # a copy of the model may bear another name
         self._entries = {int(index): Entry(**entry) for index, entry in manifest["shards"].items()}
         self.tokens_per_batch = manifest["tokens_per_batch"]
         self._complete = manifest["complete"]
@@ -115,7 +127,12 @@ class Store:
 
     def add(self, index: int, traces: str, part: Part, n_traces: int, tokens_per_batch: int) -> None:
         """Write shard `index` and name it in the manifest. tokens_per_batch: what the next one is to begin with."""
-        self.record(index, write_entry(self.path, index, traces, part, n_traces, self._description), tokens_per_batch)
+        self.claim()
+        self.record(index, write_entry(self.path, index, traces, part, n_traces, self.description), tokens_per_batch)
+
+    def claim(self) -> None:
+        """Note that the directory is a store's, before the first shard is written."""
+        self._run.record()
 
     def record(self, index: int, entry: Entry, tokens_per_batch: int) -> None:
         """Name a shard that stands on disk."""
@@ -134,22 +151,23 @@ class Store:
         if not self._complete:
             self._complete = True
             self._write_manifest()
+        self._run.finish()
 
     def discard(self) -> None:
         """Remove what was written: nothing in it could be read."""
         for file in [self.path / entry.file for entry in self._entries.values()] + [self.path / MANIFEST]:
             file.unlink(missing_ok=True)
+        self._run.abandon()
 
     def _write_manifest(self) -> None:
         content = {
             "format": FORMAT,
             "complete": self._complete,
             "tokens_per_batch": self.tokens_per_batch,
-            "description": self._description,
+            "description": self.description,
             "shards": {str(index): asdict(self._entries[index]) for index in sorted(self._entries)},
         }
-        with writing(self.path / MANIFEST) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        write_json(self.path / MANIFEST, content | {"digest": content_digest(content)})
 
 
 def write_entry(path: Path, index: int, traces: str, part: Part, n_traces: int, description: dict[str, Any]) -> Entry:
@@ -168,6 +186,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise InputError(f"cannot read {path / MANIFEST}: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path / MANIFEST} is no manifest of reasonlens (format {FORMAT})")
+    if manifest.pop("digest", None) != content_digest(manifest):
+        raise InputError(f"{path / MANIFEST} is altered: its digest is another; remove {path} and collect again")
     return manifest
 
 

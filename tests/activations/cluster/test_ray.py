@@ -69,7 +69,7 @@ def cluster() -> Iterator[None]:
 
 
 def files(path: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in sorted(path.iterdir()) if file.name != "lock"}
+    return {file.name: file.read_bytes() for file in sorted(path.iterdir()) if file.name != "run.json"}
 
 
 def test_many_workers_write_the_shards_that_one_process_writes(

@@ -84,7 +84,7 @@ def test_a_run_cut_off_between_windows_ends_with_the_very_same_sums(tiny, traces
     with pytest.raises(InputError, match="not whole yet: 4 windows are done. Run the command"):
         Moments.open(tmp_path / "cut")
     monkeypatch.setattr(stream, "window_moments", window_moments)
-    with pytest.raises(InputError, match="holds moments.safetensors, which does not belong to what is to be written"):
+    with pytest.raises(InputError, match="keep 'moments' there, 'activations' asked"):
         collect(tiny(), traces, out=tmp_path / "cut", progress=False)
     assert_same(collect_moments(tiny(), traces, out=tmp_path / "cut", **options), whole)
     files = [tmp_path / name / stream.FILE for name in ("cut", "whole")]
@@ -96,13 +96,18 @@ def test_a_run_cut_off_between_windows_ends_with_the_very_same_sums(tiny, traces
 def test_a_directory_of_other_moments_is_refused(tiny, traces, tmp_path: Path) -> None:
     options = {"spans_per_window": 8, "out": tmp_path, "progress": False}
     collect_moments(tiny(), traces, **options)
-    with pytest.raises(InputError, match=r"holds other moments \(read 'mean' there, 'last' asked\)"):
+    with pytest.raises(InputError, match=r"holds another run \(read 'mean' there, 'last' asked\)"):
         collect_moments(tiny(), traces, read="last", **options)
     changed = [replace(traces[0], prompt="Another question?"), *traces[1:]]
     with pytest.raises(InputError, match="holds moments of other traces than those given now"):
         collect_moments(tiny(), changed, **options)
     with pytest.raises(InputError, match="holds moments of more traces than those given now"):
         collect_moments(tiny(), traces[:4], **options)
+    content = bytearray((tmp_path / stream.FILE).read_bytes())
+    content[-50] ^= 1
+    (tmp_path / stream.FILE).write_bytes(content)
+    with pytest.raises(InputError, match="moments.safetensors is altered: its digest is another; remove it"):
+        collect_moments(tiny(), traces, **options)
     (tmp_path / stream.FILE).write_bytes(b"torn")
     with pytest.raises(InputError, match="cannot read moments from"):
         collect_moments(tiny(), traces, **options)

@@ -19,4 +19,4 @@ def stored(tiny, traces, tmp_path: Path) -> Path:
 
 
 def files(path: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in sorted(path.iterdir()) if file.name != "lock"}
+    return {file.name: file.read_bytes() for file in sorted(path.iterdir()) if file.name != "run.json"}

@@ -71,7 +71,7 @@ def main() -> None:
 def compare(out: Path) -> None:
     for name in ("store", "moments"):
         found, whole = (
-            {file.name: file.read_bytes() for file in (out / each).iterdir() if file.name != "lock"}
+            {file.name: file.read_bytes() for file in (out / each).iterdir() if file.name != "run.json"}
             for each in (name, f"whole-{name}")
         )
         assert found == whole, f"{name} differs from that of an undisturbed run"

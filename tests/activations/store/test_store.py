@@ -89,9 +89,9 @@ def test_traces_may_come_from_a_generator_and_are_asked_for_window_by_window(tin
 
 def test_a_store_of_another_collection_or_other_traces_is_refused(tiny, traces, stored: Path) -> None:
     before = files(stored)
-    with pytest.raises(InputError, match=r"holds another collection \(read 'mean' there, 'last' asked\); choose"):
+    with pytest.raises(InputError, match=r"holds another run \(read 'mean' there, 'last' asked\); choose"):
         collect(tiny(), traces, read="last", out=stored, **OPTIONS)
-    with pytest.raises(InputError, match="holds another collection .model.name 'tiny-llama' there, 'tiny-gpt2' asked"):
+    with pytest.raises(InputError, match=r"content of model \w+ \(tiny-llama\) there, \w+ \(tiny-gpt2\) asked"):
         collect(tiny("gpt2"), traces, out=stored, **OPTIONS)
     changed = [*traces[:5], replace(traces[5], text=traces[5].text + " More."), *traces[6:]]
     with pytest.raises(InputError, match=f"{SHARDS[1]} was read from other traces than those given now"):
@@ -102,7 +102,7 @@ def test_a_store_of_another_collection_or_other_traces_is_refused(tiny, traces, 
     other = stored.parent / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("x")
-    with pytest.raises(InputError, match="other holds thesis.tex, which does not belong"):
+    with pytest.raises(InputError, match=r"other holds files \(thesis.tex\) and no run.json"):
         collect(tiny(), traces, out=other, **OPTIONS)
 
 
@@ -112,6 +112,30 @@ def test_a_directory_that_is_no_store_says_so(tmp_path: Path, stored: Path) -> N
     (stored / "manifest.json").write_text(json.dumps({"format": "something"}))
     with pytest.raises(InputError, match="is no manifest of reasonlens"):
         Activations.open(stored)
+
+
+def test_an_altered_manifest_is_named(tiny, traces, stored: Path) -> None:
+    content = (stored / "manifest.json").read_text()
+    (stored / "manifest.json").write_text(content.replace('"n_examples": 18', '"n_examples": 81', 1))
+    with pytest.raises(InputError, match="manifest.json is altered: its digest is another"):
+        Activations.open(stored)
+    with pytest.raises(InputError, match="manifest.json is altered: its digest is another"):
+        collect(tiny(), traces, out=stored, **OPTIONS)
+
+
+def test_a_copy_of_the_model_under_another_name_continues_the_store_and_other_weights_do_not(
+    tiny, traces, stored: Path
+) -> None:
+    before = files(stored)
+    (stored / SHARDS[1]).unlink()
+    copy = replace(tiny(), name="elsewhere/tiny-llama")
+    collect(copy, traces, out=stored, **OPTIONS)
+    assert files(stored) == before
+    with torch.no_grad():
+        weight = copy.model.model.layers[1].mlp.down_proj.weight
+        weight.view(-1)[1] += 2.0**-10  # one weight, which no sample of a few would see
+    with pytest.raises(InputError, match=r"holds another run \(content of model"):
+        collect(copy, traces, out=stored, **OPTIONS)
 
 
 def test_what_differs_is_named_where_it_is_nested(tiny, traces, stored: Path) -> None:
