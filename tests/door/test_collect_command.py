@@ -45,7 +45,7 @@ def test_the_same_command_goes_on_and_another_is_refused(setting: list[str], tmp
     assert CliRunner().invoke(app, setting).exit_code == 0
     assert (tmp_path / "out" / "shard-00000.safetensors").stat().st_mtime_ns == stamp
     other = CliRunner().invoke(app, [*setting, "--read", "last"])
-    assert other.exit_code == 2 and "holds another collection (read 'mean' there, 'last' asked)" in other.stderr
+    assert other.exit_code == 2 and "holds another run (read 'mean' there, 'last' asked)" in other.stderr
     assert "Traceback" not in other.output
 
 
