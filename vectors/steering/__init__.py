@@ -1,8 +1,9 @@
-"""Steering a model with directions: what is done, at which tokens, and how many were changed."""
+"""Steer a model with directions: operations, the tokens at which they act, and counts of what was changed."""
 
-from ._steer import Steered, SteeringNeverFired, steer
+from ._steer import SteeringNeverFired, steer
 from .operations import OPERATIONS, operation_named
 from .sentence_ends import at_sentence_ends
+from .steered import Steered
 from .steering import Controller, Steering
 from .step import Step
 from .when import When

@@ -1,4 +1,4 @@
-"""What is done to an activation h at a steered token, with the unit direction u and an amount a.
+"""Define what is done to an activation h at a steered token, with the unit direction u and an amount a.
 
     add                     h + a u
     add-preserving-norm     (h + a u) |h| / |h + a u|          turns h towards u and keeps its length
@@ -6,8 +6,8 @@
                                                                et al. 2024, arXiv 2406.11717)
     clamp                   h + (a - h . u) u                  the projection on u becomes a
 
-An operation is a function of this type, listed in OPERATIONS; a new one needs nothing else. They work in the dtype of h
-but for sums of squares, and a is one number, or one for each token (rows, tokens, 1).
+A new operation is a function of the type `Operation`, listed in OPERATIONS. Results have the dtype of h; sums of
+squares are taken in float32.
 """
 
 from __future__ import annotations
@@ -19,46 +19,46 @@ from torch import Tensor
 
 from ...rundir import InputError
 
-Amount = float | Float[Tensor, "rows tokens 1"]
+Amount = float | Float[Tensor, "rows tokens 1"]  # one number, or one for each token
 Operation = Callable[
     [Float[Tensor, "rows tokens d_model"], Float[Tensor, " d_model"], Amount], Float[Tensor, "rows tokens d_model"]
 ]
 
 
 def add(
-    acts: Float[Tensor, "rows tokens d_model"], unit: Float[Tensor, " d_model"], amount: Amount
+    activations: Float[Tensor, "rows tokens d_model"], unit: Float[Tensor, " d_model"], amount: Amount
 ) -> Float[Tensor, "rows tokens d_model"]:
-    """Each activation moved by `amount` along `unit`."""
-    return acts + (amount * unit).to(acts.dtype)
+    """Move each activation by `amount` along `unit`."""
+    return activations + (amount * unit).to(activations.dtype)
 
 
 def add_preserving_norm(
-    acts: Float[Tensor, "rows tokens d_model"], unit: Float[Tensor, " d_model"], amount: Amount
+    activations: Float[Tensor, "rows tokens d_model"], unit: Float[Tensor, " d_model"], amount: Amount
 ) -> Float[Tensor, "rows tokens d_model"]:
-    """Each activation moved by `amount` along `unit`, then brought back to its own norm."""
-    exact = acts.float()
+    """Move each activation by `amount` along `unit`, then rescale it to its own norm."""
+    exact = activations.float()
     moved = exact + amount * unit.float()
     length = moved.norm(dim=-1, keepdim=True).clamp_min(1e-30)
-    kept: Tensor = moved * (exact.norm(dim=-1, keepdim=True) / length)
-    return kept.to(acts.dtype)
+    rescaled: Tensor = moved * (exact.norm(dim=-1, keepdim=True) / length)
+    return rescaled.to(activations.dtype)
 
 
 def project_out(
-    acts: Float[Tensor, "rows tokens d_model"], unit: Float[Tensor, " d_model"], amount: Amount
+    activations: Float[Tensor, "rows tokens d_model"], unit: Float[Tensor, " d_model"], amount: Amount
 ) -> Float[Tensor, "rows tokens d_model"]:
-    """Each activation without `amount` (1: all) of its part along `unit`."""
-    exact = acts.float()
-    along = (exact @ unit.float())[..., None]  # (rows, tokens, 1)
-    return (exact - amount * along * unit.float()).to(acts.dtype)
+    """Remove from each activation the share `amount` (1: all) of its part along `unit`."""
+    exact = activations.float()
+    projection = (exact @ unit.float())[..., None]  # (rows, tokens, 1)
+    return (exact - amount * projection * unit.float()).to(activations.dtype)
 
 
 def clamp(
-    acts: Float[Tensor, "rows tokens d_model"], unit: Float[Tensor, " d_model"], amount: Amount
+    activations: Float[Tensor, "rows tokens d_model"], unit: Float[Tensor, " d_model"], amount: Amount
 ) -> Float[Tensor, "rows tokens d_model"]:
-    """Each activation with its projection on `unit` set to `amount`."""
-    exact = acts.float()
-    along = (exact @ unit.float())[..., None]  # (rows, tokens, 1)
-    return (exact + (amount - along) * unit.float()).to(acts.dtype)
+    """Set the projection of each activation on `unit` to `amount`."""
+    exact = activations.float()
+    projection = (exact @ unit.float())[..., None]  # (rows, tokens, 1)
+    return (exact + (amount - projection) * unit.float()).to(activations.dtype)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -70,7 +70,17 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def operation_named(name: str) -> Operation:
-    """Raises InputError for a name that none has."""
+    """Look up an operation by its name.
+
+    Args:
+        name: A key of `OPERATIONS`.
+
+    Returns:
+        The operation.
+
+    Raises:
+        InputError: There is no operation of this name.
+    """
     if name not in OPERATIONS:
         raise InputError(f"there is no operation {name!r} to steer with; there are {', '.join(OPERATIONS)}")
     return OPERATIONS[name]

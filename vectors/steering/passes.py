@@ -1,13 +1,13 @@
-"""Following a model from one forward pass to the next: what is padding, what prompt, and which position a token has.
+"""Follow a model from one forward pass to the next: what is padding, what is prompt, and each token's position.
 
-1. A forward pass is seen before it runs, by its own arguments: token ids, attention mask, position ids, cache.
+1. A forward pass is described before it runs, from its own arguments: token ids, attention mask, position ids, cache.
 2. Positions are counted from the mask. A static cache comes with a mask of four dimensions or none; then padding is
    read from its diagonal, and positions from the position ids.
-3. On an empty cache everything that is given is the prompt, and its length is kept with that cache; later passes on
-   the same cache are the response. Without a cache, a pass that repeats the ids of the last one and has one more goes
-   on with it.
-4. A row has ended once it is fed the end of the text in the response; the padding that `generate` feeds it from then on
-   is nobody's token.
+3. On an empty cache all tokens of the call are the prompt, and their number is stored for that cache; later passes on
+   the same cache are the response. Without a cache, a pass with the ids of the last one and one more in each row
+   continues it.
+4. A row has ended once the end-of-text token is fed to the model in the response; the padding that `generate` feeds
+   afterwards belongs to no text.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .step import Step
 
 
 @dataclass(eq=False)
-class _Row:
-    """What is known of the rows of one cache."""
+class _CacheState:
+    """The prompt length and the end of each row of one cache."""
 
     n_prompt: Int[Tensor, " rows"]
     has_ended: Bool[Tensor, " rows"]
@@ -40,81 +40,84 @@ class Passes:
     def __init__(self, *, ends: list[int], pads: list[int], n_prompt_tokens: int | Int[Tensor, " rows"] | None) -> None:
         self._ends = torch.tensor(ends, dtype=torch.long)
         self._pads = torch.tensor(sorted({*pads, *ends}), dtype=torch.long)
-        self._given = n_prompt_tokens
-        self._rows: WeakKeyDictionary[Cache, _Row] = WeakKeyDictionary()
-        self._last: tuple[Tensor, _Row] | None = None  # ids of the last pass without a cache
+        self._n_prompt_tokens = n_prompt_tokens
+        self._states: WeakKeyDictionary[Cache, _CacheState] = WeakKeyDictionary()
+        self._last_uncached: tuple[Tensor, _CacheState] | None = None  # ids of the last pass without a cache
 
     def begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
-        """The step that a call of `module` is about to run."""
-        given = dict(zip(inspect.signature(module.forward).parameters, args, strict=False)) | kwargs if args else kwargs
-        ids, embeds = given.get("input_ids"), given.get("inputs_embeds")
-        shown = ids if ids is not None else embeds
-        if shown is None:
-            raise InputError("a steered model was called without input_ids and without inputs_embeds")
-        n_rows, n_tokens = shown.shape[:2]
-        cache = given.get("past_key_values")
+        """Describe the call of `module` that is about to run."""
+        names = inspect.signature(module.forward).parameters
+        arguments = dict(zip(names, args, strict=False)) | kwargs if args else kwargs
+        ids, embeds = arguments.get("input_ids"), arguments.get("inputs_embeds")
+        inputs = ids if ids is not None else embeds
+        if inputs is None:
+            raise InputError("a steered model was called without input_ids and without inputs_embeds; give one of them")
+        n_rows, n_tokens = inputs.shape[:2]
+        cache = arguments.get("past_key_values")
         cache = cache if isinstance(cache, Cache) else None
         first = 0 if cache is None else int(cache.get_seq_length())
-        is_real, positions = _places(given, n_rows, n_tokens, first, shown.device)
+        is_real, positions = _real_tokens(arguments, n_rows, n_tokens, first, inputs.device)
         n_prompt, n_new = self._prompt(ids, is_real, cache, first)
         step = Step(ids=ids, first_column=first, positions=positions, is_real=is_real, n_prompt=n_prompt, n_new=n_new)
         if ids is not None and n_prompt is not None:
-            step.is_real = is_real & ~self._ended(step, cache)
+            step.is_real = is_real & ~self._after_end(step, cache)
         return step
 
     def end(self, step: Step, output: Any) -> None:
-        """Keep what the step has shown with the cache that it filled, which the model may have made itself."""
+        """Store the prompt lengths for the cache that the step has filled; the model may have made it itself."""
         cache = getattr(output, "past_key_values", None)
         if (
             isinstance(cache, Cache)
-            and cache not in self._rows
+            and cache not in self._states
             and step.first_column == 0
             and step.n_prompt is not None
         ):
-            self._rows[cache] = _Row(step.n_prompt, torch.zeros_like(step.n_prompt, dtype=torch.bool))
+            self._states[cache] = _CacheState(step.n_prompt, torch.zeros_like(step.n_prompt, dtype=torch.bool))
 
     def _prompt(
         self, ids: Tensor | None, is_real: Bool[Tensor, "rows tokens"], cache: Cache | None, first: int
     ) -> tuple[Int[Tensor, " rows"] | None, int]:
-        """How many tokens each row's prompt has, and how many of the columns are new."""
+        """Find how many tokens each row's prompt has, and how many of the columns are new."""
         n_rows, n_tokens = is_real.shape
-        goes_on = first == 0 and cache is None and self._repeats(ids)
-        if first == 0 and not goes_on:
-            n_prompt = is_real.sum(dim=1) if self._given is None else self._stated(n_rows, is_real.device)
-            row = _Row(n_prompt, torch.zeros_like(n_prompt, dtype=torch.bool))
+        continues = first == 0 and cache is None and self._continues_last(ids)
+        if first == 0 and not continues:
+            n_prompt = (
+                is_real.sum(dim=1) if self._n_prompt_tokens is None else self._stated_prompt(n_rows, is_real.device)
+            )
+            state = _CacheState(n_prompt, torch.zeros_like(n_prompt, dtype=torch.bool))
             if cache is not None:
-                self._rows[cache] = row
+                self._states[cache] = state
             elif ids is not None:
-                self._last = (ids, row)
+                self._last_uncached = (ids, state)
             return n_prompt, n_tokens
-        if goes_on:
-            assert self._last is not None and ids is not None  # by _repeats
-            self._last = (ids, self._last[1])
-            return self._last[1].n_prompt, 1
-        if self._given is not None:
-            return self._stated(n_rows, is_real.device), n_tokens
-        known = self._rows.get(cache) if cache is not None else None
+        if continues:
+            assert self._last_uncached is not None and ids is not None  # by _continues_last
+            self._last_uncached = (ids, self._last_uncached[1])
+            return self._last_uncached[1].n_prompt, 1
+        if self._n_prompt_tokens is not None:
+            return self._stated_prompt(n_rows, is_real.device), n_tokens
+        known = self._states.get(cache) if cache is not None else None
         if known is None or n_tokens > 1:
             return None, n_tokens
-        if len(known.n_prompt) != n_rows:  # rows were dropped or repeated: the same to all, or not to be known
+        if len(known.n_prompt) != n_rows:  # rows were dropped or repeated: known only if all prompts are equally long
             same = bool((known.n_prompt == known.n_prompt[0]).all())
             if not same:
                 return None, n_tokens
             assert cache is not None
             n_prompt = known.n_prompt[:1].repeat(n_rows)
-            self._rows[cache] = _Row(n_prompt, torch.zeros_like(n_prompt, dtype=torch.bool))
+            self._states[cache] = _CacheState(n_prompt, torch.zeros_like(n_prompt, dtype=torch.bool))
             return n_prompt, n_tokens
         return known.n_prompt, n_tokens
 
-    def _repeats(self, ids: Tensor | None) -> bool:
-        """Whether these are the ids of the last pass, also without a cache, and one more in each row."""
-        if ids is None or self._last is None:
+    def _continues_last(self, ids: Tensor | None) -> bool:
+        """Check whether these are the ids of the last pass without a cache, and one more in each row."""
+        if ids is None or self._last_uncached is None:
             return False
-        last = self._last[0]
+        last = self._last_uncached[0]
         return ids.shape == (last.shape[0], last.shape[1] + 1) and torch.equal(ids[:, :-1], last)
 
-    def _stated(self, n_rows: int, device: torch.device) -> Int[Tensor, " rows"]:
-        n_prompt = torch.as_tensor(self._given, device=device)
+    def _stated_prompt(self, n_rows: int, device: torch.device) -> Int[Tensor, " rows"]:
+        n_prompt = torch.as_tensor(self._n_prompt_tokens, device=device)
         if n_prompt.ndim > 1 or (n_prompt.ndim == 1 and len(n_prompt) != n_rows):
             raise InputError(
                 f"n_prompt_tokens has shape {tuple(n_prompt.shape)} and the model is given {n_rows} rows; give one "
@@ -122,49 +125,49 @@ class Passes:
             )
         return n_prompt.expand(n_rows)
 
-    def _ended(self, step: Step, cache: Cache | None) -> Bool[Tensor, "rows tokens"]:
-        """The tokens after a response's end, and the end itself, whose output nobody reads."""
+    def _after_end(self, step: Step, cache: Cache | None) -> Bool[Tensor, "rows tokens"]:
+        """Mark the tokens after a response's end, and the end itself, whose output is not used."""
         assert step.ids is not None and step.n_prompt is not None
-        known = self._rows.get(cache) if cache is not None else None
+        known = self._states.get(cache) if cache is not None else None
         if known is not None and step.n_tokens == 1 and step.first_column > 0:
             token = step.ids[:, 0]
             self._move_to(token.device)
             is_end = torch.isin(token, self._ends)
             known.has_ended = is_end | (known.has_ended & torch.isin(token, self._pads))
             return known.has_ended[:, None]
-        if step.n_new == 1 and step.n_tokens > 1:  # without a cache the whole text comes again
+        if step.n_new == 1 and step.n_tokens > 1:  # without a cache every pass runs the whole text
             self._move_to(step.ids.device)
             tail = torch.isin(step.ids, self._pads) & (step.positions >= step.n_prompt[:, None])
             return tail.flip(1).cumprod(dim=1).flip(1).bool()
         return torch.zeros_like(step.is_real)
 
     def _move_to(self, device: torch.device) -> None:
-        """Once, not at every step: it makes the host wait for an accelerator."""
+        """Move the special tokens once, not at every step: it makes the host wait for an accelerator."""
         self._ends, self._pads = self._ends.to(device), self._pads.to(device)
 
 
-def _places(
-    given: dict[str, Any], n_rows: int, n_tokens: int, first: int, device: torch.device
+def _real_tokens(
+    arguments: dict[str, Any], n_rows: int, n_tokens: int, first: int, device: torch.device
 ) -> tuple[Bool[Tensor, "rows tokens"], Int[Tensor, "rows tokens"]]:
-    """Which of the tokens are real, and the place of each among the real tokens of its row."""
-    mask = given.get("attention_mask")
+    """Find which tokens are real, and the position of each among the real tokens of its row."""
+    mask = arguments.get("attention_mask")
     if isinstance(mask, dict):  # one for each kind of attention layer
-        mask = next((each for each in mask.values() if each is not None), None)
+        mask = next((layer_mask for layer_mask in mask.values() if layer_mask is not None), None)
     if isinstance(mask, Tensor) and mask.ndim == 2:
         real = mask.bool()
         if n_tokens == 1:  # a cached step
             before = 0 if mask.shape[1] > 1 else first
             return real[:, -1:], (real.sum(dim=1, keepdim=True) - 1 + before).clamp_min(0)
-        places = real.long().cumsum(dim=1) - 1
-        if mask.shape[1] == n_tokens:  # of the new tokens only
-            places = places + first
-        return real[:, -n_tokens:], places[:, -n_tokens:].clamp_min(0)
+        positions = real.long().cumsum(dim=1) - 1
+        if mask.shape[1] == n_tokens:  # a mask of the new tokens only
+            positions = positions + first
+        return real[:, -n_tokens:], positions[:, -n_tokens:].clamp_min(0)
     is_real = torch.ones(n_rows, n_tokens, dtype=torch.bool, device=device)
     if isinstance(mask, Tensor) and mask.ndim == 4:
         columns = torch.arange(first, first + n_tokens, device=mask.device)
         own = mask[:, 0, torch.arange(n_tokens, device=mask.device), columns]  # does a token attend to itself?
         is_real = (own if own.dtype == torch.bool else own == 0).expand(n_rows, -1)
-    positions = given.get("position_ids")
-    if isinstance(positions, Tensor) and positions.ndim == 2:
-        return is_real, positions.expand(n_rows, -1)
+    position_ids = arguments.get("position_ids")
+    if isinstance(position_ids, Tensor) and position_ids.ndim == 2:
+        return is_real, position_ids.expand(n_rows, -1)
     return is_real, torch.arange(first, first + n_tokens, device=device).expand(n_rows, -1)

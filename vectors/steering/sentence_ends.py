@@ -1,7 +1,7 @@
-"""A controller that steers where the next sentence is chosen: at the last token of a sentence.
+"""Steer where the next sentence is chosen: at the last token of a sentence.
 
-A direction read at the token before a sentence means "about to", and does its work where something is about to begin;
-added to every token it says so all the time, and breaks what is being said.
+A direction read at the token before a sentence means "about to begin", so that is where it acts. Added to every token
+it is present all the time, and disrupts the sentences themselves.
 """
 
 from __future__ import annotations
@@ -19,28 +19,37 @@ CLOSING = "\"'”’)]*"
 
 
 def ends_sentence(model: LanguageModel) -> Bool[Tensor, " vocabulary"]:
-    """For each token of the vocabulary, whether its text ends with . ! ? ; or a newline, quotes and brackets aside."""
+    """Find the tokens whose text ends a sentence: with . ! ? ; or a newline, quotes and brackets aside."""
     n_tokens = len(next(model.model.get_input_embeddings().parameters()))
     texts = model.tokenizer.batch_decode([[token] for token in range(min(n_tokens, len(model.tokenizer)))])
-    found = torch.zeros(n_tokens, dtype=torch.bool)
+    is_end = torch.zeros(n_tokens, dtype=torch.bool)
     for token, text in enumerate(texts):
-        found[token] = text.endswith("\n") or text.rstrip(" " + CLOSING).endswith((".", "!", "?", ";"))
-    return found
+        is_end[token] = text.endswith("\n") or text.rstrip(" " + CLOSING).endswith((".", "!", "?", ";"))
+    return is_end
 
 
 def at_sentence_ends(model: LanguageModel) -> Controller:
-    """Steers the tokens that end a sentence, and the last of the prompt, where the first one is chosen.
+    """Make a controller that steers the tokens that end a sentence, and the last token of the prompt.
 
-    A point inside a number or an abbreviation counts too, if it is the end of a token.
+    A point in a number or an abbreviation counts as an end too, if a token ends with it.
+
+    Args:
+        model: The model that will be steered; its tokenizer decides which tokens end a sentence.
+
+    Returns:
+        The controller, for `steer(..., controller=...)`. It raises InputError if the model is called with embeddings
+        instead of token ids.
     """
-    table = ends_sentence(model)
+    is_end = ends_sentence(model)
 
-    def controller(acts: Float[Tensor, "rows tokens d_model"], step: Step) -> Bool[Tensor, "rows tokens"]:
-        nonlocal table
+    def controller(activations: Float[Tensor, "rows tokens d_model"], step: Step) -> Bool[Tensor, "rows tokens"]:
+        nonlocal is_end
         if step.ids is None:
-            raise InputError("sentence ends can only be seen in token ids, and the model is given embeddings")
-        table = table.to(step.ids.device)
-        ends = table[step.ids]
+            raise InputError(
+                "sentence ends can only be seen in token ids, and the model is given embeddings; call it with input_ids"
+            )
+        is_end = is_end.to(step.ids.device)
+        ends = is_end[step.ids]
         if step.n_prompt is None:
             return ends
         return ends | (step.positions == step.n_prompt[:, None] - 1)

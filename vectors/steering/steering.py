@@ -1,11 +1,11 @@
-"""What to do to a model: a direction, the layers, how strongly, by which operation, and at which tokens.
+"""Describe what to do to a model: a direction, the layers, how strongly, by which operation, and at which tokens.
 
-Strength, by operation (n = mean norm of the residual stream at the layer, v = the vector there, u = v / |v|):
+Strength by operation, with n the mean norm of the residual stream at the layer, v the vector there and u = v / |v|:
 
-    add, add-preserving-norm    moves by strength x n along u: a relative dose. absolute=True: by strength x v, which
-                                is what the coefficient of other tools does
-    clamp                       sets the projection on u to strength x n; absolute=True: to strength
-    project-out                 removes this share of the projection: 1 all of it
+    add, add-preserving-norm    moves by strength x n along u. absolute=True: by strength x v, which is what the
+                                coefficient of other tools does
+    clamp                       sets the projection on u to strength x n. absolute=True: to strength
+    project-out                 removes this share of the projection: 1 removes all of it
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .operations import operation_named
 from .step import Step
 from .when import When
 
-# Given the activations and the step that they belong to, says which tokens to steer (bool) or by how much of the
-# strength (float; 0 leaves a token as it is). It is asked at every layer of its steering, in order.
+# Receives the activations at a layer and the step that they belong to. Returns which tokens to steer (bool), or by how
+# much of the strength (float; 0 leaves a token as it is). It is called at every layer of its steering, in order.
 Controller = Callable[
     [Float[Tensor, "rows tokens d_model"], Step], Bool[Tensor, "rows tokens"] | Float[Tensor, "rows tokens"]
 ]
@@ -33,11 +33,11 @@ Controller = Callable[
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Steering:
-    """One direction at work. Everything that narrows the tokens (when, mask, controller) holds together."""
+    """One direction and how to apply it. A token is steered only if `when`, `mask` and `controller` all select it."""
 
     direction: Direction
     layers: tuple[int, ...]  # the 0-based blocks whose output is changed
-    strength: float = 1.0
+    strength: float = 1.0  # in units of the mean residual norm, unless `absolute`
     operation: str = "add"  # add, add-preserving-norm, project-out, clamp
     absolute: bool = False  # strength in units of the vector itself, not of the residual stream's norm
     when: When = When.all()  # which tokens
@@ -59,9 +59,16 @@ class Steering:
             self.amount(layer)
 
     def amount(self, layer: int) -> float:
-        """What the operation is given at `layer`, in the units of the residual stream (project-out: a share).
+        """Compute the amount that the operation is called with at one layer.
 
-        Raises InputError for a relative dose where the norm of the residual stream is not known.
+        Args:
+            layer: A 0-based block that the direction covers.
+
+        Returns:
+            A length in the units of the residual stream; for project-out a share.
+
+        Raises:
+            InputError: The strength is relative, and the norm of the residual stream is not known at this layer.
         """
         if self.operation == "project-out":
             return self.strength
@@ -78,20 +85,60 @@ class Steering:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it changes nothing whatever the activations are."""
+        """Whether it changes nothing, whatever the activations are."""
         return self.strength == 0 and self.operation != "clamp"
 
     def tokens(self, step: Step) -> Bool[Tensor, "rows tokens"]:
-        """The tokens of a step that are steered if no controller says otherwise."""
-        chosen = self.when.of(step)
-        return chosen if self.mask is None else chosen & _masked(self.mask, step)
+        """Mark the tokens that `when` and `mask` select; a controller can narrow them further.
+
+        Args:
+            step: The forward pass.
+
+        Returns:
+            True for the selected tokens.
+
+        Raises:
+            InputError: The mask does not fit the batch, or the end of the prompt is not known.
+        """
+        selected = self.when.of(step)
+        return selected if self.mask is None else selected & _mask_of_step(self.mask, step)
 
 
-def _masked(mask: Tensor, step: Step) -> Bool[Tensor, "rows tokens"]:
-    """A user's mask on the tokens of a step; what lies beyond its columns (tokens generated later) is left alone."""
+def as_steerings(
+    directions: Sequence[Direction | Steering],
+    *,
+    layer: int | Sequence[int] | None,
+    n_layers: int,
+    **options: object,
+) -> list[Steering]:
+    """Make a steering of every direction; steerings stay as they are.
+
+    Args:
+        directions: Directions and steerings, in the order in which they act.
+        layer: The block or blocks to steer at, negative ones counted from the end. None means the only layer that a
+            direction covers.
+        n_layers: How many blocks the model has.
+        **options: Other fields of the steerings.
+
+    Returns:
+        The steerings.
+
+    Raises:
+        InputError: There is nothing to steer with, or a layer does not exist or has to be named.
+    """
+    if not directions:
+        raise InputError("nothing to steer with: give a direction, or a Steering")
+    return [
+        direction if isinstance(direction, Steering) else _make_steering(direction, layer, n_layers, options)
+        for direction in directions
+    ]
+
+
+def _mask_of_step(mask: Tensor, step: Step) -> Bool[Tensor, "rows tokens"]:
+    """Cut a user's mask to the tokens of a step; columns beyond the mask (tokens generated later) are False."""
     last = step.first_column + step.n_tokens
-    begins = step.first_column == 0 and step.n_new == step.n_tokens
-    if len(mask) != step.n_rows or (mask.ndim == 2 and begins and mask.shape[1] < step.n_tokens):
+    is_first_pass = step.first_column == 0 and step.n_new == step.n_tokens
+    if len(mask) != step.n_rows or (mask.ndim == 2 and is_first_pass and mask.shape[1] < step.n_tokens):
         raise InputError(
             f"the mask has shape {tuple(mask.shape)} and the model is given {step.n_rows} rows of {step.n_tokens} "
             "tokens; give (rows,) or (rows, columns), padding included"
@@ -104,23 +151,9 @@ def _masked(mask: Tensor, step: Step) -> Bool[Tensor, "rows tokens"]:
     return mask[:, step.first_column : last]
 
 
-def as_steerings(
-    what: Sequence[Direction | Steering],
-    *,
-    layer: int | Sequence[int] | None,
-    n_layers: int,
-    **options: object,
-) -> list[Steering]:
-    """Steerings as they are, and directions with the given layer and options. Raises InputError where they do not fit.
-
-    layer: one or more, negative ones from the end; default the only one that a direction covers.
-    """
-    if not what:
-        raise InputError("nothing to steer with: give a direction, or a Steering")
-    return [each if isinstance(each, Steering) else _of(each, layer, n_layers, options) for each in what]
-
-
-def _of(direction: Direction, layer: int | Sequence[int] | None, n_layers: int, options: dict[str, object]) -> Steering:
+def _make_steering(
+    direction: Direction, layer: int | Sequence[int] | None, n_layers: int, options: dict[str, object]
+) -> Steering:
     if not isinstance(direction, Direction):
         raise InputError(
             f"cannot steer with a {type(direction).__name__}; give directions['backtracking'], or "
@@ -131,14 +164,14 @@ def _of(direction: Direction, layer: int | Sequence[int] | None, n_layers: int, 
             f"the direction for {direction.behaviour!r} covers {len(direction.layers)} layers "
             f"({direction.layers[0]}..{direction.layers[-1]}); say which to steer at: layer="
         )
-    given = direction.layers if layer is None else [layer] if isinstance(layer, int) else list(layer)
+    requested = direction.layers if layer is None else [layer] if isinstance(layer, int) else list(layer)
     layers = []
-    for each in given:
-        if not -n_layers <= each < n_layers:
+    for number in requested:
+        if not -n_layers <= number < n_layers:
             raise InputError(
-                f"layer {each} does not exist: the model has {n_layers} blocks (0..{n_layers - 1}). Negative layers "
+                f"layer {number} does not exist: the model has {n_layers} blocks (0..{n_layers - 1}). Negative layers "
                 "count from the end."
             )
-        layers.append(each % n_layers)
+        layers.append(number % n_layers)
     operation = {} if options.get("operation") else {"operation": direction.operation}
     return Steering(direction=direction, layers=tuple(layers), **{**options, **operation})  # type: ignore[arg-type]

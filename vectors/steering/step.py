@@ -1,4 +1,4 @@
-"""One forward pass, as far as steering has to know it: which tokens it runs, and where they stand in their rows."""
+"""Describe one forward pass for steering: which tokens it runs, and where they stand in their rows."""
 
 from __future__ import annotations
 
@@ -15,26 +15,32 @@ from ...rundir import InputError
 class Step:
     """The tokens of a forward pass; with a key-value cache these are only the new ones."""
 
-    ids: Int[Tensor, "rows tokens"] | None  # None for a model that is given embeddings
-    first_column: int  # of the padded batch, prompt and response: how many columns the cache holds already
+    ids: Int[Tensor, "rows tokens"] | None  # None if the model is called with embeddings
+    first_column: int  # of the padded batch, prompt and response: the number of columns in the cache before this pass
     positions: Int[Tensor, "rows tokens"]  # among the real tokens of the row, from 0, whatever the padding
-    is_real: Bool[Tensor, "rows tokens"]  # no padding, and not after the end of the row's response
-    n_prompt: Int[Tensor, " rows"] | None  # real tokens of each row's prompt; None where it cannot be known
-    n_new: int  # of the last columns, those that no earlier pass has run: all but where there is no cache
-    # Number of a steering, layer, and which tokens it has changed there; layers with the same tokens share the mask.
+    is_real: Bool[Tensor, "rows tokens"]  # neither padding nor after the end of the row's response
+    n_prompt: Int[Tensor, " rows"] | None  # real tokens of each row's prompt; None where it is not known
+    n_new: int  # how many of the last columns no earlier pass has run; fewer than all only without a cache
+    # (index of the steering, layer, tokens changed there); layers that change the same tokens share the mask.
     changes: list[tuple[int, int, Bool[Tensor, "rows tokens"]]] = field(default_factory=list)
-    masks: dict[object, Bool[Tensor, "rows tokens"]] = field(default_factory=dict)  # of each steering, made once
+    masks: dict[object, Bool[Tensor, "rows tokens"]] = field(default_factory=dict)  # of each steering, computed once
 
     @property
     def n_rows(self) -> int:
+        """The number of texts in the batch."""
         return self.positions.shape[0]
 
     @property
     def n_tokens(self) -> int:
+        """The number of columns that this pass runs."""
         return self.positions.shape[1]
 
     def prompt_tokens(self) -> Int[Tensor, " rows"]:
-        """How many tokens the prompt of each row has. Raises InputError where that cannot be known."""
+        """Return the number of prompt tokens of each row.
+
+        Raises:
+            InputError: The end of the prompt is not known.
+        """
         if self.n_prompt is None:
             raise InputError(
                 f"cannot tell where the prompt ends: this pass runs {self.n_tokens} tokens on a cache that was filled "
@@ -43,10 +49,21 @@ class Step:
         return self.n_prompt
 
     def is_response(self) -> Bool[Tensor, "rows tokens"]:
-        """The tokens of the response, its last prompt token not among them."""
+        """Mark the tokens of the response, without the last token of the prompt.
+
+        Raises:
+            InputError: The end of the prompt is not known.
+        """
         return self.is_real & (self.positions >= self.prompt_tokens()[:, None])
 
     def count_new(self, mask: Bool[Tensor, "rows tokens"]) -> Int[Tensor, ""]:
-        """How many of these tokens no earlier pass has run; stays on the device."""
+        """Count the tokens of a mask that no earlier pass has run.
+
+        Args:
+            mask: True for the tokens to count.
+
+        Returns:
+            The count, on the device of the mask, so that nothing waits for it.
+        """
         new = mask if self.n_new == self.n_tokens else mask[:, self.n_tokens - self.n_new :]
         return new.sum(dtype=torch.int64)

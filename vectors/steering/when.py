@@ -1,14 +1,14 @@
-"""Which tokens are steered.
+"""Select the tokens that are steered.
 
     all             every token, of prompt and response
     from:N          every token from the N-th of its row on, counted from 0
     prompt          the tokens of the prompt
     response        the tokens at which the response is chosen: the last of the prompt, whose output is the first
                     token of the response, and every token of the response
-    response:N      the same but for the first N of them
+    response:N      the same without the first N of them
 
-Positions count the real tokens of a row: padding is never steered, and cached steps go on where the last one ended. The
-last token of the prompt belongs to both sides: a tool that leaves it out never steers the first token it generates.
+Positions count the real tokens of a row: padding is never steered, and cached steps continue where the last one ended.
+The last token of the prompt belongs to both sides: a tool that leaves it out never steers the first generated token.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Side = Literal["all", "prompt", "response"]
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """The tokens of one side, but for its first `skip`."""
+    """The tokens of one side, without its first `skip`."""
 
     side: Side = "all"
     skip: int = 0
@@ -40,23 +40,57 @@ class When:
 
     @classmethod
     def all(cls) -> When:
+        """Select every token of prompt and response."""
         return cls()
 
     @classmethod
     def from_token(cls, position: int) -> When:
+        """Select every token from one position on.
+
+        Args:
+            position: The first position, counted from 0 among the real tokens of the row.
+
+        Returns:
+            The selection.
+
+        Raises:
+            InputError: The position is negative.
+        """
         return cls("all", position)
 
     @classmethod
     def prompt(cls) -> When:
+        """Select the tokens of the prompt."""
         return cls("prompt")
 
     @classmethod
     def response(cls, skip: int = 0) -> When:
+        """Select the tokens at which the response is chosen.
+
+        Args:
+            skip: How many of the first ones are left alone.
+
+        Returns:
+            The selection.
+
+        Raises:
+            InputError: `skip` is negative.
+        """
         return cls("response", skip)
 
     @classmethod
     def parse(cls, text: str) -> When:
-        """What `str(when)` writes. Raises InputError for anything else."""
+        """Parse what `str(when)` writes.
+
+        Args:
+            text: all, prompt, response, response:N or from:N.
+
+        Returns:
+            The selection.
+
+        Raises:
+            InputError: The text is none of these.
+        """
         name, _, number = text.partition(":")
         try:
             match name, number:
@@ -74,11 +108,21 @@ class When:
 
     @property
     def needs_prompt(self) -> bool:
-        """Whether it must be known where the prompt ends."""
+        """Whether the end of the prompt has to be known."""
         return self.side != "all"
 
     def of(self, step: Step) -> Bool[Tensor, "rows tokens"]:
-        """The tokens of a forward pass that are steered. Raises InputError where the end of the prompt is not known."""
+        """Mark the selected tokens of a forward pass.
+
+        Args:
+            step: The forward pass.
+
+        Returns:
+            True for the tokens to steer.
+
+        Raises:
+            InputError: The end of the prompt has to be known, and is not.
+        """
         if self.side == "all":
             return step.is_real if not self.skip else step.is_real & (step.positions >= self.skip)
         n_prompt = step.prompt_tokens()[:, None]
