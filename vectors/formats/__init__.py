@@ -1,4 +1,4 @@
-"""Directions in the files of other tools, one module for each."""
+"""Read and write directions in the files of other tools, one module for each format."""
 
 from .check import (
     check_directions,

@@ -1,11 +1,10 @@
-"""A baked checkpoint: an ordinary Hugging Face directory in which the vector is a bias, so that no code steers.
+"""Write a baked checkpoint: an ordinary Hugging Face directory with the vector as a bias, steered without any code.
 
     block L's MLP:  h + W m + b        becomes        h + W m + (b + s v)
 
-which is output steering at every position, the prompt's included. Where the bias can stand is in `baked_places`.
-Nothing is taken on trust: the written directory is loaded by plain transformers, and its logits on probe inputs are
-compared with those of the given model under a hook that adds the vector, at every position, before the directory gets
-its name. It is refused on any difference beyond rounding.
+This adds the vector at every position, those of the prompt included. `baked_places` finds the bias. Before the
+directory gets its name, plain transformers loads it, and its logits on test inputs are compared with those of the model
+under a hook that adds the vector at every position. Any difference beyond rounding is refused.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ from .selection import Selection, select
 
 PROBE_TOKENS = 24
 SEED = 0
-# Of the largest logit: what rounding makes of h + (W m + b + v) against (h + W m + b) + v.
+# Relative to the largest logit: the rounding difference between h + (W m + b + v) and (h + W m + b) + v.
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
-MANY_LOGITS = 4096  # positions in the second probe go up to here at most
+MAX_POSITION = 4096  # positions of the second test input end here at the latest
 
 
 def write(
@@ -47,10 +46,20 @@ def write(
     strength: float | None = None,
     force: bool = False,
 ) -> None:
-    """Write `model` with one behaviour's vectors, times strength, as biases of `layers`, into the new directory `path`.
+    """Write a model with one behaviour's vectors, times strength, as biases of some layers.
 
-    Raises InputError where the directory is there already, the directions belong to another model (unless `force`),
-    the architecture has no place for a bias, or the written checkpoint does not do what the hook does.
+    Args:
+        directions: The directions to take the vectors from.
+        path: The directory to make; it must not exist.
+        model: The model to write.
+        behaviour: Which behaviour; may be left out where there is only one.
+        layers: The 0-based blocks; may be left out where the directions cover only one.
+        strength: In units of the mean residual norm; None adds the vectors as they are.
+        force: Accept directions of another model of the same shape.
+
+    Raises:
+        InputError: The directory exists, the directions belong to another model, the architecture has no place for a
+            bias, or the written checkpoint does not do what the hook does.
     """
     path = Path(path)
     if path.exists():
@@ -66,8 +75,8 @@ def write(
     with atomic_path(path) as temporary, _quiet():
         _save(model, selection, place, temporary)
         _compare(model, selection, temporary)
-        about = selection.origin() | {"layers": selection.layers, "notes": list(place.notes)}
-        (temporary / "reasonlens.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        description = selection.origin() | {"layers": selection.layers, "notes": list(place.notes)}
+        (temporary / "reasonlens.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
 def _save(model: LanguageModel, selection: Selection, place: Place, directory: Path) -> None:
@@ -93,7 +102,7 @@ def _save(model: LanguageModel, selection: Selection, place: Place, directory: P
 
 
 def _write_for_older_readers(directory: Path, model: LanguageModel) -> None:
-    """Say again what transformers 4 looks for under other names: it would take its own defaults without a word."""
+    """Repeat settings under the names of transformers 4, which would otherwise use its own defaults silently."""
     config = json.loads((directory / "config.json").read_text("utf-8"))
     rotary = config.get("rope_parameters") or {}
     if "rope_theta" in rotary:
@@ -103,11 +112,11 @@ def _write_for_older_readers(directory: Path, model: LanguageModel) -> None:
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", "utf-8")
     file = directory / "tokenizer_config.json"
     if file.is_file():
-        about = json.loads(file.read_text("utf-8"))
-        if about.get("tokenizer_class") == "TokenizersBackend":
-            about["tokenizer_class"] = "PreTrainedTokenizerFast"
-            about.setdefault("model_input_names", list(model.tokenizer.model_input_names))
-            file.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        settings = json.loads(file.read_text("utf-8"))
+        if settings.get("tokenizer_class") == "TokenizersBackend":
+            settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+            settings.setdefault("model_input_names", list(model.tokenizer.model_input_names))
+            file.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _compare(model: LanguageModel, selection: Selection, directory: Path) -> None:
@@ -125,49 +134,51 @@ def _compare(model: LanguageModel, selection: Selection, directory: Path) -> Non
             f"the baked checkpoint does not load as it was written (missing {sorted(report['missing_keys'])[:4]}, "
             f"unexpected {sorted(report['unexpected_keys'])[:4]}): nothing was kept"
         )
-    for tokens, positions in _probes(model):
+    for tokens, positions in _test_inputs(model):
         with torch.no_grad(), ExitStack() as stack:
-            found = _logits(baked, tokens, positions)
+            baked_logits = _logits(baked, tokens, positions)
             for layer, row in selection.rows.items():
-                stack.enter_context(_added(model.blocks[layer], row))
+                stack.enter_context(_add_row(model.blocks[layer], row))
             expected = _logits(model.model, tokens, positions)
-        error = float((found - expected).abs().max())
+        error = float((baked_logits - expected).abs().max())
         allowed = TOLERANCE.get(model.model.dtype, 1e-4) * float(expected.abs().max())
-        if not error <= allowed:  # NaN is no agreement either
+        if not error <= allowed:  # true for NaN, too
             raise InputError(
                 f"the baked checkpoint differs from steering with a hook by {error:.2e} in its logits (rounding would "
                 f"be {allowed:.2e}): nothing was kept. Steer while it runs instead (reasonlens.steer)"
             )
 
 
-def _probes(model: LanguageModel) -> Iterator[tuple[Int[Tensor, "rows tokens"], Int[Tensor, "rows tokens"] | None]]:
-    """Random tokens at the first positions, and at the last ones that the context has, where positions can be given."""
+def _test_inputs(
+    model: LanguageModel,
+) -> Iterator[tuple[Int[Tensor, "rows tokens"], Int[Tensor, "rows tokens"] | None]]:
+    """Yield random tokens at the first positions and, where position ids can be passed, at the last of the context."""
     generator = torch.Generator().manual_seed(SEED)
     n_tokens = min(PROBE_TOKENS, model.context_tokens or PROBE_TOKENS)
     vocabulary = int(model.model.config.get_text_config(decoder=True).vocab_size)
     tokens = torch.randint(vocabulary, (2, n_tokens), generator=generator).to(model.device)
     yield tokens, None
     if model.takes_position_ids and model.context_tokens:
-        last = min(model.context_tokens, MANY_LOGITS)
+        last = min(model.context_tokens, MAX_POSITION)
         yield tokens, torch.arange(last - n_tokens, last, device=model.device).expand(2, -1)
 
 
 def _logits(
     model: Any, tokens: Int[Tensor, "rows tokens"], positions: Int[Tensor, "rows tokens"] | None
 ) -> Float[Tensor, "rows tokens vocabulary"]:
-    given = {} if positions is None else {"position_ids": positions}
-    logits: Tensor = model(tokens, attention_mask=torch.ones_like(tokens), use_cache=False, **given).logits
+    position_ids = {} if positions is None else {"position_ids": positions}
+    logits: Tensor = model(tokens, attention_mask=torch.ones_like(tokens), use_cache=False, **position_ids).logits
     return logits.float()
 
 
 @contextmanager
-def _added(block: torch.nn.Module, row: Float[Tensor, " d_model"]) -> Iterator[None]:
-    """A plain hook that adds `row` to the block's output."""
+def _add_row(block: torch.nn.Module, row: Float[Tensor, " d_model"]) -> Iterator[None]:
+    """Hook the block so that `row` is added to its output at every token."""
 
     def add(_block: Any, _inputs: Any, output: Any) -> Any:
-        acts = output[0] if isinstance(output, tuple) else output
-        acts = acts + row.to(acts)
-        return (acts, *output[1:]) if isinstance(output, tuple) else acts
+        activations = output[0] if isinstance(output, tuple) else output
+        activations = activations + row.to(activations)
+        return (activations, *output[1:]) if isinstance(output, tuple) else activations
 
     handle = block.register_forward_hook(add)
     try:
@@ -178,7 +189,7 @@ def _added(block: torch.nn.Module, row: Float[Tensor, " d_model"]) -> Iterator[N
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the bars of transformers."""
+    """Hide the progress bars of transformers inside the block."""
     bar_was_on = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:

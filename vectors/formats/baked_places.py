@@ -1,12 +1,12 @@
-"""Where a constant vector can stand as a bias, for each architecture: what is added right before the block's output.
+"""Find the bias that is added right before a block's output, for each architecture.
 
-A bias of the MLP's last projection is added to the residual stream as it is, at every position, where nothing comes
-between: no norm (Gemma 2, OLMo 2), no factor (Granite's residual multiplier is divided out). Three cases:
+A bias of the MLP's last projection is added to the residual stream unchanged, at every position, if nothing comes
+between: no norm (Gemma 2, OLMo 2) and no factor (Granite's residual multiplier is divided out). Three cases:
 
-    the bias is there          GPT-2, GPT-Neo, GPT-J, GPT-NeoX, OPT, Phi, BLOOM, Starcoder 2
+    the bias exists            GPT-2, GPT-Neo, GPT-J, GPT-NeoX, OPT, Phi, BLOOM, Starcoder 2
     the config can add it      Llama, SmolLM3, Granite, Nemotron, Seed-OSS: `mlp_bias`; the other new biases are zero
-    it is a Llama in all but   Mistral, and Qwen 2 with its q, k and v biases: written as LlamaForCausalLM, which
-    its name                   computes the same where no sliding window is on
+    it can be written as a     Mistral, and Qwen 2 with its q, k and v biases: LlamaForCausalLM computes the same where
+    Llama                      no sliding window is on
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transformers import LlamaConfig, PretrainedConfig, PreTrainedModel
 
 from ...rundir import InputError
 
-OTHERWISE = (
+ALTERNATIVE = (
     "Steer it while it runs instead: reasonlens.steer, `reasonlens export --print transformers`, or a plugin of vLLM "
     "(--format vllm-lens, hotwire)"
 )
@@ -26,7 +26,7 @@ OTHERWISE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the bias goes, and what the checkpoint must say for it."""
+    """The projection that gets the bias, and the configuration that the checkpoint needs for it."""
 
     projection: str  # path within a block
     config: PretrainedConfig  # to be written
@@ -36,7 +36,7 @@ class Place:
     notes: tuple[str, ...] = field(default=())
 
 
-_HAVE_ONE = {
+_WITH_BIAS = {
     "gpt2": "mlp.c_proj",
     "gpt_neo": "mlp.c_proj",
     "gptj": "mlp.fc_out",
@@ -47,19 +47,19 @@ _HAVE_ONE = {
     "starcoder2": "mlp.c_proj",
 }
 _GATED = ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
-_CAN_HAVE = {
+_BIAS_BY_CONFIG = {
     "llama": _GATED,
     "smollm3": _GATED,
     "granite": _GATED,
     "seed_oss": _GATED,
     "nemotron": ("mlp.up_proj", "mlp.down_proj"),
 }
-_ARE_LLAMAS = ("mistral", "qwen2")
+_WRITTEN_AS_LLAMA = ("mistral", "qwen2")
 _NORM_FOLLOWS = ("gemma2", "gemma3_text", "gemma3", "olmo2", "olmo3", "exaone4", "glm4")
 
 
 def place_for(model: PreTrainedModel) -> Place:
-    """Where a vector can be baked into `model`. Raises InputError, with the reason and a way out, where it cannot."""
+    """Find where a vector can be baked into `model`; raise InputError with reason and remedy where it cannot."""
     config: Any = model.config
     kind = config.model_type
     architecture = type(model).__name__
@@ -68,36 +68,38 @@ def place_for(model: PreTrainedModel) -> Place:
     if kind in _NORM_FOLLOWS or (kind == "opt" and not config.do_layer_norm_before):
         raise InputError(
             f"a vector cannot be baked into {architecture}: a norm follows the MLP before its output is added to the "
-            f"residual stream, so that a bias there would be rescaled at every token. {OTHERWISE}"
+            f"residual stream, so that a bias there would be rescaled at every token. {ALTERNATIVE}"
         )
-    if kind in _HAVE_ONE and getattr(config, "use_bias", True) and getattr(config, "enable_bias", True):
-        return Place(projection=_HAVE_ONE[kind], config=config.__class__(**config.to_dict()), architecture=architecture)
-    if kind in _CAN_HAVE:
+    if kind in _WITH_BIAS and getattr(config, "use_bias", True) and getattr(config, "enable_bias", True):
+        return Place(
+            projection=_WITH_BIAS[kind], config=config.__class__(**config.to_dict()), architecture=architecture
+        )
+    if kind in _BIAS_BY_CONFIG:
         written = config.__class__(**config.to_dict() | {"mlp_bias": True})
         return Place(
             projection="mlp.down_proj",
             config=written,
             architecture=architecture,
-            new_biases=() if config.mlp_bias else _CAN_HAVE[kind],
+            new_biases=() if config.mlp_bias else _BIAS_BY_CONFIG[kind],
             factor=float(getattr(config, "residual_multiplier", 1.0)),
         )
-    if kind in _ARE_LLAMAS:
+    if kind in _WRITTEN_AS_LLAMA:
         return _as_llama(config, architecture)
     raise InputError(
         f"a vector cannot be baked into {architecture}: its blocks have no bias that is added right before their "
-        f"output, and its configuration cannot give them one. {OTHERWISE}"
+        f"output, and its configuration cannot give them one. {ALTERNATIVE}"
     )
 
 
 def _as_llama(config: Any, architecture: str) -> Place:
-    """Mistral or Qwen 2 as the Llama that computes the same."""
+    """Configure Mistral or Qwen 2 as the Llama that computes the same."""
     window = getattr(config, "sliding_window", None)
     kinds = set(getattr(config, "layer_types", None) or ())
     windowed = "sliding_attention" in kinds if kinds else getattr(config, "use_sliding_window", True) and window
     if windowed and (window or 0) < config.max_position_embeddings:
         raise InputError(
             f"a vector cannot be baked into this {architecture}: it would be written as a Llama, and a Llama has no "
-            f"sliding window (here {window} tokens of {config.max_position_embeddings}). {OTHERWISE}"
+            f"sliding window (here {window} tokens of {config.max_position_embeddings}). {ALTERNATIVE}"
         )
     shared = (
         *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),

@@ -1,7 +1,7 @@
-"""What must hold before vectors are used: finite numbers, and the model that they were found in.
+"""Check vectors before they are used: finite numbers, sound shapes, and the right model.
 
-A vector of another width can never be used. One of another model of the same shape (another name, revision or other
-weights) is refused unless forced: directions seldom mean the same in other weights.
+A vector of another width is always refused. One of another model of the same shape (another name, revision or other
+weights) is refused unless forced, because directions seldom mean the same in other weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ from ..fit import check_fit
 
 
 def check_finite(row: Float[Tensor, " d_model"], behaviour: str, layer: int) -> None:
-    """Raise InputError, naming behaviour and layer, for NaN or infinity, or a norm beyond float32."""
+    """Check that a vector and its norm are finite.
+
+    Args:
+        row: The vector.
+        behaviour: The behaviour it stands for, for the message.
+        layer: Its layer, for the message.
+
+    Raises:
+        InputError: The vector holds NaN or infinity, or its norm is beyond float32.
+    """
     if not torch.isfinite(row).all():
         kind = "NaN" if torch.isnan(row).any() else "infinity"
         raise InputError(
@@ -30,7 +39,14 @@ def check_finite(row: Float[Tensor, " d_model"], behaviour: str, layer: int) -> 
 
 
 def check_directions(directions: Directions) -> None:
-    """Raise InputError unless shapes, layers and numbers are sound and the same for all behaviours."""
+    """Check that shapes, layers and numbers are sound and the same for all behaviours.
+
+    Args:
+        directions: The directions, of any origin.
+
+    Raises:
+        InputError: There are no vectors, layers are out of order, shapes differ, or a number is not finite.
+    """
     if not directions.vectors:
         raise InputError("there are no directions in it")
     layers = directions.layers
@@ -53,27 +69,40 @@ def check_directions(directions: Directions) -> None:
 
 
 def check_fits(directions: Directions, model: LanguageModel, *, force: bool = False) -> None:
-    """Raise InputError unless these directions can act in `model` (see `check_fit`), or were made for its architecture.
+    """Check that directions belong to a model, or at least to its type, which is all that some tools' files state.
 
-    Files of other tools often know their model's type only (`llama`): another one is refused unless `force`.
+    Args:
+        directions: The directions.
+        model: The model that they are to act in.
+        force: Accept another model of the same shape.
+
+    Raises:
+        InputError: The directions are of another width, depth or model (see `check_fit`), or of another model type.
     """
     check_fit(directions, model, force=force)
-    theirs, ours = directions.model.get("model_type"), model.model.config.model_type
-    if not force and isinstance(theirs, str) and theirs not in ("", ours):
+    stated, actual = directions.model.get("model_type"), model.model.config.model_type
+    if not force and isinstance(stated, str) and stated not in ("", actual):
         raise InputError(
-            f"these directions were made for a model of type {theirs}, and {model.name} is of type {ours}. To use them "
-            "all the same, give force=True (--force)."
+            f"these directions were made for a model of type {stated}, and {model.name} is of type {actual}. To use "
+            "them all the same, give force=True (--force)."
         )
 
 
 def file_name(behaviour: str) -> str:
-    """`behaviour` as a file name that cannot leave its directory or hide in it.
+    """Turn a behaviour into a file name that cannot leave its directory or be hidden in it.
 
-    Raises InputError for a name with a slash, a backslash, a colon, a control character, a dot at its beginning, or
-    more than 100 characters.
+    Args:
+        behaviour: The behaviour's name.
+
+    Returns:
+        The file name, without a suffix.
+
+    Raises:
+        InputError: The name holds a slash, a backslash, a colon or a control character, begins with a dot, or has more
+            than 100 characters.
     """
-    bad = not behaviour or behaviour.startswith(".") or len(behaviour) > 100
-    if bad or any(letter in '/\\:*?"<>|' or not letter.isprintable() for letter in behaviour):
+    is_unsafe = not behaviour or behaviour.startswith(".") or len(behaviour) > 100
+    if is_unsafe or any(letter in '/\\:*?"<>|' or not letter.isprintable() for letter in behaviour):
         raise InputError(
             f"the behaviour {behaviour[:120]!r} cannot be a file name: name the file yourself (--out), or use a name "
             "of letters, digits, - and _"

@@ -1,7 +1,7 @@
-"""Control vectors in GGUF, which repeng, llama.cpp and EasySteer share: `direction.N` is block N's output in all three.
+"""Read and write control vectors in GGUF, as repeng, llama.cpp and EasySteer do; `direction.N` is block N's output.
 
 Metadata: `general.architecture` = "controlvector", `controlvector.model_hint` (the model type of transformers, which
-repeng requires) and `controlvector.layer_count`. Beside them stands `reasonlens.origin`, which the three pass over.
+repeng requires) and `controlvector.layer_count`. We add `reasonlens.origin`, which all three tools ignore.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME = re.compile(r"direction\.(0|[1-9]\d{0,5})")
 
 
 def write_control_vector(selection: Selection, path: str | Path, *, zero_filled: bool = False) -> None:
-    """Write one behaviour. `zero_filled` adds a vector of zeros for every block of the model that has none."""
+    """Write one behaviour; `zero_filled` adds a vector of zeros for every block of the model that has none."""
     rows = dict(selection.rows)
     if zero_filled:
         rows = {layer: rows.get(layer, torch.zeros(selection.d_model)) for layer in range(selection.n_layers)}
@@ -38,7 +38,7 @@ def write_control_vector(selection: Selection, path: str | Path, *, zero_filled:
 
 
 def read_control_vector(path: str | Path, behaviour: str | None, *, tool: str) -> Directions:
-    """Read one behaviour; vectors of zeros count as none, and tensors of other names are passed over.
+    """Read one behaviour; vectors of zeros count as missing, and tensors of other names are ignored.
 
     Raises InputError for a damaged file or one that is no control vector.
     """

@@ -1,4 +1,4 @@
-"""EasySteer's direction file (steering in vLLM): the GGUF of repeng, `direction.L` acts on the output of block L.
+"""Read and write EasySteer's direction file (steering in vLLM): repeng's GGUF, `direction.L` for the output of block L.
 
 Checked against ZJU-REAL/EasySteer and EasySteer-vllm-v1 (`vllm/model_hooks/steering/loading.py`): the file must end in
 .gguf, each `direction.N` with N >= 0 is taken once, layer 0 included, and `VectorSpec(source=..., scale=S, layers=[L])`
@@ -25,14 +25,14 @@ def write(
     layers: Sequence[int] | int | None = None,
     strength: float | None = None,
 ) -> None:
-    """Write one behaviour. Raises InputError for a name that does not end in .gguf, which EasySteer would refuse."""
+    """Write one behaviour; raise InputError for a file name without .gguf, which EasySteer would refuse."""
     if Path(path).suffix.lower() != ".gguf":
         raise InputError(f"EasySteer reads files that end in .gguf only: call it {Path(path).stem}.gguf")
     write_control_vector(select(directions, behaviour, layers=layers, strength=strength), path)
 
 
 def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
-    """One behaviour, called `behaviour`, else as the file says, else like the file."""
+    """Read one behaviour."""
     return read_control_vector(path, behaviour, tool="EasySteer")
 
 

@@ -1,4 +1,4 @@
-"""Directions out to another tool's file and in from one: what the command line and `reasonlens` itself call."""
+"""Export directions to another tool's file, and import them from one."""
 
 from __future__ import annotations
 
@@ -27,17 +27,30 @@ def export_directions(
     force: bool = False,
     **options: Any,
 ) -> list[Path]:
-    """Write directions in another tool's format; returns the files.
+    """Write directions in another tool's format.
 
-    behaviour: which one. Without it, a format of one behaviour gets a file for each in the directory `path`.
-    layers: default all. strength: relative dose of a coefficient of 1 in the tool; default the vectors as they stand.
-    model: what they are meant for; they are checked against it, and refused if it is another one unless `force`.
-    options: of the format (`FORMATS[format].options`).
-    Raises InputError for anything that does not fit.
+    Args:
+        directions: The directions to write.
+        path: The file to write, or a directory if several behaviours go into a file each.
+        format: A name in `FORMATS`.
+        behaviour: Which behaviour to write. None means all; a format that holds only one then gets a file for each in
+            the directory `path`.
+        layers: The 0-based blocks to write; None means all.
+        strength: What a coefficient of 1 in the tool adds, in units of the mean residual norm. None writes the vectors
+            as they are.
+        model: The model that they are meant for; they are checked against it.
+        force: Accept directions of another model of the same shape.
+        **options: Options of the format (`FORMATS[format].options`).
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        InputError: The format, an option, a behaviour, a layer or the model does not fit.
     """
     entry = format_named(format)
     if entry.write is None:
-        raise InputError(f"{entry.name} can be read and not written; these can: {_those_that('write')}")
+        raise InputError(f"{entry.name} can be read and not written; these can: {_formats_that_can('write')}")
     _check_options(entry, options)
     check_directions(directions)
     if model is not None:
@@ -47,19 +60,19 @@ def export_directions(
             raise InputError(f"the format {entry.name} needs the model itself (--model, model=)")
         options |= {"model": model, "force": force}
     elif model is not None:
-        directions = replace(directions, model=_known(directions.model, model))
+        directions = replace(directions, model=_model_identity(directions.model, model))
     path = Path(path)
-    chosen: dict[Path, str | None] = {path: behaviour}
+    targets: dict[Path, str | None] = {path: behaviour}
     if behaviour is None and not entry.several and len(directions.behaviours) > 1 and not entry.needs_model:
         if path.suffix and not path.is_dir():
             raise InputError(
                 f"a file of {entry.name} holds one behaviour, and there are {', '.join(directions.behaviours)}: name "
                 "one (--behaviour), or give a directory for a file of each (--out)"
             )
-        chosen = {path / (file_name(name) + entry.suffix): name for name in directions.behaviours}
-    for target, name in chosen.items():
+        targets = {path / (file_name(name) + entry.suffix): name for name in directions.behaviours}
+    for target, name in targets.items():
         entry.write(directions, target, behaviour=name, layers=layers, strength=strength, **options)
-    return list(chosen)
+    return list(targets)
 
 
 def import_directions(
@@ -71,15 +84,26 @@ def import_directions(
     force: bool = False,
     **options: Any,
 ) -> Directions:
-    """Read directions from another tool's format.
+    """Read directions from another tool's file.
 
-    behaviour: its name, where the file does not say it; of a file with several, the one to take.
-    model: what they belong to; they are checked against it, and its identity is noted.
-    Raises InputError for a damaged file, one of another format, vectors that are not finite, and another model.
+    Args:
+        path: The file to read.
+        format: A name in `FORMATS`.
+        behaviour: The name for the behaviour where the file does not state one; the one to take from a file with
+            several.
+        model: The model that they belong to; they are checked against it, and its identity is stored with them.
+        force: Accept a file of another model of the same shape.
+        **options: Options of the format (`FORMATS[format].options`).
+
+    Returns:
+        The directions. Their residual norm is unknown (NaN) unless the file states it.
+
+    Raises:
+        InputError: The file is damaged or of another format, a vector is not finite, or the model is another one.
     """
     entry = format_named(format)
     if entry.read is None:
-        raise InputError(f"{entry.name} can be written and not read; these can: {_those_that('read')}")
+        raise InputError(f"{entry.name} can be written and not read; these can: {_formats_that_can('read')}")
     _check_options(entry, options)
     directions = entry.read(path, behaviour=behaviour, **options)
     check_directions(directions)
@@ -89,9 +113,9 @@ def import_directions(
     return directions
 
 
-def _known(theirs: dict[str, Any], model: LanguageModel) -> dict[str, Any]:
-    """What the directions say of their model; where that is nothing, what `model` says."""
-    return theirs if theirs.get("name") else theirs | model.identity()
+def _model_identity(stated: dict[str, Any], model: LanguageModel) -> dict[str, Any]:
+    """Return the identity that the directions state, or that of `model` where they state no name."""
+    return stated if stated.get("name") else stated | model.identity()
 
 
 def _check_options(entry: Format, options: dict[str, Any]) -> None:
@@ -101,10 +125,10 @@ def _check_options(entry: Format, options: dict[str, Any]) -> None:
                 f"the format {entry.name} has no option {name!r}; it has {', '.join(entry.options) or 'none'}"
             )
         kind = entry.options[name]
-        number = kind is float and isinstance(value, int)
-        if not (isinstance(value, kind) or number) or (isinstance(value, bool) and kind is not bool):
+        is_whole_number = kind is float and isinstance(value, int)
+        if not (isinstance(value, kind) or is_whole_number) or (isinstance(value, bool) and kind is not bool):
             raise InputError(f"the option {name} of {entry.name} takes a value of type {kind.__name__}, not {value!r}")
 
 
-def _those_that(verb: str) -> str:
+def _formats_that_can(verb: str) -> str:
     return ", ".join(name for name, entry in FORMATS.items() if getattr(entry, verb) is not None)

@@ -1,7 +1,7 @@
-"""Reading and writing the GGUF file of a control vector: 1-D tensors `direction.N` and a few lines of metadata.
+"""Read and write the GGUF file of a control vector: 1-D tensors `direction.N` and a few lines of metadata.
 
-The header is read here and not by the gguf package, which takes lengths in a file at their word: every count, string
-and byte range is checked against the size of the file before anything is read. Layout (version 3, little-endian):
+The gguf package trusts the lengths stated in a file, so the header is read here instead: every count, string and byte
+range is checked against the size of the file before anything is read. Layout (version 3, little-endian):
 magic, version, number of tensors, number of metadata entries; the entries (key, type, value); for each tensor name,
 dimensions, type and offset; padding; the data. Checked against gguf 0.19 and llama.cpp's gguf.cpp.
 """
@@ -29,6 +29,8 @@ _DTYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f4"), 1: np.dtype("<f2")}  # 
 
 @dataclass
 class _Cursor:
+    """A position in the bytes of a file, from which values are read in order."""
+
     data: memoryview
     path: Path
     at: int = 0
@@ -36,9 +38,9 @@ class _Cursor:
     def take(self, size: int) -> memoryview:
         if size > len(self.data) - self.at:
             raise InputError(f"{self.path} is damaged: its header speaks of more bytes than the file has")
-        taken = self.data[self.at : self.at + size]
+        data = self.data[self.at : self.at + size]
         self.at += size
-        return taken
+        return data
 
     def number(self, kind: str) -> Any:
         (value,) = struct.unpack("<" + kind, self.take(struct.calcsize("<" + kind)))
@@ -51,7 +53,7 @@ class _Cursor:
             raise InputError(f"{self.path} is damaged: a text in its header is no UTF-8") from error
 
     def value(self, kind: int) -> Any:
-        """An entry's value; arrays are passed over (a control vector has none that matter)."""
+        """Read the value of an entry; arrays are skipped, since a control vector needs none."""
         if kind in _SCALARS:
             return self.number(_SCALARS[kind])
         if kind == _STRING:
@@ -70,9 +72,9 @@ class _Cursor:
 
 
 def read_gguf(path: Path) -> tuple[dict[str, Any], dict[str, Float[Tensor, " d_model"]]]:
-    """Metadata and 1-D tensors of a GGUF file, float32.
+    """Read the metadata and the 1-D tensors (as float32) of a GGUF file.
 
-    Raises InputError for a file that is none, a damaged header, tensors that are not 1-D of F32 or F16, and byte
+    Raises InputError for a file of another kind, a damaged header, tensors that are not 1-D of F32 or F16, and byte
     ranges outside of the file or over each other.
     """
     cursor = _Cursor(_bytes_of(path), path)

@@ -1,4 +1,4 @@
-"""hotwire-vllm's table: (n_layers, d_model), row L is added to the output of block L.
+"""Read and write hotwire-vllm's table: (n_layers, d_model), row L for the output of block L.
 
 Checked against hotwire-vllm 0.1.2 (`_state.py`): $HOTWIRE_VECTORS names a .pt, or a directory of them, read with
 weights_only; a dict gives its first tensor; one vector of (d_model,) serves any layer. A request says
@@ -33,7 +33,7 @@ def write(
 
 
 def read(path: str | Path, *, behaviour: str | None = None, layer: int | None = None) -> Directions:
-    """One behaviour from a .pt or from what `write` wrote. `layer`: of a file that holds a single vector."""
+    """Read one behaviour from a .pt or from what `write` wrote; `layer` is that of a file with a single vector."""
     path = Path(path)
     table, origin = read_table(path)
     if table.ndim == 1:

@@ -1,7 +1,7 @@
-"""What comes in: rows from another tool's file as Directions, with what the file says about them and no more.
+"""Turn rows from another tool's file into Directions, with what the file states about them and no more.
 
-What no file of another tool says stays unknown: the residual norm is NaN, so that only absolute strengths can be used,
-and the model's identity holds what the file names.
+What the file does not state stays unknown: the residual norm is NaN, so that only absolute strengths can be used, and
+the model's identity holds only what the file names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..directions import Directions
 from .check import check_finite
 from .selection import ORIGIN
 
-MAX_LAYERS = 4096  # more than any model has: beyond it a number is damage
+MAX_LAYERS = 4096  # more than any model has: a larger number means a damaged file
 MAX_WIDTH = 1 << 20
 
 
@@ -33,7 +33,7 @@ def imported(
     model: dict[str, Any] | None = None,
     n_examples: dict[str, int] | None = None,
 ) -> Directions:
-    """Directions of behaviour -> layer -> vector. All behaviours must have the same layers and width.
+    """Make directions of behaviour -> layer -> vector. All behaviours must have the same layers and width.
 
     Raises InputError for no rows, a layer below 0 or absurdly high, vectors of different widths, and vectors that are
     not finite.
@@ -42,10 +42,10 @@ def imported(
         raise InputError(f"{path} holds no directions")
     layers = sorted(next(iter(rows.values())))
     widths = set()
-    for behaviour, of_layer in rows.items():
-        if sorted(of_layer) != layers:
+    for behaviour, layer_rows in rows.items():
+        if sorted(layer_rows) != layers:
             raise InputError(f"{path} has other layers for {behaviour!r} than for {next(iter(rows))!r}")
-        for layer, row in of_layer.items():
+        for layer, row in layer_rows.items():
             if not 0 <= layer < MAX_LAYERS:
                 raise InputError(f"{path} speaks of layer {layer}, which no model has (0..{MAX_LAYERS - 1})")
             if row.ndim != 1 or not 0 < len(row) <= MAX_WIDTH:
@@ -55,7 +55,9 @@ def imported(
     if len(widths) > 1:
         raise InputError(f"{path} holds vectors of different widths: {', '.join(map(str, sorted(widths)))}")
     return Directions(
-        vectors={name: torch.stack([of_layer[layer].float() for layer in layers]) for name, of_layer in rows.items()},
+        vectors={
+            name: torch.stack([layer_rows[layer].float() for layer in layers]) for name, layer_rows in rows.items()
+        },
         layers=tuple(layers),
         method=method,
         model=model or {},
@@ -75,18 +77,18 @@ def one_behaviour(
     method: str,
     model: dict[str, Any] | None = None,
 ) -> Directions:
-    """Directions of a file that holds one behaviour, with what `origin` says of it; `model` where it says nothing.
+    """Make directions of a file that holds one behaviour; `model` is used where `origin` states none.
 
-    The behaviour is called as given, else as the file says, else like the file.
+    The behaviour is called `behaviour`, else as the file states, else like the file.
     """
-    known = origin.get("model") or model
-    return imported({named(path, origin, behaviour): rows}, path=path, method=method, model=known)
+    identity = origin.get("model") or model
+    return imported({behaviour_name(path, origin, behaviour): rows}, path=path, method=method, model=identity)
 
 
 def rows_of_table(
     table: Float[Tensor, "n_rows d_model"], shift: int = 0, *, path: Path
 ) -> dict[int, Float[Tensor, " d_model"]]:
-    """Layer -> row of a table in which block L stands at L + `shift`; rows of zeros only mean that there is none."""
+    """Map layers to the rows of a table with block L at row L + `shift`; a row of zeros stands for no vector."""
     if table.ndim != 2 or not table.is_floating_point():
         raise InputError(
             f"{path} holds a tensor of shape {tuple(table.shape)} ({str(table.dtype).removeprefix('torch.')}), and a "
@@ -94,12 +96,12 @@ def rows_of_table(
         )
     if len(table) > MAX_LAYERS + 1:
         raise InputError(f"{path} has {len(table)} rows, and no model has as many layers")
-    filled = (table != 0).any(dim=1).tolist()  # NaN is not 0, so that it is found later and named
-    return {index - shift: table[index] for index in range(shift, len(table)) if filled[index]}
+    has_vector = (table != 0).any(dim=1).tolist()  # true for NaN, which later checks then name
+    return {index - shift: table[index] for index in range(shift, len(table)) if has_vector[index]}
 
 
 def origin_of(text: str | None) -> dict[str, Any]:
-    """What `Selection.origin` wrote, as far as it is sound; {} for a file that is not of ours."""
+    """Parse what `Selection.origin` wrote, as far as it is sound; {} for a file that we did not write."""
     try:
         origin = json.loads(text or "{}")
     except (ValueError, RecursionError):
@@ -108,14 +110,14 @@ def origin_of(text: str | None) -> dict[str, Any]:
 
 
 def sound_origin(origin: Any) -> dict[str, Any]:
-    """`behaviour` (str) and `model` (dict) of an origin, those that are of these types."""
+    """Return `behaviour` (str) and `model` (dict) of an origin, as far as they have these types."""
     if not isinstance(origin, dict) or origin.get("format") != ORIGIN:
         return {}
     kinds: dict[str, type] = {"behaviour": str, "model": dict}
     return {key: origin[key] for key, kind in kinds.items() if isinstance(origin.get(key), kind)}
 
 
-def named(path: Path, origin: dict[str, Any], behaviour: str | None) -> str:
-    """The behaviour's name: as given, else as the file says, else the file's own name."""
+def behaviour_name(path: Path, origin: dict[str, Any], behaviour: str | None) -> str:
+    """Choose the behaviour's name: `behaviour`, else what the file states, else the name of the file."""
     name: str = behaviour or origin.get("behaviour") or path.name.split(".")[0] or "direction"
     return name

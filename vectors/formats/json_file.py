@@ -1,4 +1,4 @@
-"""Reading and writing JSON files of vectors, with a limit on what is taken in."""
+"""Read and write JSON files of vectors, with a limit on their size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_BYTES = 1 << 29
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises InputError for anything else."""
+    """Read the object in a JSON file; raise InputError for anything else."""
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise InputError(f"{path} has {size} bytes, and a file of vectors never has as many")
@@ -31,18 +31,18 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def vector_of(numbers: Any, what: str, path: Path) -> Float[Tensor, " d_model"]:
-    """A list of numbers as a vector. Raises InputError for anything else."""
-    sound = isinstance(numbers, list) and 0 < len(numbers) <= MAX_WIDTH
-    if not sound or not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
-        raise InputError(f"{path}: {what} is no list of numbers")
+def parse_vector(numbers: Any, subject: str, path: Path) -> Float[Tensor, " d_model"]:
+    """Turn a list of numbers into a vector; raise InputError, naming `subject`, for anything else."""
+    is_list = isinstance(numbers, list) and 0 < len(numbers) <= MAX_WIDTH
+    if not is_list or not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+        raise InputError(f"{path}: {subject} is no list of numbers")
     try:
         return torch.tensor([float(number) for number in numbers], dtype=torch.float32)
     except (OverflowError, RuntimeError) as error:
-        raise InputError(f"{path}: {what} holds a number that is too large") from error
+        raise InputError(f"{path}: {subject} holds a number that is too large") from error
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write an object, atomically."""
+    """Write an object to a JSON file, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")

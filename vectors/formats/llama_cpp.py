@@ -1,9 +1,9 @@
-"""llama.cpp's control vector: the GGUF of repeng, `direction.L` is added to the output of block L, and L = 0 cannot be.
+"""Read and write llama.cpp's control vector: repeng's GGUF, `direction.L` for the output of block L, without layer 0.
 
 Checked against common.cpp and llama-adapter.cpp of ggml-org/llama.cpp: the loader puts direction.N at (N - 1) * n_embd
 of a buffer that begins with layer 1, and the adapter reads block il from (il - 1) * n_embd, so N = il without a shift.
-It takes nothing from a file (an error in its log, and an unsteered model) that holds a `direction.0`, a tensor of
-another name, or one that is not 1-D F32.
+It ignores a whole file (an error in its log, and an unsteered model) that holds a `direction.0`, a tensor of another
+name, or one that is not 1-D F32.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def write(
     strength: float | None = None,
     without_layer_0: bool = False,
 ) -> None:
-    """Write one behaviour. Raises InputError where layer 0 is among the layers, unless `without_layer_0` drops it."""
+    """Write one behaviour; raise InputError if layer 0 is among the layers, unless `without_layer_0` drops it."""
     if layers is None and without_layer_0:
         layers = [layer for layer in directions.layers if layer != 0]
     selection = select(directions, behaviour, layers=layers, strength=strength)
@@ -40,7 +40,7 @@ def write(
 
 
 def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
-    """One behaviour, called `behaviour`, else as the file says, else like the file."""
+    """Read one behaviour."""
     return read_control_vector(path, behaviour, tool="llama.cpp")
 
 

@@ -1,9 +1,9 @@
-"""Neuronpedia's upload of a vector: the JSON body of POST /api/vector/new, one layer of one behaviour.
+"""Read and write Neuronpedia's upload of a vector: the JSON body of POST /api/vector/new, one layer of one behaviour.
 
 Checked against hijohnnylin/neuronpedia (`app/api/vector/new/route.ts`): `modelId`, `layerNumber`, `hookType`, `vector`,
 `vectorLabel` and `vectorDefaultSteerStrength` (-300 to 300) are required, and `hookType` must be `hook_resid_pre`, the
-*input* of a block: the output of block L goes out as layerNumber L + 1, and the last block has none. With
-`hook_type="hook_resid_post"`, for a server that takes it, it is L.
+*input* of a block: the output of block L is written as layerNumber L + 1, and that of the last block cannot be. With
+`hook_type="hook_resid_post"`, for a server that accepts it, layerNumber is L.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ...rundir import InputError
 from ..directions import Directions
 from .entry import Format
 from .imported import MAX_LAYERS, imported
-from .json_file import read_json, vector_of, write_json
+from .json_file import parse_vector, read_json, write_json
 from .selection import select
 
 HOOKS = {"hook_resid_pre": 1, "hook_resid_post": 0}  # what is added to L
@@ -36,8 +36,19 @@ def write(
 ) -> None:
     """Write one behaviour at one layer.
 
-    model_id: Neuronpedia's name of the model; default the last part of the model's name, in lower case.
-    default_strength: what the page multiplies the vector with at first.
+    Args:
+        directions: The directions to take the vector from.
+        path: The file to write.
+        behaviour: Which behaviour; may be left out where there is only one.
+        layers: The layer; may be left out where the directions cover only one.
+        strength: What a coefficient of 1 adds, in units of the mean residual norm; None writes the vector as it is.
+        hook_type: hook_resid_pre or hook_resid_post.
+        model_id: Neuronpedia's name of the model; None means the last part of the model's name, in lower case.
+        default_strength: What the page multiplies the vector with at first, from -300 to 300.
+
+    Raises:
+        InputError: There is more than one layer, or the layer, the model's name or a number is one that Neuronpedia
+            does not accept.
     """
     selection = select(directions, behaviour, layers=layers, strength=strength)
     if len(selection.rows) != 1:
@@ -45,14 +56,14 @@ def write(
             f"Neuronpedia takes one layer at a time, and {len(selection.rows)} are chosen: give one (--layer)"
         )
     ((layer, row),) = selection.rows.items()
-    known = selection.model.get("n_layers")
+    n_layers = selection.model.get("n_layers")
     if hook_type not in HOOKS:
         raise InputError(f"the hook type {hook_type!r} is not one of {', '.join(HOOKS)}")
     number = layer + HOOKS[hook_type]
-    if isinstance(known, int) and number >= known:
+    if isinstance(n_layers, int) and number >= n_layers:
         raise InputError(
-            f"Neuronpedia steers before a block, and no block comes after layer {layer}, the last of {known}: take an "
-            "earlier layer"
+            f"Neuronpedia steers before a block, and no block comes after layer {layer}, the last of {n_layers}: take "
+            "an earlier layer"
         )
     if not abs(default_strength) <= MAX_STRENGTH:
         raise InputError(f"Neuronpedia takes default strengths from -300 to 300, and not {default_strength}")
@@ -75,7 +86,7 @@ def write(
 
 
 def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
-    """The vector of such a body; its label is the behaviour."""
+    """Read the vector of such a body; its label is the behaviour."""
     path = Path(path)
     body = read_json(path)
     label, number, name = body.get("vectorLabel"), body.get("layerNumber"), body.get("modelId")
@@ -88,7 +99,7 @@ def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
     if layer < 0:
         raise InputError(f"{path} steers before the first block, where no block's output is")
     return imported(
-        {behaviour or label: {layer: vector_of(body.get("vector"), "its vector", path)}},
+        {behaviour or label: {layer: parse_vector(body.get("vector"), "its vector", path)}},
         path=path,
         method="read from an upload of Neuronpedia's",
         model={"neuronpedia": name} if isinstance(name, str) else {},

@@ -1,8 +1,8 @@
-"""persona_vectors' table: (n_layers + 1, d_model), one row for each of transformers' hidden_states: block L is L + 1.
+"""Read and write persona_vectors' table: (n_layers + 1, d_model), as in hidden_states: block L is row L + 1.
 
 Checked against safety-research/persona_vectors in the copy of dxnlp (`generate_vec.py`, `activation_steer.py`): rows
 are mean differences of `hidden_states[row]`, row 0 the embeddings; steering with row r hooks the output of block r - 1
-and adds coeff * vector. In a file of the tool's own the last row was read *after* the final norm, and is in other units
+and adds coeff * vector. In a file that the tool wrote, the last row was read *after* the final norm and has other units
 than the residual stream: it is left out unless `last_row=True`. Blocks without a vector have a row of zeros.
 """
 
@@ -34,7 +34,7 @@ def write(
 
 
 def read(path: str | Path, *, behaviour: str | None = None, last_row: bool = False) -> Directions:
-    """One behaviour. `last_row`: take the last row of a .pt too (of what `write` wrote it is always taken)."""
+    """Read one behaviour; `last_row` includes the last row of a .pt (it is always included in what `write` wrote)."""
     path = Path(path)
     table, origin = read_table(path)
     rows = rows_of_table(table, shift=1, path=path)

@@ -1,13 +1,13 @@
-"""The published means of reasoning behaviours (arXiv 2506.18167): {label: {"mean": (n_layers, d_model), "count": n}}.
+"""Read published means of reasoning behaviours (arXiv 2506.18167): {label: {"mean": (n_layers, d_model), "count": n}}.
 
 Row L is the output of block L. Means become mean differences here:
 
     against "overall":  mean(label) - mean("overall")                              the published choice
     against "others":   mean(label) - mean of all other labels' means, weighted by their counts
 
-With `rescale` each has the norm of the mean that was subtracted, as published. Counts are kept as `n_examples`. How
-large a token's activation is on average cannot be told from means, so residual norms are unknown. Nothing is written:
-directions hold no class means.
+With `rescale` each has the norm of the mean that was subtracted, as published. Counts become `n_examples`. The mean
+norm of a token's activation cannot be computed from means, so residual norms are unknown. The format cannot be written,
+since directions hold no class means.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def read(
     against: Literal["overall", "others"] = "overall",
     rescale: bool = False,
 ) -> Directions:
-    """Mean differences of all labels but `overall`, or of `behaviour` alone."""
+    """Read the means and return the mean differences of all labels except `overall`, or of `behaviour` alone."""
     path = Path(path)
     if against not in ("overall", "others"):
         raise InputError(f"means can be taken against overall or others, and not {against!r}")
@@ -71,15 +71,15 @@ def read(
 def _means_and_counts(
     content: object, path: Path
 ) -> tuple[dict[str, Float[Tensor, "n_layers d_model"]], dict[str, int]]:
-    """Means in float64 and counts of each label. Raises InputError for anything else."""
+    """Return the mean (float64) and the count of each label; raise InputError for anything else."""
     expected = f'{path} does not hold published means ({{label: {{"mean": (n_layers, d_model), "count": n}}}})'
     if not isinstance(content, dict) or not content:
         raise InputError(expected)
     means, counts = {}, {}
-    for label, about in content.items():
-        if not isinstance(label, str) or not isinstance(about, dict) or not {"mean", "count"} <= set(about):
+    for label, entry in content.items():
+        if not isinstance(label, str) or not isinstance(entry, dict) or not {"mean", "count"} <= set(entry):
             raise InputError(expected)
-        mean, count = checked_tensor(about["mean"], f"the mean of {label[:80]!r}", path), about["count"]
+        mean, count = checked_tensor(entry["mean"], f"the mean of {label[:80]!r}", path), entry["count"]
         if type(count) is not int or not 0 < count < 1 << 53:
             raise InputError(f"{path}: the count of {label[:80]!r} is {str(count)[:40]}, and no number of examples")
         if mean.ndim != 2 or not 0 < len(mean) <= MAX_LAYERS:

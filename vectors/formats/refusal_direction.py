@@ -1,9 +1,9 @@
-"""refusal_direction's `mean_diffs` (positions, n_layers, d_model): row l is the *input* of block l, block L is L + 1.
+"""Read and write refusal_direction's `mean_diffs` (positions, n_layers, d_model): block L's output is row L + 1.
 
-Checked against andyrdt/refusal_direction (`pipeline/submodules/generate_directions.py`, `run_pipeline.py`): means are
-taken by a hook before the block, in float64, at the last tokens of the template (positions -p .. -1), and the chosen
-[pos, layer] is added before that block. The last block's output has no row; row 0, the embeddings, is no block's output
-and is left out when read.
+Row l is the *input* of block l. Checked against andyrdt/refusal_direction (`pipeline/submodules/` and
+`pipeline/run_pipeline.py`): means are taken by a hook before the block, in float64, at the last tokens of the template
+(positions -p .. -1), and the chosen [pos, layer] is added before that block. The last block's output has no row; row 0,
+the embeddings, is no block's output and is left out when read.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from ..directions import Directions
 from .entry import Format
 from .imported import (
     MAX_LAYERS,
+    behaviour_name,
     imported,
-    named,
     rows_of_table,
 )
 from .selection import select
@@ -37,17 +37,17 @@ def write(
     layers: Sequence[int] | int | None = None,
     strength: float | None = None,
 ) -> None:
-    """Write one behaviour: "mean_diffs" of (1, n_layers, d_model), float64. Raises InputError for the last block."""
+    """Write one behaviour: "mean_diffs" of (1, n_layers, d_model), float64; raise InputError for the last block."""
     selection = select(directions, behaviour, layers=layers, strength=strength)
     selection.without_last_block("refusal_direction")
-    known = selection.model.get("n_layers")
-    n_rows = known if isinstance(known, int) else max(selection.rows) + 2
+    n_layers = selection.model.get("n_layers")
+    n_rows = n_layers if isinstance(n_layers, int) else max(selection.rows) + 2
     table = selection.table(n_rows, shift=1).to(torch.float64)
     write_tensors(Path(path), {"mean_diffs": table[None]}, selection.origin())
 
 
 def read(path: str | Path, *, behaviour: str | None = None, position: int | None = None) -> Directions:
-    """One behaviour for each position (`refusal@-1`), or the one of `position` (0 or -p .. -1) alone."""
+    """Read one behaviour for each position (`refusal@-1`), or that of `position` (0 or -p .. -1) alone."""
     path = Path(path)
     table, origin = read_table(path)
     if table.ndim != 3 or not 0 < len(table) <= MAX_POSITIONS or table.shape[1] > MAX_LAYERS:
@@ -55,7 +55,7 @@ def read(path: str | Path, *, behaviour: str | None = None, position: int | None
     n_positions = len(table)
     if position is not None and not -n_positions <= position < n_positions:
         raise InputError(f"{path} has {n_positions} positions (-{n_positions}..-1), and none at {position}")
-    name = named(path, origin, behaviour)
+    name = behaviour_name(path, origin, behaviour)
     if position is not None or n_positions == 1:
         rows = {name: rows_of_table(table[position or 0], shift=1, path=path)}
     else:

@@ -1,4 +1,4 @@
-"""Every format by its name."""
+"""List every format by its name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,17 @@ FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _M
 
 
 def format_named(name: str) -> Format:
-    """Raises InputError for a name that none has."""
+    """Look up a format by its name.
+
+    Args:
+        name: A key of `FORMATS`.
+
+    Returns:
+        The format.
+
+    Raises:
+        InputError: There is no format of this name.
+    """
     if name not in FORMATS:
         raise InputError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
     return FORMATS[name]

@@ -1,9 +1,9 @@
-"""repeng's control vector: GGUF, `direction.L` is added to the output of block L.
+"""Read and write repeng's control vector: GGUF, `direction.L` for the output of block L.
 
 Checked against repeng 0.4.0: `ControlVector.import_gguf` takes the tensors `direction.*` and needs
 `controlvector.model_hint`; `ControlModel.set_control(vector, coeff)` adds coeff * vector at each layer that the
 ControlModel wraps, and raises KeyError where one of these has no vector, hence `zero_filled`. llama.cpp reads the same
-file where no `direction.0` is in it (format `llama.cpp`).
+file if it holds no `direction.0` (format `llama.cpp`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def write(
     strength: float | None = None,
     zero_filled: bool = False,
 ) -> None:
-    """Write one behaviour. `zero_filled`: zeros for the model's other blocks, so that repeng can wrap any of them."""
+    """Write one behaviour; `zero_filled` adds zeros for the other blocks, so that repeng can wrap any of them."""
     selection = select(directions, behaviour, layers=layers, strength=strength)
     write_control_vector(selection, path, zero_filled=zero_filled)
 
 
 def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
-    """One behaviour, called `behaviour`, else as the file says, else like the file."""
+    """Read one behaviour."""
     return read_control_vector(path, behaviour, tool="repeng")
 
 

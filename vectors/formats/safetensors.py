@@ -1,7 +1,7 @@
-"""reasonlens's own file: every behaviour's vectors as they stand, with where they came from.
+"""Read and write reasonlens's own file: every behaviour's vectors as they are, with where they came from.
 
-Reading checks the header and each field of the description before `Directions.open` builds anything on them, and
-afterwards shapes, layers and numbers.
+Reading checks the header and each field of the description before `Directions.open` uses them, and then shapes, layers
+and numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...rundir import InputError
-from ..directions import FORMAT as OURS
+from ..directions import FORMAT as DIRECTIONS_FORMAT
 from ..directions import Directions
 from .check import check_directions
 from .entry import Format
@@ -43,14 +43,14 @@ def write(
     layers: Sequence[int] | int | None = None,
     strength: float | None = None,
 ) -> None:
-    """Write all behaviours, or `behaviour` alone, at all layers or those of `layers`."""
+    """Write all behaviours, or `behaviour` alone; raise InputError for a strength, which this file does not take."""
     if strength is not None:
         raise InputError("reasonlens's own files hold vectors as they stand: give the strength where you steer")
-    part(directions, behaviour, layers).save(path)
+    restrict(directions, behaviour, layers).save(path)
 
 
 def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
-    """All behaviours of a file, or `behaviour` alone. Raises InputError for a damaged file or one of another tool."""
+    """Read all behaviours of a file, or `behaviour` alone; raise InputError for a damaged file or another tool's."""
     path = Path(path)
     _check_description(check_header(path).get("reasonlens"), path)
     try:
@@ -60,28 +60,30 @@ def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise InputError(f"{path} is damaged: {type(error).__name__} {error}") from error
-    return part(directions, behaviour, None)
+    return restrict(directions, behaviour, None)
 
 
-def part(directions: Directions, behaviour: str | None, layers: Sequence[int] | int | None) -> Directions:
-    """Directions of one behaviour (None: all) at some layers (None: all)."""
+def restrict(directions: Directions, behaviour: str | None, layers: Sequence[int] | int | None) -> Directions:
+    """Restrict directions to one behaviour (None: all) and some layers (None: all)."""
     names = directions.behaviours if behaviour is None else (directions[behaviour].behaviour,)
-    wanted = directions.layers if layers is None else (layers,) if isinstance(layers, int) else sorted(set(layers))
-    for layer in wanted:
-        directions[names[0]].at(layer)  # raises for one that is not there
-    at = [directions.layers.index(layer) for layer in wanted]
+    chosen = directions.layers if layers is None else (layers,) if isinstance(layers, int) else sorted(set(layers))
+    for layer in chosen:
+        directions[names[0]].at(layer)  # raises InputError for a layer that is not covered
+    rows = [directions.layers.index(layer) for layer in chosen]
 
-    def of_layers(figures: list[float]) -> list[float]:
-        return [figures[row] for row in at] if len(figures) == len(directions.layers) else figures
+    def at_rows(values: list[float]) -> list[float]:
+        return [values[row] for row in rows] if len(values) == len(directions.layers) else values
 
-    scores = {name: {key: of_layers(each) for key, each in directions.scores.get(name, {}).items()} for name in names}
+    scores = {
+        name: {score: at_rows(values) for score, values in directions.scores.get(name, {}).items()} for name in names
+    }
     return replace(
         directions,
-        vectors={name: directions.vectors[name][at] for name in names},
-        layers=tuple(wanted),
-        residual_norm=tuple(directions.residual_norm[row] for row in at),
+        vectors={name: directions.vectors[name][rows] for name in names},
+        layers=tuple(chosen),
+        residual_norm=tuple(directions.residual_norm[row] for row in rows),
         n_examples={name: count for name, count in directions.n_examples.items() if name in names},
-        scores={name: of_name for name, of_name in scores.items() if of_name},
+        scores={name: layer_scores for name, layer_scores in scores.items() if layer_scores},
     )
 
 
@@ -90,8 +92,8 @@ def _check_description(text: str | None, path: Path) -> None:
         description: Any = json.loads(text or "{}")
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: its description is no JSON") from error
-    if not isinstance(description, dict) or description.get("format") != OURS:
-        raise InputError(f"{path} holds no directions of reasonlens (format {OURS})")
+    if not isinstance(description, dict) or description.get("format") != DIRECTIONS_FORMAT:
+        raise InputError(f"{path} holds no directions of reasonlens (format {DIRECTIONS_FORMAT})")
     for key, kind in _KINDS.items():
         if not isinstance(description.get(key), kind):
             raise InputError(f"{path} is damaged: its description has no {key}, or one of another kind")
@@ -100,8 +102,8 @@ def _check_description(text: str | None, path: Path) -> None:
     norms = [norm for norm in description["residual_norm"] if norm is not None]
     if not all(isinstance(norm, int | float) and 0 <= norm < float("inf") for norm in norms):
         raise InputError(f"{path} is damaged: its residual norms are not all numbers from 0")
-    for name, figures in description["scores"].items():
-        if not isinstance(figures, dict) or not all(isinstance(each, list) for each in figures.values()):
+    for name, layer_scores in description["scores"].items():
+        if not isinstance(layer_scores, dict) or not all(isinstance(score, list) for score in layer_scores.values()):
             raise InputError(f"{path} is damaged: its scores for {name[:80]!r} are no lists")
 
 
@@ -110,7 +112,7 @@ FORMAT = Format(
     about="reasonlens's own file: all behaviours, with where they came from",
     suffix=".safetensors",
     index="row i belongs to block layers[i]",
-    coefficient="strength 1 is the mean residual norm along the vector (relative dose)",
+    coefficient="strength 1 is the mean residual norm along the vector",
     read=read,
     write=write,
     several=True,

@@ -1,11 +1,11 @@
-"""What leaves: one behaviour's vectors at chosen layers, scaled or as they stand.
+"""Select what is exported: one behaviour's vectors at chosen layers, scaled or as they are.
 
-Directions hold raw vectors. By default a file gets them as they are, so that a coefficient of 1 in the other tool
-adds the raw vector. With a strength s each row becomes
+Directions hold raw vectors. By default they are written unchanged, so that a coefficient of 1 in the other tool adds
+the raw vector. With a strength s each row becomes
 
     s * (mean residual norm at L) * vector / |vector|
 
-so that a coefficient of 1 in the other tool is a relative dose of s here.
+so that a coefficient of 1 in the other tool equals strength s here.
 """
 
 from __future__ import annotations
@@ -28,32 +28,34 @@ ORIGIN = "reasonlens.export/1"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Selection:
-    """One behaviour, ready to be written: layer (0-based block whose output is meant) -> vector, float32."""
+    """One behaviour's vectors, ready to be written."""
 
     behaviour: str
-    rows: dict[int, Float[Tensor, " d_model"]]
-    strength: float | None  # relative dose of a coefficient of 1; None: vectors as they stand
-    model: dict[str, Any]
+    rows: dict[int, Float[Tensor, " d_model"]]  # layer (0-based block whose output is meant) -> vector, float32
+    strength: float | None  # what a coefficient of 1 adds, in mean residual norms; None: vectors as they are
+    model: dict[str, Any]  # what is known of the model's identity
 
     @property
     def layers(self) -> tuple[int, ...]:
+        """The layers, ascending."""
         return tuple(self.rows)
 
     @property
     def d_model(self) -> int:
+        """The width of the residual stream."""
         return len(next(iter(self.rows.values())))
 
     @property
     def n_layers(self) -> int:
-        """Blocks of the model where its identity says it, else the fewest that hold these rows."""
-        known = self.model.get("n_layers")
-        return max(max(self.rows) + 1, known if isinstance(known, int) else 0)
+        """The number of blocks of the model if its identity states it, else the fewest that hold these rows."""
+        stated = self.model.get("n_layers")
+        return max(max(self.rows) + 1, stated if isinstance(stated, int) else 0)
 
     @property
     def model_type(self) -> str:
-        """`LlamaForCausalLM` -> `llama`: how transformers names an architecture; empty where it is not known."""
-        if isinstance(known := self.model.get("model_type"), str):
-            return known
+        """What transformers calls the architecture (`llama` for `LlamaForCausalLM`); empty where it is not known."""
+        if isinstance(stated := self.model.get("model_type"), str):
+            return stated
         from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as names
 
         architecture = str(self.model.get("architecture"))
@@ -62,20 +64,39 @@ class Selection:
         return kinds[0] if kinds else ""
 
     def origin(self) -> dict[str, Any]:
-        """Where the file came from, for those that can carry it; `imported` reads it back."""
+        """Describe where the vectors came from, for files that can hold it; `imported` reads it again.
+
+        Returns:
+            A dictionary that JSON can hold.
+        """
         return {"format": ORIGIN, "behaviour": self.behaviour, "strength": self.strength, "model": self.model}
 
     def without_last_block(self, tool: str) -> None:
-        """Raise InputError where the last block is among the rows: tools that act before a block cannot reach it."""
-        known = self.model.get("n_layers")
-        if isinstance(known, int) and known - 1 in self.rows:
+        """Refuse the last block: tools that act before a block cannot add to its output.
+
+        Args:
+            tool: The tool's name, for the message.
+
+        Raises:
+            InputError: The last block of the model is among the layers.
+        """
+        stated = self.model.get("n_layers")
+        if isinstance(stated, int) and stated - 1 in self.rows:
             raise InputError(
-                f"{tool} adds vectors before a block, and no block comes after layer {known - 1}, the last of {known}: "
-                f"leave it out (--layers 0:{known - 1})"
+                f"{tool} adds vectors before a block, and no block comes after layer {stated - 1}, the last of "
+                f"{stated}: leave it out (--layers 0:{stated - 1})"
             )
 
     def table(self, n_rows: int, shift: int = 0) -> Float[Tensor, "n_rows d_model"]:
-        """A row for every index from 0, that of block L at L + `shift`; zeros where there is no vector."""
+        """Arrange the vectors as a table with one row for each block.
+
+        Args:
+            n_rows: The number of rows.
+            shift: Block L is row L + `shift`.
+
+        Returns:
+            The table, with zeros where there is no vector.
+        """
         table = torch.zeros(n_rows, self.d_model)
         for layer, row in self.rows.items():
             table[layer + shift] = row
@@ -89,10 +110,20 @@ def select(
     layers: Sequence[int] | int | None = None,
     strength: float | None = None,
 ) -> Selection:
-    """The rows to write. `behaviour` may be left out where there is one only; `layers` default to all that are there.
+    """Select one behaviour's vectors at some layers.
 
-    Raises InputError for a behaviour or layer that is not there, vectors that are not finite, a strength that is no
-    finite number or has no known norm to stand on, and directions that act by another operation than adding.
+    Args:
+        directions: The directions to take them from.
+        behaviour: Which behaviour; may be left out where there is only one.
+        layers: The 0-based blocks; None means all.
+        strength: What a coefficient of 1 adds, in units of the mean residual norm; None leaves the vectors as they are.
+
+    Returns:
+        The selection.
+
+    Raises:
+        InputError: The behaviour or a layer is not covered, a vector is not finite, the strength is not finite or the
+            residual norm not known, or the directions act by another operation than adding.
     """
     if behaviour is None:
         if len(directions.behaviours) != 1:
@@ -109,11 +140,11 @@ def select(
         )
     if strength is not None and not math.isfinite(strength):
         raise InputError(f"the strength must be a finite number, and is {strength}")
-    wanted = direction.layers if layers is None else (layers,) if isinstance(layers, int) else tuple(layers)
-    if not wanted:
+    chosen = direction.layers if layers is None else (layers,) if isinstance(layers, int) else tuple(layers)
+    if not chosen:
         raise InputError(f"no layer is left to write; there are directions at {', '.join(map(str, direction.layers))}")
     rows = {}
-    for layer in sorted(set(wanted)):
+    for layer in sorted(set(chosen)):
         row = direction.at(layer).detach().to("cpu", torch.float32)
         check_finite(row, behaviour, layer)
         if strength is not None:

@@ -1,7 +1,7 @@
-"""The code that is printed for each tool, with $names to be filled in (see `snippets.py`).
+"""Hold the code that is printed for each tool, with $names to be filled in (see `snippets.py`).
 
-$file, $behaviour, $model and $blocks are Python literals, $layer and $row numbers, $scaled the vector at its dose,
-$export a command of the shell.
+$file, $behaviour, $model and $blocks are Python literals, $layer and $row numbers, $scaled is the vector at its
+strength, $export a shell command.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Snippet:
-    about: str
-    load: str
-    act: str = ""
+    """The code for one tool."""
+
+    about: str  # one line
+    load: str  # loads the model and the vector
+    act: str = ""  # steers
 
 
-# What most of them begin with. $row is the layer's row in the file.
+# Most snippets begin with this. $row is the layer's row in the file.
 _VECTOR = """\
 with safe_open($file, framework="pt") as file:
     vector = file.get_tensor($behaviour)[$row]  # the output of block $layer
@@ -37,9 +39,9 @@ tokenizer = AutoTokenizer.from_pretrained($model)
         + _VECTOR,
         act="""\
 def steer(block, inputs, output):
-    acts = output[0] if isinstance(output, tuple) else output
-    acts = acts + vector.to(acts)  # every token, the prompt's included
-    return (acts, *output[1:]) if isinstance(output, tuple) else acts
+    activations = output[0] if isinstance(output, tuple) else output
+    activations = activations + vector.to(activations)  # every token, the prompt's included
+    return (activations, *output[1:]) if isinstance(output, tuple) else activations
 
 handle = model.get_submodule($blocks)[$layer].register_forward_hook(steer)
 inputs = tokenizer("How many primes are below 30?", return_tensors="pt")
@@ -59,8 +61,8 @@ bridge = TransformerBridge.boot_transformers($model)
 """
         + _VECTOR,
         act="""\
-def steer(acts, hook):
-    return acts + vector.to(acts)  # every token, the prompt's included
+def steer(activations, hook):
+    return activations + vector.to(activations)  # every token, the prompt's included
 
 with bridge.hooks(fwd_hooks=[("blocks.$layer.hook_out", steer)]):
     text = bridge.generate("How many primes are below 30?", max_new_tokens=50)
@@ -79,8 +81,8 @@ model = LanguageModel($model, device_map="auto", dispatch=True)
         act="""\
 # With transformers 4 a block's output is a tuple: write .output[0] in place of .output
 with model.trace("How many primes are below 30?"):
-    acts = model.$blocks_path[$layer].output
-    acts[:] = acts + vector.to(acts)
+    activations = model.$blocks_path[$layer].output
+    activations[:] = activations + vector.to(activations)
     logits = model.lm_head.output.save()
 """,
     ),

@@ -1,7 +1,7 @@
-"""Code ready to paste: one behaviour's vector, from a file of reasonlens, at work in each tool.
+"""Fill in code that is ready to paste: it steers with one behaviour's vector from our file in each tool.
 
-A snippet has two parts, so that tests can run the second with a model of their own: `load` gets the model and the
-vector, `act` steers. Names of the user's (files, behaviours, models) go in as Python or shell literals.
+A snippet has two parts, so that tests can run the second with a model of their own: `load` loads the model and the
+vector, `act` steers. The user's names (files, behaviours, models) are inserted as Python or shell literals.
 """
 
 from __future__ import annotations
@@ -33,10 +33,22 @@ def snippet(
     strength: float | None = None,
     model: str | None = None,
 ) -> tuple[str, str]:
-    """The two parts of the code for `tool`: what loads model and vector from `file`, and what steers.
+    """Fill in the code for one tool.
 
-    layer: may be left out where there is one only. strength: relative dose; default the vector as it stands.
-    model: its name in the code, default that of the directions. Raises InputError for what is not there.
+    Args:
+        tool: A name in `SNIPPETS`.
+        directions: The directions that the file holds.
+        file: The file of directions that the code opens.
+        behaviour: Which behaviour; may be left out where there is only one.
+        layer: The 0-based block; may be left out where the directions cover only one.
+        strength: In units of the mean residual norm; None takes the vector as it is.
+        model: The model's name in the code; None means that of the directions.
+
+    Returns:
+        The part that loads model and vector, and the part that steers.
+
+    Raises:
+        InputError: There is no snippet for the tool, or the behaviour, layer or strength cannot be used.
     """
     if tool not in SNIPPETS:
         raise InputError(f"there is no snippet for {tool!r}; there are {', '.join(SNIPPETS)}")
@@ -72,12 +84,12 @@ def snippet(
         "blocks_path": blocks,
         "export": _one_line(shlex.join(words)),
     }
-    found = SNIPPETS[tool]
-    return Template(found.load).substitute(values), Template(found.act).substitute(values)
+    template = SNIPPETS[tool]
+    return Template(template.load).substitute(values), Template(template.act).substitute(values)
 
 
 def _one_line(text: str) -> str:
-    """A command that may stand in a comment: a name with a line break in it would end the comment."""
+    """Check that a command can stand in a comment: a line break in a name would end the comment."""
     if any(not letter.isprintable() for letter in text):
         raise InputError("a behaviour or file with a control character in its name cannot stand in a command")
     return text

@@ -1,4 +1,4 @@
-"""steering-vectors: a SteeringVector is rebuilt from a dict of layer -> vector, which acts on the output of block L.
+"""Read and write the dict from which steering-vectors' SteeringVector is rebuilt: layer L for the output of block L.
 
 Checked against steering-vectors 0.12.2: the dataclass has no file of its own; `SteeringVector(layer_activations={L:
 vector}, layer_type="decoder_block")` hooks block L and adds multiplier * vector to its output. The file is safetensors
@@ -35,7 +35,7 @@ def write(
 
 
 def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
-    """One behaviour from such a file."""
+    """Read one behaviour."""
     path = Path(path)
     tensors, metadata = read_tensors(path)
     rows = {}

@@ -1,10 +1,10 @@
-"""IBM activation-steering's `.svec`: JSON, `directions` by layer; key k is added *before* block k, so block L is L + 1.
+"""Read and write IBM activation-steering's `.svec`: JSON; key k is added *before* block k, so block L is key L + 1.
 
 Checked against IBM/activation-steering (`steering_vector.py`, `leash_layer.py`): a LeashLayer adds the vector to the
-input of its block, which is the output of the block before. Three things to know of the tool: it finds the vector of
-key k at the output of block k, one block later than it applies it, so a file of its own is read here as it acts
-(`as_found=True`: as it was found); it steers the first row of a batch only; it casts vectors to float16, so that
-numbers beyond 65504 cannot be written. Key 0 acts before the first block, where no block's output is: it is left out.
+input of its block, which is the output of the block before. Three properties of the tool matter: it extracts the vector
+of key k at the output of block k, one block later than it applies it, so the tool's own file is read as it acts
+(`as_found=True`: as it was extracted); it steers only the first row of a batch; it casts vectors to float16, so that
+numbers beyond 65504 cannot be written. Key 0 acts before the first block and is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...rundir import InputError
 from ..directions import Directions
 from .entry import Format
 from .imported import one_behaviour, sound_origin
-from .json_file import read_json, vector_of, write_json
+from .json_file import parse_vector, read_json, write_json
 from .selection import select
 
 _FLOAT16_MAX = 65504.0
@@ -30,7 +30,7 @@ def write(
     layers: Sequence[int] | int | None = None,
     strength: float | None = None,
 ) -> None:
-    """Write one behaviour. Raises InputError for the last block (no block comes after it) and for large numbers."""
+    """Write one behaviour; raise InputError for the last block (no block comes after it) and for large numbers."""
     selection = select(directions, behaviour, layers=layers, strength=strength)
     selection.without_last_block("activation-steering")
     largest = max(float(row.abs().max()) for row in selection.rows.values())
@@ -51,7 +51,7 @@ def write(
 
 
 def read(path: str | Path, *, behaviour: str | None = None, as_found: bool = False) -> Directions:
-    """One behaviour. `as_found`: key k is block k, where the tool finds vectors, not k - 1, where it applies them."""
+    """Read one behaviour; `as_found` takes key k as block k, where the tool extracts it, not k - 1, where it acts."""
     path = Path(path)
     content = read_json(path)
     directions = content.get("directions")
@@ -63,7 +63,7 @@ def read(path: str | Path, *, behaviour: str | None = None, as_found: bool = Fal
             raise InputError(f"{path} has a direction for {key[:40]!r}, which is no layer")
         layer = int(key) - (0 if as_found else 1)
         if layer >= 0:
-            rows[layer] = vector_of(numbers, f"direction {key}", path)
+            rows[layer] = parse_vector(numbers, f"direction {key}", path)
     origin = sound_origin(content.get("reasonlens"))
     kind = content.get("model_type")
     return one_behaviour(

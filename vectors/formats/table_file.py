@@ -1,7 +1,7 @@
-"""Files that hold one table of vectors: another tool's `.pt` is read, plain safetensors are read and written.
+"""Read a file that holds one table of vectors: another tool's `.pt`, or a safetensors file.
 
-Tools whose own file is a `.pt` (a pickle inside) get a safetensors file of exactly the tensor that they expect; two
-lines turn it into their file on the user's own machine:
+For tools whose own file is a `.pt` (a pickle), a safetensors file with exactly the tensor that they expect is written;
+two lines turn it into their file on the user's own machine:
 
     tensor = safetensors.torch.load_file("vectors.safetensors")[NAME]
     torch.save(tensor, "vectors.pt")
@@ -21,7 +21,7 @@ from .torch_file import checked_tensor, is_torch_file, read_torch
 
 
 def read_table(path: Path) -> tuple[Tensor, dict[str, Any]]:
-    """The first tensor of a .pt or safetensors file, and its origin if the file is of ours."""
+    """Read the first tensor of a .pt or safetensors file, and its origin if we wrote the file."""
     if not is_torch_file(path):
         tensors, metadata = read_tensors(path)
         if len(tensors) != 1:

@@ -1,4 +1,4 @@
-"""Reading and writing safetensors files of other tools' tensors: the header is checked before anything is mapped.
+"""Read and write safetensors files of other tools' tensors; the header is checked before anything is mapped.
 
 The header is its length (8 bytes, little-endian) and a JSON object of name -> dtype, shape and byte range.
 """
@@ -23,7 +23,7 @@ _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2,
 
 
 def check_header(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file whose header holds together; see the messages for what is checked."""
+    """Check the header of a safetensors file and return its metadata; the messages say what is checked."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -48,32 +48,33 @@ def check_header(path: Path) -> dict[str, str]:
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise InputError(f"{path} is damaged: its metadata are not all texts")
-    for name, about in header.items():
-        _check_tensor(path, name, about, size - 8 - length)
+    for name, entry in header.items():
+        _check_tensor(path, name, entry, size - 8 - length)
     return metadata
 
 
-def _check_tensor(path: Path, name: str, about: Any, n_bytes: int) -> None:
+def _check_tensor(path: Path, name: str, entry: Any, n_bytes: int) -> None:
     damaged = f"{path} is damaged: its header says of the tensor {name[:80]!r}"
-    if not isinstance(about, dict) or str(about.get("dtype")) not in _BYTES:
+    if not isinstance(entry, dict) or str(entry.get("dtype")) not in _BYTES:
         raise InputError(f"{damaged} no dtype that vectors have ({', '.join(_BYTES)})")
-    shape, offsets = _whole(about.get("shape")), _whole(about.get("data_offsets"))
+    shape, offsets = _whole_numbers(entry.get("shape")), _whole_numbers(entry.get("data_offsets"))
     if shape is None or offsets is None:
         raise InputError(f"{damaged} no shape and byte range")
     if not len(offsets) == 2 or not offsets[0] <= offsets[1] <= n_bytes:
         raise InputError(f"{damaged} the byte range {offsets}, and there are {n_bytes} bytes of data")
-    if math.prod(shape) * _BYTES[about["dtype"]] != offsets[1] - offsets[0]:
+    if math.prod(shape) * _BYTES[entry["dtype"]] != offsets[1] - offsets[0]:
         raise InputError(f"{damaged} the shape {shape}, which does not fill its {offsets[1] - offsets[0]} bytes")
 
 
-def _whole(numbers: Any) -> list[int] | None:
-    """`numbers` if it is a short list of whole numbers from 0 that fit into 63 bits."""
-    sound = isinstance(numbers, list) and len(numbers) <= 8
-    return numbers if sound and all(type(number) is int and 0 <= number < 1 << 63 for number in numbers) else None
+def _whole_numbers(numbers: Any) -> list[int] | None:
+    """Return `numbers` if it is a short list of whole numbers from 0 that fit into 63 bits, else None."""
+    if not isinstance(numbers, list) or len(numbers) > 8:
+        return None
+    return numbers if all(type(number) is int and 0 <= number < 1 << 63 for number in numbers) else None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file. Raises InputError for a damaged one."""
+    """Read tensors and metadata of a safetensors file; raise InputError for a damaged one."""
     metadata = check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -86,5 +87,5 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], origin: dict[str, Any]
     """Write tensors with one entry of metadata, `reasonlens`, atomically."""
     with atomic_path(path) as temporary:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        # One entry only: safetensors writes several in any order, and the same vectors would be other bytes.
+        # One entry only: safetensors writes several in any order, so that the same vectors could give different bytes.
         save_file(contiguous, temporary, metadata={"reasonlens": json.dumps(origin)})

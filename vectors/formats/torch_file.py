@@ -1,9 +1,9 @@
-"""Reading a `.pt` of another tool without running anything that is in it. None is ever written.
+"""Read a `.pt` of another tool without running anything that is in it. None is ever written.
 
-A .pt is a zip archive with a pickle that says how the tensors lie in the archive's other members. The archive is
-checked first (members stored uncompressed, within the file, with the right checksum), then torch reads it with
-weights_only, which builds tensors and plain containers and calls nothing else, and then each tensor must lie within
-its own bytes: a tampered stride would otherwise make a few bytes look like gigabytes.
+A .pt is a zip archive with a pickle that describes the tensors in the archive's other members. The archive is checked
+first (members stored uncompressed, within the file, with the right checksum). Then torch reads it with weights_only,
+which builds tensors and plain containers and calls nothing else. Finally each tensor must lie within its own bytes: a
+tampered stride could otherwise make a few bytes look like gigabytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_MEMBERS = 1 << 16
 
 
 def is_torch_file(path: Path) -> bool:
-    """Whether a file begins like a zip archive. Raises InputError when it cannot be opened."""
+    """Check whether a file begins like a zip archive; raise InputError if it cannot be opened."""
     try:
         with path.open("rb") as file:
             return file.read(2) == b"PK"
@@ -33,7 +33,7 @@ def is_torch_file(path: Path) -> bool:
 
 
 def read_torch(path: Path) -> Any:
-    """What torch.save wrote: tensors in plain containers. Raises InputError for anything else, and for damage."""
+    """Read what torch.save wrote: tensors in plain containers; raise InputError for anything else, and for damage."""
     if not is_torch_file(path):
         raise InputError(
             f"{path} is no .pt file of torch 1.6 or later (no zip archive): load it where you trust it, and save again"
@@ -53,14 +53,14 @@ def read_torch(path: Path) -> Any:
     return content
 
 
-def checked_tensor(tensor: Any, what: str, path: Path) -> Tensor:
-    """`tensor` as a plain dense one of floating-point numbers within its own bytes. Raises InputError otherwise."""
+def checked_tensor(tensor: Any, subject: str, path: Path) -> Tensor:
+    """Return `tensor` if it is dense, floating-point and within its own bytes; raise InputError otherwise."""
     if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_quantized:
-        raise InputError(f"{path}: {what} is no tensor ({type(tensor).__name__})")
+        raise InputError(f"{path}: {subject} is no tensor ({type(tensor).__name__})")
     if not tensor.is_floating_point() or tensor.device.type != "cpu":
-        raise InputError(f"{path}: {what} holds no floating-point numbers ({tensor.dtype})")
+        raise InputError(f"{path}: {subject} holds no floating-point numbers ({tensor.dtype})")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        raise InputError(f"{path}: {what} is damaged: its shape {tuple(tensor.shape)} is larger than its data")
+        raise InputError(f"{path}: {subject} is damaged: its shape {tuple(tensor.shape)} is larger than its data")
     return tensor.detach()
 
 

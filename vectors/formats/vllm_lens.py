@@ -1,4 +1,4 @@
-"""vllm-lens's SteeringVector: activations (k, d_model) and the blocks that they belong to, whose outputs they change.
+"""Read and write vllm-lens's SteeringVector: activations (k, d_model) and the k blocks whose outputs they change.
 
 Checked against UKGovernmentBEIS/vllm-lens (`_helpers/types.py`): `SteeringVector(activations=..., layer_indices=[L],
 scale=S, norm_match=False)` goes into `SamplingParams.extra_args["apply_steering_vectors"]`. It has no file of its own:
@@ -39,18 +39,18 @@ def write(
 
 
 def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
-    """One behaviour from such a file."""
+    """Read one behaviour."""
     path = Path(path)
     tensors, metadata = read_tensors(path)
-    acts, layers = tensors.get("activations"), tensors.get("layer_indices")
-    if acts is None or layers is None or acts.ndim != 2 or layers.shape != acts.shape[:1] or layers.is_floating_point():
+    rows, layers = tensors.get("activations"), tensors.get("layer_indices")
+    if rows is None or layers is None or rows.ndim != 2 or layers.shape != rows.shape[:1] or layers.is_floating_point():
         raise InputError(f"{path} has no `activations` (k, d_model) with `layer_indices` (k,), as vllm-lens takes them")
     numbers = layers.tolist()
     if len(set(numbers)) != len(numbers):
         raise InputError(f"{path} names a layer twice: {numbers[:20]}")
     origin = origin_of(metadata.get("reasonlens"))
     return one_behaviour(
-        dict(zip(numbers, acts, strict=True)),
+        dict(zip(numbers, rows, strict=True)),
         path=path,
         origin=origin,
         behaviour=behaviour,
