@@ -1,9 +1,11 @@
 """Questions asked of activations, probes and directions, and the figures and pages that answer them."""
 
-from ._locate import Location, locate
-from ._probe import ProbeSettings, Probing, probe
+from ._locate import locate
+from ._probe import probe
 from ._score import score
 from .before_after import BeforeAfter, compare_before_after
+from .location import Location
+from .probing import ProbeSettings, Probing
 from .settings import LocateSettings
 from .stability import Stability, boundary_stability
 

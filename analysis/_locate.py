@@ -5,7 +5,7 @@
 3. A probe for each behaviour and layer, cross-validated by problem, with its controls (`probes.sweep`).
 4. The same for the last token before each span: whether the behaviour that comes can be told before it begins, the
    "when" signal, as distinct from recognising it while it is read.
-5. Tables, figures and a page to look at (`report.py`).
+5. Tables, figures and a page to look at (`location.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import pandas as pd
-import plotly.graph_objects as go
 
 from ..activations import (
     Activations,
@@ -29,94 +25,30 @@ from ..activations import (
 )
 from ..activations.collector import Collector
 from ..activations.store.store import MANIFEST
-from ..figures import (
-    calibration_curves,
-    cosine_heatmap,
-    layer_curves,
-    layer_heatmap,
-)
 from ..models import load
 from ..models._load import ModelLike
 from ..models.content import model_digest
 from ..probes import ProbeSweep, sweep
 from ..probes.folds import common_labels, grouped_folds
-from ..rundir import InputError, RunDirectory, write_json, write_text
+from ..probes.result import PROBES
+from ..rundir import InputError, RunDirectory
+from ..rundir.result_files import REPORT, RESULTS
 from ..traces import (
     Trace,
     bundled_traces,
     digest,
     read_traces,
 )
-from ..vectors import Directions, mean_difference_directions
-from .report import report_html
+from ..vectors import mean_difference_directions
+from .location import VECTORS, Location
 from .settings import LocateSettings
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "reasonlens.locate/2"
-NEXT_TITLE = "AUROC by layer for the behaviour that comes next, read at the last token before it"
-ARTIFACTS = ("vectors.safetensors", "probes.safetensors", "results.json", "report.html")
+ARTIFACTS = (VECTORS, PROBES, RESULTS, REPORT)
 ACTIVATIONS = "activations"
 NEXT_ACTIVATIONS = "activations-before"  # of the last token before each span
 BEFORE = Read.before()
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Location:
-    """What `locate` found."""
-
-    activations: Activations
-    directions: Directions
-    sweep: ProbeSweep
-    next_sweep: ProbeSweep | None  # from the last token before each span; None where not asked for
-    settings: LocateSettings
-
-    @property
-    def common_layer(self) -> int:
-        """The one layer at which all behaviours together are read best (highest mean AUROC)."""
-        aurocs = [[estimate.value for estimate in found.auroc] for found in self.sweep.behaviours.values()]
-        return self.sweep.layers[int(np.nanargmax(np.mean(aurocs, axis=0)))]
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row for each behaviour and layer: AUROC and effect size with intervals, controls, counts."""
-        return self.sweep.to_frame()
-
-    def figure(self) -> go.Figure:
-        """The heatmap of AUROC, behaviour by layer."""
-        return layer_heatmap(self.sweep)
-
-    def figures(self) -> dict[str, go.Figure]:
-        """All figures of the report by name."""
-        return {
-            "auroc": self.figure(),
-            "effect_size": layer_heatmap(self.sweep, "effect_size"),
-            "curves": layer_curves(self.sweep),
-            "calibration": calibration_curves(self.sweep),
-            "cosine": cosine_heatmap(self.directions, self.common_layer),
-        } | ({} if self.next_sweep is None else {"next": layer_curves(self.next_sweep, title=NEXT_TITLE)})
-
-    def to_dict(self) -> dict[str, Any]:
-        """What `results.json` holds."""
-        return {
-            "format": FORMAT,
-            "model": self.activations.model,
-            "traces": {
-                "digest": self.directions.data_digest,
-                "n_spans": len(self.activations.examples),
-                "n_spans_skipped": self.activations.n_skipped,
-                "n_problems": self.sweep.n_problems,
-            },
-            "settings": asdict(self.settings) | {"layers": list(self.activations.layers)},
-            "common_layer": self.common_layer,
-            "permuted": self.sweep.permuted,
-            "control_tasks": self.sweep.control_task_columns(),
-            "behaviours": self.sweep.to_dict(),
-            "next_behaviours": None if self.next_sweep is None else self.next_sweep.to_dict(),
-        }
-
-    def report(self) -> str:
-        """One self-contained HTML page."""
-        return report_html(self.to_dict(), self.figures(), self.sweep, self.activations)
 
 
 def locate(
@@ -196,15 +128,12 @@ def _located(
                 for name, each_layer in found.behaviours.items()
             },
         )
-    location = Location(
+    location = Location.of(
         activations=activations, directions=directions, sweep=found, next_sweep=next_found, settings=settings
     )
     if run.has_directory:
         with run.stage("report"):
-            directions.save(run.path / "vectors.safetensors")
-            found.save_probes(run.path / "probes.safetensors")
-            write_json(run.path / "results.json", location.to_dict())
-            write_text(run.path / "report.html", location.report())
+            location.write(run.path)
         run.finish(ARTIFACTS)
     return location
 

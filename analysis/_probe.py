@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import plotly.graph_objects as go
 
 from ..activations import (
     Activations,
@@ -20,85 +18,20 @@ from ..activations import (
     Read,
     collect,
 )
-from ..figures import (
-    calibration_curves,
-    layer_curves,
-    layer_heatmap,
-    transfer_heatmap,
-)
-from ..figures.page import render
 from ..models import load
 from ..models.content import model_digest
-from ..probes import (
-    ProbeSweep,
-    TransferMatrix,
-    sweep,
-    transfer,
-)
+from ..probes import sweep, transfer
 from ..probes.folds import common_labels, grouped_folds
-from ..rundir import InputError, RunDirectory, file_digest, write_json, write_text
+from ..probes.result import PROBES
+from ..rundir import InputError, RunDirectory, file_digest
+from ..rundir.result_files import REPORT, RESULTS
 from ..traces import digest
 from ._locate import resolve_traces
+from .probing import ProbeSettings, Probing
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "reasonlens.probe/1"
-PROBE_ARTIFACTS = ("probes.safetensors", "results.json", "report.html")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProbeSettings:
-    """What `probe` does, beside its activations."""
-
-    behaviours: tuple[str, ...] | None = None  # default all labels
-    estimator: str = "logistic"  # or ridge, lda, mean-difference
-    penalties: tuple[float, ...] | None = None  # to choose among on inner folds, strongest first
-    n_folds: int = 5
-    n_bootstrap: int = 1000
-    n_shuffles: int = 5
-    n_permutations: int = 200
-    seed: int = 0
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Probing:
-    """What `probe` found."""
-
-    source: str
-    activations: Activations
-    sweep: ProbeSweep
-    transfer: TransferMatrix | None
-    settings: ProbeSettings
-
-    def figures(self) -> dict[str, go.Figure]:
-        """All figures of the page by name."""
-        drawn = {
-            "auroc": layer_heatmap(self.sweep),
-            "curves": layer_curves(self.sweep),
-            "calibration": calibration_curves(self.sweep),
-        }
-        return drawn if self.transfer is None else drawn | {"transfer": transfer_heatmap(self.transfer)}
-
-    def to_dict(self) -> dict[str, Any]:
-        """What `results.json` holds."""
-        return {
-            "format": FORMAT,
-            "source": self.source,
-            "model": self.sweep.model,
-            "read": self.sweep.read,
-            "layers": list(self.sweep.layers),
-            "n_spans": len(self.activations.examples),
-            "n_problems": self.sweep.n_problems,
-            "settings": asdict(self.settings),
-            "permuted": self.sweep.permuted,
-            "control_tasks": self.sweep.control_task_columns(),
-            "behaviours": self.sweep.to_dict(),
-            "transfer": None if self.transfer is None else self.transfer.to_dict(),
-        }
-
-    def report(self) -> str:
-        """One self-contained HTML page."""
-        return render("probe.html.jinja", self.to_dict(), self.figures())
+PROBE_ARTIFACTS = (PROBES, RESULTS, REPORT)
 
 
 def probe(
@@ -129,7 +62,6 @@ def probe(
     }
     return Probing(
         source=name,
-        activations=first,
         sweep=sweep(
             first,
             behaviours=probed,
@@ -205,7 +137,5 @@ def read_sources(
 def write_probing(found: Probing, run: RunDirectory) -> None:
     """Probes, results and page into the directory of the run."""
     run.record()
-    found.sweep.save_probes(run.path / "probes.safetensors")
-    write_json(run.path / "results.json", found.to_dict())
-    write_text(run.path / "report.html", found.report())
+    found.write(run.path)
     run.finish(PROBE_ARTIFACTS)

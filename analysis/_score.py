@@ -32,7 +32,8 @@ from ..traces import (
     encode,
     segment,
 )
-from .token_scores import ScoredText, TokenScores
+from .scored_text import ScoredText
+from .token_scores import TokenScores
 
 
 def score(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,3 +16,15 @@ def cosine_matrix(directions: Directions, layer: int) -> Float[Tensor, "n_behavi
     stacked = torch.stack([directions.at(behaviour, layer) for behaviour in directions.behaviours])
     unit = normalize(stacked.double(), dim=-1)
     return (unit @ unit.T).float()
+
+
+def cosine_frame(directions: Directions, layer: int) -> pd.DataFrame:
+    """Tabulate `cosine_matrix`: one row for each ordered pair, `behaviour`, `other`, `cosine`."""
+    cosines = cosine_matrix(directions, layer).tolist()
+    return pd.DataFrame(
+        [
+            {"behaviour": behaviour, "other": other, "cosine": cosine}
+            for behaviour, row in zip(directions.behaviours, cosines, strict=True)
+            for other, cosine in zip(directions.behaviours, row, strict=True)
+        ]
+    )

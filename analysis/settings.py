@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ..probes.solver import method_named
 from ..rundir import InputError
@@ -41,6 +42,14 @@ class LocateSettings:
         if self.n_bootstrap < 1 or self.n_shuffles < 1 or self.n_permutations < 1:
             raise InputError("intervals and controls need at least one resample, one shuffle and one permutation")
         method_named(self.estimator)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> LocateSettings:
+        """Read back what `asdict` and JSON have made of the settings."""
+        settings: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+        }
+        return cls(**settings)
 
 
 def default_out(model: str, traces: str, settings: LocateSettings) -> Path:

@@ -1,53 +1,26 @@
-"""What probes say of new text: the log odds of each behaviour at every token, and for every sentence.
-
-A character that takes several tokens is shown once, with the score of its last token: only there has the model read
-the whole of it. Tables keep every token.
-"""
+"""Hold the scores of probes on new text: the log odds of each behaviour at every token, and for every sentence."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+import plotly.graph_objects as go
+from jaxtyping import Float
 
-from ..figures.tokens import tokens_fragment, tokens_page
-from ..rundir import write_text
-from ..traces import Span, Trace
+from ..figures import FigureTable, draw_all
+from ..figures.tokens import Scale, tokens_fragment, tokens_page
+from ..rundir import write_csv, write_text
+from ..rundir.result_files import write_result
+from .scored_text import ScoredText
 
 FORMAT = "reasonlens.scores/1"
-N_SHOWN = 10  # texts in the cell of a notebook
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ScoredText:
-    """One text. Tokens are those of its response; NaN where a token has no score (special tokens, attention sinks)."""
-
-    trace: Trace
-    characters: Int[np.ndarray, "n_tokens 2"]  # [start, end) of each token, in the trace's text
-    log_odds: Float[np.ndarray, "n_behaviours n_tokens"]
-    sentences: tuple[Span, ...]  # the trace's own spans, or its sentences, with an empty label
-    sentence_log_odds: Float[np.ndarray, "n_behaviours n_sentences"]  # NaN where the read takes no token
-
-    def stretches(self) -> list[tuple[int, int, int]]:
-        """(start, end, token): characters to be shown as one, in order and disjoint, with the token that scores them.
-
-        Tokens that share a character make one stretch; its token is the last one with a score.
-        """
-        found: list[tuple[int, int, int]] = []
-        for token, (start, end) in enumerate(self.characters.tolist()):
-            if end <= start:
-                continue
-            if found and start < found[-1][1]:
-                before = found.pop()
-                scoring = before[2] if np.isnan(self.log_odds[:, token]).all() else token
-                found.append((before[0], max(before[1], end), scoring))
-            else:
-                found.append((start, end, token))
-        return found
+N_SHOWN = 10  # texts in the cell of a notebook, and in the figure
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,7 +40,7 @@ class TokenScores:
         return tuple(self.layers)
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each behaviour and token.
+        """Tabulate a row for each behaviour and token.
 
         text (the trace's id), position (of the token in the response), token, start, end, behaviour, layer, log_odds,
         probability; the last two are NaN for tokens without a score, and the last where `are_log_odds` is False.
@@ -103,8 +76,33 @@ class TokenScores:
                 parts.append(pd.DataFrame(columns | self._of(behaviour, text.sentence_log_odds[index])))
         return pd.concat(parts, ignore_index=True)
 
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate the figure, tokens: the first texts as strips, coloured about the prior."""
+        parts = []
+        for number, text in enumerate(self.texts[:N_SHOWN]):
+            tokens = [text.trace.text[start:end] for start, end in text.characters.tolist()]
+            for behaviour, scores in zip(self.behaviours, text.log_odds, strict=True):
+                columns: dict[str, Any] = {"number": number, "text": text.trace.id, "behaviour": behaviour}
+                columns |= {"position": np.arange(len(tokens)), "token": tokens, "value": scores}
+                parts.append(pd.DataFrame(columns | {"distance": scores - (self.priors[behaviour] or 0.0)}))
+        n_left = len(self.texts) - N_SHOWN
+        options = {
+            "title": f"{self._names()}, token by token",
+            "caption": self._source() + (f"; {_count(n_left, 'text')} more not drawn" if n_left > 0 else ""),
+            "measure": "log odds above<br>any span's" if self.are_log_odds else "score",
+        }
+        return {"tokens": FigureTable(figure="token_strip", rows=pd.concat(parts, ignore_index=True), options=options)}
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw the figure by its name."""
+        return draw_all(self.tables())
+
+    def figure(self) -> go.Figure:
+        """Draw the first texts as strips: a row for each behaviour, a cell for each token."""
+        return self.figures()["tokens"]
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: provenance, then for each text its columns as lists; None where there is no score."""
+        """Give plain values for JSON: provenance, then for each text its columns as lists; None for no score."""
         return {
             "format": FORMAT,
             "model": self.model,
@@ -114,18 +112,56 @@ class TokenScores:
             "behaviours": {
                 name: {"layer": layer, "prior_log_odds": self.priors[name]} for name, layer in self.layers.items()
             },
-            "texts": [self._text(text) for text in self.texts],
+            "texts": [text.to_dict(self.behaviours) for text in self.texts],
         }
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> TokenScores:
+        """Read back what `to_dict` gave."""
+        behaviours = content["behaviours"]
+        return cls(
+            texts=tuple(map(ScoredText.from_dict, content["texts"])),
+            layers={name: each["layer"] for name, each in behaviours.items()},
+            priors={name: each["prior_log_odds"] for name, each in behaviours.items()},
+            **{name: content[name] for name in ("model", "read", "method", "are_log_odds")},
+        )
+
     def to_html(self, path: str | Path | None = None) -> str:
-        """A page of its own, which opens offline; also written to `path` if there is one."""
-        page = tokens_page(self)
+        """Write a page of its own, which opens offline.
+
+        Args:
+            path: Where to write it; None: nowhere.
+
+        Returns:
+            The page.
+        """
+        names, model = self._names(), self.model.get("name", "a model")
+        page = tokens_page(
+            [text.coloured() for text in self.texts],
+            self._scales(self.texts),
+            title=f"{names} in {model}",
+            heading=f"{names}, token by token",
+            caption=f"{self._source()}. {_how_to_read(self.read)}",
+            are_log_odds=self.are_log_odds,
+        )
         if path is not None:
             write_text(Path(path), page)
         return page
 
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv and sentences.csv, tables/tokens.json, and report.html, the coloured texts."""
+        write_csv(Path(directory) / "sentences.csv", self.sentences)
+        write_result(directory, self, self.to_html())
+
     def _repr_html_(self) -> str:
-        return tokens_fragment(self, N_SHOWN)
+        shown = self.texts[:N_SHOWN]
+        n_left = len(self.texts) - len(shown)
+        return tokens_fragment(
+            [text.coloured() for text in shown],
+            self._scales(shown),
+            are_log_odds=self.are_log_odds,
+            note=f"… and {_count(n_left, 'text')} more: to_html() shows all" if n_left else "",
+        )
 
     def __repr__(self) -> str:
         n_tokens = sum(len(text.characters) for text in self.texts)
@@ -139,23 +175,31 @@ class TokenScores:
             "probability": probability(log_odds) if self.are_log_odds else np.nan,
         }
 
-    def _text(self, text: ScoredText) -> dict[str, Any]:
-        return {
-            "id": text.trace.id,
-            "prompt": text.trace.prompt,
-            "text": text.trace.text,
-            "tokens": {
-                "start": text.characters[:, 0].tolist(),
-                "end": text.characters[:, 1].tolist(),
-                "log_odds": dict(zip(self.behaviours, map(_plain, text.log_odds), strict=True)),
-            },
-            "sentences": {
-                "start": [span.start for span in text.sentences],
-                "end": [span.end for span in text.sentences],
-                "label": [span.label for span in text.sentences],
-                "log_odds": dict(zip(self.behaviours, map(_plain, text.sentence_log_odds), strict=True)),
-            },
-        }
+    def _scales(self, texts: Sequence[ScoredText]) -> list[Scale]:
+        """How the scores of some texts become colours, behaviour by behaviour."""
+        scales = []
+        for index, (behaviour, layer) in enumerate(self.layers.items()):
+            centre = self.priors[behaviour] or 0.0
+            scales.append(
+                Scale(
+                    behaviour=behaviour,
+                    layer=layer,
+                    prior=self.priors[behaviour],
+                    tokens=_usual_distance([text.log_odds[index] for text in texts], centre),
+                    sentences=_usual_distance([text.sentence_log_odds[index] for text in texts], centre),
+                )
+            )
+        return scales
+
+    def _names(self) -> str:
+        return ", ".join(self.behaviours) if len(self.behaviours) < 4 else f"{len(self.behaviours)} behaviours"
+
+    def _source(self) -> str:
+        n_tokens = sum(len(text.characters) for text in self.texts)
+        return (
+            f"{_count(len(self.texts), 'text')}, {n_tokens} tokens, read by {self.model.get('name', 'a model')}; "
+            f"{self.method}, trained on the read {self.read}"
+        )
 
 
 def probability(log_odds: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -164,5 +208,22 @@ def probability(log_odds: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return found
 
 
-def _plain(numbers: Float[np.ndarray, " n"]) -> list[float | None]:
-    return [None if np.isnan(number) else round(float(number), 6) for number in numbers]
+def _usual_distance(scores: Sequence[Float[np.ndarray, " n"]], centre: float) -> float:
+    """How far from the centre 95% of the scores keep within, in halves; 1 where there are none."""
+    distance = np.abs(np.concatenate([part[~np.isnan(part)] for part in scores]) - centre)
+    return max(0.5, math.ceil(2 * float(np.quantile(distance, 0.95))) / 2) if len(distance) else 1.0
+
+
+def _how_to_read(read: str) -> str:
+    if read.startswith("before"):
+        return "A token's score speaks of what comes after it, a sentence's of the sentence itself."
+    if read in ("last", "first"):
+        return f"Of each sentence only the {read} token was read in training; scores elsewhere are extrapolations."
+    return (
+        "The probes were trained on means over sentences, and a single token is a noisy case for them; the score of a "
+        "sentence is what the figures of the training speak of."
+    )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -1,9 +1,7 @@
-"""Figures: each function takes a result and returns a plotly figure; none computes anything."""
+"""Figures and pages: each figure is drawn from a tidy table and computes nothing; each page opens offline."""
 
-from .calibration import calibration_curves
-from .cosine import cosine_heatmap
-from .curves import layer_curves
-from .heatmap import layer_heatmap
-from .transfer import transfer_heatmap
+from .page import offline_page, render, result_page
+from .result import Result
+from .table import FIGURES, FigureTable, draw_all
 
-__all__ = ["calibration_curves", "cosine_heatmap", "layer_curves", "layer_heatmap", "transfer_heatmap"]
+__all__ = ["FIGURES", "FigureTable", "Result", "draw_all", "offline_page", "render", "result_page"]

@@ -1,21 +1,28 @@
-"""How the directions of the behaviours lie to each other at one layer."""
+"""How the directions of the behaviours lie to each other."""
 
 from __future__ import annotations
 
+import pandas as pd
 import plotly.graph_objects as go
 
-from ..analysis.geometry import cosine_matrix
-from ..vectors import Directions
+from ._grid import grid, in_order
 from .palette import DIVERGING, styled
 
+COLUMNS = ("behaviour", "other", "cosine")
 
-def cosine_heatmap(directions: Directions, layer: int) -> go.Figure:
-    """Cosine similarity of every two behaviours' directions at `layer`, written into the cells."""
-    cosines = cosine_matrix(directions, layer)
-    names = list(directions.behaviours)
+
+def cosine_heatmap(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
+    """Draw the cosine similarity of every two behaviours' directions, written into the cells.
+
+    Args:
+        table: One row for each ordered pair: `behaviour` (a row), `other` (a column), `cosine`.
+        title: Title of the figure.
+        caption: What stands under it.
+    """
+    names = in_order(table["behaviour"])
     heatmap = go.Heatmap(
-        z=cosines.numpy(),
-        x=names,
+        z=grid(table, "behaviour", "other", "cosine"),
+        x=in_order(table["other"]),
         y=names,
         zmin=-1,
         zmax=1,
@@ -29,10 +36,4 @@ def cosine_heatmap(directions: Directions, layer: int) -> go.Figure:
     figure = go.Figure(heatmap)
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(tickangle=-35)
-    spans = sum(directions.n_examples.values())
-    return styled(
-        figure,
-        f"Cosine between directions at layer {layer}",
-        f"{directions.model['name']}, {directions.method}; n = {spans} spans of {directions.n_problems} problems",
-        200 + 45 * len(names),
-    )
+    return styled(figure, title, caption, 200 + 45 * len(names))

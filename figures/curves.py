@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ..probes import ProbeSweep
-from ..probes.metrics._concordance import Estimate
-from .heatmap import caption
+from ._grid import in_order
 from .palette import (
     CONTROL,
     FOURTH,
@@ -22,17 +18,37 @@ from .palette import (
     styled,
 )
 
+COLUMNS = ("behaviour", "n", "n_unmarked", "series", "layer", "value", "low", "high")
 N_COLUMNS = 4
 
+# Names of the series, as the legend shows them.
+SHUFFLED, UNMARKED, ALL_SPANS = "shuffled labels (control)", "spans without tell-tale words", "all spans"
+CHOSEN, WORDS, EMBEDDINGS = "layer chosen on inner folds", "words alone, no model", "token embeddings alone"
+STYLES = {
+    SHUFFLED: (CONTROL, "solid"),
+    UNMARKED: (SECOND, "dash"),
+    ALL_SPANS: (SIGNAL, "solid"),
+    CHOSEN: (SIGNAL, "dot"),
+    WORDS: (THIRD, "dashdot"),
+    EMBEDDINGS: (FOURTH, "longdash"),
+}
+OTHER = (INK, "solid")
 
-def layer_curves(sweep: ProbeSweep, title: str = "AUROC by layer, with its controls") -> go.Figure:
-    """One panel for each behaviour, with the chance line.
 
-    All spans: with a 95% band that covers all layers at once. Spans without tell-tale words: with pointwise 95%
-    intervals. Shuffled labels: with their range. Level lines: the number to report, and baselines without the model.
+def layer_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
+    """Draw one panel for each behaviour: each series by layer with its band, and the chance line.
+
+    Args:
+        table: `behaviour` (its panel), `n` and `n_unmarked` (its spans, and those without tell-tale words, for the
+            panel's title), `series` (its line, as the legend names it), `layer` (NaN: a figure that has no layer,
+            drawn as a level line), `value` with its interval `low` to `high`.
+        title: Title of the figure.
+        caption: What stands under it.
     """
-    n_columns = min(N_COLUMNS, len(sweep.behaviours))
-    n_rows = -(-len(sweep.behaviours) // n_columns)
+    behaviours, layers = in_order(table["behaviour"]), sorted(table["layer"].dropna().unique().tolist())
+    n_columns = min(N_COLUMNS, len(behaviours))
+    n_rows = -(-len(behaviours) // n_columns)
+    panels = [table[table["behaviour"] == name] for name in behaviours]
     figure = make_subplots(
         rows=n_rows,
         cols=n_columns,
@@ -41,57 +57,52 @@ def layer_curves(sweep: ProbeSweep, title: str = "AUROC by layer, with its contr
         horizontal_spacing=0.02,
         vertical_spacing=0.24 / n_rows,
         subplot_titles=[
-            f"{name} (n = {found.n_positive}, {found.n_unmarked} unmarked)" for name, found in sweep.behaviours.items()
+            f"{name} (n = {panel['n'].iloc[0]:.0f}, {panel['n_unmarked'].iloc[0]:.0f} unmarked)"
+            for name, panel in zip(behaviours, panels, strict=True)
         ],
     )
-    for place, found in enumerate(sweep.behaviours.values()):
+    in_legend: set[str] = set()
+    for place, panel in enumerate(panels):
         row, column = place // n_columns + 1, place % n_columns + 1
-        for name, estimates, colour, dash in (
-            ("shuffled labels (control)", found.auroc_shuffled, CONTROL, "solid"),
-            ("spans without tell-tale words", found.auroc_unmarked, SECOND, "dash"),
-            ("all spans", found.auroc_band, SIGNAL, "solid"),
-        ):
-            for trace in _banded(sweep.layers, estimates, name, colour, dash, shown=place == 0):
-                figure.add_trace(trace, row=row, col=column)
-        for name, estimate, colour, dash in (
-            ("layer chosen on inner folds", found.nested.auroc, SIGNAL, "dot"),
-            ("words alone, no model", found.auroc_text, THIRD, "dashdot"),
-            ("token embeddings alone", found.auroc_embeddings, FOURTH, "longdash"),
-        ):
-            # Read before the span, its words are yet to come.
-            is_fair = estimate is not found.auroc_text or not sweep.read.startswith("before")
-            if is_fair and not math.isnan(estimate.value):
-                figure.add_trace(_level(sweep.layers, estimate, name, colour, dash, shown=place == 0), row, column)
+        for name in in_order(panel["series"]):
+            for rows in _by_layer_and_level(panel[panel["series"] == name]):
+                for trace in _traces(rows, name, layers, shown=name not in in_legend):
+                    figure.add_trace(trace, row=row, col=column)
+                in_legend.add(name)
         figure.add_hline(0.5, row=row, col=column, line={"color": INK, "width": 1, "dash": "dot"})
     figure.update_yaxes(range=[0.35, 1.02])
     figure.update_yaxes(title="AUROC", col=1)
     figure.update_xaxes(title="layer", row=n_rows)
-    if len(sweep.layers) <= 12:
-        figure.update_xaxes(dtick=1 if len(sweep.layers) <= 6 else 2)
+    if len(layers) <= 12:
+        figure.update_xaxes(dtick=1 if len(layers) <= 6 else 2)
     figure.update_annotations(font_size=12)
-    figure = styled(figure, title, f"{caption(sweep)}; dotted grey: chance", 130 + 220 * n_rows)
+    figure = styled(figure, title, caption, 130 + 220 * n_rows)
     figure.update_layout(legend={"orientation": "h", "y": -0.14 - 0.1 / n_rows, "x": 0}, margin={"t": 120, "b": 90})
     return figure
 
 
-def _level(layers: Sequence[int], estimate: Estimate, name: str, colour: str, dash: str, shown: bool) -> go.Scatter:
-    """A figure that has no layer, as a line across all of them."""
-    return go.Scatter(
-        x=[layers[0], layers[-1]],
-        y=[estimate.value, estimate.value],
-        name=name,
-        legendgroup=name,
-        showlegend=shown,
-        mode="lines",
-        line={"color": colour, "width": 1.5, "dash": dash},
-        hovertemplate=f"%{{y:.3f}} [{estimate.low:.3f}, {estimate.high:.3f}]<extra>{name}</extra>",
-    )
+def _by_layer_and_level(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    parts = [rows[rows["layer"].notna()], *(rows.loc[[index]] for index in rows.index[rows["layer"].isna()])]
+    return [part for part in parts if len(part)]
 
 
-def _banded(
-    layers: Sequence[int], estimates: Sequence[Estimate], name: str, colour: str, dash: str, shown: bool
-) -> list[go.Scatter]:
-    x, low, high = list(layers), [each.low for each in estimates], [each.high for each in estimates]
+def _traces(rows: pd.DataFrame, name: str, layers: list[float], shown: bool) -> list[go.Scatter]:
+    colour, dash = STYLES.get(name, OTHER)
+    if rows["layer"].isna().all():
+        value, least, greatest = (float(rows[column].iloc[0]) for column in ("value", "low", "high"))
+        return [
+            go.Scatter(
+                x=[layers[0], layers[-1]],
+                y=[value, value],
+                name=name,
+                legendgroup=name,
+                showlegend=shown,
+                mode="lines",
+                line={"color": colour, "width": 1.5, "dash": dash},
+                hovertemplate=f"%{{y:.3f}} [{least:.3f}, {greatest:.3f}]<extra>{name}</extra>",
+            )
+        ]
+    x, low, high = (rows[column].tolist() for column in ("layer", "low", "high"))
     band = go.Scatter(
         x=[*x, *reversed(x)],
         y=[*high, *reversed(low)],
@@ -105,14 +116,14 @@ def _banded(
     )
     line = go.Scatter(
         x=x,
-        y=[each.value for each in estimates],
+        y=rows["value"].tolist(),
         name=name,
         legendgroup=name,
         showlegend=shown,
         line={"color": colour, "width": 2, "dash": dash},
         mode="lines+markers",
         marker={"size": 4},
-        customdata=[[each.low, each.high] for each in estimates],
+        customdata=rows[["low", "high"]].to_numpy().tolist(),
         hovertemplate="layer %{x}: %{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra>" + name + "</extra>",
     )
     return [band, line]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
-
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ..stats import Interval
+from ._grid import in_order
 from .palette import (
     CONTROL,
     INK,
@@ -18,25 +16,26 @@ from .palette import (
     styled,
 )
 
-if TYPE_CHECKING:
-    from ..analysis.effect.curves import DoseCurves
-    from ..analysis.effect.outcome import Outcome
+COLUMNS = ("behaviour", "layer", "measure", "series", "strength", "value", "low", "high")
 
-Measure = Callable[["Outcome"], Interval | None]
+# Names of the series, as the legend shows them.
+DIRECTION, TOKEN, RANDOM = "direction", "unembedding of the tell-tale word", "random directions"
+STYLES = {DIRECTION: (SIGNAL, "solid"), TOKEN: (SECOND, "dash")}
+OTHER = (INK, "dashdot")
 
 
-def dose_figure(curves: DoseCurves, behaviours: Sequence[str]) -> go.Figure:
-    """A column for each behaviour at the layer that moves it most; a row for each of rate, KL and accuracy.
+def dose_figure(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
+    """Draw a column for each behaviour and a row for each measure: each series by strength, with error bars.
 
-    Direction and tell-tale token: with 95% intervals over problems. Random directions: their mean and whole range.
+    Args:
+        table: `behaviour` and `layer` (a column of panels, and what its title says), `measure` (a row of panels, and
+            the title of its axis), `series` (a line, as the legend names it; random directions are drawn as their mean
+            and range), `strength` (in mean residual norms), `value` with the bar `low` to `high`.
+        title: Title of the figure.
+        caption: What stands under it.
     """
-    measures: dict[str, Callable[[str], Measure]] = {
-        "rate": lambda behaviour: lambda outcome: outcome.rate(behaviour),
-        "KL, nats a token": lambda _: _kl,
-    }
-    if curves.unsteered.is_solved is not None:
-        measures["accuracy"] = lambda _: lambda outcome: outcome.accuracy()
-    layers = {behaviour: curves.best_layer(behaviour) for behaviour in behaviours}
+    behaviours, measures = in_order(table["behaviour"]), in_order(table["measure"])
+    layers = table.groupby("behaviour", sort=False)["layer"].first()
     figure = make_subplots(
         rows=len(measures),
         cols=len(behaviours),
@@ -45,97 +44,51 @@ def dose_figure(curves: DoseCurves, behaviours: Sequence[str]) -> go.Figure:
         vertical_spacing=0.07,
         column_titles=[f"{behaviour}<br>layer {layers[behaviour]}" for behaviour in behaviours],
     )
-    for row, (name, measure) in enumerate(measures.items(), start=1):
+    in_legend: set[str] = set()
+    for row, measure in enumerate(measures, start=1):
         for column, behaviour in enumerate(behaviours, start=1):
-            for trace in _panel(curves, behaviour, layers[behaviour], measure(behaviour), shown=row == column == 1):
-                figure.add_trace(trace, row=row, col=column)
-        figure.update_yaxes(title=name, row=row, col=1)
+            panel = table[(table["measure"] == measure) & (table["behaviour"] == behaviour)]
+            for name in in_order(panel["series"]):
+                points = panel[panel["series"] == name].sort_values("strength", kind="stable")
+                figure.add_trace(_line(points, name, shown=name not in in_legend), row=row, col=column)
+                in_legend.add(name)
+        figure.update_yaxes(title=measure, row=row, col=1)
         figure.update_yaxes(rangemode="tozero", row=row)
     figure.update_xaxes(title="strength (mean residual norms)", row=len(measures))
     figure.update_annotations(font_size=12)
-    n = len(curves.unsteered.n_sentences)
-    n_random = len(curves.random_effects(behaviours[0], layers[behaviours[0]], curves.strengths[0]))
-    text = (
-        f"n = {n} problems, 95% intervals over them; {n_random} random directions of the same dose, mean and range; KL "
-        f"on {curves.unsteered.damage.n_tokens} tokens of neutral text. The layer is the best of those tried."
-    )
-    figure = styled(figure, "What each direction does, by dose", text, 170 + 190 * len(measures))
+    figure = styled(figure, title, caption, 170 + 190 * len(measures))
     figure.update_layout(legend={"orientation": "h", "y": -0.12, "x": 0}, margin={"t": 130, "b": 90})
     return figure
 
 
-def _kl(outcome: Outcome) -> Interval:
-    damage = outcome.damage
-    return Interval(damage.kl_nats, damage.kl_nats, damage.kl_nats, damage.n_tokens)
-
-
-def _panel(curves: DoseCurves, behaviour: str, layer: int, measure: Measure, shown: bool) -> list[go.Scatter]:
-    start = measure(curves.unsteered)
-    traces = [_range(curves, layer, measure, start, shown)]
-    for kind, name, colour, dash in (
-        ("token", "unembedding of the tell-tale word", SECOND, "dash"),
-        ("direction", "direction", SIGNAL, "solid"),
-    ):
-        known = [each for each in curves.outcomes if each.condition.kind == kind and each.condition.layer == layer]
-        by_dose = {each.condition.strength: measure(each) for each in known if each.condition.behaviour == behaviour}
-        if by_dose:
-            traces.append(_line(by_dose | {0.0: start}, name, colour, dash, shown))
-    return traces
-
-
-def _line(by_dose: dict[float, Interval | None], name: str, colour: str, dash: str, shown: bool) -> go.Scatter:
-    points = {dose: found for dose, found in sorted(by_dose.items()) if found is not None}
+def _line(points: pd.DataFrame, name: str, shown: bool) -> go.Scatter:
+    colour, dash = STYLES.get(name, OTHER)
+    bars = {
+        "type": "data",
+        "symmetric": False,
+        "array": (points["high"] - points["value"]).tolist(),
+        "arrayminus": (points["value"] - points["low"]).tolist(),
+    }
+    common = {
+        "x": points["strength"].tolist(),
+        "y": points["value"].tolist(),
+        "name": name,
+        "legendgroup": name,
+        "showlegend": shown,
+    }
+    if name == RANDOM:
+        return go.Scatter(
+            **common,
+            error_y=bars | {"thickness": 6, "width": 0, "color": faint(CONTROL, 0.45)},
+            mode="lines",
+            line={"color": INK, "width": 1.5, "dash": "dot"},
+            hovertemplate="strength %{x}: mean %{y:.3f}<extra>" + name + "</extra>",
+        )
     return go.Scatter(
-        x=list(points),
-        y=[found.value for found in points.values()],
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [found.high - found.value for found in points.values()],
-            "arrayminus": [found.value - found.low for found in points.values()],
-            "thickness": 1,
-            "width": 3,
-        },
-        name=name,
-        legendgroup=name,
-        showlegend=shown,
+        **common,
+        error_y=bars | {"thickness": 1, "width": 3},
         mode="lines+markers",
         marker={"size": 6},
         line={"color": colour, "width": 2, "dash": dash},
         hovertemplate="strength %{x}: %{y:.3f}<extra>" + name + "</extra>",
-    )
-
-
-def _range(curves: DoseCurves, layer: int, measure: Measure, start: Interval | None, shown: bool) -> go.Scatter:
-    """The mean of the random directions at each dose, with bars over all of them."""
-    doses, values = [0.0], [[start.value if start else float("nan")]]
-    for dose in curves.strengths:
-        random = [
-            found.value
-            for each in curves.outcomes
-            if (each.condition.kind, each.condition.layer, each.condition.strength) == ("random", layer, dose)
-            and (found := measure(each)) is not None
-        ]
-        doses.append(dose)
-        values.append(random or [float("nan")])
-    order = sorted(range(len(doses)), key=lambda place: doses[place])
-    means = [sum(values[place]) / len(values[place]) for place in order]
-    return go.Scatter(
-        x=[doses[place] for place in order],
-        y=means,
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [max(values[place]) - mean for place, mean in zip(order, means, strict=True)],
-            "arrayminus": [mean - min(values[place]) for place, mean in zip(order, means, strict=True)],
-            "thickness": 6,
-            "width": 0,
-            "color": faint(CONTROL, 0.45),
-        },
-        name="random directions",
-        legendgroup="random directions",
-        showlegend=shown,
-        mode="lines",
-        line={"color": INK, "width": 1.5, "dash": "dot"},
-        hovertemplate="strength %{x}: mean %{y:.3f}<extra>random directions</extra>",
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ._grid import in_order
 from .palette import (
     CONTROL,
     INK,
@@ -15,15 +15,25 @@ from .palette import (
     styled,
 )
 
-if TYPE_CHECKING:
-    from ..analysis.effect.curves import DoseCurves
+COLUMNS = (
+    *("behaviour", "layer", "strength", "effect", "effect_low", "effect_high", "random_max", "p_value", "kl_nats"),
+    *("auroc", "has_best_effect", "has_best_auroc"),
+)
 
 
-def effect_layers(curves: DoseCurves) -> go.Figure:
-    """A column for each behaviour: largest effect over the strengths above, AUROC below; best layers ringed."""
-    frame = curves.by_layer()
-    behaviours = list(curves.behaviours)
-    n_rows = 2 if frame["auroc"].notna().any() else 1
+def effect_layers(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
+    """Draw a column for each behaviour: effect by layer above, AUROC by layer below; best layers are ringed.
+
+    Args:
+        table: One row for each behaviour and layer: `behaviour`, `layer`, `strength` (at which the effect is),
+            `effect` (change of the behaviour's rate) with its interval `effect_low` to `effect_high`, `random_max`
+            (largest effect of a random direction), `p_value`, `kl_nats`, `auroc` (of the probe; without any, only
+            effects are drawn), `has_best_effect` and `has_best_auroc` (whether the layer is ringed).
+        title: Title of the figure.
+        caption: What stands under it.
+    """
+    behaviours = in_order(table["behaviour"])
+    n_rows = 2 if table["auroc"].notna().any() else 1
     figure = make_subplots(
         rows=n_rows,
         cols=len(behaviours),
@@ -34,70 +44,75 @@ def effect_layers(curves: DoseCurves) -> go.Figure:
         column_titles=behaviours,
     )
     for column, behaviour in enumerate(behaviours, start=1):
-        own = frame[frame["behaviour"] == behaviour].sort_values("layer")
-        shown = column == 1
-        effect = go.Scatter(
-            x=own["layer"],
-            y=own["effect"],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": own["effect_high"] - own["effect"],
-                "arrayminus": own["effect"] - own["effect_low"],
-                "thickness": 1,
-                "width": 3,
-            },
-            customdata=own[["strength", "p_value", "kl_nats"]],
-            hovertemplate="layer %{x}: %{y:.3f} at strength %{customdata[0]}<br>p = %{customdata[1]:.3f}, "
-            "KL %{customdata[2]:.2f} nats<extra></extra>",
-            name="effect of the direction",
-            legendgroup="effect",
-            showlegend=shown,
-            mode="lines+markers",
-            line={"color": SIGNAL, "width": 2},
-        )
-        random = go.Scatter(
-            x=own["layer"],
-            y=own["random_max"],
-            name="largest effect of a random direction",
-            legendgroup="random",
-            showlegend=shown,
-            mode="lines",
-            line={"color": CONTROL, "width": 1.5, "dash": "dot"},
-        )
-        auroc = go.Scatter(
-            x=own["layer"],
-            y=own["auroc"],
-            name="AUROC of the probe",
-            legendgroup="auroc",
-            showlegend=shown,
-            mode="lines+markers",
-            line={"color": SECOND, "width": 2},
-        )
-        for row, traces, values in ((1, [random, effect], own["effect"]), (2, [auroc], own["auroc"]))[:n_rows]:
-            for trace in traces:
-                figure.add_trace(trace, row=row, col=column)
-            if values.notna().any():
-                best = own.iloc[int(values.to_numpy().argmax())]
-                ring = go.Scatter(
-                    x=[best["layer"]],
-                    y=[values.max()],
-                    mode="markers",
-                    marker={"symbol": "circle-open", "size": 16, "color": INK, "line": {"width": 2}},
-                    hoverinfo="skip",
-                    showlegend=False,
-                )
-                figure.add_trace(ring, row=row, col=column)
+        rows = table[table["behaviour"] == behaviour].sort_values("layer")
+        for trace in (*_effects(rows, shown=column == 1), _ring(rows[rows["has_best_effect"]], "effect")):
+            figure.add_trace(trace, row=1, col=column)
+        if n_rows == 2:
+            for trace in (_auroc(rows, shown=column == 1), _ring(rows[rows["has_best_auroc"]], "auroc")):
+                figure.add_trace(trace, row=2, col=column)
     figure.update_yaxes(title="change of the rate", row=1, col=1)
     if n_rows == 2:
         figure.update_yaxes(title="AUROC", row=2, col=1)
     figure.update_xaxes(title="layer", row=n_rows)
-    if len(curves.layers) <= 12:
+    if table["layer"].nunique() <= 12:
         figure.update_xaxes(dtick=1)
     figure.update_annotations(font_size=12)
-    n = len(curves.unsteered.n_sentences)
-    text = f"n = {n} problems; the strength of each layer is its best of {len(curves.strengths)}; rings: the best layer"
-    title = "Where a direction acts" + (", and where it can be read" if n_rows == 2 else "")
-    figure = styled(figure, title, text, 170 + 180 * n_rows)
+    figure = styled(figure, title, caption, 170 + 180 * n_rows)
     figure.update_layout(legend={"orientation": "h", "y": -0.32 / n_rows, "x": 0}, margin={"t": 120, "b": 90})
     return figure
+
+
+def _effects(rows: pd.DataFrame, shown: bool) -> list[go.Scatter]:
+    effect = go.Scatter(
+        x=rows["layer"].tolist(),
+        y=rows["effect"].tolist(),
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": (rows["effect_high"] - rows["effect"]).tolist(),
+            "arrayminus": (rows["effect"] - rows["effect_low"]).tolist(),
+            "thickness": 1,
+            "width": 3,
+        },
+        customdata=rows[["strength", "p_value", "kl_nats"]].to_numpy().tolist(),
+        hovertemplate="layer %{x}: %{y:.3f} at strength %{customdata[0]}<br>p = %{customdata[1]:.3f}, "
+        "KL %{customdata[2]:.2f} nats<extra></extra>",
+        name="effect of the direction",
+        legendgroup="effect",
+        showlegend=shown,
+        mode="lines+markers",
+        line={"color": SIGNAL, "width": 2},
+    )
+    random = go.Scatter(
+        x=rows["layer"].tolist(),
+        y=rows["random_max"].tolist(),
+        name="largest effect of a random direction",
+        legendgroup="random",
+        showlegend=shown,
+        mode="lines",
+        line={"color": CONTROL, "width": 1.5, "dash": "dot"},
+    )
+    return [random, effect]
+
+
+def _auroc(rows: pd.DataFrame, shown: bool) -> go.Scatter:
+    return go.Scatter(
+        x=rows["layer"].tolist(),
+        y=rows["auroc"].tolist(),
+        name="AUROC of the probe",
+        legendgroup="auroc",
+        showlegend=shown,
+        mode="lines+markers",
+        line={"color": SECOND, "width": 2},
+    )
+
+
+def _ring(best: pd.DataFrame, value: str) -> go.Scatter:
+    return go.Scatter(
+        x=best["layer"].tolist(),
+        y=best[value].tolist(),
+        mode="markers",
+        marker={"symbol": "circle-open", "size": 16, "color": INK, "line": {"width": 2}},
+        hoverinfo="skip",
+        showlegend=False,
+    )

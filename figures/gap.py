@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ._grid import in_order
 from .palette import (
     CONTROL,
     INK,
@@ -18,88 +16,88 @@ from .palette import (
     styled,
 )
 
-if TYPE_CHECKING:
-    from ..pairs.hybrid.measure import ArmResult
+COLUMNS = ("pair", "arm", "role", "accuracy", "gap", "gap_low", "gap_high", "steered")
 
-COLOURS = {
-    "hybrid": SIGNAL,
-    "probe-gated": SIGNAL,
-    "network-strength": SIGNAL,
-    "oracle": THIRD,
-    "forcing": THIRD,
-    "base-step-by-step": SECOND,
-}
-ENDS = ("base", "thinking")  # 0 and 1 by definition
+# What an arm is there for -> its colour.
+END = "end"  # the base and the thinking model: 0 and 1 by definition, drawn as lines
+COLOURS = {"hybrid": SIGNAL, "bound": THIRD, "prompt": SECOND, "control": CONTROL}
 
 
-def gap_bars(pairs: Mapping[str, Mapping[str, ArmResult]]) -> go.Figure:
-    """A panel for each pair: a bar for each arm with its 95% interval, unclipped; the share of tokens beside it."""
-    names = list(dict.fromkeys(arm for arms in pairs.values() for arm in arms if arm not in ENDS))[::-1]
+def gap_bars(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
+    """Draw a panel for each pair: a bar for each arm with its interval, unclipped; the share of tokens beside it.
+
+    Args:
+        table: One row for each pair and arm: `pair` (its panel), `arm`, `role` ("hybrid", "bound", "prompt" or
+            "control", for the colour; "end" for the rows of the arms "base" and "thinking", whose accuracies stand in
+            the panel's title and whose bars are the lines at 0 and 1), `accuracy`, `gap` (share of the gap recovered;
+            NaN: no bar) with its interval `gap_low` to `gap_high`, `steered` (share of the tokens).
+        title: Title of the figure.
+        caption: What stands under it.
+    """
+    pairs = in_order(table["pair"])
+    arms = table[table["role"] != END]
+    names = in_order(arms["arm"])[::-1]
     figure = make_subplots(
         rows=1,
         cols=len(pairs),
         shared_yaxes=True,
         horizontal_spacing=0.03,
-        column_titles=[_title(name, arms) for name, arms in pairs.items()],
+        column_titles=[_title(pair, table[table["pair"] == pair]) for pair in pairs],
     )
-    for column, arms in enumerate(pairs.values(), start=1):
-        shown = [name for name in names if name in arms and not math.isnan(arms[name].gap)]
-        results = [arms[name] for name in shown]
-        if not results:
+    for column, pair in enumerate(pairs, start=1):
+        panel = arms[(arms["pair"] == pair) & arms["gap"].notna()]
+        panel = panel.sort_values("arm", key=lambda arm: arm.map(names.index), kind="stable")
+        if panel.empty:
             figure.add_annotation(text="no gap to recover", x=0.5, y=len(names) / 2, row=1, col=column, showarrow=False)
-        figure.add_trace(
-            go.Bar(
-                x=[each.gap for each in results],
-                y=shown,
-                orientation="h",
-                marker={"color": [COLOURS.get(name, CONTROL) for name in shown]},
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [each.gap_high - each.gap for each in results],
-                    "arrayminus": [each.gap - each.gap_low for each in results],
-                    "color": INK,
-                    "thickness": 1.5,
-                },
-                customdata=[f"{each.steered:.1%}" for each in results],
-                hovertemplate="%{y}: %{x:.3f}, %{customdata} of tokens steered<extra></extra>",
-                showlegend=False,
-            ),
-            row=1,
-            col=column,
-        )
-        figure.add_trace(
-            go.Scatter(
-                x=[max(each.gap_high, 0) for each in results],
-                y=shown,
-                mode="text",
-                text=[f" {each.steered:.1%}" for each in results],
-                textposition="middle right",
-                textfont={"color": INK, "size": 11},
-                cliponaxis=False,
-                hoverinfo="skip",
-                showlegend=False,
-            ),
-            row=1,
-            col=column,
-        )
-        if results:
-            low = min(0.0, *(each.gap_low for each in results))
-            high = max(1.0, *(each.gap_high for each in results))
+        for trace in _bars(panel):
+            figure.add_trace(trace, row=1, col=column)
+        if not panel.empty:
+            low, high = min(0.0, panel["gap_low"].min()), max(1.0, panel["gap_high"].max())
             room = high - low
             figure.update_xaxes(range=[low - 0.05 * room, high + 0.2 * room], row=1, col=column)
-        for place, colour in ((0, INK), (1, INK)):
-            figure.add_vline(place, row=1, col=column, line={"color": colour, "width": 1, "dash": "dot"})
+        for end in (0, 1):
+            figure.add_vline(end, row=1, col=column, line={"color": INK, "width": 1, "dash": "dot"})
     figure.update_yaxes(categoryorder="array", categoryarray=names)
     figure.update_xaxes(title="gap recovered")
     figure.update_annotations(font_size=12)
-    n = max(result.n for arms in pairs.values() for result in arms.values())
-    text = f"n = {n} questions a pair, 95% intervals over them, unclipped; 0: base, 1: thinking model; "
-    text += "beside each bar: share of tokens steered"
-    figure = styled(figure, "How much of the gap each arm recovers", text, 210 + 30 * len(names))
+    figure = styled(figure, title, caption, 210 + 30 * len(names))
     figure.update_layout(margin={"t": 130, "l": 130})
     return figure
 
 
-def _title(name: str, arms: Mapping[str, ArmResult]) -> str:
-    return f"{name}<br>base {arms['base'].accuracy:.2f}, thinking {arms['thinking'].accuracy:.2f}"
+def _bars(panel: pd.DataFrame) -> list[go.Bar | go.Scatter]:
+    shares = [f"{share:.1%}" for share in panel["steered"]]
+    bars = go.Bar(
+        x=panel["gap"].tolist(),
+        y=panel["arm"].tolist(),
+        orientation="h",
+        marker={"color": [COLOURS.get(role, CONTROL) for role in panel["role"]]},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": (panel["gap_high"] - panel["gap"]).tolist(),
+            "arrayminus": (panel["gap"] - panel["gap_low"]).tolist(),
+            "color": INK,
+            "thickness": 1.5,
+        },
+        customdata=shares,
+        hovertemplate="%{y}: %{x:.3f}, %{customdata} of tokens steered<extra></extra>",
+        showlegend=False,
+    )
+    beside = go.Scatter(
+        x=panel["gap_high"].clip(lower=0).tolist(),
+        y=panel["arm"].tolist(),
+        mode="text",
+        text=[f" {share}" for share in shares],
+        textposition="middle right",
+        textfont={"color": INK, "size": 11},
+        cliponaxis=False,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    return [bars, beside]
+
+
+def _title(pair: str, rows: pd.DataFrame) -> str:
+    accuracy = rows.set_index("arm")["accuracy"]
+    return f"{pair}<br>base {accuracy['base']:.2f}, thinking {accuracy['thinking']:.2f}"

@@ -1,88 +1,74 @@
-"""Behaviour x layer heatmaps of a probe sweep: how well each behaviour can be read at each layer."""
+"""Behaviour x layer heatmaps: how well each behaviour can be read at each layer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Literal
 
-import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
-from ..probes import BehaviourSweep, ProbeSweep
-from ..probes.metrics._concordance import Estimate
+from ._grid import grid, in_order
 from .palette import SECOND, SEQUENTIAL, styled
 
-Figure = Literal["auroc", "effect_size"]
-TITLES: dict[Figure, str] = {
-    "auroc": "Where each behaviour can be read: AUROC by layer",
-    "effect_size": "How far apart it lies: effect size of the mean difference by layer",
-}
+COLUMNS = ("behaviour", "layer", "value", "low", "high", "n", "is_best")
+AUROC = "AUROC"
 
 
-def layer_heatmap(sweep: ProbeSweep, figure: Figure = "auroc") -> go.Figure:
-    """One row a behaviour, one column a layer; the layer of the highest value is ringed and its value written."""
-    rows = {name: _estimates(found, figure) for name, found in sweep.behaviours.items()}
-    names = list(rows)
+def layer_heatmap(table: pd.DataFrame, *, title: str, caption: str, measure: str = AUROC) -> go.Figure:
+    """Draw one row a behaviour and one column a layer; the best layer is ringed and its value written beside it.
+
+    Args:
+        table: One row for each behaviour and layer: `behaviour`, `layer`, `value` with its interval `low` to `high`,
+            `n` (spans that show the behaviour), `is_best` (whether the cell is ringed).
+        title: Title of the figure.
+        caption: What stands under it.
+        measure: What `value` is, for the colour bar. The colours of "AUROC" end at 1 and begin at chance, or higher
+            where every value is, so that good layers can be told apart; those of anything else begin at 0.
+    """
+    names, layers = in_order(table["behaviour"]), in_order(table["layer"])
+    low, high, n = (grid(table, "behaviour", "layer", column) for column in ("low", "high", "n"))
+    is_auroc = measure == AUROC
     heatmap = go.Heatmap(
-        z=[[estimate.value for estimate in estimates] for estimates in rows.values()],
-        x=list(sweep.layers),
+        z=grid(table, "behaviour", "layer", "value"),
+        x=layers,
         y=names,
-        customdata=[
-            [[estimate.low, estimate.high, sweep.behaviours[name].n_positive] for estimate in estimates]
-            for name, estimates in rows.items()
-        ],
+        customdata=[[list(cell) for cell in zip(*rows, strict=True)] for rows in zip(low, high, n, strict=True)],
         hovertemplate="%{y}, layer %{x}<br>%{z:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]"
         "<br>n = %{customdata[2]} spans<extra></extra>",
         colorscale=SEQUENTIAL,
-        zmin=_floor(rows.values()) if figure == "auroc" else 0,
-        zmax=1 if figure == "auroc" else None,
-        colorbar={"title": {"text": "AUROC" if figure == "auroc" else "Cohen's d"}, "thickness": 12, "x": 1.12},
+        zmin=_floor(float(table["value"].min())) if is_auroc else 0,
+        zmax=1 if is_auroc else None,
+        colorbar={"title": {"text": measure}, "thickness": 12, "x": 1.12},
         xgap=1,
         ygap=1,
     )
-    best = {name: int(np.nanargmax([estimate.value for estimate in row])) for name, row in rows.items()}
+    best = table[table["is_best"]]
     rings = go.Scatter(
-        x=[sweep.layers[slot] for slot in best.values()],
-        y=names,
+        x=best["layer"].tolist(),
+        y=best["behaviour"].tolist(),
         mode="markers",
         marker={"symbol": "square-open", "size": 17, "color": SECOND, "line": {"width": 2.5}},
         hoverinfo="skip",
     )
-    drawn = go.Figure([heatmap, rings])
-    for name, slot in best.items():
-        drawn.add_annotation(
+    figure = go.Figure([heatmap, rings])
+    for name, layer, value in zip(best["behaviour"], best["layer"], best["value"], strict=True):
+        figure.add_annotation(
             x=1.01,
             xref="paper",
             xanchor="left",
             y=name,
-            text=f"{rows[name][slot].value:.3f} at {sweep.layers[slot]}",
+            text=f"{value:.3f} at {layer}",
             showarrow=False,
             font={"size": 12},
         )
-    drawn.update_xaxes(
+    figure.update_xaxes(
         title="layer (block whose output is read)",
-        range=[sweep.layers[0] - 0.5, sweep.layers[-1] + 0.5],
-        dtick=1 if len(sweep.layers) <= 12 else None,  # plotly would write half a layer
+        range=[layers[0] - 0.5, layers[-1] + 0.5],
+        dtick=1 if len(layers) <= 12 else None,  # plotly would write half a layer
     )
-    drawn.update_yaxes(autorange="reversed", title="behaviour")
-    return styled(drawn, TITLES[figure], f"{caption(sweep)}; ringed: best layer", 140 + 40 * len(rows))
+    figure.update_yaxes(autorange="reversed", title="behaviour")
+    return styled(figure, title, caption, 140 + 40 * len(names))
 
 
-def caption(sweep: ProbeSweep) -> str:
-    """What every figure of a sweep says under its title: model, read, n and how it was validated."""
-    n_spans = sweep.scores.shape[-1]
-    return (
-        f"{sweep.model['name']}, read {sweep.read}; n = {n_spans} spans of {sweep.n_problems} problems, "
-        f"{sweep.n_folds} folds that never cut a problem"
-    )
-
-
-def _estimates(found: BehaviourSweep, figure: Figure) -> list[Estimate]:
-    return found.auroc if figure == "auroc" else found.effect_size
-
-
-def _floor(rows: Iterable[list[Estimate]]) -> float:
-    """Where the colours begin: chance, or higher where every value is, so that good layers can be told apart."""
-    least = float(np.nanmin([[estimate.value for estimate in row] for row in rows]))
+def _floor(least: float) -> float:
     return max(0.5, math.floor(least * 20) / 20)

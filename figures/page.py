@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader
 from plotly.offline import get_plotlyjs
@@ -38,6 +39,19 @@ def render(page: str, results: Mapping[str, Any], figures: Mapping[str, go.Figur
         today=date.today().isoformat(),
         **more,
     )
+
+
+def result_page(title: str, lead: str, figures: Mapping[str, go.Figure], frame: pd.DataFrame) -> str:
+    """Write the page of a result that has no template of its own: its figures, then a table.
+
+    Args:
+        title: Title and heading.
+        lead: A sentence under it.
+        figures: Name -> figure, in their order.
+        frame: The rows to show, with intervals in the columns `NAME_low` and `NAME_high`.
+    """
+    table = frame.to_html(index=False, border=0, na_rep="–", float_format="{:.3f}".format)
+    return render("result.html.jinja", {"title": title, "lead": lead}, figures, table=table)
 
 
 def offline_page(title: str, style: str, body: str) -> str:

@@ -2,12 +2,20 @@
 
 A token on a colour was steered, or taken over, and became another one than the base's; one with a dotted line under it
 was steered and stayed. Colours stand for behaviours.
+
+All functions take one table, with one row a token: `token` (its text), `base_token` and `thinking_token` (what either
+model alone would have written), `is_changed` (another token than the base's), `gated` (whether the gate was open),
+`behaviour` (that it was steered towards; "" where it was not), `strength`, `base_logprob` and `thinking_logprob` (of
+the token written, in nats; NaN where the thinking model did not run).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from .page import offline_page
 from .palette import (
@@ -19,9 +27,10 @@ from .palette import (
     faint,
 )
 
-if TYPE_CHECKING:
-    from ..pairs.hybrid.steered_trace import SteeredTrace
-
+COLUMNS = (
+    *("token", "base_token", "thinking_token", "is_changed", "gated", "behaviour", "strength"),
+    *("base_logprob", "thinking_logprob"),
+)
 COLOURS = (SIGNAL, SECOND, THIRD, FOURTH, "#B8860B", "#7A5CC9", "#2A9DA5", "#B03A48")
 TAKEN_OVER = CONTROL
 
@@ -44,66 +53,74 @@ h1 { font-size: 1.2rem; white-space: pre-wrap; }
 """
 
 
-def steered_page(trace: SteeredTrace) -> str:
-    """A whole page. What models wrote is escaped; nothing is loaded."""
-    return offline_page("A steered response", PAGE, f"<h1>{escape(trace.question)}</h1>\n{steered_fragment(trace)}")
+def steered_page(table: pd.DataFrame, behaviours: Sequence[str], *, question: str, caption: str) -> str:
+    """Write a whole page: what models wrote is escaped, nothing is loaded.
+
+    Args:
+        table: One row a token (see above).
+        behaviours: In the order of their colours.
+        question: What was asked.
+        caption: What stands above the response.
+    """
+    fragment = steered_fragment(table, behaviours, caption=caption)
+    return offline_page("A steered response", PAGE, f"<h1>{escape(question)}</h1>\n{fragment}")
 
 
-def steered_fragment(trace: SteeredTrace) -> str:
-    """The coloured response with its legend, to stand inside another page."""
-    record = trace.record
-    head = f"{escape(trace.arm)} ({'right' if trace.is_right else 'wrong'})"
-    if record.n_gated:
-        head += f", {record.n_gated} of {record.n_tokens} tokens gated, {record.n_changed} changed"
+def steered_fragment(table: pd.DataFrame, behaviours: Sequence[str], *, caption: str) -> str:
+    """Write the coloured response with its legend, to stand inside another page."""
     return (
-        f'<div class="rl-steered"><style>{STYLE}</style><p class="rl-soft">{head}</p>'
-        f'<div class="rl-text">{steered_tokens(trace)}</div>{legend(trace)}</div>'
+        f'<div class="rl-steered"><style>{STYLE}</style><p class="rl-soft">{escape(caption)}</p>'
+        f'<div class="rl-text">{steered_tokens(table, behaviours)}</div>{legend(table, behaviours)}</div>'
     )
 
 
-def steered_tokens(trace: SteeredTrace) -> str:
-    """The tokens alone; STYLE must be on the page, and something around them of class rl-steered."""
-    return "".join(_token(trace, place) for place in range(trace.record.n_tokens))
+def steered_tokens(table: pd.DataFrame, behaviours: Sequence[str]) -> str:
+    """Write the tokens alone; STYLE must be on the page, and something around them of class rl-steered."""
+    rows = zip(*(table[name].tolist() for name in COLUMNS), strict=True)
+    return "".join(_token(behaviours, *row) for row in rows)
 
 
-def legend(trace: SteeredTrace) -> str:
-    """What the colours of this response mean; "" where nothing is coloured."""
-    record = trace.record
-    shown = sorted({number for number in record.behaviour if number >= 0})
+def legend(table: pd.DataFrame, behaviours: Sequence[str]) -> str:
+    """Write what the colours of this response mean; "" where nothing is coloured."""
+    steered = set(table["behaviour"]) - {""}
     keys = [
-        f'<span class="rl-key"><span class="{_mark(number)} rl-changed">&nbsp;&nbsp;</span> '
-        f"{escape(trace.behaviours[number] if number < len(trace.behaviours) else str(number))}</span>"
-        for number in shown
+        f'<span class="rl-key"><span class="{_mark(name, behaviours)} rl-changed">&nbsp;&nbsp;</span> '
+        f"{escape(name)}</span>"
+        for name in behaviours
+        if name in steered
     ]
-    if any(_is_marked(trace, place) and record.behaviour[place] < 0 for place in range(record.n_tokens)):
+    if (table["gated"] & table["is_changed"] & (table["behaviour"] == "")).any():
         keys.append(
-            f'<span class="rl-key"><span class="{_mark(-1)} rl-changed">&nbsp;&nbsp;</span> another token than the '
-            "base's</span>"
+            f'<span class="rl-key"><span class="{_mark("", behaviours)} rl-changed">&nbsp;&nbsp;</span> another token '
+            "than the base's</span>"
         )
     return f'<p class="rl-soft">{"".join(keys)}</p>' if keys else ""
 
 
-def _token(trace: SteeredTrace, place: int) -> str:
-    text = escape(trace.pieces[place])
-    if not _is_marked(trace, place):
+def _token(
+    behaviours: Sequence[str],
+    token: str,
+    base: str,
+    thinking: str,
+    is_changed: bool,
+    gated: bool,
+    behaviour: str,
+    strength: float,
+    base_logprob: float,
+    thinking_logprob: float | None,
+) -> str:
+    text = escape(token)
+    if not gated or not (behaviour or is_changed):  # of tokens taken over everywhere, only those that differ
         return text
-    record = trace.record
-    changed = record.tokens[place] != record.base[place]
-    done = f"{trace.behaviour(place)}, strength {record.strength[place]:.3g}; " if record.behaviour[place] >= 0 else ""
-    led = record.thinking_logprob[place]
+    done = f"{behaviour}, strength {strength:.3g}; " if behaviour else ""
+    is_known = thinking_logprob is not None and not math.isnan(thinking_logprob)
     title = (
-        f"{done}base: {trace.base[place]!r}, thinking: {trace.thinking[place]!r}; log probability of what was said: "
-        f"base {record.base_logprob[place]:.2f}" + ("" if led is None else f", thinking {led:.2f}")
+        f"{done}base: {base!r}, thinking: {thinking!r}; log probability of what was said: base {base_logprob:.2f}"
+        + (f", thinking {thinking_logprob:.2f}" if is_known else "")
     )
-    kind = "rl-changed" if changed else "rl-stayed"
-    return f'<span class="{_mark(record.behaviour[place])} {kind}" title="{escape(title)}">{text or "&nbsp;"}</span>'
+    kind = "rl-changed" if is_changed else "rl-stayed"
+    return f'<span class="{_mark(behaviour, behaviours)} {kind}" title="{escape(title)}">{text or "&nbsp;"}</span>'
 
 
-def _is_marked(trace: SteeredTrace, place: int) -> bool:
-    """Steered, or another token than the base's: of tokens taken over everywhere, only those that differ."""
-    record = trace.record
-    return record.gated[place] and (record.behaviour[place] >= 0 or record.tokens[place] != record.base[place])
-
-
-def _mark(behaviour: int) -> str:
-    return f"k{len(COLOURS)}" if behaviour < 0 else f"k{behaviour % len(COLOURS)}"
+def _mark(behaviour: str, behaviours: Sequence[str]) -> str:
+    return f"k{behaviours.index(behaviour) % len(COLOURS)}" if behaviour else f"k{len(COLOURS)}"

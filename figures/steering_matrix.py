@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ._grid import grid, in_order
 from .palette import DIVERGING, styled
 
-if TYPE_CHECKING:
-    from ..analysis.effect.matrix import SteeringMatrix
+COLUMNS = ("source", "target", "strength", "effect", "effect_low", "effect_high", "p_value", "kl_nats")
 
 
-def steering_matrix_figure(matrix: SteeringMatrix, behaviour: str, layer: int) -> go.Figure:
-    """Rows: whose direction; columns: which model is steered; colour and number: change of the behaviour's rate."""
-    frame = matrix.effects()
-    own = frame[(frame["steered"] == behaviour) & (frame["layer"] == layer)]
-    strengths = sorted(own["strength"].unique())
-    limit = max(float(own["effect"].abs().max()), 1e-6)
-    sources, targets = list(dict.fromkeys(own["source"])), list(dict.fromkeys(own["target"]))
+def steering_matrix_figure(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
+    """Draw rows for whose direction it is and columns for which model is steered; colour and number are the effect.
+
+    Args:
+        table: One row for each source, target and strength, of one behaviour and layer: `source`, `target`, `strength`
+            (its panel; in mean residual norms of the target), `effect` (change of the behaviour's rate) with its
+            interval `effect_low` to `effect_high`, `p_value`, `kl_nats` (on neutral text).
+        title: Title of the figure.
+        caption: What stands under it.
+    """
+    strengths = sorted(in_order(table["strength"]))
+    limit = max(float(table["effect"].abs().max()), 1e-6)
     figure = make_subplots(
         rows=1,
         cols=len(strengths),
@@ -28,19 +32,23 @@ def steering_matrix_figure(matrix: SteeringMatrix, behaviour: str, layer: int) -
         column_titles=[f"strength {strength:g}" for strength in strengths],
     )
     for column, strength in enumerate(strengths, start=1):
-        cells = {(row.source, row.target): row for row in own[own["strength"] == strength].itertuples()}
-        rows = [[cells[source, target] for target in targets] for source in sources]
+        panel = table[table["strength"] == strength]
+        intervals = (
+            f"{effect:+.2f}<br>[{low:+.2f}, {high:+.2f}]"
+            for effect, low, high in zip(panel["effect"], panel["effect_low"], panel["effect_high"], strict=True)
+        )
+        written = panel.assign(text=list(intervals))
+        p_values, divergences = (grid(written, "source", "target", name) for name in ("p_value", "kl_nats"))
         figure.add_trace(
             go.Heatmap(
-                z=[[cell.effect for cell in row] for row in rows],
-                x=targets,
-                y=sources,
-                text=[
-                    [f"{cell.effect:+.2f}<br>[{cell.effect_low:+.2f}, {cell.effect_high:+.2f}]" for cell in row]
-                    for row in rows
-                ],
+                z=grid(written, "source", "target", "effect"),
+                x=in_order(panel["target"]),
+                y=in_order(panel["source"]),
+                text=grid(written, "source", "target", "text"),
                 texttemplate="%{text}",
-                customdata=[[[cell.p_value, cell.kl_nats] for cell in row] for row in rows],
+                customdata=[
+                    [list(cell) for cell in zip(*rows, strict=True)] for rows in zip(p_values, divergences, strict=True)
+                ],
                 hovertemplate="%{y} steers %{x}: %{z:.3f}<br>p = %{customdata[0]:.3f}, KL %{customdata[1]:.2f} nats"
                 "<extra></extra>",
                 colorscale=DIVERGING,
@@ -56,7 +64,5 @@ def steering_matrix_figure(matrix: SteeringMatrix, behaviour: str, layer: int) -
         )
     figure.update_xaxes(title="model that is steered")
     figure.update_yaxes(title="directions of", col=1)
-    n = int(own["n_problems"].iloc[0])
-    text = f"n = {n} problems, 95% intervals over them; layer {layer}; strengths in mean residual norms of the target"
-    figure = styled(figure, f"Whose direction for {behaviour} steers whom", text, 210 + 90 * len(sources))
+    figure = styled(figure, title, caption, 210 + 90 * len(in_order(table["source"])))
     return figure.update_layout(margin={"t": 130})

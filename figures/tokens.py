@@ -1,8 +1,8 @@
 """Text coloured by what probes say of it, as HTML: a fragment for notebooks, or a page that opens offline.
 
-Orange lies above the log odds of any training span (the prior; 0 where it is not known), blue below, and the further
-away the stronger; half a scale is the distance that 95% of the tokens keep within. Underlined: spans with the chosen
-label, so that hits and misses show. Radio buttons and style sheets choose the behaviour; no script runs.
+Orange lies above the centre of a behaviour (the log odds of any training span; 0 where that is not known), blue below,
+and the further away the stronger. Underlined: spans with the chosen label, so that hits and misses show. Radio buttons
+and style sheets choose the behaviour; no script runs.
 """
 
 from __future__ import annotations
@@ -10,17 +10,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
-
-import numpy as np
-from jaxtyping import Float
+from typing import Any
 
 from .page import offline_page
 from .palette import SECOND, SIGNAL, faint
-
-if TYPE_CHECKING:
-    from ..analysis.token_scores import ScoredText, TokenScores
 
 N_LEVELS = 10  # shades on either side
 STRONGEST = 0.7  # opacity: letters keep a contrast of 4.5 on a white and on a dark page
@@ -53,46 +48,96 @@ h1 { font-size: 1.5rem; margin-bottom: 0; }
 """
 
 
-def tokens_page(scores: TokenScores) -> str:
-    """A whole page. Every text, label and name is escaped; nothing is loaded and no script may run."""
-    n_tokens = sum(len(text.characters) for text in scores.texts)
-    model = escape(str(scores.model.get("name", "a model")))
-    lead = (
-        f"{_count(len(scores.texts), 'text')}, {n_tokens} tokens, read by {model}; {escape(scores.method)}, trained on"
-    )
+Scored = tuple[int, int, Sequence[float]]  # start, end, the score of each behaviour
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ColouredText:
+    """One text with its scores; places are characters of `text`, and a score is NaN where there is none."""
+
+    name: str
+    prompt: str
+    text: str
+    tokens: Sequence[Scored]  # in order and disjoint
+    sentences: Sequence[Scored]
+    labels: Sequence[tuple[int, int, str]]  # start, end, label
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How one behaviour's scores become colours."""
+
+    behaviour: str
+    layer: int
+    prior: float | None  # log odds of any training span: no colour lies there (0 where it is not known)
+    tokens: float  # how far from there the strongest colour of a token lies
+    sentences: float  # the same of a sentence
+
+    @property
+    def centre(self) -> float:
+        """The score without a colour."""
+        return self.prior or 0.0
+
+    def of(self, unit: str) -> float:
+        """The distance of the strongest colour of a unit ("t" or "s")."""
+        return self.tokens if unit == "t" else self.sentences
+
+
+def tokens_page(
+    texts: Sequence[ColouredText],
+    scales: Sequence[Scale],
+    *,
+    title: str,
+    heading: str,
+    caption: str,
+    are_log_odds: bool = True,
+) -> str:
+    """Write a whole page: every text, label and name is escaped, nothing is loaded and no script may run.
+
+    Args:
+        texts: What is shown.
+        scales: One for each behaviour, in the order of the buttons.
+        title: Title of the page.
+        heading: What stands above the texts.
+        caption: How they were scored.
+        are_log_odds: Whether scores have a probability.
+    """
     return offline_page(
-        f"{_names(scores)} in {model}",
+        escape(title),
         PAGE,
-        f"""<h1>{_names(scores)}, token by token</h1>
-<p class="note">{lead} the read {escape(scores.read)}. {_how_to_read(scores.read)}</p>
-{tokens_fragment(scores)}""",
+        f"""<h1>{escape(heading)}</h1>
+<p class="note">{escape(caption)}</p>
+{tokens_fragment(texts, scales, are_log_odds=are_log_odds)}""",
     )
 
 
-def tokens_fragment(scores: TokenScores, most: int | None = None) -> str:
-    """The coloured texts, or the first `most` of them, to stand inside another page; its colours show on any."""
-    shown = scores.texts[:most]
-    centres = [scores.priors[behaviour] or 0.0 for behaviour in scores.behaviours]
-    scales = {
-        "t": [_scale(shown, index, centre, False) for index, centre in enumerate(centres)],
-        "s": [_scale(shown, index, centre, True) for index, centre in enumerate(centres)],
-    }
-    texts = "\n".join(_text(text, scores, centres, scales) for text in shown)
-    left = len(scores.texts) - len(shown)
-    more = f'<p class="rl-soft">… and {_count(left, "text")} more: to_html() shows all</p>' if left else ""
+def tokens_fragment(
+    texts: Sequence[ColouredText], scales: Sequence[Scale], *, are_log_odds: bool = True, note: str = ""
+) -> str:
+    """Write the coloured texts to stand inside another page; their colours show on any.
+
+    Args:
+        texts: What is shown.
+        scales: One for each behaviour, in the order of the buttons.
+        are_log_odds: Whether scores have a probability.
+        note: What stands under them.
+    """
+    pieces = "\n".join(_text(text, scales, are_log_odds) for text in texts)
+    labels = {label for text in texts for _, _, label in text.labels}
+    more = f'<p class="rl-soft">{escape(note)}</p>' if note else ""
     return f"""<div class="rl-tokens">
-<style>{STYLE}{_rules(len(centres))}</style>
+<style>{STYLE}{_rules(len(scales))}</style>
 <div class="rl-pick">
-<form autocomplete="off">{_choices(scores)}</form>
-{_legends(scores, centres, scales)}
+<form autocomplete="off">{_choices(scales)}</form>
+{_legends(scales, labels, are_log_odds)}
 </div>
-{texts}{more}
+{pieces}{more}
 </div>"""
 
 
-def _choices(scores: TokenScores) -> str:
-    behaviours = [f"{escape(name)} <span class='rl-soft'>layer {layer}</span>" for name, layer in scores.layers.items()]
-    groups = (("b", dict(enumerate(behaviours))), ("u", UNITS))
+def _choices(scales: Sequence[Scale]) -> str:
+    names = [f"{escape(each.behaviour)} <span class='rl-soft'>layer {each.layer}</span>" for each in scales]
+    groups: tuple[tuple[str, dict[Any, str]], ...] = (("b", dict(enumerate(names))), ("u", dict(UNITS)))
     return "".join(
         f"<div{' hidden' if len(choices) == 1 else ''}>"
         + "".join(
@@ -104,33 +149,31 @@ def _choices(scores: TokenScores) -> str:
     )
 
 
-def _legends(scores: TokenScores, centres: Sequence[float], scales: dict[str, list[float]]) -> str:
-    labels = {span.label for text in scores.texts for span in text.trace.spans}
+def _legends(scales: Sequence[Scale], labels: set[str], are_log_odds: bool) -> str:
     ramp = f"linear-gradient(90deg, {faint(SIGNAL, STRONGEST)}, transparent, {faint(SECOND, STRONGEST)})"
-    unit_name = "log odds" if scores.are_log_odds else "score"
-    found = []
-    for index, (name, layer) in enumerate(scores.layers.items()):
-        prior = scores.priors[name]
+    unit_name = "log odds" if are_log_odds else "score"
+    legends = []
+    for index, scale in enumerate(scales):
         for unit in UNITS:
-            low, high = centres[index] - scales[unit][index], centres[index] + scales[unit][index]
+            low, high = scale.centre - scale.of(unit), scale.centre + scale.of(unit)
             even = f'<span class="rl-even" style="left:{-low / (high - low):.1%}"></span>' if low < 0 < high else ""
-            notes = ["transparent: even odds" if scores.are_log_odds else "transparent: 0"]
-            if prior is not None:
-                notes = [f"transparent: {_signed(prior)}, as of any training span ({_share(prior)})"]
+            notes = ["transparent: even odds" if are_log_odds else "transparent: 0"]
+            if scale.prior is not None:
+                notes = [f"transparent: {_signed(scale.prior)}, as of any training span ({_share(scale.prior)})"]
                 notes += ["dotted: even odds"] if even else []
-            if name in labels:
-                notes.append(f'<span style="{UNDERLINE}">underlined</span>: labelled {escape(name)}')
+            if scale.behaviour in labels:
+                notes.append(f'<span style="{UNDERLINE}">underlined</span>: labelled {escape(scale.behaviour)}')
             bar = f'<span class="rl-bar" style="background:{ramp}">{even}</span>'
-            found.append(
-                f'<div class="rl-legend rl-{unit}{index}"><span>{unit_name} of {escape(name)} at layer {layer}</span>'
-                f"<span>{_signed(low)} {bar} {_signed(high)}</span>"
+            legends.append(
+                f'<div class="rl-legend rl-{unit}{index}"><span>{unit_name} of {escape(scale.behaviour)} at layer '
+                f"{scale.layer}</span><span>{_signed(low)} {bar} {_signed(high)}</span>"
                 f'<span class="rl-soft">{"; ".join(notes)}</span></div>'
             )
-    return "\n".join(found)
+    return "\n".join(legends)
 
 
 def _rules(n_behaviours: int) -> str:
-    """What the chosen behaviour and unit make of the classes of a piece: `t0p7` is shade 7 above, `l0` its label."""
+    """Style the classes of a piece for each choice of behaviour and unit: `t0p7` is shade 7 above, `l0` its label."""
     rules = []
     for index in range(n_behaviours):
         chosen = f'.rl-tokens:has([name="b"][value="{index}"]:checked)'
@@ -145,81 +188,50 @@ def _rules(n_behaviours: int) -> str:
     return "\n".join(rules)
 
 
-def _text(text: ScoredText, scores: TokenScores, centres: Sequence[float], scales: dict[str, list[float]]) -> str:
-    prompt = f'<div class="rl-prompt rl-soft" dir="auto">{_shown(text.trace.prompt)}</div>' if text.trace.prompt else ""
-    pieces = "".join(_pieces(text, scores, centres, scales))
-    name = f'<div class="rl-id" dir="auto">{escape(text.trace.id)}</div>'
+def _text(text: ColouredText, scales: Sequence[Scale], are_log_odds: bool) -> str:
+    prompt = f'<div class="rl-prompt rl-soft" dir="auto">{_shown(text.prompt)}</div>' if text.prompt else ""
+    pieces = "".join(_pieces(text, scales, are_log_odds))
+    name = f'<div class="rl-id" dir="auto">{escape(text.name)}</div>'
     return f'{name}{prompt}<div class="rl-text" dir="auto">{pieces}</div>'
 
 
-def _pieces(
-    text: ScoredText, scores: TokenScores, centres: Sequence[float], scales: dict[str, list[float]]
-) -> Iterator[str]:
-    """The text cut wherever a token, a sentence or a labelled span begins or ends."""
-    stretches = text.stretches()
-    starts = [start for start, _, _ in stretches]
-    borders = {0, len(text.trace.text)} | {place for start, end, _ in stretches for place in (start, end)}
-    for span in (*text.trace.spans, *text.sentences):
-        borders |= {span.start, span.end}
-    cuts = sorted(borders)
+def _pieces(text: ColouredText, scales: Sequence[Scale], are_log_odds: bool) -> Iterator[str]:
+    """Cut the text wherever a token, a sentence or a labelled span begins or ends."""
+    starts = [start for start, _, _ in text.tokens]
+    spans = [(start, end) for start, end, _ in (*text.tokens, *text.sentences, *text.labels)]
+    cuts = sorted({0, len(text.text)} | {place for span in spans for place in span})
+    no_scores = [math.nan] * len(scales)
     for first, stop in zip(cuts, cuts[1:], strict=False):
         at = bisect_right(starts, first) - 1
-        token = stretches[at][2] if at >= 0 and first < stretches[at][1] else None
-        sentence = next((n for n, span in enumerate(text.sentences) if span.start <= first < span.end), None)
-        labels = [span.label for span in text.trace.spans if span.start <= first < span.end]
-        classes = [f"l{index}" for index, name in enumerate(scores.behaviours) if name in labels]
-        lines = [] if not labels else [f"labelled {', '.join(labels)}"]
-        for index, name in enumerate(scores.behaviours):
-            values = {
-                "t": math.nan if token is None else float(text.log_odds[index, token]),
-                "s": math.nan if sentence is None else float(text.sentence_log_odds[index, sentence]),
-            }
+        is_token = at >= 0 and first < text.tokens[at][1]
+        of_token = text.tokens[at][2] if is_token else no_scores
+        of_sentence = next((scores for start, end, scores in text.sentences if start <= first < end), no_scores)
+        here = [name for start, end, name in text.labels if start <= first < end]
+        classes = [f"l{index}" for index, scale in enumerate(scales) if scale.behaviour in here]
+        lines = [] if not here else [f"labelled {', '.join(here)}"]
+        for index, scale in enumerate(scales):
+            values = {"t": of_token[index], "s": of_sentence[index]}
             for unit, value in values.items():
-                level = 0 if math.isnan(value) else round(N_LEVELS * (value - centres[index]) / scales[unit][index])
+                level = 0 if math.isnan(value) else round(N_LEVELS * (value - scale.centre) / scale.of(unit))
                 if level:
                     classes.append(f"{unit}{index}{'p' if level > 0 else 'n'}{min(abs(level), N_LEVELS)}")
-            said = [_said(value, scores.are_log_odds) for value in values.values() if not math.isnan(value)]
-            if said:
+            written = [_written(value, are_log_odds) for value in values.values() if not math.isnan(value)]
+            if written:
                 lines.append(
-                    f"{name} {', sentence '.join(said)}" if token is not None else f"{name}, sentence {said[0]}"
+                    f"{scale.behaviour} {', sentence '.join(written)}"
+                    if is_token
+                    else f"{scale.behaviour}, sentence {written[0]}"
                 )
-        shown = _shown(text.trace.text[first:stop])
+        shown = _shown(text.text[first:stop])
         title = escape("\n".join(lines)).replace("\n", "&#10;")
         yield f'<span class="{" ".join(classes)}" title="{title}">{shown}</span>' if lines else shown
-
-
-def _scale(texts: Sequence[ScoredText], index: int, centre: float, of_sentences: bool) -> float:
-    """How far from the centre the strongest colour lies: 95% of the scores are nearer."""
-    parts = [(text.sentence_log_odds if of_sentences else text.log_odds)[index] for text in texts]
-    distance: Float[np.ndarray, " n"] = np.abs(np.concatenate([part[~np.isnan(part)] for part in parts]) - centre)
-    return max(0.5, math.ceil(2 * float(np.quantile(distance, 0.95))) / 2) if len(distance) else 1.0
 
 
 def _shown(text: str) -> str:
     return escape(text).replace("\r", "&#13;").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _names(scores: TokenScores) -> str:
-    names = scores.behaviours
-    return escape(", ".join(names) if len(names) < 4 else f"{len(names)} behaviours")
-
-
-def _how_to_read(read: str) -> str:
-    if read.startswith("before"):
-        return "A token's score speaks of what comes after it, a sentence's of the sentence itself."
-    if read in ("last", "first"):
-        return f"Of each sentence only the {read} token was read in training; scores elsewhere are extrapolations."
-    return (
-        "The probes were trained on means over sentences, and a single token is a noisy case for them; the score of a "
-        "sentence is what the figures of the training speak of."
-    )
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def _said(value: float, is_log_odds: bool) -> str:
+def _written(value: float, is_log_odds: bool) -> str:
     return f"{_signed(value)} ({_share(value)})" if is_log_odds else _signed(value)
 
 

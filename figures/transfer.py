@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from ..probes import TransferMatrix
+from ._grid import grid, in_order
 from .curves import N_COLUMNS
 from .palette import SEQUENTIAL, styled
 
+COLUMNS = ("trained_on", "tested_on", "behaviour", "auroc", "auroc_low", "auroc_high", "n_positive")
 
-def transfer_heatmap(found: TransferMatrix) -> go.Figure:
-    """AUROC with its interval in every cell; rows were trained on, columns tested on."""
-    n_columns = min(N_COLUMNS, len(found.behaviours))
-    n_rows = -(-len(found.behaviours) // n_columns)
+
+def transfer_heatmap(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
+    """Draw AUROC with its interval in every cell; rows were trained on, columns tested on.
+
+    Args:
+        table: One row for each two sources and behaviour: `trained_on`, `tested_on`, `behaviour` (its panel), `auroc`
+            with its interval `auroc_low` to `auroc_high`, `n_positive` (spans tested that show the behaviour).
+        title: Title of the figure.
+        caption: What stands under it.
+    """
+    behaviours = in_order(table["behaviour"])
+    n_columns = min(N_COLUMNS, len(behaviours))
+    n_rows = -(-len(behaviours) // n_columns)
+    panels = [table[table["behaviour"] == name] for name in behaviours]
     figure = make_subplots(
         rows=n_rows,
         cols=n_columns,
@@ -22,17 +34,20 @@ def transfer_heatmap(found: TransferMatrix) -> go.Figure:
         horizontal_spacing=0.02,
         vertical_spacing=0.2 / n_rows,
         subplot_titles=[
-            f"{name} (n = {min(found.cells[a, a, name].n_positive for a in found.sources)} or more)"
-            for name in found.behaviours
+            f"{name} (n = {panel['n_positive'].min()} or more)" for name, panel in zip(behaviours, panels, strict=True)
         ],
     )
-    for place, behaviour in enumerate(found.behaviours):
-        cells = [[found.cells[a, b, behaviour].auroc for b in found.sources] for a in found.sources]
+    for place, panel in enumerate(panels):
+        intervals = (
+            f"{value:.2f}<br>[{low:.2f}, {high:.2f}]"
+            for value, low, high in zip(panel["auroc"], panel["auroc_low"], panel["auroc_high"], strict=True)
+        )
+        written = panel.assign(text=list(intervals))
         heatmap = go.Heatmap(
-            z=[[each.value for each in row] for row in cells],
-            x=found.sources,
-            y=found.sources,
-            text=[[f"{each.value:.2f}<br>[{each.low:.2f}, {each.high:.2f}]" for each in row] for row in cells],
+            z=grid(written, "trained_on", "tested_on", "auroc"),
+            x=in_order(panel["tested_on"]),
+            y=in_order(panel["trained_on"]),
+            text=grid(written, "trained_on", "tested_on", "text"),
             texttemplate="%{text}",
             hovertemplate="trained on %{y}, tested on %{x}: %{text}<extra></extra>",
             zmin=0.5,
@@ -48,7 +63,7 @@ def transfer_heatmap(found: TransferMatrix) -> go.Figure:
     figure.update_yaxes(title="trained on", col=1)
     figure.update_xaxes(title="tested on", row=n_rows)
     figure.update_annotations(font_size=12)
-    caption = f"{found.estimator} probes, layer chosen on the training source, {found.n_folds} folds; 95% intervals"
-    figure = styled(figure, "Do probes carry over?", caption, 170 + n_rows * (60 + 70 * len(found.sources)))
+    n_sources = len(in_order(table["trained_on"]))
+    figure = styled(figure, title, caption, 170 + n_rows * (60 + 70 * n_sources))
     figure.update_layout(margin={"t": 120})
     return figure

@@ -1,7 +1,8 @@
 """Linear probes for behaviours: all at once, cross-validated by problem, beside what else could explain them."""
 
 from ._sweep import sweep
-from ._transfer import TransferMatrix, transfer
+from ._transfer import transfer
+from .behaviour_sweep import BehaviourSweep
 from .estimators import (
     DiscriminantProbe,
     LogisticProbe,
@@ -9,12 +10,14 @@ from .estimators import (
     MultinomialProbe,
     RidgeProbe,
 )
-from .result import BehaviourSweep, ProbeSweep
+from .result import FittedProbes, ProbeSweep
 from .saved import SavedProbes
+from .transfer_matrix import TransferMatrix
 
 __all__ = [
     "BehaviourSweep",
     "DiscriminantProbe",
+    "FittedProbes",
     "LogisticProbe",
     "MeanDifferenceProbe",
     "MultinomialProbe",

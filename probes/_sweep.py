@@ -34,7 +34,7 @@ from .layer_fit import (
 from .measures import Measures, value_and_range
 from .metrics import Estimate, resamples
 from .protocol import Held, Protocol
-from .result import ProbeSweep
+from .result import FittedProbes, ProbeSweep
 from .side_by_side import each_layer
 from .solver import method_named
 
@@ -97,13 +97,16 @@ def sweep(
         n_permutations=n_permutations,
         permuted=permuted,
         n_problems=len(names),
+        n_examples=len(activations.examples),
         seed=seed,
         model=activations.model,
         read=str(activations.read),
         control_tasks=_control_tasks(fits, list(tasks)),
-        weights=np.stack([fit.weights for fit in fits], axis=1).astype(np.float32),
-        biases=np.stack([fit.biases for fit in fits], axis=1).astype(np.float32),
-        scores=np.stack([fit.core.reported(protocol.folds) for fit in fits], axis=1),
+        fitted=FittedProbes(
+            weights=np.stack([fit.weights for fit in fits], axis=1).astype(np.float32),
+            biases=np.stack([fit.biases for fit in fits], axis=1).astype(np.float32),
+            scores=np.stack([fit.core.reported(protocol.folds) for fit in fits], axis=1),
+        ),
     )
 
 

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
@@ -34,54 +32,7 @@ from .nested import choose
 from .protocol import Protocol
 from .side_by_side import each_layer
 from .solver import Columns, method_named
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Transfer:
-    """From one source to another, for one behaviour; 95% intervals over the test source's problems."""
-
-    auroc: Estimate  # layer and penalty chosen on the training source's inner folds
-    by_layer: list[Estimate]
-    n_positive: int  # tested
-    n_problems: int
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class TransferMatrix:
-    """`cells[trained, tested, behaviour]` for every two sources."""
-
-    cells: dict[tuple[str, str, str], Transfer]
-    sources: tuple[str, ...]
-    behaviours: tuple[str, ...]
-    layers: tuple[int, ...]
-    n_folds: int
-    estimator: str
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row for each two sources and behaviour."""
-        return pd.DataFrame(
-            [
-                {
-                    "trained_on": trained,
-                    "tested_on": tested,
-                    "behaviour": behaviour,
-                    "auroc": cell.auroc.value,
-                    "auroc_low": cell.auroc.low,
-                    "auroc_high": cell.auroc.high,
-                    "n_positive": cell.n_positive,
-                    "n_problems": cell.n_problems,
-                }
-                for (trained, tested, behaviour), cell in self.cells.items()
-            ]
-        )
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """The rows of `to_frame` with the AUROC of every layer, as plain values; null for NaN."""
-        rows = self.to_frame().replace({np.nan: None}).to_dict("records")
-        for row, cell in zip(rows, self.cells.values(), strict=True):
-            values = [None if np.isnan(each.value) else each.value for each in cell.by_layer]
-            row["by_layer"] = dict(zip(map(str, self.layers), values, strict=True))
-        return [{str(key): value for key, value in row.items()} for row in rows]
+from .transfer_matrix import Transfer, TransferMatrix
 
 
 def transfer(

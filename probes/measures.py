@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 
 from ..activations import Activations
 from ..traces import is_marked
+from .behaviour_sweep import BehaviourSweep
 from .controls.baselines import position_scores, text_scores
 from .controls.permutation import corrected_p_values
 from .layer_fit import Core, LayerFit
@@ -26,7 +27,6 @@ from .metrics import (
 from .metrics._concordance import FoldPairs, Matrix
 from .nested import nested
 from .protocol import Held, Protocol
-from .result import BehaviourSweep
 
 
 class Measures:

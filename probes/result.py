@@ -1,54 +1,43 @@
-"""What a probe sweep found: tidy tables, and the probes themselves."""
+"""Hold what a probe sweep measured: tidy tables, figures, and the probes themselves."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import torch
 from jaxtyping import Float
 
-from .metrics import Bin, Estimate, Worth
-from .nested import Nested
+from ..figures import FigureTable, draw_all, result_page
+from ..rundir import InputError
+from ..rundir.result_files import write_result
+from .behaviour_sweep import BehaviourSweep, columns, estimate
+from .metrics import Estimate
 from .saved import SavedProbes
 from .solver import METHODS
+from .sweep_tables import CURVES_TITLE, calibration_table, curves_table, heatmap_table
 
-WORTH = ("average_precision", "recall_at_1_percent", "accuracy", "brier")
+FORMAT = "reasonlens.sweep/1"
+PROBES = "probes.safetensors"
+ABOUT = (
+    *("estimator", "n_folds", "n_bootstrap", "n_shuffles", "n_permutations", "permuted", "n_problems", "n_examples"),
+    *("seed", "model", "read"),
+)
+NOT_IN_HEADLINE = ("layers", "nested_calibration", "phrasings")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class BehaviourSweep:
-    """One behaviour; lists have one entry a layer, intervals are 95% over resampled problems."""
+class FittedProbes:
+    """The probes of a sweep, too heavy for its tables; float32."""
 
-    auroc: list[Estimate]  # the penalty of every fold chosen on the others
-    auroc_band: list[Estimate]  # the same with a band that covers all layers at once
-    p_value: list[float]  # by permutation, of ridge probes, corrected over layers
-    worth: list[Worth]  # average precision and other figures
-    nested: Nested  # layer and penalty of every fold chosen on the others: the number to report
-    auroc_unmarked: list[Estimate]  # on spans without a tell-tale word of the behaviour
-    auroc_shuffled: list[Estimate]  # the control: mean, least and greatest over several shuffles of the labels
-    auroc_naive_split: list[Estimate]  # folds that cut through problems: what would have been claimed
-    auroc_new_phrasing: list[Estimate]  # on spans of a phrasing that was left out of training
-    phrasings: dict[str, tuple[int, list[Estimate]]]  # of each phrasing left out: spans, AUROC
-    auroc_text: Estimate  # of the span's words alone, without a model
-    auroc_position: Estimate  # of the span's place and length in the response alone, without a model
-    auroc_keyword: Estimate  # of holding a tell-tale word alone
-    auroc_embeddings: Estimate  # of the token embeddings of what is read; NaN where they were not collected
-    effect_size: list[Estimate]  # Cohen's d along the mean difference, out of fold
-    penalty: list[float]  # of the probes that are saved
-    n_positive: int
-    n_negative: int
-    n_unmarked: int  # of the positive ones
-    n_problems: int  # with at least one positive span
-
-    @property
-    def best(self) -> int:
-        """The place, in the list of layers, of the highest AUROC."""
-        return int(np.nanargmax([estimate.value for estimate in self.auroc]))
+    weights: Float[np.ndarray, "n_behaviours n_layers d_model"]  # fitted on all examples, for raw activations
+    biases: Float[np.ndarray, "n_behaviours n_layers"]
+    scores: Float[np.ndarray, "n_behaviours n_layers n_examples"]  # out of fold
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,13 +54,35 @@ class ProbeSweep:
     n_permutations: int
     permuted: str  # how labels were permuted
     n_problems: int
+    n_examples: int
     seed: int
     model: dict[str, Any]
     read: str
     control_tasks: dict[str, list[Estimate]]  # by layer: mean, least and greatest AUROC over the draws of the labels
-    weights: Float[np.ndarray, "n_behaviours n_layers d_model"]  # fitted on all examples, for raw activations
-    biases: Float[np.ndarray, "n_behaviours n_layers"]
-    scores: Float[np.ndarray, "n_behaviours n_layers n_examples"]  # out of fold
+    fitted: FittedProbes | None  # None in a result that was read back from JSON
+
+    @property
+    def weights(self) -> Float[np.ndarray, "n_behaviours n_layers d_model"]:
+        """Weights of the probes fitted on all examples, for raw activations."""
+        return self._fitted().weights
+
+    @property
+    def biases(self) -> Float[np.ndarray, "n_behaviours n_layers"]:
+        """Biases of the probes fitted on all examples."""
+        return self._fitted().biases
+
+    @property
+    def scores(self) -> Float[np.ndarray, "n_behaviours n_layers n_examples"]:
+        """Scores of every example by the probes of the folds without it."""
+        return self._fitted().scores
+
+    @property
+    def caption(self) -> str:
+        """What every figure of the sweep says under its title: model, read, n and how it was validated."""
+        return (
+            f"{self.model['name']}, read {self.read}; n = {self.n_examples} spans of {self.n_problems} problems, "
+            f"{self.n_folds} folds that never cut a problem"
+        )
 
     def best_layer(self, behaviour: str) -> int:
         """The layer of the highest cross-validated AUROC."""
@@ -82,81 +93,103 @@ class ProbeSweep:
         pairs = zip(self.behaviours[behaviour].auroc, self.control_tasks[task], strict=True)
         return [real.value - control.value for real, control in pairs]
 
-    def control_task_columns(self) -> dict[str, dict[str, dict[str, float | None]]]:
-        """Task -> layer -> mean, least and greatest AUROC, as plain values."""
+    def to_frame(self) -> pd.DataFrame:
+        """Tabulate one row for each behaviour and layer."""
+        return pd.DataFrame(
+            [
+                {"behaviour": name, "layer": int(layer)} | row
+                for name, content in self.behaviour_dicts().items()
+                for layer, row in content["layers"].items()
+            ]
+        )
+
+    def headline(self) -> pd.DataFrame:
+        """Tabulate one row for each behaviour: the numbers to report, layer and penalty chosen on inner folds."""
+        return pd.DataFrame(
+            [
+                {"behaviour": name} | {key: value for key, value in row.items() if key not in NOT_IN_HEADLINE}
+                for name, row in self.behaviour_dicts().items()
+            ]
+        )
+
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate each figure by its name: auroc, effect_size, curves, calibration."""
+        frame = self.to_frame()
         return {
-            task: {str(layer): _columns("auroc", each) for layer, each in zip(self.layers, estimates, strict=True)}
+            "auroc": heatmap_table(frame, "auroc", self.caption),
+            "effect_size": heatmap_table(frame, "effect_size", self.caption),
+            "curves": self.curves_table(),
+            "calibration": calibration_table(self.behaviours, self.caption),
+        }
+
+    def curves_table(self, title: str = CURVES_TITLE) -> FigureTable:
+        """Tabulate AUROC by layer beside its controls and baselines."""
+        is_read_before = self.read.startswith("before")
+        return curves_table(
+            self.behaviours, self.layers, title=title, caption=self.caption, is_read_before=is_read_before
+        )
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw every figure by its name."""
+        return draw_all(self.tables())
+
+    def figure(self) -> go.Figure:
+        """Draw the heatmap of AUROC, behaviour by layer."""
+        return heatmap_table(self.to_frame(), "auroc", self.caption).draw()
+
+    def about(self) -> dict[str, Any]:
+        """Give plain values of all but the figures: what was swept, and how."""
+        return {name: getattr(self, name) for name in ABOUT} | {
+            "layers": list(self.layers),
+            "penalties": list(self.penalties),
+            "control_tasks": self.control_task_columns(),
+        }
+
+    def behaviour_dicts(self) -> dict[str, dict[str, Any]]:
+        """Give plain values: behaviour -> best layer, counts, and the figures of every layer; None for NaN."""
+        return {
+            name: each.to_dict(self.layers, {task: self.selectivity(name, task) for task in self.control_tasks})
+            for name, each in self.behaviours.items()
+        }
+
+    def control_task_columns(self) -> dict[str, dict[str, dict[str, float | None]]]:
+        """Give plain values: task -> layer -> mean, least and greatest AUROC."""
+        return {
+            task: {str(layer): columns("auroc", each) for layer, each in zip(self.layers, estimates, strict=True)}
             for task, estimates in self.control_tasks.items()
         }
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row for each behaviour and layer."""
-        return pd.DataFrame(
-            [
-                {"behaviour": name, "layer": layer} | row
-                for name, found in self.to_dict().items()
-                for layer, row in found["layers"].items()
-            ]
-        ).astype({"layer": int})
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values for JSON; the probes themselves are in a file of their own (`save_probes`)."""
+        return {"format": FORMAT, **self.about(), "behaviours": self.behaviour_dicts()}
 
-    def headline(self) -> pd.DataFrame:
-        """One row for each behaviour: the numbers to report, layer and penalty chosen on inner folds."""
-        rows = self.to_dict()
-        left_out = ("layers", "nested_calibration", "phrasings")
-        return pd.DataFrame(
-            [{"behaviour": name} | {k: v for k, v in row.items() if k not in left_out} for name, row in rows.items()]
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ProbeSweep:
+        """Read back what `to_dict` gave, without the probes."""
+        return cls(
+            behaviours={name: BehaviourSweep.from_dict(each) for name, each in content["behaviours"].items()},
+            layers=tuple(content["layers"]),
+            penalties=tuple(content["penalties"]),
+            control_tasks={
+                task: [estimate(row, "auroc") for row in by_layer.values()]
+                for task, by_layer in content["control_tasks"].items()
+            },
+            fitted=None,
+            **{name: content[name] for name in ABOUT},
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: behaviour -> best layer, counts, and the figures of every layer; null for NaN."""
-        return {name: self._behaviour(name, found) for name, found in self.behaviours.items()}
+    def report(self) -> str:
+        """Write one self-contained HTML page."""
+        return result_page(f"Probes of {self.model['name']}", f"{self.caption}.", self.figures(), self.headline())
 
-    def _behaviour(self, name: str, found: BehaviourSweep) -> dict[str, Any]:
-        counts = {"n_positive": found.n_positive, "n_problems": found.n_problems}
-        return {
-            "best_layer": self.best_layer(name),
-            **_columns("auroc_nested", found.nested.auroc),
-            **{key: value for figure in WORTH for key, value in _worth(found.nested.worth, figure, "nested_").items()},
-            "nested_layers": list(found.nested.layers),
-            "nested_penalties": list(found.nested.penalties),
-            "nested_calibration": [_bin(each) for each in found.nested.calibration],
-            **_columns("auroc_text", found.auroc_text),
-            **_columns("auroc_position", found.auroc_position),
-            **_columns("auroc_embeddings", found.auroc_embeddings),
-            **_columns("auroc_keyword", found.auroc_keyword),
-            **counts,
-            "n_negative": found.n_negative,
-            "n_unmarked": found.n_unmarked,
-            "phrasings": {
-                phrasing: {"n": n, **_columns("auroc", layers[found.best])}
-                for phrasing, (n, layers) in found.phrasings.items()
-            },
-            "layers": {str(layer): self._layer(name, slot) | counts for slot, layer in enumerate(self.layers)},
-        }
-
-    def _layer(self, name: str, slot: int) -> dict[str, Any]:
-        found = self.behaviours[name]
-        band = found.auroc_band[slot]
-        return {
-            **_columns("auroc", found.auroc[slot]),
-            "auroc_band_low": _number(band.low),
-            "auroc_band_high": _number(band.high),
-            "p_value": found.p_value[slot],
-            **{key: value for figure in WORTH for key, value in _worth(found.worth[slot], figure).items()},
-            **_columns("auroc_unmarked", found.auroc_unmarked[slot]),
-            **_columns("auroc_new_phrasing", found.auroc_new_phrasing[slot]),
-            **_columns("auroc_shuffled", found.auroc_shuffled[slot]),
-            **_columns("auroc_naive_split", found.auroc_naive_split[slot]),
-            **{
-                f"selectivity_{task.replace(' ', '_')}": _number(self.selectivity(name, task)[slot])
-                for task in self.control_tasks
-            },
-            **_columns("effect_size", found.effect_size[slot]),
-            "penalty": found.penalty[slot],
-        }
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv, tables/, report.html, and probes.safetensors if it holds the probes."""
+        if self.fitted is not None:
+            self.save_probes(Path(directory) / PROBES)
+        write_result(directory, self, self.report())
 
     def probes(self) -> SavedProbes:
-        """The probes fitted on all examples, to save or to score with."""
+        """Give the probes fitted on all examples, to save or to score with."""
         return SavedProbes(
             weights={name: torch.from_numpy(self.weights[index]) for index, name in enumerate(self.behaviours)},
             biases={name: torch.from_numpy(self.biases[index]) for index, name in enumerate(self.behaviours)},
@@ -186,19 +219,17 @@ class ProbeSweep:
         """Write the probes as safetensors, atomically (see `SavedProbes`)."""
         self.probes().save(path)
 
+    def _repr_html_(self) -> str:
+        return self.headline().to_html(index=False, na_rep="–", float_format="{:.3f}".format)
 
-def _worth(found: Worth, figure: str, prefix: str = "") -> dict[str, float | None]:
-    return _columns(f"{prefix}{figure}", getattr(found, figure))
+    def __repr__(self) -> str:
+        best = ", ".join(f"{name} {each.nested.auroc.value:.3f}" for name, each in self.behaviours.items())
+        return f"ProbeSweep({self.model['name']}, {len(self.layers)} layers; nested AUROC: {best})"
 
-
-def _bin(each: Bin) -> dict[str, float | int | None]:
-    return {"predicted": each.predicted, "n": each.n, **_columns("observed", each.observed)}
-
-
-def _columns(name: str, estimate: Estimate) -> dict[str, float | None]:
-    values = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    return {key: _number(value) for key, value in values.items()}
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    def _fitted(self) -> FittedProbes:
+        if self.fitted is None:
+            raise InputError(
+                f"this sweep was read back from JSON, which does not hold the probes; open {PROBES} beside it with "
+                "SavedProbes.open"
+            )
+        return self.fitted

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from ...figures import render
 from ...rundir import InputError
 from .condition import Condition, Kind
 from .outcome import Outcome
+from .tables import dose_table, layers_table
 
 FORMAT = "reasonlens.effect/1"
 
@@ -104,15 +106,12 @@ class DoseCurves:
 
     def figure(self, behaviours: Sequence[str] | None = None) -> go.Figure:
         """Rate, damage and accuracy by strength, a column for each behaviour, at the layer that moves it most."""
-        from ...figures.dose import dose_figure
-
-        return dose_figure(self, behaviours or self.behaviours)
+        layers = {name: self.best_layer(name) for name in behaviours or self.behaviours}
+        return dose_table(self.to_frame(), layers).draw()
 
     def layer_figure(self) -> go.Figure:
         """Effect by layer above AUROC by layer."""
-        from ...figures.effect_layers import effect_layers
-
-        return effect_layers(self)
+        return layers_table(self.by_layer(), len(self.strengths)).draw()
 
     def to_dict(self) -> dict[str, Any]:
         """What `results.json` holds."""
@@ -133,8 +132,6 @@ class DoseCurves:
 
     def report(self) -> str:
         """One page with figures, tables and what was written."""
-        from ...figures.page import render
-
         best = {name: self.best_layer(name) for name in self.behaviours}
         said = {name: [self.outcome("direction", name, best[name], dose) for dose in self.strengths] for name in best}
         figures = {"dose": self.figure(), "layers": self.layer_figure()}

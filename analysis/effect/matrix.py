@@ -21,6 +21,7 @@ from ...vectors import Directions
 from .curves import DoseCurves
 from .dose import dose_curves
 from .settings import EffectSettings
+from .tables import matrix_table
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,9 +49,7 @@ class SteeringMatrix:
 
     def figure(self, behaviour: str, layer: int) -> go.Figure:
         """Effects as a matrix, a panel for each strength."""
-        from ...figures.steering_matrix import steering_matrix_figure
-
-        return steering_matrix_figure(self, behaviour, layer)
+        return matrix_table(self.effects(), behaviour, layer).draw()
 
 
 def steering_matrix(

@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from ...figures import render
+from ...figures.steered import STYLE, legend, steered_tokens
 from ...stats import accuracy_difference_over_groups
 from .arms import ARMS, CONTROLS
 from .judging import Judged
 from .measure import ArmResult, measure_arm
 from .run import PairRun, plain
 from .settings import HybridSettings
+from .tables import gap_table
 from .tuning import named_strengths
 from .verdict import verdict_of
 
@@ -51,9 +54,7 @@ class HybridResult:
 
     def figure(self) -> go.Figure:
         """Gap recovered by every arm, with intervals."""
-        from ...figures.gap import gap_bars
-
-        return gap_bars(self.arms())
+        return gap_table(self.to_frame()).draw()
 
     def to_dict(self) -> dict[str, Any]:
         """What `results.json` holds: pair -> arm -> figures, and how they were come by."""
@@ -79,9 +80,6 @@ class HybridResult:
 
     def report(self) -> str:
         """One page that opens offline."""
-        from ...figures.page import render
-        from ...figures.steered import STYLE
-
         arms, verdicts = self.arms(), self.verdicts()
         pairs = [
             {
@@ -156,8 +154,6 @@ def _about(run: PairRun) -> dict[str, Any]:
 
 def examples(run: PairRun) -> list[dict[str, Any]]:
     """Some problems side by side: first those that the hybrid solves and the base does not, then others it steers."""
-    from ...figures.steered import legend, steered_tokens
-
     base, hybrid = run.arms["base"], run.arms["hybrid"]
     gained = [
         (not base.is_solved[0][number] and hybrid.is_solved[0][number], record.n_gated > 0)
@@ -173,9 +169,15 @@ def examples(run: PairRun) -> list[dict[str, Any]]:
                 "is_right": each.is_right,
                 "n_gated": each.record.n_gated,
                 "n_tokens": each.record.n_tokens,
-                "tokens": steered_tokens(each),
+                "tokens": steered_tokens(each.figure_table(), each.colour_order()),
             }
             for each in traces
         ]
-        found.append({"question": run.pair.test[number].prompt, "columns": columns, "legend": legend(traces[1])})
+        found.append(
+            {
+                "question": run.pair.test[number].prompt,
+                "columns": columns,
+                "legend": legend(traces[1].figure_table(), traces[1].colour_order()),
+            }
+        )
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ...figures.steered import steered_fragment, steered_page
 from ...models import LanguageModel
 from ...rundir import write_text
 from .record import RowRecord
@@ -64,19 +65,32 @@ class SteeredTrace:
         frame.insert(4, "behaviour", [self.behaviour(place) for place in range(self.record.n_tokens)])
         return frame
 
+    def figure_table(self) -> pd.DataFrame:
+        """Tabulate what the coloured text shows (see `figures.steered`)."""
+        is_changed = [token != base for token, base in zip(self.record.tokens, self.record.base, strict=True)]
+        return self.to_frame().assign(is_changed=is_changed)
+
+    def colour_order(self) -> list[str]:
+        """Name the behaviours in the order of their colours; one without a name by its number."""
+        n = max([*(number + 1 for number in self.record.behaviour), len(self.behaviours)])
+        return [*self.behaviours, *map(str, range(len(self.behaviours), n))]
+
     def to_html(self, path: str | Path | None = None) -> str:
         """A page of its own, which opens offline; also written to `path` if there is one."""
-        from ...figures.steered import steered_page
-
-        page = steered_page(self)
+        page = steered_page(self.figure_table(), self.colour_order(), question=self.question, caption=self._caption())
         if path is not None:
             write_text(Path(path), page)
         return page
 
     def _repr_html_(self) -> str:
-        from ...figures.steered import steered_fragment
+        return steered_fragment(self.figure_table(), self.colour_order(), caption=self._caption())
 
-        return steered_fragment(self)
+    def _caption(self) -> str:
+        record = self.record
+        head = f"{self.arm} ({'right' if self.is_right else 'wrong'})"
+        if not record.n_gated:
+            return head
+        return f"{head}, {record.n_gated} of {record.n_tokens} tokens gated, {record.n_changed} changed"
 
     def __repr__(self) -> str:
         return (

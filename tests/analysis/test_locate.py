@@ -79,7 +79,7 @@ def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
 def test_what_comes_next_is_read_at_the_last_token_before_a_span(tiny, traces, tmp_path: Path) -> None:
     found = locate(tiny(), traces, settings=QUICK, out=tmp_path / "run", progress=False)
     assert found.next_sweep is not None and found.next_sweep.read == "before:1"
-    assert results(tmp_path / "run")["next_behaviours"] == json.loads(json.dumps(found.next_sweep.to_dict()))
+    assert results(tmp_path / "run")["next_behaviours"] == json.loads(json.dumps(found.next_sweep.behaviour_dicts()))
     before = collect(tiny(), traces, read="before:1", progress=False)
     torch.testing.assert_close(Activations.open(tmp_path / "run" / NEXT_ACTIVATIONS).load().acts, before.acts)
     assert "Does the model know what comes?" in (tmp_path / "run" / "report.html").read_text()

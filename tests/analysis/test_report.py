@@ -14,7 +14,7 @@ from reasonlens import (
     Trace,
     locate,
 )
-from reasonlens.analysis.report import _sentences
+from reasonlens.analysis.sentences import telling_sentences
 from reasonlens.probes.metrics._concordance import Estimate
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
@@ -51,7 +51,8 @@ def location(tiny) -> Location:
         for place, (name, behaviour) in enumerate(found.sweep.behaviours.items())
     }
     scores = np.arange(found.sweep.scores.size, dtype=np.float32).reshape(found.sweep.scores.shape)
-    return replace(found, sweep=replace(found.sweep, behaviours=planted, scores=scores))
+    fitted = replace(found.sweep.fitted, scores=scores)
+    return replace(found, sweep=replace(found.sweep, behaviours=planted, fitted=fitted))
 
 
 class Page(HTMLParser):
@@ -128,9 +129,11 @@ def test_figures_say_n_and_draw_chance_and_the_best_layer(location: Location) ->
 
 def test_sentences_are_those_the_probe_finds_misses_and_mistakes(location: Location) -> None:
     # Scores rise with the number of the example, and the two labels take turns.
-    for index, name in enumerate(location.sweep.behaviours):
-        kinds = _sentences(index, name, location.sweep, location.activations)
-        same = [example for example in location.activations.examples if example.label == name]
-        other = [example for example in location.activations.examples if example.label != name]
+    sentences = telling_sentences(location.sweep, location.activations)
+    for name in location.sweep.behaviours:
+        kinds = sentences[name]
+        rows = [{"text": e.text, "label": e.label, "trace": e.trace} for e in location.activations.examples]
+        same = [row for row in rows if row["label"] == name]
+        other = [row for row in rows if row["label"] != name]
         assert kinds["missed"] == same[:3]
         assert kinds["false alarms"] == other[::-1][:3]

@@ -18,7 +18,8 @@ from reasonlens import (
     load,
 )
 from reasonlens.analysis._score import score
-from reasonlens.analysis.token_scores import ScoredText, probability
+from reasonlens.analysis.scored_text import ScoredText
+from reasonlens.analysis.token_scores import probability
 from reasonlens.probes.saved import SavedProbes
 
 from ..conftest import CONFIGS, D_MODEL

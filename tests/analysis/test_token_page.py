@@ -13,7 +13,8 @@ import torch
 
 from reasonlens import Span, Trace
 from reasonlens.analysis._score import score
-from reasonlens.analysis.token_scores import ScoredText, TokenScores
+from reasonlens.analysis.scored_text import ScoredText
+from reasonlens.analysis.token_scores import TokenScores
 from reasonlens.figures.palette import SECOND, SIGNAL
 from reasonlens.figures.tokens import N_LEVELS, STRONGEST
 from reasonlens.probes.saved import SavedProbes

@@ -29,7 +29,9 @@ def test_a_store_is_probed_and_written_and_again_it_is_done(stores: list[str], t
     first = run(stores[0], "--out", str(out), *QUICK)
     assert first.exit_code == 0, first.output
     assert "backtracking" in first.stdout and "24 / 12" in first.stdout
-    assert {file.name for file in out.iterdir()} == {"probes.safetensors", "results.json", "report.html", "run.json"}
+    assert {file.name for file in out.iterdir()} == {
+        *("probes.safetensors", "results.json", "table.csv", "tables", "report.html", "run.json")
+    }
     assert SavedProbes.open(out / "probes.safetensors").layers == (0, 2)
     results = json.loads((out / "results.json").read_text())
     assert results["transfer"] is None and set(results["behaviours"]["backtracking"]["layers"]) == {"0", "2"}

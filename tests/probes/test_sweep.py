@@ -367,7 +367,7 @@ def test_the_table_has_a_row_for_each_behaviour_and_layer(found: ProbeSweep) -> 
     assert len(frame) == 9
     wanted = {"auroc", "auroc_low", "auroc_high", "auroc_unmarked", "auroc_shuffled", "n_positive", "n_problems"}
     assert wanted <= set(frame.columns)
-    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["planted"]["best_layer"] == 5
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["behaviours"]["planted"]["best_layer"] == 5
 
 
 def test_the_same_seed_gives_the_same_figures(activations: Activations, found: ProbeSweep) -> None:

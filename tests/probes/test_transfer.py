@@ -33,7 +33,7 @@ def test_what_is_shared_transfers_and_what_is_not_does_not() -> None:
         assert cells[pair].auroc.low > 0.8
     for pair in (("one", "other"), ("other", "same")):
         assert cells[pair].auroc.low < 0.55
-    assert len(found.to_frame()) == 18 and len(found.to_dict()[0]["by_layer"]) == 2
+    assert len(found.to_frame()) == 18 and len(found.to_dict()["cells"][0]["by_layer"]) == 2
 
 
 def test_the_diagonal_is_ordinary_nested_cross_validation() -> None:

@@ -62,7 +62,6 @@ def probe(
     with user_errors():
         from reasonlens.analysis._probe import (
             PROBE_ARTIFACTS,
-            ProbeSettings,
             open_sources,
             probe_run,
             read_sources,
@@ -72,6 +71,7 @@ def probe(
         from reasonlens.analysis._probe import (
             probe as run_probe,
         )
+        from reasonlens.analysis.probing import ProbeSettings
         from reasonlens.rundir import InputError
 
         try:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-    from reasonlens.analysis.token_scores import ScoredText, TokenScores
+    from reasonlens.analysis.scored_text import ScoredText
+    from reasonlens.analysis.token_scores import TokenScores
     from reasonlens.traces import Trace
 
 N_TEXTS = 3  # shown on a terminal

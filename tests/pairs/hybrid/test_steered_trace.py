@@ -57,7 +57,7 @@ def test_colours_tell_what_was_changed_what_stayed_and_what_was_taken_over(model
         ("k0", "rl-stayed", "red"),
     ]
     assert "backtracking, strength 0.5; base: " in shown and "base -3.50" in shown
-    key = legend(trace(model))
+    key = legend(trace(model).figure_table(), trace(model).colour_order())
     assert "backtracking" in key and "deduction" in key and "another token than the" in key
 
 

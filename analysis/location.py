@@ -1,0 +1,194 @@
+"""Hold where in a model the directions of behaviours lie: tables, figures, a page, and the directions themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from ..activations import Activations
+from ..figures import FigureTable, draw_all, render
+from ..probes import ProbeSweep
+from ..probes.result import PROBES
+from ..rundir import InputError
+from ..rundir.result_files import write_result
+from ..vectors import Directions
+from .geometry import cosine_frame
+from .sentences import Sentences, telling_sentences
+from .settings import LocateSettings
+
+FORMAT = "reasonlens.locate/3"
+NEXT_TITLE = "AUROC by layer for the behaviour that comes next, read at the last token before it"
+VECTORS = "vectors.safetensors"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Measured:
+    """What the tables of a location are made from, too heavy for JSON."""
+
+    activations: Activations
+    directions: Directions
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Location:
+    """The result of `locate`."""
+
+    sweep: ProbeSweep
+    next_sweep: ProbeSweep | None  # from the last token before each span; None where not asked for
+    settings: LocateSettings
+    traces: dict[str, Any]  # digest, n_spans, n_spans_skipped, n_problems
+    method: str  # of the directions, with the spans and problems they are from
+    cosines: pd.DataFrame  # between the directions at the common layer
+    sentences: Sentences  # that the probes find, miss and mistake
+    measured: Measured | None  # None in a result that was read back from JSON
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        activations: Activations,
+        directions: Directions,
+        sweep: ProbeSweep,
+        next_sweep: ProbeSweep | None,
+        settings: LocateSettings,
+    ) -> Location:
+        """Make the result from what was read, found and fitted.
+
+        Args:
+            activations: Of every labelled span.
+            directions: Of every behaviour.
+            sweep: Probes on the activations.
+            next_sweep: Probes at the last token before each span, if there are any.
+            settings: What was asked for.
+        """
+        n_spans = sum(directions.n_examples.values())
+        return cls(
+            sweep=sweep,
+            next_sweep=next_sweep,
+            settings=settings,
+            traces={
+                "digest": directions.data_digest,
+                "n_spans": len(activations.examples),
+                "n_spans_skipped": activations.n_skipped,
+                "n_problems": sweep.n_problems,
+            },
+            method=f"{directions.method}; n = {n_spans} spans of {directions.n_problems} problems",
+            cosines=cosine_frame(directions, _common_layer(sweep)),
+            sentences=telling_sentences(sweep, activations),
+            measured=Measured(activations=activations, directions=directions),
+        )
+
+    @property
+    def activations(self) -> Activations:
+        """Activations of every labelled span. Raises InputError in a result that was read back from JSON."""
+        return self._measured("activations", "Activations.open").activations
+
+    @property
+    def directions(self) -> Directions:
+        """The direction of every behaviour at every layer. Raises InputError in a result read back from JSON."""
+        return self._measured(VECTORS, "Directions.open").directions
+
+    @property
+    def common_layer(self) -> int:
+        """The one layer at which all behaviours together are read best (highest mean AUROC)."""
+        return _common_layer(self.sweep)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tabulate one row for each behaviour and layer: AUROC and effect size with intervals, controls, counts."""
+        return self.sweep.to_frame()
+
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate each figure of the report by its name."""
+        cosine = FigureTable(
+            figure="cosine_heatmap",
+            rows=self.cosines,
+            options={
+                "title": f"Cosine between directions at layer {self.common_layer}",
+                "caption": f"{self.sweep.model['name']}, {self.method}",
+            },
+        )
+        coming = {} if self.next_sweep is None else {"next": self.next_sweep.curves_table(NEXT_TITLE)}
+        return {**self.sweep.tables(), "cosine": cosine, **coming}
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw all figures of the report by their names."""
+        return draw_all(self.tables())
+
+    def figure(self) -> go.Figure:
+        """Draw the heatmap of AUROC, behaviour by layer."""
+        return self.sweep.figure()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what `results.json` holds."""
+        return {
+            "format": FORMAT,
+            "model": self.sweep.model,
+            "traces": self.traces,
+            "settings": asdict(self.settings) | {"layers": list(self.sweep.layers)},
+            "common_layer": self.common_layer,
+            "permuted": self.sweep.permuted,
+            "control_tasks": self.sweep.control_task_columns(),
+            "behaviours": self.sweep.behaviour_dicts(),
+            "next_behaviours": None if self.next_sweep is None else self.next_sweep.behaviour_dicts(),
+            "sweep": self.sweep.about(),
+            "next_sweep": None if self.next_sweep is None else self.next_sweep.about(),
+            "method": self.method,
+            "cosines": self.cosines.to_dict("records"),
+            "sentences": self.sentences,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Location:
+        """Read back what `to_dict` gave, without activations, directions and probes."""
+        coming = content["next_sweep"]
+        return cls(
+            sweep=ProbeSweep.from_dict(content["sweep"] | {"behaviours": content["behaviours"]}),
+            next_sweep=None
+            if coming is None
+            else ProbeSweep.from_dict(coming | {"behaviours": content["next_behaviours"]}),
+            settings=LocateSettings.from_dict(content["settings"]),
+            cosines=pd.DataFrame(content["cosines"]),
+            measured=None,
+            **{name: content[name] for name in ("traces", "method", "sentences")},
+        )
+
+    def report(self) -> str:
+        """Write one self-contained HTML page; every text in it is escaped."""
+        return render("locate.html.jinja", self.to_dict(), self.figures())
+
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv, tables/, report.html, and directions and probes if it holds them."""
+        place = Path(directory)
+        if self.measured is not None:
+            self.directions.save(place / VECTORS)
+        if self.sweep.fitted is not None:
+            self.sweep.save_probes(place / PROBES)
+        write_result(place, self, self.report())
+
+    def _repr_html_(self) -> str:
+        return self.sweep._repr_html_()
+
+    def __repr__(self) -> str:
+        read_best = ", ".join(f"{name} {self.sweep.best_layer(name)}" for name in self.sweep.behaviours)
+        return (
+            f"Location({self.sweep.model['name']}, {self.traces['n_spans']} spans of {self.traces['n_problems']} "
+            f"problems; best layers: {read_best}; together: {self.common_layer})"
+        )
+
+    def _measured(self, name: str, opener: str) -> Measured:
+        if self.measured is None:
+            raise InputError(
+                f"this result was read back from JSON, which does not hold them; open {name} beside it with {opener}"
+            )
+        return self.measured
+
+
+def _common_layer(sweep: ProbeSweep) -> int:
+    aurocs = [[estimate.value for estimate in found.auroc] for found in sweep.behaviours.values()]
+    return sweep.layers[int(np.nanargmax(np.mean(aurocs, axis=0)))]

@@ -1,0 +1,108 @@
+"""Hold what `probe` measured: probes on one source of activations, and from one source to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from ..figures import FigureTable, draw_all, render
+from ..probes import ProbeSweep, TransferMatrix
+from ..probes.result import PROBES
+from ..rundir import from_row
+from ..rundir.result_files import write_result
+
+FORMAT = "reasonlens.probe/2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSettings:
+    """What `probe` does, beside its activations."""
+
+    behaviours: tuple[str, ...] | None = None  # default all labels
+    estimator: str = "logistic"  # or ridge, lda, mean-difference
+    penalties: tuple[float, ...] | None = None  # to choose among on inner folds, strongest first
+    n_folds: int = 5
+    n_bootstrap: int = 1000
+    n_shuffles: int = 5
+    n_permutations: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Probing:
+    """The result of `probe`."""
+
+    source: str  # name of the activations that were swept
+    sweep: ProbeSweep
+    transfer: TransferMatrix | None  # of several sources
+    settings: ProbeSettings
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tabulate one row for each behaviour and layer of the source."""
+        return self.sweep.to_frame()
+
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate each figure of the page by its name."""
+        shown = {name: table for name, table in self.sweep.tables().items() if name != "effect_size"}
+        return shown if self.transfer is None else shown | self.transfer.tables()
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw all figures of the page by their names."""
+        return draw_all(self.tables())
+
+    def figure(self) -> go.Figure:
+        """Draw the heatmap of AUROC, behaviour by layer."""
+        return self.sweep.figure()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what `results.json` holds."""
+        return {
+            "format": FORMAT,
+            "source": self.source,
+            "model": self.sweep.model,
+            "read": self.sweep.read,
+            "layers": list(self.sweep.layers),
+            "n_spans": self.sweep.n_examples,
+            "n_problems": self.sweep.n_problems,
+            "settings": asdict(self.settings),
+            "permuted": self.sweep.permuted,
+            "control_tasks": self.sweep.control_task_columns(),
+            "behaviours": self.sweep.behaviour_dicts(),
+            "transfer": None if self.transfer is None else self.transfer.rows(),
+            "sweep": self.sweep.about(),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Probing:
+        """Read back what `to_dict` gave, without the probes."""
+        sweep, rows = content["sweep"], content["transfer"]
+        return cls(
+            source=content["source"],
+            sweep=ProbeSweep.from_dict(sweep | {"behaviours": content["behaviours"]}),
+            transfer=None
+            if rows is None
+            else TransferMatrix.from_rows(rows, n_folds=sweep["n_folds"], estimator=sweep["estimator"]),
+            settings=from_row(ProbeSettings, content["settings"]),
+        )
+
+    def report(self) -> str:
+        """Write one self-contained HTML page."""
+        return render("probe.html.jinja", self.to_dict(), self.figures())
+
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv, tables/, report.html, and the probes if it holds them."""
+        if self.sweep.fitted is not None:
+            self.sweep.save_probes(Path(directory) / PROBES)
+        write_result(directory, self, self.report())
+
+    def _repr_html_(self) -> str:
+        return self.sweep._repr_html_()
+
+    def __repr__(self) -> str:
+        across = "" if self.transfer is None else f", {self.transfer!r}"
+        return f"Probing({self.source}: {self.sweep!r}{across})"

@@ -1,0 +1,42 @@
+"""Pick the sentences that a sweep's probes find, miss and mistake, among spans that they were not trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..activations import Activations, Example
+from ..probes import ProbeSweep
+
+N_SHOWN = 3  # sentences of each kind
+
+# Behaviour -> kind -> sentences: `text`, `label`, `trace`.
+Sentences = dict[str, dict[str, list[dict[str, str]]]]
+
+
+def telling_sentences(sweep: ProbeSweep, activations: Activations) -> Sentences:
+    """Pick sentences of every behaviour by their out-of-fold score at its best layer.
+
+    Args:
+        sweep: Must hold its probes.
+        activations: What was swept.
+    """
+    return {
+        name: {
+            kind: [{"text": each.text, "label": each.label, "trace": each.trace} for each in examples]
+            for kind, examples in _chosen(index, name, sweep, activations).items()
+        }
+        for index, name in enumerate(sweep.behaviours)
+    }
+
+
+def _chosen(index: int, behaviour: str, sweep: ProbeSweep, activations: Activations) -> dict[str, list[Example]]:
+    scores = sweep.scores[index, sweep.behaviours[behaviour].best]
+    shows = activations.shows(behaviour)
+    order = np.argsort(-scores)
+    unmarked = [place for place in order if shows[place] and activations.examples[place].marked is False]
+    chosen = {
+        "found, without a tell-tale word": unmarked[:N_SHOWN],
+        "missed": [place for place in order[::-1] if shows[place]][:N_SHOWN],
+        "false alarms": [place for place in order if not shows[place]][:N_SHOWN],
+    }
+    return {kind: [activations.examples[place] for place in places] for kind, places in chosen.items()}

@@ -1,0 +1,114 @@
+"""A tidy table that names the figure drawn from it, so that a saved table can be drawn again.
+
+    {"format": "reasonlens.table/1", "figure": "layer_heatmap", "options": {"title": ...}, "columns": [...],
+     "rows": [{"behaviour": ..., "layer": 0, ...}, ...]}
+
+A new figure is one function of a table and keywords, with the columns it needs, listed in FIGURES.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from . import (
+    calibration,
+    cosine,
+    curves,
+    dose,
+    effect_layers,
+    gap,
+    heatmap,
+    steering_matrix,
+    token_strip,
+    transfer,
+)
+
+FORMAT = "reasonlens.table/1"
+
+Draw = Callable[..., go.Figure]  # of a table, with title, caption and options of its own as keywords
+FIGURES: dict[str, tuple[Draw, tuple[str, ...]]] = {
+    "calibration_curves": (calibration.calibration_curves, calibration.COLUMNS),
+    "cosine_heatmap": (cosine.cosine_heatmap, cosine.COLUMNS),
+    "dose_figure": (dose.dose_figure, dose.COLUMNS),
+    "effect_layers": (effect_layers.effect_layers, effect_layers.COLUMNS),
+    "gap_bars": (gap.gap_bars, gap.COLUMNS),
+    "layer_curves": (curves.layer_curves, curves.COLUMNS),
+    "layer_heatmap": (heatmap.layer_heatmap, heatmap.COLUMNS),
+    "steering_matrix_figure": (steering_matrix.steering_matrix_figure, steering_matrix.COLUMNS),
+    "token_strip": (token_strip.token_strip, token_strip.COLUMNS),
+    "transfer_heatmap": (transfer.transfer_heatmap, transfer.COLUMNS),
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FigureTable:
+    """A tidy table with the name of its figure and what else that figure says.
+
+    Raises:
+        ValueError: There is no such figure, or it needs a column or takes no option of these.
+    """
+
+    figure: str  # a name in FIGURES
+    rows: pd.DataFrame
+    options: Mapping[str, str]  # title, caption and further keywords of the figure's function
+
+    def __post_init__(self) -> None:
+        if self.figure not in FIGURES:
+            raise ValueError(f"there is no figure {self.figure!r}; there are {', '.join(FIGURES)}")
+        draw, columns = FIGURES[self.figure]
+        if missing := [name for name in columns if name not in self.rows.columns]:
+            raise ValueError(f"a table of the figure {self.figure} needs the columns {', '.join(missing)}")
+        try:
+            inspect.signature(draw).bind(self.rows, **self.options)
+        except TypeError as error:
+            raise ValueError(f"the figure {self.figure} cannot be drawn so: {error}") from None
+        if self.rows.empty:
+            raise ValueError(f"a table of the figure {self.figure} needs at least one row")
+
+    def draw(self) -> go.Figure:
+        """Draw the figure."""
+        draw, _ = FIGURES[self.figure]
+        return draw(self.rows, **self.options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values for JSON, with None for NaN; `from_dict` reads them back."""
+        rows = self.rows.astype(object).where(self.rows.notna(), None)
+        return {
+            "format": FORMAT,
+            "figure": self.figure,
+            "options": dict(self.options),
+            "columns": [str(name) for name in rows.columns],
+            "rows": [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> FigureTable:
+        """Read back what `to_dict` gave.
+
+        Raises:
+            ValueError: The content is no such table; the message says what is wrong with it.
+        """
+        if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+            raise ValueError(f'no table of a figure: its "format" is not {FORMAT!r}')
+        columns, rows, options = (content.get(name) for name in ("columns", "rows", "options"))
+        if not (isinstance(columns, list) and isinstance(rows, list) and isinstance(options, Mapping)):
+            raise ValueError('a table of a figure has "columns", "rows" and "options"')
+        if not all(isinstance(row, Mapping) for row in rows):
+            raise ValueError("a row of the table is no object of column and value")
+        frame = pd.DataFrame.from_records(rows, columns=columns)
+        unknown = [name for name in frame.columns if frame[name].isna().all()]
+        return cls(
+            figure=str(content.get("figure")), rows=frame.astype(dict.fromkeys(unknown, np.float64)), options=options
+        )
+
+
+def draw_all(tables: Mapping[str, FigureTable]) -> dict[str, go.Figure]:
+    """Draw every table, by its name."""
+    return {name: table.draw() for name, table in tables.items()}

@@ -1,0 +1,120 @@
+"""Tabulate the figures of a probe sweep: heatmaps by layer, curves with controls, calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from ..figures import FigureTable
+from ..figures.curves import ALL_SPANS, CHOSEN, EMBEDDINGS, SHUFFLED, UNMARKED, WORDS
+from ..figures.heatmap import AUROC
+from .behaviour_sweep import BehaviourSweep
+from .metrics import Estimate
+
+COHENS_D = "Cohen's d"
+AUROC_TITLE = "Where each behaviour can be read: AUROC by layer"
+EFFECT_TITLE = "How far apart it lies: effect size of the mean difference by layer"
+CURVES_TITLE = "AUROC by layer, with its controls"
+CALIBRATION_TITLE = "Do the probes' probabilities hold?"
+
+
+def heatmap_table(frame: pd.DataFrame, column: str, caption: str) -> FigureTable:
+    """Tabulate AUROC or effect size of every behaviour and layer.
+
+    Args:
+        frame: `ProbeSweep.to_frame()`.
+        column: "auroc" or "effect_size".
+        caption: What stands under every figure of the sweep.
+    """
+    rows = pd.DataFrame(
+        {
+            "behaviour": frame["behaviour"],
+            "layer": frame["layer"],
+            "value": frame[column].astype(float),
+            "low": frame[f"{column}_low"].astype(float),
+            "high": frame[f"{column}_high"].astype(float),
+            "n": frame["n_positive"],
+        }
+    )
+    best = rows["value"].fillna(-math.inf).groupby(rows["behaviour"], sort=False).idxmax()
+    is_auroc = column == "auroc"
+    return FigureTable(
+        figure="layer_heatmap",
+        rows=rows.assign(is_best=rows.index.isin(best)),
+        options={
+            "title": AUROC_TITLE if is_auroc else EFFECT_TITLE,
+            "caption": f"{caption}; ringed: best layer",
+            "measure": AUROC if is_auroc else COHENS_D,
+        },
+    )
+
+
+def curves_table(
+    behaviours: Mapping[str, BehaviourSweep], layers: Sequence[int], *, title: str, caption: str, is_read_before: bool
+) -> FigureTable:
+    """Tabulate AUROC by layer beside its controls and baselines.
+
+    All spans have a band that covers all layers at once, spans without tell-tale words pointwise intervals, shuffled
+    labels their range. Baselines without the model have no layer.
+
+    Args:
+        behaviours: Of the sweep.
+        layers: Of the sweep.
+        title: Title of the figure.
+        caption: What stands under every figure of the sweep.
+        is_read_before: Whether the span is yet to come where it is read; its words are then no baseline.
+    """
+    rows = []
+    for name, found in behaviours.items():
+        shared = {"behaviour": name, "n": found.n_positive, "n_unmarked": found.n_unmarked}
+        by_layer = {SHUFFLED: found.auroc_shuffled, UNMARKED: found.auroc_unmarked, ALL_SPANS: found.auroc_band}
+        for series, estimates in by_layer.items():
+            rows += [
+                shared | {"series": series, "layer": float(layer)} | _ends(each)
+                for layer, each in zip(layers, estimates, strict=True)
+            ]
+        levels = {CHOSEN: found.nested.auroc, WORDS: found.auroc_text, EMBEDDINGS: found.auroc_embeddings}
+        if is_read_before:
+            del levels[WORDS]
+        rows += [
+            shared | {"series": series, "layer": math.nan} | _ends(each)
+            for series, each in levels.items()
+            if not math.isnan(each.value)
+        ]
+    return FigureTable(
+        figure="layer_curves",
+        rows=pd.DataFrame(rows),
+        options={"title": title, "caption": f"{caption}; dotted grey: chance"},
+    )
+
+
+def calibration_table(behaviours: Mapping[str, BehaviourSweep], caption: str) -> FigureTable:
+    """Tabulate predicted against observed share in bins of equal size, layer and penalty chosen on inner folds.
+
+    A behaviour whose probes give no log odds has one row without a bin.
+    """
+    rows = []
+    for name, found in behaviours.items():
+        shared = {"behaviour": name, "brier": found.nested.worth.brier.value}
+        rows += [
+            shared
+            | {
+                "predicted": each.predicted,
+                "observed": each.observed.value,
+                "observed_low": each.observed.low,
+                "observed_high": each.observed.high,
+                "n": each.n,
+            }
+            for each in found.nested.calibration
+        ] or [shared | dict.fromkeys(("predicted", "observed", "observed_low", "observed_high"), math.nan) | {"n": 0}]
+    return FigureTable(
+        figure="calibration_curves",
+        rows=pd.DataFrame(rows),
+        options={"title": CALIBRATION_TITLE, "caption": f"{caption}; dotted: perfect"},
+    )
+
+
+def _ends(each: Estimate) -> dict[str, float]:
+    return {"value": each.value, "low": each.low, "high": each.high}
