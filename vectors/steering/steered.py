@@ -53,7 +53,11 @@ class Steered:
         ]
 
     def count(self, step: Step) -> None:
-        """Add the tokens of a step that has run."""
+        """Add the tokens of a forward pass to the counts.
+
+        Args:
+            step: The pass, after it has run.
+        """
         self.n_forwards += 1
         device = step.positions.device
         self._tokens = self._tokens.to(device) + step.count_new(step.is_real)
