@@ -25,9 +25,9 @@ from torch.nn.functional import cosine_similarity
 
 from ..activations import Activations, Read, collect
 from ..models._load import ModelLike
-from ..probes.metrics import resamples
 from ..rundir import InputError
 from ..rundir.progress import with_progress
+from ..stats import bootstrap_counts, mean_and_range
 from ..traces import Template, digest
 from ..vectors import Directions, mean_difference_directions
 from .stability import STABLE, Stability, check_threshold
@@ -108,7 +108,7 @@ def compare_before_after(
     drawn = [_directions(activations, kept, "", "random boundaries") for kept in random]
 
     _, problems = np.unique(activations.problems, return_inverse=True)
-    counts = resamples(int(problems.max()) + 1, n_bootstrap, seed)
+    counts = bootstrap_counts(int(problems.max()) + 1, n_bootstrap, seed)
     shows = np.array([labels == name for name in probed]).reshape(len(probed), len(labels))
     rows: list[dict[str, Any]] = []
     for layer in with_progress(activations.layers, desc="fitting probes", unit="layer", progress=progress):
@@ -192,7 +192,5 @@ def _geometry(
         "norm_before": float(first.norm()),
         "norm_after": float(of(after).norm()),
         "cosine": float(cosine_similarity(first, of(after), dim=0)),
-        "cosine_random": float(np.mean(random)),
-        "cosine_random_low": min(random),
-        "cosine_random_high": max(random),
+        **mean_and_range(np.array(random)).columns("cosine_random"),
     }

@@ -16,6 +16,7 @@ from ..activations import Activations
 from ..probes import LogisticProbe
 from ..probes.folds import grouped_folds
 from ..probes.metrics import auroc, auroc_draws, concordance
+from ..stats import Interval, mean_and_range, percentile_ends
 
 Rows = Bool[np.ndarray, " n_examples"]  # some of the examples
 Folds = Int[np.ndarray, " n_examples"]  # the test fold of each
@@ -94,11 +95,5 @@ def subset_aurocs(
     }
     row: dict[str, float] = {}
     for name, figure in figures.items():
-        low, high = np.nanquantile(figure.draws, [0.025, 0.975])
-        row |= {name: figure.value, f"{name}_low": float(low), f"{name}_high": float(high)}
-    values = [each.value for each in random]
-    return row | {
-        "auroc_random": float(np.mean(values)),
-        "auroc_random_low": min(values),
-        "auroc_random_high": max(values),
-    }
+        row |= Interval(figure.value, *percentile_ends(figure.draws), counts.shape[1]).columns(name)
+    return row | mean_and_range(np.array([each.value for each in random])).columns("auroc_random")

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from ..activations import Activations
 from ..rundir import InputError
+from ..stats import Interval, bootstrap_counts, mean_and_range
 from .controls.permutation import permuted_rows
 from .controls.phrasings import phrasings
 from .controls.tasks import control_labels
@@ -31,8 +32,7 @@ from .layer_fit import (
     fit_core,
     fit_layer,
 )
-from .measures import Measures, value_and_range
-from .metrics import Estimate, resamples
+from .measures import Measures
 from .protocol import Held, Protocol
 from .result import FittedProbes, ProbeSweep
 from .side_by_side import each_layer
@@ -81,7 +81,7 @@ def sweep(
         seed=seed,
         device=device,
     )
-    counts = resamples(len(names), n_bootstrap, seed)
+    counts = bootstrap_counts(len(names), n_bootstrap, seed)
     fits, embedded = _fitted(activations, protocol, progress)
     with threadpool_limits(1):
         figures = Measures(activations, protocol, fits, embedded, problems, counts, seed)
@@ -179,10 +179,10 @@ def _finite(activations: Activations, layer: int) -> torch.Tensor:
     return acts
 
 
-def _control_tasks(fits: Sequence[LayerFit], names: Sequence[str]) -> dict[str, list[Estimate]]:
+def _control_tasks(fits: Sequence[LayerFit], names: Sequence[str]) -> dict[str, list[Interval]]:
     """Mean, least and greatest AUROC over the draws of each task, by layer."""
     return {
-        name: [value_and_range(fit.tasks.reshape(len(names), -1)[place]) for fit in fits]
+        name: [mean_and_range(fit.tasks.reshape(len(names), -1)[place]) for fit in fits]
         for place, name in enumerate(names)
     }
 

@@ -20,13 +20,12 @@ from threadpoolctl import threadpool_limits
 
 from ..activations import Activations
 from ..rundir import InputError
+from ..stats import Interval, bootstrap_counts
 from .folds import common_labels, grouped_folds
 from .layer_fit import Core, design_of, fit_core
 from .metrics import (
-    Estimate,
-    auroc_interval,
+    auroc_given_probes,
     concordance,
-    resamples,
 )
 from .nested import choose
 from .protocol import Protocol
@@ -147,14 +146,14 @@ class _Source:
 
 
 def _cell(trained: _Source, tested: _Source, place: int, behaviour: int, n_bootstrap: int, seed: int) -> Transfer:
-    counts = resamples(int(tested.problems.max()) + 1, n_bootstrap, seed)
+    counts = bootstrap_counts(int(tested.problems.max()) + 1, n_bootstrap, seed)
     positive, own = tested.shows[behaviour], np.arange(len(tested.folds))
     by_layer = [fit.scores[place][behaviour, tested.folds, own] for fit in trained.fits]
     _, places = choose([fit.core for fit in trained.fits], behaviour, trained.folds)
     chosen = np.array([layer for layer, _ in places])[tested.folds]
 
-    def estimate(scores: Float[np.ndarray, " n"]) -> Estimate:
-        return auroc_interval(concordance(scores, positive, tested.problems, tested.folds), counts)
+    def estimate(scores: Float[np.ndarray, " n"]) -> Interval:
+        return auroc_given_probes(concordance(scores, positive, tested.problems, tested.folds), counts)
 
     return Transfer(
         auroc=estimate(np.stack(by_layer)[chosen, own]),

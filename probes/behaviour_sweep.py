@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .metrics import Bin, Estimate, Worth
+from ..stats import Interval, without_nan
+from .metrics import Bin, Worth
 from .nested import Nested
 
 WORTH = ("average_precision", "recall_at_1_percent", "accuracy", "brier")
@@ -22,21 +22,21 @@ COUNTS = ("n_positive", "n_problems", "n_negative", "n_unmarked")
 class BehaviourSweep:
     """One behaviour; lists have one entry a layer, intervals are 95% over resampled problems."""
 
-    auroc: list[Estimate]  # the penalty of every fold chosen on the others
-    auroc_band: list[Estimate]  # the same with a band that covers all layers at once
+    auroc: list[Interval]  # the penalty of every fold chosen on the others
+    auroc_band: list[Interval]  # the same with a band that covers all layers at once
     p_value: list[float]  # by permutation, of ridge probes, corrected over layers
     worth: list[Worth]  # average precision and other figures
     nested: Nested  # layer and penalty of every fold chosen on the others: the number to report
-    auroc_unmarked: list[Estimate]  # on spans without a tell-tale word of the behaviour
-    auroc_shuffled: list[Estimate]  # the control: mean, least and greatest over several shuffles of the labels
-    auroc_naive_split: list[Estimate]  # folds that cut through problems: what would have been claimed
-    auroc_new_phrasing: list[Estimate]  # on spans of a phrasing that was left out of training
-    phrasings: dict[str, tuple[int, list[Estimate]]]  # of each phrasing left out: spans, AUROC
-    auroc_text: Estimate  # of the span's words alone, without a model
-    auroc_position: Estimate  # of the span's place and length in the response alone, without a model
-    auroc_keyword: Estimate  # of holding a tell-tale word alone
-    auroc_embeddings: Estimate  # of the token embeddings of what is read; NaN where they were not collected
-    effect_size: list[Estimate]  # Cohen's d along the mean difference, out of fold
+    auroc_unmarked: list[Interval]  # on spans without a tell-tale word of the behaviour
+    auroc_shuffled: list[Interval]  # the control: mean, least and greatest over several shuffles of the labels
+    auroc_naive_split: list[Interval]  # folds that cut through problems: what would have been claimed
+    auroc_new_phrasing: list[Interval]  # on spans of a phrasing that was left out of training
+    phrasings: dict[str, tuple[int, list[Interval]]]  # of each phrasing left out: spans, AUROC
+    auroc_text: Interval  # of the span's words alone, without a model
+    auroc_position: Interval  # of the span's place and length in the response alone, without a model
+    auroc_keyword: Interval  # of holding a tell-tale word alone
+    auroc_embeddings: Interval  # of the token embeddings of what is read; NaN where they were not collected
+    effect_size: list[Interval]  # Cohen's d along the mean difference, out of fold
     penalty: list[float]  # of the probes that are saved
     n_positive: int
     n_negative: int
@@ -58,22 +58,22 @@ class BehaviourSweep:
         nested = self.nested
         return {
             "best_layer": layers[self.best],
-            **columns("auroc_nested", nested.auroc),
+            **nested.auroc.json_columns("auroc_nested"),
             **_worth_columns("nested_", nested.worth),
             "nested_layers": list(nested.layers),
             "nested_penalties": list(nested.penalties),
             "nested_calibration": [
-                {"predicted": each.predicted, "n": each.n, **columns("observed", each.observed)}
+                {"predicted": each.predicted, "n": each.n, **each.observed.json_columns("observed")}
                 for each in nested.calibration
             ],
-            **{key: value for name in BASELINES for key, value in columns(name, getattr(self, name)).items()},
+            **{key: value for name in BASELINES for key, value in getattr(self, name).json_columns(name).items()},
             **{name: getattr(self, name) for name in COUNTS},
             "phrasings": {
                 phrasing: {
                     "n": n,
-                    **columns("auroc", by_layer[self.best]),
+                    **by_layer[self.best].json_columns("auroc"),
                     "layers": {
-                        str(layer): columns("auroc", each) for layer, each in zip(layers, by_layer, strict=True)
+                        str(layer): each.json_columns("auroc") for layer, each in zip(layers, by_layer, strict=True)
                     },
                 }
                 for phrasing, (n, by_layer) in self.phrasings.items()
@@ -87,14 +87,14 @@ class BehaviourSweep:
     def _layer(self, slot: int, selectivity: Mapping[str, float]) -> dict[str, Any]:
         band = self.auroc_band[slot]
         return {
-            **columns("auroc", self.auroc[slot]),
-            "auroc_band_low": number(band.low),
-            "auroc_band_high": number(band.high),
+            **self.auroc[slot].json_columns("auroc"),
+            "auroc_band_low": without_nan(band.low),
+            "auroc_band_high": without_nan(band.high),
             "p_value": self.p_value[slot],
             **_worth_columns("", self.worth[slot]),
-            **{key: value for name in CONTROLS for key, value in columns(name, getattr(self, name)[slot]).items()},
-            **{f"selectivity_{task.replace(' ', '_')}": number(value) for task, value in selectivity.items()},
-            **columns("effect_size", self.effect_size[slot]),
+            **{key: value for name in CONTROLS for key, value in getattr(self, name)[slot].json_columns(name).items()},
+            **{f"selectivity_{task.replace(' ', '_')}": without_nan(value) for task, value in selectivity.items()},
+            **self.effect_size[slot].json_columns("effect_size"),
             "penalty": self.penalty[slot],
             "n_positive": self.n_positive,
             "n_problems": self.n_problems,
@@ -109,26 +109,27 @@ class BehaviourSweep:
             for row in rows
         ]
         by_layer: dict[str, Any] = {
-            name: [estimate(row, name) for row in rows] for name in ("auroc", *CONTROLS, "effect_size")
+            name: [Interval.from_columns(row, name) for row in rows] for name in ("auroc", *CONTROLS, "effect_size")
         }
-        baselines: dict[str, Any] = {name: estimate(content, name) for name in BASELINES}
+        baselines: dict[str, Any] = {name: Interval.from_columns(content, name) for name in BASELINES}
         return cls(
             **by_layer,
             **baselines,
-            auroc_band=[estimate(row, "auroc") for row in bands],
+            auroc_band=[Interval.from_columns(row, "auroc") for row in bands],
             p_value=[row["p_value"] for row in rows],
             worth=[_worth("", row) for row in rows],
             nested=Nested(
-                auroc=estimate(content, "auroc_nested"),
+                auroc=Interval.from_columns(content, "auroc_nested"),
                 worth=_worth("nested_", content),
                 calibration=tuple(
-                    Bin(row["predicted"], estimate(row, "observed"), row["n"]) for row in content["nested_calibration"]
+                    Bin(row["predicted"], Interval.from_columns(row, "observed"), row["n"])
+                    for row in content["nested_calibration"]
                 ),
                 layers=tuple(content["nested_layers"]),
                 penalties=tuple(content["nested_penalties"]),
             ),
             phrasings={
-                phrasing: (each["n"], [estimate(row, "auroc") for row in each["layers"].values()])
+                phrasing: (each["n"], [Interval.from_columns(row, "auroc") for row in each["layers"].values()])
                 for phrasing, each in content["phrasings"].items()
             },
             penalty=[row["penalty"] for row in rows],
@@ -136,26 +137,9 @@ class BehaviourSweep:
         )
 
 
-def columns(name: str, each: Estimate) -> dict[str, float | None]:
-    """Name a figure and its interval as `NAME`, `NAME_low` and `NAME_high`; None for NaN."""
-    values = {name: each.value, f"{name}_low": each.low, f"{name}_high": each.high}
-    return {key: number(value) for key, value in values.items()}
-
-
-def estimate(row: Mapping[str, Any], name: str) -> Estimate:
-    """Read back what `columns` named."""
-    value, low, high = (math.nan if row[key] is None else row[key] for key in (name, f"{name}_low", f"{name}_high"))
-    return Estimate(value, low, high)
-
-
-def number(value: float) -> float | None:
-    """Give None for NaN, which JSON does not have."""
-    return None if math.isnan(value) else value
-
-
 def _worth_columns(prefix: str, worth: Worth) -> dict[str, float | None]:
-    return {key: value for name in WORTH for key, value in columns(f"{prefix}{name}", getattr(worth, name)).items()}
+    return {key: value for name in WORTH for key, value in getattr(worth, name).json_columns(f"{prefix}{name}").items()}
 
 
 def _worth(prefix: str, row: Mapping[str, Any]) -> Worth:
-    return Worth(**{name: estimate(row, f"{prefix}{name}") for name in WORTH})
+    return Worth(**{name: Interval.from_columns(row, f"{prefix}{name}") for name in WORTH})

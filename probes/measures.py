@@ -9,19 +9,22 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ..activations import Activations
+from ..stats import (
+    Interval,
+    corrected_p_values,
+    mean_and_range,
+    simultaneous_band,
+)
 from ..traces import is_marked
 from .behaviour_sweep import BehaviourSweep
 from .controls.baselines import position_scores, text_scores
-from .controls.permutation import corrected_p_values
 from .layer_fit import Core, LayerFit
 from .metrics import (
-    Estimate,
     auroc,
     auroc_draws,
-    auroc_interval,
+    auroc_given_probes,
     cohens_d,
     concordance,
-    simultaneous_band,
     worth,
 )
 from .metrics._concordance import FoldPairs, Matrix
@@ -61,8 +64,8 @@ class Measures:
         embedded = self._embeddings
         permuted = np.stack([fit.permuted[index] for fit in fits])
         return BehaviourSweep(
-            auroc=[auroc_interval(layer, counts) for layer in pairs],
-            auroc_band=simultaneous_band(values, draws),
+            auroc=[auroc_given_probes(layer, counts) for layer in pairs],
+            auroc_band=simultaneous_band(values, draws, counts.shape[1], bounds=(0.0, 1.0)),
             p_value=corrected_p_values(np.array([fit.ridge[index] for fit in fits]), permuted).tolist(),
             worth=[self._worth(scores[index], positive) for scores in self._reported],
             nested=nested(
@@ -77,22 +80,27 @@ class Measures:
                 are_log_odds=protocol.method.gives_log_odds,
             ),
             auroc_unmarked=[self._auroc(scores[index], positive, unmarked) for scores in self._reported],
-            auroc_shuffled=[value_and_range(fit.shuffled[index]) for fit in fits],
+            auroc_shuffled=[mean_and_range(fit.shuffled[index]) for fit in fits],
             auroc_naive_split=[
-                auroc_interval(concordance(fit.naive[index], positive, self._problems, protocol.naive_folds), counts)
+                auroc_given_probes(
+                    concordance(fit.naive[index], positive, self._problems, protocol.naive_folds), counts
+                )
                 for fit in fits
             ],
             auroc_new_phrasing=[
-                auroc_interval([fold for found in layer.values() for fold in found], counts) for layer in new
+                auroc_given_probes([fold for found in layer.values() for fold in found], counts) for layer in new
             ],
             phrasings={
-                held.phrasing: (int(held.spans.sum()), [auroc_interval(layer[held.phrasing], counts) for layer in new])
+                held.phrasing: (
+                    int(held.spans.sum()),
+                    [auroc_given_probes(layer[held.phrasing], counts) for layer in new],
+                )
                 for _, held in own
             },
             auroc_text=self._auroc(self._text[index], positive),
             auroc_position=self._auroc(self._position[index], positive),
             auroc_keyword=self._keyword(behaviour, positive),
-            auroc_embeddings=Estimate(float("nan"))
+            auroc_embeddings=Interval(float("nan"))
             if embedded is None
             else self._auroc(embedded.reported(protocol.folds)[index], positive),
             effect_size=[cohens_d(fit.projections[index], positive, self._problems, counts) for fit in fits],
@@ -116,8 +124,8 @@ class Measures:
         scores: np.ndarray[Any, Any],
         positive: Bool[np.ndarray, " n_examples"],
         kept: Bool[np.ndarray, " n_examples"] | None = None,
-    ) -> Estimate:
-        return auroc_interval(self._pairs(scores, positive, kept), self._counts)
+    ) -> Interval:
+        return auroc_given_probes(self._pairs(scores, positive, kept), self._counts)
 
     def _worth(self, scores: np.ndarray[Any, Any], positive: Bool[np.ndarray, " n_examples"]) -> Any:
         return worth(
@@ -133,15 +141,10 @@ class Measures:
         """Spans of a phrasing that was left out of training, against all that do not show the behaviour."""
         return self._pairs(fit.held[number], held.spans, held.spans | ~self._protocol.shows[held.behaviour])
 
-    def _keyword(self, behaviour: str, positive: Bool[np.ndarray, " n_examples"]) -> Estimate:
+    def _keyword(self, behaviour: str, positive: Bool[np.ndarray, " n_examples"]) -> Interval:
         """Of "holds a tell-tale word" as the only cue; NaN for a behaviour without a list of such words."""
         marked = [is_marked(example.text, behaviour) for example in self._activations.examples]
-        return Estimate(float("nan")) if None in marked else self._auroc(np.array(marked, dtype=float), positive)
-
-
-def value_and_range(values: np.ndarray[Any, Any]) -> Estimate:
-    """Mean, least and greatest."""
-    return Estimate(float(values.mean()), float(values.min()), float(values.max()))
+        return Interval(float("nan")) if None in marked else self._auroc(np.array(marked, dtype=float), positive)
 
 
 def _unmarked(

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ..stats import Interval
 from .layer_fit import Core, best
 from .metrics import (
     Bin,
-    Estimate,
     Worth,
-    auroc_interval,
+    auroc_given_probes,
     calibration,
     concordance,
     worth,
@@ -31,7 +31,7 @@ from .metrics._concordance import Matrix
 class Nested:
     """A behaviour's probe with layer and penalty chosen on inner folds; 95% intervals over problems."""
 
-    auroc: Estimate
+    auroc: Interval
     worth: Worth
     calibration: tuple[Bin, ...]  # empty where scores are no log odds
     layers: tuple[int, ...]  # chosen for each fold
@@ -69,7 +69,7 @@ def nested(
     scores, places = choose(cores, behaviour, folds)
     given: dict[str, Any] = {"are_log_odds": are_log_odds}
     return Nested(
-        auroc=auroc_interval(concordance(scores, positive, problems, folds), counts),
+        auroc=auroc_given_probes(concordance(scores, positive, problems, folds), counts),
         worth=worth(scores, positive, problems, folds, counts, **given),
         calibration=tuple(calibration(scores, positive, problems, counts)) if are_log_odds else (),
         layers=tuple(layers[layer] for layer, _ in places),

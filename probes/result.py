@@ -16,8 +16,8 @@ from jaxtyping import Float
 from ..figures import FigureTable, draw_all, result_page
 from ..rundir import InputError
 from ..rundir.result_files import write_result
-from .behaviour_sweep import BehaviourSweep, columns, estimate
-from .metrics import Estimate
+from ..stats import Interval
+from .behaviour_sweep import BehaviourSweep
 from .saved import SavedProbes
 from .solver import METHODS
 from .sweep_tables import CURVES_TITLE, calibration_table, curves_table, heatmap_table
@@ -58,7 +58,7 @@ class ProbeSweep:
     seed: int
     model: dict[str, Any]
     read: str
-    control_tasks: dict[str, list[Estimate]]  # by layer: mean, least and greatest AUROC over the draws of the labels
+    control_tasks: dict[str, list[Interval]]  # by layer: mean, least and greatest AUROC over the draws of the labels
     fitted: FittedProbes | None  # None in a result that was read back from JSON
 
     @property
@@ -155,7 +155,7 @@ class ProbeSweep:
     def control_task_columns(self) -> dict[str, dict[str, dict[str, float | None]]]:
         """Give plain values: task -> layer -> mean, least and greatest AUROC."""
         return {
-            task: {str(layer): columns("auroc", each) for layer, each in zip(self.layers, estimates, strict=True)}
+            task: {str(layer): each.json_columns("auroc") for layer, each in zip(self.layers, estimates, strict=True)}
             for task, estimates in self.control_tasks.items()
         }
 
@@ -171,7 +171,7 @@ class ProbeSweep:
             layers=tuple(content["layers"]),
             penalties=tuple(content["penalties"]),
             control_tasks={
-                task: [estimate(row, "auroc") for row in by_layer.values()]
+                task: [Interval.from_columns(row, "auroc") for row in by_layer.values()]
                 for task, by_layer in content["control_tasks"].items()
             },
             fitted=None,

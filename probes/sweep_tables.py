@@ -10,8 +10,8 @@ import pandas as pd
 from ..figures import FigureTable
 from ..figures.curves import ALL_SPANS, CHOSEN, EMBEDDINGS, SHUFFLED, UNMARKED, WORDS
 from ..figures.heatmap import AUROC
+from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
-from .metrics import Estimate
 
 COHENS_D = "Cohen's d"
 AUROC_TITLE = "Where each behaviour can be read: AUROC by layer"
@@ -102,9 +102,7 @@ def calibration_table(behaviours: Mapping[str, BehaviourSweep], caption: str) ->
             shared
             | {
                 "predicted": each.predicted,
-                "observed": each.observed.value,
-                "observed_low": each.observed.low,
-                "observed_high": each.observed.high,
+                **each.observed.columns("observed"),
                 "n": each.n,
             }
             for each in found.nested.calibration
@@ -116,5 +114,5 @@ def calibration_table(behaviours: Mapping[str, BehaviourSweep], caption: str) ->
     )
 
 
-def _ends(each: Estimate) -> dict[str, float]:
+def _ends(each: Interval) -> dict[str, float]:
     return {"value": each.value, "low": each.low, "high": each.high}

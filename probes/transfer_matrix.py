@@ -12,8 +12,7 @@ import plotly.graph_objects as go
 
 from ..figures import FigureTable, draw_all, result_page
 from ..rundir.result_files import write_result
-from .behaviour_sweep import columns, estimate
-from .metrics import Estimate
+from ..stats import Interval
 
 FORMAT = "reasonlens.transfer/1"
 TITLE = "Do probes carry over?"
@@ -24,8 +23,8 @@ ENDS = ("by_layer", "by_layer_low", "by_layer_high")
 class Transfer:
     """From one source to another, for one behaviour; 95% intervals over the test source's problems."""
 
-    auroc: Estimate  # layer and penalty chosen on the training source's inner folds
-    by_layer: list[Estimate]
+    auroc: Interval  # layer and penalty chosen on the training source's inner folds
+    by_layer: list[Interval]
     n_positive: int  # tested
     n_problems: int
 
@@ -49,9 +48,7 @@ class TransferMatrix:
                     "trained_on": trained,
                     "tested_on": tested,
                     "behaviour": behaviour,
-                    "auroc": cell.auroc.value,
-                    "auroc_low": cell.auroc.low,
-                    "auroc_high": cell.auroc.high,
+                    **cell.auroc.columns("auroc"),
                     "n_positive": cell.n_positive,
                     "n_problems": cell.n_problems,
                 }
@@ -80,7 +77,7 @@ class TransferMatrix:
                 "trained_on": trained,
                 "tested_on": tested,
                 "behaviour": behaviour,
-                **columns("auroc", cell.auroc),
+                **cell.auroc.json_columns("auroc"),
                 "n_positive": cell.n_positive,
                 "n_problems": cell.n_problems,
                 **_by_layer(self.layers, cell.by_layer),
@@ -111,9 +108,9 @@ class TransferMatrix:
         return cls(
             cells={
                 (row["trained_on"], row["tested_on"], row["behaviour"]): Transfer(
-                    auroc=estimate(row, "auroc"),
+                    auroc=Interval.from_columns(row, "auroc"),
                     by_layer=[
-                        estimate(dict(zip(ENDS, values, strict=True)), "by_layer")
+                        Interval.from_columns(dict(zip(ENDS, values, strict=True)), "by_layer")
                         for values in zip(*(row[name].values() for name in ENDS), strict=True)
                     ],
                     n_positive=row["n_positive"],
@@ -148,7 +145,7 @@ class TransferMatrix:
         )
 
 
-def _by_layer(layers: Sequence[int], estimates: Sequence[Estimate]) -> dict[str, dict[str, float | None]]:
+def _by_layer(layers: Sequence[int], estimates: Sequence[Interval]) -> dict[str, dict[str, float | None]]:
     """Layer -> AUROC, and the same of its ends."""
-    rows = [columns("by_layer", each) for each in estimates]
+    rows = [each.json_columns("by_layer") for each in estimates]
     return {name: {str(layer): row[name] for layer, row in zip(layers, rows, strict=True)} for name in ENDS}

@@ -11,48 +11,61 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | which questions an arm solved, and their problems | `accuracy_over_groups` |
 | two arms that answered the same questions | `accuracy_difference_over_groups` |
 | base, thinking model and arm on the same questions | `gap_recovered_over_groups` |
-| two arms, questions independent of each other | `mcnemar_over_questions` |
+| whether two arms on the same questions differ | `sign_flip_test_over_groups` |
+| whether two sets of different problems differ | `permutation_test_over_groups` |
+| whether two arms differ, questions independent of each other | `mcnemar_over_questions` |
+| samples of each problem, and how many are right | `pass_at_k`, then `mean_over_groups` |
+| a figure at many layers, and its draws | `simultaneous_band`, `corrected_p_values` |
+| a figure, and its draws under a null | `p_value_of_draws`; `row_permutations` draws labels within groups |
 | draws of a control, to show beside a figure | `mean_and_range` |
-| any other figure that sums over groups | `bootstrap_counts`, `sum_by_group`, `percentile_ends` |
+| any other figure of sums over groups | `bootstrap_counts`, `sum_by_group`, `percentile_ends` |
+
+Each returns or makes an `Interval(value, low, high, n)`, 95% unless asked otherwise, or a p-value. "Over groups" in a
+name: the interval is over other groups of the same kind, with everything else (models, sampling, probes) as it is. A
+misuse raises ValueError.
 """
 
-from .accuracy import (
-    accuracy_difference_over_groups,
-    accuracy_draws,
-    accuracy_over_groups,
-)
+from .accuracy import Solved, accuracy_difference_over_groups, accuracy_draws, accuracy_over_groups
+from .attempts import pass_at_k
 from .gap import RecoveredGap, gap_recovered_over_groups
-from .interval import Interval, mean_and_range
+from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
+from .interval import Interval, mean_and_range, without_nan
+from .maximum import corrected_p_values, simultaneous_band
 from .paired_tests import McNemar, mcnemar_over_questions
+from .permutation import p_value_of_draws, row_permutations
 from .proportion import wilson_proportion
-from .ratios import (
-    mean_over_groups,
-    ratio_difference_over_groups,
-    ratio_over_groups,
-)
-from .resampling import (
-    N_RESAMPLES,
-    bootstrap_counts,
-    percentile_ends,
-    sum_by_group,
-)
+from .ratios import mean_over_groups, ratio_difference_over_groups, ratio_over_groups
+from .resampling import LEVEL, N_RESAMPLES, Groups, Seed, bootstrap_counts, percentile_ends, sum_by_group
 
 __all__ = [
-    "N_RESAMPLES",
+    "GroupTest",
+    "Groups",
     "Interval",
+    "LEVEL",
     "McNemar",
+    "N_RESAMPLES",
     "RecoveredGap",
+    "Seed",
+    "Solved",
     "accuracy_difference_over_groups",
     "accuracy_draws",
     "accuracy_over_groups",
     "bootstrap_counts",
+    "corrected_p_values",
     "gap_recovered_over_groups",
     "mcnemar_over_questions",
     "mean_and_range",
     "mean_over_groups",
+    "p_value_of_draws",
+    "pass_at_k",
     "percentile_ends",
+    "permutation_test_over_groups",
     "ratio_difference_over_groups",
     "ratio_over_groups",
+    "row_permutations",
+    "sign_flip_test_over_groups",
+    "simultaneous_band",
     "sum_by_group",
     "wilson_proportion",
+    "without_nan",
 ]

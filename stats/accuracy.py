@@ -52,20 +52,22 @@ def accuracy_draws(
     return accuracies
 
 
-def accuracy_over_groups(solved: Solved, groups: Groups | None = None, seed: Seed = 0) -> Interval:
+def accuracy_over_groups(
+    solved: Solved, groups: Groups | None = None, seed: Seed = 0, n_resamples: int = N_DRAWS
+) -> Interval:
     """Estimate the share of questions solved, with an interval over groups (see `accuracy_draws` for the arguments)."""
-    draws = accuracy_draws([solved], groups, seed)[:, 0]
+    draws = accuracy_draws([solved], groups, seed, n_resamples)[:, 0]
     return Interval(float(np.mean(solved)), *percentile_ends(draws), n_groups(len(solved), groups))
 
 
 def accuracy_difference_over_groups(
-    arm: Solved, other: Solved, groups: Groups | None = None, seed: Seed = 0
+    arm: Solved, other: Solved, groups: Groups | None = None, seed: Seed = 0, n_resamples: int = N_DRAWS
 ) -> Interval:
     """Estimate by how much the accuracy of `arm` is above that of `other`, questions paired, groups resampled together.
 
     See `accuracy_draws` for the other arguments.
     """
-    draws = accuracy_draws([arm, other], groups, seed)
+    draws = accuracy_draws([arm, other], groups, seed, n_resamples)
     ends = percentile_ends(draws[:, 0] - draws[:, 1])
     return Interval(float(np.mean(arm) - np.mean(other)), *ends, n_groups(len(arm), groups))
 

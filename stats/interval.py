@@ -39,6 +39,13 @@ class Interval:
         """Name the value and its ends as `columns` does, with None for NaN, which JSON lacks."""
         return {key: without_nan(value) for key, value in self.columns(name).items()}
 
+    @classmethod
+    def from_columns(cls, row: Mapping[str, float | None], name: str, n: int = 0) -> Interval:
+        """Read what `columns` or `json_columns` named; they do not hold n."""
+        entries = (row[name], row[f"{name}_low"], row[f"{name}_high"])
+        value, low, high = (nan if entry is None else entry for entry in entries)
+        return cls(value, low, high, n)
+
     def to_dict(self) -> dict[str, float | None]:
         """Return value, low, high and n as plain values, with None for NaN."""
         return {key: without_nan(value) for key, value in asdict(self).items()}

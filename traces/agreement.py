@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import isnan
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import binomtest
 
 from ..rundir import InputError
+from ..stats import Interval, bootstrap_counts, percentile_ends, wilson_proportion, without_nan
 
 N_RESAMPLES = 5000
 
@@ -39,9 +38,7 @@ class Agreement:
 
     def to_json(self) -> dict[str, Any]:
         """With None for what is not known."""
-        return {
-            name: None if isinstance(value, float) and isnan(value) else value for name, value in asdict(self).items()
-        }
+        return {name: without_nan(value) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
     def __str__(self) -> str:
         return (
@@ -62,20 +59,14 @@ def agreement(first: Sequence[bool | None], second: Sequence[bool | None]) -> Ag
         raise InputError(f"none of {len(first)} responses was graded by both: there is nothing to compare")
     n = len(both)
     cells = np.array([sum((a, b) == cell for a, b in both) for cell in _CELLS], dtype=np.float64)
-    n_same = int(cells[0] + cells[3])
-    share = binomtest(n_same, n).proportion_ci(method="wilson")
-    drawn = _kappa(np.random.default_rng(0).multinomial(n, cells / n, size=N_RESAMPLES).astype(np.float64))
-    drawn = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+    share = wilson_proportion(np.array([a == b for a, b in both]))
+    draws = _kappa(bootstrap_counts(n, N_RESAMPLES, weights=cells)) if n > 1 else np.empty(0)
+    kappa = Interval(float(_kappa(cells[None])[0]), *percentile_ends(draws), n)
     return Agreement(
         n=n,
         n_ungraded=len(first) - n,
-        share=n_same / n,
-        share_low=float(share.low),
-        share_high=float(share.high),
-        kappa=float(_kappa(cells[None])[0]),
-        kappa_low=float(low),
-        kappa_high=float(high),
+        **share.columns("share"),
+        **kappa.columns("kappa"),
         n_only_first=int(cells[1]),
         n_only_second=int(cells[2]),
     )

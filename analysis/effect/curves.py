@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from ...figures import render
 from ...rundir import InputError
+from ...stats import p_value_of_draws
 from .condition import Condition, Kind
 from .outcome import Outcome
 from .tables import dose_table, layers_table
@@ -50,8 +51,7 @@ class DoseCurves:
     def p_value(self, behaviour: str, layer: int, strength: float) -> float:
         """Rank of the direction's effect among those of the random directions, one-sided towards more of it."""
         own = self.outcome("direction", behaviour, layer, strength).effect(behaviour, self.unsteered).value
-        random = self.random_effects(behaviour, layer, strength)
-        return (1 + sum(each >= own for each in random)) / (1 + len(random))
+        return p_value_of_draws(own, np.array(self.random_effects(behaviour, layer, strength)))
 
     def to_frame(self) -> pd.DataFrame:
         """One row for each condition and behaviour that is measured in it; intervals in `_low` and `_high`.

@@ -32,6 +32,7 @@ from ...rundir import InputError
 from ...stats import (
     Interval,
     mean_over_groups,
+    pass_at_k,
     ratio_over_groups,
     wilson_proportion,
 )
@@ -84,7 +85,7 @@ def evaluate(
         for kind, asked in (("ordinary", plain.asked[: chosen.pass_problems]), ("dropped", dropped)):
             if chosen.samples and name in models:
                 logger.info(f"{name}: pass@k, {chosen.samples} responses to each of {len(asked)} {kind} problems")
-                figures = pass_at_k(models[name], asked, chosen)
+                figures = sampled_pass_at_k(models[name], asked, chosen)
                 table[name] |= {f"{kind}_{figure}": value for figure, value in figures.items()}
     return table
 
@@ -162,17 +163,14 @@ def gap_recovered(
     return ratio_over_groups(led - base, model - base)
 
 
-def pass_at_k(model: PreTrainedModel, asked: Sequence[Problem], settings: EvaluateSettings) -> dict[str, Interval]:
-    """pass@k for k to the number of samples: 1 - C(n - c, k) / C(n, k), mean over problems (arXiv 2107.03374)."""
+def sampled_pass_at_k(
+    model: PreTrainedModel, asked: Sequence[Problem], settings: EvaluateSettings
+) -> dict[str, Interval]:
+    """Sample responses, and estimate pass@k for k to their number, mean over problems."""
     sampler = torch.Generator().manual_seed(settings.seed)
     repeated = [problem for problem in asked for _ in range(settings.samples)]
     right = solved(repeated, respond(model, repeated, sampler)).reshape(len(asked), settings.samples)
-    n, correct = settings.samples, right.sum(1)
-    figures = {}
-    for k in (k for k in PASS_AT if k <= n):
-        # The product form: no factorial of hundreds.
-        missed = np.ones(len(asked))
-        for drawn in range(k):
-            missed *= np.clip((n - correct - drawn) / (n - drawn), 0.0, None)
-        figures[f"pass@{k}"] = mean_over_groups(1 - missed)
-    return figures
+    n_right = right.sum(axis=1)
+    return {
+        f"pass@{k}": mean_over_groups(pass_at_k(n_right, settings.samples, k)) for k in PASS_AT if k <= settings.samples
+    }

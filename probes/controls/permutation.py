@@ -6,21 +6,19 @@ for ridge probes, whose out-of-fold scores are one matrix times the labels:
 
     scores[test] = H_f labels[train],     H_f = Z_test (Z'Z + a I)^-1 Z',     a = number of training spans
 
-so the p-values are those of ridge probes. They are corrected over layers by the maximum (Westfall & Young 1993):
-
-    p_L = (1 + number of permutations whose highest AUROC of all layers reaches that of layer L) / (1 + permutations)
+so the p-values are those of ridge probes. They are corrected over layers (`stats.corrected_p_values`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ...stats import row_permutations
 from ..metrics import rank_wins
 from ..solver import Design
 
@@ -39,19 +37,11 @@ def permuted_rows(
     The latter where fewer than five problems hold both a behaviour and its absence, and permuting within them would
     change next to nothing.
     """
-    generator = np.random.default_rng([seed, 1993])
-    order = np.argsort(problems, kind="stable")
     n_here = np.bincount(problems)
     n_up = np.stack([np.bincount(problems, each, len(n_here)) for each in shows])
     is_mixed = (n_up > 0) & (n_up < n_here)
     within = bool((is_mixed.sum(axis=1) >= FEWEST_MIXED_PROBLEMS).all())
-    rows: np.ndarray[Any, np.dtype[np.int64]] = np.empty((n_permutations, len(problems)), dtype=np.int64)
-    for number in range(n_permutations):
-        keys = generator.random(len(problems))
-        if within:
-            rows[number, order] = np.lexsort((keys, problems))
-        else:
-            rows[number] = np.argsort(keys)
+    rows = row_permutations(len(problems), n_permutations, [seed, 1993], problems if within else None)
     return rows, "within problems" if within else "over all spans"
 
 
@@ -92,13 +82,3 @@ def _smoother(design: Design, train: Tensor, test: Tensor, subset: int) -> Calla
         hat = half @ seen.T
     hat = hat - hat.mean(dim=1, keepdim=True)  # labels may then stay as they are: their mean scores nothing
     return lambda labels: labels @ hat.T
-
-
-def corrected_p_values(
-    observed: Float[np.ndarray, " n_layers"], permuted: Float[np.ndarray, "n_layers n_permutations"]
-) -> Float[np.ndarray, " n_layers"]:
-    """p-values, corrected over layers; NaN AUROCs (no pairs) count as no evidence."""
-    highest = np.nan_to_num(permuted, nan=-np.inf).max(axis=0)
-    reached = (highest[None, :] >= np.nan_to_num(observed, nan=-np.inf)[:, None] - 1e-12).sum(axis=1)
-    found: np.ndarray[Any, np.dtype[np.float64]] = (1 + reached) / (1 + permuted.shape[1])
-    return found

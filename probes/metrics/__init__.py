@@ -2,33 +2,27 @@
 
 from ._calibration import Bin, calibration
 from ._concordance import (
-    Estimate,
     FoldPairs,
     auroc,
     auroc_draws,
-    auroc_interval,
+    auroc_given_probes,
     concordance,
-    resamples,
 )
-from .band import simultaneous_band
 from .effect_size import cohens_d, held_out_projections
 from .ranks import rank_wins
 from .weighted import Worth, worth
 
 __all__ = [
     "Bin",
-    "Estimate",
     "FoldPairs",
     "Worth",
     "auroc",
     "auroc_draws",
-    "auroc_interval",
+    "auroc_given_probes",
     "calibration",
     "cohens_d",
     "concordance",
     "held_out_projections",
     "rank_wins",
-    "resamples",
-    "simultaneous_band",
     "worth",
 ]

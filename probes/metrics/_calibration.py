@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
-from ._concordance import Estimate, Matrix, interval
+from ...stats import Interval, percentile_ends
+from ._concordance import Matrix
 
 N_BINS = 10
 
@@ -18,7 +19,7 @@ class Bin:
     """Examples of like probability."""
 
     predicted: float  # mean probability
-    observed: Estimate  # share that shows the behaviour, with its interval over problems
+    observed: Interval  # share that shows the behaviour, with its interval over problems
     n: int
 
 
@@ -41,6 +42,6 @@ def calibration(
         there = np.bincount(problems[here], minlength=n_problems)
         with np.errstate(divide="ignore", invalid="ignore"):
             drawn = (counts @ shown) / (counts @ there)
-        observed = Estimate(float(positive[here].mean()), *interval(drawn))
+        observed = Interval(float(positive[here].mean()), *percentile_ends(drawn), int((there > 0).sum()))
         found.append(Bin(float(predicted[here].mean()), observed, int(here.sum())))
     return found

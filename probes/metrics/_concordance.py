@@ -17,16 +17,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ...stats import LEVEL, Interval, percentile_ends
+
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Estimate:
-    """A figure with its bootstrap interval; NaN where there is nothing to estimate it from."""
-
-    value: float
-    low: float = float("nan")
-    high: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -66,14 +59,8 @@ def auroc(folds: list[FoldPairs]) -> float:
     return sum(float(fold.wins.sum()) for fold in folds) / n_pairs if n_pairs else float("nan")
 
 
-def resamples(n_problems: int, n_bootstrap: int, seed: int) -> Matrix:
-    """How often each problem occurs in each bootstrap resample of the problems: (n_bootstrap, n_problems)."""
-    drawn = np.random.default_rng(seed).multinomial(n_problems, np.full(n_problems, 1 / n_problems), size=n_bootstrap)
-    return drawn.astype(np.float64)
-
-
 def auroc_draws(folds: list[FoldPairs], counts: Matrix) -> Float[np.ndarray, " n_bootstrap"]:
-    """AUROC of every resample of the problems (`counts`, from `resamples`); NaN where one holds no pair."""
+    """Compute the AUROC of every resample (`counts`, from `stats.bootstrap_counts`); NaN where one holds no pair."""
     wins, pairs = np.zeros(len(counts)), np.zeros(len(counts))
     for fold in folds:
         times = counts[:, fold.problems]
@@ -83,15 +70,17 @@ def auroc_draws(folds: list[FoldPairs], counts: Matrix) -> Float[np.ndarray, " n
     return found
 
 
-def auroc_interval(folds: list[FoldPairs], counts: Matrix, level: float = 0.95) -> Estimate:
-    """AUROC with the percentile interval over `counts` (from `resamples`)."""
-    return Estimate(auroc(folds), *interval(auroc_draws(folds, counts), level))
+def auroc_given_probes(folds: list[FoldPairs], counts: Matrix, level: float = LEVEL) -> Interval:
+    """Estimate the AUROC with a percentile interval over problems, the folds and the fitted probes as they are.
 
+    Args:
+        folds: The pairs of every fold (`concordance`).
+        counts: How often each problem is in each resample (`stats.bootstrap_counts`).
+        level: Of the interval.
 
-def interval(values: Matrix, level: float = 0.95) -> tuple[float, float]:
-    """The percentile interval of bootstrap values that are not NaN; NaN when there are none."""
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    Returns:
+        The AUROC; n counts the problems that hold a pair. NaN where there is none.
+    """
+    paired = [fold.problems[fold.pairs.any(axis=0) | fold.pairs.any(axis=1)] for fold in folds]
+    n = len(np.unique(np.concatenate(paired))) if paired else 0
+    return Interval(auroc(folds), *percentile_ends(auroc_draws(folds, counts), level), n)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ._concordance import Estimate, Matrix, interval
+from ...stats import Interval, percentile_ends
+from ._concordance import Matrix
 
 
 def held_out_projections(
@@ -34,7 +35,7 @@ def cohens_d(
     positive: Bool[np.ndarray, " n_examples"],
     problems: Int[np.ndarray, " n_examples"],
     counts: Matrix,
-) -> Estimate:
+) -> Interval:
     """Cohen's d of the projections, with a percentile interval over resampled problems (`counts`)."""
     n_problems = counts.shape[1]
 
@@ -45,7 +46,8 @@ def cohens_d(
 
     up, down = moments(positive), moments(~positive)
     drawn = _d(up @ counts.T, down @ counts.T)
-    return Estimate(float(_d(up.sum(axis=1), down.sum(axis=1))), *interval(drawn[np.isfinite(drawn)]))
+    value = float(_d(up.sum(axis=1), down.sum(axis=1)))
+    return Interval(value, *percentile_ends(drawn), len(np.unique(problems)))
 
 
 def _d(up: Matrix, down: Matrix) -> Matrix:

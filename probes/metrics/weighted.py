@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
-from ._concordance import Estimate, Matrix, interval
+from ...stats import Interval, percentile_ends
+from ._concordance import Matrix
 
 FALSE_POSITIVE_RATE = 0.01
 
@@ -26,10 +27,10 @@ FALSE_POSITIVE_RATE = 0.01
 class Worth:
     """Figures of one probe, each with a 95% interval over problems."""
 
-    average_precision: Estimate
-    recall_at_1_percent: Estimate
-    accuracy: Estimate
-    brier: Estimate  # NaN where scores are no log odds
+    average_precision: Interval
+    recall_at_1_percent: Interval
+    accuracy: Interval
+    brier: Interval  # NaN where scores are no log odds
 
 
 def worth(
@@ -41,7 +42,7 @@ def worth(
     *,
     are_log_odds: bool = True,
 ) -> Worth:
-    """Figures of out-of-fold scores. counts: resamples of the problems (`concordance.resamples`)."""
+    """Figures of out-of-fold scores. counts: resamples of the problems (`stats.bootstrap_counts`)."""
     weights = np.concatenate([np.ones((1, counts.shape[1])), counts])[:, problems]  # the data as they are come first
     precise, recalled, of = np.zeros(len(weights)), np.zeros(len(weights)), np.zeros(len(weights))
     threshold = np.zeros(len(scores))
@@ -55,6 +56,7 @@ def worth(
             share = np.clip(positive[~test].mean(), 1e-9, 1 - 1e-9)
             threshold[test] = np.log(share / (1 - share))
     above = scores > threshold
+    n = len(np.unique(problems))
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = [
             (weights[:, chosen] @ right[chosen]) / weights[:, chosen].sum(axis=1)
@@ -64,7 +66,10 @@ def worth(
         square = (expit(scores) - positive) ** 2 if are_log_odds else np.full(len(scores), np.nan)
         brier = weights @ square / weights.sum(axis=1)
         return Worth(
-            *(_estimate(values) for values in (precise / of, recalled / of, accuracy, brier)),
+            *(
+                Interval(float(values[0]), *percentile_ends(values[1:]), n)
+                for values in (precise / of, recalled / of, accuracy, brier)
+            ),
         )
 
 
@@ -82,7 +87,3 @@ def _ranked(
         precision = np.where(true + false > 0, true / (true + false), 0)
     passes = false <= FALSE_POSITIVE_RATE * down.sum(axis=1, keepdims=True)
     return up.sum(axis=1), (up * precision).sum(axis=1), (up * passes).sum(axis=1)
-
-
-def _estimate(values: Matrix) -> Estimate:
-    return Estimate(float(values[0]), *interval(values[1:]))

@@ -20,7 +20,7 @@ from reasonlens import (
 )
 from reasonlens.analysis._locate import ACTIVATIONS, ARTIFACTS, NEXT_ACTIVATIONS
 from reasonlens.probes import sweep
-from reasonlens.probes.metrics._concordance import Estimate
+from reasonlens.stats import Interval
 
 QUICK = LocateSettings(n_folds=3, n_bootstrap=50, n_shuffles=2, n_permutations=9, penalties=(0.01,))
 PER_LAYER = {"auroc", "auroc_low", "auroc_high", "auroc_unmarked", "auroc_shuffled", "n_positive", "n_problems"}
@@ -142,8 +142,8 @@ def test_an_overwritten_model_directory_is_another_run(tiny, traces, tmp_path: P
 def test_the_common_layer_has_the_highest_mean_auroc(tiny, traces) -> None:
     found = locate(tiny(), traces, settings=QUICK, progress=False)
     first, *rest = found.sweep.behaviours.values()
-    planted = replace(first, auroc=[Estimate(0.5), Estimate(0.9), Estimate(0.6)])
-    others = {str(number): replace(other, auroc=[Estimate(0.6)] * 3) for number, other in enumerate(rest)}
+    planted = replace(first, auroc=[Interval(0.5), Interval(0.9), Interval(0.6)])
+    others = {str(number): replace(other, auroc=[Interval(0.6)] * 3) for number, other in enumerate(rest)}
     assert replace(found, sweep=replace(found.sweep, behaviours={"a": planted} | others)).common_layer == 1
 
 

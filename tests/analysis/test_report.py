@@ -15,7 +15,7 @@ from reasonlens import (
     locate,
 )
 from reasonlens.analysis.sentences import telling_sentences
-from reasonlens.probes.metrics._concordance import Estimate
+from reasonlens.stats import Interval
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 
@@ -44,7 +44,7 @@ def location(tiny) -> Location:
         name: replace(
             behaviour,
             **{
-                key: [Estimate(x, x - 0.1, x + 0.1) for x in row[:: 1 if place == 0 else -1]]
+                key: [Interval(x, x - 0.1, x + 0.1) for x in row[:: 1 if place == 0 else -1]]
                 for key, row in values.items()
             },
         )

@@ -26,11 +26,11 @@ from reasonlens.activations import Example
 from reasonlens.probes.folds import grouped_folds
 from reasonlens.probes.metrics import (
     auroc,
-    auroc_interval,
+    auroc_given_probes,
     concordance,
-    resamples,
 )
 from reasonlens.probes.solver import Columns, Design, solve_logistic
+from reasonlens.stats import bootstrap_counts
 
 N_PROBLEMS, PER_PROBLEM, D_MODEL = 40, 12, 24
 
@@ -236,7 +236,7 @@ def test_intervals_of_probes_cover_what_they_are_for() -> None:
         unseen[shown, 0] += 1.0
         truths.append(np.mean([roc_auc_score(shown, unseen @ w) for w in scores.weights]))
         intervals.append(
-            auroc_interval(concordance(scores.scores, positive, problems, folds), resamples(60, 400, seed))
+            auroc_given_probes(concordance(scores.scores, positive, problems, folds), bootstrap_counts(60, 400, seed))
         )
     truth = np.mean(truths)
     covered = np.mean([each.low <= truth <= each.high for each in intervals])

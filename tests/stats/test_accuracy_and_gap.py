@@ -12,7 +12,6 @@ from reasonlens.stats import (
     accuracy_draws,
     accuracy_over_groups,
     gap_recovered_over_groups,
-    mcnemar_over_questions,
 )
 
 
@@ -72,10 +71,45 @@ def test_accuracies_and_differences_cover_near_0_too() -> None:
     right, above = [], []
     for seed in range(600):
         arm, other = rng.random(300) < 0.02, rng.random(300) < 0.05
-        right.append(accuracy_over_groups(arm, seed=seed))
-        above.append(accuracy_difference_over_groups(arm, other, seed=seed))
+        right.append(accuracy_over_groups(arm, seed=seed, n_resamples=2000))
+        above.append(accuracy_difference_over_groups(arm, other, seed=seed, n_resamples=2000))
     assert 0.93 <= np.mean([figure.low <= 0.02 <= figure.high for figure in right]) <= 0.99
     assert 0.93 <= np.mean([figure.low <= -0.03 <= figure.high for figure in above]) <= 0.98
+
+
+@pytest.mark.parametrize("per_group", [1, 3])
+def test_accuracies_and_differences_cover_in_95_of_100_experiments(per_group: int) -> None:
+    rng = np.random.default_rng(7)
+    right, above = 0, 0
+    groups = [str(problem) for problem in range(120) for _ in range(per_group)]
+    for seed in range(800):
+        other, arm, _ = (np.repeat(each, per_group) for each in answers(rng, 120, 0.3, 0.5, 0.0))
+        accuracy = accuracy_over_groups(arm, groups, seed, n_resamples=1000)
+        difference = accuracy_difference_over_groups(arm, other, groups, seed, n_resamples=1000)
+        right += accuracy.low <= 0.5 <= accuracy.high
+        above += difference.low <= 0.2 <= difference.high
+        assert accuracy.n == difference.n == 120
+    assert 0.93 <= right / 800 <= 0.97 and 0.93 <= above / 800 <= 0.97
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_all_or_nothing_solved_is_not_certain(whole: bool) -> None:
+    found = accuracy_over_groups(np.full(40, whole))
+    assert found.value == whole and 0.01 < found.high - found.low < 0.1
+
+
+def test_draws_are_those_of_a_multinomial_over_kinds_of_problems_bit_for_bit() -> None:
+    """Kinds of problems in order, then the made-up ones, spread over the outcomes, as hybrids were always drawn."""
+    arms, groups = [np.arange(9) % 2 == 0, np.arange(9) < 4], list("aabbccdde")
+    sums = np.array(
+        [[sum(g == name for g in groups), *(a[[g == name for g in groups]].sum() for a in arms)] for name in "abcde"],
+        dtype=float,
+    )
+    kinds, times = np.unique(sums, axis=0, return_counts=True)
+    made_up = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1]])
+    weights = np.concatenate([times, np.full(4, 0.5)]) / 7
+    drawn = np.random.default_rng(3).multinomial(5, weights, size=100) @ np.concatenate([kinds, made_up])
+    assert (accuracy_draws(arms, groups, seed=3, n_resamples=100) == drawn[:, 1:] / drawn[:, :1]).all()
 
 
 def test_the_interval_is_fiellers_where_samples_are_large() -> None:
@@ -124,16 +158,6 @@ def test_models_that_are_alike_have_a_gap_in_no_more_than_a_fortieth_of_experime
         gap_recovered_over_groups(*answers(rng, 300, 0.5, 0.5, 0.5), seed=seed, n_resamples=1000) for seed in range(600)
     ]
     assert np.mean([not gap.no_gap for gap in found]) < 0.04
-
-
-def test_the_exact_test_of_discordant_questions_agrees_with_a_sum_over_the_binomial() -> None:
-    arm = np.array([True] * 12 + [False] * 3 + [True] * 50 + [False] * 20)
-    other = np.array([False] * 12 + [True] * 3 + [True] * 50 + [False] * 20)
-    found = mcnemar_over_questions(arm, other)
-    assert (found.n_better, found.n_worse) == (12, 3)
-    assert found.p == pytest.approx(2 * sum(math.comb(15, k) for k in range(4)) / 2**15)
-    assert mcnemar_over_questions(other, arm).p == pytest.approx(found.p)
-    assert mcnemar_over_questions(arm, arm).p == 1
 
 
 def test_resamples_of_shares_over_seeds_have_their_mean_and_spread() -> None:

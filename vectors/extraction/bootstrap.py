@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from ...activations import Activations
 from ...rundir import InputError
 from ...rundir.progress import with_progress
+from ...stats import bootstrap_counts, percentile_ends
 from ..directions import Directions
 from .content import content_basis, project_out_content, remove_subspace
 from .methods import Method, method_named
@@ -74,7 +75,7 @@ def bootstrap_stability(
     if n_problems < 4:
         raise InputError(f"resampling problems needs at least 4 of them, and there are {n_problems}")
     random = np.random.default_rng(seed)
-    resamples = _bootstrap_weights(n_problems, n_resamples, random)
+    resamples = torch.from_numpy(bootstrap_counts(n_problems, n_resamples, random)).float()
     halves = _half_weights(n_problems, n_halves, random)
     resamples_of_shuffled = resamples[: min(len(resamples), RESAMPLES_PER_SHUFFLE)]
     shuffle_seeds = [int(number) for number in random.integers(2**31, size=N_SHUFFLES)]
@@ -126,14 +127,15 @@ def _stability(
     of_all, resampled, halved = units[:1], units[1 : 1 + len(resamples)], units[1 + len(resamples) :]
     first_halves, second_halves = halved[: len(halves) // 2], halved[len(halves) // 2 :]
     cosines = _cosines(resampled, of_all)
+    ends = np.array([percentile_ends(behaviour_cosines) for behaviour_cosines in cosines.T])
     chance_cosines = []
     for seed in shuffle_seeds:
         shuffled = unit_directions(_shuffle_labels(sample, seed), torch.cat([all_problems, resamples_of_shuffled]))
         chance_cosines.append(_cosines(shuffled[1:], shuffled[:1]))
     return {
         "bootstrap_cosine": np.nanmean(cosines, axis=0),
-        "bootstrap_cosine_low": np.nanquantile(cosines, 0.025, axis=0),
-        "bootstrap_cosine_high": np.nanquantile(cosines, 0.975, axis=0),
+        "bootstrap_cosine_low": ends[:, 0],
+        "bootstrap_cosine_high": ends[:, 1],
         "chance_cosine": np.nanmean(np.concatenate(chance_cosines), axis=0),
         "half_cosine": np.nanmean(_cosines(first_halves, second_halves), axis=0),
     }
@@ -163,16 +165,6 @@ def _shuffle_labels(sample: LayerSample, seed: int) -> LayerSample:
         shows_behaviour=sample.shows_behaviour[:, label_source],
         label_index=sample.label_index[label_source],
     )
-
-
-def _bootstrap_weights(
-    n_problems: int, n_resamples: int, random: np.random.Generator
-) -> Float[Tensor, "n_resamples n_problems"]:
-    """Draw `n_problems` problems with replacement, and count how often each was drawn, for every resample."""
-    counts: Int[np.ndarray, "n_resamples n_problems"] = random.multinomial(
-        n_problems, np.full(n_problems, 1 / n_problems), size=n_resamples
-    )
-    return torch.from_numpy(counts).float()
 
 
 def _half_weights(

@@ -26,6 +26,7 @@ from ...models import load
 from ...models._load import ModelLike
 from ...rundir import InputError
 from ...rundir.progress import ProgressBar
+from ...stats import Interval, percentile_ends
 from ...traces import Trace, digest
 from ..directions import Directions
 from .descent import DescentResult, Task, descend
@@ -148,11 +149,7 @@ class _LayerSearch:
             scores = self._scores(task.held_out, relative_vector, bias, result.steps[index])
             if self._settings.n_resamples:
                 cosines = cosine_similarity(resampled[index], relative_vector[None], dim=-1).numpy()
-                scores |= {
-                    "bootstrap_cosine": float(cosines.mean()),
-                    "bootstrap_cosine_low": float(np.quantile(cosines, 0.025)),
-                    "bootstrap_cosine_high": float(np.quantile(cosines, 0.975)),
-                }
+                scores |= Interval(float(cosines.mean()), *percentile_ends(cosines)).columns("bootstrap_cosine")
             yield name, (relative_vector * self._norm, scores)
 
     def _descend(self, tasks: list[Task], bias: Tensor | None) -> DescentResult:

@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from reasonlens.activations import Example
-from reasonlens.probes.controls.permutation import corrected_p_values, permuted_rows, ridge_aurocs
+from reasonlens.probes.controls.permutation import permuted_rows, ridge_aurocs
 from reasonlens.probes.controls.phrasings import UNMARKED, phrasings
 from reasonlens.probes.controls.tasks import control_labels
 from reasonlens.probes.metrics import auroc, concordance
@@ -48,13 +48,6 @@ def test_where_problems_are_of_one_label_rows_are_permuted_over_all_spans() -> N
     problems = np.repeat(np.arange(20), 6)
     rows, how = permuted_rows((problems % 2 == 0)[None], problems, 3, seed=0)
     assert how == "over all spans" and (problems[rows] != problems).any()
-
-
-def test_p_values_are_corrected_by_the_highest_of_all_layers() -> None:
-    # Worked by hand: the highest of each permutation are 0.6, 0.7, 0.8.
-    permuted = np.array([[0.6, 0.5, 0.8], [0.5, 0.7, 0.4]])
-    np.testing.assert_allclose(corrected_p_values(np.array([0.75, 0.55]), permuted), [2 / 4, 4 / 4])
-    assert corrected_p_values(np.array([0.9, np.nan]), permuted).tolist() == [1 / 4, 1.0]
 
 
 def spans() -> list[Example]:

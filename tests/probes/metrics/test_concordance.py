@@ -6,10 +6,10 @@ from sklearn.metrics import roc_auc_score
 
 from reasonlens.probes.metrics._concordance import (
     auroc,
-    auroc_interval,
+    auroc_given_probes,
     concordance,
-    resamples,
 )
+from reasonlens.stats import bootstrap_counts
 
 
 def example(n: int = 300, n_problems: int = 30, shift: float = 1.0, seed: int = 0):
@@ -45,7 +45,7 @@ def test_a_shift_of_one_folds_scores_changes_nothing() -> None:
 
 def test_the_bootstrap_equals_recounting_each_resample_by_hand() -> None:
     scores, positive, problems, folds = example(n=120, n_problems=12)
-    counts = resamples(12, 40, seed=3)
+    counts = bootstrap_counts(12, 40, seed=3)
     by_hand = []
     for count in counts:
         wins = pairs = 0.0
@@ -57,7 +57,7 @@ def test_the_bootstrap_equals_recounting_each_resample_by_hand() -> None:
             wins += ((up[:, None] > down) + 0.5 * (up[:, None] == down)).sum()
             pairs += len(up) * len(down)
         by_hand.append(wins / pairs)
-    found = auroc_interval(concordance(scores, positive, problems, folds), counts)
+    found = auroc_given_probes(concordance(scores, positive, problems, folds), counts)
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(by_hand, [0.025, 0.975])), abs=1e-12)
 
 
@@ -66,8 +66,8 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     covered = 0
     for seed in range(200):
         scores, positive, problems, _ = example(n=200, n_problems=40, seed=seed)
-        found = auroc_interval(
-            concordance(scores, positive, problems, np.zeros_like(problems)), resamples(40, 300, seed)
+        found = auroc_given_probes(
+            concordance(scores, positive, problems, np.zeros_like(problems)), bootstrap_counts(40, 300, seed)
         )
         covered += found.low <= 0.7602 <= found.high
     assert 0.88 <= covered / 200 <= 0.99
@@ -75,5 +75,8 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 
 def test_without_pairs_there_is_no_figure() -> None:
     scores, positive, problems, folds = example(n=20)
-    found = auroc_interval(concordance(scores, np.zeros_like(positive), problems, folds), resamples(30, 10, 0))
+    found = auroc_given_probes(
+        concordance(scores, np.zeros_like(positive), problems, folds), bootstrap_counts(30, 10, 0)
+    )
+    assert found.n == 0
     assert np.isnan([found.value, found.low, found.high]).all()

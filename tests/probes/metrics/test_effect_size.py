@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reasonlens.probes.metrics._concordance import resamples
 from reasonlens.probes.metrics.effect_size import cohens_d, held_out_projections
+from reasonlens.stats import bootstrap_counts
 
 
 def noise(distance: float, n: int = 3000, d_model: int = 200):
@@ -21,7 +21,7 @@ def test_d_equals_its_textbook_formula() -> None:
     z, positive, problems = generator.normal(size=80), np.arange(80) % 3 == 0, np.arange(80) % 8
     up, down = z[positive], z[~positive]
     pooled = np.sqrt(((len(up) - 1) * up.var(ddof=1) + (len(down) - 1) * down.var(ddof=1)) / 78)
-    found = cohens_d(z, positive, problems, resamples(8, 50, 0))
+    found = cohens_d(z, positive, problems, bootstrap_counts(8, 50, 0))
     assert found.value == pytest.approx((up.mean() - down.mean()) / pooled, abs=1e-12)
     assert found.low < found.value < found.high
 
@@ -30,11 +30,11 @@ def test_a_planted_distance_is_found_and_noise_has_none_although_dimensions_are_
     for distance in (0.0, 1.5):
         acts, positive, problems, folds = noise(distance)
         projections = held_out_projections(acts, positive, folds)
-        found = cohens_d(projections, positive, problems, resamples(60, 300, 0))
+        found = cohens_d(projections, positive, problems, bootstrap_counts(60, 300, 0))
         assert found.value == pytest.approx(distance, abs=0.15)
 
 
 def test_measured_on_its_own_spans_noise_would_seem_an_effect() -> None:
     acts, positive, problems, _ = noise(0.0, n=300)
     own = (acts[positive].mean(axis=0) - acts[~positive].mean(axis=0)) @ acts.T
-    assert cohens_d(own, positive, problems, resamples(60, 10, 0)).value > 1
+    assert cohens_d(own, positive, problems, bootstrap_counts(60, 10, 0)).value > 1

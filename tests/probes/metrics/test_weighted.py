@@ -5,8 +5,9 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, brier_score_loss, roc_curve
 
-from reasonlens.probes.metrics import calibration, resamples, worth
+from reasonlens.probes.metrics import calibration, worth
 from reasonlens.probes.metrics.weighted import Worth
+from reasonlens.stats import bootstrap_counts
 
 
 def example(seed: int = 0, n: int = 400):
@@ -18,7 +19,7 @@ def example(seed: int = 0, n: int = 400):
 
 
 def found(scores, positive, problems, folds, **options) -> Worth:
-    return worth(scores, positive, problems, folds, resamples(40, 200, 0), **options)
+    return worth(scores, positive, problems, folds, bootstrap_counts(40, 200, 0), **options)
 
 
 def test_one_fold_gives_scikit_learns_figures() -> None:
@@ -34,7 +35,7 @@ def test_one_fold_gives_scikit_learns_figures() -> None:
 
 def test_a_resample_is_the_figure_of_the_examples_drawn() -> None:
     scores, positive, problems = example(n=150)
-    counts = resamples(40, 30, 1)
+    counts = bootstrap_counts(40, 30, 1)
     by_hand = []
     for count in counts:
         rows = np.concatenate([np.repeat(np.flatnonzero(problems == p), int(count[p])) for p in range(40)])
@@ -64,11 +65,11 @@ def test_scores_of_noise_are_worth_nothing_and_true_probabilities_are_calibrated
     noise = found(generator.normal(size=20_000), positive, problems, problems % 5)
     assert noise.accuracy.value == pytest.approx(0.5, abs=0.03)
     assert noise.average_precision.value == pytest.approx(positive.mean(), abs=0.03)
-    bins = calibration(log_odds, positive, problems, resamples(40, 300, 0))
+    bins = calibration(log_odds, positive, problems, bootstrap_counts(40, 300, 0))
     assert len(bins) == 10 and sum(each.n for each in bins) == 20_000
     assert all(abs(each.predicted - each.observed.value) < 0.04 for each in bins)
     assert sum(each.observed.low <= each.predicted <= each.observed.high for each in bins) >= 8
-    overconfident = calibration(3 * log_odds, positive, problems, resamples(40, 300, 0))
+    overconfident = calibration(3 * log_odds, positive, problems, bootstrap_counts(40, 300, 0))
     assert max(abs(each.predicted - each.observed.value) for each in overconfident) > 0.1
 
 
