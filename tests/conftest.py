@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -29,6 +30,7 @@ from transformers import (
 from reasonlens.models import LanguageModel, wrap
 from reasonlens.traces import Span, Trace, bundled_traces
 
+LEFT_OUT = ("long", "notebook", "browser", "interop")
 N_LAYERS, D_MODEL, VOCABULARY = 3, 32, 400
 
 _SHARED = {"vocab_size": VOCABULARY, "hidden_size": D_MODEL, "num_hidden_layers": N_LAYERS, "num_attention_heads": 4}
@@ -47,6 +49,18 @@ CONFIGS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=30, help="how often test_kill kills a run")
+    parser.addoption("--full", action="store_true", help=f"run also what is marked {', '.join(LEFT_OUT)}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long or needs more than Python packages, unless it is asked for: --full, or -m MARK."""
+    if config.getoption("--full"):
+        return
+    left_out = set(LEFT_OUT) - set(re.findall(r"\w+", config.getoption("-m")))
+    deselected = [item for item in items if left_out & {mark.name for mark in item.iter_markers()}]
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = [item for item in items if item not in set(deselected)]
 
 
 @pytest.hookimpl(optionalhook=True)
