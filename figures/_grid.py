@@ -23,7 +23,13 @@ def grid(table: pd.DataFrame, row: str, column: str, value: str) -> list[list[An
 
     Returns:
         A list of rows, each a list of plain values.
+
+    Raises:
+        ValueError: Two rows of the table are of the same cell.
     """
+    if (twice := table.duplicated([row, column])).any():
+        one, other = table.loc[twice, [row, column]].astype(object).to_numpy().tolist()[0]
+        raise ValueError(f"two rows for the {row} {one!r} and the {column} {other!r}")
     wide = table.pivot(index=row, columns=column, values=value)
     cells: list[list[Any]] = wide.loc[in_order(table[row]), in_order(table[column])].to_numpy().tolist()
     return cells

@@ -10,7 +10,15 @@ from ._grid import in_order
 from .curves import N_COLUMNS
 from .palette import INK, SIGNAL, styled
 
-COLUMNS = ("behaviour", "brier", "predicted", "observed", "observed_low", "observed_high", "n")
+COLUMNS = {
+    "behaviour": str,
+    "brier": float,
+    "predicted": float,
+    "observed": float,
+    "observed_low": float,
+    "observed_high": float,
+    "n": float,
+}
 
 
 def calibration_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:

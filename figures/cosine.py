@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from ._grid import grid, in_order
 from .palette import DIVERGING, styled
 
-COLUMNS = ("behaviour", "other", "cosine")
+COLUMNS = {"behaviour": str, "other": str, "cosine": float}
 
 
 def cosine_heatmap(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:

@@ -18,7 +18,16 @@ from .palette import (
     styled,
 )
 
-COLUMNS = ("behaviour", "n", "n_unmarked", "series", "layer", "value", "low", "high")
+COLUMNS = {
+    "behaviour": str,
+    "n": float,
+    "n_unmarked": float,
+    "series": str,
+    "layer": float,
+    "value": float,
+    "low": float,
+    "high": float,
+}
 N_COLUMNS = 4
 
 # Names of the series, as the legend shows them.
@@ -46,6 +55,8 @@ def layer_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
         caption: What stands under it.
     """
     behaviours, layers = in_order(table["behaviour"]), sorted(table["layer"].dropna().unique().tolist())
+    if not layers:
+        raise ValueError("no row has a layer, so there is nothing to draw a level line across")
     n_columns = min(N_COLUMNS, len(behaviours))
     n_rows = -(-len(behaviours) // n_columns)
     panels = [table[table["behaviour"] == name] for name in behaviours]

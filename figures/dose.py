@@ -16,7 +16,16 @@ from .palette import (
     styled,
 )
 
-COLUMNS = ("behaviour", "layer", "measure", "series", "strength", "value", "low", "high")
+COLUMNS = {
+    "behaviour": str,
+    "layer": float,
+    "measure": str,
+    "series": str,
+    "strength": float,
+    "value": float,
+    "low": float,
+    "high": float,
+}
 
 # Names of the series, as the legend shows them.
 DIRECTION, TOKEN, RANDOM = "direction", "unembedding of the tell-tale word", "random directions"

@@ -15,10 +15,20 @@ from .palette import (
     styled,
 )
 
-COLUMNS = (
-    *("behaviour", "layer", "strength", "effect", "effect_low", "effect_high", "random_max", "p_value", "kl_nats"),
-    *("auroc", "has_best_effect", "has_best_auroc"),
-)
+COLUMNS = {
+    "behaviour": str,
+    "layer": float,
+    "strength": float,
+    "effect": float,
+    "effect_low": float,
+    "effect_high": float,
+    "random_max": float,
+    "p_value": float,
+    "kl_nats": float,
+    "auroc": float,
+    "has_best_effect": bool,
+    "has_best_auroc": bool,
+}
 
 
 def effect_layers(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:

@@ -16,7 +16,16 @@ from .palette import (
     styled,
 )
 
-COLUMNS = ("pair", "arm", "role", "accuracy", "gap", "gap_low", "gap_high", "steered")
+COLUMNS = {
+    "pair": str,
+    "arm": str,
+    "role": str,
+    "accuracy": float,
+    "gap": float,
+    "gap_low": float,
+    "gap_high": float,
+    "steered": float,
+}
 
 # What an arm is there for -> its colour.
 END = "end"  # the base and the thinking model: 0 and 1 by definition, drawn as lines
@@ -28,7 +37,7 @@ def gap_bars(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
 
     Args:
         table: One row for each pair and arm: `pair` (its panel), `arm`, `role` ("hybrid", "bound", "prompt" or
-            "control", for the colour; "end" for the rows of the arms "base" and "thinking", whose accuracies stand in
+            "control", for the colour; "end" for the base and the thinking model, whose accuracies stand in
             the panel's title and whose bars are the lines at 0 and 1), `accuracy`, `gap` (share of the gap recovered;
             NaN: no bar) with its interval `gap_low` to `gap_high`, `steered` (share of the tokens).
         title: Title of the figure.
@@ -99,5 +108,6 @@ def _bars(panel: pd.DataFrame) -> list[go.Bar | go.Scatter]:
 
 
 def _title(pair: str, rows: pd.DataFrame) -> str:
-    accuracy = rows.set_index("arm")["accuracy"]
-    return f"{pair}<br>base {accuracy['base']:.2f}, thinking {accuracy['thinking']:.2f}"
+    ends = rows[rows["role"] == END]
+    accuracies = (f"{arm} {accuracy:.2f}" for arm, accuracy in zip(ends["arm"], ends["accuracy"], strict=True))
+    return f"{pair}<br>{', '.join(accuracies)}"

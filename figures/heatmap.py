@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from ._grid import grid, in_order
 from .palette import SECOND, SEQUENTIAL, styled
 
-COLUMNS = ("behaviour", "layer", "value", "low", "high", "n", "is_best")
+COLUMNS = {"behaviour": str, "layer": float, "value": float, "low": float, "high": float, "n": float, "is_best": bool}
 AUROC = "AUROC"
 
 

@@ -9,7 +9,16 @@ from plotly.subplots import make_subplots
 from ._grid import grid, in_order
 from .palette import DIVERGING, styled
 
-COLUMNS = ("source", "target", "strength", "effect", "effect_low", "effect_high", "p_value", "kl_nats")
+COLUMNS = {
+    "source": str,
+    "target": str,
+    "strength": float,
+    "effect": float,
+    "effect_low": float,
+    "effect_high": float,
+    "p_value": float,
+    "kl_nats": float,
+}
 
 
 def steering_matrix_figure(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:

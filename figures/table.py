@@ -3,7 +3,8 @@
     {"format": "reasonlens.table/1", "figure": "layer_heatmap", "options": {"title": ...}, "columns": [...],
      "rows": [{"behaviour": ..., "layer": 0, ...}, ...]}
 
-A new figure is one function of a table and keywords, with the columns it needs, listed in FIGURES.
+A new figure is one function of a table and keywords, listed in FIGURES with the columns that it needs and their types:
+`str`, `bool`, or `float` for any number.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from . import (
 )
 
 FORMAT = "reasonlens.table/1"
+KINDS = {str: "a text", bool: "true or false", float: "a number"}
 
 Draw = Callable[..., go.Figure]  # of a table, with title, caption and options of its own as keywords
-FIGURES: dict[str, tuple[Draw, tuple[str, ...]]] = {
+FIGURES: dict[str, tuple[Draw, Mapping[str, type]]] = {
     "calibration_curves": (calibration.calibration_curves, calibration.COLUMNS),
     "cosine_heatmap": (cosine.cosine_heatmap, cosine.COLUMNS),
     "dose_figure": (dose.dose_figure, dose.COLUMNS),
@@ -52,7 +54,7 @@ class FigureTable:
     """A tidy table with the name of its figure and what else that figure says.
 
     Raises:
-        ValueError: There is no such figure, or it needs a column or takes no option of these.
+        ValueError: There is no such figure, or it needs another column, type of column or option.
     """
 
     figure: str  # a name in FIGURES
@@ -71,6 +73,9 @@ class FigureTable:
             raise ValueError(f"the figure {self.figure} cannot be drawn so: {error}") from None
         if self.rows.empty:
             raise ValueError(f"a table of the figure {self.figure} needs at least one row")
+        for name, kind in columns.items():
+            if not _is_all(self.rows[name], kind):
+                raise ValueError(f"the column {name} of the figure {self.figure} must hold {KINDS[kind]} in every row")
 
     def draw(self) -> go.Figure:
         """Draw the figure."""
@@ -107,6 +112,13 @@ class FigureTable:
         return cls(
             figure=str(content.get("figure")), rows=frame.astype(dict.fromkeys(unknown, np.float64)), options=options
         )
+
+
+def _is_all(column: pd.Series[Any], kind: type) -> bool:
+    if kind is str:
+        return all(isinstance(value, str) for value in column)
+    is_truth = pd.api.types.is_bool_dtype(column)
+    return is_truth if kind is bool else pd.api.types.is_numeric_dtype(column) and not is_truth
 
 
 def draw_all(tables: Mapping[str, FigureTable]) -> dict[str, go.Figure]:

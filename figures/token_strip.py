@@ -9,7 +9,15 @@ from plotly.subplots import make_subplots
 from ._grid import grid, in_order
 from .palette import DIVERGING, styled
 
-COLUMNS = ("number", "text", "behaviour", "position", "token", "value", "distance")
+COLUMNS = {
+    "number": float,
+    "text": str,
+    "behaviour": str,
+    "position": float,
+    "token": str,
+    "value": float,
+    "distance": float,
+}
 STRIP, AROUND = 26, 64  # pixels of a strip, and around those of a panel
 
 

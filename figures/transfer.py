@@ -10,7 +10,15 @@ from ._grid import grid, in_order
 from .curves import N_COLUMNS
 from .palette import SEQUENTIAL, styled
 
-COLUMNS = ("trained_on", "tested_on", "behaviour", "auroc", "auroc_low", "auroc_high", "n_positive")
+COLUMNS = {
+    "trained_on": str,
+    "tested_on": str,
+    "behaviour": str,
+    "auroc": float,
+    "auroc_low": float,
+    "auroc_high": float,
+    "n_positive": float,
+}
 
 
 def transfer_heatmap(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:

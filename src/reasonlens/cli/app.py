@@ -15,6 +15,7 @@ from reasonlens.cli.collect import collect
 from reasonlens.cli.console import note, notes_on_stderr, user_errors
 from reasonlens.cli.directions import directions
 from reasonlens.cli.export import convert, export, import_
+from reasonlens.cli.figure import figure
 from reasonlens.cli.hybrid import hybrid
 from reasonlens.cli.organisms import organisms
 from reasonlens.cli.probe import probe
@@ -50,6 +51,7 @@ app.command()(stability)
 app.command()(directions)
 app.command()(hybrid)
 app.command()(export)
+app.command()(figure)
 app.command("import")(import_)
 app.command()(convert)
 

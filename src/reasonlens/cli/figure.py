@@ -1,0 +1,86 @@
+"""`reasonlens figure`: draw a saved table again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reasonlens.cli.console import note, user_errors
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+IMAGES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
+
+
+def figure(
+    table: Annotated[Path, typer.Argument(help="A file of tables/, where a command has written its results.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write: .html, which opens offline, or an image (.png, .svg, .pdf) where kaleido is "
+            "installed; default the table's name with .html, in the working directory."
+        ),
+    ] = None,
+) -> None:
+    """Draw a saved table again, as it was or as you have changed it.
+
+    Example: `reasonlens figure runs/locate-smollm2-135m-bundled/tables/curves.json --out curves.png`
+
+    Every table names its figure and holds its title and caption beside the rows, so a script may leave out rows, merge
+    two runs or change a title, and the figure follows.
+    """
+    with user_errors():
+        from reasonlens.rundir import InputError, atomic_path, write_text
+
+        target = out or Path(f"{table.stem}.html")
+        if target.suffix not in (".html", *IMAGES):
+            raise InputError(f"a figure is written as .html or as an image ({', '.join(IMAGES)}), not as {target.name}")
+        drawn = drawn_again(table)
+        if target.suffix == ".html":
+            write_text(target, drawn.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
+        else:
+            with atomic_path(target, same_name=True) as path:
+                _write_image(drawn, path)
+    note(f"figure: {target}")
+
+
+def drawn_again(path: Path) -> go.Figure:
+    """Draw a saved table.
+
+    Raises:
+        InputError: It cannot be read, or is no table of a figure.
+    """
+    import json
+
+    from reasonlens.figures import FigureTable
+    from reasonlens.rundir import InputError
+
+    tables = sorted((path if path.is_dir() else path.parent).glob("tables/*.json"))
+    remedy = (
+        f"draw one of {', '.join(each.name for each in tables)} in {tables[0].parent}"
+        if tables
+        else ("give a file of the folder tables/ that reasonlens has written")
+    )
+    if path.suffix == ".csv":
+        raise InputError(f"{path} is CSV and names no figure; {remedy}")
+    try:
+        return FigureTable.from_dict(json.loads(path.read_text("utf-8"))).draw()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; {remedy}") from None
+    except ValueError as error:
+        raise InputError(f"{path} cannot be drawn: {error}; {remedy}") from None
+
+
+def _write_image(drawn: go.Figure, path: Path) -> None:
+    from reasonlens.rundir import InputError
+
+    try:
+        drawn.write_image(path)
+    except (ImportError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{path.suffix} needs kaleido and a browser ({str(error).strip().splitlines()[0]}); write .html, or "
+            "`pip install kaleido` and `kaleido_get_chrome`"
+        ) from None

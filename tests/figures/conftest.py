@@ -1,0 +1,78 @@
+"""A table for every figure, each value of it found nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count, product
+
+import pandas as pd
+import pytest
+
+from reasonlens.figures import FIGURES, FigureTable
+
+MEASURED = {  # the column whose values must be seen, of each figure
+    "calibration_curves": "observed",
+    "cosine_heatmap": "cosine",
+    "dose_figure": "value",
+    "effect_layers": "effect",
+    "gap_bars": "gap",
+    "layer_curves": "value",
+    "layer_heatmap": "value",
+    "steering_matrix_figure": "effect",
+    "token_strip": "value",
+    "transfer_heatmap": "auroc",
+}
+
+
+def numbers() -> Iterator[float]:
+    """Numbers between 0.5 and 1 that differ from each other."""
+    return (0.5 + number / 9973 for number in count(1))
+
+
+def rows(**keys: list[object]) -> pd.DataFrame:
+    """A row for every combination of some keys."""
+    return pd.DataFrame([dict(zip(keys, values, strict=True)) for values in product(*keys.values())])
+
+
+def made(figure: str) -> FigureTable:
+    """A table of a figure with two or three of everything that it tells apart."""
+    two, layers = ["deduction", "backtracking"], [0, 2, 5]
+    keys = {
+        "calibration_curves": {"behaviour": two, "n": [11, 12, 13]},
+        "cosine_heatmap": {"behaviour": two, "other": two},
+        "dose_figure": {
+            "behaviour": two,
+            "measure": ["rate", "accuracy"],
+            "series": ["random directions", "direction", "a series of one's own"],
+            "strength": [1.0, 0.0, -0.5],
+        },
+        "effect_layers": {"behaviour": two, "layer": layers},
+        "gap_bars": {"pair": ["rl", "sft"], "arm": ["base", "thinking", "hybrid", "bias"]},
+        "layer_curves": {"behaviour": two, "series": ["all spans", "a series of one's own"], "layer": [*layers, None]},
+        "layer_heatmap": {"behaviour": two, "layer": layers},
+        "steering_matrix_figure": {"source": ["base", "rl"], "target": ["base", "rl"], "strength": [1.0, 0.5]},
+        "token_strip": {"number": [0, 1], "behaviour": two, "position": [0, 1, 2]},
+        "transfer_heatmap": {"behaviour": two, "trained_on": ["a", "b"], "tested_on": ["a", "b"]},
+    }[figure]
+    table = rows(**keys)
+    draw = numbers()
+    for name, kind in FIGURES[figure][1].items():
+        if name in table:
+            continue
+        if kind is float:
+            table[name] = [next(draw) for _ in range(len(table))]
+        else:
+            table[name] = table.index == 1 if kind is bool else [f"{name} {number}" for number in range(len(table))]
+    if figure == "gap_bars":
+        roles = {"base": "end", "thinking": "end", "hybrid": "hybrid", "bias": "control"}
+        table["role"] = table["arm"].map(roles)
+    options = {"title": "A title", "caption": "A caption with n = 3"}
+    if figure == "token_strip":
+        options["measure"] = "log odds"
+    return FigureTable(figure=figure, rows=table, options=options)
+
+
+@pytest.fixture(params=sorted(FIGURES))
+def table(request: pytest.FixtureRequest) -> FigureTable:
+    """The table of one figure after the other."""
+    return made(request.param)
