@@ -190,5 +190,5 @@ class Location:
 
 
 def _common_layer(sweep: ProbeSweep) -> int:
-    aurocs = [[estimate.value for estimate in found.auroc] for found in sweep.behaviours.values()]
+    aurocs = [[estimate.value for estimate in behaviour.auroc] for behaviour in sweep.behaviours.values()]
     return sweep.layers[int(np.nanargmax(np.mean(aurocs, axis=0)))]

@@ -33,17 +33,17 @@ class ScoredText:
 
         Tokens that share a character make one stretch; its token is the last one with a score.
         """
-        found: list[tuple[int, int, int]] = []
+        stretches: list[tuple[int, int, int]] = []
         for token, (start, end) in enumerate(self.characters.tolist()):
             if end <= start:
                 continue
-            if found and start < found[-1][1]:
-                before = found.pop()
+            if stretches and start < stretches[-1][1]:
+                before = stretches.pop()
                 scoring = before[2] if np.isnan(self.log_odds[:, token]).all() else token
-                found.append((before[0], max(before[1], end), scoring))
+                stretches.append((before[0], max(before[1], end), scoring))
             else:
-                found.append((start, end, token))
-        return found
+                stretches.append((start, end, token))
+        return stretches
 
     def coloured(self) -> ColouredText:
         """Give what is shown of the text: stretches, sentences and labels with their places."""

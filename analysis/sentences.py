@@ -1,4 +1,4 @@
-"""Pick the sentences that a sweep's probes find, miss and mistake, among spans that they were not trained on."""
+"""Select the sentences that a sweep's probes find, miss and mistake, among spans that they were not trained on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Sentences = dict[str, dict[str, list[dict[str, str]]]]
 
 
 def telling_sentences(sweep: ProbeSweep, activations: Activations) -> Sentences:
-    """Pick sentences of every behaviour by their out-of-fold score at its best layer.
+    """Select sentences of every behaviour by their out-of-fold score at its best layer.
 
     Args:
         sweep: Must hold its probes.
@@ -22,7 +22,7 @@ def telling_sentences(sweep: ProbeSweep, activations: Activations) -> Sentences:
     """
     return {
         name: {
-            kind: [{"text": each.text, "label": each.label, "trace": each.trace} for each in examples]
+            kind: [{"text": example.text, "label": example.label, "trace": example.trace} for example in examples]
             for kind, examples in _chosen(index, name, sweep, activations).items()
         }
         for index, name in enumerate(sweep.behaviours)

@@ -121,8 +121,8 @@ class TokenScores:
         behaviours = content["behaviours"]
         return cls(
             texts=tuple(map(ScoredText.from_dict, content["texts"])),
-            layers={name: each["layer"] for name, each in behaviours.items()},
-            priors={name: each["prior_log_odds"] for name, each in behaviours.items()},
+            layers={name: about["layer"] for name, about in behaviours.items()},
+            priors={name: about["prior_log_odds"] for name, about in behaviours.items()},
             **{name: content[name] for name in ("model", "read", "method", "are_log_odds")},
         )
 
@@ -176,7 +176,7 @@ class TokenScores:
         }
 
     def _scales(self, texts: Sequence[ScoredText]) -> list[Scale]:
-        """How the scores of some texts become colours, behaviour by behaviour."""
+        """Scale the colours to the scores of some texts, behaviour by behaviour."""
         scales = []
         for index, (behaviour, layer) in enumerate(self.layers.items()):
             centre = self.priors[behaviour] or 0.0
@@ -203,13 +203,13 @@ class TokenScores:
 
 
 def probability(log_odds: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """1 / (1 + exp(-x)), without overflow."""
-    found: np.ndarray[Any, np.dtype[np.float64]] = 0.5 * (1 + np.tanh(0.5 * log_odds))
-    return found
+    """Compute 1 / (1 + exp(-x)) without overflow."""
+    probabilities: np.ndarray[Any, np.dtype[np.float64]] = 0.5 * (1 + np.tanh(0.5 * log_odds))
+    return probabilities
 
 
 def _usual_distance(scores: Sequence[Float[np.ndarray, " n"]], centre: float) -> float:
-    """How far from the centre 95% of the scores keep within, in halves; 1 where there are none."""
+    """Compute how far from the centre 95% of the scores keep within, in halves; 1 where there are none."""
     distance = np.abs(np.concatenate([part[~np.isnan(part)] for part in scores]) - centre)
     return max(0.5, math.ceil(2 * float(np.quantile(distance, 0.95))) / 2) if len(distance) else 1.0
 

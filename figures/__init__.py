@@ -1,4 +1,4 @@
-"""Figures and pages: each figure is drawn from a tidy table and computes nothing; each page opens offline."""
+"""Draw figures from tidy tables, computing nothing, and write pages that open offline."""
 
 from .page import offline_page, render, result_page
 from .result import Result

@@ -1,4 +1,4 @@
-"""Cells of a tidy table as a matrix, in the order in which rows and columns first occur."""
+"""Arrange cells of a tidy table as a matrix, in the order in which rows and columns first occur."""
 
 from __future__ import annotations
 

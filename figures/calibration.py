@@ -1,4 +1,4 @@
-"""Whether probabilities of probes mean what they say, one small panel a behaviour."""
+"""Draw whether probabilities of probes mean what they say, one small panel a behaviour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the directions of the behaviours lie to each other."""
+"""Draw how the directions of the behaviours lie to each other."""
 
 from __future__ import annotations
 

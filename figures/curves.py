@@ -1,4 +1,4 @@
-"""AUROC by layer, one small panel a behaviour: all spans, spans without tell-tale words, controls and baselines."""
+"""Draw AUROC by layer, a small panel a behaviour: all spans, those without tell-tale words, controls, baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dose curves: rate of a behaviour, divergence on neutral text and accuracy by strength, beside the controls."""
+"""Draw dose curves: rate of a behaviour, divergence on neutral text and accuracy by strength, beside the controls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers by what their direction does, above layers by how well a probe reads them: the two may disagree."""
+"""Draw layers by what their direction does, above layers by how well a probe reads them: the two may disagree."""
 
 from __future__ import annotations
 

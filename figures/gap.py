@@ -1,4 +1,4 @@
-"""Gap recovered by every arm, with intervals: what a hybrid does, beside everything that could have done it instead."""
+"""Draw the gap recovered by every arm: what a hybrid does, beside everything that could have done it instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Behaviour x layer heatmaps: how well each behaviour can be read at each layer."""
+"""Draw behaviour x layer heatmaps: how well each behaviour can be read at each layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages that open offline: they load nothing, hold their own plotly, and escape what models wrote.
+"""Write pages that open offline: they load nothing, hold their own plotly, and escape what models wrote.
 
 Templates lie in `pages/` (Jinja, every value escaped unless a template marks it safe).
 """
@@ -24,7 +24,7 @@ def render(page: str, results: Mapping[str, Any], figures: Mapping[str, go.Figur
         page: File name of the template, as "locate.html.jinja".
         results: What the template shows as `results`: plain values, as `to_dict()` of a result gives them.
         figures: Name -> figure; the template places each as `figures.NAME`, in an element of that id.
-        more: Further values by the names that the template uses.
+        **more: Further values by the names that the template uses.
 
     Returns:
         The whole page. All text in `results` and `more` is escaped, except where the template says `safe`.
@@ -49,6 +49,9 @@ def result_page(title: str, lead: str, figures: Mapping[str, go.Figure], frame: 
         lead: A sentence under it.
         figures: Name -> figure, in their order.
         frame: The rows to show, with intervals in the columns `NAME_low` and `NAME_high`.
+
+    Returns:
+        The whole page, every text in it escaped.
     """
     table = frame.to_html(index=False, border=0, na_rep="–", float_format="{:.3f}".format)
     return render("result.html.jinja", {"title": title, "lead": lead}, figures, table=table)

@@ -1,4 +1,4 @@
-"""The one palette and layout of all figures: colour-blind safe, readable on a white and on a dark page."""
+"""Define the one palette and layout of all figures: colour-blind safe, readable on a white and on a dark page."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ DIVERGING = "RdBu_r"
 
 
 def faint(colour: str, opacity: float = 0.2) -> str:
-    """A colour for the band of an interval."""
+    """Make a colour for the band of an interval."""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity})"
 
 
 def styled(figure: go.Figure, title: str, caption: str, height: int) -> go.Figure:
-    """The house layout: title above, caption (with n) under the title, no background."""
+    """Set the house layout: title above, caption (with n) under the title, no background."""
     figure.update_layout(
         title={"text": title, "subtitle": {"text": caption, "font": {"size": 12}}, "x": 0, "xref": "paper"},
         font={"color": INK, "size": 13},

@@ -1,4 +1,4 @@
-"""What every result can do, whichever question it answers."""
+"""Define what every result can do, whichever question it answers."""
 
 from __future__ import annotations
 
@@ -43,15 +43,26 @@ class Result(Protocol):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read back what `to_dict` gave."""
+        """Read back a result.
+
+        Args:
+            content: What `to_dict` gave, also as JSON has it.
+
+        Returns:
+            The result, without what lies in files of its own.
+        """
         ...
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, a file of tables/ for each figure, report.html and what else it holds."""
+        """Write results.json, table.csv, a file of tables/ for each figure, report.html and what else it holds.
+
+        Args:
+            directory: Made where there is none; files of these names are replaced, each atomically.
+        """
         ...
 
     def _repr_html_(self) -> str:
-        """Show the headline in a notebook."""
+        """Write the headline for a notebook, as HTML."""
         ...
 
     def __repr__(self) -> str:

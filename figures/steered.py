@@ -1,4 +1,4 @@
-"""A steered response as HTML: a fragment for notebooks and reports, or a page that opens offline. No script runs.
+"""Write a steered response as HTML: a fragment for notebooks and reports, or a page that opens offline. No script runs.
 
 A token on a colour was steered, or taken over, and became another one than the base's; one with a dotted line under it
 was steered and stayed. Colours stand for behaviours.

@@ -1,4 +1,4 @@
-"""Directions of each model steering each other: effects as a matrix, a panel for each strength."""
+"""Draw directions of each model steering each other: effects as a matrix, a panel for each strength."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tidy table that names the figure drawn from it, so that a saved table can be drawn again.
+"""Name the figure that is drawn from a tidy table, so that a saved table can be drawn again.
 
     {"format": "reasonlens.table/1", "figure": "layer_heatmap", "options": {"title": ...}, "columns": [...],
      "rows": [{"behaviour": ..., "layer": 0, ...}, ...]}
@@ -95,7 +95,13 @@ class FigureTable:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> FigureTable:
-        """Read back what `to_dict` gave.
+        """Read back a table.
+
+        Args:
+            content: What `to_dict` gave, also as JSON has it.
+
+        Returns:
+            The table.
 
         Raises:
             ValueError: The content is no such table; the message says what is wrong with it.
@@ -122,5 +128,12 @@ def _is_all(column: pd.Series[Any], kind: type) -> bool:
 
 
 def draw_all(tables: Mapping[str, FigureTable]) -> dict[str, go.Figure]:
-    """Draw every table, by its name."""
+    """Draw some tables.
+
+    Args:
+        tables: Name -> table.
+
+    Returns:
+        Name -> figure.
+    """
     return {name: table.draw() for name, table in tables.items()}

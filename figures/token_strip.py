@@ -1,4 +1,4 @@
-"""Scores of probes at each token of some texts, as strips: a panel for each text, a row for each behaviour."""
+"""Draw scores of probes at each token of some texts, as strips: a panel for each text, a row for each behaviour."""
 
 from __future__ import annotations
 

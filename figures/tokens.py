@@ -1,4 +1,4 @@
-"""Text coloured by what probes say of it, as HTML: a fragment for notebooks, or a page that opens offline.
+"""Write text coloured by what probes say of it, as HTML: a fragment for notebooks, or a page that opens offline.
 
 Orange lies above the centre of a behaviour (the log odds of any training span; 0 where that is not known), blue below,
 and the further away the stronger. Underlined: spans with the chosen label, so that hits and misses show. Radio buttons
@@ -79,7 +79,7 @@ class Scale:
         return self.prior or 0.0
 
     def of(self, unit: str) -> float:
-        """The distance of the strongest colour of a unit ("t" or "s")."""
+        """Return the distance of the strongest colour of a unit ("t" or "s")."""
         return self.tokens if unit == "t" else self.sentences
 
 
@@ -136,7 +136,7 @@ def tokens_fragment(
 
 
 def _choices(scales: Sequence[Scale]) -> str:
-    names = [f"{escape(each.behaviour)} <span class='rl-soft'>layer {each.layer}</span>" for each in scales]
+    names = [f"{escape(scale.behaviour)} <span class='rl-soft'>layer {scale.layer}</span>" for scale in scales]
     groups: tuple[tuple[str, dict[Any, str]], ...] = (("b", dict(enumerate(names))), ("u", dict(UNITS)))
     return "".join(
         f"<div{' hidden' if len(choices) == 1 else ''}>"
@@ -173,7 +173,7 @@ def _legends(scales: Sequence[Scale], labels: set[str], are_log_odds: bool) -> s
 
 
 def _rules(n_behaviours: int) -> str:
-    """Style the classes of a piece for each choice of behaviour and unit: `t0p7` is shade 7 above, `l0` its label."""
+    """Write the rules of each behaviour and unit for the classes of a piece: `t0p7`, shade 7 above; `l0`, its label."""
     rules = []
     for index in range(n_behaviours):
         chosen = f'.rl-tokens:has([name="b"][value="{index}"]:checked)'

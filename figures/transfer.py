@@ -1,4 +1,4 @@
-"""Trained on one source, tested on another: a small matrix for each behaviour."""
+"""Draw probes trained on one source and tested on another: a small matrix for each behaviour."""
 
 from __future__ import annotations
 

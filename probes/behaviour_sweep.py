@@ -63,8 +63,8 @@ class BehaviourSweep:
             "nested_layers": list(nested.layers),
             "nested_penalties": list(nested.penalties),
             "nested_calibration": [
-                {"predicted": each.predicted, "n": each.n, **each.observed.json_columns("observed")}
-                for each in nested.calibration
+                {"predicted": part.predicted, "n": part.n, **part.observed.json_columns("observed")}
+                for part in nested.calibration
             ],
             **{key: value for name in BASELINES for key, value in getattr(self, name).json_columns(name).items()},
             **{name: getattr(self, name) for name in COUNTS},
@@ -73,7 +73,7 @@ class BehaviourSweep:
                     "n": n,
                     **by_layer[self.best].json_columns("auroc"),
                     "layers": {
-                        str(layer): each.json_columns("auroc") for layer, each in zip(layers, by_layer, strict=True)
+                        str(layer): auroc.json_columns("auroc") for layer, auroc in zip(layers, by_layer, strict=True)
                     },
                 }
                 for phrasing, (n, by_layer) in self.phrasings.items()
@@ -129,8 +129,8 @@ class BehaviourSweep:
                 penalties=tuple(content["nested_penalties"]),
             ),
             phrasings={
-                phrasing: (each["n"], [Interval.from_columns(row, "auroc") for row in each["layers"].values()])
-                for phrasing, each in content["phrasings"].items()
+                phrasing: (about["n"], [Interval.from_columns(row, "auroc") for row in about["layers"].values()])
+                for phrasing, about in content["phrasings"].items()
             },
             penalty=[row["penalty"] for row in rows],
             **{name: content[name] for name in COUNTS},

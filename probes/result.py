@@ -85,11 +85,11 @@ class ProbeSweep:
         )
 
     def best_layer(self, behaviour: str) -> int:
-        """The layer of the highest cross-validated AUROC."""
+        """Find the layer of the highest cross-validated AUROC."""
         return self.layers[self.behaviours[behaviour].best]
 
     def selectivity(self, behaviour: str, task: str = "first word") -> list[float]:
-        """AUROC of the behaviour minus that of a control task, by layer (Hewitt & Liang 2019)."""
+        """Subtract from the AUROC of the behaviour that of a control task, by layer (Hewitt & Liang 2019)."""
         pairs = zip(self.behaviours[behaviour].auroc, self.control_tasks[task], strict=True)
         return [real.value - control.value for real, control in pairs]
 
@@ -148,14 +148,16 @@ class ProbeSweep:
     def behaviour_dicts(self) -> dict[str, dict[str, Any]]:
         """Give plain values: behaviour -> best layer, counts, and the figures of every layer; None for NaN."""
         return {
-            name: each.to_dict(self.layers, {task: self.selectivity(name, task) for task in self.control_tasks})
-            for name, each in self.behaviours.items()
+            name: behaviour.to_dict(self.layers, {task: self.selectivity(name, task) for task in self.control_tasks})
+            for name, behaviour in self.behaviours.items()
         }
 
     def control_task_columns(self) -> dict[str, dict[str, dict[str, float | None]]]:
         """Give plain values: task -> layer -> mean, least and greatest AUROC."""
         return {
-            task: {str(layer): each.json_columns("auroc") for layer, each in zip(self.layers, estimates, strict=True)}
+            task: {
+                str(layer): control.json_columns("auroc") for layer, control in zip(self.layers, estimates, strict=True)
+            }
             for task, estimates in self.control_tasks.items()
         }
 
@@ -167,7 +169,7 @@ class ProbeSweep:
     def from_dict(cls, content: Mapping[str, Any]) -> ProbeSweep:
         """Read back what `to_dict` gave, without the probes."""
         return cls(
-            behaviours={name: BehaviourSweep.from_dict(each) for name, each in content["behaviours"].items()},
+            behaviours={name: BehaviourSweep.from_dict(row) for name, row in content["behaviours"].items()},
             layers=tuple(content["layers"]),
             penalties=tuple(content["penalties"]),
             control_tasks={
@@ -199,17 +201,17 @@ class ProbeSweep:
             method=f"{METHODS[self.estimator].words}, standardisation folded in",
             best_layers={name: self.best_layer(name) for name in self.behaviours},
             prevalence={
-                name: found.n_positive / (found.n_positive + found.n_negative)
-                for name, found in self.behaviours.items()
+                name: behaviour.n_positive / (behaviour.n_positive + behaviour.n_negative)
+                for name, behaviour in self.behaviours.items()
             },
             scores={
                 name: {
-                    "auroc": [estimate.value for estimate in found.auroc],
-                    "auroc_nested": found.nested.auroc.value,
-                    "penalty": found.penalty,
-                    "n_positive": found.n_positive,
+                    "auroc": [estimate.value for estimate in behaviour.auroc],
+                    "auroc_nested": behaviour.nested.auroc.value,
+                    "penalty": behaviour.penalty,
+                    "n_positive": behaviour.n_positive,
                 }
-                for name, found in self.behaviours.items()
+                for name, behaviour in self.behaviours.items()
             },
             seed=self.seed,
             are_log_odds=METHODS[self.estimator].gives_log_odds,
@@ -223,7 +225,7 @@ class ProbeSweep:
         return self.headline().to_html(index=False, na_rep="–", float_format="{:.3f}".format)
 
     def __repr__(self) -> str:
-        best = ", ".join(f"{name} {each.nested.auroc.value:.3f}" for name, each in self.behaviours.items())
+        best = ", ".join(f"{name} {behaviour.nested.auroc.value:.3f}" for name, behaviour in self.behaviours.items())
         return f"ProbeSweep({self.model['name']}, {len(self.layers)} layers; nested AUROC: {best})"
 
     def _fitted(self) -> FittedProbes:

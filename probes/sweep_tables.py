@@ -67,21 +67,21 @@ def curves_table(
         is_read_before: Whether the span is yet to come where it is read; its words are then no baseline.
     """
     rows = []
-    for name, found in behaviours.items():
-        shared = {"behaviour": name, "n": found.n_positive, "n_unmarked": found.n_unmarked}
-        by_layer = {SHUFFLED: found.auroc_shuffled, UNMARKED: found.auroc_unmarked, ALL_SPANS: found.auroc_band}
+    for name, sweep in behaviours.items():
+        shared = {"behaviour": name, "n": sweep.n_positive, "n_unmarked": sweep.n_unmarked}
+        by_layer = {SHUFFLED: sweep.auroc_shuffled, UNMARKED: sweep.auroc_unmarked, ALL_SPANS: sweep.auroc_band}
         for series, estimates in by_layer.items():
             rows += [
-                shared | {"series": series, "layer": float(layer)} | _ends(each)
-                for layer, each in zip(layers, estimates, strict=True)
+                shared | {"series": series, "layer": float(layer)} | _ends(auroc)
+                for layer, auroc in zip(layers, estimates, strict=True)
             ]
-        levels = {CHOSEN: found.nested.auroc, WORDS: found.auroc_text, EMBEDDINGS: found.auroc_embeddings}
+        levels = {CHOSEN: sweep.nested.auroc, WORDS: sweep.auroc_text, EMBEDDINGS: sweep.auroc_embeddings}
         if is_read_before:
             del levels[WORDS]
         rows += [
-            shared | {"series": series, "layer": math.nan} | _ends(each)
-            for series, each in levels.items()
-            if not math.isnan(each.value)
+            shared | {"series": series, "layer": math.nan} | _ends(auroc)
+            for series, auroc in levels.items()
+            if not math.isnan(auroc.value)
         ]
     return FigureTable(
         figure="layer_curves",
@@ -96,16 +96,16 @@ def calibration_table(behaviours: Mapping[str, BehaviourSweep], caption: str) ->
     A behaviour whose probes give no log odds has one row without a bin.
     """
     rows = []
-    for name, found in behaviours.items():
-        shared = {"behaviour": name, "brier": found.nested.worth.brier.value}
+    for name, sweep in behaviours.items():
+        shared = {"behaviour": name, "brier": sweep.nested.worth.brier.value}
         rows += [
             shared
             | {
-                "predicted": each.predicted,
-                **each.observed.columns("observed"),
-                "n": each.n,
+                "predicted": part.predicted,
+                **part.observed.columns("observed"),
+                "n": part.n,
             }
-            for each in found.nested.calibration
+            for part in sweep.nested.calibration
         ] or [shared | dict.fromkeys(("predicted", "observed", "observed_low", "observed_high"), math.nan) | {"n": 0}]
     return FigureTable(
         figure="calibration_curves",
@@ -114,5 +114,5 @@ def calibration_table(behaviours: Mapping[str, BehaviourSweep], caption: str) ->
     )
 
 
-def _ends(each: Interval) -> dict[str, float]:
-    return {"value": each.value, "low": each.low, "high": each.high}
+def _ends(figure: Interval) -> dict[str, float]:
+    return {"value": figure.value, "low": figure.low, "high": figure.high}

@@ -146,6 +146,6 @@ class TransferMatrix:
 
 
 def _by_layer(layers: Sequence[int], estimates: Sequence[Interval]) -> dict[str, dict[str, float | None]]:
-    """Layer -> AUROC, and the same of its ends."""
-    rows = [each.json_columns("by_layer") for each in estimates]
+    """List by layer the AUROC, and the same of its ends."""
+    rows = [auroc.json_columns("by_layer") for auroc in estimates]
     return {name: {str(layer): row[name] for layer, row in zip(layers, rows, strict=True)} for name in ENDS}

@@ -81,7 +81,7 @@ def matrix_table(effects: pd.DataFrame, behaviour: str, layer: int) -> FigureTab
 
 
 def _points(frame: pd.DataFrame, behaviour: str, layer: int, measure: str) -> Iterator[dict[str, Any]]:
-    """The points of every series of one panel, in the order of their strengths."""
+    """Yield the points of every series of one panel, in the order of their strengths."""
     unsteered = frame[frame["kind"] == "unsteered"]
     at_layer = frame[frame["layer"] == layer]
     random = at_layer[at_layer["kind"] == "random"]
@@ -103,7 +103,7 @@ def _points(frame: pd.DataFrame, behaviour: str, layer: int, measure: str) -> It
 
 
 def _values(rows: pd.DataFrame, measure: str) -> list[tuple[float, float, float]]:
-    """Value, low and high of a measure in each row."""
+    """List value, low and high of a measure in each row."""
     names = {RATE: ("rate", "rate_low", "rate_high"), KL: ("kl_nats",) * 3}.get(
         measure, ("accuracy", "accuracy_low", "accuracy_high")
     )

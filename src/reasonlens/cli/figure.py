@@ -1,4 +1,4 @@
-"""`reasonlens figure`: draw a saved table again."""
+"""Draw a saved table again: `reasonlens figure`."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def figure(
         target = out or Path(f"{table.stem}.html")
         if target.suffix not in (".html", *IMAGES):
             raise InputError(f"a figure is written as .html or as an image ({', '.join(IMAGES)}), not as {target.name}")
-        drawn = drawn_again(table)
+        chart = drawn_again(table)
         if target.suffix == ".html":
-            write_text(target, drawn.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
+            write_text(target, chart.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
         else:
             with atomic_path(target, same_name=True) as path:
-                _write_image(drawn, path)
+                _write_image(chart, path)
     note(f"figure: {target}")
 
 
@@ -60,7 +60,7 @@ def drawn_again(path: Path) -> go.Figure:
 
     tables = sorted((path if path.is_dir() else path.parent).glob("tables/*.json"))
     remedy = (
-        f"draw one of {', '.join(each.name for each in tables)} in {tables[0].parent}"
+        f"draw one of {', '.join(file.name for file in tables)} in {tables[0].parent}"
         if tables
         else ("give a file of the folder tables/ that reasonlens has written")
     )
@@ -74,11 +74,11 @@ def drawn_again(path: Path) -> go.Figure:
         raise InputError(f"{path} cannot be drawn: {error}; {remedy}") from None
 
 
-def _write_image(drawn: go.Figure, path: Path) -> None:
+def _write_image(chart: go.Figure, path: Path) -> None:
     from reasonlens.rundir import InputError
 
     try:
-        drawn.write_image(path)
+        chart.write_image(path)
     except (ImportError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{path.suffix} needs kaleido and a browser ({str(error).strip().splitlines()[0]}); write .html, or "
