@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -135,3 +137,11 @@ def test_two_rows_for_one_cell_are_said() -> None:
     )
     with pytest.raises(ValueError, match="two rows for the behaviour 'deduction' and the other 'backtracking'"):
         table.draw()
+
+
+def test_the_documentation_lists_every_figure_with_its_columns() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
+    listed = dict(re.findall(r"^\| [^|]+ \| `(\w+)` \| (.+) \|$", page, flags=re.MULTILINE))
+    assert {name: re.sub(r" \([^)]*\)", "", columns).split(", ") for name, columns in listed.items()} == {
+        name: list(columns) for name, (_, columns) in FIGURES.items()
+    }
