@@ -76,7 +76,7 @@ def test_moments_give_the_directions_of_their_activations(planted, name: str) ->
         torch.testing.assert_close(one.at(behaviour, 3), added.at(behaviour, 3))
 
 
-@pytest.mark.parametrize("name", set(METHODS) - set(FROM_MOMENTS))
+@pytest.mark.parametrize("name", sorted(set(METHODS) - set(FROM_MOMENTS)))
 def test_a_method_that_needs_every_span_says_so_of_moments(planted, name: str) -> None:
     moments = Moments.of(planted()[0], covariance=True)
     with pytest.raises(InputError, match="needs every span's activation, and these are moments; collect with --keep"):
