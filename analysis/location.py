@@ -16,7 +16,7 @@ from ..figures import FigureTable, draw_all, render
 from ..probes import ProbeSweep
 from ..probes.result import PROBES
 from ..rundir import InputError
-from ..rundir.result_files import write_result
+from ..rundir.result_files import check_format, write_result
 from ..vectors import Directions
 from .geometry import cosine_frame
 from .sentences import Sentences, telling_sentences
@@ -145,13 +145,12 @@ class Location:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Location:
-        """Read back what `to_dict` gave, without activations, directions and probes."""
+        """Read back what `to_dict` gave, without what is heavy. Raises InputError for another format."""
+        check_format(content, FORMAT)
         coming = content["next_sweep"]
         return cls(
-            sweep=ProbeSweep.from_dict(content["sweep"] | {"behaviours": content["behaviours"]}),
-            next_sweep=None
-            if coming is None
-            else ProbeSweep.from_dict(coming | {"behaviours": content["next_behaviours"]}),
+            sweep=ProbeSweep.from_parts(content["sweep"], content["behaviours"]),
+            next_sweep=None if coming is None else ProbeSweep.from_parts(coming, content["next_behaviours"]),
             settings=LocateSettings.from_dict(content["settings"]),
             cosines=pd.DataFrame(content["cosines"]),
             measured=None,

@@ -14,7 +14,7 @@ from ..figures import FigureTable, draw_all, render
 from ..probes import ProbeSweep, TransferMatrix
 from ..probes.result import PROBES
 from ..rundir import from_row
-from ..rundir.result_files import write_result
+from ..rundir.result_files import check_format, write_result
 
 FORMAT = "reasonlens.probe/2"
 
@@ -79,11 +79,12 @@ class Probing:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Probing:
-        """Read back what `to_dict` gave, without the probes."""
+        """Read back what `to_dict` gave, without the probes. Raises InputError for another format."""
+        check_format(content, FORMAT)
         sweep, rows = content["sweep"], content["transfer"]
         return cls(
             source=content["source"],
-            sweep=ProbeSweep.from_dict(sweep | {"behaviours": content["behaviours"]}),
+            sweep=ProbeSweep.from_parts(sweep, content["behaviours"]),
             transfer=None
             if rows is None
             else TransferMatrix.from_rows(rows, n_folds=sweep["n_folds"], estimator=sweep["estimator"]),

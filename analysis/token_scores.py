@@ -16,7 +16,7 @@ from jaxtyping import Float
 from ..figures import FigureTable, draw_all
 from ..figures.tokens import Scale, tokens_fragment, tokens_page
 from ..rundir import write_csv, write_text
-from ..rundir.result_files import write_result
+from ..rundir.result_files import check_format, write_result
 from .scored_text import ScoredText
 
 FORMAT = "reasonlens.scores/1"
@@ -117,7 +117,8 @@ class TokenScores:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TokenScores:
-        """Read back what `to_dict` gave."""
+        """Read back what `to_dict` gave. Raises InputError for another format."""
+        check_format(content, FORMAT)
         behaviours = content["behaviours"]
         return cls(
             texts=tuple(map(ScoredText.from_dict, content["texts"])),

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all, result_page
 from ..rundir import InputError
-from ..rundir.result_files import write_result
+from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
 from .saved import SavedProbes
@@ -167,17 +167,23 @@ class ProbeSweep:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ProbeSweep:
-        """Read back what `to_dict` gave, without the probes."""
+        """Read back what `to_dict` gave, without the probes. Raises InputError for another format."""
+        check_format(content, FORMAT)
+        return cls.from_parts(content, content["behaviours"])
+
+    @classmethod
+    def from_parts(cls, about: Mapping[str, Any], behaviours: Mapping[str, Any]) -> ProbeSweep:
+        """Read back what `about` and `behaviour_dicts` gave, without the probes."""
         return cls(
-            behaviours={name: BehaviourSweep.from_dict(row) for name, row in content["behaviours"].items()},
-            layers=tuple(content["layers"]),
-            penalties=tuple(content["penalties"]),
+            behaviours={name: BehaviourSweep.from_dict(row) for name, row in behaviours.items()},
+            layers=tuple(about["layers"]),
+            penalties=tuple(about["penalties"]),
             control_tasks={
                 task: [Interval.from_columns(row, "auroc") for row in by_layer.values()]
-                for task, by_layer in content["control_tasks"].items()
+                for task, by_layer in about["control_tasks"].items()
             },
             fitted=None,
-            **{name: content[name] for name in ABOUT},
+            **{name: about[name] for name in ABOUT},
         )
 
     def report(self) -> str:

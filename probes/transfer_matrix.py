@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ..figures import FigureTable, draw_all, result_page
-from ..rundir.result_files import write_result
+from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
 
 FORMAT = "reasonlens.transfer/1"
@@ -99,7 +99,8 @@ class TransferMatrix:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TransferMatrix:
-        """Read back what `to_dict` gave."""
+        """Read back what `to_dict` gave. Raises InputError for another format."""
+        check_format(content, FORMAT)
         return cls.from_rows(content["cells"], n_folds=content["n_folds"], estimator=content["estimator"])
 
     @classmethod

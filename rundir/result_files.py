@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from .atomic import write_csv, write_json, write_text
+from .errors import InputError
 
 RESULTS, TABLE, TABLES, REPORT = "results.json", "table.csv", "tables", "report.html"
 
@@ -31,6 +32,23 @@ class Written(Tabulated, Protocol):
     def tables(self) -> Mapping[str, Tabulated]:
         """Tabulate each figure by its name."""
         ...
+
+
+def check_format(content: Mapping[str, Any], expected: str) -> None:
+    """Check that plain values are those of one kind of result.
+
+    Args:
+        content: What was read from JSON.
+        expected: Name and version that its `format` must say.
+
+    Raises:
+        InputError: They are of another kind or version.
+    """
+    actual = content.get("format") if isinstance(content, Mapping) else None
+    if actual != expected:
+        raise InputError(
+            f"this is no {expected}, its format is {actual!r}: read it with what wrote it, or write the result again"
+        )
 
 
 def write_result(directory: str | Path, result: Written, report: str) -> None:

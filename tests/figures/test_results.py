@@ -148,6 +148,12 @@ def test_a_line_says_the_headline(result: Result) -> None:
     assert "\n" not in repr(result) and "array(" not in repr(result)
 
 
+@pytest.mark.parametrize("content", [{}, {"format": "reasonlens.other/1"}, []])
+def test_plain_values_of_another_kind_are_refused(result: Result, content: Any) -> None:
+    with pytest.raises(InputError, match="this is no reasonlens.*/.*, its format is"):
+        type(result).from_dict(content)
+
+
 def test_what_json_does_not_hold_is_said_with_the_file_that_does(tiny: Any, hostile: list[Trace]) -> None:
     found = MAKERS["Location"](tiny, hostile)
     again = type(found).from_dict(found.to_dict())
