@@ -1,4 +1,4 @@
-"""Statistics: intervals that cover, resampling over groups, exact tests and corrections.
+"""Estimate with intervals that cover, resample over groups, test exactly, and correct for having looked at much.
 
 A group is what is drawn: usually the problem, whose questions, sentences and spans are alike. Which function to use:
 

@@ -47,15 +47,28 @@ def accuracy_draws(
     kinds, times = np.unique(sums, axis=0, return_counts=True)
     outcomes = np.array([[1.0, *(outcome >> arm & 1 for arm in range(len(arms)))] for outcome in range(2 ** len(arms))])
     weights = np.concatenate([times, np.full(len(outcomes), MADE_UP / len(outcomes))])
-    drawn = bootstrap_counts(len(sums), n_resamples, seed, weights) @ np.concatenate([kinds, outcomes])
-    accuracies: Float[np.ndarray, "n_resamples n_arms"] = drawn[:, 1:] / drawn[:, :1]
+    sums_drawn = bootstrap_counts(len(sums), n_resamples, seed, weights) @ np.concatenate([kinds, outcomes])
+    accuracies: Float[np.ndarray, "n_resamples n_arms"] = sums_drawn[:, 1:] / sums_drawn[:, :1]
     return accuracies
 
 
 def accuracy_over_groups(
     solved: Solved, groups: Groups | None = None, seed: Seed = 0, n_resamples: int = N_DRAWS
 ) -> Interval:
-    """Estimate the share of questions solved, with an interval over groups (see `accuracy_draws` for the arguments)."""
+    """Estimate the share of questions solved, with an interval over groups.
+
+    Args:
+        solved: What the arm made of each question.
+        groups: The problem of each question; None: each is one of its own.
+        seed: Of the resamples.
+        n_resamples: Resamples to draw.
+
+    Returns:
+        The accuracy; n counts the groups.
+
+    Raises:
+        ValueError: There are fewer than two groups.
+    """
     draws = accuracy_draws([solved], groups, seed, n_resamples)[:, 0]
     return Interval(float(np.mean(solved)), *percentile_ends(draws), n_groups(len(solved), groups))
 
@@ -63,9 +76,20 @@ def accuracy_over_groups(
 def accuracy_difference_over_groups(
     arm: Solved, other: Solved, groups: Groups | None = None, seed: Seed = 0, n_resamples: int = N_DRAWS
 ) -> Interval:
-    """Estimate by how much the accuracy of `arm` is above that of `other`, questions paired, groups resampled together.
+    """Estimate by how much one accuracy is above another, questions paired, groups resampled for both together.
 
-    See `accuracy_draws` for the other arguments.
+    Args:
+        arm: What the arm made of each question.
+        other: What the arm that it is compared with made of it.
+        groups: The problem of each question; None: each is one of its own.
+        seed: Of the resamples.
+        n_resamples: Resamples to draw.
+
+    Returns:
+        The difference, positive where `arm` is better; n counts the groups.
+
+    Raises:
+        ValueError: The arms differ in their number of questions, or there are fewer than two groups.
     """
     draws = accuracy_draws([arm, other], groups, seed, n_resamples)
     ends = percentile_ends(draws[:, 0] - draws[:, 1])

@@ -22,6 +22,9 @@ def pass_at_k(
         n_samples: Samples of each problem.
         k: Samples of which one must be right.
 
+    Returns:
+        A probability for each problem.
+
     Raises:
         ValueError: k is below 1 or above the number of samples, or more samples are right than there are.
     """
@@ -31,6 +34,6 @@ def pass_at_k(
         raise ValueError(f"pass@k needs k from 1 to the number of samples ({fewest}), not {k}")
     if (right < 0).any() or (right > samples).any():
         raise ValueError("of a problem's samples, none to all are right, and not fewer or more")
-    drawn = np.arange(k)[:, None]
-    missed = np.prod(np.clip((samples - right - drawn) / (samples - drawn), 0.0, None), axis=0)
+    place = np.arange(k)[:, None]  # in the order in which samples are drawn
+    missed = np.prod(np.clip((samples - right - place) / (samples - place), 0.0, None), axis=0)
     return np.asarray(1 - missed, dtype=np.float64)

@@ -57,9 +57,9 @@ def gap_recovered_over_groups(
     gaps, gains = draws[:, 1] - draws[:, 0], draws[:, 2] - draws[:, 0]
     n = n_groups(len(base), groups)
     if np.mean(gaps <= 0) >= OUTSIDE:
-        whole = accuracy_difference_over_groups(thinking, base, groups, seed, n_resamples)
-        verb = "is worse than the base" if whole.high < 0 else "is not shown to be better than the base"
-        return RecoveredGap(Interval(nan, nan, nan, n), f"the thinking model {verb}: {whole} (n = {len(base)})")
+        gap = accuracy_difference_over_groups(thinking, base, groups, seed, n_resamples)
+        verb = "is worse than the base" if gap.high < 0 else "is not shown to be better than the base"
+        return RecoveredGap(Interval(nan, nan, nan, n), f"the thinking model {verb}: {gap} (n = {len(base)})")
     value = (np.mean(arm) - np.mean(base)) / (np.mean(thinking) - np.mean(base))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = gains / gaps

@@ -50,6 +50,9 @@ def sign_flip_test_over_groups(
         seed: Of the flips, where they are drawn.
         n_flips: Flips to draw where they cannot all be counted.
 
+    Returns:
+        The difference of their means and its two-sided p-value.
+
     Raises:
         ValueError: The arms differ in their number of questions, or there are fewer than two groups.
     """
@@ -88,6 +91,9 @@ def permutation_test_over_groups(
         seed: Of the permutations, where they are drawn.
         n_permutations: Permutations to draw where they cannot all be counted.
 
+    Returns:
+        The difference of their means, first minus second, and its two-sided p-value.
+
     Raises:
         ValueError: A group is in both sets, one of them is empty, or there are fewer than two groups in all.
     """
@@ -108,8 +114,8 @@ def permutation_test_over_groups(
         p = float(np.mean(np.abs(_differences(chosen, sums)) >= reached))
         return GroupTest(observed, p, n, True)
     generator = np.random.default_rng(seed)
-    drawn = generator.permuted(np.tile(np.arange(n) < n_first, (n_permutations, 1)), axis=1).astype(np.float64)
-    p = (1 + int(np.sum(np.abs(_differences(drawn, sums)) >= reached))) / (1 + n_permutations)
+    is_first = generator.permuted(np.tile(np.arange(n) < n_first, (n_permutations, 1)), axis=1).astype(np.float64)
+    p = (1 + int(np.sum(np.abs(_differences(is_first, sums)) >= reached))) / (1 + n_permutations)
     return GroupTest(observed, p, n, False)
 
 

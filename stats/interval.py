@@ -32,16 +32,39 @@ class Interval:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
     def columns(self, name: str) -> dict[str, float]:
-        """Name the value and its ends as columns of a table: `name`, `name_low`, `name_high`; NaN stays NaN."""
+        """Name the value and its ends as columns of a table; NaN stays NaN.
+
+        Args:
+            name: Of the figure.
+
+        Returns:
+            `name`, `name_low` and `name_high`.
+        """
         return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
     def json_columns(self, name: str) -> dict[str, float | None]:
-        """Name the value and its ends as `columns` does, with None for NaN, which JSON lacks."""
+        """Name the value and its ends as `columns` does, for JSON.
+
+        Args:
+            name: Of the figure.
+
+        Returns:
+            `name`, `name_low` and `name_high`, with None for NaN, which JSON lacks.
+        """
         return {key: without_nan(value) for key, value in self.columns(name).items()}
 
     @classmethod
     def from_columns(cls, row: Mapping[str, float | None], name: str, n: int = 0) -> Interval:
-        """Read what `columns` or `json_columns` named; they do not hold n."""
+        """Read what `columns` or `json_columns` named.
+
+        Args:
+            row: The columns, among others.
+            name: Of the figure.
+            n: Independent cases behind it, which the columns do not hold.
+
+        Returns:
+            The interval; NaN for None.
+        """
         entries = (row[name], row[f"{name}_low"], row[f"{name}_high"])
         value, low, high = (nan if entry is None else entry for entry in entries)
         return cls(value, low, high, n)
@@ -53,6 +76,12 @@ class Interval:
     @classmethod
     def from_dict(cls, row: Mapping[str, float | None]) -> Interval:
         """Read what `to_dict` returned.
+
+        Args:
+            row: Value, low, high and n.
+
+        Returns:
+            The interval; NaN for None.
 
         Raises:
             ValueError: The keys are not value, low, high and n, or a value is no number.
@@ -82,5 +111,12 @@ def mean_and_range(values: Float[np.ndarray, " n_draws"]) -> Interval:
 
 
 def without_nan(value: float) -> float | None:
-    """Return None in the place of NaN, which JSON lacks."""
+    """Return None in the place of NaN, which JSON lacks.
+
+    Args:
+        value: A figure.
+
+    Returns:
+        The figure, or None.
+    """
     return None if isnan(value) else value

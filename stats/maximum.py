@@ -65,6 +65,9 @@ def corrected_p_values(
     Args:
         observed: The figure at each layer; large is evidence.
         permuted: The figure at each layer under each permutation; the permutations are the same at all layers.
+
+    Returns:
+        One p-value a layer, at least 1 / (1 + permutations).
     """
     highest = np.nan_to_num(permuted, nan=-inf).max(axis=0)
     reached = (highest[None, :] >= np.nan_to_num(observed, nan=-inf)[:, None] - TOLERANCE).sum(axis=1)

@@ -27,6 +27,9 @@ def mcnemar_over_questions(arm: Bool[np.ndarray, " n_questions"], other: Bool[np
     Args:
         arm: Whether the first arm solved each question.
         other: Whether the second did.
+
+    Returns:
+        Both counts, and the two-sided p-value.
     """
     n_better, n_worse = int(np.sum(arm & ~other)), int(np.sum(other & ~arm))
     n_differing = n_better + n_worse

@@ -1,4 +1,4 @@
-"""Permute within groups, and turn draws under the null into a p-value that is valid.
+"""Shuffle rows within groups, and turn draws under the null into a p-value that is valid.
 
     p = (1 + draws that reach the figure) / (1 + draws)
 
@@ -24,6 +24,9 @@ def p_value_of_draws(observed: float, draws: Float[np.ndarray, " n_draws"]) -> f
     Args:
         observed: The figure.
         draws: The same figure under each draw of the null.
+
+    Returns:
+        The p-value, at least 1 / (1 + draws).
     """
     return float((1 + np.sum(np.asarray(draws) >= observed - TOLERANCE)) / (1 + len(draws)))
 
@@ -38,6 +41,9 @@ def row_permutations(
         n_permutations: Orders to draw.
         seed: A seed, or a generator to go on drawing from.
         groups: The number of each row's group, in which it stays; None: rows move freely.
+
+    Returns:
+        The number of the row that comes to each place, one order a line.
     """
     orders = np.empty((n_permutations, n_rows), dtype=np.int64)
     for number, keys in enumerate(_keys(n_rows, n_permutations, seed)):

@@ -18,6 +18,9 @@ def wilson_proportion(hits: Bool[np.ndarray, " n"] | Float[np.ndarray, " n"]) ->
     Args:
         hits: 1 or True for each trial that hit, 0 or False for each that did not.
 
+    Returns:
+        The share; n counts the trials.
+
     Raises:
         ValueError: There is no trial.
     """

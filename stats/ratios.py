@@ -17,7 +17,18 @@ ByGroup = Float[np.ndarray, " n_groups"]
 
 
 def mean_over_groups(values: ByGroup, seed: Seed = 0) -> Interval:
-    """Estimate the mean of one value a group, with an interval over groups; see `ratio_over_groups`."""
+    """Estimate the mean of one value a group, with an interval over groups.
+
+    Args:
+        values: One value for each group.
+        seed: Of the resamples.
+
+    Returns:
+        The mean; where all values are 0, or all 1, with the Wilson interval (see `ratio_over_groups`).
+
+    Raises:
+        ValueError: There is no group.
+    """
     return ratio_over_groups(values, np.ones(len(values)), seed)
 
 

@@ -16,13 +16,12 @@ from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 N_RESAMPLES = 2000
 LEVEL = 0.95  # of every interval, unless another is asked for
 
 Groups: TypeAlias = Sequence[str] | Sequence[int] | Int[np.ndarray, " n"]  # the group of each observation
-Values: TypeAlias = Bool[np.ndarray, " n"] | Int[np.ndarray, " n"] | Float[np.ndarray, " n"]
 Seed: TypeAlias = int | Sequence[int] | np.random.Generator
 
 
@@ -82,7 +81,15 @@ def sum_by_group(
 
 
 def percentile_ends(draws: Float[np.ndarray, " n_resamples"], level: float = LEVEL) -> tuple[float, float]:
-    """Return the percentiles that hold the middle `level` of the finite draws; NaN where no draw is finite."""
+    """Return the percentiles that hold the middle of the finite draws.
+
+    Args:
+        draws: A figure in each resample; NaN and infinities are left out.
+        level: Share of the draws between the ends.
+
+    Returns:
+        The lower and the upper end; NaN where no draw is finite.
+    """
     finite = draws[np.isfinite(draws)]
     if not len(finite):
         return float("nan"), float("nan")
@@ -94,8 +101,8 @@ def percentile_ends(draws: Float[np.ndarray, " n_resamples"], level: float = LEV
 @lru_cache(maxsize=4)
 def _uniform_counts(n_groups: int, n_resamples: int, seed: int) -> Float[np.ndarray, "n_resamples n_groups"]:
     """Draw counts of equally likely groups; remembered, since many figures are of the same problems."""
-    each = np.full(n_groups, 1 / n_groups)
-    counts = np.random.default_rng(seed).multinomial(n_groups, each, size=n_resamples).astype(np.float64)
+    chances = np.full(n_groups, 1 / n_groups)
+    counts = np.random.default_rng(seed).multinomial(n_groups, chances, size=n_resamples).astype(np.float64)
     counts.flags.writeable = False
     return counts
 

@@ -17,7 +17,7 @@ from types import FunctionType
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("figures", "vectors")  # with all that is beneath them
+FOLDERS = ("figures", "stats", "vectors")  # with all that is beneath them
 
 # A verb that is missing here is added; a word that is no verb in the imperative is not.
 VERBS = frozenset(
