@@ -1,4 +1,4 @@
-"""Reading residual-stream activations of labelled spans: which tokens, in which batches, pooled inside the forward."""
+"""Read residual-stream activations of labelled spans, pooled over tokens inside the forward pass."""
 
 from ._collect import collect
 from .activations import Activations

@@ -1,9 +1,9 @@
-"""Collecting activations: labelled traces + a model -> one vector for each span and layer.
+"""Collect activations: one vector for each labelled span of some traces, at each layer of a model.
 
-Each trace is run once, teacher-forced, together with others of its length; the read of every span is averaged inside
-the forward pass (`engine/`), so memory does not depend on how many layers are read. With a directory to write to, the
-traces are read window by window and every window is a shard (`store/`): memory does not depend on how many traces
-there are, and a run that was cut off goes on where it was.
+Each trace runs once, teacher-forced, in a batch with others of similar length. The tokens of every span are averaged
+inside the forward pass (`engine/`), so memory does not depend on how many layers are read. With a directory to write
+to, the traces are read window by window, and every window becomes a shard (`store/`): memory does not depend on the
+number of traces either, and an interrupted run is resumed where it stopped.
 """
 
 from __future__ import annotations
@@ -45,21 +45,33 @@ def collect(
     spans_per_shard: int | None = None,
     progress: bool = True,
 ) -> Activations:
-    """The activations of every labelled span, in the order of the traces and of their spans.
+    """Collect the activations of every labelled span, in the order of the traces and of their spans.
 
-    layers: 0-based blocks whose output is read, negative ones from the end, or "0,4,10:20:2"; default all.
-    read: which tokens of a span are averaged (see `Read`).
-    template, truncate: how prompt and text become tokens (see `traces.encode`).
-    include_markup: also read attention sinks, special and template tokens, which otherwise are left out of every mean.
-    tokens_per_batch: padded tokens of a forward pass; by itself 4096 on a CPU and what fits on CUDA. Longer texts go in
-    parts over a KV cache. share_prefixes: what texts have in common (one prompt, many answers) is run once.
-    compile: through torch.compile, which takes half a minute at first and is faster after; for long runs.
-    out: a directory to write shards to and read them from, which then stay on disk until a layer is asked for. The same
-    call on it takes up a run that was cut off, or repairs a shard that was damaged. `traces` may be a generator.
-    dtype, spans_per_shard: of the shards; by default float32 and about 512 MiB each.
+    Args:
+        model: A name, a handle or a loaded model.
+        traces: Traces with labelled spans; may be a generator.
+        layers: 0-based blocks whose output is read, negative ones from the end, or "0,4,10:20:2"; None means all.
+        read: Which tokens of a span are averaged (see `Read`).
+        template: How prompt and text become tokens (see `traces.encode`).
+        truncate: Cut texts that are longer than the context, instead of refusing them.
+        include_markup: Also read attention sinks, special and template tokens, which are left out otherwise.
+        tokens_per_batch: Padded tokens of a forward pass. None means 4096 on a CPU and what fits on CUDA. Longer texts
+            run in parts over a KV cache.
+        share_prefixes: Run what several texts have in common (one prompt, many answers) once.
+        compile: Run blocks through torch.compile, which costs half a minute at first and is faster afterwards; for long
+            runs.
+        out: A directory to write shards to. Activations then stay on disk until a layer is asked for. The same call
+            resumes a run that was interrupted, and repairs damaged shards.
+        dtype: Of the numbers in the shards.
+        spans_per_shard: None means about 512 MiB for each shard.
+        progress: Show a progress bar over tokens.
 
-    Raises InputError when nothing is labelled, a text is too long, a layer does not exist, an activation is not
-    finite, or `out` holds something else or is being written to.
+    Returns:
+        One vector for each span and layer, in the units of the residual stream.
+
+    Raises:
+        InputError: Nothing is labelled, a text is too long, a layer does not exist, an activation is not finite, or
+            `out` holds something else or is being written to.
     """
     model = load(model)
     settings = CollectSettings(
@@ -84,8 +96,8 @@ def collect(
     if not part.examples:
         raise nothing_to_read(len(traces), sum(len(trace.spans) for trace in traces), settings)
     return Activations(
-        acts=part.acts.transpose(0, 1),
-        embedded=part.embeddings,
+        values=part.activations.transpose(0, 1),
+        embedding_values=part.embeddings,
         examples=part.examples,
         layers=collector.layers,
         read=settings.tokens,
@@ -105,7 +117,7 @@ def collect_into(
     spans_per_shard: int | None = None,
     progress: bool = True,
 ) -> Activations:
-    """Collect window by window into the store at `out`, leaving out the windows that stand in it."""
+    """Collect window by window into the store at `out`, leaving out the windows that it holds already."""
     n_spans = spans_per_shard or default_spans_per_shard(collector, dtype)
     n_traces = n_spans_seen = 0
     with Store.write(
@@ -114,7 +126,7 @@ def collect_into(
         weights_digest(collector.model),
         collector.engine.tokens_per_batch,
     ) as store:
-        if collector.settings.tokens_per_batch is None:  # asked for, it is taken, also where the store has another
+        if collector.settings.tokens_per_batch is None:  # if asked for, it overrides that of the store
             collector.engine.tokens_per_batch = store.tokens_per_batch
         with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
             n_shards = 0
@@ -135,12 +147,13 @@ def collect_into(
 
 
 def store_description(collector: Collector, dtype: torch.dtype, spans_per_shard: int) -> dict[str, object]:
-    """What a store must agree in to be continued."""
+    """Describe what two collections must have in common to share a store."""
     description = collector.settings.describe(collector.model)
     return description | {"dtype": str(dtype).removeprefix("torch."), "spans_per_shard": spans_per_shard}
 
 
 def default_spans_per_shard(collector: Collector, dtype: torch.dtype) -> int:
+    """Compute how many spans make a shard of about `SHARD_BYTES`."""
     n_vectors = len(collector.layers) + 1  # and the mean embedding
     return max(1, SHARD_BYTES // (n_vectors * collector.model.d_model * dtype.itemsize))
 
@@ -148,23 +161,23 @@ def default_spans_per_shard(collector: Collector, dtype: torch.dtype) -> int:
 def read_part(
     collector: Collector,
     traces: Sequence[Trace],
-    done: Callable[[int], object] = lambda _: None,
-    total: Callable[[int], object] = lambda _: None,
+    on_batch: Callable[[int], object] = lambda _: None,
+    on_total: Callable[[int], object] = lambda _: None,
 ) -> Part:
-    """Everything that one window gives, in memory. total, done: hear how many tokens there are, and each batch had."""
-    window = collector.window(traces, done)
-    total(window.n_tokens)
+    """Read one window into memory; `on_total` receives its number of tokens, `on_batch` that of each batch."""
+    window = collector.window(traces, on_batch)
+    on_total(window.n_tokens)
     n_layers, d_model = len(collector.layers), collector.model.d_model
-    acts = torch.empty(n_layers, len(window.examples), d_model)
+    activations = torch.empty(n_layers, len(window.examples), d_model)
     stretches = torch.empty(n_layers, window.n_stretches, d_model)
     norms = torch.empty(n_layers, window.n_stretches)
-    for found in window.batches:
-        spans, texts = torch.from_numpy(found.spans), torch.from_numpy(found.stretches)
-        acts[:, spans] = found.acts
-        stretches[:, texts] = found.stretch_means
-        norms[:, texts] = found.stretch_norms
+    for batch in window.batches:
+        spans, texts = torch.from_numpy(batch.spans), torch.from_numpy(batch.stretches)
+        activations[:, spans] = batch.span_means
+        stretches[:, texts] = batch.stretch_means
+        norms[:, texts] = batch.stretch_norms
     return Part(
-        acts=acts,
+        activations=activations,
         embeddings=window.embeddings(),
         examples=window.examples,
         stretch_sum=stretches.sum(dim=1, dtype=torch.float64),
@@ -175,14 +188,14 @@ def read_part(
 
 
 def windows(traces: Iterable[Trace], n_spans: int) -> Iterator[list[Trace]]:
-    """The traces in order, cut where `n_spans` spans are together; the last window is what is left."""
+    """Cut the traces, in order, into windows of at least `n_spans` spans; the last window holds the rest."""
     window: list[Trace] = []
-    held = 0
+    n_spans_in_window = 0
     for trace in traces:
         window.append(trace)
-        held += len(trace.spans)
-        if held >= n_spans or len(window) >= n_spans:  # texts without a label are held too
+        n_spans_in_window += len(trace.spans)
+        if n_spans_in_window >= n_spans or len(window) >= n_spans:  # texts without a label take memory, too
             yield window
-            window, held = [], 0
+            window, n_spans_in_window = [], 0
     if window:
         yield window

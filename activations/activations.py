@@ -1,4 +1,4 @@
-"""Activations: one vector for each labelled span and layer, with where each came from."""
+"""Hold activations: one vector for each labelled span and layer, with the span that it was read from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..rundir import InputError, expanded
 from ..traces import BEHAVIOURS
 from .example import Example
 from .read import Read
-from .store import Part, StoredActs
+from .store import Part, StoredActivations
 from .store.shard import Shard, read_shard, write_shard
 from .store.store import read_store
 
@@ -24,17 +24,19 @@ from .store.store import read_store
 class Activations:
     """Residual-stream activations of labelled spans, float32, in the units of the residual stream.
 
-    In memory, or on disk until asked for: `layer` gives one layer of either, `load` brings everything into memory.
+    They are in memory, or on disk until they are asked for: `layer` returns one layer in either case, and `load` reads
+    everything into memory.
     """
 
-    acts: Float[Tensor, "n_examples n_layers d_model"] | StoredActs
+    values: Float[Tensor, "n_examples n_layers d_model"] | StoredActivations
     examples: tuple[Example, ...]
     layers: tuple[int, ...]  # 0-based blocks whose output was read, ascending
     read: Read
     model: dict[str, Any]  # LanguageModel.identity()
     overall_mean: Float[Tensor, "n_layers d_model"]  # mean over traces of the mean over the whole annotated stretch
     residual_norm: Float[Tensor, " n_layers"]  # mean over traces of the mean token norm in that stretch
-    embedded: Float[Tensor, "n_examples d_embedding"] | None = None  # beside `acts` in memory; read as `embeddings`
+    # The mean input embeddings if `values` is in memory; use the property `embeddings`.
+    embedding_values: Float[Tensor, "n_examples d_embedding"] | None = None
     n_skipped: int = 0  # spans without a readable token (at a sink, in markup, truncated away, or too short)
 
     @property
@@ -54,48 +56,90 @@ class Activations:
         return (*(name for name in BEHAVIOURS if name in present), *sorted(present - set(BEHAVIOURS)))
 
     def shows(self, behaviour: str) -> Bool[np.ndarray, " n_examples"]:
-        """Which examples carry `behaviour` as their label. Raises InputError when none does."""
-        found = np.array([label == behaviour for label in self.labels])
-        if not found.any():
+        """Mark the examples with one label.
+
+        Args:
+            behaviour: The label.
+
+        Returns:
+            True for each example with this label.
+
+        Raises:
+            InputError: No example has this label.
+        """
+        shows_behaviour = np.array([label == behaviour for label in self.labels])
+        if not shows_behaviour.any():
             raise InputError(
                 f"no example shows {behaviour!r}; the labels here are {', '.join(self.behaviours)}. Check the spelling."
             )
-        return found
+        return shows_behaviour
 
     def layer(self, layer: int) -> Float[Tensor, "n_examples d_model"]:
-        """All examples at one layer (the block's own number, not its place among those collected)."""
+        """Return all examples at one layer.
+
+        Args:
+            layer: The number of the block, not its place among the layers that were collected.
+
+        Returns:
+            One row for each example, float32.
+
+        Raises:
+            InputError: The layer was not collected.
+        """
         if layer not in self.layers:
             raise InputError(f"layer {layer} was not collected; these were: {', '.join(map(str, self.layers))}")
         slot = self.layers.index(layer)
-        return self.acts.layer(slot) if isinstance(self.acts, StoredActs) else self.acts[:, slot]
+        return self.values.layer(slot) if isinstance(self.values, StoredActivations) else self.values[:, slot]
 
     @property
     def embeddings(self) -> Float[Tensor, "n_examples d_embedding"] | None:
-        """The mean of the model's input embeddings over the very tokens that each activation was averaged over.
+        """The mean of the model's input embeddings over the tokens that each activation was averaged over, float32.
 
-        Float32; what the tokens alone tell, before any block has run and without their positions. Read from disk (no
-        layer is) where `acts` stands there. None where they were not collected.
+        It holds what the tokens alone say, before any block has run and without their positions. Read from disk if
+        `values` is there. None where embeddings were not collected.
         """
-        return self.acts.embeddings() if isinstance(self.acts, StoredActs) else self.embedded
+        if isinstance(self.values, StoredActivations):
+            return self.values.embeddings()
+        return self.embedding_values
 
     def where(self, behaviour: str) -> Activations:
-        """The examples of one behaviour only."""
-        kept = np.flatnonzero(self.shows(behaviour))
-        acts = self.acts.select(kept) if isinstance(self.acts, StoredActs) else self.acts[kept]
-        embedded = None if self.embedded is None else self.embedded[kept]
-        return replace(self, acts=acts, embedded=embedded, examples=tuple(self.examples[index] for index in kept))
+        """Select the examples of one behaviour.
+
+        Args:
+            behaviour: The label.
+
+        Returns:
+            The activations of these examples; nothing is read from disk yet.
+
+        Raises:
+            InputError: No example has this label.
+        """
+        rows = np.flatnonzero(self.shows(behaviour))
+        return replace(
+            self,
+            values=self.values.select(rows) if isinstance(self.values, StoredActivations) else self.values[rows],
+            embedding_values=None if self.embedding_values is None else self.embedding_values[rows],
+            examples=tuple(self.examples[row] for row in rows),
+        )
 
     def load(self) -> Activations:
-        """The same in memory: `acts` is then a tensor."""
-        if not isinstance(self.acts, StoredActs):
+        """Read everything into memory, so that `values` is a tensor."""
+        if not isinstance(self.values, StoredActivations):
             return self
-        return replace(self, acts=self.acts.load(), embedded=self.embeddings)
+        return replace(self, values=self.values.load(), embedding_values=self.embeddings)
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one safetensors file, atomically: a tensor `layer.L` for each layer, and `embeddings`."""
+        """Write everything to one safetensors file, atomically: a tensor `layer.L` for each layer, and `embeddings`.
+
+        Args:
+            path: The file to write.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
         n_traces = len({example.trace for example in self.examples})
         part = Part(
-            acts=torch.stack([self.layer(layer) for layer in self.layers]),
+            activations=torch.stack([self.layer(layer) for layer in self.layers]),
             embeddings=self.embeddings,
             examples=self.examples,
             stretch_sum=self.overall_mean.double() * n_traces,
@@ -108,10 +152,17 @@ class Activations:
 
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = False) -> Activations:
-        """What `save` wrote to a file or `collect(out=...)` to a directory, left on disk until a layer is asked for.
+        """Open what `save` or `collect(out=...)` wrote; it stays on disk until a layer is asked for.
 
-        verify: check the digest of every shard first, which reads all of them. Raises InputError when `path` holds
-        something else, or a collection that is damaged or not finished.
+        Args:
+            path: The file of `save`, or the directory of `collect`.
+            verify: Check the digest of every shard first, which reads all of them.
+
+        Returns:
+            The activations.
+
+        Raises:
+            InputError: `path` holds something else, or a collection that is damaged or not finished.
         """
         path = expanded(path)
         if path.is_dir():
@@ -126,7 +177,7 @@ class Activations:
         layers = tuple(about["layers"])
         n_stretches = sum(shard.n_stretches for shard in shards)
         return cls(
-            acts=StoredActs(tuple(shards), layers, shards[0].stretch_sum.shape[-1]),
+            values=StoredActivations(tuple(shards), layers, shards[0].stretch_sum.shape[-1]),
             examples=tuple(example for shard in shards for example in shard.examples),
             layers=layers,
             read=Read.parse(about["read"]),

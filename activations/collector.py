@@ -1,4 +1,4 @@
-"""Traces through a model: encoded, planned, run, and handed on batch by batch with what each vector belongs to."""
+"""Run traces through a model: encode them, plan what is read, and return the means batch by batch."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from .settings import CollectSettings
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Found:
-    """What one batch gave: the means of some spans, and of some stretches with their mean norms; float32."""
+class ReadBatch:
+    """The results of one batch: means of some spans, and means and mean norms of some stretches; float32."""
 
     spans: Int[np.ndarray, " n_spans"]  # which of the window's examples
-    acts: Float[Tensor, "n_layers n_spans d_model"]
+    span_means: Float[Tensor, "n_layers n_spans d_model"]
     stretches: Int[np.ndarray, " n_stretches"]  # which of the window's stretches
     stretch_means: Float[Tensor, "n_layers n_stretches d_model"]
     stretch_norms: Float[Tensor, "n_layers n_stretches"]
@@ -38,20 +38,20 @@ class Found:
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Window:
-    """Traces that are read together: their examples in order, and the batches as they come."""
+    """Traces that are read together: their examples in order, and the batches as they finish."""
 
     examples: tuple[Example, ...]
     n_stretches: int
     n_skipped: int
     n_tokens: int
-    batches: Iterator[Found]
+    batches: Iterator[ReadBatch]
     embeddings: Callable[[], Float[Tensor, "n_examples d_embedding"]]  # looked up when called
 
 
 class Collector:
     """Reads windows of traces with one model and one set of settings.
 
-    on_device: leave results where they are (for moments on a GPU) instead of bringing them to the CPU.
+    With `on_device`, results stay where they were computed (for moments on a GPU) instead of going to the CPU.
     """
 
     def __init__(self, model: LanguageModel, settings: CollectSettings, *, on_device: bool = False) -> None:
@@ -66,10 +66,18 @@ class Collector:
             on_device=on_device and model.device.type in ("cpu", "cuda"),  # others may lack float64
         )
 
-    def window(self, traces: Sequence[Trace], done: Callable[[int], object] = lambda _: None) -> Window:
-        """Encode and plan `traces`; the model runs as the batches are taken. done: hears how many tokens each had.
+    def window(self, traces: Sequence[Trace], on_batch: Callable[[int], object] = lambda _: None) -> Window:
+        """Encode and plan `traces`; the model runs as the batches are taken.
 
-        Raises InputError when a text is too long, and, as batches are taken, when an activation is not finite.
+        Args:
+            traces: The traces of the window.
+            on_batch: Is called with the number of tokens of each batch.
+
+        Returns:
+            The window.
+
+        Raises:
+            InputError: A text is too long or, as batches are taken, an activation is not finite.
         """
         texts = encode(self.model, traces, template=self.settings.template, truncate=self.settings.truncate)
         planned = plan(texts, self.settings.tokens, self.settings.include_markup)
@@ -78,7 +86,7 @@ class Collector:
             n_stretches=len(planned.stretches),
             n_skipped=planned.n_skipped,
             n_tokens=sum(len(texts[text]) for text in {text for text, _ in planned.spans}),
-            batches=self._batches(texts, planned, done),
+            batches=self._batches(texts, planned, on_batch),
             embeddings=partial(
                 mean_embeddings,
                 self.model,
@@ -88,39 +96,42 @@ class Collector:
             ),
         )
 
-    def _batches(self, texts: list[EncodedTrace], planned: Plan, done: Callable[[int], object]) -> Iterator[Found]:
+    def _batches(
+        self, texts: list[EncodedTrace], planned: Plan, on_batch: Callable[[int], object]
+    ) -> Iterator[ReadBatch]:
         n_spans = len(planned.spans)
         for pooled in self.engine.run([text.token_ids for text in texts], planned.segments):
             self._check_finite(pooled, texts, planned)
-            n_here = int(np.searchsorted(pooled.segments, n_spans))
-            yield Found(
-                spans=pooled.segments[:n_here],
-                acts=pooled.means[:, :n_here],
-                stretches=pooled.segments[n_here:] - n_spans,
-                stretch_means=pooled.means[:, n_here:],
-                stretch_norms=pooled.norms[:, n_here:],
+            n_spans_here = int(np.searchsorted(pooled.segments, n_spans))
+            yield ReadBatch(
+                spans=pooled.segments[:n_spans_here],
+                span_means=pooled.means[:, :n_spans_here],
+                stretches=pooled.segments[n_spans_here:] - n_spans,
+                stretch_means=pooled.means[:, n_spans_here:],
+                stretch_norms=pooled.norms[:, n_spans_here:],
             )
-            done(pooled.n_tokens)
+            on_batch(pooled.n_tokens)
 
     def _check_finite(self, pooled: Pooled, texts: list[EncodedTrace], planned: Plan) -> None:
         bad = (~pooled.norms.isfinite()).nonzero()
         if not len(bad):
             return
-        slot, place = bad[0].tolist()
-        number = int(pooled.segments[place]) - len(planned.spans)
+        slot, index = bad[0].tolist()
+        number = int(pooled.segments[index]) - len(planned.spans)
         if number >= 0:
-            trace, where = texts[planned.stretches[number]].trace, "its labelled stretch"
+            trace, segment = texts[planned.stretches[number]].trace, "its labelled stretch"
         else:
-            text, span = planned.spans[int(pooled.segments[place])]
+            text, span = planned.spans[int(pooled.segments[index])]
             trace = texts[text].trace
-            where = f"the span {trace.text_of(trace.spans[span])!r:.60}"
+            segment = f"the span {trace.text_of(trace.spans[span])!r:.60}"
         raise InputError(
             f"activations at layer {self.layers[slot]} are not finite (NaN or infinity) in trace {trace.id!r}, "
-            f"{where}. Half-precision overflow is the usual cause: load the model with dtype=bfloat16 or float32."
+            f"{segment}. Half-precision overflow is the usual cause: load the model with dtype=bfloat16 or float32."
         )
 
 
 def nothing_to_read(n_traces: int, n_spans: int, settings: CollectSettings) -> InputError:
+    """Make the error that no labelled span has a token to read."""
     return InputError(
         f"nothing to read: {n_traces} traces hold {n_spans} labelled spans, and none has a token that the "
         f"read {str(settings.read)!r} may take"

@@ -1,4 +1,4 @@
-"""Where an activation was read."""
+"""Hold the span that an activation was read from."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The span that an activation was read from."""
+    """The span that an activation was read from, with its trace, problem and label."""
 
     trace: str
     problem: str
     label: str
-    start: int  # characters of the trace's text
+    start: int  # first character in the trace's text
     end: int
     text: str
-    marked: bool | None  # holds a tell-tale word of its behaviour
+    marked: bool | None  # whether it holds a tell-tale word of its behaviour

@@ -1,4 +1,4 @@
-"""Layers as they are written on a command line."""
+"""Parse layers as they are written on a command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from ..rundir import InputError
 
 
 def parse_layers(text: str, n_layers: int) -> Sequence[int]:
-    """Layers named on a command line: `all`, numbers, and ranges begin:end[:step], joined by commas (`0,4,10:20:2`)."""
+    """Parse `all`, numbers, and ranges begin:end[:step], joined by commas (`0,4,10:20:2`).
+
+    Args:
+        text: The layers as they are written.
+        n_layers: How many blocks the model has.
+
+    Returns:
+        The layers in the order in which they are named; single negative numbers stay negative.
+
+    Raises:
+        InputError: The text cannot be read, or names no block.
+    """
     if text == "all":
         return range(n_layers)
     chosen: list[int] = []

@@ -1,4 +1,4 @@
-"""What is read of a text: an interval of tokens for each labelled span, and one for the stretch that holds them all."""
+"""Plan what is read of a text: the tokens of each labelled span, and of the stretch that holds all spans."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .read import Read
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Plan:
-    """Segments 0..n-1 are the spans that hold a readable token; then come stretches, one a text with such a span."""
+    """The segments to read: first the spans with a readable token, then a stretch for each text that has one."""
 
     segments: Segments
     spans: tuple[tuple[int, int], ...]  # (text, number of the span in its trace), in order
-    stretches: tuple[int, ...]  # texts
+    stretches: tuple[int, ...]  # the text of each
     n_skipped: int  # spans without a readable token
 
 
 def plan(texts: Sequence[EncodedTrace], read: Read, include_markup: bool) -> Plan:
-    """What to read of `texts`. include_markup: attention sinks, special and template tokens too."""
+    """Plan what to read of `texts`; `include_markup` adds attention sinks, special and template tokens."""
     spans: list[tuple[int, int]] = []
     stretches: list[int] = []
-    of_spans: list[tuple[int, int, int, int]] = []  # (segment, text, first, stop)
-    of_stretches: list[tuple[int, int, int, int]] = []
+    span_rows: list[tuple[int, int, int, int]] = []  # (segment, text, first, stop)
+    stretch_rows: list[tuple[int, int, int, int]] = []
     n_skipped = 0
     for index, text in enumerate(texts):
         n_before = len(spans)
@@ -36,23 +36,23 @@ def plan(texts: Sequence[EncodedTrace], read: Read, include_markup: bool) -> Pla
         for number, span in enumerate(text.spans):
             positions = None if span is None else read.positions(*span)
             parts = [] if positions is None else _parts(positions.start, min(positions.stop, len(text)), breaks)
-            of_spans += [(len(spans), index, first, stop) for first, stop in parts]
+            span_rows += [(len(spans), index, first, stop) for first, stop in parts]
             if parts:
                 spans.append((index, number))
             else:
                 n_skipped += 1
         if len(spans) > n_before:
-            there = [span for span in text.spans if span is not None]
-            whole = _parts(min(first for first, _ in there), max(stop for _, stop in there), breaks)
-            of_stretches += [(len(stretches), index, first, stop) for first, stop in whole]
-            stretches += [index] if whole else []  # a read may take tokens outside spans that are all markup
-    moved = [(len(spans) + number, index, first, stop) for number, index, first, stop in of_stretches]
-    rows = sorted([*of_spans, *moved], key=lambda row: row[1])
+            intervals = [span for span in text.spans if span is not None]
+            stretch = _parts(min(first for first, _ in intervals), max(stop for _, stop in intervals), breaks)
+            stretch_rows += [(len(stretches), index, first, stop) for first, stop in stretch]
+            stretches += [index] if stretch else []  # a read may take tokens outside spans that are all markup
+    renumbered = [(len(spans) + number, index, first, stop) for number, index, first, stop in stretch_rows]
+    rows = sorted([*span_rows, *renumbered], key=lambda row: row[1])
     return Plan(Segments.of(rows), tuple(spans), tuple(stretches), n_skipped)
 
 
 def _parts(first: int, stop: int, breaks: Int[np.ndarray, " n"]) -> list[tuple[int, int]]:
-    """[first, stop) without the positions `breaks` (ascending), as intervals."""
+    """Cut [first, stop) into the intervals between the positions `breaks` (ascending)."""
     inside = breaks[np.searchsorted(breaks, first) : np.searchsorted(breaks, stop)].tolist()
     ends = [first - 1, *inside, stop]
     return [(before + 1, after) for before, after in zip(ends, ends[1:], strict=False) if after > before + 1]

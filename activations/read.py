@@ -1,12 +1,12 @@
-"""Which tokens of a span are read; their activations are averaged.
+"""Select the tokens of a span that are read; their activations are averaged.
 
 Positions are counted from the span's first token, s, to its end, e (excluded):
     mean          s .. e              the sentence while it is read
     first / last  s / e-1             its first / its last token
-    before:n      s-n .. s            the n tokens that lead up to it (what the model knows before it speaks)
+    before:n      s-n .. s            the n tokens before it (what the model knows before it writes the span)
     window:a:b    s+a .. s+b          clipped to the span on the right
 `window:-1:10` is the published choice for behaviour vectors (arXiv 2506.18167: [s-1, min(e-1, s+10))). A window that
-begins before the span leaves the span's last token out, as the published one does: it holds the positions that predict
+begins before the span leaves out the span's last token, as the published one does: it holds the positions that predict
 the span. `window:-12:-7` is that of arXiv 2507.12638.
 """
 
@@ -19,7 +19,7 @@ from ..rundir import InputError
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Tokens [begin, end) relative to the span's first token; None means up to the span's own end."""
+    """The tokens [begin, end) relative to the span's first token; an end of None is the end of the span."""
 
     begin: int = 0
     end: int | None = None
@@ -31,27 +31,60 @@ class Read:
 
     @classmethod
     def mean(cls) -> Read:
+        """Read all tokens of the span."""
         return cls()
 
     @classmethod
     def first(cls) -> Read:
+        """Read the first token of the span."""
         return cls(0, 1)
 
     @classmethod
     def last(cls) -> Read:
+        """Read the last token of the span."""
         return cls(last_only=True)
 
     @classmethod
     def before(cls, tokens: int = 1) -> Read:
+        """Read the tokens before the span.
+
+        Args:
+            tokens: How many.
+
+        Returns:
+            The read.
+        """
         return cls(-tokens, 0)
 
     @classmethod
     def window(cls, begin: int, end: int) -> Read:
+        """Read a window around the beginning of the span.
+
+        Args:
+            begin: The first token, relative to the span's first token; negative ones lie before it.
+            end: The token after the last one, relative to the same token.
+
+        Returns:
+            The read.
+
+        Raises:
+            InputError: The window ends before it begins.
+        """
         return cls(begin, end)
 
     @classmethod
     def parse(cls, text: str) -> Read:
-        """The read that `str(read)` writes: mean, first, last, before:N or window:A:B. Raises InputError for others."""
+        """Parse what `str(read)` writes.
+
+        Args:
+            text: mean, first, last, before, before:N or window:A:B.
+
+        Returns:
+            The read.
+
+        Raises:
+            InputError: The text is none of these.
+        """
         name, *numbers = text.split(":")
         try:
             match name, [int(number) for number in numbers]:
@@ -74,7 +107,15 @@ class Read:
         raise InputError(f"unknown read {text!r}: use mean, first, last, before:N (N > 0) or window:A:B (window:-1:10)")
 
     def positions(self, first: int, stop: int) -> range:
-        """The positions read for a span of tokens [first, stop); may be empty, never negative."""
+        """Compute the positions that are read for one span.
+
+        Args:
+            first: The span's first token.
+            stop: The token after its last one.
+
+        Returns:
+            The positions; may be empty, never negative.
+        """
         if self.last_only:
             return range(stop - 1, stop)
         begin = first + self.begin

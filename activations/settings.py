@@ -1,4 +1,4 @@
-"""What a collection is asked to read, beside its model and traces."""
+"""Hold the settings of a collection, apart from its model and traces."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .read import Read
 
 @dataclass(frozen=True, kw_only=True)
 class CollectSettings:
-    """What is read, and in which batches."""
+    """Settings of `collect` and `collect_moments`."""
 
     layers: str | Sequence[int] | None = None  # 0-based blocks whose output is read, or "0,4,10:20:2"; None: all
     read: Read | str = "mean"  # which tokens of a span are averaged
     template: Template = "auto"  # how prompt and text become tokens (see `traces.encode`)
     truncate: bool = False  # cut texts longer than the context instead of refusing them
     include_markup: bool = False  # also average attention sinks, special and template tokens
-    tokens_per_batch: int | None = None  # padded tokens of a forward pass; None: found for the device
-    share_prefixes: bool = True  # run what texts have in common once
+    tokens_per_batch: int | None = None  # padded tokens of a forward pass; None: chosen for the device
+    share_prefixes: bool = True  # run what several texts have in common once
     compile: bool = False  # run blocks through torch.compile: half a minute at first, faster after, other rounding
 
     def __post_init__(self) -> None:
@@ -34,23 +34,40 @@ class CollectSettings:
 
     @property
     def tokens(self) -> Read:
-        """`read`, whichever way it was given."""
+        """`read` as a `Read`, also if it was passed as a text."""
         return Read.parse(str(self.read))
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
-        """The layers asked for as ascending indices from 0. Raises InputError where one does not exist."""
-        asked: Sequence[int]
+        """Resolve `layers` for one model.
+
+        Args:
+            model: The model to read.
+
+        Returns:
+            The layers as ascending 0-based numbers.
+
+        Raises:
+            InputError: A layer does not exist, or there is none.
+        """
+        requested: Sequence[int]
         if self.layers is None:
-            asked = range(model.n_layers)
+            requested = range(model.n_layers)
         else:
-            asked = parse_layers(self.layers, model.n_layers) if isinstance(self.layers, str) else self.layers
-        wanted = tuple(sorted({model.layer_index(layer) for layer in asked}))
-        if not wanted:
+            requested = parse_layers(self.layers, model.n_layers) if isinstance(self.layers, str) else self.layers
+        layers = tuple(sorted({model.layer_index(layer) for layer in requested}))
+        if not layers:
             raise InputError(f"no layers asked for; {model.name} has blocks 0..{model.n_layers - 1}")
-        return wanted
+        return layers
 
     def describe(self, model: LanguageModel) -> dict[str, Any]:
-        """What decides the numbers that come out, as JSON: two collections that agree in it may be joined."""
+        """Describe what determines the activations: collections with the same description may be joined.
+
+        Args:
+            model: The model to read.
+
+        Returns:
+            A dictionary that JSON can hold.
+        """
         return {
             "model": model.identity(),
             "layers": list(self.layers_of(model)),

@@ -159,7 +159,7 @@ def _directions(activations: Activations, kept: Rows, data_digest: str, about: s
     places = np.flatnonzero(kept)
     subset = replace(
         activations,
-        acts=torch.stack([activations.layer(layer)[kept] for layer in activations.layers], dim=1),
+        values=torch.stack([activations.layer(layer)[kept] for layer in activations.layers], dim=1),
         examples=tuple(activations.examples[place] for place in places),
     )
     found = mean_difference_directions(subset, data_digest=data_digest)

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.spec import Workload
 from reasonlens.activations.engine.batching import batches
-from reasonlens.activations.engine.budget import MOST_TOKENS, ON_CPU_TOKENS, PASS_COST_TOKENS
+from reasonlens.activations.engine.budget import MAX_TOKENS, ON_CPU_TOKENS, PASS_COST_TOKENS
 
 _LLAMA = {"vocab_size": 128_256, "rope_theta": 500_000.0, "max_position_embeddings": 131_072}
 SHAPES: dict[str, dict[str, Any]] = {
@@ -83,5 +83,5 @@ def random_texts(n_words: int, n_tokens: int, total_tokens: int, on_cuda: bool) 
 def _workload(
     texts: list[str], ids: list[list[int]], spans: list[list[list[int]]], cost_tokens: int = PASS_COST_TOKENS["cpu"]
 ) -> Workload:
-    budget = MOST_TOKENS if cost_tokens == PASS_COST_TOKENS["cuda"] else ON_CPU_TOKENS
+    budget = MAX_TOKENS if cost_tokens == PASS_COST_TOKENS["cuda"] else ON_CPU_TOKENS
     return Workload(texts, ids, spans, batches([len(each) for each in ids], budget, cost_tokens))

@@ -164,7 +164,7 @@ def _cell(trained: _Source, tested: _Source, place: int, behaviour: int, n_boots
 
 
 def _width(activations: Activations) -> int:
-    return int(activations.acts.shape[-1])
+    return int(activations.values.shape[-1])
 
 
 def _common(sources: Mapping[str, Activations], n_folds: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Collecting over a cluster with Ray: one actor a GPU (or a share of the cores), one driver that hands out windows."""
+"""Collect over a Ray cluster: one actor for each GPU (or share of the cores), one driver that hands out windows."""
 
 from .run import ClusterSettings, collect_on_ray
 

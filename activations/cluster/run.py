@@ -1,10 +1,10 @@
-"""The driver: reads traces in order, hands windows to actors, notes what they have done.
+"""Drive a collection over a cluster: read traces in order, hand windows to actors, record what they have done.
 
-1. Every actor holds the model. The driver holds no model and no activation: shards are written by the actors that read
-   them, moments come back and are added up in the order of the windows, so that many workers give what one gives.
-2. The driver alone writes the manifest, and holds the directory's lock.
-3. An actor that dies is started again by Ray, and its window is given out again. A driver that dies is started again by
-   its user, and leaves out the windows that are done.
+1. Every actor holds the model. The driver holds no model and no activation: actors write the shards that they read;
+   moments are returned and added up in the order of the windows, so that the number of workers changes no result.
+2. Only the driver writes the manifest, and it holds the directory's lock.
+3. Ray restarts an actor that dies, and its window is handed out again. A driver that dies is started again by the user,
+   and leaves out the windows that are done.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from ..store.provenance import collection_run
 from .source import ray_traces
 from .worker import Worker
 
-IN_FLIGHT = 2  # windows given to each worker: one at work, one waiting
-RESTARTS = 100  # of an actor; a window is given out so many times
-RETRIES = 5
+IN_FLIGHT = 2  # windows at each worker: one running, one waiting
+RESTARTS = 100  # of an actor
+RETRIES = 5  # of a window
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSettings:
-    """Where collection runs."""
+    """Settings of the cluster that collects."""
 
-    address: str | None = None  # of a running Ray cluster ("auto", "ray://..."); None: one on this machine
-    workers: int | None = None  # default: one a GPU, or where there is none, one for every four cores
-    gpus_per_worker: float | None = None  # default 1 where the cluster has GPUs; 2 and more with device_map="auto"
+    address: str | None = None  # a running Ray cluster ("auto", "ray://..."); None: start one on this machine
+    workers: int | None = None  # None: one for each GPU or, without GPUs, one for every four cores
+    gpus_per_worker: float | None = None  # None: 1 if the cluster has GPUs; use 2 and more with device_map="auto"
     load_options: dict[str, Any] = field(default_factory=dict)  # for `reasonlens.load`: dtype, device_map, revision
 
 
@@ -60,25 +60,39 @@ def collect_on_ray(
     covariance: bool = False,
     progress: bool = True,
 ) -> Activations | Moments:
-    """What `collect(out=...)` or `collect_moments(out=...)` gives, over a Ray cluster; the directory is the same.
+    """Collect activations or moments over a Ray cluster, into the same directory as `collect` or `collect_moments`.
 
-    model: a name or path that every machine can load. source: .jsonl, .parquet or a Hugging Face dataset (see
-    `cluster.source`), or traces. out: a directory that every machine can write to. keep: activations of every span,
-    or their moments only. Every machine needs `pip install "reasonlens[cluster]"`.
+    Every machine needs `pip install "reasonlens[cluster]"`.
 
-    Raises InputError as `collect` does, and when Ray is not installed or the cluster cannot be reached.
+    Args:
+        model: A name or path that every machine can load.
+        source: A path or URL of .jsonl or .parquet, a Hugging Face dataset (see `cluster.source`), or traces.
+        out: A directory that every machine can write to. The same call resumes a run that was interrupted.
+        keep: The activations of every span, or only their moments.
+        settings: What is read; None means the defaults.
+        cluster: Where it runs; None means this machine.
+        dtype: Of the numbers in the shards.
+        spans_per_shard: None means about 512 MiB for each shard.
+        covariance: Also collect covariance matrices (with `keep="moments"`).
+        progress: Show a progress bar over traces.
+
+    Returns:
+        The activations, which stay on disk, or the moments.
+
+    Raises:
+        InputError: As `collect` does; or Ray is not installed, or the cluster cannot be reached.
     """
     settings, cluster = settings or CollectSettings(), cluster or ClusterSettings()
     out = expanded(out).absolute()
     with _ray(cluster) as ray, closing(_read(source)) as traces:
         pool = _Pool(ray, model, settings, cluster, keep == "moments")
-        store, moments, weights, tokens_per_batch = pool.about(dtype, spans_per_shard)
+        store, moments, weights, tokens_per_batch = pool.describe(dtype, spans_per_shard)
         if keep == "moments":
             described = moments | {"covariance": covariance, "spans_per_window": SPANS_PER_WINDOW}
             with collection_run(out, "moments", described, weights) as run:
                 return _moments(pool, traces, WindowSum(run, described, tokens_per_batch), settings, progress)
-        with Store.write(out, store, weights, tokens_per_batch) as held:
-            _shards(pool, traces, held, settings, progress)
+        with Store.write(out, store, weights, tokens_per_batch) as open_store:
+            _shards(pool, traces, open_store, settings, progress)
         return Activations.open(out)
 
 
@@ -95,10 +109,10 @@ def _shards(
 ) -> None:
     n_shards = n_traces = n_spans = 0
     description = store.description
-    budget = settings.tokens_per_batch or store.tokens_per_batch  # asked for, it is taken
+    budget = settings.tokens_per_batch or store.tokens_per_batch  # if asked for, it overrides that of the store
     with ProgressBar(desc="reading activations", unit="trace", progress=progress) as bar:
 
-        def done(index: int, n: int) -> Callable[[Any], None]:
+        def recorder(index: int, n: int) -> Callable[[Any], None]:
             def record(entry: Any) -> None:
                 store.record(index, entry, budget)
                 bar.update(n)
@@ -114,7 +128,7 @@ def _shards(
                 continue
             store.claim()
             arguments = (str(store.path), index, name, window, description, budget)
-            pool.give("shard", arguments, done(index, len(window)))
+            pool.submit("shard", arguments, recorder(index, len(window)))
         pool.drain()
     if not store.n_examples:
         store.discard()
@@ -129,9 +143,9 @@ def _moments(
     covariance = bool(run.description["covariance"])
     with ProgressBar(desc="reading activations", unit="trace", progress=progress) as bar:
 
-        def done(place: Any, n: int) -> Callable[[Any], None]:
-            def add(found: Any) -> None:
-                run.add(found, place, run.tokens_per_batch)
+        def adder(place: Any, n: int) -> Callable[[Any], None]:
+            def add(window_sum: Any) -> None:
+                run.add(window_sum, place, run.tokens_per_batch)
                 bar.update(n)
 
             return add
@@ -143,7 +157,7 @@ def _moments(
                 bar.update(len(window))
             else:
                 arguments = (window, covariance, run.tokens_per_batch)
-                pool.give("moments", arguments, done(place, len(window)))
+                pool.submit("moments", arguments, adder(place, len(window)))
         pool.drain()
     moments = run.finish()
     if moments is None:
@@ -152,7 +166,7 @@ def _moments(
 
 
 class _Pool:
-    """The actors, and the windows they are at. Moments are handed on in the order of their windows, shards at once."""
+    """The actors and their windows. Moments are passed on in the order of the windows, shards as they finish."""
 
     def __init__(
         self, ray: Any, model: str, settings: CollectSettings, cluster: ClusterSettings, moments: bool
@@ -173,60 +187,63 @@ class _Pool:
         else:
             n_workers = cluster.workers or max(1, int(sum(node.get("CPU", 0) for node in nodes)) // 4)
         n_threads = max(1, int(min(node.get("CPU", 1) for node in nodes)) // -(-n_workers // len(nodes)))
-        # Workers claim no cores, so that one is always left to the reading of traces; they keep to n_threads.
+        # Workers reserve no cores in Ray, so that one is always free for reading traces; they use n_threads each.
         actor = ray.remote(num_cpus=0, num_gpus=gpus)(Worker)
         actor = actor.options(max_restarts=RESTARTS, max_task_retries=RETRIES)
         self._workers: list[Any] = [
             actor.remote(model, cluster.load_options, settings, n_threads, moments) for _ in range(n_workers)
         ]
-        self._at_work: dict[Any, tuple[int, int]] = {}  # result -> (number of the window, worker)
+        self._running: dict[Any, tuple[int, int]] = {}  # result -> (number of the window, worker)
         self._waiting: dict[int, Callable[[Any], None]] = {}
         self._finished: dict[int, Any] = {}
-        self._given = self._handed_on = 0
+        self._n_submitted = self._n_passed_on = 0
         self._in_order = moments
 
-    def about(self, dtype: torch.dtype, spans_per_shard: int | None) -> tuple[dict[str, Any], dict[str, Any], str, int]:
-        found: tuple[dict[str, Any], dict[str, Any], str, int] = self._get(
-            self._workers[0].about.remote(dtype, spans_per_shard)
+    def describe(
+        self, dtype: torch.dtype, spans_per_shard: int | None
+    ) -> tuple[dict[str, Any], dict[str, Any], str, int]:
+        """Ask a worker to describe the store and the moments, digest the weights, and choose a batch size."""
+        description: tuple[dict[str, Any], dict[str, Any], str, int] = self._get(
+            self._workers[0].describe.remote(dtype, spans_per_shard)
         )
-        return found
+        return description
 
-    def give(self, method: str, arguments: tuple[Any, ...], done: Callable[[Any], None]) -> None:
-        """Give a window to the worker with the least to do, once one has room."""
+    def submit(self, method: str, arguments: tuple[Any, ...], on_result: Callable[[Any], None]) -> None:
+        """Submit a window to the worker with the fewest, once one has room."""
         room = IN_FLIGHT * len(self._workers)
-        # What waits for an earlier window to be handed on is held here, and must not pile up.
-        while len(self._at_work) >= room or (self._in_order and self._given - self._handed_on >= 2 * room):
+        # Results that wait for an earlier window to be passed on are in memory here, and must not pile up.
+        while len(self._running) >= room or (self._in_order and self._n_submitted - self._n_passed_on >= 2 * room):
             self._take_one()
         load = [0] * len(self._workers)
-        for _, worker in self._at_work.values():
+        for _, worker in self._running.values():
             load[worker] += 1
         worker = load.index(min(load))
         result = getattr(self._workers[worker], method).remote(*arguments)
-        self._at_work[result] = self._given, worker
-        self._waiting[self._given] = done
-        self._given += 1
+        self._running[result] = self._n_submitted, worker
+        self._waiting[self._n_submitted] = on_result
+        self._n_submitted += 1
 
     def drain(self) -> None:
-        """Wait for everything that was given."""
-        while self._at_work:
+        """Wait for everything that was submitted."""
+        while self._running:
             self._take_one()
 
     def _take_one(self) -> None:
-        (ready, *_), _ = self._ray.wait(list(self._at_work), num_returns=1)
-        number, _ = self._at_work.pop(ready)
-        found = self._get(ready)
+        (ready, *_), _ = self._ray.wait(list(self._running), num_returns=1)
+        number, _ = self._running.pop(ready)
+        result = self._get(ready)
         if not self._in_order:
-            self._waiting.pop(number)(found)
+            self._waiting.pop(number)(result)
             return
-        self._finished[number] = found
-        while self._handed_on in self._finished:
-            self._waiting.pop(self._handed_on)(self._finished.pop(self._handed_on))
-            self._handed_on += 1
+        self._finished[number] = result
+        while self._n_passed_on in self._finished:
+            self._waiting.pop(self._n_passed_on)(self._finished.pop(self._n_passed_on))
+            self._n_passed_on += 1
 
     def _get(self, result: Any) -> Any:
         try:
             return self._ray.get(result)
-        except InputError as error:  # Ray's own exception, which is one of ours too; its text holds a remote traceback
+        except InputError as error:  # Ray derives its exception from ours, too; its text holds a remote traceback
             raise InputError(str(getattr(error, "cause", error))) from None
         except self._ray.exceptions.RayActorError as error:
             raise InputError(
@@ -242,8 +259,8 @@ def _ray(cluster: ClusterSettings) -> Iterator[Any]:
     except ImportError as error:
         raise InputError('Ray is not installed: pip install "reasonlens[cluster]"') from error
     logging.getLogger("ray").setLevel(logging.ERROR)
-    ours = not ray.is_initialized()
-    if ours:
+    is_ours = not ray.is_initialized()
+    if is_ours:
         try:
             ray.init(address=cluster.address or "local", log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:
@@ -251,5 +268,5 @@ def _ray(cluster: ClusterSettings) -> Iterator[Any]:
     try:
         yield ray
     finally:
-        if ours:
+        if is_ours:
             ray.shutdown()

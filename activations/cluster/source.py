@@ -1,7 +1,7 @@
-"""Traces by way of Ray Data: JSONL, Parquet and Hugging Face datasets, on disk or on whatever storage Ray reads.
+"""Read traces with Ray Data: JSONL, Parquet and Hugging Face datasets, on disk or on any storage that Ray reads.
 
 A plain .jsonl file of this machine is streamed without Ray. Every row is a trace with the fields of a JSONL line. Rows
-come in the order of the files, whoever read them, so that the same source always makes the same windows.
+keep the order of the files, so that the same source always gives the same windows.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ HUB = "hf:"
 
 
 def ray_traces(source: str) -> Iterator[Trace]:
-    """The traces of `source`, in order: a path or URL of .jsonl or .parquet, or a directory of `save_to_disk`.
+    """Read the traces of `source`, in order: a path or URL of .jsonl or .parquet, or a directory of `save_to_disk`.
 
     `hf:NAME` is a dataset of the Hugging Face hub (its train split; `hf:NAME:SPLIT` another).
-    Raises InputError when it is none of these, cannot be read, or a row is no trace.
+    Raises InputError if it is none of these, cannot be read, or a row is no trace.
     """
     if source.endswith((".jsonl", ".json")) and "://" not in source:
         yield from iter_traces(source)  # line by line, which Ray does not do
@@ -35,10 +35,10 @@ def ray_traces(source: str) -> Iterator[Trace]:
     context.enable_progress_bars = False
     is_text = source.removesuffix(".gz").endswith((".jsonl", ".json"))
     try:
-        found = _dataset(ray.data, source, is_text)
-        for number, row in enumerate(found.iter_rows(), start=1):
-            where = f"{source}, row {number}"
-            yield parse_line(row["text"], where) if is_text else trace_of_row(_plain(row), where)
+        dataset = _dataset(ray.data, source, is_text)
+        for number, row in enumerate(dataset.iter_rows(), start=1):
+            place = f"{source}, row {number}"
+            yield parse_line(row["text"], place) if is_text else trace_of_row(_plain(row), place)
     except (OSError, ray.exceptions.RayError) as error:
         raise InputError(f"cannot read traces from {source}: {error}") from error
 
@@ -63,9 +63,9 @@ def _dataset(data: Any, source: str, is_text: bool) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Arrow and numpy values as those of JSON; fields without a value are left out."""
+    """Convert Arrow and numpy values to those of JSON; fields without a value are left out."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items() if each is not None}
+        return {key: _plain(member) for key, member in value.items() if member is not None}
     if isinstance(value, np.ndarray | list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(member) for member in value]
     return value.item() if isinstance(value, np.generic) else value

@@ -1,4 +1,4 @@
-"""What runs in an actor: a model, and windows of traces that become a shard or moments."""
+"""Run windows of traces in an actor, and return a shard's entry or moments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..store.store import Entry, write_entry
 
 
 class Worker:
-    """Holds one model; every method takes and gives what can travel between machines."""
+    """Holds one model; the arguments and results of its methods can be sent between machines."""
 
     def __init__(
         self, model: str, load_options: dict[str, Any], settings: CollectSettings, n_threads: int, moments: bool
@@ -27,7 +27,9 @@ class Worker:
         torch.set_num_threads(n_threads)
         self._collector = Collector(load(model, **load_options), settings, on_device=moments)
 
-    def about(self, dtype: torch.dtype, spans_per_shard: int | None) -> tuple[dict[str, Any], dict[str, Any], str, int]:
+    def describe(
+        self, dtype: torch.dtype, spans_per_shard: int | None
+    ) -> tuple[dict[str, Any], dict[str, Any], str, int]:
         """Describe a store and moments (less what the caller adds), digest the weights, and count a batch's tokens."""
         collector = self._collector
         n_spans = spans_per_shard or default_spans_per_shard(collector, dtype)
@@ -38,11 +40,12 @@ class Worker:
     def shard(
         self, out: str, index: int, name: str, traces: list[Trace], description: dict[str, Any], tokens_per_batch: int
     ) -> Entry:
-        """Write a shard into the store at `out`, which this machine sees too, and say what the manifest is to hold."""
+        """Write a shard into the store at `out`, which this machine can write to, and return its entry."""
         self._collector.engine.tokens_per_batch = tokens_per_batch
         part = read_part(self._collector, traces)
         return write_entry(Path(out), index, name, part, len(traces), description)
 
     def moments(self, traces: list[Trace], covariance: bool, tokens_per_batch: int) -> Moments:
+        """Compute the moments of one window."""
         self._collector.engine.tokens_per_batch = tokens_per_batch
         return window_moments(self._collector, traces, covariance)

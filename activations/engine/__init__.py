@@ -1,4 +1,4 @@
-"""The hot path: many texts through a model once, averaging activations of chosen positions on the way."""
+"""Run many texts through a model once, averaging the activations of chosen positions on the way (the hot path)."""
 
 from .run import Engine, Pooled
 from .segments import Segments

@@ -1,7 +1,7 @@
-"""Batches by token budget over length-sorted texts, so that little of a batch is padding and memory stays flat.
+"""Divide texts into batches by a token budget, in the order of their length, so that little of a batch is padding.
 
-A batch is either plain (every text in one row) or shared (groups of texts with common prefixes). Longest first: a
-budget that does not fit into memory fails at once and not after an hour.
+A batch is either plain (every text is one row) or shared (groups of texts with common prefixes). The longest texts come
+first: a budget that does not fit into memory fails at once, not after an hour.
 """
 
 from __future__ import annotations
@@ -16,29 +16,39 @@ from .prefixes import Group
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Groups of texts that go through the model together; plain if nothing in them is shared."""
+    """Groups of texts that run together; plain if they share no prefix."""
 
     groups: tuple[Group, ...]
 
     @property
     def texts(self) -> list[int]:
+        """The texts of all groups."""
         return [text for group in self.groups for text in group.texts]
 
     @property
     def is_shared(self) -> bool:
+        """Whether the groups share prefixes."""
         return self.groups[0].n_prefix > 0
 
 
 def batches(lengths: Sequence[int], tokens_per_batch: int, cost_tokens: int = 64) -> list[list[int]]:
-    """Indices of the rows of each batch, longest rows first, such that the work is least.
+    """Divide rows into batches with the least work, longest rows first.
 
     A batch padded to its longest row holds at most `tokens_per_batch` tokens; a row longer than that is alone in its
-    batch. The work is the padded tokens of all batches, and `cost_tokens` for each batch. In the order of length, the
+    batch. The work is the padded tokens of all batches, plus `cost_tokens` for each batch. In the order of length, the
     best division into neighbours is found by dynamic programming.
+
+    Args:
+        lengths: The number of tokens of each row.
+        tokens_per_batch: The largest number of padded tokens in a batch.
+        cost_tokens: What a batch costs in addition to its tokens, in tokens.
+
+    Returns:
+        The row numbers of each batch.
     """
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     widths = np.array([lengths[index] for index in order], dtype=np.int64)
-    work = np.zeros(len(order) + 1)  # the least for the first rows
+    work = np.zeros(len(order) + 1)  # the least work for the first rows
     begins = np.zeros(len(order) + 1, dtype=np.int64)  # where the last batch of that division begins
     earliest = 0
     for end in range(1, len(order) + 1):
@@ -57,14 +67,14 @@ def batches(lengths: Sequence[int], tokens_per_batch: int, cost_tokens: int = 64
 
 
 def batches_of_groups(
-    found: Sequence[Group], lengths: Sequence[int], tokens_per_batch: int, cost_tokens: int = 64
+    groups: Sequence[Group], lengths: Sequence[int], tokens_per_batch: int, cost_tokens: int = 64
 ) -> list[Batch]:
-    """Plain texts by their lengths, then groups that share by the lengths of what they share.
+    """Divide groups into batches: plain texts by their lengths, then sharing groups by the lengths of their prefixes.
 
-    Groups of which a part is longer than a batch are dissolved: only plain texts go in parts.
+    Groups with a part that is longer than a batch are dissolved, since only plain texts can be run in parts.
     """
     alone, sharing = [], []
-    for group in found:
+    for group in groups:
         longest = max(group.n_prefix, max(lengths[text] for text in group.texts) - group.n_prefix)
         if group.n_prefix and longest <= tokens_per_batch:
             sharing.append(group)

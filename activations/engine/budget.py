@@ -1,8 +1,8 @@
-"""How many tokens go through the model at a time.
+"""Choose how many tokens run through the model at a time.
 
-On a CPU a few thousand: more makes nothing faster. On CUDA a small pass shows what a token costs in memory, and the
-budget is what fits into the free part of it, with a margin; more than 32,768 makes nothing faster there either. What
-was found too much in use is halved by the engine.
+On a CPU it is a few thousand, since more is not faster. On CUDA a small pass measures the memory that a token costs,
+and the budget is what fits into the free memory, with a margin; more than 32,768 is not faster. The engine halves a
+budget that turns out too large.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import torch
 from ...models import LanguageModel
 
 ON_CPU_TOKENS = 4096
-MOST_TOKENS = 32_768
-FEWEST_TOKENS = 64
+MAX_TOKENS = 32_768
+MIN_TOKENS = 64
 PROBE_TOKENS = 1024
-PASS_COST_TOKENS = {"cpu": 32, "cuda": 512}  # what a forward pass costs beside its tokens
-MARGIN = 0.6  # of the free memory: fragments, prefixes kept, and what others take
+PASS_COST_TOKENS = {"cpu": 32, "cuda": 512}  # what a forward pass costs in addition to its tokens
+MARGIN = 0.6  # share of the free memory; the rest is for fragments, cached prefixes and other processes
 
 
 def first_budget(model: LanguageModel, layers: Sequence[int]) -> int:
-    """The tokens of a batch to begin with."""
+    """Choose the number of tokens of the first batch."""
     if model.device.type != "cuda":
         return ON_CPU_TOKENS
     from .pooling import Buffer, pass_over
@@ -31,19 +31,20 @@ def first_budget(model: LanguageModel, layers: Sequence[int]) -> int:
 
     n_tokens = min(PROBE_TOKENS, model.context_tokens or PROBE_TOKENS)
     device = model.device
-    one = np.zeros(1, dtype=np.int64)
+    zero = np.zeros(1, dtype=np.int64)
     try:
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         ids = torch.zeros(1, n_tokens, dtype=torch.long, device=device)
-        into = Buffer(model, layers, n_tokens // 16)  # a sentence of 16 tokens is short: the buffer is not forgotten
-        pass_over(model, {"input_ids": ids, "use_cache": False}, layers, layout(one, one, one + n_tokens), into)
+        # The buffer counts too: sentences of 16 tokens are short.
+        buffer = Buffer(model, layers, n_tokens // 16)
+        pass_over(model, {"input_ids": ids, "use_cache": False}, layers, layout(zero, zero, zero + n_tokens), buffer)
         torch.cuda.synchronize(device)
         bytes_per_token = (torch.cuda.max_memory_allocated(device) - before) / n_tokens
     except torch.OutOfMemoryError:
         return PROBE_TOKENS // 2
     free, _ = torch.cuda.mem_get_info(device)
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    fits = int(MARGIN * free / max(bytes_per_token, 1.0))
-    return max(FEWEST_TOKENS, min(MOST_TOKENS, 1 << (fits.bit_length() - 1)))
+    n_fitting = int(MARGIN * free / max(bytes_per_token, 1.0))
+    return max(MIN_TOKENS, min(MAX_TOKENS, 1 << (n_fitting.bit_length() - 1)))

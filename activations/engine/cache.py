@@ -1,7 +1,7 @@
-"""A KV cache that many rows read and none writes: each row continues a prefix that was run once for all.
+"""Share one KV cache between many rows: each row continues a prefix that was run once.
 
-The keys and values of a prefix are spread to the rows that continue it one layer at a time, as the layer asks for
-them, so that they are never held for all rows and all layers together.
+The keys and values of a prefix are copied to its rows one layer at a time, when the layer asks for them, so that they
+are never in memory for all rows and all layers at once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from ...models import LanguageModel
 
 
 class _SharedLayer(CacheLayerMixin):
+    """One block's keys and values of the prefixes, read-only."""
+
     def __init__(self, prefix: DynamicLayer, rows: Int[Tensor, " n_rows"]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._prefix, self._rows = prefix, rows
@@ -46,14 +48,14 @@ class _SharedLayer(CacheLayerMixin):
 
 
 def shared_cache(prefix: DynamicCache, rows: Int[Tensor, " n_rows"]) -> Cache:
-    """A cache in which row i continues row `rows[i]` of `prefix`."""
+    """Make a cache in which row i continues row `rows[i]` of `prefix`."""
     return Cache(layers=[_SharedLayer(layer, rows) for layer in prefix.layers if isinstance(layer, DynamicLayer)])
 
 
 def rotary_limit(model: LanguageModel) -> int | None:
-    """The length past which rotary frequencies depend on the longest text of a pass (Phi's longrope, dynamic NTK).
+    """Return the length beyond which rotary frequencies depend on the longest text of a pass (longrope, dynamic NTK).
 
-    None for models that have no such rule. Longer texts then have to be alone and in one piece.
+    None for models without such a rule. Longer texts have to be run alone and in one piece.
     """
     config = model.model.config.get_text_config(decoder=True)
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
@@ -64,7 +66,7 @@ def rotary_limit(model: LanguageModel) -> int | None:
 
 
 def can_continue(model: LanguageModel) -> bool:
-    """Whether the model's texts can be run in parts: its body takes a cache, and that is one of keys and values."""
+    """Check whether texts can be run in parts: the body takes a cache, and it is one of keys and values."""
     if rotary_limit(model) is not None or "past_key_values" not in inspect.signature(model.body.forward).parameters:
         return False
     layers = DynamicCache(config=model.model.config).layers

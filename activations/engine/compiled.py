@@ -1,7 +1,7 @@
-"""Blocks compiled by torch.compile, for the passes in which that is safe.
+"""Compile blocks with torch.compile, for the passes in which that is safe.
 
-Each block's forward is compiled by itself, so that hooks still run between blocks and one compilation serves all blocks
-of a shape. Only passes without a KV cache use it. It costs half a minute once, and changes results by rounding.
+Each block's forward is compiled separately, so that hooks still run between blocks and one compilation serves all
+blocks of a shape. Only passes without a KV cache use it. It costs half a minute once, and changes results by rounding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...rundir import InputError
 
 
 class CompiledBlocks:
-    """The compiled forwards of `blocks`, put in place while `used` is open."""
+    """The compiled forwards of `blocks`, which replace the plain ones inside `used`."""
 
     def __init__(self, blocks: Sequence[nn.Module]) -> None:
         self._blocks = list(blocks)
@@ -25,7 +25,7 @@ class CompiledBlocks:
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """Raises InputError when compiling fails, for want of a C++ compiler for instance."""
+        """Use the compiled forwards inside the block; raise InputError if compiling fails."""
         for block, forward in zip(self._blocks, self._compiled, strict=True):
             block.forward = forward
         # torch counts recompilations by code, which all blocks share, and would give up on the ninth block.

@@ -1,9 +1,9 @@
-"""One forward pass that sums activations over segments as it goes.
+"""Run one forward pass that sums activations over segments on the way.
 
-1. A hook on each wanted block sums its output over the runs of the layout (`segments.py`), in float32, and adds them up
-   to segments in a buffer that was made before the pass; no layer's activations outlive their block.
-2. The body alone is run, and the last hook stops it: neither later blocks nor the head cost anything.
-3. Nothing waits for a GPU: what the hooks read stands on the device before the pass begins.
+1. A hook on each chosen block sums its output over the runs of the layout (`segments.py`), in float32, and adds the
+   runs up to segments in a buffer that was made before the pass; activations are freed with their block.
+2. Only the body is run, and the last hook stops it: later blocks and the head cost nothing.
+3. Nothing waits for a GPU: the hooks' indices are on the device before the pass begins.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ from .segments import Layout
 
 
 class _LastLayerRead(Exception):
-    """Stops a forward pass once all that was wanted has been read."""
+    """Stops a forward pass once the last layer has been read."""
 
 
 class Buffer:
-    """Sums over the segments of a batch, of activations and of their norms, on each layer's own device.
+    """Sums of activations and of their norms over the segments of a batch, on each layer's own device.
 
-    sums, norms: for each device, its layers and (n_layers there, n_segments, ...) tensors. Several passes may add to
-    the same segments: chunks of a long text, a shared prefix and what follows it.
+    Several passes may add to the same segments: chunks of a long text, a shared prefix and what follows it.
     """
 
     def __init__(self, model: LanguageModel, layers: Sequence[int], n_segments: int) -> None:
@@ -39,45 +38,49 @@ class Buffer:
         for layer in layers:
             self.by_device.setdefault(_device(model.blocks[layer], model.device), []).append(layer)
         self._sums = {
-            device: torch.zeros(len(here), n_segments, model.d_model, device=device)
-            for device, here in self.by_device.items()
+            device: torch.zeros(len(device_layers), n_segments, model.d_model, device=device)
+            for device, device_layers in self.by_device.items()
         }
         self._norms = {
-            device: torch.zeros(len(here), n_segments, device=device) for device, here in self.by_device.items()
+            device: torch.zeros(len(device_layers), n_segments, device=device)
+            for device, device_layers in self.by_device.items()
         }
         self._place = {
-            layer: (device, slot) for device, here in self.by_device.items() for slot, layer in enumerate(here)
+            layer: (device, slot)
+            for device, device_layers in self.by_device.items()
+            for slot, layer in enumerate(device_layers)
         }
 
     def at(self, layer: int) -> tuple[Float[Tensor, "n_segments d_model"], Float[Tensor, " n_segments"]]:
+        """Return the sums of activations and of norms at one layer."""
         device, slot = self._place[layer]
         return self._sums[device][slot], self._norms[device][slot]
 
     def means(
         self, n_positions: Int[np.ndarray, " n_segments"]
-    ) -> list[tuple[list[int], Float[Tensor, "here n_segments d_model"], Float[Tensor, "here n_segments"]]]:
-        """Layers, mean activations and mean norms, one entry for each device. The sums are used up."""
-        found = []
-        for device, here in self.by_device.items():
+    ) -> list[tuple[list[int], Float[Tensor, "n_layers n_segments d_model"], Float[Tensor, "n_layers n_segments"]]]:
+        """Divide the sums in place: layers, mean activations and mean norms of each device."""
+        means = []
+        for device, device_layers in self.by_device.items():
             counts = to_device(n_positions.astype(np.float32), device)
-            found.append((here, self._sums[device].div_(counts[:, None]), self._norms[device].div_(counts)))
-        return found
+            means.append((device_layers, self._sums[device].div_(counts[:, None]), self._norms[device].div_(counts)))
+        return means
 
 
 def pass_over(
-    model: LanguageModel, inputs: dict[str, Any], layers: Sequence[int], where: Layout | None, into: Buffer
+    model: LanguageModel, inputs: dict[str, Any], layers: Sequence[int], where: Layout | None, buffer: Buffer
 ) -> None:
-    """Run the body on `inputs` up to the last of `layers` (ascending), adding what `where` names to `into`."""
+    """Run the body on `inputs` up to the last of `layers` (ascending), adding the sums over `where` to `buffer`."""
     readers: dict[torch.device, Callable[[Tensor, int], None]] = {}
     if where is not None:
-        readers = {device: _reader(where, into, device) for device in into.by_device}
+        readers = {device: _reader(where, buffer, device) for device in buffer.by_device}
 
     def hook(layer: int) -> Callable[[nn.Module, Any, Any], None]:
         def read(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if where is not None:
-                acts = block_output(output)
-                device = into.at(layer)[0].device
-                readers[device](acts.to(device).flatten(0, 1), layer)
+                activations = block_output(output)
+                device = buffer.at(layer)[0].device
+                readers[device](activations.to(device).flatten(0, 1), layer)
             if layer == layers[-1]:
                 raise _LastLayerRead
 
@@ -92,32 +95,32 @@ def pass_over(
             pass
 
 
-def _reader(where: Layout, into: Buffer, device: torch.device) -> Callable[[Tensor, int], None]:
+def _reader(where: Layout, buffer: Buffer, device: torch.device) -> Callable[[Tensor, int], None]:
     positions, run_starts, runs, segment_starts, segments = (
-        to_device(each, device)
-        for each in (where.positions, where.run_starts, where.runs, where.segment_starts, where.segments)
+        to_device(array, device)
+        for array in (where.positions, where.run_starts, where.runs, where.segment_starts, where.segments)
     )
 
-    def summed(rows: Float[Tensor, "n_rows width"]) -> Float[Tensor, "n_segments width"]:
-        of_runs = embedding_bag(positions, rows, run_starts, mode="sum")
-        return embedding_bag(runs, of_runs, segment_starts, mode="sum")
+    def segment_sums(rows: Float[Tensor, "n_rows width"]) -> Float[Tensor, "n_segments width"]:
+        run_sums = embedding_bag(positions, rows, run_starts, mode="sum")
+        return embedding_bag(runs, run_sums, segment_starts, mode="sum")
 
     def read(rows: Float[Tensor, "n_rows d_model"], layer: int) -> None:
-        sums, norms = into.at(layer)
-        sums.index_add_(0, segments, summed(rows.float()))
+        sums, norms = buffer.at(layer)
+        sums.index_add_(0, segments, segment_sums(rows.float()))
         norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float32)
-        norms.index_add_(0, segments, summed(norm).squeeze(-1))
+        norms.index_add_(0, segments, segment_sums(norm).squeeze(-1))
 
     return read
 
 
 def to_device(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    """From pinned memory where there is a GPU: copied from elsewhere, it would wait for all that runs before."""
+    """Copy to a device; to a GPU from pinned memory, since any other copy would wait for everything queued before."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _device(block: nn.Module, fallback: torch.device) -> torch.device:
-    """Where a block computes; blocks that accelerate has offloaded do so where inputs go."""
+    """Return the device on which a block computes; blocks that accelerate has offloaded compute where inputs go."""
     weight = next(block.parameters(), None)
     return fallback if weight is None or weight.device.type == "meta" else weight.device

@@ -1,4 +1,4 @@
-"""Streaming moments: what mean differences, effect sizes, PCA and LDA need, with no activation kept."""
+"""Collect moments: what mean differences, effect sizes, PCA and LDA need, without storing activations."""
 
 from .moments import Moments
 from .stream import collect_moments

@@ -1,4 +1,4 @@
-"""Moments of activations by label and layer: counts, means, variances and, on request, covariances."""
+"""Hold moments of activations by label and layer: counts, means, variances and, on request, covariances."""
 
 from __future__ import annotations
 
@@ -29,33 +29,41 @@ FORMAT = "reasonlens.moments/2"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Moments:
-    """What is left of activations when only their first two moments are kept; float64, on the CPU."""
+    """The first two moments of activations by label and layer; float64, on the CPU."""
 
     by_label: dict[str, Summary]
-    stretches: Summary  # of the mean over the whole labelled stretch of each trace
-    norm_sum: Float[Tensor, " n_layers"]  # over traces, of the mean token norm in that stretch
+    stretches: Summary  # moments of the mean over the whole labelled stretch of each trace
+    norm_sum: Float[Tensor, " n_layers"]  # sum over traces of the mean token norm in that stretch
     layers: tuple[int, ...]
     read: Read
     model: dict[str, Any]
-    problem_hashes: Int[np.ndarray, " n_problems"]  # 8 bytes each, ascending: to count problems, whatever is merged
+    problem_hashes: Int[np.ndarray, " n_problems"]  # 8 bytes each, ascending: they count problems also after a merge
     n_skipped: int = 0
-    progress: dict[str, Any] = field(default_factory=dict)  # of a collection that is not finished
+    progress: dict[str, Any] = field(default_factory=dict)  # state of a collection that is not finished
 
     @classmethod
     def of(cls, activations: Activations, *, covariance: bool = False) -> Moments:
-        """Of activations that were kept, layer by layer.
+        """Compute the moments of activations, layer by layer.
 
-        Without the spread of the stretches, which activations do not keep.
+        Args:
+            activations: In memory or on disk.
+            covariance: Also compute covariance matrices.
+
+        Returns:
+            The moments; the variance of the stretches is NaN, since activations do not hold it.
         """
         by_label = {}
         for label in activations.behaviours:
-            shows = torch.from_numpy(activations.shows(label))
-            layers = [Summary.of(activations.layer(layer)[shows][None], covariance) for layer in activations.layers]
+            shows_behaviour = torch.from_numpy(activations.shows(label))
+            layers = [
+                Summary.of(activations.layer(layer)[shows_behaviour][None], covariance) for layer in activations.layers
+            ]
+            comoments = [summary.comoment for summary in layers if summary.comoment is not None]
             by_label[label] = Summary(
                 layers[0].count,
-                torch.cat([each.mean for each in layers]),
-                torch.cat([each.m2 for each in layers]),
-                torch.cat([each.comoment for each in layers if each.comoment is not None]) if covariance else None,
+                torch.cat([summary.mean for summary in layers]),
+                torch.cat([summary.m2 for summary in layers]),
+                torch.cat(comoments) if covariance else None,
             )
         n_traces = len({example.trace for example in activations.examples})
         overall = activations.overall_mean.double()
@@ -77,6 +85,7 @@ class Moments:
 
     @property
     def n_problems(self) -> int:
+        """The number of distinct problems."""
         return len(self.problem_hashes)
 
     @property
@@ -90,22 +99,42 @@ class Moments:
         return (self.norm_sum / self.stretches.count).float()
 
     def of_label(self, label: str) -> Summary:
-        """Of the spans of one label. Raises InputError when there is none."""
+        """Return the moments of the spans of one label.
+
+        Args:
+            label: The label.
+
+        Returns:
+            Count, mean and second moments at each layer.
+
+        Raises:
+            InputError: No span has this label.
+        """
         if label not in self.by_label:
             raise InputError(f"no span shows {label!r}; the labels here are {', '.join(self.behaviours)}")
         return self.by_label[label]
 
     def of_others(self, label: str) -> Summary:
-        """Of the spans of all other labels. Raises InputError when there is none."""
+        """Add up the moments of the spans of all other labels.
+
+        Args:
+            label: The label to leave out.
+
+        Returns:
+            Count, mean and second moments at each layer.
+
+        Raises:
+            InputError: There is no other label.
+        """
         others = [self.by_label[name] for name in self.behaviours if name != label]
         if not others:
             raise InputError(f"only {label!r} is labelled: there is nothing to hold it against")
         return reduce(add, others)
 
     def __add__(self, other: Moments) -> Moments:
-        """Of the traces of both; a problem that is in both counts once.
+        """Merge the moments of two sets of traces; a problem that is in both counts once.
 
-        Raises InputError when they are of other models, layers or reads.
+        Raises InputError if models, layers or reads differ.
         """
         for name in ("model", "layers", "read"):
             if getattr(self, name) != getattr(other, name):
@@ -127,7 +156,11 @@ class Moments:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one safetensors file, atomically."""
+        """Write everything to one safetensors file, atomically.
+
+        Args:
+            path: The file to write.
+        """
         tensors = {
             "stretches.mean": self.stretches.mean,
             "stretches.m2": self.stretches.m2,
@@ -156,9 +189,16 @@ class Moments:
 
     @classmethod
     def open(cls, path: str | Path) -> Moments:
-        """Read back what `save` wrote, or a directory of `collect_moments(out=...)`.
+        """Read what `save` wrote, or a directory of `collect_moments(out=...)`.
 
-        Raises InputError when it is something else, or of a collection that is not finished.
+        Args:
+            path: The file or the directory.
+
+        Returns:
+            The moments.
+
+        Raises:
+            InputError: `path` holds something else, or a collection that is not finished.
         """
         path = expanded(path)
         moments = read_moments(path / "moments.safetensors" if path.is_dir() else path)
@@ -180,7 +220,7 @@ def _digest(description: dict[str, Any], tensors: dict[str, Tensor]) -> str:
 
 
 def read_moments(path: Path) -> Moments:
-    """Moments from a file, finished or not."""
+    """Read moments from a file, finished or not."""
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
@@ -208,6 +248,6 @@ def read_moments(path: Path) -> Moments:
 
 
 def hashes(problems: Iterable[str]) -> Int[np.ndarray, " n"]:
-    """A number for each distinct problem, ascending."""
-    found = {hashlib.sha256(problem.encode()).digest()[:8] for problem in problems}
-    return np.array(sorted(int.from_bytes(each, "big", signed=True) for each in found), dtype=np.int64)
+    """Hash each distinct problem to a number; ascending."""
+    digests = {hashlib.sha256(problem.encode()).digest()[:8] for problem in problems}
+    return np.array(sorted(int.from_bytes(part, "big", signed=True) for part in digests), dtype=np.int64)

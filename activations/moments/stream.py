@@ -1,7 +1,7 @@
-"""Collecting moments: traces are read window by window, added up where the model is, and forgotten.
+"""Collect moments: read traces window by window, add up on the model's device, and discard the activations.
 
-The sum so far and how many windows it holds are written together after every window, in one atomic step. So a run that
-is cut off goes on after the last window and ends with the very same sums.
+The sum so far and the number of its windows are written together after every window, in one atomic step. A run that is
+interrupted is resumed after the last window and ends with exactly the same sums.
 """
 
 from __future__ import annotations
@@ -49,13 +49,31 @@ def collect_moments(
     spans_per_window: int = SPANS_PER_WINDOW,
     progress: bool = True,
 ) -> Moments:
-    """Moments of every labelled span's activation, by label and layer; no activation is kept, however many traces.
+    """Collect the moments of labelled spans' activations, by label and layer, without storing any activation.
 
-    The first options are those of `collect`. covariance: whole covariance matrices too, 8 d_model^2 bytes a label and
-    layer. out: a directory that holds the sums so far; the same call on it takes up a run that was cut off.
-    spans_per_window: how many spans are read between two writes. `traces` may be a generator.
+    Args:
+        model: A name, a handle or a loaded model.
+        traces: Traces with labelled spans; may be a generator.
+        layers: 0-based blocks whose output is read, negative ones from the end, or "0,4,10:20:2"; None means all.
+        read: Which tokens of a span are averaged (see `Read`).
+        template: How prompt and text become tokens (see `traces.encode`).
+        truncate: Cut texts that are longer than the context, instead of refusing them.
+        include_markup: Also read attention sinks, special and template tokens, which are left out otherwise.
+        tokens_per_batch: Padded tokens of a forward pass. None means 4096 on a CPU and what fits on CUDA. Longer texts
+            run in parts over a KV cache.
+        share_prefixes: Run what several texts have in common (one prompt, many answers) once.
+        compile: Run blocks through torch.compile, which costs half a minute at first and is faster afterwards; for long
+            runs.
+        covariance: Also collect covariance matrices, 8 d_model^2 bytes for each label and layer.
+        out: A directory for the sums so far. The same call resumes a run that was interrupted.
+        spans_per_window: How many spans are read between two writes.
+        progress: Show a progress bar over tokens.
 
-    Raises InputError as `collect` does.
+    Returns:
+        The moments, float64.
+
+    Raises:
+        InputError: As `collect` does.
     """
     settings = CollectSettings(
         layers=layers,
@@ -87,43 +105,44 @@ def _stream(
     n_spans: int,
     progress: bool,
 ) -> Moments:
-    if collector.settings.tokens_per_batch is None:  # asked for, it is taken, also where the file has another
+    if collector.settings.tokens_per_batch is None:  # if asked for, it overrides that of the file
         collector.engine.tokens_per_batch = total.tokens_per_batch
-    n_traces = n_seen = 0
+    n_traces = n_spans_seen = 0
     with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
         for window in windows(traces, n_spans):
             place = total.step(digest(window))
             if place is not None:
-                found = window_moments(collector, window, covariance, bar.update)
-                total.add(found, place, collector.engine.tokens_per_batch)
+                moments_of_window = window_moments(collector, window, covariance, bar.update)
+                total.add(moments_of_window, place, collector.engine.tokens_per_batch)
             n_traces += len(window)
-            n_seen += sum(len(trace.spans) for trace in window)
+            n_spans_seen += sum(len(trace.spans) for trace in window)
             bar.set_postfix(traces=n_traces)
     moments = total.finish()
     if moments is None:
-        raise nothing_to_read(n_traces, n_seen, collector.settings)
+        raise nothing_to_read(n_traces, n_spans_seen, collector.settings)
     return moments
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How many windows there are up to one, and a digest of them all."""
+    """A place in the sequence of windows: how many there are up to it, and a digest of all of them."""
 
     n_windows: int = 0
     chain: str = ""
 
     def after(self, window: str) -> Place:
+        """Return the place after one more window, which has this digest."""
         return Place(self.n_windows + 1, hashlib.sha256(f"{self.chain}{window}".encode()).hexdigest())
 
 
 class WindowSum:
-    """The sum over windows, taken in their order, and where it is kept."""
+    """The sum over windows, taken in their order, and the file that holds it."""
 
     def __init__(self, run: RunDirectory, description: dict[str, Any], tokens_per_batch: int) -> None:
         self._run, self._file, self.description = run, run.file(FILE), description
         self.tokens_per_batch = tokens_per_batch
         self._sum: Moments | None = None
-        self._kept = Place()  # of what was in the file
+        self._stored = Place()  # how far the sum in the file goes
         self._complete = False
         self._place = Place()
         if self._file is not None and self._file.is_file():
@@ -131,37 +150,37 @@ class WindowSum:
 
     def _continue(self, file: Path) -> None:
         self._sum = read_moments(file)
-        kept = self._sum.progress
-        changes = differences(without_names(kept.get("description", {})), without_names(self.description))
+        progress = self._sum.progress
+        changes = differences(without_names(progress.get("description", {})), without_names(self.description))
         if changes:
             raise InputError(f"{file} holds other moments ({changes}); choose another directory or remove it")
-        self.description = kept["description"]  # a copy of the model may bear another name
-        self._kept = Place(kept["n_windows"], kept["chain"])
-        self._complete, self.tokens_per_batch = kept["complete"], kept["tokens_per_batch"]
+        self.description = progress["description"]  # a copy of the model may have another name
+        self._stored = Place(progress["n_windows"], progress["chain"])
+        self._complete, self.tokens_per_batch = progress["complete"], progress["tokens_per_batch"]
 
     def step(self, window: str) -> Place | None:
-        """Go on to the next window: None if the sum holds it. Raises InputError if it holds another."""
+        """Advance to the next window; None if the sum holds it. Raises InputError if it holds another in its place."""
         self._place = self._place.after(window)
-        if self._place.n_windows == self._kept.n_windows and self._place != self._kept:
+        if self._place.n_windows == self._stored.n_windows and self._place != self._stored:
             raise InputError(
                 f"{self._file} holds moments of other traces than those given now; choose another directory, or "
                 "remove this one"
             )
-        return None if self._place.n_windows <= self._kept.n_windows else self._place
+        return None if self._place.n_windows <= self._stored.n_windows else self._place
 
-    def add(self, found: Moments, place: Place, tokens_per_batch: int) -> None:
+    def add(self, moments: Moments, place: Place, tokens_per_batch: int) -> None:
         """Add the moments of the window at `place`, which follows the last one that was added, and write the sum."""
         self.tokens_per_batch = tokens_per_batch
-        self._sum = found if self._sum is None else self._sum + replace(found, model=self._sum.model)
+        self._sum = moments if self._sum is None else self._sum + replace(moments, model=self._sum.model)
         self._complete = False
         self._write(place)
 
     def finish(self) -> Moments | None:
-        """The sum, marked as whole; None, and no file, where nothing could be read.
+        """Return the sum and mark it as complete; None, and no file, where nothing could be read.
 
-        Raises InputError when it holds more windows than were given.
+        Raises InputError if it holds more windows than the traces make.
         """
-        if self._place.n_windows < self._kept.n_windows:
+        if self._place.n_windows < self._stored.n_windows:
             raise InputError(
                 f"{self._file} holds moments of more traces than those given now; choose another "
                 "directory, or remove it"
@@ -195,24 +214,24 @@ class WindowSum:
 
 
 def window_moments(
-    collector: Collector, traces: Sequence[Trace], covariance: bool, done: Callable[[int], object] = lambda _: None
+    collector: Collector, traces: Sequence[Trace], covariance: bool, on_batch: Callable[[int], object] = lambda _: None
 ) -> Moments:
-    """The moments of one window. done: hears how many tokens each batch had."""
-    window = collector.window(traces, done)
+    """Compute the moments of one window; `on_batch` is called with the number of tokens of each batch."""
+    window = collector.window(traces, on_batch)
     by_label: dict[str, Summary] = {}
     n_layers = len(collector.layers)
     stretches = Summary.of_none(n_layers, collector.model.d_model)
     norm_sum = torch.zeros(n_layers, dtype=torch.float64)
     labels = [example.label for example in window.examples]
-    for found in window.batches:
-        here = [labels[span] for span in found.spans.tolist()]
-        for label in dict.fromkeys(here):
-            places = [place for place, name in enumerate(here) if name == label]
-            summary = Summary.of(found.acts[:, places], covariance)
+    for batch in window.batches:
+        batch_labels = [labels[span] for span in batch.spans.tolist()]
+        for label in dict.fromkeys(batch_labels):
+            rows = [row for row, name in enumerate(batch_labels) if name == label]
+            summary = Summary.of(batch.span_means[:, rows], covariance)
             by_label[label] = by_label[label] + summary if label in by_label else summary
-        if len(found.stretches):
-            stretches = stretches + Summary.of(found.stretch_means).cpu()
-            norm_sum += found.stretch_norms.sum(dim=1, dtype=torch.float64).cpu()
+        if len(batch.stretches):
+            stretches = stretches + Summary.of(batch.stretch_means).cpu()
+            norm_sum += batch.stretch_norms.sum(dim=1, dtype=torch.float64).cpu()
     return Moments(
         by_label={label: by_label[label].cpu() for label in dict.fromkeys(labels)},
         stretches=stretches,

@@ -1,7 +1,7 @@
-"""Activations on disk: shards of safetensors with one contiguous tensor a layer, and a manifest with their digests."""
+"""Store activations on disk: safetensors shards with one tensor for each layer, and a manifest with their digests."""
 
 from .shard import Part
 from .store import Store
-from .stored import StoredActs
+from .stored import StoredActivations
 
-__all__ = ["Part", "Store", "StoredActs"]
+__all__ = ["Part", "Store", "StoredActivations"]

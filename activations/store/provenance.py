@@ -1,4 +1,4 @@
-"""What a collection must have in common with an earlier one at the same place to be continued."""
+"""Compare a collection with an earlier one in the same directory, to decide whether it is resumed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ...rundir import RunDirectory
 
-NAMES = ("name", "revision", "fingerprint")  # of a model: a copy may bear others; its weights decide
+NAMES = ("name", "revision", "fingerprint")  # of a model: a copy may have other ones; its weights decide
 
 
 def collection_run(path: Path, keep: str, description: Mapping[str, Any], weights: str) -> RunDirectory:

@@ -1,6 +1,6 @@
-"""One shard: the activations of one window of traces in one safetensors file, one contiguous tensor for each layer.
+"""Read and write one shard: the activations of one window of traces in one safetensors file.
 
-Beside the layers, `embeddings` holds the mean input embeddings of the same tokens, where they are known.
+It holds one contiguous tensor for each layer and, where they are known, the mean input embeddings of the same tokens.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ FORMAT = "reasonlens.activations/3"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Part:
-    """What one window of traces gives."""
+    """The activations of one window of traces, in memory."""
 
-    acts: Float[Tensor, "n_layers n_examples d_model"]
+    activations: Float[Tensor, "n_layers n_examples d_model"]
     embeddings: Float[Tensor, "n_examples d_embedding"] | None
     examples: tuple[Example, ...]
     stretch_sum: Float[Tensor, "n_layers d_model"]  # float64, over traces, of the mean over the labelled stretch
@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Shard:
-    """A shard on disk, of which only the description has been read."""
+    """A shard on disk; only its description has been read."""
 
     path: Path
     examples: tuple[Example, ...]
@@ -45,24 +45,24 @@ class Shard:
     norm_sum: Float[Tensor, " n_layers"]
     n_stretches: int
     n_skipped: int
-    about: dict[str, Any]  # what the writer noted: layers, read, model
+    about: dict[str, Any]  # layers, read, model
 
     def layer(self, layer: int) -> Float[Tensor, "n_examples d_model"]:
-        """One layer (the block's number), memory-mapped: no other part of the file is touched."""
+        """Read one layer (the block's number), memory-mapped: no other part of the file is touched."""
         with safe_open(self.path, framework="pt") as file:
-            found: Tensor = file.get_tensor(f"layer.{layer}")
-        return found
+            activations: Tensor = file.get_tensor(f"layer.{layer}")
+        return activations
 
     def embeddings(self) -> Float[Tensor, "n_examples d_embedding"] | None:
-        """The mean input embeddings, memory-mapped like a layer; None where the file holds none."""
+        """Read the mean input embeddings, memory-mapped like a layer; None where the file holds none."""
         with safe_open(self.path, framework="pt") as file:
-            found: Tensor | None = file.get_tensor("embeddings") if "embeddings" in file.keys() else None
-        return found
+            embeddings: Tensor | None = file.get_tensor("embeddings") if "embeddings" in file.keys() else None
+        return embeddings
 
 
 def write_shard(path: Path, part: Part, layers: tuple[int, ...], dtype: torch.dtype, about: dict[str, Any]) -> None:
-    """Write `part` atomically. Raises InputError when the disk is full."""
-    tensors = {f"layer.{layer}": part.acts[slot].to(dtype).contiguous() for slot, layer in enumerate(layers)}
+    """Write `part` atomically; raise InputError when the disk is full."""
+    tensors = {f"layer.{layer}": part.activations[slot].to(dtype).contiguous() for slot, layer in enumerate(layers)}
     if part.embeddings is not None:
         tensors["embeddings"] = part.embeddings.to(dtype).contiguous()
     tensors |= {"stretch_sum": part.stretch_sum, "norm_sum": part.norm_sum}
@@ -78,7 +78,7 @@ def write_shard(path: Path, part: Part, layers: tuple[int, ...], dtype: torch.dt
 
 
 def read_shard(path: Path) -> Shard:
-    """The description of a shard. Raises InputError when the file is something else or damaged."""
+    """Read the description of a shard; raise InputError if the file is something else or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("reasonlens", "{}"))

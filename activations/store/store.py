@@ -1,11 +1,12 @@
-"""A directory of shards that one process writes: what it was asked, which shards are done, and their digests.
+"""Write a directory of shards from one process, and record which shards are done, with their digests.
 
-    run.json                 settings, digest of the model's weights, state: what `rundir` keeps of every run
+    run.json                 settings, digest of the model's weights, state, as of every run (`rundir`)
     manifest.json            the description, and for each shard its file, SHA-256, size and the digest of its traces
     shard-00000.safetensors  one contiguous tensor a layer, and one of the mean input embeddings
 
-A shard counts once the manifest names it, and it is named after it stands whole on disk. So a writer that is killed at
-any moment loses the shard at hand and nothing else; the next one checks every digest and writes again what differs.
+A shard counts once the manifest names it, and it is named only after it has been written completely. A writer that is
+killed at any moment therefore loses one shard and nothing else; the next run checks every digest and replaces what
+differs.
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A shard that is done."""
+    """The manifest's entry of a shard that is done."""
 
     file: str
     sha256: str
     n_bytes: int
-    traces: str  # digest of the traces that it was read from
+    traces: str  # digest of the traces
     n_traces: int
     n_examples: int
 
 
 class Store:
-    """The store that a writer holds; see `Store.write`."""
+    """A store that this process writes; see `Store.write`."""
 
     def __init__(self, run: RunDirectory, description: dict[str, Any], tokens_per_batch: int) -> None:
         self._run, self.path = run, run.path
@@ -78,6 +79,9 @@ class Store:
             weights: Digest of the model's weights.
             tokens_per_batch: For a new store; a continued one keeps its own, so that its shards come out the same.
 
+        Yields:
+            The store, locked for this process.
+
         Raises:
             InputError: Another process writes here, or `path` holds another store or other files.
         """
@@ -86,12 +90,13 @@ class Store:
             try:
                 yield store
             except InputError:
-                if not store._entries:  # a mistake in the input leaves no trace
+                if not store._entries:  # a mistake in the input leaves no files behind
                     store.discard()
                 raise
 
     @property
     def n_examples(self) -> int:
+        """The number of spans in all shards that are done."""
         return sum(entry.n_examples for entry in self._entries.values())
 
     def _continue(self) -> None:
@@ -99,15 +104,23 @@ class Store:
         changes = differences(without_names(manifest["description"]), without_names(self.description))
         if changes:
             raise InputError(f"{self.path} holds another collection ({changes}); choose another directory or remove it")
-        self.description = manifest["description"]  # a copy of the model may bear another name
+        self.description = manifest["description"]  # a copy of the model may have another name
         self._entries = {int(index): Entry(**entry) for index, entry in manifest["shards"].items()}
         self.tokens_per_batch = manifest["tokens_per_batch"]
         self._complete = manifest["complete"]
 
     def holds(self, index: int, traces: str) -> bool:
-        """Whether shard `index` of these traces is done and as it was written.
+        """Check whether a shard is done and unchanged since it was written.
 
-        Raises InputError when it was read from other traces.
+        Args:
+            index: The number of the shard.
+            traces: Digest of its traces.
+
+        Returns:
+            True if it need not be written again.
+
+        Raises:
+            InputError: The shard was read from other traces.
         """
         entry = self._entries.get(index)
         if entry is None:
@@ -126,23 +139,44 @@ class Store:
         return False
 
     def add(self, index: int, traces: str, part: Part, n_traces: int, tokens_per_batch: int) -> None:
-        """Write shard `index` and name it in the manifest. tokens_per_batch: what the next one is to begin with."""
+        """Write a shard and name it in the manifest.
+
+        Args:
+            index: The number of the shard.
+            traces: Digest of its traces.
+            part: Its activations.
+            n_traces: How many traces it was read from.
+            tokens_per_batch: The batch size that the next shard begins with.
+        """
         self.claim()
         self.record(index, write_entry(self.path, index, traces, part, n_traces, self.description), tokens_per_batch)
 
     def claim(self) -> None:
-        """Note that the directory is a store's, before the first shard is written."""
+        """Record that the directory is a store, before the first shard is written."""
         self._run.record()
 
     def record(self, index: int, entry: Entry, tokens_per_batch: int) -> None:
-        """Name a shard that stands on disk."""
+        """Name in the manifest a shard that has been written.
+
+        Args:
+            index: The number of the shard.
+            entry: Its entry.
+            tokens_per_batch: The batch size that the next shard begins with.
+        """
         self._entries[index] = entry
         self.tokens_per_batch = tokens_per_batch
         self._complete = False
         self._write_manifest()
 
     def finish(self, n_shards: int) -> None:
-        """Note that the store is whole. Raises InputError when it holds shards of more traces than were given."""
+        """Record that the store is complete.
+
+        Args:
+            n_shards: How many shards the traces make.
+
+        Raises:
+            InputError: The store holds more shards than that.
+        """
         if len(self._entries) > n_shards:
             raise InputError(
                 f"{self.path} holds {len(self._entries)} shards, and the traces given now make {n_shards}: it was "
@@ -154,7 +188,7 @@ class Store:
         self._run.finish()
 
     def discard(self) -> None:
-        """Remove what was written: nothing in it could be read."""
+        """Remove what was written, since no span could be read."""
         for file in [self.path / entry.file for entry in self._entries.values()] + [self.path / MANIFEST]:
             file.unlink(missing_ok=True)
         self._run.abandon()
@@ -171,7 +205,7 @@ class Store:
 
 
 def write_entry(path: Path, index: int, traces: str, part: Part, n_traces: int, description: dict[str, Any]) -> Entry:
-    """Write a shard's file and say what the manifest is to hold of it."""
+    """Write a shard's file and return its entry for the manifest."""
     file = path / f"shard-{index:05d}.safetensors"
     about = {key: description[key] for key in ("read", "model")}
     write_shard(file, part, tuple(description["layers"]), getattr(torch, description["dtype"]), about)
@@ -179,7 +213,7 @@ def write_entry(path: Path, index: int, traces: str, part: Part, n_traces: int, 
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a store. Raises InputError when it is none."""
+    """Read the manifest of a store; raise InputError if there is none or it was altered."""
     try:
         manifest = json.loads((path / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -192,9 +226,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def read_store(path: Path, *, verify: bool = False) -> tuple[dict[str, Any], list[Shard]]:
-    """Description and shards of a whole store. verify: check every digest, which reads every byte.
+    """Read the description and the shards of a complete store; `verify` checks every digest, which reads every byte.
 
-    Raises InputError when it is not whole, naming the shard that is missing, torn or altered.
+    Raises InputError if it is not complete, naming the shard that is missing, torn or altered.
     """
     manifest = read_manifest(path)
     if not manifest["complete"]:
@@ -205,8 +239,8 @@ def read_store(path: Path, *, verify: bool = False) -> tuple[dict[str, Any], lis
     shards = []
     for entry in (Entry(**entry) for entry in manifest["shards"].values()):
         file = path / entry.file
-        whole = file.is_file() and file.stat().st_size == entry.n_bytes
-        if not whole or (verify and file_digest(file) != entry.sha256):
+        is_complete = file.is_file() and file.stat().st_size == entry.n_bytes
+        if not is_complete or (verify and file_digest(file) != entry.sha256):
             raise InputError(
                 f"{file} is missing, torn or altered; run the command that wrote {path} again, and it is read anew"
             )

@@ -54,21 +54,21 @@ def naive(model: LanguageModel, traces: Sequence[Trace], read: Read) -> Tensor:
 def test_collecting_equals_a_naive_loop_on_every_architecture(tiny, traces, architecture: str) -> None:
     model = tiny(architecture)
     found = collect(model, traces, progress=False)
-    assert found.acts.shape == (72, N_LAYERS, D_MODEL) and found.acts.dtype == torch.float32
-    torch.testing.assert_close(found.acts, naive(model, traces, Read.mean()), rtol=1e-4, atol=1e-6)
+    assert found.values.shape == (72, N_LAYERS, D_MODEL) and found.values.dtype == torch.float32
+    torch.testing.assert_close(found.values, naive(model, traces, Read.mean()), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("read", ["first", "last", "before:1", "window:-1:10", "window:-12:-7"])
 def test_every_read_equals_the_naive_loop(tiny, traces, read: str) -> None:
     found = collect(tiny(), traces, read=read, progress=False)
-    torch.testing.assert_close(found.acts, naive(tiny(), traces, Read.parse(read)), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.values, naive(tiny(), traces, Read.parse(read)), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "opt"])
 def test_batch_size_changes_nothing(tiny, traces, architecture: str) -> None:
     model = tiny(architecture)
-    alone = collect(model, traces, tokens_per_batch=1, progress=False).acts
-    together = collect(model, traces, tokens_per_batch=10_000, progress=False).acts
+    alone = collect(model, traces, tokens_per_batch=1, progress=False).values
+    together = collect(model, traces, tokens_per_batch=10_000, progress=False).values
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)
 
 
@@ -82,7 +82,7 @@ def test_only_the_layers_asked_for_are_read_and_later_blocks_never_run(tiny, tra
     for hook in hooks:
         hook.remove()
     assert found.layers == (0, 1) and set(ran) == {0, 1}
-    torch.testing.assert_close(found.acts, everything.acts[:, :2])
+    torch.testing.assert_close(found.values, everything.values[:, :2])
     torch.testing.assert_close(found.layer(1), everything.layer(1))
     with pytest.raises(InputError, match="layer 2 was not collected; these were: 0, 1"):
         found.layer(2)
@@ -91,10 +91,10 @@ def test_only_the_layers_asked_for_are_read_and_later_blocks_never_run(tiny, tra
 def test_the_first_token_enters_no_mean_unless_asked_for(tiny) -> None:
     trace = Trace("s", "", "One two three four.", (Span(0, 19, "x"),))
     model = tiny()
-    usual = collect(model, [trace], progress=False).acts[0]
-    asked = collect(model, [trace], progress=False, include_markup=True).acts[0]
+    usual = collect(model, [trace], progress=False).values[0]
+    asked = collect(model, [trace], progress=False, include_markup=True).values[0]
     n_tokens = len(encode(model, [trace])[0])
-    sink = collect(model, [trace], read="first", progress=False, include_markup=True).acts[0]
+    sink = collect(model, [trace], read="first", progress=False, include_markup=True).values[0]
     torch.testing.assert_close(asked * n_tokens - usual * (n_tokens - 1), sink, rtol=1e-3, atol=1e-5)
     with pytest.raises(InputError, match="nothing to read: 1 traces hold 1 labelled spans"):
         collect(model, [trace], read="first", progress=False)
@@ -111,12 +111,12 @@ def test_half_precision_models_are_averaged_in_float32(tiny, traces) -> None:
     model.model.to(torch.bfloat16)
     found = collect(model, traces[:1], progress=False)
     firsts = [
-        collect(model, traces[:1], read=f"window:{at}:{at + 1}", progress=False).acts[3] for at in range(3)
+        collect(model, traces[:1], read=f"window:{at}:{at + 1}", progress=False).values[3] for at in range(3)
     ]  # the fourth span ("Checking again, ...") has more tokens than that; each single token is exact in bfloat16
-    three = collect(model, traces[:1], read="window:0:3", progress=False).acts[3]
+    three = collect(model, traces[:1], read="window:0:3", progress=False).values[3]
     torch.testing.assert_close(three, torch.stack(firsts).mean(dim=0), rtol=1e-6, atol=1e-7)
-    assert found.acts.dtype == torch.float32
-    assert not torch.equal(found.acts, found.acts.bfloat16().float())
+    assert found.values.dtype == torch.float32
+    assert not torch.equal(found.values, found.values.bfloat16().float())
 
 
 def test_the_overall_mean_is_over_traces_of_the_labelled_stretch(tiny, traces) -> None:
@@ -124,7 +124,7 @@ def test_the_overall_mean_is_over_traces_of_the_labelled_stretch(tiny, traces) -
     whole = [Trace(t.id, t.prompt, t.text, (Span(0, len(t.text), "all"),), t.problem) for t in traces]
     stretch = collect(model, whole, progress=False)
     found = collect(model, traces, progress=False)
-    torch.testing.assert_close(found.overall_mean, stretch.acts.mean(dim=0), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.overall_mean, stretch.values.mean(dim=0), rtol=1e-4, atol=1e-6)
 
 
 def test_the_residual_norm_is_the_mean_over_traces_of_the_mean_token_norm(tiny, traces) -> None:
@@ -154,7 +154,7 @@ def test_saved_activations_open_equal_and_other_files_are_refused(tiny, traces, 
     found = collect(tiny(), traces, read="window:-1:10", progress=False)
     found.save(tmp_path / "acts.safetensors")
     opened = Activations.open(tmp_path / "acts.safetensors")
-    torch.testing.assert_close(opened.load().acts, found.acts, rtol=0, atol=0)
+    torch.testing.assert_close(opened.load().values, found.values, rtol=0, atol=0)
     torch.testing.assert_close(opened.overall_mean, found.overall_mean, rtol=0, atol=0)
     assert (opened.examples, opened.layers, opened.read) == (found.examples, found.layers, found.read)
     assert (opened.model, opened.n_skipped) == (found.model, found.n_skipped)
@@ -166,8 +166,8 @@ def test_saved_activations_open_equal_and_other_files_are_refused(tiny, traces, 
 def test_examples_can_be_chosen_by_behaviour(tiny, traces) -> None:
     found = collect(tiny(), traces, progress=False)
     chosen = found.where("backtracking")
-    assert set(chosen.labels) == {"backtracking"} and len(chosen.acts) == 24
-    torch.testing.assert_close(chosen.acts, found.acts[np.flatnonzero(found.shows("backtracking"))])
+    assert set(chosen.labels) == {"backtracking"} and len(chosen.values) == 24
+    torch.testing.assert_close(chosen.values, found.values[np.flatnonzero(found.shows("backtracking"))])
     with pytest.raises(InputError, match="no example shows 'backtrack'; the labels here are .*backtracking"):
         found.where("backtrack")
 

@@ -155,7 +155,7 @@ def test_a_shard_without_a_readable_span_holds_no_embedding(tiny, traces, tmp_pa
 
 
 def test_activations_without_embeddings_have_none_also_from_a_file(tiny, traces, tmp_path: Path) -> None:
-    bare = replace(collect(tiny(), traces, progress=False), embedded=None)
+    bare = replace(collect(tiny(), traces, progress=False), embedding_values=None)
     assert bare.embeddings is None and bare.where("backtracking").embeddings is None
     bare.save(tmp_path / "bare.safetensors")
     assert Activations.open(tmp_path / "bare.safetensors").embeddings is None

@@ -14,7 +14,7 @@ from reasonlens import (
     load,
 )
 from reasonlens.activations.engine import Engine
-from reasonlens.activations.engine.budget import MOST_TOKENS, first_budget
+from reasonlens.activations.engine.budget import MAX_TOKENS, first_budget
 
 from .engine.test_run import naive, run, texts_and_segments
 
@@ -30,7 +30,7 @@ def test_cuda_and_cpu_give_the_same_activations(tiny, traces, tmp_path: Path, ar
     on_gpu = load(tmp_path, device="cuda", dtype=torch.float32)
     assert on_gpu.device.type == "cuda"
     found = collect(on_gpu, traces, progress=False)
-    torch.testing.assert_close(found.acts, expected.acts, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(found.values, expected.values, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(found.residual_norm, expected.residual_norm, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(found.embeddings, expected.embeddings)
 
@@ -64,11 +64,11 @@ def test_moments_are_added_up_on_the_gpu_and_come_back(tiny, traces, on_gpu) -> 
 
 
 def test_the_budget_comes_from_the_free_memory(on_gpu) -> None:
-    assert first_budget(on_gpu, range(on_gpu.n_layers)) == MOST_TOKENS
+    assert first_budget(on_gpu, range(on_gpu.n_layers)) == MAX_TOKENS
     free, _ = torch.cuda.mem_get_info()
     taken = torch.empty(free - 96 * 2**20, dtype=torch.uint8, device="cuda")
     try:
-        assert 64 <= first_budget(on_gpu, range(on_gpu.n_layers)) < MOST_TOKENS
+        assert 64 <= first_budget(on_gpu, range(on_gpu.n_layers)) < MAX_TOKENS
     finally:
         del taken
         torch.cuda.empty_cache()

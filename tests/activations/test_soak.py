@@ -45,7 +45,7 @@ def test_memory_is_flat_over_twenty_thousand_texts(tiny, tmp_path: Path, keep: s
     options = {"out": tmp_path / keep, "progress": False}
     if keep == "activations":
         found = collect(tiny(), many(resident), spans_per_shard=500, **options)
-        assert len(found.examples) == N_TEXTS and found.acts.shape[0] == N_TEXTS
+        assert len(found.examples) == N_TEXTS and found.values.shape[0] == N_TEXTS
     else:
         moments = collect_moments(tiny(), many(resident), spans_per_window=500, **options)
         assert moments.stretches.count == N_TEXTS == moments.n_problems

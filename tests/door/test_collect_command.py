@@ -36,7 +36,7 @@ def test_what_is_collected_is_named_and_can_be_opened(setting: list[str], traces
     expected = collect(
         load(tmp_path / "model", device="cpu"), traces, layers=[0, 2], read="window:-1:10", progress=False
     )
-    torch.testing.assert_close(found.load().acts, expected.acts)
+    torch.testing.assert_close(found.load().values, expected.values)
 
 
 def test_the_same_command_goes_on_and_another_is_refused(setting: list[str], tmp_path: Path) -> None:

@@ -17,21 +17,42 @@ from types import FunctionType
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("figures", "stats", "vectors")  # with all that is beneath them
+FOLDERS = (  # with all that is beneath them
+    "activations",
+    "figures",
+    "stats",
+    "vectors",
+)
 
 # A verb that is missing here is added; a word that is no verb in the imperative is not.
 VERBS = frozenset(
     """
-    Accept Add Align Allow Append Apply Arrange Ask Assign Average Begin Build Cache Call Cast Check Choose Close
-    Collect Combine Compare Compute Configure Continue Convert Copy Correct Count Create Cut Decide Decode Define
-    Describe Detect Digest Discard Divide Download Draw Encode End Estimate Evaluate Exclude Expand Export Extract
-    Fill Find Fit Follow Format Freeze Gather Generate Give Group Guard Hide Hold Hook Import Iterate Join Keep
-    Label Let List Load Lock Look Make Map Mark Mask Match Mean Measure Merge Minimise Move Name Normalise Number
-    Open Optimise Order Pack Pad Parse Place Pool Predict Prepare Print Process Project Put Raise Rank Read Record
-    Refuse Reject Release Remember Remove Rename Repeat Replace Report Require Resample Rescale Reset Resolve
-    Restrict Resume Return Run Sample Save Say Scale Score Select Send Set Shrink Shuffle Skip Solve Sort Split
-    Standardise Start Steer Step Stop Store Stream Subtract Sum Summarise Swap Sweep Tabulate Take Tell Test Time
-    Tokenise Train Transform Try Turn Update Use Validate Verify Wait Walk Warn Watch Weight Wrap Write Yield
+    Accept Add Advance Align Allow Append Apply Arrange Ask Assign Average
+    Begin Build
+    Cache Call Cast Check Choose Close Collect Combine Compare Compile Compute Concatenate Configure Continue
+    Convert Copy Correct Count Create Cut
+    Decide Decode Define Describe Detect Digest Discard Divide Download Draw Drive
+    Encode End Estimate Evaluate Exclude Expand Export Extract
+    Fill Find Fit Follow Format Freeze
+    Gather Generate Give Group Guard
+    Hash Hide Hold Hook
+    Import Iterate
+    Join
+    Keep
+    Label Lay Leave Let List Load Lock Look
+    Make Map Mark Mask Match Mean Measure Merge Minimise Move
+    Name Normalise Number
+    Open Optimise Order
+    Pack Pad Parse Place Plan Pool Predict Prepare Present Print Process Project Put
+    Raise Rank Read Record Refuse Reject Release Remember Remove Rename Repeat Replace Report Require Resample
+    Rescale Reset Resolve Restrict Resume Return Run
+    Sample Save Say Scale Score Select Send Set Share Shrink Shuffle Skip Solve Sort Split Standardise Start Steer
+    Step Stop Store Stream Submit Subtract Sum Summarise Swap Sweep
+    Tabulate Take Tell Test Time Tokenise Train Transform Try Turn
+    Update Use
+    Validate Verify
+    Wait Walk Warn Watch Weight Wrap Write
+    Yield
     """.split()
 )
 RIDDLES = frozenset("found each kept told said given lent drawn whole acts".split())

@@ -39,13 +39,13 @@ def test_its_first_token_is_a_sink_that_no_mean_may_hold(smollm2: LanguageModel)
     options = {"layers": [20], "template": "plain", "progress": False}
     sink = reasonlens.collect(smollm2, [trace], read="first", include_markup=True, **options)
     usual = reasonlens.collect(smollm2, [trace], **options)
-    assert sink.acts.norm() > 50 * usual.residual_norm
+    assert sink.values.norm() > 50 * usual.residual_norm
 
 
 def test_the_bridge_agrees_within_kernel_rounding(smollm2: LanguageModel) -> None:
     traces = reasonlens.bundled_traces()[:2]
-    ours = reasonlens.collect(smollm2, traces, progress=False).acts
-    theirs = reasonlens.collect(smollm2.to_bridge(), traces, progress=False).acts
+    ours = reasonlens.collect(smollm2, traces, progress=False).values
+    theirs = reasonlens.collect(smollm2.to_bridge(), traces, progress=False).values
     assert (theirs - ours).abs().max() < 1e-3 * ours.abs().max()
 
 

@@ -20,7 +20,7 @@ def test_a_bridge_gives_the_activations_of_the_eager_model_exactly(
     options = {"tokens_per_batch": tokens_per_batch, "progress": False}
     ours = collect(model, traces, **options)
     theirs = collect(model.to_bridge(), traces, **options)
-    torch.testing.assert_close(theirs.acts, ours.acts, rtol=0, atol=tolerance)
+    torch.testing.assert_close(theirs.values, ours.values, rtol=0, atol=tolerance)
 
 
 def test_what_is_read_is_hook_out_of_the_bridge(tiny, traces) -> None:
@@ -31,7 +31,7 @@ def test_what_is_read_is_hook_out_of_the_bridge(tiny, traces) -> None:
     with torch.inference_mode():
         _, cache = bridge.run_with_cache(ids)
     for slot, layer in enumerate(read.layers):  # the text ends with its last span, so the last token is read there
-        torch.testing.assert_close(read.acts[-1, slot], cache[f"blocks.{layer}.hook_out"][0, -1])
+        torch.testing.assert_close(read.values[-1, slot], cache[f"blocks.{layer}.hook_out"][0, -1])
 
 
 def test_making_a_bridge_leaves_the_model_as_it_was(tiny, traces) -> None:
@@ -42,7 +42,7 @@ def test_making_a_bridge_leaves_the_model_as_it_was(tiny, traces) -> None:
     model.to_bridge()
     assert model.model.config._attn_implementation == attention
     assert [type(block) for block in model.blocks] == kinds
-    torch.testing.assert_close(collect(model, traces, progress=False).acts, before.acts, rtol=0, atol=0)
+    torch.testing.assert_close(collect(model, traces, progress=False).values, before.values, rtol=0, atol=0)
 
 
 def test_a_bridge_in_compatibility_mode_is_refused(tiny) -> None:

@@ -106,8 +106,8 @@ def test_a_model_spread_over_devices_is_read_where_it_lies(tiny, traces, tmp_pat
     expected = collect(model, traces, progress=False)
     for _ in range(2):  # stopping after the last wanted block must leave the model fit for another pass
         found = collect(spread, traces, layers=[0, 1], progress=False)
-        torch.testing.assert_close(found.acts, expected.acts[:, :2])
-    torch.testing.assert_close(collect(spread, traces, progress=False).acts, expected.acts)
+        torch.testing.assert_close(found.values, expected.values[:, :2])
+    torch.testing.assert_close(collect(spread, traces, progress=False).values, expected.values)
 
 
 def test_a_quantised_model_is_read_in_float32(tiny, traces) -> None:
@@ -118,8 +118,8 @@ def test_a_quantised_model_is_read_in_float32(tiny, traces) -> None:
             if isinstance(linear, torch.nn.Linear):
                 setattr(block.mlp, name, EightBitLinear(linear))
     found = collect(model, traces, progress=False)
-    assert found.acts.dtype == torch.float32
-    assert 0 < (found.acts - expected.acts).abs().max() < 0.02 * expected.acts.abs().max()
+    assert found.values.dtype == torch.float32
+    assert 0 < (found.values - expected.values).abs().max() < 0.02 * expected.values.abs().max()
 
 
 class EightBitLinear(torch.nn.Module):

@@ -56,7 +56,7 @@ def activations() -> Activations:
         for number, (label, problem) in enumerate(zip(labels, problems, strict=True))
     )
     return Activations(
-        acts=acts,
+        values=acts,
         examples=examples,
         layers=(4, 5, 6),
         read=Read.mean(),
@@ -77,7 +77,7 @@ def activations_of(
         )
     )
     return Activations(
-        acts=acts,
+        values=acts,
         examples=examples,
         layers=tuple(range(acts.shape[1])),
         read=Read.mean(),
@@ -280,7 +280,7 @@ def test_token_embeddings_stand_beside_the_layers(activations: Activations, foun
     assert np.isnan(found.behaviours["planted"].auroc_embeddings.value)
     told = torch.randn(len(activations.examples), 7, generator=torch.Generator().manual_seed(3))
     told[:, 3] += 3 * torch.from_numpy(activations.shows("planted"))
-    behaviours = sweep(replace(activations, embedded=told), n_bootstrap=20, progress=False).behaviours
+    behaviours = sweep(replace(activations, embedding_values=told), n_bootstrap=20, progress=False).behaviours
     assert behaviours["planted"].auroc_embeddings.low > 0.9
     assert 0.6 < behaviours["backtracking"].auroc_embeddings.value < 0.8  # told from "planted", not from "rest"
 
@@ -294,22 +294,22 @@ def test_other_kinds_of_probe_find_the_planted_direction_too(activations: Activa
 
 
 def test_constant_features_doubled_rows_and_fewer_rows_than_features_are_survived(activations: Activations) -> None:
-    acts = activations.acts.clone()
+    acts = activations.values.clone()
     acts[:, :, 3] = 5.0
     wide = torch.cat([acts, acts.repeat(1, 1, 25)], dim=2)[:, :1]  # 624 features for 480 rows
     quick = {"n_bootstrap": 10, "n_shuffles": 1, "n_permutations": 5, "progress": False}
-    found = sweep(replace(activations, acts=wide, layers=(4,)), **quick)
+    found = sweep(replace(activations, values=wide, layers=(4,)), **quick)
     assert np.isfinite(found.scores).all() and np.isfinite(found.weights).all()
     assert (np.abs(found.weights[:, 0, 3]) < 1e-9).all()
-    twice = replace(activations, acts=torch.cat([acts, acts]), examples=activations.examples * 2)
+    twice = replace(activations, values=torch.cat([acts, acts]), examples=activations.examples * 2)
     assert np.isfinite(sweep(twice, **quick).scores).all()
 
 
 def test_what_cannot_be_probed_is_said(activations: Activations) -> None:
-    acts = activations.acts.clone()
+    acts = activations.values.clone()
     acts[7, 1, 2] = float("nan")
     with pytest.raises(InputError, match="activation of 'Wait, no.' in trace 't0' at layer 5 is not finite"):
-        sweep(replace(activations, acts=acts), progress=False)
+        sweep(replace(activations, values=acts), progress=False)
     one = replace(activations, examples=tuple(replace(each, label="rest") for each in activations.examples))
     with pytest.raises(InputError, match="every span is labelled 'rest'"):
         sweep(one, progress=False)

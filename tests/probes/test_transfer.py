@@ -64,7 +64,7 @@ def test_the_identity_of_shared_problems_does_not_leak_from_one_source_to_the_ot
 
 def test_sources_that_cannot_be_compared_are_named() -> None:
     one = source(0, 1)
-    narrow = replace(one, acts=one.acts[:, :, :5])
+    narrow = replace(one, values=one.values[:, :, :5])
     with pytest.raises(InputError, match="b was read at layers .* of width 5, and a at .* of width 20"):
         transfer({"a": one, "b": narrow}, **QUICK)
     with pytest.raises(InputError, match="at least two sources"):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...activations import Activations, Moments
 from ...activations.moments import Summary
-from ...activations.store import StoredActs
+from ...activations.store import StoredActivations
 from ...rundir import InputError
 from ..directions import Directions
 
@@ -128,11 +128,11 @@ def at_layers(source: Source, layers: Sequence[int]) -> Source:
             stretches=_summary_at(source.stretches, slots),
             norm_sum=source.norm_sum[slots],
         )
-    stored = source.acts
+    stored = source.values
     return replace(
         source,
         layers=chosen,
-        acts=replace(stored, layers=chosen) if isinstance(stored, StoredActs) else stored[:, slots],
+        values=replace(stored, layers=chosen) if isinstance(stored, StoredActivations) else stored[:, slots],
         overall_mean=source.overall_mean[slots],
         residual_norm=source.residual_norm[slots],
     )

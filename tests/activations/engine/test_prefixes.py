@@ -7,8 +7,8 @@ import pytest
 
 from reasonlens.activations.engine.prefixes import (
     COST_TOKENS,
-    LARGEST_GROUP,
-    LEAST_PREFIX_TOKENS,
+    MAX_GROUP,
+    MIN_PREFIX_TOKENS,
     groups,
 )
 
@@ -45,7 +45,7 @@ def test_what_is_shared_leaves_every_text_a_token_of_its_own() -> None:
 
 
 def test_a_short_prefix_is_not_shared() -> None:
-    assert all(group.n_prefix == 0 for group in groups(families((6, LEAST_PREFIX_TOKENS - 1, 30))))
+    assert all(group.n_prefix == 0 for group in groups(families((6, MIN_PREFIX_TOKENS - 1, 30))))
 
 
 def test_a_longer_prefix_within_a_family_is_preferred_where_it_saves_more() -> None:
@@ -59,8 +59,8 @@ def test_a_longer_prefix_within_a_family_is_preferred_where_it_saves_more() -> N
 
 
 def test_a_large_family_is_divided() -> None:
-    found = groups(families((3 * LARGEST_GROUP, 30, 5)))
-    assert all(len(group.texts) <= LARGEST_GROUP and group.n_prefix == 30 for group in found)
+    found = groups(families((3 * MAX_GROUP, 30, 5)))
+    assert all(len(group.texts) <= MAX_GROUP and group.n_prefix == 30 for group in found)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -80,7 +80,7 @@ def test_the_division_is_the_best_of_all_divisions_of_the_order(seed: int) -> No
         same = (columns == columns[0]).all(axis=0)
         n_prefix = min(79, int(np.argmin(same)) if not same.all() else 80)
         saved = (len(members) - 1) * n_prefix - COST_TOKENS * len(members)
-        return saved if n_prefix >= LEAST_PREFIX_TOKENS else -np.inf
+        return saved if n_prefix >= MIN_PREFIX_TOKENS else -np.inf
 
     best = max(
         sum(gain(tuple(order[a:b])) for a, b in itertools.pairwise([0, *cuts, 7]))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
-from reasonlens.activations.engine.segments import LONGEST_RUN, Segments, layout
+from reasonlens.activations.engine.segments import MAX_RUN, Segments, layout
 
 
 def overlapping(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -35,7 +35,7 @@ def test_a_position_is_read_once_and_no_run_is_long() -> None:
     assert len(np.unique(found.positions)) == len(found.positions)
     read = np.unique(np.concatenate([np.arange(a, b) for a, b in zip(first, stop, strict=True)]))
     assert np.array_equal(np.sort(found.positions), read)
-    assert np.diff([*found.run_starts, len(found.positions)]).max() <= LONGEST_RUN
+    assert np.diff([*found.run_starts, len(found.positions)]).max() <= MAX_RUN
 
 
 def test_empty_intervals_leave_nothing_to_read() -> None:

@@ -26,12 +26,12 @@ def test_a_store_holds_what_is_collected_in_memory(tiny, traces, stored: Path) -
     expected = collect(tiny(), traces, progress=False)
     found = Activations.open(stored, verify=True)
     assert sorted(files(stored)) == ["manifest.json", *SHARDS]
-    assert found.acts.shape == expected.acts.shape == (72, 3, D_MODEL)
+    assert found.values.shape == expected.values.shape == (72, 3, D_MODEL)
     assert found.examples == expected.examples and found.layers == expected.layers
     assert (found.read, found.model, found.n_skipped) == (expected.read, expected.model, expected.n_skipped)
     for layer in expected.layers:
         torch.testing.assert_close(found.layer(layer), expected.layer(layer), rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(found.load().acts, torch.stack([found.layer(n) for n in range(3)], dim=1))
+    torch.testing.assert_close(found.load().values, torch.stack([found.layer(n) for n in range(3)], dim=1))
     torch.testing.assert_close(found.overall_mean, expected.overall_mean, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(found.residual_norm, expected.residual_norm, rtol=1e-5, atol=0)
 
@@ -42,7 +42,7 @@ def test_what_works_on_memory_works_on_a_store(tiny, traces, stored: Path) -> No
         found.where("backtracking").layer(2), expected.where("backtracking").layer(2), rtol=1e-4, atol=1e-6
     )
     torch.testing.assert_close(
-        found.where("backtracking").load().acts, expected.where("backtracking").acts, rtol=1e-4, atol=1e-6
+        found.where("backtracking").load().values, expected.where("backtracking").values, rtol=1e-4, atol=1e-6
     )
     directions, same = mean_difference_directions(found), mean_difference_directions(expected)
     torch.testing.assert_close(directions.vectors["deduction"], same.vectors["deduction"], rtol=1e-3, atol=1e-6)
@@ -51,7 +51,7 @@ def test_what_works_on_memory_works_on_a_store(tiny, traces, stored: Path) -> No
     for one, other in zip(swept.behaviours["deduction"].auroc, same_sweep.behaviours["deduction"].auroc, strict=True):
         assert one.value == pytest.approx(other.value, abs=1e-3)
     found.save(stored.parent / "one.safetensors")
-    torch.testing.assert_close(Activations.open(stored.parent / "one.safetensors").load().acts, found.load().acts)
+    torch.testing.assert_close(Activations.open(stored.parent / "one.safetensors").load().values, found.load().values)
 
 
 def test_a_layer_is_one_contiguous_tensor_and_reading_it_touches_no_other(tiny, traces, stored: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_layer_is_one_contiguous_tensor_and_reading_it_touches_no_other(tiny, 
 
 def test_half_precision_shards_are_half_as_large(tiny, traces, stored: Path, tmp_path: Path) -> None:
     found = collect(tiny(), traces, out=tmp_path / "half", dtype=torch.float16, **OPTIONS)
-    torch.testing.assert_close(found.load().acts, Activations.open(stored).load().acts, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found.load().values, Activations.open(stored).load().values, rtol=1e-3, atol=1e-3)
     assert found.layer(0).dtype == torch.float32
     with safe_open(tmp_path / "half" / SHARDS[0], framework="pt") as file:
         assert file.get_tensor("layer.0").dtype == torch.float16

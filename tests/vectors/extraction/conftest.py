@@ -44,7 +44,7 @@ def planted() -> Callable[..., tuple[Activations, torch.Tensor]]:
         array = np.stack(acts)
         return (
             Activations(
-                acts=torch.from_numpy(array).float(),
+                values=torch.from_numpy(array).float(),
                 examples=tuple(examples),
                 layers=layers,
                 read=Read.before(),

@@ -25,7 +25,7 @@ def materialised(activations: Activations, counts: np.ndarray) -> Activations:
             rows += here
             for each in (activations.examples[row] for row in here):
                 examples.append(replace(each, trace=f"{each.trace}/{copy}", problem=f"{each.problem}/{copy}"))
-    return replace(activations, acts=activations.acts[rows], examples=tuple(examples))
+    return replace(activations, values=activations.values[rows], examples=tuple(examples))
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -18,9 +18,9 @@ from reasonlens.vectors import lda_directions
 def uneven(planted) -> Activations:
     """One dimension varies forty times as much as the others, one the fortieth part."""
     activations, _ = planted(content=2.0)
-    scale = torch.ones(activations.acts.shape[-1])
+    scale = torch.ones(activations.values.shape[-1])
     scale[3], scale[4] = 40, 1 / 40
-    return replace(activations, acts=activations.acts * scale)
+    return replace(activations, values=activations.values * scale)
 
 
 class Standardised(BaseEstimator):
@@ -67,10 +67,10 @@ def test_shrinkage_is_chosen_as_ledoit_and_wolf_do_and_from_moments_by_oas(uneve
 
 def test_a_direction_that_varies_anyway_is_left_out(planted) -> None:
     activations, truth = planted(n_problems=300, content=6.0, layers=(0,))
-    noisy = activations.acts.clone()
+    noisy = activations.values.clone()
     shows = torch.from_numpy(activations.shows("backtracking"))
     noisy[shows, :, 0] += 2.0  # of the behaviour as well, but content varies by 6 along it
-    found = lda_directions(replace(activations, acts=noisy)).vectors["backtracking"][0]
+    found = lda_directions(replace(activations, values=noisy)).vectors["backtracking"][0]
     assert abs(float(found[0])) < 0.15 * float(found.norm())
 
 

@@ -25,7 +25,7 @@ def synthetic(n_examples: int = 4000, n_layers: int = 3, d_model: int = 64) -> t
     examples = tuple(Example(f"t{n // 9}", f"p{n // 9}", label, 0, 1, "x", None) for n, label in enumerate(labels))
     overall = acts.reshape(-1, 10, n_layers, d_model).mean(dim=1).mean(dim=0)
     activations = Activations(
-        acts=acts,
+        values=acts,
         examples=examples,
         layers=tuple(range(n_layers)),
         read=Read.mean(),
@@ -53,7 +53,7 @@ def test_shuffled_labels_give_a_direction_of_noise_size() -> None:
 
 def test_both_published_forms_equal_their_definition_in_float64() -> None:
     activations, _ = synthetic(n_examples=300)
-    acts = activations.acts.numpy().astype(np.float64)
+    acts = activations.values.numpy().astype(np.float64)
     shows = activations.shows("other")
     expected_others = acts[shows].mean(axis=0) - acts[~shows].mean(axis=0)
     expected_overall = acts[shows].mean(axis=0) - activations.overall_mean.numpy().astype(np.float64)
@@ -76,8 +76,8 @@ def test_rescaled_directions_have_the_norm_of_the_overall_mean_and_their_own_sen
 def test_large_offsets_lose_no_precision() -> None:
     activations, _ = synthetic(n_examples=600, n_layers=1)
     shows = torch.from_numpy(activations.shows("planted"))
-    near = mean_difference(activations.acts, shows)
-    far = mean_difference((activations.acts.double() + 2**17).float(), shows)  # a step of 1/64 in float32
+    near = mean_difference(activations.values, shows)
+    far = mean_difference((activations.values.double() + 2**17).float(), shows)  # a step of 1/64 in float32
     torch.testing.assert_close(far, near, atol=2e-3, rtol=0)
 
 

@@ -96,9 +96,9 @@ def test_mistakes_are_named(planted, name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_dimension_that_never_varies_gets_no_weight(planted, name: str) -> None:
     activations, _ = planted()
-    acts = activations.acts.clone()
+    acts = activations.values.clone()
     acts[..., 5] = 7.0
-    found = METHODS[name].find(replace(activations, acts=acts))
+    found = METHODS[name].find(replace(activations, values=acts))
     for vectors in found.vectors.values():
         assert vectors.isfinite().all() and vectors[:, 5].abs().max() < 1e-5
 

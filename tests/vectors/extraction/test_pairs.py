@@ -47,7 +47,7 @@ def test_what_a_text_is_about_cancels_in_pairs(planted) -> None:
     pairs = pca_directions(activations).vectors["backtracking"]
     assert torch.cosine_similarity(pairs, truth, dim=-1).min() > 0.95
     shows = torch.from_numpy(activations.shows("backtracking"))
-    apart = activations.acts[shows].mean(dim=0) - activations.acts[~shows].mean(dim=0)
+    apart = activations.values[shows].mean(dim=0) - activations.values[~shows].mean(dim=0)
     assert torch.cosine_similarity(apart, truth, dim=-1).max() < 0.6
 
 

@@ -29,7 +29,7 @@ def activations() -> Activations:
     acts[labels == "backtracking", :, 5] *= 9
     examples = tuple(Example(f"t{n}", f"p{n}", str(label), 0, 1, "x", False) for n, label in enumerate(labels))
     return Activations(
-        acts=torch.from_numpy(acts).float(),
+        values=torch.from_numpy(acts).float(),
         examples=examples,
         layers=LAYERS,
         read=Read.mean(),
