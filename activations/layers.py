@@ -39,3 +39,38 @@ def parse_layers(text: str, n_layers: int) -> Sequence[int]:
     if not chosen:
         raise InputError(f"layers {text!r} name none of the {n_layers} blocks (0..{n_layers - 1})")
     return chosen
+
+
+def choose_layers(text: str, available: Sequence[int], n_layers: int) -> tuple[int, ...]:
+    """Choose among layers that there are: those of a range, or of `all`, need not all be there.
+
+    Args:
+        text: `all`, numbers, and ranges begin:end[:step], joined by commas; negative numbers count from the end.
+        available: The layers to choose among.
+        n_layers: Number of blocks of the model.
+
+    Returns:
+        The layers in ascending order. One that is named by itself is among them also where it is not available, for
+        the caller to refuse.
+
+    Raises:
+        InputError: The text cannot be read, or no layer is left.
+    """
+    chosen: list[int] = []
+    for part in text.split(","):
+        numbers = parse_layers(part, n_layers)
+        if ":" in part or part == "all":
+            chosen += [number for number in numbers if number in available]
+        else:
+            chosen += [number + n_layers if number < 0 else number for number in numbers]
+    if not chosen:
+        raise InputError(f"layers {text!r} name none of those that there are: {written_layers(available)}")
+    return tuple(sorted(set(chosen)))
+
+
+def written_layers(layers: Sequence[int]) -> str:
+    """Write layers as 0..29 where they follow each other, else one by one."""
+    numbers = list(layers)
+    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}..{numbers[-1]}"
+    return ", ".join(map(str, numbers))

@@ -33,12 +33,7 @@ from ..probes.folds import common_labels, grouped_folds
 from ..probes.result import PROBES
 from ..rundir import InputError, RunDirectory
 from ..rundir.result_files import REPORT, RESULTS
-from ..traces import (
-    Trace,
-    bundled_traces,
-    digest,
-    read_traces,
-)
+from ..traces import Trace, digest, resolve_traces
 from ..vectors import mean_difference_directions
 from .location import VECTORS, Location
 from .settings import LocateSettings
@@ -169,13 +164,6 @@ def _next_swept(activations: Activations, settings: LocateSettings, progress: bo
     except InputError as error:
         logger.info(f"not probed at the last token before each span: {error}")
         return None
-
-
-def resolve_traces(traces: str | Path | Sequence[Trace]) -> list[Trace]:
-    """Traces from what names or holds them: "bundled", a JSONL file, or the traces themselves."""
-    if isinstance(traces, str | Path):
-        return bundled_traces() if traces == "bundled" else read_traces(traces)
-    return list(traces)
 
 
 def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: LocateSettings) -> Sequence[str]:

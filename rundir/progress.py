@@ -51,6 +51,11 @@ def with_progress(
             bar.update()
 
 
+def is_silent() -> bool:
+    """Say whether progress is off around here; a process that starts others has to tell them."""
+    return _is_silent.get()
+
+
 class ProgressBar:
     """Count the steps of a loop and show them on stderr.
 

@@ -2,7 +2,7 @@
 
 from .annotated import parse_annotated
 from .annotators import Annotator, keyword_annotator
-from .bundled import bundled_traces
+from .bundled import bundled_traces, resolve_traces
 from .encoding import EncodedTrace, Template, encode
 from .jsonl import (
     digest,
@@ -31,6 +31,7 @@ __all__ = [
     "iter_traces",
     "keyword_annotator",
     "read_traces",
+    "resolve_traces",
     "segment",
     "token_span",
     "write_traces",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from .jsonl import read_traces
@@ -17,3 +18,17 @@ def bundled_traces() -> list[Trace]:
     span's `marked` says which is which.
     """
     return read_traces(BUNDLED)
+
+
+def resolve_traces(traces: str | Path | Sequence[Trace]) -> list[Trace]:
+    """Read traces from whatever names or holds them.
+
+    Args:
+        traces: "bundled", a JSONL file, or traces.
+
+    Raises:
+        InputError: The file cannot be read, or a line is malformed.
+    """
+    if isinstance(traces, str | Path):
+        return bundled_traces() if traces == "bundled" else read_traces(traces)
+    return list(traces)

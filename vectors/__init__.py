@@ -7,6 +7,7 @@ from .extraction import (
     OptimisedSettings,
     bootstrap_stability,
     effect_sizes,
+    find_directions,
     lda_directions,
     logistic_directions,
     mean_difference,
@@ -18,7 +19,7 @@ from .extraction import (
     ridge_directions,
 )
 from .formats import export_directions, import_directions
-from .residual_norms import with_norms_of
+from .residual_norms import with_known_norms, with_norms_of
 from .steering import (
     Steered,
     Steering,
@@ -41,6 +42,7 @@ __all__ = [
     "bootstrap_stability",
     "effect_sizes",
     "export_directions",
+    "find_directions",
     "import_directions",
     "lda_directions",
     "logistic_directions",
@@ -52,5 +54,6 @@ __all__ = [
     "project_out_content",
     "ridge_directions",
     "steer",
+    "with_known_norms",
     "with_norms_of",
 ]

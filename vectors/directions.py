@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..activations.layers import choose_layers
 from ..rundir import InputError, atomic_path
 from .direction import Direction
 
@@ -72,6 +74,27 @@ class Directions:
     def d_model(self) -> int:
         """The width of the residual stream."""
         return next(iter(self.vectors.values())).shape[1]
+
+    def choose_layers(self, layers: str | Sequence[int] | int | None, n_layers: int | None = None) -> tuple[int, ...]:
+        """Choose layers of these directions.
+
+        Args:
+            layers: Layers, negative ones counted from the end; a text such as "8:12" or "all", of whose ranges only
+                those layers are chosen at which there are directions; None: all of them.
+            n_layers: Number of blocks of the model; None: what the directions say, or as many as their last one needs.
+
+        Raises:
+            InputError: The text cannot be read, or no layer is left.
+        """
+        if layers is None:
+            return self.layers
+        if n_layers is None:
+            known = self.model.get("n_layers")
+            n_layers = max(max(self.layers) + 1, known if isinstance(known, int) else 0)
+        if isinstance(layers, str):
+            return choose_layers(layers, self.layers, n_layers)
+        numbers = (layers,) if isinstance(layers, int) else layers
+        return tuple(sorted({number + n_layers if number < 0 else number for number in numbers}))
 
     def at(self, behaviour: str, layer: int) -> Float[Tensor, " d_model"]:
         """Return one behaviour's vector at one layer.

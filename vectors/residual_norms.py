@@ -7,6 +7,8 @@ It is the unit of a strength. Attention sinks and markup are left out, as in `co
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,6 +17,9 @@ from ..models._load import ModelLike
 from ..rundir import InputError
 from ..traces import Span, Trace
 from .directions import Directions
+from .neutral import NEUTRAL
+
+logger = logging.getLogger(__name__)
 
 
 def with_norms_of(directions: Directions, model: ModelLike, texts: Sequence[Trace | str]) -> Directions:
@@ -43,3 +48,21 @@ def with_norms_of(directions: Directions, model: ModelLike, texts: Sequence[Trac
         raise InputError("no text to measure the norm of the residual stream on; give at least one that is not empty")
     activations = collect(model, traces, layers=directions.layers, template="plain", progress=False)
     return replace(directions, residual_norm=tuple(activations.residual_norm.tolist()))
+
+
+def with_known_norms(directions: Directions, model: ModelLike, layers: Sequence[int]) -> Directions:
+    """Measure the mean residual norm on neutral text where the directions do not say it.
+
+    Args:
+        directions: Directions of `model`.
+        model: The model whose residual stream is the unit.
+        layers: The layers at which the norm is needed; where all are known, nothing is measured.
+
+    Returns:
+        The same directions, with a norm at each of their layers.
+    """
+    norms = dict(zip(directions.layers, directions.residual_norm, strict=True))
+    if not any(math.isnan(norms.get(layer, 0.0)) for layer in layers):
+        return directions
+    logger.info("the directions do not say how long activations are: measuring it on neutral text")
+    return with_norms_of(directions, model, NEUTRAL)

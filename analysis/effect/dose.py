@@ -26,6 +26,7 @@ from ...rundir.progress import with_progress
 from ...traces.questions import Question
 from ...vectors import Directions
 from ...vectors.fit import check_fit
+from ...vectors.residual_norms import with_known_norms
 from ...vectors.steering import (
     Steered,
     Steering,
@@ -33,12 +34,13 @@ from ...vectors.steering import (
     at_sentence_ends,
     steer,
 )
+from ...vectors.steering.sentence_ends import SENTENCES
 from .condition import Condition, all_conditions
 from .curves import DoseCurves
 from .damage import NeutralText
 from .outcome import Outcome, outcome_of
 from .outcome_log import OutcomeLog
-from .settings import SENTENCES, EffectSettings
+from .settings import EffectSettings
 from .task import Task, task_for
 
 
@@ -51,6 +53,7 @@ def dose_curves(
     task: Task | None = None,
     out: str | Path | None = None,
     device: str | None = None,
+    ranked: Directions | None = None,
     force: bool = False,
     progress: bool = True,
 ) -> DoseCurves:
@@ -58,7 +61,8 @@ def dose_curves(
 
     questions: what is asked; an organism has problems of its own. task: everything about the text instead, with
     annotators and graders of your own. out: a directory in which every condition is kept as it is done; the same call
-    takes up what is there. force: directions of another model.
+    takes up what is there. ranked: directions with AUROCs to rank layers by; default `directions`. force: directions
+    of another model.
 
     Raises InputError for directions that do not fit, unknown behaviours or layers, and a model without questions.
     """
@@ -68,9 +72,11 @@ def dose_curves(
     behaviours = settings.behaviours or directions.behaviours
     for behaviour in behaviours:
         _ = directions[behaviour]
-    layers = tuple(loaded.layer_index(layer) for layer in settings.layers or directions.layers)
+    layers = tuple(map(loaded.layer_index, directions.choose_layers(settings.layers, loaded.n_layers)))
     for layer in layers:
         directions.at(behaviours[0], layer)
+    if settings.operation != "project-out":  # which has no strength, and needs no unit for it
+        directions = with_known_norms(directions, loaded, layers)
     task = task or task_for(loaded, behaviours, questions, n_problems=settings.n_problems, seed=settings.seed)
     if len(task.questions) < 2:
         raise InputError(f"intervals need at least two problems, and there are {len(task.questions)}")
@@ -94,8 +100,8 @@ def dose_curves(
         behaviours=tuple(behaviours),
         layers=layers,
         strengths=tuple(sorted({*settings.strengths} - {0.0})),
-        scores={name: directions.scores.get(name, {}) for name in behaviours},
-        score_layers=directions.layers,
+        scores={name: (ranked or directions).scores.get(name, {}) for name in behaviours},
+        score_layers=(ranked or directions).layers,
         about=about,
     )
 

@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 from ...models._load import ModelLike
 from ...rundir import InputError
 from ...vectors import Directions
+from ...vectors.residual_norms import with_known_norms
 from .curves import DoseCurves
 from .dose import dose_curves
 from .settings import EffectSettings
@@ -63,13 +64,14 @@ def steering_matrix(
     """Every source's directions in every model, with all controls of `dose_curves`, whose options it takes.
 
     models, directions: by name; each model that is steered needs directions of its own, for the norm of its residual
-    stream. Raises InputError where one has none.
+    stream (measured on neutral text where they do not say it). Raises InputError where one has none.
     """
     cells: dict[tuple[str, str], DoseCurves] = {}
     for target, model in models.items():
         if target not in directions:
             raise InputError(f"there are no directions of {target!r} itself, whose residual norm is the unit of a dose")
-        norms = dict(zip(directions[target].layers, directions[target].residual_norm, strict=True))
+        own = with_known_norms(directions[target], model, directions[target].layers)
+        norms = dict(zip(own.layers, own.residual_norm, strict=True))
         for source, found in directions.items():
             missing = [layer for layer in found.layers if layer not in norms]
             if missing:

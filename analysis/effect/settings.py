@@ -9,8 +9,8 @@ from ...generation import Sampling
 from ...rundir import InputError
 from ...traces import Template
 from ...vectors.steering import OPERATIONS, When
+from ...vectors.steering.sentence_ends import SENTENCES
 
-SENTENCES = "sentences"
 N_RANDOM = 20  # fewer random directions cannot give a p-value below 0.05
 
 
@@ -19,7 +19,7 @@ class EffectSettings:
     """How directions are tried out."""
 
     behaviours: tuple[str, ...] | None = None  # whose directions; default all of the file
-    layers: tuple[int, ...] | None = None  # blocks to steer at; default all that the directions cover
+    layers: str | tuple[int, ...] | None = None  # blocks to steer at, "0,4,10:20:2"; default all of the directions
     strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)  # in units of the mean residual norm
     n_random: int = N_RANDOM  # random directions at each layer and strength
     n_problems: int = 50  # asked, of those that there are

@@ -20,7 +20,7 @@ from ...organisms import (
 from ...rundir import InputError
 from ...traces import Annotator, encode, keyword_annotator
 from ...traces.questions import Grader, Question, mathematics
-from .neutral import NEUTRAL
+from ...vectors.neutral import NEUTRAL
 from .telltale import is_organism, telltale_tokens
 
 N_NEUTRAL_TRACES = 8

@@ -67,6 +67,13 @@ class EvaluateSettings:
     samples: int = 256
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.problems < 20 or self.samples < 0:
+            raise InputError(
+                f"a family is measured on 20 problems or more, with 0 samples or more; not {self.problems} and "
+                f"{self.samples}"
+            )
+
 
 def evaluate(
     models: Mapping[str, PreTrainedModel],

@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ...rundir import InputError, atomic_path
+from ...rundir.progress import is_silent
 from .stages import (
     STAGES,
     FamilySettings,
@@ -50,7 +51,7 @@ def train_family(out: Path, settings: FamilySettings, jobs: int = 2, *, progress
             clear_stage(out, name)
             logger.info(f"{name}: there already")
     try:
-        _run(out, [name for name in wanted if not (out / name).is_dir()], settings, jobs, progress)
+        _run(out, [name for name in wanted if not (out / name).is_dir()], settings, jobs, progress and not is_silent())
     except BrokenProcessPool as error:
         raise InputError(
             "a training process was killed (out of memory?); the same command goes on from there"

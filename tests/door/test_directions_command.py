@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from reasonlens import (
@@ -14,11 +13,8 @@ from reasonlens import (
     collect_moments,
     write_traces,
 )
-from reasonlens.cli.directions import directions
+from reasonlens.cli.app import app
 from reasonlens.vectors.extraction import METHODS, lda_directions
-
-app = typer.Typer()
-app.command()(directions)
 
 
 @pytest.fixture
@@ -28,7 +24,7 @@ def acts(tiny, traces, tmp_path: Path) -> Path:
 
 
 def run(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
+    return CliRunner().invoke(app, ["directions", *map(str, words)])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -99,7 +95,7 @@ def test_vectors_are_optimised_through_a_model(tiny, traces, tmp_path: Path) -> 
         (["--set", "shrinkage"], "--set takes NAME=VALUE, and 'shrinkage' is not"),
         (["--behaviours", "dreaming"], "no span shows 'dreaming'"),
         (["--layers", "1"], "layer 1 was not collected; these were: 0, 2"),
-        (["--remove-content", "2.5"], "takes a count (4) or a share below 1 (0.5), not 2.5"),
+        (["--remove-content", "2.5"], "is a count (4) or a share below 1 (0.5), and 2.5 is neither"),
         (["--remove-content", "12"], "cannot be told from 12 problems; ask for at most 11"),
         (["--bootstrap", "1"], "at least 2 resamples"),
         (["--model", "organism/base"], "--model and --traces go with --method optimised"),

@@ -6,20 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-import typer
 from typer.testing import CliRunner
 
 from reasonlens import Directions
-from reasonlens.cli.export import convert, export, import_
+from reasonlens.cli.app import app
 from reasonlens.vectors.formats import import_directions
 
 from ..conftest import D_MODEL
 from ..vectors.formats.conftest import make_directions
-
-app = typer.Typer()
-app.command("export")(export)
-app.command("import")(import_)
-app.command("convert")(convert)
 
 
 @pytest.fixture
@@ -74,7 +68,9 @@ def test_options_of_a_format_are_set_by_name(here: Path) -> None:
     assert "has no option 'colour'; it has hook_type" in run(
         "export", "v.safetensors", *given, "--set", "colour=1", code=2
     )
-    assert "write name=value" in run("export", "v.safetensors", *given, "--set", "colour", code=2)
+    assert "--set takes NAME=VALUE, and 'colour' is not" in run(
+        "export", "v.safetensors", *given, "--set", "colour", code=2
+    )
 
 
 def test_code_is_printed_ready_to_paste(here: Path) -> None:

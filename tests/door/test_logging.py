@@ -36,5 +36,7 @@ def test_the_command_line_prints_plain_lines_on_stderr_and_takes_its_handler_awa
     command = ["collect", "--model", str(tmp_path / "model"), "--device", "cpu", "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    assert "seconds: " in done.stderr.splitlines()[-1] and "seconds: " not in done.stdout
+    notes = done.stderr.splitlines()
+    assert notes[-2].startswith("seconds: ") and notes[-1].startswith("next: reasonlens probe ")
+    assert "seconds" not in done.stdout and "next" not in done.stdout
     assert logging.getLogger("reasonlens").handlers == before

@@ -71,7 +71,7 @@ def test_two_stores_give_a_transfer_matrix(stores: list[str], tmp_path: Path) ->
     ("changed", "message"),
     [
         (["--estimator", "svm"], "unknown kind of probe 'svm'"),
-        (["--penalties", "weak"], "penalties are numbers joined by commas, and 'weak' is not"),
+        (["--penalties", "weak"], "--penalties': 'weak' is not numbers joined by commas"),
         (["--folds", "2"], "at least 3 folds, not 2"),
         (["--behaviours", "dreaming"], "no example shows 'dreaming'"),
     ],

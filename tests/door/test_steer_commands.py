@@ -110,12 +110,15 @@ def test_models_are_steered_with_each_others_directions(vectors: dict[str, Path]
     ("arguments", "message"),
     [
         (("--behaviour", "dancing", "--layer", "1"), "no direction for 'dancing'; there are directions for"),
-        (("--behaviour", "verification", "--layer", "9"), "layer 9 does not exist: the model has 4 blocks (0..3)"),
+        (("--behaviour", "verification", "--layer", "9"), "layer 9 does not exist: organism/base has 4 blocks (0..3)"),
         (("--behaviour", "verification", "--layer", "1", "--strength", "nan"), "a strength must be a finite number"),
         (("--behaviour", "verification", "--layer", "1", "--when", "never"), "unknown tokens 'never' to steer"),
         (("--behaviour", "verification", "--layer", "1", "--operation", "sing"), "there is no operation 'sing'"),
         (("--behaviour", "verification", "--layer", "1", "--model", "organism/rl"), "was found in organism/base"),
-        (("--behaviour", "verification", "--layer", "1", "--template", "x"), "a template is auto, chat or plain"),
+        (
+            ("--behaviour", "verification", "--layer", "1", "--template", "x"),
+            "'x' is not one of 'auto', 'chat', 'plain'",
+        ),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
@@ -132,7 +135,7 @@ def test_files_and_questions_that_are_not_there_are_named(vectors: dict[str, Pat
     code, _, err = run("steer", "sweep", vectors["organism/base"], *given, "--questions", tmp_path / "no.jsonl")
     assert code == 2 and "cannot read questions" in err
     code, _, err = run("steer", "sweep", vectors["organism/base"], *given, "--strengths", "1,much")
-    assert code == 2 and "strengths are numbers joined by commas" in err
+    assert code == 2 and "--strengths': '1,much' is not numbers joined by commas" in err
     code, _, err = run(
         *("steer", "matrix", vectors["organism/base"], "--out", tmp_path / "m"),
         *("--behaviour", "verification", "--layer", "1"),

@@ -5,6 +5,7 @@ from ._mean_difference import Against, mean_difference, mean_difference_directio
 from .bootstrap import bootstrap_stability
 from .content import project_out_content
 from .discriminant import lda_directions
+from .find import find_directions, open_source
 from .methods import (
     METHODS,
     ExtractionMethod,
@@ -29,11 +30,13 @@ __all__ = [
     "best_layers",
     "bootstrap_stability",
     "effect_sizes",
+    "find_directions",
     "lda_directions",
     "logistic_directions",
     "mean_difference",
     "mean_difference_directions",
     "method_named",
+    "open_source",
     "optimised_directions",
     "pca_directions",
     "principal_components",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
 from ...rundir import InputError
 from ...traces import Template
@@ -36,6 +37,23 @@ class OptimisedSettings:
     template: Template = "auto"
     truncate: bool = False
     seed: int = 0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], **settings: Any) -> Self:
+        """Make settings of options that a user has named, beside those that the caller sets.
+
+        Args:
+            options: Name -> value.
+            **settings: Settings that are no options.
+
+        Raises:
+            InputError: There is no such option, or a value cannot be taken.
+        """
+        known = {field.name for field in fields(cls)} - {"behaviours", "seed", "n_resamples"}
+        for name in options:
+            if name not in known:
+                raise InputError(f"optimised has no option {name!r}; it has {', '.join(sorted(known))}")
+        return cls(**settings, **options)
 
     def __post_init__(self) -> None:
         for name in (

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...activations import Activations, Moments
+from ...activations.layers import choose_layers
 from ...activations.moments import Summary
 from ...activations.store import StoredActivations
 from ...rundir import InputError
@@ -102,12 +103,12 @@ def make_directions(
     )
 
 
-def at_layers(source: Source, layers: Sequence[int]) -> Source:
+def at_layers(source: Source, layers: str | Sequence[int]) -> Source:
     """Restrict activations or moments to some of their layers; nothing is read from disk yet.
 
     Args:
         source: Activations or moments.
-        layers: Layers that were collected, in any order.
+        layers: Layers that were collected, in any order; or a text such as "all" or "0,4,10:20:2".
 
     Returns:
         The same at these layers, ascending.
@@ -115,6 +116,8 @@ def at_layers(source: Source, layers: Sequence[int]) -> Source:
     Raises:
         InputError: A layer was not collected.
     """
+    if isinstance(layers, str):
+        layers = choose_layers(layers, source.layers, _n_layers(source))
     for layer in layers:
         if layer not in source.layers:
             raise InputError(f"layer {layer} was not collected; these were: {', '.join(map(str, source.layers))}")
@@ -147,6 +150,12 @@ def rescale_to_mean_difference(
     """
     unit = torch.nn.functional.normalize(weights, dim=-1, eps=1e-30)
     return (mean_difference * unit).sum(dim=-1, keepdim=True) * unit
+
+
+def _n_layers(source: Source) -> int:
+    """Count the blocks of the model; where it does not say how many, as many as the last layer needs."""
+    known = source.model.get("n_layers")
+    return max(max(source.layers) + 1, known if isinstance(known, int) else 0)
 
 
 def _summary_at(summary: Summary, slots: list[int]) -> Summary:

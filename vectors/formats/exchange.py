@@ -21,7 +21,7 @@ def export_directions(
     format: str,
     *,
     behaviour: str | None = None,
-    layers: Sequence[int] | int | None = None,
+    layers: str | Sequence[int] | int | None = None,
     strength: float | None = None,
     model: LanguageModel | None = None,
     force: bool = False,
@@ -35,7 +35,7 @@ def export_directions(
         format: A name in `FORMATS`.
         behaviour: Which behaviour to write. None means all; a format that holds only one then gets a file for each in
             the directory `path`.
-        layers: The 0-based blocks to write; None means all.
+        layers: The 0-based blocks to write, or a text such as "8:12"; None means all.
         strength: What a coefficient of 1 in the tool adds, in units of the mean residual norm. None writes the vectors
             as they are.
         model: The model that they are meant for; they are checked against it.

@@ -107,7 +107,7 @@ def select(
     directions: Directions,
     behaviour: str | None = None,
     *,
-    layers: Sequence[int] | int | None = None,
+    layers: str | Sequence[int] | int | None = None,
     strength: float | None = None,
 ) -> Selection:
     """Select one behaviour's vectors at some layers.
@@ -115,7 +115,7 @@ def select(
     Args:
         directions: The directions to take them from.
         behaviour: Which behaviour; may be left out where there is only one.
-        layers: The 0-based blocks; None means all.
+        layers: The 0-based blocks, or a text such as "8:12"; None means all.
         strength: What a coefficient of 1 adds, in units of the mean residual norm; None leaves the vectors as they are.
 
     Returns:
@@ -140,11 +140,11 @@ def select(
         )
     if strength is not None and not math.isfinite(strength):
         raise InputError(f"the strength must be a finite number, and is {strength}")
-    chosen = direction.layers if layers is None else (layers,) if isinstance(layers, int) else tuple(layers)
+    chosen = directions.choose_layers(layers)
     if not chosen:
         raise InputError(f"no layer is left to write; there are directions at {', '.join(map(str, direction.layers))}")
     rows = {}
-    for layer in sorted(set(chosen)):
+    for layer in chosen:
         row = direction.at(layer).detach().to("cpu", torch.float32)
         check_finite(row, behaviour, layer)
         if strength is not None:

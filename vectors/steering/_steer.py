@@ -28,10 +28,12 @@ from transformers import PreTrainedTokenizerBase
 
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
+from ...rundir import InputError
 from ..direction import Direction
 from ..fit import check_fit
 from .hooks import PassWatch, block_hook
 from .passes import Passes
+from .sentence_ends import SENTENCES, at_sentence_ends
 from .steered import Steered
 from .steering import Controller, Steering, as_steerings
 from .when import When
@@ -67,7 +69,8 @@ def steer(
         strength: In units of the mean norm of the residual stream at the layer.
         operation: add, add-preserving-norm, project-out or clamp. None means the direction's own.
         absolute: Take the strength in units of the vector itself.
-        when: Which tokens are steered: all, prompt, response, response:N or from:N.
+        when: Which tokens are steered: all, prompt, response, response:N, from:N, or sentences (where a sentence of
+            the response begins).
         mask: Which rows, or which columns of the padded batch (prompt and response); columns beyond it are left alone.
         controller: Receives the activations at a layer and returns which tokens to steer, or by how much of the
             strength.
@@ -83,6 +86,10 @@ def steer(
         InputError: Layers, widths, strengths or masks do not fit, or the directions are of another model.
     """
     handle = load(model, tokenizer)
+    if when == SENTENCES:
+        if controller is not None:
+            raise InputError(f"when={SENTENCES!r} chooses the tokens itself; give it or a controller, not both")
+        when, controller = When.response(), at_sentence_ends(handle)
     options = {
         "strength": strength,
         "operation": operation,

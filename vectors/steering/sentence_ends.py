@@ -15,6 +15,7 @@ from ...rundir import InputError
 from .steering import Controller
 from .step import Step
 
+SENTENCES = "sentences"  # for `when`: steer where a sentence of the response begins
 CLOSING = "\"'”’)]*"
 
 

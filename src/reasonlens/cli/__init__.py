@@ -9,4 +9,4 @@ def main() -> None:
     """Run the `reasonlens` command."""
     from reasonlens.cli.app import app
 
-    sys.exit(app())
+    sys.exit(app(prog_name="reasonlens"))

@@ -1,4 +1,4 @@
-"""`python -m reasonlens.cli`: the same as the `reasonlens` command."""
+"""Run `python -m reasonlens.cli`, which is the same as the `reasonlens` command."""
 
 from __future__ import annotations
 

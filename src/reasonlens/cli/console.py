@@ -1,12 +1,27 @@
-"""What all commands share: a user's mistake is one line and exit code 2; notes go to stderr."""
+"""Print what commands have to say: tables and JSON on stdout; notes, and the next command to run, on stderr.
+
+Notes go through the logger that the library uses, so `--quiet` silences both. Errors are the door's (`door.py`).
+"""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator
+import shlex
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+PIPE_WIDTH = 124  # columns where stdout is no terminal and has no width; a table that needs more takes more
+UNKNOWN = "–"
 
 logger = logging.getLogger(__name__)
 
@@ -22,39 +37,127 @@ class _PlainLines(logging.Handler):
 def notes_on_stderr() -> Iterator[None]:
     """Print what the library and the commands log, as long as the block lasts."""
     root, handler = logging.getLogger("reasonlens"), _PlainLines()
-    level = root.level
     root.addHandler(handler)
-    root.setLevel(logging.INFO)
     try:
-        yield
+        with _at_level(logging.INFO):
+            yield
     finally:
-        root.setLevel(level)
         root.removeHandler(handler)
 
 
 @contextmanager
-def user_errors() -> Iterator[None]:
-    """Turn a user's mistake into one line on stderr and exit code 2."""
-    from reasonlens.rundir import InputError
+def no_notes() -> Iterator[None]:
+    """Print no note and no progress inside the block."""
+    from reasonlens.rundir.progress import no_progress
 
+    with no_progress(), _at_level(logging.CRITICAL):
+        yield
+
+
+@contextmanager
+def _at_level(level: int) -> Iterator[None]:
+    root = logging.getLogger("reasonlens")
+    before = root.level
+    root.setLevel(level)
     try:
         yield
-    except InputError as error:
-        typer.echo(f"reasonlens: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("reasonlens: stopped; the same command takes up what was finished", err=True)
-        raise typer.Exit(130) from None
+    finally:
+        root.setLevel(before)
 
 
 def note(line: str) -> None:
-    """Say something beside the results."""
+    """Print a line beside the results."""
     logger.info(line)
 
 
+def next_command(*words: object) -> None:
+    """Print the command that comes next, as it would be typed; every command ends with this."""
+    logger.info(f"next: reasonlens {shlex.join(map(str, words))}")
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    title: str = "",
+    caption: str = "",
+    n_names: int = 1,
+) -> None:
+    """Print a table of plain strings, in which nothing is taken for markup.
+
+    Args:
+        columns: Heading of each column.
+        rows: Cells of each row.
+        title: Line above the table.
+        caption: What the columns mean, below the table.
+        n_names: Number of columns, from the left, that hold names: they stand left and are folded where there is no
+            room. The others hold numbers, which stand right and are never cut.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(title) if title else None,
+        caption=Text(caption) if caption else None,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+    )
+    for number, column in enumerate(columns):
+        if number < n_names:
+            table.add_column(Text(column), overflow="fold")
+        else:
+            table.add_column(Text(column), justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    print_rich(table)
+
+
+def print_rich(*parts: RenderableType, wrap: bool = True) -> None:
+    """Print coloured text and tables.
+
+    Args:
+        *parts: What is printed, one below the other.
+        wrap: Whether long lines of text are broken between words; else they are left to the terminal.
+    """
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for part in parts:
+        if not console.is_terminal:
+            console.width = max(PIPE_WIDTH, console.measure(part).minimum)
+        console.print(part, soft_wrap=not wrap)
+
+
+def print_json(value: Any) -> None:
+    """Print results as JSON, and nothing else, on stdout."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def read_json(path: Path) -> Any:
+    """Read results that a run has written."""
+    return json.loads(path.read_text("utf-8"))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write a number with so many decimals; a dash where it is not known (None or NaN)."""
+    return UNKNOWN if value is None or value != value else f"{value:.{digits}f}"
+
+
+def interval(value: float | None, low: float | None, high: float | None, digits: int = 3) -> str:
+    """Write a value with its interval; a dash where it is not known."""
+    known = number(value, digits)
+    return known if known == UNKNOWN else f"{known} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def interval_of(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
+    """Write the value `name` of a row with its interval, which stands in `name`_low and `name`_high."""
+    return interval(row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high"), digits)
+
+
 def visible(text: str) -> str:
-    """The text with control and direction characters replaced: printed raw, they would command the terminal."""
-    import unicodedata
+    """Replace control and direction characters: printed raw, they would command the terminal."""
 
     def shown(character: str) -> str:
         kind = unicodedata.category(character)

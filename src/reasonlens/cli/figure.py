@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.console import note, user_errors
+from reasonlens.cli.console import next_command, note
+from reasonlens.cli.options import OutFileOrNone, Quiet, path_of
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -16,35 +17,38 @@ IMAGES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
 
 
 def figure(
-    table: Annotated[Path, typer.Argument(help="A file of tables/, where a command has written its results.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="File to write: .html, which opens offline, or an image (.png, .svg, .pdf) where kaleido is "
-            "installed; default the table's name with .html, in the working directory."
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TABLE",
+            help="A file of tables/, where a command has written its results.",
+            parser=path_of,
         ),
-    ] = None,
+    ],
+    out: OutFileOrNone = None,
+    quiet: Quiet = False,
 ) -> None:
     """Draw a saved table again, as it was or as you have changed it.
 
     Example: `reasonlens figure runs/locate-smollm2-135m-bundled/tables/curves.json --out curves.png`
 
-    Every table names its figure and holds its title and caption beside the rows, so a script may leave out rows, merge
-    two runs or change a title, and the figure follows.
+    `--out` is .html, which opens offline, or an image (.png, .svg, .pdf) where kaleido is installed; by default the
+    table's name with .html, in the working directory. Every table names its figure and holds its title and caption
+    beside the rows, so a script may leave out rows, merge two runs or change a title, and the figure follows.
     """
-    with user_errors():
-        from reasonlens.rundir import InputError, atomic_path, write_text
+    from reasonlens.rundir import InputError, atomic_path, write_text
 
-        target = out or Path(f"{table.stem}.html")
-        if target.suffix not in (".html", *IMAGES):
-            raise InputError(f"a figure is written as .html or as an image ({', '.join(IMAGES)}), not as {target.name}")
-        chart = drawn_again(table)
-        if target.suffix == ".html":
-            write_text(target, chart.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
-        else:
-            with atomic_path(target, same_name=True) as path:
-                _write_image(chart, path)
+    target = out or Path(f"{table.stem}.html")
+    if target.suffix not in (".html", *IMAGES):
+        raise InputError(f"a figure is written as .html or as an image ({', '.join(IMAGES)}), not as {target.name}")
+    chart = drawn_again(table)
+    if target.suffix == ".html":
+        write_text(target, chart.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
+    else:
+        with atomic_path(target, same_name=True) as path:
+            _write_image(chart, path)
     note(f"figure: {target}")
+    next_command("figure", table, "--out", target.with_suffix(".svg" if target.suffix == ".html" else ".html"))
 
 
 def drawn_again(path: Path) -> go.Figure:
@@ -71,7 +75,7 @@ def drawn_again(path: Path) -> go.Figure:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; {remedy}") from None
     except ValueError as error:
-        raise InputError(f"{path} cannot be drawn: {error}; {remedy}") from None
+        raise InputError(f"{path} cannot be chart: {error}; {remedy}") from None
 
 
 def _write_image(chart: go.Figure, path: Path) -> None:

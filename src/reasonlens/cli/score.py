@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.console import note, user_errors, visible
+from reasonlens.cli.console import next_command, note, print_json, print_rich, visible
+from reasonlens.cli.loading import load_named
+from reasonlens.cli.options import (
+    Behaviours,
+    Device,
+    Force,
+    Json,
+    LayerOrNone,
+    ModelOrNone,
+    PromptOrNone,
+    Quiet,
+    Template,
+    TracesOrNone,
+    Truncate,
+    path_of,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,91 +41,71 @@ N_AROUND = 24  # characters on either side of a listed token
 
 def score(
     probes: Annotated[
-        Path, typer.Argument(help="File of probes: the probes.safetensors that `reasonlens locate` writes.")
+        Path,
+        typer.Argument(
+            metavar="PROBES", help="File of probes: probes.safetensors of `locate` or `probe`.", parser=path_of
+        ),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(help="Model to read; default the one that the probes were trained on, by the name in the file."),
-    ] = None,
+    model: ModelOrNone = None,
     text: Annotated[
         str | None, typer.Option(help="Text to score; without it and --traces what comes on stdin.")
     ] = None,
-    traces: Annotated[
-        str | None, typer.Option(help="JSONL file of traces to score, labelled or not, or `bundled`.")
+    traces: TracesOrNone = None,
+    prompt: PromptOrNone = None,
+    behaviours: Behaviours = None,
+    layer: LayerOrNone = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write coloured text to this page, which opens offline.", parser=path_of),
     ] = None,
-    prompt: Annotated[str, typer.Option(help="What the text of --text or stdin answers.")] = "",
-    behaviours: Annotated[
-        str | None, typer.Option(help="Behaviours to score, joined by commas; default all of the file.")
-    ] = None,
-    layer: Annotated[
-        int | None,
-        typer.Option(help="Block to read, from 0, negative ones from the end; default each behaviour's best."),
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write coloured text to this page, which opens offline.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print every score as JSON.")] = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Read a model of the same shape whose weights the probes were not trained on."),
-    ] = False,
-    template: Annotated[
-        Literal["auto", "chat", "plain"], typer.Option(help="Whether prompts go through the chat template.")
-    ] = "auto",
-    truncate: Annotated[bool, typer.Option(help="Cut texts longer than the model's context.")] = False,
-    device: Annotated[
-        str | None, typer.Option(help="`cpu`, `cuda`, `cuda:1`; default CUDA where there is one.")
-    ] = None,
+    as_json: Json = False,
+    force: Force = False,
+    template: Template = "auto",
+    truncate: Truncate = False,
+    device: Device = None,
+    quiet: Quiet = False,
 ) -> None:
     """Score text with saved probes: the log odds of each behaviour at every token and sentence.
 
     Example: `reasonlens score runs/.../probes.safetensors --text "It is 4. Wait, no." --behaviours backtracking`
 
     Prints the text, orange where a behaviour is likelier than among the spans of the training and blue where it is
-    less likely, and the strongest tokens. `--html` writes the same as a page with every number.
+    less likely, and the strongest tokens. `--html` writes the same as a page with every number. By default reads the
+    model that the probes were trained on, at each behaviour's best layer; `--traces` need no labels.
 
     A probe was trained on sentences, and single tokens are noisy cases for it; the score of a sentence is what the
-    figures of `locate` speak of. From Python: `reasonlens.analysis._score.score(model, texts, probes)`.
+    figures of `locate` speak of. From Python: `reasonlens.score(model, texts, probes)`.
     """
-    with user_errors():
-        given = _given(text, traces, prompt)
-        from reasonlens.analysis._score import score as run_score
-        from reasonlens.models import load
-        from reasonlens.probes.saved import SavedProbes
-        from reasonlens.rundir import InputError
+    from reasonlens.analysis import score as score_texts
+    from reasonlens.probes.saved import SavedProbes
 
-        opened = SavedProbes.open(probes)
-        name = model or opened.model.get("name")
-        if not name:
-            raise InputError(f"{probes} does not say which model it belongs to: name one with --model")
-        chosen = [each.strip() for each in behaviours.split(",")] if behaviours else None
-        for behaviour in chosen or ():
-            opened.layer_of(behaviour)  # before the model is loaded, which takes a while
-        scores = run_score(
-            load(name, device=device),
-            given,
-            opened,
-            behaviours=chosen,
-            layer=layer,
-            template=template,
-            truncate=truncate,
-            force=force,
-        )
+    texts = _texts(text, traces, prompt)
+    opened = SavedProbes.open(probes)
+    for behaviour in behaviours or ():
+        opened.layer_of(behaviour)  # before the model is loaded, which takes a while
+    scores = score_texts(
+        load_named(model, opened.model, probes, device),
+        texts,
+        opened,
+        behaviours=behaviours,
+        layer=layer,
+        template=template,
+        truncate=truncate,
+        force=force,
+    )
     if as_json:
-        typer.echo(json.dumps(scores.to_dict()))
+        print_json(scores.to_dict())
     else:
-        from rich.console import Console
-
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = 110  # a pipe has no width; rich would take 80
-        for part in rendered(scores):
-            console.print(part)
-    if html is not None:
-        with user_errors():
-            scores.to_html(html)
+        print_rich(*rendered(scores))
+    if html is None:
+        next_command("score", probes, *(("--traces", traces) if traces else ()), "--html", "scores.html")
+    else:
+        scores.to_html(html)
         note(f"page: {html}")
+        next_command("locate", "--model", scores.model["name"])
 
 
-def rendered(scores: TokenScores) -> Iterable[RenderableType]:
+def rendered(scores: TokenScores) -> Iterator[RenderableType]:
     """What a terminal shows: for each of the first texts and each behaviour its coloured text and strongest tokens."""
     from rich.text import Text
 
@@ -129,16 +123,16 @@ def rendered(scores: TokenScores) -> Iterable[RenderableType]:
         yield Text(f"… and {len(scores.texts) - N_TEXTS} more texts: --html or --json gives all", style="dim")
 
 
-def _given(text: str | None, traces: str | None, prompt: str) -> list[Trace]:
+def _texts(text: str | None, traces: str | None, prompt: str | None) -> list[Trace]:
     from reasonlens.rundir import InputError
-    from reasonlens.traces import Trace, bundled_traces, read_traces
+    from reasonlens.traces import Trace, resolve_traces
 
     if text is not None and traces is not None:
         raise InputError("give one of --text and --traces, not both")
     if traces is not None:
         if prompt:
             raise InputError("--prompt goes with --text; traces have prompts of their own")
-        return bundled_traces() if traces == "bundled" else read_traces(traces)
+        return resolve_traces(traces)
     if text is None:
         if sys.stdin.isatty():
             raise InputError("there is nothing to score: give --text, --traces, or pipe a text in")
@@ -146,7 +140,7 @@ def _given(text: str | None, traces: str | None, prompt: str) -> list[Trace]:
             text = sys.stdin.buffer.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise InputError(f"what came on stdin is no UTF-8 text ({error})") from error
-    return [Trace("text", prompt, text)]
+    return [Trace("text", prompt or "", text)]
 
 
 def _coloured(scored: ScoredText, index: int, behaviour: str, centre: float) -> Text:

@@ -1,4 +1,4 @@
-"""What this machine has of what reasonlens can use."""
+"""`reasonlens doctor`: what is installed, which devices there are, and what is missing."""
 
 from __future__ import annotations
 
@@ -8,14 +8,30 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from re import match
 
-import torch
+import typer
 
-from reasonlens.models import BUILT_IN
-from reasonlens.models.gguf import cache_directory
+from reasonlens.cli.console import next_command, print_json
+from reasonlens.cli.options import Json, Quiet
+
+
+def doctor(as_json: Json = False, quiet: Quiet = False) -> None:
+    """Say what is installed, which devices there are, and what is missing and how to get it."""
+    found = diagnosis()
+    if as_json:
+        print_json(found)
+    else:
+        for title, entries in found.items():
+            typer.echo(title)
+            for name, value in entries.items():
+                typer.echo(f"  {name:24} {value}")
+    next_command("locate")
 
 
 def diagnosis() -> dict[str, dict[str, str]]:
     """Versions, devices, built-in models and the cache; each entry that lacks something says the remedy."""
+    from reasonlens.models import BUILT_IN
+    from reasonlens.models.gguf import cache_directory
+
     return {
         "versions": {"python": platform.python_version(), "reasonlens": version("reasonlens")} | _dependencies(),
         "devices": _devices(),
@@ -42,6 +58,8 @@ def _dependencies() -> dict[str, str]:
 
 
 def _devices() -> dict[str, str]:
+    import torch
+
     devices = {"cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads in torch"}
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)

@@ -1,4 +1,4 @@
-"""Plain prose that holds no reasoning, to see what steering does to everything else."""
+"""Hold plain prose without reasoning: on it a residual stream is measured, and what steering does to all else."""
 
 from __future__ import annotations
 

@@ -1,0 +1,86 @@
+"""Let a model answer a prompt twice, unsteered and steered, with the same random numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ...generation import Sampling, encode_prompts, write
+from ...models import load
+from ...models._load import ModelLike
+from ...traces import Template
+from ...vectors import Directions, steer
+from ...vectors.residual_norms import with_known_norms
+
+
+@dataclass(frozen=True, kw_only=True)
+class SteeredResponse:
+    """What a model writes without and with a direction."""
+
+    unsteered: str
+    steered: str
+    n_steered: int  # tokens whose activation was changed
+    n_tokens: int  # tokens that were run, those of the prompt included
+
+    def to_dict(self) -> dict[str, Any]:
+        """The texts and counts."""
+        return asdict(self)
+
+
+def steered_response(
+    model: ModelLike,
+    directions: Directions,
+    prompt: str,
+    *,
+    behaviour: str,
+    layer: int,
+    strength: float = 1.0,
+    operation: str = "add",
+    when: str = "response",
+    absolute: bool = False,
+    sampling: Sampling | None = None,
+    template: Template = "auto",
+    seed: int = 0,
+    force: bool = False,
+) -> SteeredResponse:
+    """Answer `prompt` unsteered and steered.
+
+    Args:
+        model: The model that writes.
+        directions: Directions of the model, or with `force` of another of the same shape.
+        prompt: What it is asked.
+        behaviour: Whose direction.
+        layer: Block whose output is steered, from 0; negative ones count from the end.
+        strength: In units of the mean residual norm at the layer, which is measured where `directions` do not say it.
+        operation: What is done: add, add-preserving-norm, project-out or clamp.
+        when: Tokens that are steered: what `steer` takes.
+        absolute: Whether the strength is in units of the vector itself.
+        sampling: Length and temperature; None: at most 120 tokens, greedy.
+        template: Whether the prompt goes through the chat template.
+        seed: Seed of sampling, the same for both.
+        force: Whether directions of another model are taken.
+
+    Raises:
+        InputError: Directions, layer, strength, operation or tokens cannot be used.
+    """
+    loaded = load(model)
+    layer = loaded.layer_index(layer)
+    if not absolute and operation != "project-out":
+        directions = with_known_norms(directions, loaded, [layer])
+    sampling = sampling or Sampling(n_samples=1, temperature=0.0, max_new_tokens=120)
+    prompts = encode_prompts(loaded, [prompt], template)
+    with steer(
+        loaded,
+        directions[behaviour],
+        layer=layer,
+        strength=strength,
+        operation=operation,
+        when=when,
+        absolute=absolute,
+        force=force,
+    ) as counted:
+        (steered,) = write(loaded, prompts, sampling, seed=seed)
+    (unsteered,) = write(loaded, prompts, sampling, seed=seed)
+    return SteeredResponse(
+        unsteered=unsteered.text, steered=steered.text, n_steered=counted.n_steered, n_tokens=counted.n_tokens
+    )

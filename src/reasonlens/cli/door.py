@@ -1,0 +1,75 @@
+"""What holds for every command: exit codes, and errors in one line.
+
+    exit 0      done
+    exit 2      a mistake of the user (an option, or an `InputError` of the library), told in one line
+    exit 130    stopped by an interrupt
+    exit 1      whatever read stdout is gone; nothing is said
+
+Any other error is a mistake of reasonlens and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup  # whose contexts are of a type that typer keeps to itself
+
+INTERRUPTED = "stopped; the same command goes on from what was finished"
+
+
+class Group(TyperGroup):
+    """A group of commands that prints its help where no command is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse options before the command; no arguments at all ask for help."""
+        return super().parse_args(ctx, args or ["--help"])
+
+
+class Door(Group):
+    """The group of all commands: the command line itself."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; a user's mistake becomes one line on stderr and exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _say(INTERRUPTED)
+            raise typer.Exit(130) from None
+        except ValueError as error:
+            from reasonlens.rundir import InputError
+
+            if not isinstance(error, InputError):
+                raise
+            _say(str(error))
+            raise typer.Exit(2) from None
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line; unknown options and missing values become one line and exit code 2."""
+        try:
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        except typer.TyperException as error:
+            if not standalone_mode:
+                raise
+            context = getattr(error, "ctx", None)
+            path = context.command_path if context else "reasonlens"
+            message = error.format_message().replace("Value error, ", "").rstrip(".")
+            _say(f"{message}; see `{path} --help`")
+            code = error.exit_code
+        if standalone_mode:
+            sys.exit(code if isinstance(code, int) else 0)
+        return code
+
+
+def _say(message: str) -> None:
+    typer.echo(f"reasonlens: {' '.join(message.split())}", err=True)

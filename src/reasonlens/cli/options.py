@@ -1,0 +1,228 @@
+"""The options that several commands share, each declared once: its name, help, type and completion.
+
+A command annotates a parameter with one of them and gives the default: `device: Device = None`. `~` is expanded here,
+in every path and in whatever may be a path. Names and numbers joined by commas arrive as tuples.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import typer
+
+from reasonlens.cli.completion import complete_behaviours, complete_models, complete_traces
+from reasonlens.cli.console import no_notes
+
+
+class Names(tuple[str, ...]):
+    """Names joined by commas."""
+
+    @classmethod
+    def parse(cls, text: str | tuple[str, ...]) -> Self:
+        """Split at commas; what is split already (a default) stays."""
+        return cls(name.strip() for name in text.split(",")) if isinstance(text, str) else cls(text)
+
+
+class Numbers(tuple[float, ...]):
+    """Numbers joined by commas."""
+
+    @classmethod
+    def parse(cls, text: str | tuple[float, ...]) -> Self:
+        """Split at commas; what is split already (a default) stays."""
+        if not isinstance(text, str):
+            return cls(text)
+        try:
+            return cls(float(number) for number in text.split(","))
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not numbers joined by commas, such as 0.5,1") from None
+
+
+def path_of(text: str | Path) -> Path:
+    """Read a path, `~` expanded."""
+    return Path(os.path.expanduser(text))
+
+
+def name_or_path(text: str) -> str:
+    """Read what is a name or a path, `~` expanded."""
+    return os.path.expanduser(text)
+
+
+def assignments(options: list[str] | None) -> dict[str, Any]:
+    """Read NAME=VALUE pairs; true, false and numbers as such, `-` in names as `_`."""
+    from reasonlens.rundir import InputError
+
+    values: dict[str, Any] = {}
+    for option in options or ():
+        name, equals, text = option.partition("=")
+        if not equals or not name.strip():
+            raise InputError(f"--set takes NAME=VALUE, and {option!r} is not (shrinkage=0.5)")
+        try:
+            value = json.loads(text.lower())
+        except (ValueError, RecursionError):
+            value = text
+        values[name.strip().replace("-", "_")] = value if isinstance(value, bool | int | float) else text
+    return values
+
+
+def _silence(context: typer.Context, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        context.with_resource(no_notes())
+
+
+# What is read.
+_MODEL = typer.Option(
+    "--model",
+    metavar="MODEL",
+    help="Hub id, model directory, .gguf file, or built in: smollm2-135m, organism/base, organism/rl.",
+    parser=name_or_path,
+    autocompletion=complete_models,
+)
+Model = Annotated[str, _MODEL]
+ModelOrNone = Annotated[str | None, _MODEL]
+_TRACES = typer.Option(
+    "--traces",
+    metavar="TRACES",
+    help="JSONL file of labelled traces, or `bundled` for those that come with reasonlens.",
+    parser=name_or_path,
+    autocompletion=complete_traces,
+)
+Traces = Annotated[str, _TRACES]
+TracesOrNone = Annotated[str | None, _TRACES]
+_LAYERS = typer.Option("--layers", metavar="LAYERS", help="Blocks, from 0: `all`, `0,4,10:20:2`, `-2:` (the last two).")
+Layers = Annotated[str, _LAYERS]
+LayersOrNone = Annotated[str | None, _LAYERS]
+_LAYER = typer.Option("--layer", metavar="LAYER", help="Block, from 0; negative ones count from the end.")
+Layer = Annotated[int, _LAYER]
+LayerOrNone = Annotated[int | None, _LAYER]
+Read = Annotated[
+    str,
+    typer.Option(
+        "--read",
+        metavar="READ",
+        help="Tokens of a span that are averaged: `mean` (all), `first`, `last`, `before:N` (the N that lead up to "
+        "it), `window:BEGIN:END` (counted from its first; -1 and 10 are the published choice).",
+    ),
+]
+TemplateName = Literal["auto", "chat", "plain"]
+Template = Annotated[
+    TemplateName,
+    typer.Option(
+        "--template", help="Whether prompts go through the chat template; `auto`: where the tokenizer has one."
+    ),
+]
+Truncate = Annotated[bool, typer.Option("--truncate", help="Cut texts longer than the model's context.")]
+Behaviours = Annotated[
+    Names | None,
+    typer.Option(
+        "--behaviours",
+        metavar="NAMES",
+        help="Behaviours, joined by commas; default all. The others still serve as negatives.",
+        parser=Names.parse,
+        autocompletion=complete_behaviours,
+    ),
+]
+_BEHAVIOUR = typer.Option("--behaviour", metavar="NAME", help="Whose direction.", autocompletion=complete_behaviours)
+Behaviour = Annotated[str, _BEHAVIOUR]
+BehaviourOrNone = Annotated[str | None, _BEHAVIOUR]
+Vectors = Annotated[
+    Path,
+    typer.Argument(
+        metavar="VECTORS",
+        help="File of directions: what `locate`, `directions` or `import` writes.",
+        parser=path_of,
+    ),
+]
+
+# Where it runs, and what is random.
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="DEVICE", help="`cpu`, `cuda`, `cuda:1`; default CUDA where there is one."),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of everything that is drawn at random.", min=0, max=2**32 - 1)]
+Folds = Annotated[int, typer.Option("--folds", help="Cross-validation folds; none cuts a problem.")]
+_BOOTSTRAP = typer.Option("--bootstrap", help="Resamples of the problems for every interval.", min=0)
+Bootstrap = Annotated[int, _BOOTSTRAP]
+BootstrapOrNone = Annotated[int | None, _BOOTSTRAP]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Take a model of the same shape for another than the one that the file is of."),
+]
+
+# What a model writes, and how it is steered.
+Samples = Annotated[int, typer.Option("--samples", help="Responses that are sampled at each place.", min=0)]
+Temperature = Annotated[float, typer.Option("--temperature", help="Of sampling; 0: the likeliest token.", min=0)]
+MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", help="Length of the responses, at most.", min=1)]
+_PROMPT = typer.Option("--prompt", help="What the model is asked, or what the text answers.")
+Prompt = Annotated[str, _PROMPT]
+PromptOrNone = Annotated[str | None, _PROMPT]
+ProblemCount = Annotated[int, typer.Option("--problems", help="Problems that are asked, at most.", min=2)]
+Questions = Annotated[
+    Path | None,
+    typer.Option(
+        "--questions",
+        metavar="FILE",
+        help="JSONL of `question` and `answer`; model organisms have problems of their own.",
+        parser=path_of,
+    ),
+]
+_STRENGTH = typer.Option(
+    "--strength", help="In units of the mean norm of the residual stream; negative: the other way."
+)
+Strength = Annotated[float, _STRENGTH]
+StrengthOrNone = Annotated[float | None, _STRENGTH]
+Strengths = Annotated[
+    Numbers,
+    typer.Option(
+        "--strengths",
+        metavar="NUMBERS",
+        help="Strengths to try, joined by commas, in units of the mean norm of the residual stream.",
+        parser=Numbers.parse,
+    ),
+]
+Operation = Annotated[
+    str,
+    typer.Option("--operation", help="What is done: `add`, `add-preserving-norm`, `project-out`, `clamp`."),
+]
+When = Annotated[
+    str,
+    typer.Option(
+        "--when",
+        help="Tokens that are steered: `all`, `prompt`, `response` (from the last of the prompt on), `response:N`, "
+        "`from:N`, or `sentences`: where a sentence of the response begins.",
+    ),
+]
+RandomCount = Annotated[
+    int, typer.Option("--random", help="Random directions of the same strength, at each layer and strength.")
+]
+
+# What is written and printed.
+_OUT_DIRECTORY = typer.Option(
+    "--out",
+    metavar="DIRECTORY",
+    help="Directory for the results. The same command on it resumes an interrupted run.",
+    parser=path_of,
+)
+OutDirectory = Annotated[Path, _OUT_DIRECTORY]
+OutDirectoryOrNone = Annotated[Path | None, _OUT_DIRECTORY]
+_OUT_FILE = typer.Option("--out", metavar="FILE", help="File to write.", parser=path_of)
+OutFile = Annotated[Path, _OUT_FILE]
+OutFileOrNone = Annotated[Path | None, _OUT_FILE]
+_FORMAT = typer.Option("--format", metavar="FORMAT", help="Whose file it is: see --formats.")
+Format = Annotated[str, _FORMAT]
+FormatOrNone = Annotated[str | None, _FORMAT]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An option of the method or format; as often as needed."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON instead of tables.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print no notes and no progress: results and errors only.", callback=_silence),
+]
+
+
+def group_options(quiet: Quiet = False) -> None:
+    """Take what may stand between a group of commands and its command."""
