@@ -83,6 +83,9 @@ class Directions:
                 those layers are chosen at which there are directions; None: all of them.
             n_layers: Number of blocks of the model; None: what the directions say, or as many as their last one needs.
 
+        Returns:
+            The layers in ascending order.
+
         Raises:
             InputError: The text cannot be read, or no layer is left.
         """

@@ -33,7 +33,7 @@ def test_a_saved_table_becomes_a_page_that_opens_offline(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run(saved) == (0, "figure: auroc.html\n")
+    assert run(saved) == (0, f"figure: auroc.html\nnext: reasonlens figure {saved} --out auroc.svg\n")
     page = (tmp_path / "auroc.html").read_text("utf-8")
     assert "A caption with n = 3" in page and "Plotly.newPlot" in page
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)

@@ -90,6 +90,9 @@ def open_source(path: str | Path) -> Source:
     Args:
         path: A directory or file of activations or moments.
 
+    Returns:
+        Activations or moments; nothing large is read yet.
+
     Raises:
         InputError: There is neither at the path, or the file is damaged.
     """

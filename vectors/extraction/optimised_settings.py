@@ -46,6 +46,9 @@ class OptimisedSettings:
             options: Name -> value.
             **settings: Settings that are no options.
 
+        Returns:
+            The settings; what is not named has its default.
+
         Raises:
             InputError: There is no such option, or a value cannot be taken.
         """
