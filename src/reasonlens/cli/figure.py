@@ -75,7 +75,7 @@ def drawn_again(path: Path) -> go.Figure:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; {remedy}") from None
     except ValueError as error:
-        raise InputError(f"{path} cannot be chart: {error}; {remedy}") from None
+        raise InputError(f"{path} cannot be drawn: {error}; {remedy}") from None
 
 
 def _write_image(chart: go.Figure, path: Path) -> None:
