@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,33 @@ class ProblemSet:
         """Of every question and answer, so that a result can say what it was measured on."""
         told = [[each.problem, each.prompt, each.answer] for each in self.questions]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def resolve_questions(
+    questions: str | Path | ProblemSet | Sequence[Question], n: int, seed: int = 0
+) -> tuple[tuple[Question, ...], Grader | None]:
+    """Find the questions, and the rule that grades answers to them, of whatever names or holds them.
+
+    Args:
+        questions: What `open_problem_set` takes, a problem set, or questions.
+        n: How many are asked, at most: the first ones. Of a set that is made to order, so many are made.
+        seed: Seed of a set that is made to order.
+
+    Returns:
+        The questions and the grader; questions without an answer to each have no grader.
+
+    Raises:
+        InputError: The problem set cannot be opened.
+    """
+    if isinstance(questions, str | Path):
+        made_to_order = str(questions).startswith(PROCEDURAL)
+        questions = open_problem_set(questions, n if made_to_order else None, seed)
+    grader: Grader = mathematics
+    if isinstance(questions, ProblemSet):
+        grader, questions = questions.grader, questions.questions
+    first = tuple(questions)[:n]
+    has_answers = all(question.answer is not None for question in first)
+    return first, grader if has_answers or grader is not mathematics else None
 
 
 def open_problem_set(name_or_path: str | Path, n: int | None = None, seed: int = 0) -> ProblemSet:

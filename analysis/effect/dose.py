@@ -23,6 +23,7 @@ from ...models import LanguageModel, load
 from ...models._load import ModelLike
 from ...rundir import InputError
 from ...rundir.progress import with_progress
+from ...traces.problem_sets import ProblemSet
 from ...traces.questions import Question
 from ...vectors import Directions
 from ...vectors.fit import check_fit
@@ -49,7 +50,7 @@ def dose_curves(
     directions: Directions,
     *,
     settings: EffectSettings | None = None,
-    questions: Sequence[Question] | None = None,
+    questions: str | Path | ProblemSet | Sequence[Question] | None = None,
     task: Task | None = None,
     out: str | Path | None = None,
     device: str | None = None,
@@ -59,10 +60,10 @@ def dose_curves(
 ) -> DoseCurves:
     """Steer `model` with `directions` at every layer and strength of the settings, and with their controls.
 
-    questions: what is asked; an organism has problems of its own. task: everything about the text instead, with
-    annotators and graders of your own. out: a directory in which every condition is kept as it is done; the same call
-    takes up what is there. ranked: directions with AUROCs to rank layers by; default `directions`. force: directions
-    of another model.
+    questions: what is asked, or the name or file of a problem set; an organism has problems of its own. task:
+    everything about the text instead, with annotators and graders of your own. out: a directory in which every
+    condition is kept as it is done; the same call takes up what is there. ranked: directions with AUROCs to rank layers
+    by; default `directions`. force: directions of another model.
 
     Raises InputError for directions that do not fit, unknown behaviours or layers, and a model without questions.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from ...models import LanguageModel
 from ...organisms import (
@@ -19,7 +20,8 @@ from ...organisms import (
 )
 from ...rundir import InputError
 from ...traces import Annotator, encode, keyword_annotator
-from ...traces.questions import Grader, Question, mathematics
+from ...traces.problem_sets import ProblemSet, resolve_questions
+from ...traces.questions import Grader, Question
 from ...vectors.neutral import NEUTRAL
 from .telltale import is_organism, telltale_tokens
 
@@ -40,12 +42,12 @@ class Task:
 def task_for(
     model: LanguageModel,
     behaviours: Sequence[str],
-    questions: Sequence[Question] | None = None,
+    questions: str | Path | ProblemSet | Sequence[Question] | None = None,
     *,
     n_problems: int,
     seed: int = 0,
 ) -> Task:
-    """The usual task: an organism's own problems, by rule; else the given questions, tell-tale words and mathematics.
+    """The usual task: an organism's own problems, by rule; else `questions`, tell-tale words and the questions' grader.
 
     An organism is tried on validation problems, so that a dose can be chosen. Raises InputError for a model that is no
     organism and no questions.
@@ -59,7 +61,7 @@ def task_for(
         traces = organism_traces(model, N_NEUTRAL_TRACES, split="validation", seed=seed + 1)
         neutral = tuple(tuple(each.token_ids.tolist()) for each in encode(model, traces))
         return Task(
-            questions=tuple(questions or asked)[:n_problems],
+            questions=resolve_questions(questions, n_problems, seed)[0] if questions else tuple(asked),
             annotator=organism_annotator,
             grader=_solves,
             neutral=neutral,
@@ -67,14 +69,15 @@ def task_for(
         )
     if not questions:
         raise InputError(
-            f"{model.name} needs questions to answer: give a JSONL file of `question` and `answer` (--questions)"
+            f"{model.name} needs problems to solve: give --problems (questions=): gsm8k, math-500, reasoning-gym:KIND, "
+            "or a file of `question` and `answer`"
         )
-    asked = list(questions)[:n_problems]
+    own_questions, grader = resolve_questions(questions, n_problems, seed)
     plain = tuple(tuple(model.tokenizer(text)["input_ids"]) for text in NEUTRAL)
     return Task(
-        questions=tuple(asked),
+        questions=own_questions,
         annotator=keyword_annotator,
-        grader=mathematics if all(question.answer is not None for question in asked) else None,
+        grader=grader,
         neutral=plain,
         tokens=tokens,
     )

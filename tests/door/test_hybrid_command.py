@@ -60,7 +60,7 @@ def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_an
         (("--strengths", "nan"), "strengths and thresholds are numbers, and nan is none"),
         (("--gate", "sometimes"), "there is no gate 'sometimes'; there are disagreement, boundary and divergence:NATS"),
         (("--mechanism", "magic"), "--mechanism': 'magic' is not one of 'optimised', 'mean-difference', 'joint'"),
-        (("--strength", "much"), "--strength': 'much' is not one of 'constant', 'per-behaviour', 'network'"),
+        (("--strength-by", "much"), "--strength-by': 'much' is not one of 'constant', 'per-behaviour', 'network'"),
         (("--judge-url", "https://host/v1"), "a judge needs both --judge-url and --judge-model"),
         (("--judge-url", "host", "--judge-model", "m"), "a judge's address begins with http:// or https://"),
         (("--judge-url", "https://host/v1", "--judge-model", "m"), "are graded by rule alone"),

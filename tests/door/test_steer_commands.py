@@ -66,7 +66,7 @@ def test_an_unknown_norm_is_measured_and_said_to_be(vectors: dict[str, Path]) ->
 def test_a_sweep_writes_a_report_and_is_taken_up_where_it_stood(vectors: dict[str, Path], tmp_path: Path) -> None:
     given = (
         *("steer", "sweep", vectors["organism/base"], "--out", tmp_path / "s", "--layers", "3", "--strengths", "0.5,1"),
-        *("--random", "2", "--problems", "4", "--max-new-tokens", "12", "--temperature", "0"),
+        *("--random", "2", "--n-problems", "4", "--max-new-tokens", "12", "--temperature", "0"),
     )
     code, out, err = run(*given)
     assert code == 0 and "verification" in out and "rank" in out and str(tmp_path / "s" / "report.html") in err
@@ -87,7 +87,7 @@ def test_layers_are_ranked_beside_the_auroc_of_another_file(vectors: dict[str, P
     ranked.save(tmp_path / "ranked.safetensors")
     code, out, _ = run(
         *("steer", "sweep", vectors["organism/base"], "--out", tmp_path / "s", "--layers", "2,3", "--strengths", "1"),
-        *("--random", "1", "--problems", "2", "--max-new-tokens", "4", "--auroc", tmp_path / "ranked.safetensors"),
+        *("--random", "1", "--n-problems", "2", "--max-new-tokens", "4", "--auroc", tmp_path / "ranked.safetensors"),
         "--json",
     )
     assert code == 0 and [row["auroc"] for row in json.loads(out)["layers"]] == [0.9, 0.8]
@@ -96,7 +96,7 @@ def test_layers_are_ranked_beside_the_auroc_of_another_file(vectors: dict[str, P
 def test_models_are_steered_with_each_others_directions(vectors: dict[str, Path], tmp_path: Path) -> None:
     code, out, _ = run(
         *("steer", "matrix", vectors["organism/base"], vectors["organism/rl"], "--out", tmp_path / "m"),
-        *("--behaviour", "verification", "--layer", "3", "--strengths", "1", "--random", "1", "--problems", "4"),
+        *("--behaviour", "verification", "--layer", "3", "--strengths", "1", "--random", "1", "--n-problems", "4"),
         *("--max-new-tokens", "12", "--temperature", "0", "--json"),
     )
     assert code == 0
@@ -129,11 +129,11 @@ def test_mistakes_are_one_line_and_exit_code_2(
 
 
 def test_files_and_questions_that_are_not_there_are_named(vectors: dict[str, Path], tmp_path: Path) -> None:
-    given = ("--out", tmp_path / "s", "--problems", "4")
+    given = ("--out", tmp_path / "s", "--n-problems", "4")
     code, _, err = run("steer", "sweep", tmp_path / "absent.safetensors", *given)
     assert code == 2 and "cannot read directions" in err
-    code, _, err = run("steer", "sweep", vectors["organism/base"], *given, "--questions", tmp_path / "no.jsonl")
-    assert code == 2 and "cannot read questions" in err
+    code, _, err = run("steer", "sweep", vectors["organism/base"], *given, "--problems", tmp_path / "no.jsonl")
+    assert code == 2 and "no.jsonl is no file and no problem set" in err
     code, _, err = run("steer", "sweep", vectors["organism/base"], *given, "--strengths", "1,much")
     assert code == 2 and "--strengths': '1,much' is not numbers joined by commas" in err
     code, _, err = run(

@@ -28,7 +28,7 @@ def test_traces_of_an_organism_are_written_labelled_and_can_be_located(tmp_path:
 
 
 def test_evaluate_prints_the_table_of_every_member_as_json() -> None:
-    result = RUN.invoke(app, ["organisms", "evaluate", "--problems", "20", "--samples", "0", "--json"])
+    result = RUN.invoke(app, ["organisms", "evaluate", "--n-problems", "20", "--samples", "0", "--json"])
     assert result.exit_code == 0
     table = json.loads(result.stdout)
     assert set(table) == set(STAGES)
@@ -42,7 +42,7 @@ def test_evaluate_prints_the_table_of_every_member_as_json() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["evaluate", "--models", "nowhere"], "there is no model base in nowhere"),
+        (["evaluate", "--family", "nowhere"], "there is no model base in nowhere"),
         (
             ["train", "--out", "unused", "--members", "base,rk"],
             "there is no member 'rk' of a family; there are base",

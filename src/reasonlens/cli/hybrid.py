@@ -18,6 +18,7 @@ from reasonlens.cli.options import (
     Names,
     Numbers,
     OutDirectory,
+    Problems,
     Quiet,
     Seed,
     Strengths,
@@ -54,15 +55,7 @@ def hybrid(
             autocompletion=complete_models,
         ),
     ] = THINKING,
-    problems: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SET",
-            help="`gsm8k`, `math-500`, `reasoning-gym:KIND`, or a JSONL or Parquet file of `question` and `answer`; "
-            "organisms have problems of their own.",
-            parser=name_or_path,
-        ),
-    ] = None,
+    problems: Problems = None,
     out: OutDirectory = Path("runs/hybrid"),
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on from what is in --out, or begin anew.")
@@ -82,7 +75,7 @@ def hybrid(
     ] = "disagreement",
     strength: Annotated[
         Literal["constant", "per-behaviour", "network"],
-        typer.Option(help="How much; `network`: by a small network on the base's activation."),
+        typer.Option("--strength-by", help="How much; `network`: by a small network on the base's activation."),
     ] = "constant",
     layers: LayersOrNone = None,
     strengths: Strengths = STRENGTHS,

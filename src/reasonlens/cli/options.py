@@ -67,9 +67,11 @@ def assignments(options: list[str] | None) -> dict[str, Any]:
     return values
 
 
-def _silence(context: typer.Context, wanted: bool) -> None:
+def _silence(context: typer.Context, wanted: bool) -> bool:
+    """Silence notes and progress until the command ends; typer takes what is returned for the value."""
     if wanted and not context.resilient_parsing:
         context.with_resource(no_notes())
+    return wanted
 
 
 # What is read.
@@ -158,14 +160,15 @@ MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", help="Length of t
 _PROMPT = typer.Option("--prompt", help="What the model is asked, or what the text answers.")
 Prompt = Annotated[str, _PROMPT]
 PromptOrNone = Annotated[str | None, _PROMPT]
-ProblemCount = Annotated[int, typer.Option("--problems", help="Problems that are asked, at most.", min=2)]
-Questions = Annotated[
-    Path | None,
+ProblemCount = Annotated[int, typer.Option("--n-problems", help="Problems that are solved, at most.", min=2)]
+Problems = Annotated[
+    str | None,
     typer.Option(
-        "--questions",
-        metavar="FILE",
-        help="JSONL of `question` and `answer`; model organisms have problems of their own.",
-        parser=path_of,
+        "--problems",
+        metavar="SET",
+        help="`gsm8k`, `math-500`, `reasoning-gym:KIND`, or a JSONL or Parquet file of `question` and `answer`; model "
+        "organisms have problems of their own.",
+        parser=name_or_path,
     ),
 ]
 _STRENGTH = typer.Option(

@@ -52,7 +52,7 @@ def train(
     seconds = train_family(out, settings, jobs)
     for name, took in seconds.items():
         typer.echo(f"{name:14} {took / 60:5.1f} min  {out / name}")
-    next_command("organisms", "evaluate", "--models", out)
+    next_command("organisms", "evaluate", "--family", out)
 
 
 @organisms.command("traces")
@@ -79,13 +79,13 @@ def traces_of(
 
 @organisms.command()
 def evaluate(
-    models: Annotated[
+    family: Annotated[
         Path | None,
         typer.Option(
             metavar="DIRECTORY", help="Directory of a trained family; default the built-in one.", parser=path_of
         ),
     ] = None,
-    problems: ProblemCount = 500,
+    n_problems: ProblemCount = 500,
     samples: Samples = 256,
     seed: Seed = 0,
     as_json: Json = False,
@@ -93,13 +93,13 @@ def evaluate(
 ) -> None:
     """Measure a family on unseen problems: accuracy, skill, divergence from the base, pass@k, one-token takeover.
 
-    `--problems` (20 or more) count for accuracy and forcing. For pass@k, `--samples` responses are sampled to each of
+    `--n-problems` (20 or more) count for accuracy and forcing. For pass@k, `--samples` responses are sampled to each of
     60 ordinary and 60 differences-only problems; 0 leaves it out. `--json` prints model -> figure -> value, low, high,
     n.
     """
     from reasonlens.organisms.evaluation import EvaluateSettings, evaluate_family
 
-    table = evaluate_family(models, EvaluateSettings(problems=problems, samples=samples, seed=seed))
+    table = evaluate_family(family, EvaluateSettings(problems=n_problems, samples=samples, seed=seed))
     if as_json:
         print_json({name: {key: figure.to_dict() for key, figure in row.items()} for name, row in table.items()})
     else:

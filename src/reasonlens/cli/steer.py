@@ -34,8 +34,8 @@ from reasonlens.cli.options import (
     Operation,
     OutDirectory,
     ProblemCount,
+    Problems,
     Prompt,
-    Questions,
     Quiet,
     RandomCount,
     Seed,
@@ -138,8 +138,8 @@ def sweep(
     layers: Layers = "all",
     strengths: Strengths = SWEEP_STRENGTHS,
     random: RandomCount = 20,
-    problems: ProblemCount = 50,
-    questions: Questions = None,
+    problems: Problems = None,
+    n_problems: ProblemCount = 50,
     auroc: Annotated[
         Path | None,
         typer.Option(
@@ -168,7 +168,6 @@ def sweep(
     from reasonlens.analysis.effect import EffectSettings, dose_curves
     from reasonlens.generation import Sampling
     from reasonlens.rundir import write_csv, write_json, write_text
-    from reasonlens.traces.questions import read_questions
     from reasonlens.vectors import Directions
 
     directions = Directions.open(vectors)
@@ -180,14 +179,14 @@ def sweep(
             layers=layers,
             strengths=strengths,
             n_random=random,
-            n_problems=problems,
+            n_problems=n_problems,
             operation=operation,
             when=when,
             template=template,
             sampling=Sampling(n_samples=1, temperature=temperature, max_new_tokens=max_new_tokens),
             seed=seed,
         ),
-        questions=read_questions(questions) if questions else None,
+        questions=problems,
         ranked=Directions.open(auroc) if auroc else None,
         out=out,
         force=force,
@@ -230,8 +229,8 @@ def matrix(
     ] = None,
     strengths: Strengths = MATRIX_STRENGTHS,
     random: RandomCount = 20,
-    problems: ProblemCount = 50,
-    questions: Questions = None,
+    problems: Problems = None,
+    n_problems: ProblemCount = 50,
     operation: Operation = "add",
     when: When = "sentences",
     max_new_tokens: MaxNewTokens = 160,
@@ -249,7 +248,6 @@ def matrix(
     from reasonlens.analysis.effect import EffectSettings, steering_matrix
     from reasonlens.generation import Sampling
     from reasonlens.rundir import InputError, write_csv, write_text
-    from reasonlens.traces.questions import read_questions
     from reasonlens.vectors import Directions
 
     if len(vectors) < 2:
@@ -270,14 +268,14 @@ def matrix(
             layers=(layer,),
             strengths=strengths,
             n_random=random,
-            n_problems=problems,
+            n_problems=n_problems,
             operation=operation,
             when=when,
             template=template,
             sampling=Sampling(n_samples=1, temperature=temperature, max_new_tokens=max_new_tokens),
             seed=seed,
         ),
-        questions=read_questions(questions) if questions else None,
+        questions=problems,
         out=out,
     )
     effects = crossed.effects()

@@ -1,0 +1,241 @@
+"""What holds for every command: exit codes, one line for a mistake, quiet, the version, completion."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from reasonlens import InputError, write_traces
+from reasonlens.cli import completion
+from reasonlens.cli.app import app
+from reasonlens.models import BUILT_IN
+from reasonlens.models.organism import organism_names
+
+from .test_options import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+
+
+def reasonlens(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "reasonlens.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+
+
+@pytest.fixture
+def collecting(tiny, traces, tmp_path: Path) -> list[str]:
+    """A command that loads a model, shows progress and has notes."""
+    tiny("llama").model.save_pretrained(tmp_path / "model")
+    tiny("llama").tokenizer.save_pretrained(tmp_path / "model")
+    write_traces(traces, tmp_path / "traces.jsonl")
+    places = {"--model": tmp_path / "model", "--traces": tmp_path / "traces.jsonl", "--out": tmp_path / "acts"}
+    return ["collect", "--device", "cpu", *(str(word) for pair in places.items() for word in pair)]
+
+
+def test_the_version_is_printed() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.stdout, done.stderr) == (0, f"reasonlens {version('reasonlens')}\n", "")
+
+
+def test_no_command_is_help() -> None:
+    for words in ([], ["steer"], ["organisms"]):
+        done, asked = CliRunner().invoke(app, words), CliRunner().invoke(app, [*words, "--help"])
+        assert done.exit_code == 0 and done.stdout == asked.stdout and "Usage: " in done.stdout
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_wrong_option_is_one_line_and_exit_code_two_for_every_command(words: str) -> None:
+    done = CliRunner().invoke(app, [*words.split(), "--colour", "red"])
+    assert done.exit_code == 2 and done.stdout == ""
+    assert done.stderr.startswith("reasonlens: No such option: --colour") and done.stderr.count("\n") == 1
+    assert f" {words} --help`" in done.stderr
+
+
+def test_what_is_missing_or_unknown_is_named_in_one_line() -> None:
+    for words, message in (
+        (["steer", "write"], "Missing argument 'VECTORS'; see `reasonlens steer write --help`"),
+        (["collect"], "Missing option '--out'; see `reasonlens collect --help`"),
+        (["locat"], "No such command 'locat'"),
+        (["locate", "--lyers", "1"], "No such option: --lyers (Possible options: --layers)"),
+        (["locate", "--folds", "x"], "Invalid value for '--folds'"),
+        (["locate", "--template", "x"], "Invalid value for '--template': 'x' is not one of 'auto', 'chat', 'plain'"),
+    ):
+        done = reasonlens(*words)
+        assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
+        assert done.stderr.startswith(f"reasonlens: {message}"), done.stderr
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("reasonlens.cli.doctor.diagnosis", fail)
+
+
+def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, KeyboardInterrupt())
+    done = CliRunner().invoke(app, ["doctor"])
+    assert done.exit_code == 130 and done.stdout == ""
+    assert done.stderr == "reasonlens: stopped; the same command goes on from what was finished\n"
+
+
+def test_a_users_mistake_is_one_line_whatever_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    raising(monkeypatch, InputError("this is\n  wrong: x"))
+    done = CliRunner().invoke(app, ["doctor"])
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", "reasonlens: this is wrong: x\n")
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (ValueError("ours"), RuntimeError("ours"), OSError(5, "ours")):
+        raising(monkeypatch, error)
+        done = CliRunner().invoke(app, ["doctor"])
+        assert done.exit_code == 1 and done.exception is error and "reasonlens: " not in done.stderr
+
+
+def test_a_traceback_is_printed_by_the_command_itself() -> None:
+    code = "import reasonlens.cli.doctor as d, reasonlens.cli as c; d.diagnosis = lambda: 1 / 0; c.main()"
+    done = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback (most recent call last)" in done.stderr
+    assert done.stderr.rstrip().endswith("ZeroDivisionError: division by zero")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["steer", "sweep", "--help"], ["export", "--formats"], ["doctor"]])
+def test_a_reader_that_leaves_is_no_error(words: list[str]) -> None:
+    """As `reasonlens ... | head -c 0` does: stdout is closed before anything is written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "reasonlens.cli", "--quiet", *words],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    assert done.stderr == "" and done.returncode in (0, 1)
+
+
+@pytest.mark.parametrize("place", ["before", "after", "short"])
+def test_quiet_prints_results_and_nothing_on_stderr(collecting: list[str], place: str) -> None:
+    words = {
+        "before": ["--quiet", *collecting],
+        "after": [*collecting, "--quiet"],
+        "short": ["-q", *collecting],
+    }[place]
+    done = reasonlens(*words)
+    assert done.returncode == 0, done.stderr
+    assert "spans of 12 problems" in done.stdout and done.stderr == ""
+
+
+def test_quiet_still_says_what_is_wrong(collecting: list[str]) -> None:
+    done = CliRunner().invoke(app, ["--quiet", *collecting, "--layers", "99"])
+    assert done.exit_code == 2 and done.stderr.startswith("reasonlens: layer 99 does not exist")
+
+
+def test_quiet_goes_between_a_group_and_its_command_too(tmp_path: Path) -> None:
+    out = tmp_path / "t.jsonl"
+    for words in (["organisms", "--quiet", "traces"], ["organisms", "traces", "-q"]):
+        done = CliRunner().invoke(app, [*words, "--n", "1", "--out", str(out)])
+        assert done.exit_code == 0 and done.stderr == "" and "1 traces" in done.stdout, done.output
+    done = CliRunner().invoke(app, ["organisms", "traces", "--n", "1", "--out", str(out)])
+    assert "next: reasonlens locate --model organism/rl --traces" in done.stderr, "quiet ends with its command"
+
+
+def test_progress_on_a_pipe_is_lines(collecting: list[str]) -> None:
+    done = reasonlens(*collecting)
+    assert done.returncode == 0 and "\r" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("reading activations: ")]
+    assert "token/s" in line
+    assert done.stderr.splitlines()[-1].startswith("next: reasonlens probe ")
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_ends_with_the_next_one(words: str) -> None:
+    """Its module names it; that it is printed is tested where the command is run."""
+    module = words.split()[0] if words not in ("import", "convert") else "export"
+    source = (ROOT / f"src/reasonlens/cli/{module}.py").read_text("utf-8")
+    assert "next_command(" in source
+
+
+def test_next_commands_are_commands_with_options_that_there_are(collecting: list[str]) -> None:
+    done = CliRunner().invoke(app, collecting)
+    following = done.stderr.splitlines()[-1].removeprefix("next: reasonlens ").split()
+    help_text = CliRunner().invoke(app, [following[0], "--help"]).stdout
+    assert all(word in help_text for word in following if word.startswith("--"))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_is_printed(shell: str) -> None:
+    done = reasonlens("--show-completion", shell)
+    assert done.returncode == 0 and "_REASONLENS_COMPLETE" in done.stdout and done.stderr == ""
+
+
+def completed(line: str) -> list[str]:
+    """What bash offers at the end of the line, in a process that must not import torch."""
+    words = f"reasonlens {line}"
+    code = (
+        "import sys, reasonlens.cli\n"
+        "try: reasonlens.cli.main()\n"
+        "finally: print(*sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {
+            "_REASONLENS_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split(" ")) - 1),
+        },
+    )
+    assert done.stderr.strip() == "", done.stderr
+    return done.stdout.split()
+
+
+def test_commands_options_models_and_behaviours_are_completed_without_torch(tmp_path: Path) -> None:
+    assert completed("lo") == ["locate"] and "--layers" in completed("locate --lay")
+    assert completed("locate --model organism/r") == ["organism/random-reward", "organism/rl"]
+    assert completed("locate --template pl") == ["plain"]
+    assert completed("locate --traces bundled --behaviours back") == ["backtracking"]
+
+
+def test_built_in_models_are_named_as_the_library_names_them() -> None:
+    assert completion.complete_models("smol") == list(BUILT_IN)
+    assert completion.complete_models("organism/") == [name for name in organism_names() if "@" not in name]
+
+
+def test_behaviours_are_those_of_the_file_that_is_named(tmp_path: Path, traces) -> None:
+    import torch
+
+    from reasonlens import Directions
+
+    directions = Directions(
+        vectors={name: torch.ones(1, 4) for name in ("deduction", "doubt")},
+        layers=(0,),
+        method="planted",
+        model={},
+        read="mean",
+        residual_norm=(1.0,),
+        n_examples={},
+        n_problems=0,
+    )
+    directions.save(tmp_path / "v.safetensors")
+    write_traces(traces, tmp_path / "traces.jsonl")
+    for parameters, incomplete, expected in (
+        ({"vectors": tmp_path / "v.safetensors"}, "d", ["deduction", "doubt"]),
+        ({"vectors": [tmp_path / "v.safetensors"]}, "deduction,d", ["deduction,doubt"]),
+        ({"traces": str(tmp_path / "traces.jsonl")}, "b", ["backtracking"]),
+        ({"traces": str(tmp_path / "absent.jsonl")}, "b", []),
+        ({"vectors": tmp_path / "traces.jsonl"}, "b", []),
+        ({}, "b", []),
+    ):
+        context = typer.Context(typer.main.get_command(app))
+        context.params = parameters
+        assert completion.complete_behaviours(context, incomplete) == expected
