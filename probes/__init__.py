@@ -1,4 +1,4 @@
-"""Linear probes for behaviours: all at once, cross-validated by problem, beside what else could explain them."""
+"""Fit linear probes for behaviours, cross-validated by problem, with controls for what else could explain them."""
 
 from ._sweep import sweep
 from ._transfer import transfer

@@ -1,12 +1,12 @@
-"""One probe for every behaviour and layer, cross-validated with problems as groups, with its controls.
+"""Fit a probe for every behaviour and layer, cross-validated with problems as groups, with its controls.
 
 1. Split the problems into folds, the same for every layer and behaviour (`protocol.py`).
 2. At each layer fit all probes together: behaviours, folds, inner folds, penalties, and the controls (`layer_fit.py`).
-3. AUROC by layer with pointwise intervals and a band over all layers, the penalty of each fold chosen without it; and
-   the number to report, for which the layer is chosen without it as well (`nested.py`).
-4. Beside it what could explain it: shuffled labels, permutation p-values, what the words, the place and the token
-   embeddings of a span tell without the model, spans without tell-tale words, phrasings left out of training, control
-   tasks, and what a split through problems would have claimed.
+3. Compute AUROC by layer with pointwise intervals and a band over all layers; the penalty of each fold is chosen on the
+   other folds. For the number to report, the layer is chosen on them as well (`nested.py`).
+4. Compute the controls: shuffled labels, permutation p-values, baselines from the words, the place and the token
+   embeddings of a span, spans without tell-tale words, phrasings left out of training, control tasks, and a split that
+   ignores problems.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from .layer_fit import (
     fit_layer,
 )
 from .measures import Measures
-from .protocol import Held, Protocol
+from .parallel_layers import map_layers
+from .protocol import HeldOutPhrasing, Protocol
 from .result import FittedProbes, ProbeSweep
-from .side_by_side import each_layer
 from .solver import method_named
 
 
@@ -53,15 +53,30 @@ def sweep(
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> ProbeSweep:
-    """Probes for `behaviours` (default: every label) at all layers of `activations`, in memory or in a store.
+    """Fit probes for behaviours at all layers, and measure how well they generalise to unseen problems.
 
-    A behaviour's negatives are all other labelled spans. estimator: logistic, ridge, lda or mean-difference. penalties:
-    to choose among on inner folds, strongest first; one: no choice. n_shuffles: how many times the control of shuffled
-    labels is repeated; one alone is noisy. n_permutations: of labels, for p-values; at least 19 can show p = 0.05.
-    seed: of folds, shuffling, permutations and bootstrap. device: where probes are fitted; default CUDA where there is
-    one. Layers are read one at a time, so a store may be larger than memory.
+    A behaviour's negatives are all other labelled spans. Layers are read one at a time, so that activations on disk may
+    be larger than memory.
 
-    Raises InputError when a behaviour has fewer spans or problems than folds, or does not occur.
+    Args:
+        activations: Activations of labelled spans, in memory or in a store.
+        behaviours: The behaviours to probe; None means every label.
+        estimator: logistic, ridge, lda or mean-difference.
+        penalties: The penalties to choose from on inner folds, strongest first. None means those of the estimator; with
+            one there is no choice.
+        n_folds: How many folds the problems are split into, at least 3.
+        n_bootstrap: How many resamples of the problems the intervals are based on.
+        n_shuffles: How many times the control of shuffled labels is repeated; a single one is noisy.
+        n_permutations: How many permutations of the labels the p-values are based on; p = 0.05 needs at least 19.
+        seed: Seed of folds, shuffles, permutations and bootstrap.
+        device: Where probes are fitted; None means CUDA if there is one.
+        progress: Show a progress bar over layers.
+
+    Returns:
+        The figures of every behaviour and layer, and the fitted probes.
+
+    Raises:
+        InputError: A behaviour does not occur, or has fewer spans or problems than there are folds.
     """
     chosen = tuple(activations.behaviours if behaviours is None else behaviours)
     shows = np.stack([activations.shows(behaviour) for behaviour in chosen])
@@ -82,12 +97,14 @@ def sweep(
         device=device,
     )
     counts = bootstrap_counts(len(names), n_bootstrap, seed)
-    fits, embedded = _fitted(activations, protocol, progress)
+    fits, embedding_fit = _fit_layers(activations, protocol, progress)
     with threadpool_limits(1):
-        figures = Measures(activations, protocol, fits, embedded, problems, counts, seed)
-        found = {behaviour: figures.of(index, behaviour) for index, behaviour in enumerate(chosen)}
+        measures = Measures(activations, protocol, fits, embedding_fit, problems, counts, seed)
+        behaviour_sweeps = {
+            behaviour: measures.behaviour_sweep(index, behaviour) for index, behaviour in enumerate(chosen)
+        }
     return ProbeSweep(
-        behaviours=found,
+        behaviours=behaviour_sweeps,
         layers=activations.layers,
         estimator=estimator,
         penalties=protocol.penalties,
@@ -110,16 +127,23 @@ def sweep(
     )
 
 
-def _fitted(activations: Activations, protocol: Protocol, progress: bool) -> tuple[list[LayerFit], Core | None]:
-    """Every layer, and the token embeddings."""
-    fits = each_layer(
-        lambda layer: fit_layer(_finite(activations, layer), protocol), activations.layers, protocol.device, progress
+def _fit_layers(activations: Activations, protocol: Protocol, progress: bool) -> tuple[list[LayerFit], Core | None]:
+    """Fit the probes of every layer, and those of the token embeddings where these were collected."""
+    fits = map_layers(
+        lambda layer: fit_layer(_finite_layer(activations, layer), protocol),
+        activations.layers,
+        protocol.device,
+        progress,
     )
-    told = activations.embeddings
-    if told is None:
+    embeddings = activations.embeddings
+    if embeddings is None:
         return fits, None
-    (embedded,) = each_layer(lambda _: fit_core(design_of(told, protocol), protocol), [0], protocol.device, False)
-    return fits, embedded
+
+    def fit_embeddings(_: int) -> Core:
+        return fit_core(design_of(embeddings, protocol), protocol)
+
+    (embedding_fit,) = map_layers(fit_embeddings, [0], protocol.device, False)
+    return fits, embedding_fit
 
 
 def _protocol(
@@ -140,18 +164,18 @@ def _protocol(
     method = method_named(estimator)
     folds = grouped_folds(activations.labels, activations.problems, chosen, n_folds, seed)
     generator = np.random.default_rng(seed)
-    shuffled = [_shuffled(shows, folds, generator) for _ in range(n_shuffles)]
+    shuffled = [_shuffle_labels(shows, folds, generator) for _ in range(n_shuffles)]
     naive = np.empty_like(folds)
     naive[generator.permutation(len(folds))] = np.arange(len(folds)) % n_folds
-    permuted, how = permuted_rows(shows, problems, n_permutations, seed)
-    held = [
-        Held(behaviour=index, phrasing=phrasing, spans=spans)
+    permuted, permutation_scheme = permuted_rows(shows, problems, n_permutations, seed)
+    held_out = [
+        HeldOutPhrasing(behaviour=index, phrasing=phrasing, spans=spans)
         for index, behaviour in enumerate(chosen)
         for phrasing, spans in phrasings(activations.examples, behaviour, shows[index]).items()
     ]
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    made = Protocol(
+    protocol = Protocol(
         shows=shows,
         folds=folds,
         naive_folds=naive,
@@ -160,40 +184,40 @@ def _protocol(
         penalties=tuple(method.penalties if penalties is None else penalties),
         shuffled=np.stack(shuffled),
         tasks=tasks,
-        held=tuple(held),
+        held_out=tuple(held_out),
         permuted=permuted,
         device=torch.device(device),
     )
-    return made, how
+    return protocol, permutation_scheme
 
 
-def _finite(activations: Activations, layer: int) -> torch.Tensor:
-    acts = activations.layer(layer)
-    bad = (~acts.isfinite().all(dim=1)).nonzero()
+def _finite_layer(activations: Activations, layer: int) -> torch.Tensor:
+    layer_activations = activations.layer(layer)
+    bad = (~layer_activations.isfinite().all(dim=1)).nonzero()
     if len(bad):
         example = activations.examples[int(bad[0])]
         raise InputError(
             f"the activation of {example.text!r:.60} in trace {example.trace!r} at layer {layer} is not finite; "
             "collect again with dtype=bfloat16 or float32"
         )
-    return acts
+    return layer_activations
 
 
 def _control_tasks(fits: Sequence[LayerFit], names: Sequence[str]) -> dict[str, list[Interval]]:
-    """Mean, least and greatest AUROC over the draws of each task, by layer."""
+    """Compute the mean, least and greatest AUROC over the draws of each task, by layer."""
     return {
-        name: [mean_and_range(fit.tasks.reshape(len(names), -1)[place]) for fit in fits]
-        for place, name in enumerate(names)
+        name: [mean_and_range(fit.tasks.reshape(len(names), -1)[index]) for fit in fits]
+        for index, name in enumerate(names)
     }
 
 
-def _shuffled(
+def _shuffle_labels(
     shows: Bool[np.ndarray, "n_behaviours n_examples"],
     folds: Int[np.ndarray, " n_examples"],
     generator: np.random.Generator,
     n_tries: int = 1000,
 ) -> Bool[np.ndarray, "n_behaviours n_examples"]:
-    """The labels in another order of the examples, such that a probe can still be trained for every fold."""
+    """Shuffle the labels among the examples until a probe can be trained for every fold."""
     for _ in range(n_tries):
         candidate = shows[:, generator.permutation(len(folds))]
         parts = [candidate[:, folds != fold] for fold in np.unique(folds)]

@@ -1,11 +1,11 @@
-"""Probes trained on one source of activations and tested on another: other traces, another model, the same before RL.
+"""Train probes on one source of activations and test them on another: other traces, another model, the same before RL.
 
-1. Problems are split once for all sources, so a problem that several sources hold is in the same fold of each.
-2. For every fold: penalty and layer are chosen on the training source's other folds, the probe is fitted on them, and
-   it scores the test source's spans of that fold, raw. No problem, of any source, is on both sides.
+1. Split the problems once for all sources, so that a problem is in the same fold of each source that holds it.
+2. For every fold, choose penalty and layer on the training source's other folds, fit the probe on them, and score the
+   test source's raw spans of that fold. No problem of any source is on both sides.
 
-On the diagonal that is ordinary nested cross-validation. AUROC compares spans inside one fold only, so a shift between
-the sources costs nothing; a turn or a stretch does.
+On the diagonal this is ordinary nested cross-validation. AUROC compares spans inside one fold only, so a shift between
+the sources costs nothing; a rotation or a change of scale does.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .metrics import (
     concordance,
 )
 from .nested import choose
+from .parallel_layers import map_layers
 from .protocol import Protocol
-from .side_by_side import each_layer
 from .solver import Columns, method_named
 from .transfer_matrix import Transfer, TransferMatrix
 
@@ -46,36 +46,52 @@ def transfer(
     device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> TransferMatrix:
-    """Train on each source and test on each. behaviours: default all that every source holds in enough problems.
+    """Train probes on each source and test them on each.
 
-    Raises InputError when the sources differ in layers or width, or have no behaviour in common.
+    Args:
+        sources: Name -> activations, all at the same layers.
+        behaviours: The behaviours to probe; None means all that every source has in at least `n_folds` problems.
+        estimator: logistic, ridge, lda or mean-difference.
+        penalties: The penalties to choose from on inner folds, strongest first; None means those of the estimator.
+        n_folds: How many folds the problems are split into, at least 3.
+        n_bootstrap: How many resamples of the problems the intervals are based on.
+        seed: Seed of folds and bootstrap.
+        device: Where probes are fitted.
+        progress: Show a progress bar over layers.
+
+    Returns:
+        The AUROC of every two sources and behaviour, with intervals.
+
+    Raises:
+        InputError: There are fewer than two sources, or they differ in layers or width, or have no behaviour in common.
     """
     names = tuple(sources)
-    given = list(sources.values())
+    all_activations = list(sources.values())
     if len(names) < 2:
         raise InputError(f"a transfer needs at least two sources, and {len(names)} was given")
-    for name, each in sources.items():
-        shape, first = (each.layers, _width(each)), (given[0].layers, _width(given[0]))
+    for name, activations in sources.items():
+        shape = activations.layers, _width(activations)
+        first = all_activations[0].layers, _width(all_activations[0])
         if shape != first:
             raise InputError(
                 f"{name} was read at layers {list(shape[0])} of width {shape[1]}, and {names[0]} at {list(first[0])} "
                 f"of width {first[1]}: only activations of the same layers and width can be compared"
             )
     chosen = tuple(_common(sources, n_folds) if behaviours is None else behaviours)
-    folds = _folds(given, chosen, n_folds, seed)
+    folds = _folds(all_activations, chosen, n_folds, seed)
     parts = [
-        _Source(each, chosen, fold, estimator, penalties, n_folds, torch.device(device))
-        for each, fold in zip(given, folds, strict=True)
+        _Source(activations, chosen, fold, estimator, penalties, n_folds, torch.device(device))
+        for activations, fold in zip(all_activations, folds, strict=True)
     ]
-    layers = given[0].layers
+    layers = all_activations[0].layers
 
     def fit(layer: int) -> list[_Fit]:
-        acts = [each.layer(layer) for each in given]
-        return [part.fit(own, acts) for part, own in zip(parts, acts, strict=True)]
+        at_layer = [activations.layer(layer) for activations in all_activations]
+        return [part.fit(own, at_layer) for part, own in zip(parts, at_layer, strict=True)]
 
-    for fits in each_layer(fit, layers, torch.device(device), progress):
-        for part, found in zip(parts, fits, strict=True):
-            part.fits.append(found)
+    for fits in map_layers(fit, layers, torch.device(device), progress):
+        for part, source_fit in zip(parts, fits, strict=True):
+            part.fits.append(source_fit)
     with threadpool_limits(1):
         cells = {
             (trained, tested, behaviour): _cell(parts[a], parts[b], b, index, n_bootstrap, seed)
@@ -90,14 +106,14 @@ def transfer(
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Fit:
-    """One layer of a source: its choices, and its probes' scores of the spans of every source."""
+    """One layer of a source: its cross-validation, and its probes' scores of the spans of every source."""
 
     core: Core
     scores: list[Float[np.ndarray, "n_behaviours n_folds n"]]
 
 
 class _Source:
-    """One source as the training side: its choices, and the scores that its probes give to all sources."""
+    """One source to train on: its cross-validation, and its probes' scores of all sources."""
 
     def __init__(
         self,
@@ -122,17 +138,18 @@ class _Source:
             penalties=tuple(method.penalties if penalties is None else penalties),
             shuffled=none,
             tasks=none[:, 0],
-            held=(),
+            held_out=(),
             permuted=np.zeros((0, len(folds)), dtype=np.int64),
             device=device,
         )
         self.fits: list[_Fit] = []  # of every layer
 
-    def fit(self, acts: torch.Tensor, all_acts: Sequence[torch.Tensor]) -> _Fit:
+    def fit(self, own: torch.Tensor, all_sources: Sequence[torch.Tensor]) -> _Fit:
+        """Fit the probes of one layer on the activations of this source, and score those of all sources."""
         protocol = self.protocol
-        design = design_of(acts, protocol)
+        design = design_of(own, protocol)
         core = fit_core(design, protocol)
-        behaviour, fold = (each.ravel() for each in np.indices((len(self.shows), protocol.n_folds)))
+        behaviour, fold = np.indices((len(self.shows), protocol.n_folds)).reshape(2, -1)
         penalty = np.array(protocol.penalties)[core.inner_penalty].ravel()
         columns = Columns(
             torch.from_numpy(self.shows[behaviour]).to(protocol.device),
@@ -140,15 +157,17 @@ class _Source:
             torch.from_numpy(penalty).to(protocol.device, protocol.dtype),
         )
         weights, biases = protocol.method.solve(design, columns).raw(design)
-        scores = [each.to(protocol.device).double() @ weights.T + biases for each in all_acts]
+        scores = [activations.to(protocol.device).double() @ weights.T + biases for activations in all_sources]
         shape = (len(self.shows), protocol.n_folds, -1)
-        return _Fit(core, [each.T.reshape(shape).cpu().numpy() for each in scores])
+        return _Fit(core, [source_scores.T.reshape(shape).cpu().numpy() for source_scores in scores])
 
 
-def _cell(trained: _Source, tested: _Source, place: int, behaviour: int, n_bootstrap: int, seed: int) -> Transfer:
+def _cell(
+    trained: _Source, tested: _Source, tested_index: int, behaviour: int, n_bootstrap: int, seed: int
+) -> Transfer:
     counts = bootstrap_counts(int(tested.problems.max()) + 1, n_bootstrap, seed)
-    positive, own = tested.shows[behaviour], np.arange(len(tested.folds))
-    by_layer = [fit.scores[place][behaviour, tested.folds, own] for fit in trained.fits]
+    positive, rows = tested.shows[behaviour], np.arange(len(tested.folds))
+    by_layer = [fit.scores[tested_index][behaviour, tested.folds, rows] for fit in trained.fits]
     _, places = choose([fit.core for fit in trained.fits], behaviour, trained.folds)
     chosen = np.array([layer for layer, _ in places])[tested.folds]
 
@@ -156,7 +175,7 @@ def _cell(trained: _Source, tested: _Source, place: int, behaviour: int, n_boots
         return auroc_given_probes(concordance(scores, positive, tested.problems, tested.folds), counts)
 
     return Transfer(
-        auroc=estimate(np.stack(by_layer)[chosen, own]),
+        auroc=estimate(np.stack(by_layer)[chosen, rows]),
         by_layer=[estimate(scores) for scores in by_layer],
         n_positive=int(positive.sum()),
         n_problems=len(np.unique(tested.problems[positive])),
@@ -168,19 +187,21 @@ def _width(activations: Activations) -> int:
 
 
 def _common(sources: Mapping[str, Activations], n_folds: int) -> list[str]:
-    found = [set(common_labels(each.labels, each.problems, n_folds)) for each in sources.values()]
-    common = set.intersection(*found)
+    frequent = [
+        set(common_labels(activations.labels, activations.problems, n_folds)) for activations in sources.values()
+    ]
+    common = set.intersection(*frequent)
     if not common:
-        held = "; ".join(f"{name}: {', '.join(each.behaviours)}" for name, each in sources.items())
-        raise InputError(f"no behaviour is in at least {n_folds} problems of every source ({held})")
+        labels = "; ".join(f"{name}: {', '.join(activations.behaviours)}" for name, activations in sources.items())
+        raise InputError(f"no behaviour is in at least {n_folds} problems of every source ({labels})")
     return [behaviour for behaviour in next(iter(sources.values())).behaviours if behaviour in common]
 
 
 def _folds(
     sources: Sequence[Activations], behaviours: Sequence[str], n_folds: int, seed: int
 ) -> list[Int[np.ndarray, " n_examples"]]:
-    """The fold of every example of each source; a problem is in the same one everywhere."""
-    labels = [label for each in sources for label in each.labels]
-    problems = [problem for each in sources for problem in each.problems]
+    """Assign every example of each source to a fold; a problem is in the same one everywhere."""
+    labels = [label for activations in sources for label in activations.labels]
+    problems = [problem for activations in sources for problem in activations.problems]
     folds = grouped_folds(labels, problems, behaviours, n_folds, seed)
-    return np.split(folds, np.cumsum([len(each.examples) for each in sources])[:-1])
+    return np.split(folds, np.cumsum([len(activations.examples) for activations in sources])[:-1])

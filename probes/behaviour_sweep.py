@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..stats import Interval, without_nan
-from .metrics import Bin, Worth
+from .metrics import Bin, SecondaryMetrics
 from .nested import Nested
 
-WORTH = ("average_precision", "recall_at_1_percent", "accuracy", "brier")
+METRICS = ("average_precision", "recall_at_1_percent", "accuracy", "brier")
 CONTROLS = ("auroc_unmarked", "auroc_new_phrasing", "auroc_shuffled", "auroc_naive_split")
 BASELINES = ("auroc_text", "auroc_position", "auroc_embeddings", "auroc_keyword")
 COUNTS = ("n_positive", "n_problems", "n_negative", "n_unmarked")
@@ -20,46 +20,49 @@ COUNTS = ("n_positive", "n_problems", "n_negative", "n_unmarked")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BehaviourSweep:
-    """One behaviour; lists have one entry a layer, intervals are 95% over resampled problems."""
+    """The figures of one behaviour; lists have one entry for each layer, intervals are 95% over resampled problems."""
 
-    auroc: list[Interval]  # the penalty of every fold chosen on the others
+    auroc: list[Interval]  # the penalty of every fold chosen on the other folds
     auroc_band: list[Interval]  # the same with a band that covers all layers at once
     p_value: list[float]  # by permutation, of ridge probes, corrected over layers
-    worth: list[Worth]  # average precision and other figures
-    nested: Nested  # layer and penalty of every fold chosen on the others: the number to report
+    metrics: list[SecondaryMetrics]  # average precision, recall, accuracy, Brier score
+    nested: Nested  # layer and penalty of every fold chosen on the other folds: the number to report
     auroc_unmarked: list[Interval]  # on spans without a tell-tale word of the behaviour
     auroc_shuffled: list[Interval]  # the control: mean, least and greatest over several shuffles of the labels
-    auroc_naive_split: list[Interval]  # folds that cut through problems: what would have been claimed
+    auroc_naive_split: list[Interval]  # with folds that ignore problems: what would have been claimed
     auroc_new_phrasing: list[Interval]  # on spans of a phrasing that was left out of training
-    phrasings: dict[str, tuple[int, list[Interval]]]  # of each phrasing left out: spans, AUROC
-    auroc_text: Interval  # of the span's words alone, without a model
-    auroc_position: Interval  # of the span's place and length in the response alone, without a model
-    auroc_keyword: Interval  # of holding a tell-tale word alone
-    auroc_embeddings: Interval  # of the token embeddings of what is read; NaN where they were not collected
+    phrasings: dict[str, tuple[int, list[Interval]]]  # phrasing left out -> number of spans, AUROC
+    auroc_text: Interval  # from the span's words alone, without a model
+    auroc_position: Interval  # from the span's place and length in the response alone, without a model
+    auroc_keyword: Interval  # from whether the span holds a tell-tale word
+    auroc_embeddings: Interval  # from the token embeddings of what is read; NaN where they were not collected
     effect_size: list[Interval]  # Cohen's d along the mean difference, out of fold
     penalty: list[float]  # of the probes that are saved
     n_positive: int
     n_negative: int
-    n_unmarked: int  # of the positive ones
+    n_unmarked: int  # positive spans without a tell-tale word
     n_problems: int  # with at least one positive span
 
     @property
     def best(self) -> int:
-        """The place, in the list of layers, of the highest AUROC."""
+        """The index of the layer with the highest AUROC."""
         return int(np.nanargmax([estimate.value for estimate in self.auroc]))
 
     def to_dict(self, layers: Sequence[int], selectivity: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-        """Give plain values for JSON, with the figures of each layer under `layers`; None for NaN.
+        """Convert to plain values for JSON, with the figures of each layer under `layers`; None for NaN.
 
         Args:
             layers: The layers of the sweep, in the order of the lists.
             selectivity: Control task -> AUROC minus that of the task, by layer.
+
+        Returns:
+            A dictionary that JSON can hold.
         """
         nested = self.nested
         return {
             "best_layer": layers[self.best],
             **nested.auroc.json_columns("auroc_nested"),
-            **_worth_columns("nested_", nested.worth),
+            **_metric_columns("nested_", nested.metrics),
             "nested_layers": list(nested.layers),
             "nested_penalties": list(nested.penalties),
             "nested_calibration": [
@@ -91,7 +94,7 @@ class BehaviourSweep:
             "auroc_band_low": without_nan(band.low),
             "auroc_band_high": without_nan(band.high),
             "p_value": self.p_value[slot],
-            **_worth_columns("", self.worth[slot]),
+            **_metric_columns("", self.metrics[slot]),
             **{key: value for name in CONTROLS for key, value in getattr(self, name)[slot].json_columns(name).items()},
             **{f"selectivity_{task.replace(' ', '_')}": without_nan(value) for task, value in selectivity.items()},
             **self.effect_size[slot].json_columns("effect_size"),
@@ -102,7 +105,14 @@ class BehaviourSweep:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> BehaviourSweep:
-        """Read back what `to_dict` gave; its layers are in the order of the lists."""
+        """Restore a sweep from what `to_dict` returned.
+
+        Args:
+            content: The dictionary.
+
+        Returns:
+            The figures, with layers in the order of the dictionary.
+        """
         rows = list(content["layers"].values())
         bands = [
             {"auroc": row["auroc"], "auroc_low": row["auroc_band_low"], "auroc_high": row["auroc_band_high"]}
@@ -117,10 +127,10 @@ class BehaviourSweep:
             **baselines,
             auroc_band=[Interval.from_columns(row, "auroc") for row in bands],
             p_value=[row["p_value"] for row in rows],
-            worth=[_worth("", row) for row in rows],
+            metrics=[_metrics_of("", row) for row in rows],
             nested=Nested(
                 auroc=Interval.from_columns(content, "auroc_nested"),
-                worth=_worth("nested_", content),
+                metrics=_metrics_of("nested_", content),
                 calibration=tuple(
                     Bin(row["predicted"], Interval.from_columns(row, "observed"), row["n"])
                     for row in content["nested_calibration"]
@@ -129,17 +139,19 @@ class BehaviourSweep:
                 penalties=tuple(content["nested_penalties"]),
             ),
             phrasings={
-                phrasing: (about["n"], [Interval.from_columns(row, "auroc") for row in about["layers"].values()])
-                for phrasing, about in content["phrasings"].items()
+                phrasing: (entry["n"], [Interval.from_columns(row, "auroc") for row in entry["layers"].values()])
+                for phrasing, entry in content["phrasings"].items()
             },
             penalty=[row["penalty"] for row in rows],
             **{name: content[name] for name in COUNTS},
         )
 
 
-def _worth_columns(prefix: str, worth: Worth) -> dict[str, float | None]:
-    return {key: value for name in WORTH for key, value in getattr(worth, name).json_columns(f"{prefix}{name}").items()}
+def _metric_columns(prefix: str, metrics: SecondaryMetrics) -> dict[str, float | None]:
+    return {
+        key: value for name in METRICS for key, value in getattr(metrics, name).json_columns(f"{prefix}{name}").items()
+    }
 
 
-def _worth(prefix: str, row: Mapping[str, Any]) -> Worth:
-    return Worth(**{name: Interval.from_columns(row, f"{prefix}{name}") for name in WORTH})
+def _metrics_of(prefix: str, row: Mapping[str, Any]) -> SecondaryMetrics:
+    return SecondaryMetrics(**{name: Interval.from_columns(row, f"{prefix}{name}") for name in METRICS})

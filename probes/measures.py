@@ -1,4 +1,4 @@
-"""From the scores of a sweep to the figures of each behaviour, with intervals and controls."""
+"""Compute the figures of each behaviour from the scores of a sweep, with intervals and controls."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from .metrics import (
     auroc_given_probes,
     cohens_d,
     concordance,
-    worth,
+    secondary_metrics,
 )
 from .metrics._concordance import FoldPairs, Matrix
 from .nested import nested
-from .protocol import Held, Protocol
+from .protocol import HeldOutPhrasing, Protocol
 
 
 class Measures:
-    """From scores to figures with intervals, one behaviour at a time."""
+    """The figures of a sweep, computed one behaviour at a time."""
 
     def __init__(
         self,
         activations: Activations,
         protocol: Protocol,
         fits: Sequence[LayerFit],
-        embedded: Core | None,
+        embedding_fit: Core | None,
         problems: Int[np.ndarray, " n_examples"],
         counts: Matrix,
         seed: int,
@@ -50,24 +50,30 @@ class Measures:
         self._reported = [fit.core.reported(protocol.folds) for fit in fits]
         self._text = text_scores(activations.examples, protocol.shows, protocol.folds)
         self._position = position_scores(activations.examples, protocol.shows, protocol.folds, seed)
-        self._embeddings = embedded
+        self._embedding_fit = embedding_fit
 
-    def of(self, index: int, behaviour: str) -> BehaviourSweep:
+    def behaviour_sweep(self, index: int, behaviour: str) -> BehaviourSweep:
+        """Compute all figures of one behaviour, the `index`-th of the protocol."""
         fits, protocol, counts = self._fits, self._protocol, self._counts
         positive = protocol.shows[index]
         unmarked = _unmarked(self._activations, behaviour, positive)
         pairs = [self._pairs(scores[index], positive) for scores in self._reported]
         draws = np.stack([auroc_draws(layer, counts) for layer in pairs])
         values = np.array([auroc(layer) for layer in pairs])
-        own = [(number, held) for number, held in enumerate(protocol.held) if held.behaviour == index]
-        new = [{held.phrasing: self._held(fit, number, held) for number, held in own} for fit in fits]
-        embedded = self._embeddings
+        held_out = [
+            (number, phrasing) for number, phrasing in enumerate(protocol.held_out) if phrasing.behaviour == index
+        ]
+        phrasing_pairs = [
+            {phrasing.phrasing: self._phrasing_pairs(fit, number, phrasing) for number, phrasing in held_out}
+            for fit in fits
+        ]
+        embedding_fit = self._embedding_fit
         permuted = np.stack([fit.permuted[index] for fit in fits])
         return BehaviourSweep(
             auroc=[auroc_given_probes(layer, counts) for layer in pairs],
             auroc_band=simultaneous_band(values, draws, counts.shape[1], bounds=(0.0, 1.0)),
             p_value=corrected_p_values(np.array([fit.ridge[index] for fit in fits]), permuted).tolist(),
-            worth=[self._worth(scores[index], positive) for scores in self._reported],
+            metrics=[self._metrics(scores[index], positive) for scores in self._reported],
             nested=nested(
                 [fit.core for fit in fits],
                 index,
@@ -88,21 +94,22 @@ class Measures:
                 for fit in fits
             ],
             auroc_new_phrasing=[
-                auroc_given_probes([fold for found in layer.values() for fold in found], counts) for layer in new
+                auroc_given_probes([fold for folds in layer.values() for fold in folds], counts)
+                for layer in phrasing_pairs
             ],
             phrasings={
-                held.phrasing: (
-                    int(held.spans.sum()),
-                    [auroc_given_probes(layer[held.phrasing], counts) for layer in new],
+                phrasing.phrasing: (
+                    int(phrasing.spans.sum()),
+                    [auroc_given_probes(layer[phrasing.phrasing], counts) for layer in phrasing_pairs],
                 )
-                for _, held in own
+                for _, phrasing in held_out
             },
             auroc_text=self._auroc(self._text[index], positive),
             auroc_position=self._auroc(self._position[index], positive),
             auroc_keyword=self._keyword(behaviour, positive),
             auroc_embeddings=Interval(float("nan"))
-            if embedded is None
-            else self._auroc(embedded.reported(protocol.folds)[index], positive),
+            if embedding_fit is None
+            else self._auroc(embedding_fit.reported(protocol.folds)[index], positive),
             effect_size=[cohens_d(fit.projections[index], positive, self._problems, counts) for fit in fits],
             penalty=[protocol.penalties[fit.core.best_penalty[index]] for fit in fits],
             n_positive=int(positive.sum()),
@@ -115,20 +122,20 @@ class Measures:
         self,
         scores: np.ndarray[Any, Any],
         positive: Bool[np.ndarray, " n_examples"],
-        kept: Bool[np.ndarray, " n_examples"] | None = None,
+        included: Bool[np.ndarray, " n_examples"] | None = None,
     ) -> list[FoldPairs]:
-        return concordance(scores, positive, self._problems, self._protocol.folds, kept)
+        return concordance(scores, positive, self._problems, self._protocol.folds, included)
 
     def _auroc(
         self,
         scores: np.ndarray[Any, Any],
         positive: Bool[np.ndarray, " n_examples"],
-        kept: Bool[np.ndarray, " n_examples"] | None = None,
+        included: Bool[np.ndarray, " n_examples"] | None = None,
     ) -> Interval:
-        return auroc_given_probes(self._pairs(scores, positive, kept), self._counts)
+        return auroc_given_probes(self._pairs(scores, positive, included), self._counts)
 
-    def _worth(self, scores: np.ndarray[Any, Any], positive: Bool[np.ndarray, " n_examples"]) -> Any:
-        return worth(
+    def _metrics(self, scores: np.ndarray[Any, Any], positive: Bool[np.ndarray, " n_examples"]) -> Any:
+        return secondary_metrics(
             scores,
             positive,
             self._problems,
@@ -137,12 +144,13 @@ class Measures:
             are_log_odds=self._protocol.method.gives_log_odds,
         )
 
-    def _held(self, fit: LayerFit, number: int, held: Held) -> list[FoldPairs]:
-        """Spans of a phrasing that was left out of training, against all that do not show the behaviour."""
-        return self._pairs(fit.held[number], held.spans, held.spans | ~self._protocol.shows[held.behaviour])
+    def _phrasing_pairs(self, fit: LayerFit, number: int, phrasing: HeldOutPhrasing) -> list[FoldPairs]:
+        """Compare spans of a phrasing that was left out of training with all that do not show the behaviour."""
+        included = phrasing.spans | ~self._protocol.shows[phrasing.behaviour]
+        return self._pairs(fit.held_out[number], phrasing.spans, included)
 
     def _keyword(self, behaviour: str, positive: Bool[np.ndarray, " n_examples"]) -> Interval:
-        """Of "holds a tell-tale word" as the only cue; NaN for a behaviour without a list of such words."""
+        """Compute the AUROC of "holds a tell-tale word"; NaN for a behaviour without a list of such words."""
         marked = [is_marked(example.text, behaviour) for example in self._activations.examples]
         return Interval(float("nan")) if None in marked else self._auroc(np.array(marked, dtype=float), positive)
 
@@ -150,10 +158,10 @@ class Measures:
 def _unmarked(
     activations: Activations, behaviour: str, positive: Bool[np.ndarray, " n_examples"]
 ) -> Bool[np.ndarray, " n_examples"]:
-    """Examples without a tell-tale word of `behaviour`: the spans' own word for it, the list's for all others."""
+    """Mark examples without a tell-tale word: by the trace's mark for positives, by the list of words for others."""
     return np.array(
         [
-            (example.marked if shows else is_marked(example.text, behaviour) or False) is False
-            for example, shows in zip(activations.examples, positive, strict=True)
+            (example.marked if is_positive else is_marked(example.text, behaviour) or False) is False
+            for example, is_positive in zip(activations.examples, positive, strict=True)
         ]
     )

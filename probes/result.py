@@ -33,7 +33,7 @@ NOT_IN_HEADLINE = ("layers", "nested_calibration", "phrasings")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FittedProbes:
-    """The probes of a sweep, too heavy for its tables; float32."""
+    """The weights, biases and scores of a sweep's probes; float32."""
 
     weights: Float[np.ndarray, "n_behaviours n_layers d_model"]  # fitted on all examples, for raw activations
     biases: Float[np.ndarray, "n_behaviours n_layers"]
@@ -47,7 +47,7 @@ class ProbeSweep:
     behaviours: dict[str, BehaviourSweep]
     layers: tuple[int, ...]
     estimator: str
-    penalties: tuple[float, ...]  # that were chosen among
+    penalties: tuple[float, ...]  # that were chosen from
     n_folds: int
     n_bootstrap: int
     n_shuffles: int
@@ -59,7 +59,7 @@ class ProbeSweep:
     model: dict[str, Any]
     read: str
     control_tasks: dict[str, list[Interval]]  # by layer: mean, least and greatest AUROC over the draws of the labels
-    fitted: FittedProbes | None  # None in a result that was read back from JSON
+    fitted: FittedProbes | None  # None in a result that was restored from JSON
 
     @property
     def weights(self) -> Float[np.ndarray, "n_behaviours n_layers d_model"]:
@@ -78,18 +78,33 @@ class ProbeSweep:
 
     @property
     def caption(self) -> str:
-        """What every figure of the sweep says under its title: model, read, n and how it was validated."""
+        """The caption of every figure of the sweep: model, read, n and how it was validated."""
         return (
             f"{self.model['name']}, read {self.read}; n = {self.n_examples} spans of {self.n_problems} problems, "
             f"{self.n_folds} folds that never cut a problem"
         )
 
     def best_layer(self, behaviour: str) -> int:
-        """Find the layer of the highest cross-validated AUROC."""
+        """Find the layer with the highest cross-validated AUROC.
+
+        Args:
+            behaviour: The behaviour.
+
+        Returns:
+            The number of the block.
+        """
         return self.layers[self.behaviours[behaviour].best]
 
     def selectivity(self, behaviour: str, task: str = "first word") -> list[float]:
-        """Subtract from the AUROC of the behaviour that of a control task, by layer (Hewitt & Liang 2019)."""
+        """Subtract from the AUROC of a behaviour that of a control task (Hewitt & Liang 2019).
+
+        Args:
+            behaviour: The behaviour.
+            task: A key of `control_tasks`.
+
+        Returns:
+            The selectivity at each layer.
+        """
         pairs = zip(self.behaviours[behaviour].auroc, self.control_tasks[task], strict=True)
         return [real.value - control.value for real, control in pairs]
 
@@ -123,7 +138,14 @@ class ProbeSweep:
         }
 
     def curves_table(self, title: str = CURVES_TITLE) -> FigureTable:
-        """Tabulate AUROC by layer beside its controls and baselines."""
+        """Tabulate AUROC by layer with its controls and baselines.
+
+        Args:
+            title: Title of the figure.
+
+        Returns:
+            The table of the figure.
+        """
         is_read_before = self.read.startswith("before")
         return curves_table(
             self.behaviours, self.layers, title=title, caption=self.caption, is_read_before=is_read_before
@@ -138,7 +160,7 @@ class ProbeSweep:
         return heatmap_table(self.to_frame(), "auroc", self.caption).draw()
 
     def about(self) -> dict[str, Any]:
-        """Give plain values of all but the figures: what was swept, and how."""
+        """Collect plain values of what was swept, and how, without the figures."""
         return {name: getattr(self, name) for name in ABOUT} | {
             "layers": list(self.layers),
             "penalties": list(self.penalties),
@@ -146,14 +168,14 @@ class ProbeSweep:
         }
 
     def behaviour_dicts(self) -> dict[str, dict[str, Any]]:
-        """Give plain values: behaviour -> best layer, counts, and the figures of every layer; None for NaN."""
+        """Collect plain values: behaviour -> best layer, counts, and the figures of every layer; None for NaN."""
         return {
             name: behaviour.to_dict(self.layers, {task: self.selectivity(name, task) for task in self.control_tasks})
             for name, behaviour in self.behaviours.items()
         }
 
     def control_task_columns(self) -> dict[str, dict[str, dict[str, float | None]]]:
-        """Give plain values: task -> layer -> mean, least and greatest AUROC."""
+        """Collect plain values: task -> layer -> mean, least and greatest AUROC."""
         return {
             task: {
                 str(layer): control.json_columns("auroc") for layer, control in zip(self.layers, estimates, strict=True)
@@ -162,18 +184,36 @@ class ProbeSweep:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values for JSON; the probes themselves are in a file of their own (`save_probes`)."""
+        """Convert to plain values for JSON; the probes themselves are in a separate file (`save_probes`)."""
         return {"format": FORMAT, **self.about(), "behaviours": self.behaviour_dicts()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ProbeSweep:
-        """Read back what `to_dict` gave, without the probes. Raises InputError for another format."""
+        """Restore a sweep, without its probes, from what `to_dict` returned.
+
+        Args:
+            content: The dictionary.
+
+        Returns:
+            The sweep.
+
+        Raises:
+            InputError: The dictionary is of another format.
+        """
         check_format(content, FORMAT)
         return cls.from_parts(content, content["behaviours"])
 
     @classmethod
     def from_parts(cls, about: Mapping[str, Any], behaviours: Mapping[str, Any]) -> ProbeSweep:
-        """Read back what `about` and `behaviour_dicts` gave, without the probes."""
+        """Restore a sweep, without its probes, from what `about` and `behaviour_dicts` returned.
+
+        Args:
+            about: The settings of the sweep.
+            behaviours: Behaviour -> its figures.
+
+        Returns:
+            The sweep.
+        """
         return cls(
             behaviours={name: BehaviourSweep.from_dict(row) for name, row in behaviours.items()},
             layers=tuple(about["layers"]),
@@ -191,20 +231,24 @@ class ProbeSweep:
         return result_page(f"Probes of {self.model['name']}", f"{self.caption}.", self.figures(), self.headline())
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, tables/, report.html, and probes.safetensors if it holds the probes."""
+        """Write results.json, table.csv, tables/, report.html, and probes.safetensors if it holds the probes.
+
+        Args:
+            directory: Where to write them.
+        """
         if self.fitted is not None:
             self.save_probes(Path(directory) / PROBES)
         write_result(directory, self, self.report())
 
     def probes(self) -> SavedProbes:
-        """Give the probes fitted on all examples, to save or to score with."""
+        """Return the probes fitted on all examples, to save or to score with."""
         return SavedProbes(
             weights={name: torch.from_numpy(self.weights[index]) for index, name in enumerate(self.behaviours)},
             biases={name: torch.from_numpy(self.biases[index]) for index, name in enumerate(self.behaviours)},
             layers=self.layers,
             read=self.read,
             model=self.model,
-            method=f"{METHODS[self.estimator].words}, standardisation folded in",
+            method=f"{METHODS[self.estimator].about}, standardisation folded in",
             best_layers={name: self.best_layer(name) for name in self.behaviours},
             prevalence={
                 name: behaviour.n_positive / (behaviour.n_positive + behaviour.n_negative)
@@ -224,7 +268,11 @@ class ProbeSweep:
         )
 
     def save_probes(self, path: str | Path) -> None:
-        """Write the probes as safetensors, atomically (see `SavedProbes`)."""
+        """Write the probes as safetensors, atomically (see `SavedProbes`).
+
+        Args:
+            path: The file to write.
+        """
         self.probes().save(path)
 
     def _repr_html_(self) -> str:
@@ -237,7 +285,7 @@ class ProbeSweep:
     def _fitted(self) -> FittedProbes:
         if self.fitted is None:
             raise InputError(
-                f"this sweep was read back from JSON, which does not hold the probes; open {PROBES} beside it with "
+                f"this sweep was restored from JSON, which does not hold the probes; open {PROBES} beside it with "
                 "SavedProbes.open"
             )
         return self.fitted

@@ -1,13 +1,13 @@
-"""Saved probes: the weights of every behaviour and layer in one safetensors file, ready to score new activations.
+"""Save probes, the weights of every behaviour and layer, in one safetensors file, and score new activations with them.
 
 A raw activation x at the output of block `layers[i]` has the log odds
 
     x . weight[i] + bias[i]
 
-(of probes that give no log odds, such as ridge regression, another score, above 0 where the behaviour is likelier).
-The file holds, as float32, `<behaviour>.weight` (n_layers, d_model) and `<behaviour>.bias` (n_layers,); its metadata a
-JSON description under "reasonlens", with the digest of description and tensors ("sha256"), by which damage is found.
-Files of format 1, which did not say how common a behaviour was, open too.
+(or, for probes that give no log odds, such as ridge regression, a score above 0 where the behaviour is likelier). The
+file holds, as float32, `<behaviour>.weight` (n_layers, d_model) and `<behaviour>.bias` (n_layers,). Its metadata holds
+a JSON description under "reasonlens", with a digest of description and tensors ("sha256") that detects damage. Files of
+format 1, which lack the prevalence of the behaviours, open too.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from ..models.identity import same_weights, state
 from ..rundir import InputError, atomic_path
 
 FORMAT = "reasonlens.probes/2"
-BEFORE = "reasonlens.probes/1"
+FORMAT_1 = "reasonlens.probes/1"
 SITE = "blocks.{layer}.hook_out"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SavedProbes:
-    """A linear probe for each behaviour and layer, and where they came from. Raises InputError where parts disagree."""
+    """A linear probe for each behaviour and layer, and where they come from; parts that disagree raise InputError."""
 
     weights: dict[str, Float[Tensor, "n_layers d_model"]]  # for raw activations
     biases: dict[str, Float[Tensor, " n_layers"]]
-    layers: tuple[int, ...]  # the 0-based blocks at whose output the rows apply, ascending
+    layers: tuple[int, ...]  # 0-based blocks, ascending; row i applies to the output of block layers[i]
     read: str  # which tokens of a span they were trained on
     model: dict[str, Any]  # LanguageModel.identity()
     method: str
     best_layers: dict[str, int]
     prevalence: dict[str, float | None]  # share of the training spans that show the behaviour; None: not known
-    scores: dict[str, dict[str, Any]]  # behaviour -> figure -> one a layer, or one for all
+    scores: dict[str, dict[str, Any]]  # behaviour -> score -> one value a layer, or one for all layers
     seed: int
-    are_log_odds: bool = True  # what they give; else a score without a unit
+    are_log_odds: bool = True  # whether they give log odds; else scores without a unit
 
     def __post_init__(self) -> None:
         for name, numbers in (("weights", self.weights), ("biases", self.biases)):
@@ -61,97 +61,148 @@ class SavedProbes:
 
     @property
     def behaviours(self) -> tuple[str, ...]:
+        """The behaviours that there are probes for."""
         return tuple(self.weights)
 
     @property
     def d_model(self) -> int:
+        """The width of the activations."""
         return next(iter(self.weights.values())).shape[-1]
 
     def prior(self, behaviour: str) -> float | None:
-        """The log odds of a training span, whatever is read: what a probe that learnt nothing says.
+        """Compute the log odds of a training span before anything is read, as a probe that learnt nothing gives them.
 
-        None: not known, or these probes give no log odds.
+        Args:
+            behaviour: One of `behaviours`.
+
+        Returns:
+            The log odds; None if they are not known, or these probes give no log odds.
+
+        Raises:
+            InputError: There is no probe for this behaviour.
         """
         share = self.prevalence[self._known(behaviour)]
         return None if share is None or not self.are_log_odds else math.log(share / (1 - share))
 
     def layer_of(self, behaviour: str, layer: int | None = None) -> int:
-        """`layer`, or the best one of `behaviour`. Raises InputError for what these probes do not cover."""
+        """Choose the layer to read a behaviour at.
+
+        Args:
+            behaviour: One of `behaviours`.
+            layer: A layer; None means the best one of the behaviour.
+
+        Returns:
+            The number of the block.
+
+        Raises:
+            InputError: There is no probe for this behaviour, or none at this layer.
+        """
         layer = self.best_layers[self._known(behaviour)] if layer is None else layer
         if layer not in self.layers:
             raise InputError(f"no probe at layer {layer}; there are probes at {', '.join(map(str, self.layers))}")
         return layer
 
     def score(
-        self, acts: Float[Tensor, "*batch d_model"], behaviour: str, layer: int | None = None
+        self, activations: Float[Tensor, "*batch d_model"], behaviour: str, layer: int | None = None
     ) -> Float[Tensor, "*batch"]:
-        """The log odds (or score) of `behaviour` for raw activations of `layer` (default: its best), float32.
+        """Score raw activations for one behaviour.
 
-        Raises InputError for an unknown behaviour, a layer without a probe, or activations of another width.
+        Args:
+            activations: Activations of `layer`, as the model computes them.
+            behaviour: One of `behaviours`.
+            layer: The layer of the probe; None means the behaviour's best one.
+
+        Returns:
+            Log odds (or scores, see `are_log_odds`), float32; higher where the behaviour is likelier.
+
+        Raises:
+            InputError: There is no probe for this behaviour or layer, or the activations have another width.
         """
         slot = self.layers.index(self.layer_of(behaviour, layer))
-        if acts.shape[-1] != self.d_model:
-            raise InputError(f"activations have {acts.shape[-1]} dimensions, and these probes read {self.d_model}")
-        weight = self.weights[behaviour][slot].to(acts.device)
-        return acts.float() @ weight + self.biases[behaviour][slot].to(acts.device)
+        if activations.shape[-1] != self.d_model:
+            raise InputError(
+                f"activations have {activations.shape[-1]} dimensions, and these probes read {self.d_model}"
+            )
+        weight = self.weights[behaviour][slot].to(activations.device)
+        return activations.float() @ weight + self.biases[behaviour][slot].to(activations.device)
 
     def check(self, model: LanguageModel, force: bool = False) -> None:
-        """Raise InputError unless these probes can read `model`.
+        """Check that these probes belong to a model.
 
-        Another width or number of blocks is always refused, other weights unless `force`. Weights of one name and
-        revision in another precision are the same: their fingerprints cannot be compared.
+        Weights of the same name and revision in another precision count as the same.
+
+        Args:
+            model: The model to read.
+            force: Accept other weights. Another width or number of blocks is refused in any case.
+
+        Raises:
+            InputError: The model has another width or depth, or other weights and `force` is off.
         """
-        theirs, ours = self.model, model.identity()
-        trained_on = f"these probes were trained on {theirs.get('name', 'a model without a name')}"
-        if self.d_model != ours["d_model"]:
+        stated, actual = self.model, model.identity()
+        trained_on = f"these probes were trained on {stated.get('name', 'a model without a name')}"
+        if self.d_model != actual["d_model"]:
             raise InputError(
-                f"{trained_on} with d_model {self.d_model}, and {model.name} has {ours['d_model']}: "
+                f"{trained_on} with d_model {self.d_model}, and {model.name} has {actual['d_model']}: "
                 "give the model that they were trained on"
             )
-        if theirs.get("n_layers", ours["n_layers"]) != ours["n_layers"] or self.layers[-1] >= ours["n_layers"]:
+        if stated.get("n_layers", actual["n_layers"]) != actual["n_layers"] or self.layers[-1] >= actual["n_layers"]:
             raise InputError(
-                f"{trained_on} with {theirs.get('n_layers', self.layers[-1] + 1)} blocks, and {model.name} has "
-                f"{ours['n_layers']}: give the model that they were trained on"
+                f"{trained_on} with {stated.get('n_layers', self.layers[-1] + 1)} blocks, and {model.name} has "
+                f"{actual['n_layers']}: give the model that they were trained on"
             )
-        if not force and not same_weights(theirs, model):
+        if not force and not same_weights(stated, model):
             raise InputError(
-                f"{trained_on} ({state(theirs)}), and {model.name} ({state(ours)}) has other weights: directions of "
+                f"{trained_on} ({state(stated)}), and {model.name} ({state(actual)}) has other weights: directions of "
                 "one model seldom mean the same in another. Give the same model, or force it (--force, force=True)"
             )
 
     def save(self, path: str | Path) -> None:
-        """Write one safetensors file, atomically."""
+        """Write one safetensors file, atomically.
+
+        Args:
+            path: The file to write.
+        """
         tensors = {f"{name}.weight": weight for name, weight in self.weights.items()}
         tensors |= {f"{name}.bias": bias for name, bias in self.biases.items()}
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        about = {field.name: getattr(self, field.name) for field in fields(self)[2:]}
-        about = _without_nan({"format": FORMAT, "site": SITE} | about)
-        digest = _digest(json.dumps(about, allow_nan=False), tensors)
+        description = {field.name: getattr(self, field.name) for field in fields(self)[2:]}
+        description = _without_nan({"format": FORMAT, "site": SITE} | description)
+        digest = _digest(json.dumps(description, allow_nan=False), tensors)
         with atomic_path(Path(path)) as temporary:
-            # One entry only: safetensors writes several in any order, and the same probes would be other bytes.
-            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(about | {"sha256": digest})})
+            # One entry only: safetensors writes several in any order, so the same probes could give different bytes.
+            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description | {"sha256": digest})})
 
     @classmethod
     def open(cls, path: str | Path) -> SavedProbes:
-        """Read back what `save` wrote. Raises InputError when the file is something else, or damaged."""
+        """Read a file that `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The probes.
+
+        Raises:
+            InputError: The file holds something else, or is damaged.
+        """
         try:
             with safe_open(path, framework="pt") as file:
-                about = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
-                kind = about.get("format") if isinstance(about, dict) else None
-                if kind not in (FORMAT, BEFORE):
+                description = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
+                kind = description.get("format") if isinstance(description, dict) else None
+                if kind not in (FORMAT, FORMAT_1):
                     raise InputError(f"{path} holds no probes of reasonlens (format {FORMAT})")
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
         except InputError:
             raise
         except (OSError, SafetensorError, ValueError, RecursionError, RuntimeError, AttributeError) as error:
             raise InputError(f"cannot read probes from {path}: {error}") from error
-        if kind == FORMAT and about.pop("sha256", None) != _digest(json.dumps(about), tensors):
+        if kind == FORMAT and description.pop("sha256", None) != _digest(json.dumps(description), tensors):
             raise InputError(f"{path} is damaged: its content does not have the digest that was written with it")
         try:
-            return _described(about if kind == FORMAT else _of_format_1(about), tensors)
+            return _from_description(description if kind == FORMAT else _upgrade_format_1(description), tensors)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise InputError(f"{path} is damaged, or was not written by reasonlens: {why}") from error
+            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise InputError(f"{path} is damaged, or was not written by reasonlens: {reason}") from error
 
     def _known(self, behaviour: str) -> str:
         if behaviour not in self.weights:
@@ -159,30 +210,30 @@ class SavedProbes:
         return behaviour
 
 
-def _described(about: dict[str, Any], tensors: dict[str, Tensor]) -> SavedProbes:
-    behaviours = list(about["best_layers"])
+def _from_description(description: dict[str, Any], tensors: dict[str, Tensor]) -> SavedProbes:
+    behaviours = list(description["best_layers"])
     scores = {
-        name: {figure: _with_nan(values) for figure, values in figures.items()}
-        for name, figures in about["scores"].items()
+        name: {score: _with_nan(values) for score, values in behaviour_scores.items()}
+        for name, behaviour_scores in description["scores"].items()
     }
     return SavedProbes(
         weights={name: tensors[f"{name}.weight"] for name in behaviours},
         biases={name: tensors[f"{name}.bias"] for name in behaviours},
-        layers=tuple(about["layers"]),
-        best_layers=dict(about["best_layers"]),
-        prevalence=dict(about["prevalence"]),
+        layers=tuple(description["layers"]),
+        best_layers=dict(description["best_layers"]),
+        prevalence=dict(description["prevalence"]),
         scores=scores,
-        are_log_odds=about.get("are_log_odds", True),
-        **{name: about[name] for name in ("read", "model", "method", "seed")},
+        are_log_odds=description.get("are_log_odds", True),
+        **{name: description[name] for name in ("read", "model", "method", "seed")},
     )
 
 
-def _of_format_1(about: dict[str, Any]) -> dict[str, Any]:
+def _upgrade_format_1(description: dict[str, Any]) -> dict[str, Any]:
     best = {
-        name: about["layers"][int(np.nanargmax(np.array(figures["auroc"], dtype=np.float64)))]
-        for name, figures in about["scores"].items()
+        name: description["layers"][int(np.nanargmax(np.array(behaviour_scores["auroc"], dtype=np.float64)))]
+        for name, behaviour_scores in description["scores"].items()
     }
-    return about | {"best_layers": best, "prevalence": dict.fromkeys(best)}
+    return description | {"best_layers": best, "prevalence": dict.fromkeys(best)}
 
 
 def _check(probes: SavedProbes) -> None:
@@ -192,14 +243,15 @@ def _check(probes: SavedProbes) -> None:
     if not names or any(not isinstance(name, str) for name in names):
         raise InputError("probes need at least one behaviour, named by a string")
     for part in ("biases", "best_layers", "prevalence", "scores"):
-        if not isinstance(held := getattr(probes, part), dict) or set(held) != set(names):
+        by_behaviour = getattr(probes, part)
+        if not isinstance(by_behaviour, dict) or set(by_behaviour) != set(names):
             raise InputError(f"the {part} of probes must be given for each of their behaviours: {', '.join(names)}")
     d_model = probes.weights[names[0]].shape[-1] if probes.weights[names[0]].ndim else 0
     for name, weight in probes.weights.items():
-        found = tuple(weight.shape), tuple(probes.biases[name].shape)
-        if found != ((len(layers), d_model), (len(layers),)) or not d_model:
+        shapes = tuple(weight.shape), tuple(probes.biases[name].shape)
+        if shapes != ((len(layers), d_model), (len(layers),)) or not d_model:
             raise InputError(
-                f"the probes for {name!r} have weights of shape {found[0]} and biases of shape {found[1]}: for "
+                f"the probes for {name!r} have weights of shape {shapes[0]} and biases of shape {shapes[1]}: for "
                 f"{len(layers)} layers ({len(layers)}, d_model) and ({len(layers)},) are needed, one d_model for all"
             )
         if probes.best_layers[name] not in layers or not _is_whole(probes.best_layers[name]):
@@ -242,13 +294,13 @@ def _digest(description: str, tensors: dict[str, Tensor]) -> str:
 
 
 def _without_nan(value: Any) -> Any:
-    """The same with None in place of NaN, which JSON does not have."""
+    """Replace NaN, which JSON does not have, by None."""
     if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
+        return {key: _without_nan(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
+        return [_without_nan(member) for member in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _with_nan(values: Any) -> Any:
-    return [math.nan if each is None else each for each in values] if isinstance(values, list) else values
+    return [math.nan if value is None else value for value in values] if isinstance(values, list) else values

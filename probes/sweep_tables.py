@@ -26,7 +26,10 @@ def heatmap_table(frame: pd.DataFrame, column: str, caption: str) -> FigureTable
     Args:
         frame: `ProbeSweep.to_frame()`.
         column: "auroc" or "effect_size".
-        caption: What stands under every figure of the sweep.
+        caption: Caption of every figure of the sweep.
+
+    Returns:
+        The table of the figure.
     """
     rows = pd.DataFrame(
         {
@@ -54,7 +57,7 @@ def heatmap_table(frame: pd.DataFrame, column: str, caption: str) -> FigureTable
 def curves_table(
     behaviours: Mapping[str, BehaviourSweep], layers: Sequence[int], *, title: str, caption: str, is_read_before: bool
 ) -> FigureTable:
-    """Tabulate AUROC by layer beside its controls and baselines.
+    """Tabulate AUROC by layer with its controls and baselines.
 
     All spans have a band that covers all layers at once, spans without tell-tale words pointwise intervals, shuffled
     labels their range. Baselines without the model have no layer.
@@ -63,8 +66,11 @@ def curves_table(
         behaviours: Of the sweep.
         layers: Of the sweep.
         title: Title of the figure.
-        caption: What stands under every figure of the sweep.
-        is_read_before: Whether the span is yet to come where it is read; its words are then no baseline.
+        caption: Caption of every figure of the sweep.
+        is_read_before: Whether tokens before the span are read; its words are then no baseline.
+
+    Returns:
+        The table of the figure.
     """
     rows = []
     for name, sweep in behaviours.items():
@@ -97,7 +103,7 @@ def calibration_table(behaviours: Mapping[str, BehaviourSweep], caption: str) ->
     """
     rows = []
     for name, sweep in behaviours.items():
-        shared = {"behaviour": name, "brier": sweep.nested.worth.brier.value}
+        shared = {"behaviour": name, "brier": sweep.nested.metrics.brier.value}
         rows += [
             shared
             | {

@@ -1,4 +1,4 @@
-"""Hold how well probes trained on one source of activations do on another."""
+"""Hold the AUROC of probes that were trained on one source of activations and tested on another."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ ENDS = ("by_layer", "by_layer_low", "by_layer_high")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Transfer:
-    """From one source to another, for one behaviour; 95% intervals over the test source's problems."""
+    """The AUROC from one source to another for one behaviour; 95% intervals over the test source's problems."""
 
     auroc: Interval  # layer and penalty chosen on the training source's inner folds
     by_layer: list[Interval]
-    n_positive: int  # tested
+    n_positive: int  # spans of the test source that show the behaviour
     n_problems: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TransferMatrix:
-    """`cells[trained, tested, behaviour]` for every two sources."""
+    """The transfer between every two sources: `cells[trained, tested, behaviour]`."""
 
     cells: dict[tuple[str, str, str], Transfer]
     sources: tuple[str, ...]
@@ -71,7 +71,7 @@ class TransferMatrix:
         return self.figures()["transfer"]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Give the rows of `to_frame` with the AUROC of every layer, as plain values; None for NaN."""
+        """Collect the rows of `to_frame` with the AUROC of every layer, as plain values; None for NaN."""
         return [
             {
                 "trained_on": trained,
@@ -86,7 +86,7 @@ class TransferMatrix:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values for JSON."""
+        """Convert to plain values for JSON."""
         return {
             "format": FORMAT,
             "sources": list(self.sources),
@@ -99,13 +99,32 @@ class TransferMatrix:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TransferMatrix:
-        """Read back what `to_dict` gave. Raises InputError for another format."""
+        """Restore a matrix from what `to_dict` returned.
+
+        Args:
+            content: The dictionary.
+
+        Returns:
+            The matrix.
+
+        Raises:
+            InputError: The dictionary is of another format.
+        """
         check_format(content, FORMAT)
         return cls.from_rows(content["cells"], n_folds=content["n_folds"], estimator=content["estimator"])
 
     @classmethod
     def from_rows(cls, rows: Sequence[Mapping[str, Any]], *, n_folds: int, estimator: str) -> TransferMatrix:
-        """Read back what `rows` gave, with what they do not say."""
+        """Restore a matrix from what `rows` returned.
+
+        Args:
+            rows: The rows.
+            n_folds: The number of folds, which the rows do not hold.
+            estimator: The kind of probe, which the rows do not hold.
+
+        Returns:
+            The matrix.
+        """
         return cls(
             cells={
                 (row["trained_on"], row["tested_on"], row["behaviour"]): Transfer(
@@ -132,7 +151,11 @@ class TransferMatrix:
         return result_page(TITLE, lead, self.figures(), self.to_frame())
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, tables/transfer.json and report.html."""
+        """Write results.json, table.csv, tables/transfer.json and report.html.
+
+        Args:
+            directory: Where to write them.
+        """
         write_result(directory, self, self.report())
 
     def _repr_html_(self) -> str:
@@ -147,6 +170,6 @@ class TransferMatrix:
 
 
 def _by_layer(layers: Sequence[int], estimates: Sequence[Interval]) -> dict[str, dict[str, float | None]]:
-    """List by layer the AUROC, and the same of its ends."""
+    """List the AUROC and the ends of its interval by layer."""
     rows = [auroc.json_columns("by_layer") for auroc in estimates]
     return {name: {str(layer): row[name] for layer, row in zip(layers, rows, strict=True)} for name in ENDS}

@@ -1,1 +1,1 @@
-"""."""
+"""Compute what else could explain a probe's score: words, place, shuffled and permuted labels, control tasks."""

@@ -1,8 +1,8 @@
-"""What can be told without a model: from the words of a span, and from where in the response it stands.
+"""Compute baselines that need no model: from the words of a span, and from its place in the response.
 
-A probe is worth what it reads beyond these. Both are fitted and scored in the very folds of the probes: logistic
-regression on the words and word pairs of the span (tf-idf), and boosted trees on its place (start, share of the
-response that lies before it, number in the response, length).
+A probe has to do better than these. Both are fitted and scored in the same folds as the probes: logistic regression on
+the words and word pairs of the span (tf-idf), and boosted trees on its place (start, share of the response before it,
+number in the response, length).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def text_scores(
     shows: Bool[np.ndarray, "n_behaviours n_examples"],
     folds: Int[np.ndarray, " n_examples"],
 ) -> Float[np.ndarray, "n_behaviours n_examples"]:
-    """Out-of-fold scores from a span's words and word pairs alone; the vocabulary is that of the training folds."""
+    """Score each span from its words and word pairs alone, out of fold, with the vocabulary of the training folds."""
     texts = np.array([example.text for example in examples], dtype=object)
     scores = np.empty(shows.shape)
     for fold in np.unique(folds):
@@ -57,7 +57,7 @@ def position_scores(
     folds: Int[np.ndarray, " n_examples"],
     seed: int,
 ) -> Float[np.ndarray, "n_behaviours n_examples"]:
-    """Out-of-fold scores from a span's place and length in its response alone."""
+    """Score each span from its place and length in the response alone, out of fold."""
     places = _places(examples)
     scores = np.empty(shows.shape)
     with threadpool_limits(1):
@@ -77,17 +77,17 @@ def position_scores(
 
 
 def _fit_fold(
-    make: Any,
-    seen: Any,
-    unseen: Any,
+    make_classifier: Any,
+    train_features: Any,
+    test_features: Any,
     shows: Bool[np.ndarray, "n_behaviours n_examples"],
     train: Bool[np.ndarray, " n_examples"],
     scores: Float[np.ndarray, "n_behaviours n_examples"],
 ) -> None:
     for index, positive in enumerate(shows):
-        classifier: _Classifier = make()
-        classifier.fit(seen, positive[train])
-        scores[index, ~train] = classifier.decision_function(unseen)
+        classifier: _Classifier = make_classifier()
+        classifier.fit(train_features, positive[train])
+        scores[index, ~train] = classifier.decision_function(test_features)
 
 
 def _places(examples: Sequence[Example]) -> Float[np.ndarray, "n_examples 4"]:

@@ -1,12 +1,12 @@
-"""How likely an AUROC as high would be if labels had nothing to do with activations: permutation p-values.
+"""Compute permutation p-values: how likely an AUROC as high is if labels have nothing to do with activations.
 
-Labels are permuted over the spans of each problem (spans of one problem are alike, and how many of them show a
-behaviour is the problem's own), and the whole cross-validation is done again with every permutation. That is affordable
-for ridge probes, whose out-of-fold scores are one matrix times the labels:
+Labels are permuted over the spans of each problem, since spans of one problem are similar and problems differ in how
+many of them show a behaviour. The whole cross-validation is repeated with every permutation, which is affordable for
+ridge probes, whose out-of-fold scores are one matrix times the labels:
 
     scores[test] = H_f labels[train],     H_f = Z_test (Z'Z + a I)^-1 Z',     a = number of training spans
 
-so the p-values are those of ridge probes. They are corrected over layers (`stats.corrected_p_values`).
+The p-values are therefore those of ridge probes. They are corrected over layers (`stats.corrected_p_values`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ...stats import row_permutations
 from ..metrics import rank_wins
 from ..solver import Design
 
-FEWEST_MIXED_PROBLEMS = 5
-CHUNK = 1 << 25  # scores held at once
+MIN_MIXED_PROBLEMS = 5
+CHUNK = 1 << 25  # scores in memory at once
 
 
 def permuted_rows(
@@ -32,15 +32,15 @@ def permuted_rows(
     n_permutations: int,
     seed: int,
 ) -> tuple[Int[np.ndarray, "n_permutations n_examples"], str]:
-    """Row orders, and whether rows were permuted "within problems" or "over all spans".
+    """Draw row orders; return them and whether rows were permuted "within problems" or "over all spans".
 
-    The latter where fewer than five problems hold both a behaviour and its absence, and permuting within them would
-    change next to nothing.
+    The latter is used if fewer than five problems hold both a behaviour and its absence, since permuting within them
+    would change hardly anything.
     """
-    n_here = np.bincount(problems)
-    n_up = np.stack([np.bincount(problems, each, len(n_here)) for each in shows])
-    is_mixed = (n_up > 0) & (n_up < n_here)
-    within = bool((is_mixed.sum(axis=1) >= FEWEST_MIXED_PROBLEMS).all())
+    n_spans = np.bincount(problems)
+    n_positive = np.stack([np.bincount(problems, positive, len(n_spans)) for positive in shows])
+    is_mixed = (n_positive > 0) & (n_positive < n_spans)
+    within = bool((is_mixed.sum(axis=1) >= MIN_MIXED_PROBLEMS).all())
     rows = row_permutations(len(problems), n_permutations, [seed, 1993], problems if within else None)
     return rows, "within problems" if within else "over all spans"
 
@@ -51,34 +51,37 @@ def ridge_aurocs(
     subset_of_fold: list[int],
     labels: Bool[Tensor, "n_columns n_examples"],
 ) -> Float[np.ndarray, " n_columns"]:
-    """Cross-validated AUROC of ridge probes for every set of labels. subset_of_fold: what each fold is trained on."""
+    """Compute the cross-validated AUROC of ridge probes for every set of labels.
+
+    `subset_of_fold` is the training subset of each fold.
+    """
     wins, pairs = torch.zeros(2, len(labels), dtype=torch.float64, device=labels.device)
     for fold, subset in enumerate(subset_of_fold):
         test, train = folds == fold, design.in_subset[subset]
-        smooth = _smoother(design, train, test, subset)
+        score = _scorer(design, train, test, subset)
         n_columns = max(1, CHUNK // int(train.sum()))
         for first in range(0, len(labels), n_columns):
             part = labels[first : first + n_columns]
-            found = rank_wins(smooth(part[:, train].to(design.rows.dtype)), part[:, test])
-            wins[first : first + n_columns] += found[0]
-            pairs[first : first + n_columns] += found[1]
+            fold_wins, fold_pairs = rank_wins(score(part[:, train].to(design.rows.dtype)), part[:, test])
+            wins[first : first + n_columns] += fold_wins
+            pairs[first : first + n_columns] += fold_pairs
     return np.asarray((wins / pairs).cpu())
 
 
-def _smoother(design: Design, train: Tensor, test: Tensor, subset: int) -> Callable[[Tensor], Tensor]:
-    """From labels of the training rows to scores of the test rows, up to a constant."""
-    seen = (design.rows[train] - design.mean[subset]) / design.scale[subset]
-    unseen = (design.rows[test] - design.mean[subset]) / design.scale[subset]
-    n, d_model = seen.shape
-    eye = torch.eye(min(n, d_model), dtype=seen.dtype, device=seen.device)
+def _scorer(design: Design, train: Tensor, test: Tensor, subset: int) -> Callable[[Tensor], Tensor]:
+    """Make the function from labels of the training rows to scores of the test rows, up to a constant."""
+    train_rows = (design.rows[train] - design.mean[subset]) / design.scale[subset]
+    test_rows = (design.rows[test] - design.mean[subset]) / design.scale[subset]
+    n, d_model = train_rows.shape
+    eye = torch.eye(min(n, d_model), dtype=train_rows.dtype, device=train_rows.device)
     if n < d_model:
-        factor = torch.linalg.cholesky(seen @ seen.T + n * eye)
-        hat = torch.cholesky_solve(seen @ unseen.T, factor).T
+        factor = torch.linalg.cholesky(train_rows @ train_rows.T + n * eye)
+        hat = torch.cholesky_solve(train_rows @ test_rows.T, factor).T
     else:
-        factor = torch.linalg.cholesky(seen.T @ seen + n * eye)
-        half = torch.cholesky_solve(unseen.T, factor).T  # (n_test, d_model)
-        if len(unseen) * n > d_model * (n + len(unseen)):
-            return lambda labels: (labels - labels.mean(dim=1, keepdim=True)) @ seen @ half.T
-        hat = half @ seen.T
-    hat = hat - hat.mean(dim=1, keepdim=True)  # labels may then stay as they are: their mean scores nothing
+        factor = torch.linalg.cholesky(train_rows.T @ train_rows + n * eye)
+        half = torch.cholesky_solve(test_rows.T, factor).T  # (n_test, d_model)
+        if len(test_rows) * n > d_model * (n + len(test_rows)):
+            return lambda labels: (labels - labels.mean(dim=1, keepdim=True)) @ train_rows @ half.T
+        hat = half @ train_rows.T
+    hat = hat - hat.mean(dim=1, keepdim=True)  # labels need not be centred: their mean then adds nothing
     return lambda labels: labels @ hat.T

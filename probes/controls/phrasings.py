@@ -1,8 +1,8 @@
-"""Which wording gives each span of a behaviour away: what "leave one phrasing out" leaves out.
+"""Find the phrasing of each span of a behaviour, for probes that are trained without one of them.
 
-The phrasing of a span is the tell-tale word of its behaviour that stands first in it ("wait", "actually"), or that it
-holds none; for a label without a list of such words, the span's first word. A probe that is trained without one
-phrasing and still finds it has learnt more than words.
+The phrasing of a span is the first tell-tale word of its behaviour in it ("wait", "actually"), or the lack of one. For
+a label without a list of such words it is the span's first word. A probe that is trained without one phrasing and still
+detects it has learnt more than words.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from ...activations import Example
 from ...traces.markers import MARKERS, first_marker
 
 UNMARKED = "(no tell-tale word)"
-FEWEST_SPANS = 5
-MOST_PHRASINGS = 6
+MIN_SPANS = 5
+MAX_PHRASINGS = 6
 
 
 def phrasings(
     examples: Sequence[Example], behaviour: str, positive: Bool[np.ndarray, " n_examples"]
 ) -> dict[str, Bool[np.ndarray, " n_examples"]]:
-    """The commonest phrasings of a behaviour, and which of its spans have each.
+    """Find the commonest phrasings of a behaviour, and mark the spans with each.
 
-    None with fewer than five spans, none that leaves fewer than five of others to train on.
+    Phrasings with fewer than five spans, or that leave fewer than five others to train on, are left out.
     """
-    of_example = np.array(
-        [_phrasing(example.text, behaviour) if up else "" for example, up in zip(examples, positive, strict=True)]
+    phrasing_of = np.array(
+        [_phrasing(example.text, behaviour) if shows else "" for example, shows in zip(examples, positive, strict=True)]
     )
-    common = Counter(of_example[positive].tolist()).most_common(MOST_PHRASINGS)
+    common = Counter(phrasing_of[positive].tolist()).most_common(MAX_PHRASINGS)
     n_positive = int(positive.sum())
     return {
-        phrasing: positive & (of_example == phrasing)
+        phrasing: positive & (phrasing_of == phrasing)
         for phrasing, count in common
-        if count >= FEWEST_SPANS and n_positive - count >= FEWEST_SPANS
+        if count >= MIN_SPANS and n_positive - count >= MIN_SPANS
     }
 
 

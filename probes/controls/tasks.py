@@ -1,7 +1,7 @@
-"""Control tasks: labels that only surface cues can tell (Hewitt & Liang 2019, arXiv 1909.03368).
+"""Make control tasks: labels that depend on surface cues only (Hewitt & Liang 2019, arXiv 1909.03368).
 
-Every distinct first word of a span, every length in words, every place among the spans of its trace is given 0 or 1 by
-a coin, the same wherever it occurs. A probe that learns such labels well has the capacity to read behaviours off
+Every distinct first word of a span, every length in words and every place among the spans of its trace is assigned 0 or
+1 at random, the same wherever it occurs. A probe that learns such labels well has the capacity to read behaviours from
 surface cues. Selectivity is the AUROC for the behaviour minus that for the control task.
 """
 
@@ -21,22 +21,24 @@ TASKS = ("first word", "length", "position")
 def control_labels(
     examples: Sequence[Example], n_draws: int, seed: int
 ) -> dict[str, Bool[np.ndarray, "n_draws n_examples"]]:
-    """`n_draws` sets of coin-given labels for each control task."""
+    """Draw `n_draws` sets of random labels for each control task."""
     generator = np.random.default_rng([seed, 1909])
     cues: dict[str, list[Hashable]] = {
         "first word": [_first_word(example.text) for example in examples],
         "length": [len(example.text.split()) for example in examples],
         "position": places(examples),
     }
-    return {task: np.stack([_by_coin(cue, generator) for _ in range(n_draws)]) for task, cue in cues.items()}
+    return {task: np.stack([_random_labels(cue, generator) for _ in range(n_draws)]) for task, cue in cues.items()}
 
 
 def places(examples: Sequence[Example]) -> list[Hashable]:
-    """How many spans of its trace begin before each."""
+    """Count for each span how many spans of its trace begin before it."""
     starts: dict[str, list[int]] = {}
     for example in examples:
         starts.setdefault(example.trace, []).append(example.start)
-    rank = {trace: {start: n for n, start in enumerate(sorted(set(found)))} for trace, found in starts.items()}
+    rank = {
+        trace: {start: n for n, start in enumerate(sorted(set(span_starts)))} for trace, span_starts in starts.items()
+    }
     return [rank[example.trace][example.start] for example in examples]
 
 
@@ -45,8 +47,8 @@ def _first_word(text: str) -> str:
     return words[0].strip(".,;:!?\"'()").casefold() if words else ""
 
 
-def _by_coin(cue: Sequence[Hashable], generator: np.random.Generator) -> Bool[np.ndarray, " n_examples"]:
-    # Common values take turns, so that both labels are about equally frequent.
+def _random_labels(cue: Sequence[Hashable], generator: np.random.Generator) -> Bool[np.ndarray, " n_examples"]:
+    # Values are paired in the order of frequency, so that both labels are about equally frequent.
     values = [value for value, _ in Counter(cue).most_common()]
     heads = {}
     for first in range(0, len(values), 2):

@@ -1,4 +1,4 @@
-"""Linear probes with scikit-learn's interface: fit, decision_function, predict, and the direction each yields."""
+"""Fit linear probes with scikit-learn's interface: fit, decision_function, predict, and the direction of each."""
 
 from .closed_forms import DiscriminantProbe, MeanDifferenceProbe, RidgeProbe
 from .logistic import LogisticProbe, MultinomialProbe

@@ -1,4 +1,4 @@
-"""Probes with a closed form, with scikit-learn's interface."""
+"""Fit probes that have a closed form, with scikit-learn's interface."""
 
 from __future__ import annotations
 
@@ -51,7 +51,14 @@ class DiscriminantProbe(BinaryProbe):
         return solve_discriminant(design, columns)
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "n 2"]:
-        """The chance of each class, were both normal with one covariance."""
+        """Compute the probability of each class, if both are normal with the same covariance.
+
+        Args:
+            X: Activations (n, d_model).
+
+        Returns:
+            The probabilities of the two classes.
+        """
         second = expit(self.decision_function(X))
         return np.stack([1 - second, second], axis=1)
 

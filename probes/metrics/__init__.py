@@ -1,4 +1,4 @@
-"""How well scores tell examples apart, on problems that were not trained on, with intervals over problems."""
+"""Measure how well scores separate examples of held-out problems, with intervals over problems."""
 
 from ._calibration import Bin, calibration
 from ._concordance import (
@@ -10,12 +10,12 @@ from ._concordance import (
 )
 from .effect_size import cohens_d, held_out_projections
 from .ranks import rank_wins
-from .weighted import Worth, worth
+from .weighted import SecondaryMetrics, secondary_metrics
 
 __all__ = [
     "Bin",
     "FoldPairs",
-    "Worth",
+    "SecondaryMetrics",
     "auroc",
     "auroc_draws",
     "auroc_given_probes",
@@ -24,5 +24,5 @@ __all__ = [
     "concordance",
     "held_out_projections",
     "rank_wins",
-    "worth",
+    "secondary_metrics",
 ]

@@ -1,4 +1,4 @@
-"""Whether a probe's probabilities mean what they say: predicted against observed, in bins of equal size."""
+"""Compare a probe's predicted probabilities with observed shares, in bins of equal size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ N_BINS = 10
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Bin:
-    """Examples of like probability."""
+    """Examples of similar predicted probability."""
 
     predicted: float  # mean probability
     observed: Interval  # share that shows the behaviour, with its interval over problems
@@ -30,18 +30,31 @@ def calibration(
     counts: Matrix,
     n_bins: int = N_BINS,
 ) -> list[Bin]:
-    """Bins of out-of-fold probabilities, ascending, of about equal size. Equal probabilities are never parted."""
+    """Bin out-of-fold probabilities; equal probabilities are never in different bins.
+
+    Args:
+        log_odds: Out-of-fold log odds of each example.
+        positive: Whether the example shows the behaviour.
+        problems: The problem of each example, as a number.
+        counts: How often each problem is in each resample (`stats.bootstrap_counts`).
+        n_bins: How many bins of about equal size.
+
+    Returns:
+        The bins, ascending.
+    """
     predicted = expit(log_odds)
     edges = np.unique(np.quantile(predicted, np.linspace(0, 1, n_bins + 1)[1:-1]))
-    number = np.searchsorted(edges, predicted, side="left")
+    bin_index = np.searchsorted(edges, predicted, side="left")
     n_problems = counts.shape[1]
-    found = []
-    for each in np.unique(number):
-        here = number == each
-        shown = np.bincount(problems[here], positive[here], n_problems)
-        there = np.bincount(problems[here], minlength=n_problems)
+    bins = []
+    for index in np.unique(bin_index):
+        is_member = bin_index == index
+        n_positive = np.bincount(problems[is_member], positive[is_member], n_problems)
+        n_members = np.bincount(problems[is_member], minlength=n_problems)
         with np.errstate(divide="ignore", invalid="ignore"):
-            drawn = (counts @ shown) / (counts @ there)
-        observed = Interval(float(positive[here].mean()), *percentile_ends(drawn), int((there > 0).sum()))
-        found.append(Bin(float(predicted[here].mean()), observed, int(here.sum())))
-    return found
+            resampled_shares = (counts @ n_positive) / (counts @ n_members)
+        observed = Interval(
+            float(positive[is_member].mean()), *percentile_ends(resampled_shares), int((n_members > 0).sum())
+        )
+        bins.append(Bin(float(predicted[is_member].mean()), observed, int(is_member.sum())))
+    return bins

@@ -1,10 +1,10 @@
-"""AUROC from out-of-fold scores, with a bootstrap over problems.
+"""Compute AUROC from out-of-fold scores, with a bootstrap over problems.
 
-    AUROC = share of (positive, negative) pairs that the probe ranks rightly, ties counting one half
+    AUROC = share of (positive, negative) pairs that the probe ranks correctly; a tie counts one half
 
 Only pairs inside one test fold are compared: scores of different folds come from different probes, and pooling them
-biases the AUROC (below 1/2 under no signal; Airola et al. 2011, Parker et al. 2007). Pairs are counted per pair of
-problems, W[p, q] of P[p, q], so that resampling problems with counts c needs no recount:
+biases the AUROC (below 1/2 without signal; Airola et al. 2011, Parker et al. 2007). Pairs are counted for each pair of
+problems, W[p, q] wins of P[p, q] pairs, so that resampling problems with counts c needs no recount:
 
     AUROC_c = sum_folds c' W c / sum_folds c' P c
 """
@@ -24,7 +24,7 @@ Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FoldPairs:
-    """Ranked and all (positive, negative) pairs inside one test fold, by problem of the positive and the negative."""
+    """Correctly ranked and all (positive, negative) pairs of one test fold, by the problems of both examples."""
 
     problems: Int[np.ndarray, " n_fold_problems"]
     wins: Float[np.ndarray, "n_fold_problems n_fold_problems"]
@@ -36,38 +36,65 @@ def concordance(
     positive: Bool[np.ndarray, " n_examples"],
     problems: Int[np.ndarray, " n_examples"],
     folds: Int[np.ndarray, " n_examples"],
-    kept: Bool[np.ndarray, " n_examples"] | None = None,
+    included: Bool[np.ndarray, " n_examples"] | None = None,
 ) -> list[FoldPairs]:
-    """The pairs of every fold, in the folds' order. `problems` are numbers; `kept` restricts to some examples."""
-    kept = np.ones(len(scores), dtype=bool) if kept is None else kept
+    """Count the pairs of every fold.
+
+    Args:
+        scores: Out-of-fold score of each example.
+        positive: Whether the example shows the behaviour.
+        problems: The problem of each example, as a number.
+        folds: The fold of each example.
+        included: The examples to compare; None means all.
+
+    Returns:
+        The pairs, in the order of the folds.
+    """
+    included = np.ones(len(scores), dtype=bool) if included is None else included
     result = []
     for fold in np.unique(folds):
-        up = np.flatnonzero(kept & positive & (folds == fold))
-        down = np.flatnonzero(kept & ~positive & (folds == fold))
-        right = (scores[up, None] > scores[None, down]) + 0.5 * (scores[up, None] == scores[None, down])
-        present = np.unique(problems[folds == fold])
-        of_up = (problems[up, None] == present).astype(np.float64)  # (positive, problem)
-        of_down = (problems[down, None] == present).astype(np.float64)  # (negative, problem)
-        wins = of_up.T @ right @ of_down
-        result.append(FoldPairs(present, wins, np.outer(of_up.sum(axis=0), of_down.sum(axis=0))))
+        positives = np.flatnonzero(included & positive & (folds == fold))
+        negatives = np.flatnonzero(included & ~positive & (folds == fold))
+        higher, lower = scores[positives, None], scores[None, negatives]
+        is_correct = (higher > lower) + 0.5 * (higher == lower)
+        fold_problems = np.unique(problems[folds == fold])
+        positive_in = (problems[positives, None] == fold_problems).astype(np.float64)  # (n_positives, n_problems)
+        negative_in = (problems[negatives, None] == fold_problems).astype(np.float64)  # (n_negatives, n_problems)
+        wins = positive_in.T @ is_correct @ negative_in
+        result.append(FoldPairs(fold_problems, wins, np.outer(positive_in.sum(axis=0), negative_in.sum(axis=0))))
     return result
 
 
 def auroc(folds: list[FoldPairs]) -> float:
-    """The share of pairs ranked rightly; NaN when there are none."""
+    """Compute the share of pairs that are ranked correctly.
+
+    Args:
+        folds: The pairs of every fold (`concordance`).
+
+    Returns:
+        The AUROC; NaN if there is no pair.
+    """
     n_pairs = sum(float(fold.pairs.sum()) for fold in folds)
     return sum(float(fold.wins.sum()) for fold in folds) / n_pairs if n_pairs else float("nan")
 
 
 def auroc_draws(folds: list[FoldPairs], counts: Matrix) -> Float[np.ndarray, " n_bootstrap"]:
-    """Compute the AUROC of every resample (`counts`, from `stats.bootstrap_counts`); NaN where one holds no pair."""
+    """Compute the AUROC of every resample of the problems.
+
+    Args:
+        folds: The pairs of every fold (`concordance`).
+        counts: How often each problem is in each resample (`stats.bootstrap_counts`).
+
+    Returns:
+        The AUROC of each resample; NaN where it holds no pair.
+    """
     wins, pairs = np.zeros(len(counts)), np.zeros(len(counts))
     for fold in folds:
         times = counts[:, fold.problems]
         wins += ((times @ fold.wins) * times).sum(axis=1)
         pairs += ((times @ fold.pairs) * times).sum(axis=1)
-    found: Matrix = np.divide(wins, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
-    return found
+    aurocs: Matrix = np.divide(wins, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
+    return aurocs
 
 
 def auroc_given_probes(folds: list[FoldPairs], counts: Matrix, level: float = LEVEL) -> Interval:

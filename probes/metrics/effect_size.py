@@ -1,10 +1,10 @@
-"""How far apart a behaviour and the rest lie along their mean difference, on problems the direction never saw.
+"""Measure how far a behaviour lies from the rest along their mean difference, on problems the direction never saw.
 
     d = (mean_positive - mean_negative) / s        (Cohen's d; s: pooled within-class standard deviation)
 
-of the projections z = (x - midpoint) . u, where u is the unit mean difference and the midpoint that of the class means
-of the training folds. Measured on the same spans the direction came from, d would be large for pure noise in many
-dimensions; out of fold it is centred on zero there.
+of the projections z = (x - midpoint) . u, with u the unit mean difference and the midpoint that of the class means of
+the training folds. On the spans that the direction was computed from, d would be large even for noise in many
+dimensions; out of fold it is centred on zero for noise.
 """
 
 from __future__ import annotations
@@ -17,16 +17,28 @@ from ._concordance import Matrix
 
 
 def held_out_projections(
-    acts: Float[np.ndarray, "n_examples d_model"],
+    activations: Float[np.ndarray, "n_examples d_model"],
     positive: Bool[np.ndarray, " n_examples"],
     folds: Int[np.ndarray, " n_examples"],
 ) -> Float[np.ndarray, " n_examples"]:
-    """Each example's place along the unit mean difference of the other folds, from the midpoint of their means."""
-    projections = np.empty(len(acts))
+    """Project each example on the unit mean difference of the other folds, from the midpoint of their class means.
+
+    Args:
+        activations: One row for each example.
+        positive: Whether the example shows the behaviour.
+        folds: The fold of each example.
+
+    Returns:
+        The projections, in the units of `activations`, positive towards the behaviour.
+    """
+    projections = np.empty(len(activations))
     for fold in np.unique(folds):
         train, test = folds != fold, folds == fold
-        up, down = acts[train & positive].mean(axis=0), acts[train & ~positive].mean(axis=0)
-        projections[test] = (acts[test] - (up + down) / 2) @ ((up - down) / np.linalg.norm(up - down))
+        positive_mean = activations[train & positive].mean(axis=0)
+        negative_mean = activations[train & ~positive].mean(axis=0)
+        difference = positive_mean - negative_mean
+        midpoint = (positive_mean + negative_mean) / 2
+        projections[test] = (activations[test] - midpoint) @ (difference / np.linalg.norm(difference))
     return projections
 
 
@@ -36,22 +48,37 @@ def cohens_d(
     problems: Int[np.ndarray, " n_examples"],
     counts: Matrix,
 ) -> Interval:
-    """Cohen's d of the projections, with a percentile interval over resampled problems (`counts`)."""
+    """Compute Cohen's d of projections, with a percentile interval over problems.
+
+    Args:
+        projections: Out-of-fold projections (`held_out_projections`).
+        positive: Whether the example shows the behaviour.
+        problems: The problem of each example, as a number.
+        counts: How often each problem is in each resample (`stats.bootstrap_counts`).
+
+    Returns:
+        d, positive where the behaviour's projections are larger; n counts the problems.
+    """
     n_problems = counts.shape[1]
 
     def moments(chosen: Bool[np.ndarray, " n_examples"]) -> Matrix:
         values = projections[chosen]
         terms = np.stack([np.ones_like(values), values, values**2])
-        return np.stack([np.bincount(problems[chosen], term, n_problems) for term in terms])  # (3, problem)
+        return np.stack([np.bincount(problems[chosen], term, n_problems) for term in terms])  # (3, n_problems)
 
-    up, down = moments(positive), moments(~positive)
-    drawn = _d(up @ counts.T, down @ counts.T)
-    value = float(_d(up.sum(axis=1), down.sum(axis=1)))
-    return Interval(value, *percentile_ends(drawn), len(np.unique(problems)))
+    positive_sums, negative_sums = moments(positive), moments(~positive)
+    resampled = _d(positive_sums @ counts.T, negative_sums @ counts.T)
+    value = float(_d(positive_sums.sum(axis=1), negative_sums.sum(axis=1)))
+    return Interval(value, *percentile_ends(resampled), len(np.unique(problems)))
 
 
-def _d(up: Matrix, down: Matrix) -> Matrix:
+def _d(positive_sums: Matrix, negative_sums: Matrix) -> Matrix:
+    """Compute d from counts, sums and sums of squares."""
+    n_positive, positive_sum, positive_squares = positive_sums
+    n_negative, negative_sum, negative_squares = negative_sums
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean_up, mean_down = up[1] / up[0], down[1] / down[0]
-        scatter = (up[2] - up[0] * mean_up**2) + (down[2] - down[0] * mean_down**2)
-        return np.asarray((mean_up - mean_down) / np.sqrt(scatter / (up[0] + down[0] - 2)))
+        positive_mean, negative_mean = positive_sum / n_positive, negative_sum / n_negative
+        scatter = (positive_squares - n_positive * positive_mean**2) + (
+            negative_squares - n_negative * negative_mean**2
+        )
+        return np.asarray((positive_mean - negative_mean) / np.sqrt(scatter / (n_positive + n_negative - 2)))

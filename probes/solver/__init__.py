@@ -1,4 +1,4 @@
-"""Linear probes by the thousand: all folds, behaviours and penalties of a layer as columns of one matrix product."""
+"""Fit thousands of linear probes at once: folds, behaviours and penalties of a layer are columns of one product."""
 
 from .closed_forms import solve_discriminant, solve_mean_difference, solve_ridge
 from .design import Columns, Design, Solution

@@ -1,12 +1,12 @@
-"""One layer's activations as the solvers see them: standardised once, with mean and spread of every training subset.
+"""Standardise one layer's activations once, with mean and spread of every training subset, for the solvers.
 
 Rows belong to cells (the test folds), and a training subset is a union of cells. Every column of a solution is fitted
-on one subset, standardised on that subset alone, without a copy of the rows for it:
+on one subset and standardised on that subset alone, without copying its rows:
 
     u . (x - mean_s) / spread_s  =  v . x - v . mean_s,      v = u / spread_s
 
-A feature that is constant in a subset has spread 1 there, so that it gets no weight. Sums over a subset are sums of its
-cells' rows and never differences, which would lose a small spread beside a large one outside the subset.
+A feature that is constant in a subset has spread 1 there, so that it gets no weight. Sums over a subset add up its rows
+and are never differences, which would lose a small spread next to a large one outside the subset.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-CONSTANT = 1e-5  # a spread below this share of the overall one is rounding
+CONSTANT = 1e-5  # a spread below this share of the overall spread is rounding
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """`n` rows of `d_model` features in cells, and subsets of the cells to train on."""
+    """Standardised rows in cells, and the subsets of the cells to train on."""
 
     rows: Float[Tensor, "n d_model"]  # standardised over all rows
     cell: Int[Tensor, " n"]
     subsets: Bool[Tensor, "n_subsets n_cells"]
-    centre: Float[Tensor, " d_model"]  # float64: of the raw rows
-    spread: Float[Tensor, " d_model"]
-    mean: Float[Tensor, "n_subsets d_model"] = field(init=False)  # of each subset, of the standardised rows
-    scale: Float[Tensor, "n_subsets d_model"] = field(init=False)
+    centre: Float[Tensor, " d_model"]  # mean of the raw rows, float64
+    spread: Float[Tensor, " d_model"]  # standard deviation of the raw rows, float64
+    mean: Float[Tensor, "n_subsets d_model"] = field(init=False)  # of the standardised rows of each subset
+    scale: Float[Tensor, "n_subsets d_model"] = field(init=False)  # their standard deviation
 
     def __post_init__(self) -> None:
-        chosen = self.in_subset.to(self.rows.dtype)
-        count = chosen.sum(dim=1, keepdim=True).clamp(min=1)
-        mean = chosen @ self.rows / count
-        variance = (chosen @ self.rows.square() / count - mean.square()).clamp(min=0)
+        members = self.in_subset.to(self.rows.dtype)
+        count = members.sum(dim=1, keepdim=True).clamp(min=1)
+        mean = members @ self.rows / count
+        variance = (members @ self.rows.square() / count - mean.square()).clamp(min=0)
         spread = variance.sqrt()
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "scale", torch.where(spread > CONSTANT, spread, torch.ones_like(spread)))
@@ -45,7 +45,7 @@ class Design:
     @classmethod
     def of(
         cls,
-        acts: Float[Tensor, "n d_model"],
+        activations: Float[Tensor, "n d_model"],
         cell: Int[np.ndarray, " n"],
         subsets: Bool[np.ndarray, "n_subsets n_cells"],
         *,
@@ -53,19 +53,31 @@ class Design:
         dtype: torch.dtype = torch.float32,
         standardise: bool = True,
     ) -> Design:
-        """Of raw activations. dtype: of the products. standardise: or leave as they are
-        but for the overall mean, with which every weight means the same and sums stay small."""
-        acts = acts.to(device)
-        acts = acts.to(dtype if acts.dtype == torch.float64 else torch.float32)
-        centre = acts.mean(dim=0)
-        rows = acts - centre
+        """Make a design from raw activations.
+
+        Args:
+            activations: The rows.
+            cell: The cell of each row.
+            subsets: The cells of each training subset.
+            device: Where the design is stored.
+            dtype: Of the rows and of the products with them.
+            standardise: Scale every dimension to unit variance. Otherwise only the overall mean is subtracted, which
+                changes no weight and keeps sums small.
+
+        Returns:
+            The design.
+        """
+        activations = activations.to(device)
+        activations = activations.to(dtype if activations.dtype == torch.float64 else torch.float32)
+        centre = activations.mean(dim=0)
+        rows = activations - centre
         spread = torch.ones_like(centre)
         if standardise:
             spread = torch.linalg.vector_norm(rows, dim=0) / len(rows) ** 0.5
-            tiny = spread <= 1e-6 * centre.abs()  # what is left of a constant is rounding
-            rows *= torch.where(tiny, 0.0, 1 / torch.where(tiny, 1.0, spread))
-            spread = torch.where(tiny, 1.0, spread)
-        made = cls(
+            is_constant = spread <= 1e-6 * centre.abs()  # so small a spread is rounding
+            rows *= torch.where(is_constant, 0.0, 1 / torch.where(is_constant, 1.0, spread))
+            spread = torch.where(is_constant, 1.0, spread)
+        design = cls(
             rows.to(dtype),
             torch.from_numpy(np.ascontiguousarray(cell)).to(device),
             torch.from_numpy(np.ascontiguousarray(subsets)).to(device),
@@ -73,34 +85,38 @@ class Design:
             spread.double(),
         )
         if not standardise:
-            object.__setattr__(made, "scale", torch.ones_like(made.scale))
-        return made
+            object.__setattr__(design, "scale", torch.ones_like(design.scale))
+        return design
 
     @property
     def in_subset(self) -> Bool[Tensor, "n_subsets n"]:
-        """Which rows each subset trains on."""
+        """Whether each subset contains each row."""
         return self.subsets[:, self.cell]
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """What is to be fitted: column j predicts `labels[j]` from the rows of subset `subset[j]`.
-
-    kept: further rows to leave out of each column; None: none.
-    """
+    """The probes to fit: column j predicts `labels[j]` from the rows of subset `subset[j]`."""
 
     labels: Bool[Tensor, "n_columns n"]
     subset: Int[Tensor, " n_columns"]
-    penalty: Float[Tensor, " n_columns"]  # what it means is the solver's
-    kept: Bool[Tensor, "n_columns n"] | None = None
+    penalty: Float[Tensor, " n_columns"]  # its meaning depends on the solver
+    trainable: Bool[Tensor, "n_columns n"] | None = None  # False for rows to leave out as well; None: none
 
     def __len__(self) -> int:
         return len(self.subset)
 
     def weights(self, design: Design) -> Float[Tensor, "n_columns n"]:
-        """1 where a row is trained on, else 0."""
+        """Weight each row: 1 if the column is trained on it, else 0.
+
+        Args:
+            design: The rows and the subsets.
+
+        Returns:
+            The weights.
+        """
         trained = design.in_subset[self.subset]
-        return (trained if self.kept is None else trained & self.kept).to(design.rows.dtype)
+        return (trained if self.trainable is None else trained & self.trainable).to(design.rows.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +129,24 @@ class Solution:
     is_converged: Bool[Tensor, " n_columns"] | None = None
 
     def scores(self, design: Design) -> Float[Tensor, "n_columns n"]:
+        """Score every row of a design.
+
+        Args:
+            design: The rows.
+
+        Returns:
+            The scores of each column.
+        """
         return torch.addmm(self.bias[:, None], self.weight, design.rows.T)
 
     def raw(self, design: Design) -> tuple[Float[Tensor, "n_columns d_model"], Float[Tensor, " n_columns"]]:
-        """Weights and biases for raw activations, float64."""
+        """Convert weights and biases to raw activations.
+
+        Args:
+            design: The design that the columns were fitted on.
+
+        Returns:
+            Weights and biases, float64.
+        """
         weight = self.weight.double() / design.spread
         return weight, self.bias.double() - weight @ design.centre

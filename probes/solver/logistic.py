@@ -1,4 +1,4 @@
-"""Logistic probes: every column its own L2-penalised logistic regression, and softmax probes over classes.
+"""Solve logistic probes: every column is an L2-penalised logistic regression; and softmax probes over classes.
 
 minimise  |u|^2 / 2 + C sum_i loss_i        (scikit-learn's C; u in units of the subset's own spread; b is free)
 """
@@ -11,25 +11,44 @@ from .design import Columns, Design, Solution
 from .loss import Logistic, Softmax
 from .minimise import minimise
 
-TOLERANCE, PER_ROW = 3e-4, 1.5e-7  # among few rows a pair weighs more
+TOLERANCE, TOLERANCE_PER_ROW = 3e-4, 1.5e-7  # with few rows each pair counts more, so it is smaller
 
 
-def usual_tolerance(n_rows: int) -> float:
-    """What a search may leave undone, as a share of the log odds' spread, where nobody asks for less."""
-    return min(TOLERANCE, PER_ROW * n_rows)
+def default_tolerance(n_rows: int) -> float:
+    """Choose the change, as a share of the log odds' spread, at which a search ends."""
+    return min(TOLERANCE, TOLERANCE_PER_ROW * n_rows)
 
 
 def solve_logistic(design: Design, columns: Columns, tolerance: float | None = None) -> Solution:
-    """The logistic probe of every column; its scores are log odds."""
+    """Solve the logistic regression of every column.
+
+    Args:
+        design: The rows, standardised.
+        columns: What each column predicts, from which rows, at which penalty (scikit-learn's C).
+        tolerance: The change, as a share of the log odds' spread, at which a column ends; None means the default.
+
+    Returns:
+        Weights and biases of every column; scores are log odds.
+    """
     weights = columns.weights(design)
     n_rows, n_positive = weights.sum(dim=1), (weights * columns.labels).sum(dim=1)
     start = torch.log((n_positive + 0.5) / (n_rows - n_positive + 0.5))
-    return minimise(design, columns, Logistic(), start, tolerance or usual_tolerance(len(design.rows)))
+    return minimise(design, columns, Logistic(), start, tolerance or default_tolerance(len(design.rows)))
 
 
 def solve_multinomial(design: Design, columns: Columns, n_classes: int, tolerance: float | None = None) -> Solution:
-    """Softmax probes: `n_classes` neighbouring columns (one label each, same subset and penalty) are one probe."""
+    """Solve softmax probes, each of `n_classes` neighbouring columns.
+
+    Args:
+        design: The rows, standardised.
+        columns: One label for each class of a probe, with the same subset and penalty (scikit-learn's C).
+        n_classes: The number of classes of each probe.
+        tolerance: The change, as a share of the log odds' spread, at which a probe ends; None means the default.
+
+    Returns:
+        Weights and biases of every column.
+    """
     weights = columns.weights(design)
     start = torch.log((weights * columns.labels).sum(dim=1) + 0.5)
     start = (start.view(-1, n_classes) - start.view(-1, n_classes).mean(dim=1, keepdim=True)).flatten()
-    return minimise(design, columns, Softmax(n_classes), start, tolerance or usual_tolerance(len(design.rows)))
+    return minimise(design, columns, Softmax(n_classes), start, tolerance or default_tolerance(len(design.rows)))

@@ -1,7 +1,7 @@
-"""The two losses: logistic, where every column is a problem of its own, and softmax, where K neighbouring ones are one.
+"""Compute the two losses: logistic, where every column is one problem, and softmax, where K neighbouring columns are.
 
-Each gives what a search needs from logits alone, without the activations: the derivative of the loss by the logits, and
-along a direction of them its second derivative.
+Both need only logits, not activations: they return the derivative of the loss by the logits, and its second derivative
+along a direction.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class Loss(Protocol):
     def residual(
         self, logits: Grid, labels: Grid, weights: Grid, along: Grid | None = None
     ) -> tuple[Grid, Float[Tensor, " n_columns"]]:
-        """The derivative by the logits, and each column's share of the second derivative along `along`."""
+        """Compute the derivative by the logits, and each column's share of the second derivative along `along`."""
         ...
 
 
 class Logistic:
-    """log(1 + exp(-y z)) with y = 1, -1 (labels 1, 0)."""
+    """The loss log(1 + exp(-y z)) with y = 1, -1 (labels 1, 0)."""
 
     group = 1
 
@@ -44,7 +44,7 @@ class Logistic:
 
 
 class Softmax:
-    """Cross-entropy over `n_classes` neighbouring columns."""
+    """The cross-entropy over `n_classes` neighbouring columns."""
 
     def __init__(self, n_classes: int) -> None:
         self.group = n_classes

@@ -1,4 +1,4 @@
-"""The kinds of probe by name. A new one is a function of the type `Solver`, listed here: nothing else has to change."""
+"""List the kinds of probe by name. A new one is a function of the type `Solver`, listed here; nothing else changes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Solver = Callable[[Design, Columns], Solution]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A kind of probe: how columns are solved, and the penalties that are tried."""
+    """A kind of probe: how columns are solved, and the penalties to choose from."""
 
     solve: Solver
     penalty_name: str
     penalties: tuple[float, ...]  # strongest first
     gives_log_odds: bool
-    words: str
+    about: str  # a few words for lists
 
 
 METHODS: dict[str, Method] = {
@@ -33,7 +33,17 @@ METHODS: dict[str, Method] = {
 
 
 def method_named(name: str) -> Method:
-    """Raises InputError for a name that is not listed."""
+    """Look up a kind of probe by its name.
+
+    Args:
+        name: A key of `METHODS`.
+
+    Returns:
+        The kind.
+
+    Raises:
+        InputError: There is no kind of this name.
+    """
     if name not in METHODS:
         raise InputError(f"unknown kind of probe {name!r}: use {', '.join(METHODS)}")
     return METHODS[name]

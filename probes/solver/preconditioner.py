@@ -1,10 +1,10 @@
-"""The inverse curvature of every column at w = 0, roughly: what makes a few steps enough.
+"""Approximate the inverse curvature of every column at w = 0, so that a few steps are enough.
 
-At w = 0 the Hessian of the logistic loss is p (1 - p) Z'Z + I / C, p the share of the class: one Gram matrix for all
-columns, since folds, behaviours and penalties change only the two factors. Columns of like ratio r = 1 / (C p (1 - p))
-share one Cholesky factor of Z'Z + r I; with fewer rows than features, of Z Z' + r I (Woodbury). The Gram matrix is
-taken over all rows, or over a sample of them where there are many more rows than features: it guides the search and
-does not change what is found.
+At w = 0 the Hessian of the logistic loss is p (1 - p) Z'Z + I / C, with p the share of the class. All columns share one
+Gram matrix, since folds, behaviours and penalties change only the two factors. Columns of similar r = 1 / (C p (1 - p))
+share one Cholesky factor of Z'Z + r I or, with fewer rows than features, of Z Z' + r I (Woodbury). The Gram matrix is
+that of all rows, or of a sample if there are many more rows than features: it speeds the search up and does not change
+the result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROWS_PER_FEATURE = 4
 
 
 def lower_gram(rows: Float[Tensor, "n k"], block: int = 96) -> Float[Tensor, "k k"]:
-    """rows' rows, of which only the lower triangle is right: all that a Cholesky factor reads, at 2/3 of the time."""
+    """Compute the lower triangle of rows' rows, which is all that a Cholesky factor reads, in 2/3 of the time."""
     gram = rows.new_zeros(rows.shape[1], rows.shape[1])
     for first in range(0, rows.shape[1], block):
         stop = first + block
@@ -38,11 +38,11 @@ class Preconditioner:
         ridge: Float[Tensor, " n_columns"],
     ) -> None:
         n, d_model = rows.shape
-        n_kept = min(n, int(ROWS_PER_FEATURE * d_model))
-        if n_kept < n:
-            curvature = curvature * n / n_kept
-            rows = rows[torch.arange(n_kept, device=rows.device) * n // n_kept]
-        self._rows = rows if n_kept < d_model else None
+        n_sampled = min(n, int(ROWS_PER_FEATURE * d_model))
+        if n_sampled < n:
+            curvature = curvature * n / n_sampled
+            rows = rows[torch.arange(n_sampled, device=rows.device) * n // n_sampled]
+        self._rows = rows if n_sampled < d_model else None
         self._curvature, self._ridge = curvature, ridge
         ratio = (ridge / curvature).double()
         self._bucket = (ratio.log() / math.log(STEP)).round().clamp(-40, 40).long()
@@ -56,15 +56,15 @@ class Preconditioner:
     def __call__(
         self, gradient: Float[Tensor, "n_columns d_model"], columns: Tensor
     ) -> Float[Tensor, "n_columns d_model"]:
-        """columns: which ones `gradient` holds."""
+        """Apply it to a gradient that holds `columns`."""
         buckets = self._bucket[columns]
-        found = torch.empty_like(gradient)
+        result = torch.empty_like(gradient)
         for bucket in sorted(set(buckets.tolist())):
-            here = buckets == bucket
-            part = gradient[here]
+            members = buckets == bucket
+            part = gradient[members]
             if self._rows is None:
-                found[here] = part @ self._inverse[bucket]
+                result[members] = part @ self._inverse[bucket]
             else:
                 inner = (part @ self._rows.T) @ self._inverse[bucket]
-                found[here] = (part - inner @ self._rows) / STEP**bucket
-        return found / self._curvature[columns, None]
+                result[members] = (part - inner @ self._rows) / STEP**bucket
+        return result / self._curvature[columns, None]

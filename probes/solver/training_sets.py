@@ -1,12 +1,12 @@
-"""Columns that are trained on the same rows, with the spectrum of those rows: all that closed forms need.
+"""Group columns that are trained on the same rows, with the spectrum of those rows, for closed forms.
 
 For the centred, standardised rows Z of a training set, with Z Z' = Q diag(v) Q' or Z'Z = Q diag(v) Q', whichever is
-smaller, every shifted solve is two products:
+smaller, every shifted system is solved by two products:
 
     (Z'Z + s I)^-1 Z'r  =  Q diag(1 / (v + s)) Q' Z'r            fewer features than rows
                         =  Z' Q diag(1 / (v + s)) Q' r           fewer rows than features
 
-Gram matrices of the subsets are sums of those of their cells, so that each row is multiplied once.
+The Gram matrix of a subset is the sum of those of its cells, so that each row is multiplied once.
 """
 
 from __future__ import annotations
@@ -23,79 +23,81 @@ from .design import Columns, Design
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Some columns, and the rows that all of them are trained on; float64."""
+    """Columns, and the rows that all of them are trained on; float64."""
 
     columns: Int[Tensor, " n_here"]
     rows: Float[Tensor, "n_train d_model"]  # centred on these rows, standardised by the subset
     labels: Float[Tensor, "n_here n_train"]
-    mean: Float[Tensor, " d_model"]  # of these rows, of the design's rows
+    mean: Float[Tensor, " d_model"]  # of these rows, in the units of the design's rows
     scale: Float[Tensor, " d_model"]
-    values: Float[Tensor, " k"]  # eigenvalues
+    values: Float[Tensor, " k"]  # eigenvalues of the Gram matrix
     vectors: Float[Tensor, "k k"]
 
     def solve(
         self, combination: Float[Tensor, "n_here n_train"], shift: Float[Tensor, " n_here"]
     ) -> Float[Tensor, "n_here d_model"]:
-        """(Z'Z + shift I)^-1 Z'r for each r; where that is singular, the shortest solution."""
-        least = 1e-12 * self.values.max().clamp(min=1e-300)
+        """Compute (Z'Z + shift I)^-1 Z'r for each r; the shortest solution where that is singular."""
+        smallest = 1e-12 * self.values.max().clamp(min=1e-300)
         shifted = self.values + shift[:, None]
-        inverse = torch.where(shifted > least, 1 / shifted.clamp(min=1e-300), torch.zeros_like(shifted))
+        inverse = torch.where(shifted > smallest, 1 / shifted.clamp(min=1e-300), torch.zeros_like(shifted))
         if self.is_dual:
             return ((combination @ self.vectors) * inverse) @ self.vectors.T @ self.rows
         return (combination @ self.rows @ self.vectors * inverse) @ self.vectors.T
 
     @property
     def is_dual(self) -> bool:
+        """Whether the Gram matrix is that of the rows, Z Z'."""
         return len(self.values) == len(self.rows) < self.rows.shape[1]
 
     @property
     def trace(self) -> Float[Tensor, ""]:
-        """Of Z'Z."""
+        """The trace of Z'Z."""
         return self.values.sum()
 
 
 def training_sets(design: Design, columns: Columns) -> Iterator[TrainingSet]:
-    """The columns by the rows they are trained on."""
-    of_cell = None if columns.kept is not None else _CellGrams(design)
-    for trained, here in _alike(design, columns):
-        subset = int(columns.subset[here[0]])
+    """Group the columns by the rows that they are trained on."""
+    cell_grams = None if columns.trainable is not None else _CellGrams(design)
+    for trained, members in _group_by_rows(design, columns):
+        subset = int(columns.subset[members[0]])
         rows = design.rows[trained].double()
         mean, scale = rows.mean(dim=0), design.scale[subset].double()
         centred = (rows - mean) / scale
         if len(rows) < rows.shape[1]:
             gram = centred @ centred.T
-        elif of_cell is None:
+        elif cell_grams is None:
             gram = centred.T @ centred
         else:
-            whole = of_cell.of_subset(design.subsets[subset]) - len(rows) * torch.outer(mean, mean)
-            gram = whole / torch.outer(scale, scale)
+            centred_gram = cell_grams.of_subset(design.subsets[subset]) - len(rows) * torch.outer(mean, mean)
+            gram = centred_gram / torch.outer(scale, scale)
         values, vectors = torch.linalg.eigh(gram)
-        labels = columns.labels[here][:, trained].double()
-        yield TrainingSet(here, centred, labels, mean, scale, values.clamp(min=0), vectors)
+        labels = columns.labels[members][:, trained].double()
+        yield TrainingSet(members, centred, labels, mean, scale, values.clamp(min=0), vectors)
 
 
-def _alike(design: Design, columns: Columns) -> Iterator[tuple[Tensor, Tensor]]:
-    """Which rows are trained on, and the columns that are."""
-    if columns.kept is None:
+def _group_by_rows(design: Design, columns: Columns) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield a mask of training rows, and the columns that are trained on them."""
+    if columns.trainable is None:
         for subset in sorted(set(columns.subset.tolist())):
             yield design.in_subset[subset], (columns.subset == subset).nonzero()[:, 0]
         return
-    trained = design.in_subset[columns.subset] & columns.kept
-    keyed: dict[bytes, list[int]] = {}
+    trained = design.in_subset[columns.subset] & columns.trainable
+    columns_by_rows: dict[bytes, list[int]] = {}
     for column, (subset, row) in enumerate(zip(columns.subset.tolist(), trained.cpu().numpy(), strict=True)):
-        keyed.setdefault(bytes([subset]) + row.tobytes(), []).append(column)
-    for members in keyed.values():
+        columns_by_rows.setdefault(bytes([subset]) + row.tobytes(), []).append(column)
+    for members in columns_by_rows.values():
         yield trained[members[0]], torch.tensor(members, device=trained.device)
 
 
 class _CellGrams:
-    """Z'Z of every cell, each computed when first asked for."""
+    """Z'Z of every cell, computed when first needed."""
 
     def __init__(self, design: Design) -> None:
         self._design = design
         self._grams: dict[int, Tensor] = {}
 
     def of_subset(self, cells: Tensor) -> Float[Tensor, "d_model d_model"]:
+        """Add up the Gram matrices of a subset's cells."""
         grams = [self._of(cell) for cell in cells.nonzero()[:, 0].tolist()]
         return torch.stack(grams).sum(dim=0) if len(grams) > 1 else grams[0].clone()
 

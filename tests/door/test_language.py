@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = (  # with all that is beneath them
     "activations",
     "figures",
+    "probes",
     "stats",
     "vectors",
 )
@@ -27,8 +28,8 @@ FOLDERS = (  # with all that is beneath them
 # A verb that is missing here is added; a word that is no verb in the imperative is not.
 VERBS = frozenset(
     """
-    Accept Add Advance Align Allow Append Apply Arrange Ask Assign Average
-    Begin Build
+    Accept Add Advance Align Allow Append Apply Approximate Arrange Ask Assign Average
+    Begin Bin Build
     Cache Call Cast Check Choose Close Collect Combine Compare Compile Compute Concatenate Configure Continue
     Convert Copy Correct Count Create Cut
     Decide Decode Define Describe Detect Digest Discard Divide Download Draw Drive
@@ -45,7 +46,7 @@ VERBS = frozenset(
     Open Optimise Order
     Pack Pad Parse Place Plan Pool Predict Prepare Present Print Process Project Put
     Raise Rank Read Record Refuse Reject Release Remember Remove Rename Repeat Replace Report Require Resample
-    Rescale Reset Resolve Restrict Resume Return Run
+    Rescale Reset Resolve Restore Restrict Resume Return Run
     Sample Save Say Scale Score Select Send Set Share Shrink Shuffle Skip Solve Sort Split Standardise Start Steer
     Step Stop Store Stream Submit Subtract Sum Summarise Swap Sweep
     Tabulate Take Tell Test Time Tokenise Train Transform Try Turn

@@ -290,7 +290,7 @@ def test_other_kinds_of_probe_find_the_planted_direction_too(activations: Activa
     found = sweep(activations, estimator=estimator, n_bootstrap=20, progress=False)
     planted = found.behaviours["planted"]
     assert found.best_layer("planted") == 5 and planted.auroc[1].value > 0.9
-    assert np.isfinite(planted.nested.worth.brier.value) == (estimator == "lda")
+    assert np.isfinite(planted.nested.metrics.brier.value) == (estimator == "lda")
 
 
 def test_constant_features_doubled_rows_and_fewer_rows_than_features_are_survived(activations: Activations) -> None:

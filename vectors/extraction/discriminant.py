@@ -22,7 +22,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor
 
 from ...activations import Activations
-from ...probes.side_by_side import each_layer
+from ...probes.parallel_layers import map_layers
 from ...rundir import InputError
 from ..directions import Directions
 from .conjugate import solve_shifted
@@ -69,7 +69,7 @@ def lda_directions(
         layer_shrinkage = choose_shrinkage(source, layer, covariance) if shrinkage is None else shrinkage
         return layer_shrinkage, [_discriminant(covariance, behaviour, layer_shrinkage) for behaviour in names]
 
-    fits = each_layer(fit, source.layers, torch.device("cpu"), progress)
+    fits = map_layers(fit, source.layers, torch.device("cpu"), progress)
     vectors = {name: torch.stack([rows[index] for _, rows in fits]) for index, name in enumerate(names)}
     shrinkages = [layer_shrinkage for layer_shrinkage, _ in fits]
     estimator = "Ledoit-Wolf" if isinstance(source, Activations) else "OAS"

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...activations import Activations
-from ...probes.side_by_side import each_layer
+from ...probes.parallel_layers import map_layers
 from ...rundir import InputError
 from ..directions import Directions
 from .sample import LayerSample
@@ -63,7 +63,7 @@ def pca_directions(
         sample = LayerSample.of(activations, names, layer)
         return [_principal_direction(paired_differences(sample, index)[0], centred) for index in range(len(names))]
 
-    fits = each_layer(fit, source.layers, torch.device("cpu"), progress)
+    fits = map_layers(fit, source.layers, torch.device("cpu"), progress)
     vectors = {name: torch.stack([rows[index][0] for rows in fits]) for index, name in enumerate(names)}
     return make_directions(
         source,

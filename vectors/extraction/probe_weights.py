@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...activations import Activations, Moments
-from ...probes.side_by_side import each_layer
+from ...probes.parallel_layers import map_layers
 from ...probes.solver import (
     Columns,
     Design,
@@ -181,7 +181,7 @@ def _fit_probes(
         negative_mean = is_negative @ exact / is_negative.sum(dim=1, keepdim=True)
         return rescale_to_mean_difference(weight, positive_mean - negative_mean)
 
-    directions = torch.stack(each_layer(fit, activations.layers, torch.device("cpu"), progress), dim=1)
+    directions = torch.stack(map_layers(fit, activations.layers, torch.device("cpu"), progress), dim=1)
     return dict(zip(behaviours, directions, strict=True))
 
 

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, brier_score_loss, roc_curve
 
-from reasonlens.probes.metrics import calibration, worth
-from reasonlens.probes.metrics.weighted import Worth
+from reasonlens.probes.metrics import calibration, secondary_metrics
+from reasonlens.probes.metrics.weighted import SecondaryMetrics
 from reasonlens.stats import bootstrap_counts
 
 
@@ -18,8 +18,8 @@ def example(seed: int = 0, n: int = 400):
     return scores, positive, problems
 
 
-def found(scores, positive, problems, folds, **options) -> Worth:
-    return worth(scores, positive, problems, folds, bootstrap_counts(40, 200, 0), **options)
+def found(scores, positive, problems, folds, **options) -> SecondaryMetrics:
+    return secondary_metrics(scores, positive, problems, folds, bootstrap_counts(40, 200, 0), **options)
 
 
 def test_one_fold_gives_scikit_learns_figures() -> None:
@@ -40,7 +40,7 @@ def test_a_resample_is_the_figure_of_the_examples_drawn() -> None:
     for count in counts:
         rows = np.concatenate([np.repeat(np.flatnonzero(problems == p), int(count[p])) for p in range(40)])
         by_hand.append(average_precision_score(positive[rows], scores[rows]))
-    drawn = worth(scores, positive, problems, np.zeros_like(problems), counts).average_precision
+    drawn = secondary_metrics(scores, positive, problems, np.zeros_like(problems), counts).average_precision
     assert (drawn.low, drawn.high) == pytest.approx(tuple(np.quantile(by_hand, [0.025, 0.975])), abs=1e-12)
 
 
