@@ -63,10 +63,16 @@ from .analysis.effect import (
     EffectSettings as EffectSettings,
 )
 from .analysis.effect import (
+    SteeredResponse as SteeredResponse,
+)
+from .analysis.effect import (
     SteeringMatrix as SteeringMatrix,
 )
 from .analysis.effect import (
     dose_curves as dose_curves,
+)
+from .analysis.effect import (
+    steered_response as steered_response,
 )
 from .analysis.effect import (
     steering_matrix as steering_matrix,
@@ -182,6 +188,9 @@ from .vectors import (
 )
 from .vectors import (
     export_directions as export_directions,
+)
+from .vectors import (
+    find_directions as find_directions,
 )
 from .vectors import (
     import_directions as import_directions,

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from reasonlens.rundir import InputError
-from reasonlens.traces.problem_sets import open_problem_set
+from reasonlens.traces.problem_sets import ProblemSet, open_problem_set, resolve_questions
 from reasonlens.traces.questions import Question, mathematics
 
 GSM8K = [
@@ -122,3 +122,23 @@ def test_what_is_no_set_and_no_usable_file_is_refused(tmp_path: Path) -> None:
     pd.DataFrame({"question": []}).to_parquet(tmp_path / "c.parquet")
     with pytest.raises(InputError, match="c.parquet holds no question"):
         open_problem_set(tmp_path / "c.parquet")
+
+
+def test_questions_are_found_of_a_file_a_set_or_themselves(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text("\n".join(map(json.dumps, GSM8K)))
+    opened = open_problem_set(tmp_path / "test.jsonl")
+    for given in (tmp_path / "test.jsonl", str(tmp_path / "test.jsonl"), opened, opened.questions):
+        assert resolve_questions(given, 2) == (opened.questions[:2], mathematics)
+        assert resolve_questions(given, 50)[0] == opened.questions
+
+
+def test_questions_without_an_answer_have_no_grader_unless_their_set_brings_one() -> None:
+    open_ended = (Question(problem="a", prompt="a", answer="1"), Question(problem="b", prompt="b"))
+    assert resolve_questions(open_ended, 2) == (open_ended, None)
+    assert resolve_questions(open_ended, 1)[1] is mathematics, "the second is not asked"
+
+    def grader(question: Question, response: str) -> bool:
+        return True
+
+    assert resolve_questions(ProblemSet("own", open_ended, grader), 2) == (open_ended, grader)
+    assert resolve_questions(ProblemSet("plain", open_ended, mathematics), 2)[1] is None

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 import torch
 
+from reasonlens import InputError
 from reasonlens.models import LanguageModel
 from reasonlens.vectors import Direction
 from reasonlens.vectors.steering import at_sentence_ends, steer
@@ -36,3 +39,19 @@ def _outputs(model: LanguageModel, ids: torch.Tensor) -> torch.Tensor:
         model.model(ids)
     hook.remove()
     return seen[0]
+
+
+def test_sentences_as_a_word_is_the_response_with_that_controller(tiny: Callable[..., LanguageModel]) -> None:
+    model = tiny("llama")
+    ids = model.tokenizer("It is 4. So be it! Then 5? 6; no. It", return_tensors="pt")["input_ids"]
+    direction = Direction.of(torch.ones(model.d_model), layers=1, residual_norm=1.0)
+
+    def outputs(**options: Any) -> torch.Tensor:
+        with steer(model, direction, n_prompt_tokens=4, **options):
+            return _outputs(model, ids)
+
+    by_word = outputs(when="sentences")
+    assert torch.equal(by_word, outputs(when="response", controller=at_sentence_ends(model)))
+    assert not torch.equal(by_word, outputs(when="response"))
+    with pytest.raises(InputError, match="'sentences' chooses the tokens itself; give it or a controller"):
+        outputs(when="sentences", controller=at_sentence_ends(model))

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from reasonlens import InputError, steer
+from reasonlens.analysis.effect import steered_response
+from reasonlens.generation import Sampling, encode_prompts, write
+from reasonlens.models import load
+from reasonlens.organisms.corpus import vocabulary
+from reasonlens.vectors import Directions
+
+PROMPT = "numbers 3 red 12 blue 7 red 9 blue 20 blue . target 19 ."
+SHORT = Sampling(n_samples=1, temperature=0.7, max_new_tokens=12)
+
+
+@pytest.fixture(scope="module")
+def directions() -> Directions:
+    """Towards the word "check" at the last block."""
+    model = load("organism/base", device="cpu")
+    head = model.model.get_output_embeddings().weight.detach()
+    return Directions(
+        vectors={"verification": (head[vocabulary()["check"]] - head.mean(0))[None]},
+        layers=(3,),
+        method="planted",
+        model=model.identity(),
+        read="before:1",
+        residual_norm=(104.0,),
+        n_examples={},
+        n_problems=0,
+    )
+
+
+def test_both_texts_are_written_with_the_same_random_numbers(directions: Directions) -> None:
+    model = load("organism/base", device="cpu")
+    options = {"behaviour": "verification", "layer": -1, "sampling": SHORT, "seed": 3}
+    still = steered_response(model, directions, PROMPT, strength=0.0, **options)
+    assert still.steered == still.unsteered and still.n_steered == 0
+    pushed = steered_response(model, directions, PROMPT, strength=2.0, **options)
+    assert pushed.unsteered == still.unsteered and pushed.steered.startswith("check")
+    prompts = encode_prompts(model, [PROMPT])
+    with steer(model, directions["verification"], layer=3, strength=2.0, when="response") as counted:
+        (expected,) = write(model, prompts, SHORT, seed=3)
+    assert pushed.to_dict() == {
+        "unsteered": write(model, prompts, SHORT, seed=3)[0].text,
+        "steered": expected.text,
+        "n_steered": counted.n_steered,
+        "n_tokens": counted.n_tokens,
+    }
+
+
+def test_other_directions_are_refused_unless_forced(directions: Directions) -> None:
+    model = load("organism/rl", device="cpu")
+    options = {"behaviour": "verification", "layer": 3, "sampling": SHORT}
+    with pytest.raises(InputError, match="was found in organism/base"):
+        steered_response(model, directions, PROMPT, **options)
+    assert steered_response(model, directions, PROMPT, **options, force=True).n_steered > 0
+    with pytest.raises(InputError, match="layer 9 does not exist"):
+        steered_response(model, directions, PROMPT, **(options | {"layer": 9}), force=True)
+
+
+def test_an_absolute_strength_needs_no_norm(directions: Directions) -> None:
+    unknown = replace(directions, residual_norm=(float("nan"),))
+    model = load("organism/base", device="cpu")
+    options = {"behaviour": "verification", "layer": 3, "sampling": SHORT}
+    length = float(torch.linalg.vector_norm(directions.at("verification", 3)))
+    absolute = steered_response(model, unknown, PROMPT, strength=208.0 / length, absolute=True, **options)
+    assert absolute.steered == steered_response(model, directions, PROMPT, strength=2.0, **options).steered
