@@ -48,7 +48,7 @@ CONFIGS = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=30, help="how often test_kill kills a run")
+    parser.addoption("--kills", type=int, help="how often test_kill kills a run; default 10, with --full 30")
     parser.addoption("--full", action="store_true", help=f"run also what is marked {', '.join(LEFT_OUT)}")
 
 

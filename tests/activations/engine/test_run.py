@@ -157,15 +157,18 @@ def test_memory_that_does_not_suffice_for_anything_is_said(tiny) -> None:
         run(Engine(model, range(N_LAYERS)), *texts_and_segments())
 
 
-def test_a_text_of_32k_tokens_in_parts_equals_one_piece(tokenizer) -> None:
+@pytest.mark.parametrize("n_tokens", [12_288, pytest.param(32_768, marks=pytest.mark.long)])
+def test_a_text_of_many_thousand_tokens_in_parts_equals_one_piece(tokenizer, n_tokens: int) -> None:
     torch.manual_seed(0)
     shape = {"vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = LlamaConfig(**shape, num_key_value_heads=1, intermediate_size=24, max_position_embeddings=32_768)
+    config = LlamaConfig(**shape, num_key_value_heads=1, intermediate_size=24, max_position_embeddings=n_tokens)
     model = wrap(AutoModelForCausalLM.from_config(config), tokenizer, name="long")
-    text = np.random.default_rng(0).integers(3, VOCABULARY, 32_768)
-    cuts = [1, 40, 4095, 4097, 20_000, 32_768]
+    text = np.random.default_rng(0).integers(3, VOCABULARY, n_tokens)
+    cuts = [1, 40, 4095, 4097, 10_000, n_tokens]
     segments = Segments.of([(n, 0, a, b) for n, (a, b) in enumerate(zip(cuts, cuts[1:], strict=False))])
-    found = [next(Engine(model, range(2), tokens_per_batch=budget).run([text], segments)) for budget in (4096, 32_768)]
+    found = [
+        next(Engine(model, range(2), tokens_per_batch=budget).run([text], segments)) for budget in (4096, n_tokens)
+    ]
     torch.testing.assert_close(found[0].means, found[1].means, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(found[0].norms, found[1].norms, rtol=1e-5, atol=0)
 

@@ -22,7 +22,7 @@ def test_runs_killed_at_random_moments_end_bit_identical(
     model.tokenizer.save_pretrained(tmp_path / "model")
     many = [replace(trace, id=f"{trace.id}-{copy}") for copy in range(6) for trace in traces]
     write_traces(many, tmp_path / "traces.jsonl")
-    n_kills = request.config.getoption("--kills")
+    n_kills = request.config.getoption("--kills") or (30 if request.config.getoption("--full") else 10)
     done = subprocess.run(
         [
             *(sys.executable, Path(__file__).with_name("kill_loop.py")),
