@@ -57,10 +57,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--full"):
         return
     left_out = set(LEFT_OUT) - set(re.findall(r"\w+", config.getoption("-m")))
-    deselected = [item for item in items if left_out & {mark.name for mark in item.iter_markers()}]
+    deselected = {item for item in items if left_out & {mark.name for mark in item.iter_markers()}}
     if deselected:
-        config.hook.pytest_deselected(items=deselected)
-        items[:] = [item for item in items if item not in set(deselected)]
+        config.hook.pytest_deselected(items=list(deselected))
+        items[:] = [item for item in items if item not in deselected]
 
 
 @pytest.hookimpl(optionalhook=True)

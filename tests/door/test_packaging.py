@@ -14,8 +14,6 @@ import pytest
 
 from .floor_plan import ROOT, packages
 
-pytestmark = pytest.mark.xdist_group("packaging")  # what is built is built once
-
 
 def data() -> set[str]:
     """Name the files of the packages that are no code, as they are installed."""

@@ -50,7 +50,7 @@ def test_the_bridge_agrees_within_kernel_rounding(smollm2: LanguageModel) -> Non
 
 
 def test_backtracking_can_be_read_in_the_middle_layers_and_shuffled_labels_cannot(smollm2: LanguageModel) -> None:
-    traces = reasonlens.bundled_traces()[::3]
+    traces = reasonlens.bundled_traces()[::5]
     settings = LocateSettings(layers="13:16", behaviours=("backtracking",), n_bootstrap=100, n_shuffles=3)
     found = reasonlens.locate(smollm2, traces, settings=settings, progress=False)
     layers = found.to_frame()
