@@ -21,6 +21,7 @@ FOLDERS = (  # with all that is beneath them
     "activations",
     "figures",
     "probes",
+    "src/reasonlens/cli",
     "stats",
     "vectors",
 )
@@ -28,27 +29,27 @@ FOLDERS = (  # with all that is beneath them
 # A verb that is missing here is added; a word that is no verb in the imperative is not.
 VERBS = frozenset(
     """
-    Accept Add Advance Align Allow Append Apply Approximate Arrange Ask Assign Average
+    Accept Add Advance Align Allow Append Answer Apply Approximate Arrange Ask Assign Average
     Begin Bin Build
-    Cache Call Cast Check Choose Close Collect Combine Compare Compile Compute Concatenate Configure Continue
-    Convert Copy Correct Count Create Cut
-    Decide Decode Define Describe Detect Digest Discard Divide Download Draw Drive
-    Encode End Estimate Evaluate Exclude Expand Export Extract
+    Cache Call Cast Check Choose Close Collect Colour Combine Compare Compile Complete Compute Concatenate Configure
+    Continue Convert Copy Correct Count Create Cut
+    Declare Decide Decode Define Describe Detect Digest Discard Divide Download Draw Drive
+    Encode End Estimate Evaluate Exchange Exclude Expand Export Extract
     Fill Find Fit Follow Format Freeze
     Gather Generate Give Group Guard
     Hash Hide Hold Hook
     Import Iterate
     Join
     Keep
-    Label Lay Leave Let List Load Lock Look
+    Label Lay Leave Let List Load Locate Lock Look
     Make Map Mark Mask Match Mean Measure Merge Minimise Move
     Name Normalise Number
     Open Optimise Order
-    Pack Pad Parse Place Plan Pool Predict Prepare Present Print Process Project Put
+    Pack Pad Parse Place Plan Pool Predict Prepare Present Print Probe Process Project Put
     Raise Rank Read Record Refuse Reject Release Remember Remove Rename Repeat Replace Report Require Resample
     Rescale Reset Resolve Restore Restrict Resume Return Run
-    Sample Save Say Scale Score Select Send Set Share Shrink Shuffle Skip Solve Sort Split Standardise Start Steer
-    Step Stop Store Stream Submit Subtract Sum Summarise Swap Sweep
+    Sample Save Say Scale Score Select Send Set Share Shrink Shuffle Silence Skip Solve Sort Split Standardise Start
+    Steer Step Stop Store Stream Submit Subtract Sum Summarise Swap Sweep
     Tabulate Take Tell Test Time Tokenise Train Transform Try Turn
     Update Use
     Validate Verify
@@ -134,9 +135,8 @@ def faults_of_class(owner: type) -> list[str]:
 
 
 def packages(folder: str) -> list[str]:
-    return [
-        ".".join(("reasonlens", *init.parent.relative_to(ROOT).parts)) for init in (ROOT / folder).rglob("__init__.py")
-    ]
+    inits = [init.parent.relative_to(ROOT).parts for init in (ROOT / folder).rglob("__init__.py")]
+    return [".".join(parts[1:] if parts[0] == "src" else ("reasonlens", *parts)) for parts in inits]
 
 
 def exported(folder: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The command line, one module a command: parse, settings, call, print."""
+"""Run the command line, one module a command: parse, settings, call, print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: parse, call the library, print. Results go to stdout, everything else to stderr.
+"""Gather the commands into one. Results go to stdout, everything else to stderr.
 
 Heavy imports stand inside the commands, so that `reasonlens --help` answers at once.
 """

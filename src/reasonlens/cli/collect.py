@@ -1,4 +1,4 @@
-"""`reasonlens collect`: activations, or their moments, of labelled traces, on this machine or over a Ray cluster."""
+"""Collect activations or their moments, on this machine or over a Ray cluster: `reasonlens collect`."""
 
 from __future__ import annotations
 

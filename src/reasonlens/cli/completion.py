@@ -1,4 +1,4 @@
-"""What the shell offers after an option: built-in models, and the behaviours of the file that is named before.
+"""Complete what is typed after an option: built-in models, and the behaviours of the file that is named before.
 
 Nothing heavy is imported: a key press must not wait for torch.
 """
@@ -71,7 +71,7 @@ def _sources(parameters: dict[str, Any]) -> Iterator[Iterator[str]]:
 
 
 def _in_safetensors(path: Path) -> Iterator[str]:
-    """Names of tensors, from the header alone: `NAME` in directions, `NAME.weight` in probes."""
+    """List the names of tensors, from the header alone: `NAME` in directions, `NAME.weight` in probes."""
     with path.open("rb") as file:
         header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), MOST_BYTES)))
     yield from (name.removesuffix(".weight") for name in header if name != "__metadata__" and name[-5:] != ".bias")

@@ -1,4 +1,4 @@
-"""`reasonlens directions`: directions of behaviours by any method, with how stable each is."""
+"""Find directions of behaviours by any method, with how stable each is: `reasonlens directions`."""
 
 from __future__ import annotations
 

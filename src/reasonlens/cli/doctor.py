@@ -1,4 +1,4 @@
-"""`reasonlens doctor`: what is installed, which devices there are, and what is missing."""
+"""Say what is installed, which devices there are, and what is missing: `reasonlens doctor`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from reasonlens.cli.options import Json, Quiet
 
 def doctor(as_json: Json = False, quiet: Quiet = False) -> None:
     """Say what is installed, which devices there are, and what is missing and how to get it."""
-    found = diagnosis()
+    entries_by_title = diagnosis()
     if as_json:
-        print_json(found)
+        print_json(entries_by_title)
     else:
-        for title, entries in found.items():
+        for title, entries in entries_by_title.items():
             typer.echo(title)
             for name, value in entries.items():
                 typer.echo(f"  {name:24} {value}")
@@ -28,7 +28,7 @@ def doctor(as_json: Json = False, quiet: Quiet = False) -> None:
 
 
 def diagnosis() -> dict[str, dict[str, str]]:
-    """Versions, devices, built-in models and the cache; each entry that lacks something says the remedy."""
+    """List versions, devices, built-in models and the cache; an entry that lacks something says the remedy."""
     from reasonlens.models import BUILT_IN
     from reasonlens.models.gguf import cache_directory
 
@@ -45,16 +45,16 @@ def diagnosis() -> dict[str, dict[str, str]]:
 
 def _dependencies() -> dict[str, str]:
     wanted = [requirement for requirement in requires("reasonlens") or [] if "extra ==" not in requirement]
-    found = {}
+    versions = {}
     for requirement in wanted:
         name = match(r"[\w.-]+", requirement)
         if name is None:
             continue
         try:
-            found[name.group()] = version(name.group())
+            versions[name.group()] = version(name.group())
         except PackageNotFoundError:
-            found[name.group()] = f"missing; get it with: pip install '{requirement}'"
-    return found
+            versions[name.group()] = f"missing; get it with: pip install '{requirement}'"
+    return versions
 
 
 def _devices() -> dict[str, str]:

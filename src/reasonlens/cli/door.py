@@ -1,4 +1,4 @@
-"""What holds for every command: exit codes, and errors in one line.
+"""Give every command the same exit codes, and errors in one line.
 
     exit 0      done
     exit 2      a mistake of the user (an option, or an `InputError` of the library), told in one line

@@ -1,4 +1,4 @@
-"""`reasonlens export`, `import` and `convert`: directions in the files of other tools, and code that uses them."""
+"""Exchange directions with other tools: `reasonlens export`, `import` and `convert`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`reasonlens hybrid`: a base model steered when a thinking model would, with every control."""
+"""Steer a base model when a thinking model would, with every control: `reasonlens hybrid`."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def hybrid(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """How much of the gap to a thinking model does a base model recover, steered at the moments that model picks?
+    """Measure how much of the gap to a thinking model a base model recovers, steered at the moments that model picks.
 
     With no weight updates: vectors are made from the thinking model's own text, one block of the base is pushed along
     them where the two would say different tokens (or where a probe on the base says so), and everything that could

@@ -1,4 +1,4 @@
-"""`reasonlens locate`: where in a model the directions of reasoning behaviours lie."""
+"""Find where in a model the directions of reasoning behaviours lie: `reasonlens locate`."""
 
 from __future__ import annotations
 

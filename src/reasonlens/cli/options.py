@@ -1,4 +1,4 @@
-"""The options that several commands share, each declared once: its name, help, type and completion.
+"""Declare the options that several commands share, each once: its name, help, type and completion.
 
 A command annotates a parameter with one of them and gives the default: `device: Device = None`. `~` is expanded here,
 in every path and in whatever may be a path. Names and numbers joined by commas arrive as tuples.

@@ -1,4 +1,4 @@
-"""`reasonlens organisms`: train a family of model organisms, measure one, let one write labelled traces."""
+"""Train a family of model organisms, measure one, let one write labelled traces: `reasonlens organisms`."""
 
 from __future__ import annotations
 

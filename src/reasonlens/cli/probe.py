@@ -1,4 +1,4 @@
-"""`reasonlens probe`: believable probes on collected activations, and from one source to another."""
+"""Probe collected activations, and from one source to another: `reasonlens probe`."""
 
 from __future__ import annotations
 

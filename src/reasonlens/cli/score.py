@@ -1,4 +1,4 @@
-"""`reasonlens score`: saved probes applied to new text, token by token, as coloured text, a page or JSON."""
+"""Score new text with saved probes, token by token, as coloured text, a page or JSON: `reasonlens score`."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def score(
 
 
 def rendered(scores: TokenScores) -> Iterator[RenderableType]:
-    """What a terminal shows: for each of the first texts and each behaviour its coloured text and strongest tokens."""
+    """Lay out each of the first texts and behaviours: its coloured text and its strongest tokens."""
     from rich.text import Text
 
     unit = "log odds" if scores.are_log_odds else "score"
@@ -144,7 +144,7 @@ def _texts(text: str | None, traces: str | None, prompt: str | None) -> list[Tra
 
 
 def _coloured(scored: ScoredText, index: int, behaviour: str, centre: float) -> Text:
-    """Shades that show on a white and on a black terminal alike; spans labelled `behaviour` are underlined."""
+    """Colour in shades that show on a white and a black terminal alike; spans labelled `behaviour` are underlined."""
     import numpy as np
     from rich.text import Text
 
@@ -189,8 +189,8 @@ def _strongest(scored: ScoredText, index: int, are_log_odds: bool) -> Renderable
         table.add_row(f"{log_odds:+.2f}", *chance, what, where)
 
     text, of_tokens, of_sentences = scored.trace.text, scored.log_odds[index], scored.sentence_log_odds[index]
-    stretches = [each for each in scored.stretches() if not np.isnan(of_tokens[each[2]])]
-    for start, end, token in sorted(stretches, key=lambda each: -of_tokens[each[2]])[:N_TOKENS]:
+    stretches = [stretch for stretch in scored.stretches() if not np.isnan(of_tokens[stretch[2]])]
+    for start, end, token in sorted(stretches, key=lambda stretch: -of_tokens[stretch[2]])[:N_TOKENS]:
         before, after = text[max(start - N_AROUND, 0) : start], text[end : end + N_AROUND]
         where = _line(before, "dim") + _line(text[start:end], "bold") + _line(after, "dim")
         add(of_tokens[token], _line(text[start:end].replace(" ", "␣")), where)

@@ -1,4 +1,4 @@
-"""`reasonlens stability`: do labelled behaviours return when the model goes on from before them?"""
+"""Test whether labelled behaviours return when the model goes on from before them: `reasonlens stability`."""
 
 from __future__ import annotations
 

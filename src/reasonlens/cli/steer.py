@@ -1,4 +1,4 @@
-"""`reasonlens steer`: write with a direction, sweep over strengths, and steer models with each other's directions."""
+"""Write with a direction, sweep over strengths, steer models with each other's directions: `reasonlens steer`."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def sweep(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """What each direction does, by layer and strength: how often its behaviour is written, what breaks, what is solved.
+    """Measure what each direction does, by layer and strength: how often its behaviour is written, what breaks.
 
     Always beside random directions of the same strength and the unembedding of the tell-tale word. Layers are ranked
     by effect beside their AUROC. Costs layers x strengths x (random + 2 x behaviours) rounds of answering: narrow
