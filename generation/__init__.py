@@ -1,23 +1,32 @@
 """What models write: sampling settings, one batched step loop over a key-value cache, and other tokenizers."""
 
-from .cached_model import CachedModel, Follower
+from .cached_model import CachedModel, Follower, prompt_rows
 from .continuation import continuations
+from .loop import generate
 from .sampling import Sampling, choose_tokens, row_uniforms
-from .state import Gate, StepState
-from .vocabulary import end_tokens
+from .state import Change, Gate, Intervention, Observer, StepState, replacement, takeover
+from .vocabulary import Vocabulary, end_tokens
 from .writing import Written, encode_prompts, write
 
 __all__ = [
     "CachedModel",
+    "Change",
     "Follower",
     "Gate",
+    "Intervention",
+    "Observer",
     "Sampling",
     "StepState",
+    "Vocabulary",
     "Written",
     "choose_tokens",
     "continuations",
     "encode_prompts",
     "end_tokens",
+    "generate",
+    "prompt_rows",
+    "replacement",
     "row_uniforms",
+    "takeover",
     "write",
 ]

@@ -1,13 +1,13 @@
-"""A thinking model with another tokeniser than the base: it follows the base's text row by row, by characters.
+"""A follower with another tokenizer than the model that writes: it reads the same characters, row by row.
 
-What the base writes is read by the thinking model as the same characters (`alignment.py`), each row over a cache of its
-own. What the thinking model would say is told in the base's tokens, so that gates and choosers need not know:
+The two tokenizers are aligned by characters (`alignment.py`), each row over a cache of its own. The follower's logits
+are mapped to the writer's tokens, so that gates and interventions need not know:
 
-    p(b) = sum of the thinking model's probabilities of all tokens whose bytes the base would begin to spell with b
+    p(w) = sum of the follower's probabilities of all tokens whose bytes the writer would begin to spell with w
 
-and the likeliest there is the base's own likeliest token where the two models' likeliest agree by characters, else the
-base's first token of what the thinking model would say. A takeover emits that token. Slower than with one tokeniser: a
-pass of the thinking model for each row, and the text is encoded anew at each token.
+and the likeliest there is the writer's own likeliest token where both models' likeliest agree by characters, else the
+writer's first token of what the follower would write. A takeover emits that token. Slower than with one tokenizer: a
+pass of the follower for each row, and the text is encoded anew at each token.
 """
 
 from __future__ import annotations
@@ -24,138 +24,150 @@ from .alignment import AlignedText, Spelling
 from .cached_model import CachedModel
 from .vocabulary import end_tokens, same_tokens, width
 
-LEAST = 1e-30  # probability of what cannot be said: its logarithm is finite
+LEAST = 1e-30  # probability of what the writer cannot emit: its logarithm is finite
 
 
-class Words:
-    """Both vocabularies, and the base's first token for each token of the thinking model."""
+class TokenMap:
+    """Both tokenizers, and the writer's first token for each token of the follower."""
 
-    def __init__(self, base: Spelling, thinking: Spelling, first: Int[Tensor, " n_thinking"], stops: set[int]) -> None:
-        self.base, self.thinking, self.first = base, thinking, first  # -1: the base cannot spell it
-        self.base_stops, self.thinking_stops = stops, set[int]()
+    def __init__(
+        self,
+        writer: Spelling,
+        follower: Spelling,
+        first: Int[Tensor, " follower_vocabulary"],
+        writer_ends: set[int],
+        follower_ends: set[int],
+    ) -> None:
+        self.writer, self.follower, self.first = writer, follower, first  # -1: the writer cannot spell it
+        self.writer_ends, self.follower_ends = writer_ends, follower_ends
 
     @classmethod
-    def between(cls, base: LanguageModel, thinking: LanguageModel) -> Words | None:
-        """None where both have the same tokens."""
-        return None if same_tokens(base, thinking) else cls.of(base, thinking)
+    def between(cls, writer: LanguageModel, follower: LanguageModel) -> TokenMap | None:
+        """Map the tokens of two models; None where both have the same ones."""
+        return None if same_tokens(writer, follower) else cls.of(writer, follower)
 
     @classmethod
-    def of(cls, base: LanguageModel, thinking: LanguageModel) -> Words:
-        one, other = Spelling(base.tokenizer), Spelling(thinking.tokenizer)
-        n = width(thinking)
-        known = set(thinking.tokenizer.get_vocab().values())
-        said = [other.said([token]) if token in known else b"" for token in range(n)]
-        spelled = [one.spelled(each) if each else [] for each in said]
-        stops = end_tokens(base)
-        first = torch.tensor([tokens[0] if tokens else -1 for tokens in spelled])
-        if stops:
-            first[[token for token in end_tokens(thinking) if token < n]] = stops[0]
-        found = cls(one, other, first, set(stops))
-        found.thinking_stops = set(end_tokens(thinking))
-        return found
+    def of(cls, writer: LanguageModel, follower: LanguageModel) -> TokenMap:
+        """Map the tokens of two models, also where they are the same."""
+        own, other = Spelling(writer.tokenizer), Spelling(follower.tokenizer)
+        n_tokens = width(follower)
+        known = set(follower.tokenizer.get_vocab().values())
+        spellings = [other.bytes_of([token]) if token in known else b"" for token in range(n_tokens)]
+        in_writers = [own.tokens_for(spelling) if spelling else [] for spelling in spellings]
+        first = torch.tensor([tokens[0] if tokens else -1 for tokens in in_writers])
+        ends = end_tokens(writer)
+        if ends:
+            first[[token for token in end_tokens(follower) if token < n_tokens]] = ends[0]
+        return cls(own, other, first, set(ends), set(end_tokens(follower)))
 
 
 class MappedFollower:
-    """The thinking model, reading the base's text row by row; as a `Follower`."""
+    """A model that reads along row by row in its own tokens; a `Follower`. Past its context it agrees with the writer.
+
+    Args:
+        model: The model that reads along.
+        prompts: In its own tokens, one for each row.
+        writer: The model that writes, whose last logits are compared.
+        token_map: From the follower's tokens to the writer's.
+    """
 
     def __init__(
-        self, model: LanguageModel, prompts: Sequence[Sequence[int]], heard: CachedModel, words: Words
+        self, model: LanguageModel, prompts: Sequence[Sequence[int]], writer: CachedModel, token_map: TokenMap
     ) -> None:
-        self.model, self._heard, self._words = model, heard, words
-        self._spelled: tuple[Tensor, Tensor] | None = None  # tokens that the base can spell; its first of each
-        self._rows = [_Row(model, AlignedText(words.base, words.thinking, tuple(prompt))) for prompt in prompts]
+        self._writer, self._map = writer, token_map
+        self._spellable: tuple[Tensor, Tensor] | None = None  # tokens that the writer can spell; its first of each
+        self._rows = [
+            _Row(model, AlignedText(token_map.writer, token_map.follower, tuple(prompt))) for prompt in prompts
+        ]
 
-    def step(self) -> Float[Tensor, "rows base_vocabulary"]:
-        """What the thinking model would say next, in the base's tokens; after the base's own step."""
-        heard = self._heard.logits
-        assert heard is not None
-        return torch.stack([self._told(row, logits) for row, logits in zip(self._rows, heard, strict=True)])
-
-    def room(self) -> int:
-        """No limit: past the model's context the base goes on alone."""
-        return 2**31
+    def step(self) -> Float[Tensor, "rows writer_vocabulary"]:
+        """Run what is new of each row, after the writer's own step; return logits mapped to the writer's tokens."""
+        logits = self._writer.logits
+        assert logits is not None, "the writer has not run yet"
+        return torch.stack([self._mapped(row, of_writer) for row, of_writer in zip(self._rows, logits, strict=True)])
 
     def extend(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
+        """Append the token written in each row, then keep some rows only (None: all)."""
         places = range(len(self._rows)) if kept is None else kept.tolist()
-        said = tokens.tolist()
-        rows = [(self._rows[place], said[place]) for place in places]
+        emitted = tokens.tolist()
+        rows = [(self._rows[place], emitted[place]) for place in places]
         for row, token in rows:
-            row.wrote(token)
+            row.append(token)
         self._rows = [row for row, _ in rows]
 
-    def _told(self, row: _Row, base: Float[Tensor, " base_vocabulary"]) -> Float[Tensor, " base_vocabulary"]:
+    def _mapped(self, row: _Row, of_writer: Float[Tensor, " writer_vocabulary"]) -> Float[Tensor, " writer_vocabulary"]:
         logits = row.logits()
         if logits is None:
-            return base
-        own, other = int(base.argmax()), int(logits.argmax())
+            return of_writer
+        own, other = int(of_writer.argmax()), int(logits.argmax())
         agreed = self._agreed(row, own, other)
-        if agreed and row.follower.waiting:
-            return base  # amid a character that both would say there is nothing to compare
-        first = self._words.first
-        if self._spelled is None:
+        if agreed and row.text.waiting:
+            return of_writer  # amid a character that both would write there is nothing to compare
+        first = self._map.first
+        if self._spellable is None:
             known = (first >= 0).nonzero()[:, 0]
-            self._spelled = known.to(base.device), first[known].to(base.device)
-        tokens, begins = self._spelled
-        probability = logits.to(base.device).softmax(dim=-1)
-        told = torch.zeros_like(base).index_add(0, begins, probability[tokens]).clamp_min(LEAST).log()
+            self._spellable = known.to(of_writer.device), first[known].to(of_writer.device)
+        tokens, first_tokens = self._spellable
+        probability = logits.to(of_writer.device).softmax(dim=-1)
+        mapped = torch.zeros_like(of_writer).index_add(0, first_tokens, probability[tokens]).clamp_min(LEAST).log()
         wanted: int | None = own
         if not agreed:
-            ends_here = other in self._words.thinking_stops
-            wanted = int(first[other]) if ends_here else row.follower.in_writers(other)
+            ends_here = other in self._map.follower_ends
+            wanted = int(first[other]) if ends_here else row.text.in_writers(other)
             if wanted is None or wanted in (-1, own):
-                wanted = int(told.index_fill(0, torch.tensor([own], device=told.device), -torch.inf).argmax())
-        likeliest = int(told.argmax())
+                wanted = int(mapped.index_fill(0, torch.tensor([own], device=mapped.device), -torch.inf).argmax())
+        likeliest = int(mapped.argmax())
         if wanted != likeliest:
-            told[[wanted, likeliest]] = told[[likeliest, wanted]]
-        return told
+            mapped[[wanted, likeliest]] = mapped[[likeliest, wanted]]
+        return mapped
 
     def _agreed(self, row: _Row, own: int, other: int) -> bool:
-        own_ends, other_ends = own in self._words.base_stops, other in self._words.thinking_stops
+        own_ends, other_ends = own in self._map.writer_ends, other in self._map.follower_ends
         if own_ends or other_ends:
             return own_ends and other_ends
-        return row.follower.agrees(own, other)
+        return row.text.agrees(own, other)
 
 
 class _Row:
-    """One text in the thinking model's cache."""
+    """One text in the follower's cache."""
 
-    def __init__(self, model: LanguageModel, follower: AlignedText) -> None:
-        self.follower = follower
-        self._model, self._kept, self._new = model, 0, follower.prompt
+    def __init__(self, model: LanguageModel, text: AlignedText) -> None:
+        self.text = text
+        self._model, self._n_common, self._new = model, 0, text.prompt
         self._cache = DynamicCache(config=model.model.config)
         self._logits: Tensor | None = None
 
-    def wrote(self, token: int) -> None:
-        feed = self.follower.wrote(token)
-        if feed.new:
-            self._kept, self._new = feed.kept, feed.new
+    def append(self, token: int) -> None:
+        update = self.text.append(token)
+        if update.new:
+            self._n_common, self._new = update.n_common, update.new
 
     def logits(self) -> Float[Tensor, " vocabulary"] | None:
-        """Of the token after the text's whole characters; None past the model's context."""
+        """Compute the logits of the token after the text's whole characters; None past the model's context."""
         limit = self._model.context_tokens
-        if limit is not None and self._kept + len(self._new) > limit:
+        if limit is not None and self._n_common + len(self._new) > limit:
             return None
         if not self._new:
             return self._logits
-        if not self._cropped():
+        if not self._crop():
             self._cache = DynamicCache(config=self._model.model.config)
-            self._kept, self._new = 0, (*self.follower.prompt, *self.follower.read)
+            self._n_common, self._new = 0, (*self.text.prompt, *self.text.read)
         device = self._model.device
-        n = self._kept + len(self._new)
-        given = {"attention_mask": torch.ones(1, n, dtype=torch.long, device=device), "use_cache": True}
+        n = self._n_common + len(self._new)
+        inputs = {"attention_mask": torch.ones(1, n, dtype=torch.long, device=device), "use_cache": True}
         if self._model.takes_position_ids:
-            given["position_ids"] = torch.arange(self._kept, n, device=device)[None]
+            inputs["position_ids"] = torch.arange(self._n_common, n, device=device)[None]
         ids = torch.tensor([self._new], device=device)
-        output = self._model.model(ids, past_key_values=self._cache, **given)
-        self._logits, self._new, self._kept = output.logits[0, -1].float(), (), n
+        output = self._model.model(ids, past_key_values=self._cache, **inputs)
+        self._logits, self._new, self._n_common = output.logits[0, -1].float(), (), n
         return self._logits
 
-    def _cropped(self) -> bool:
-        """Whether the cache now holds just what is kept."""
+    def _crop(self) -> bool:
+        """Crop the cache to what is common, and tell whether it now holds just that."""
         held = self._cache.get_seq_length()
-        if held > self._kept:
+        if held > self._n_common:
             try:
-                self._cache.crop(self._kept - held)  # of a negative number: so many fewer
+                self._cache.crop(self._n_common - held)  # of a negative number: so many fewer
             except (ValueError, RuntimeError):  # a sliding window has forgotten what stood before
                 return False
-        return held >= self._kept
+        return held >= self._n_common

@@ -1,68 +1,227 @@
-"""One model reading prompts of its own and then a response, token by token over a key-value cache.
+"""One model, its prompts and what is written after them, run token by token over a key-value cache.
 
-The thinking model is a `Follower`: it hears the tokens that the base says and tells what it would say, in the base's
-tokens. With the base's own tokeniser any `CachedModel` is one; with another it reads across (`across.py`).
+1. Prompts are padded on the left and run once; equal prompts are run once for all of their rows.
+2. A step runs the newest token of each row. Position ids count a row's own tokens, so padding has no part in them.
+3. Rows that have ended leave the batch: the cache keeps the rows that go on, as beam search selects them.
+4. The output of one block can be read at each step, and the step's logits computed anew with another output there for
+   some rows (`above.py`): the cache keeps the unchanged state.
+
+A model that fills no cache of transformers' dynamic kind is run over the whole text at each step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import Cache
 
 from ..models import LanguageModel
+from .above import UpperBlocks
 from .vocabulary import end_tokens
+
+_PROMPT_ROWS: WeakKeyDictionary[Cache, Int[Tensor, " rows"]] = WeakKeyDictionary()
+
+
+def prompt_rows(cache: Cache) -> Int[Tensor, " rows"] | None:
+    """Look up from which row of the prompts' pass each row of a cache comes.
+
+    Returns:
+        None for a cache whose rows are still those of its first pass, or that no `CachedModel` has filled.
+    """
+    return _PROMPT_ROWS.get(cache)
 
 
 class Follower(Protocol):
-    """What decoding needs of the thinking model."""
+    """A model that reads along what another one writes, and says what it would write itself."""
 
-    def step(self) -> Float[Tensor, "rows vocabulary"]: ...
+    def step(self) -> Float[Tensor, "rows vocabulary"]:
+        """Run what is new; return the logits of the next token over the writer's vocabulary."""
+        ...
 
-    def extend(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None: ...
-
-    def room(self) -> int: ...
+    def extend(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
+        """Append the token written in each row, then keep some rows only (None: all)."""
+        ...
 
 
 class CachedModel:
-    """One model reading prompts of its own and then the response, over a cache."""
+    """A language model over the cache of its own prompts and the response so far; itself a `Follower`."""
 
     def __init__(self, model: LanguageModel, prompts: Sequence[Sequence[int]]) -> None:
+        """Lay out the prompts; nothing is run before the first `step`.
+
+        Args:
+            model: The language model.
+            prompts: Token ids of each row's prompt, one token or more each.
+        """
         self.model = model
-        stops = end_tokens(model)
-        pad, width = (stops[0] if stops else 0), max(len(prompt) for prompt in prompts)
-        rows = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
-        masks = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-        self.ids, self.mask = torch.tensor(rows, device=model.device), torch.tensor(masks, device=model.device)
-        self.cache = DynamicCache(config=model.model.config)
-        self.inputs: dict[str, Any] = {}
         self.logits: Float[Tensor, "rows vocabulary"] | None = None  # of the last step
+        every = [tuple(prompt) for prompt in prompts]
+        self._is_hooked = _is_hooked(model)
+        distinct = every if self._is_hooked else list(dict.fromkeys(every))
+        # Which row of the ids, mask and cache each row of the batch comes from; None: each from its own.
+        self._source: Int[Tensor, " rows"] | None = None
+        if len(distinct) < len(every):
+            place = {prompt: number for number, prompt in enumerate(distinct)}
+            self._source = torch.tensor([place[prompt] for prompt in every], device=model.device)
+        width = max(map(len, distinct))
+        stops = end_tokens(model)
+        self._pad = stops[0] if stops else 0
+        rows = [[self._pad] * (width - len(prompt)) + list(prompt) for prompt in distinct]
+        self._ids = torch.tensor(rows, device=model.device)  # of what is to be run next
+        self._lengths = torch.tensor([len(prompt) for prompt in distinct], device=model.device)
+        columns = torch.arange(width, device=model.device)
+        self._mask = (columns >= width - self._lengths[:, None]).long()
+        self._text: Int[Tensor, "rows columns"] | None = self._ids  # kept only where a pass may have to start anew
+        self._cache: Cache | None = None
+        self._is_at_prompt = True  # the last pass, or the next one, is that of the prompts
+        self._upper: UpperBlocks | None = None
+
+    @property
+    def last_ids(self) -> Int[Tensor, " rows"]:
+        """The last token of each row."""
+        return self._of_rows(self._ids[:, -1])
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether steps run over a cache; decided by the first step."""
+        return self._cache is not None
+
+    @property
+    def activations(self) -> Float[Tensor, "rows d_model"]:
+        """The output of the block that is read, at the last token of each row; of no width where none is read."""
+        if self._upper is None or self._upper.activations is None:
+            return self._ids.new_empty(len(self.last_ids), 0, dtype=torch.float32)
+        return self._of_rows(self._upper.activations[:, -1])
+
+    @contextmanager
+    def reading(self, layer: int | None) -> Iterator[None]:
+        """Read the output of block `layer` at each step within the context (None: of no block)."""
+        if layer is None:
+            yield
+            return
+        self._upper = UpperBlocks(self.model, layer)
+        try:
+            with self._upper.watching():
+                yield
+        finally:
+            self._upper = None
 
     def step(self) -> Float[Tensor, "rows vocabulary"]:
-        """Read what is new."""
-        self.inputs = {"attention_mask": self.mask, "use_cache": True, "logits_to_keep": 1}
-        if self.model.takes_position_ids:
-            self.inputs["position_ids"] = (self.mask.cumsum(dim=1) - 1).clamp_min(0)[:, -self.ids.shape[1] :]
-        output = self.model.model(self.ids, past_key_values=self.cache, **self.inputs)
-        logits: Tensor = output.logits[:, -1].float()
-        self.logits = logits
-        return logits
-
-    def room(self) -> int:
-        """How many more tokens the model's context has room for."""
-        return (self.model.context_tokens or 2**31) - self.ids.shape[1]
+        """Run what is new, and return the logits of the next token, float32."""
+        if self._upper is not None and self._cache is not None:
+            self._upper.remember(self._cache)
+        inputs = self._inputs(self._ids, self._lengths, self._mask)
+        if self._cache is not None:
+            output = self.model.model(self._ids, past_key_values=self._cache, use_cache=True, **inputs)
+        else:
+            if self._is_at_prompt and self._is_hooked and _takes_cache(self.model):
+                # Told apart from a text that goes on without a cache, one token longer.
+                inputs["past_key_values"] = DynamicCache(config=self.model.model.config)
+            output = self.model.model(self._ids, use_cache=self._is_at_prompt, **inputs)
+            if self._is_at_prompt:
+                self._take_cache(output)
+        self.logits = self._of_rows(output.logits[:, -1].float())
+        return self.logits
 
     def extend(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
-        """Go on from `tokens`, with some of the rows only."""
-        tokens = tokens.to(self.mask.device)
+        """Append the token written in each row, then keep some rows only.
+
+        Args:
+            tokens: Of all rows of the last step.
+            kept: Places of the rows that go on, in order; None: all.
+        """
+        device = self._ids.device
+        tokens = tokens.to(device)
+        source = self._source
         if kept is not None:
-            kept = kept.to(self.mask.device)
-            tokens, self.mask = tokens[kept], self.mask[kept]
-            # As batch_select_indices does, and on a CPU in a third of its time.
-            self.cache.reorder_cache(cast(torch.LongTensor, kept))
-        self.ids = tokens[:, None]
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
+            kept = kept.to(device)
+            tokens = tokens[kept]
+            source = kept if source is None else source[kept]
+        if self._cache is None and self._is_hooked:
+            # What hooks on whole texts go by is that a text goes on, row by row: rows that have ended are padded.
+            self._source = source
+            padded = tokens.new_full((len(self._ids),), self._pad)
+            tokens = tokens if source is None else padded.index_copy(0, source, tokens)
+        else:
+            if source is not None:
+                self._select(source)
+            self._source = None
+        self._is_at_prompt = False
+        self._lengths = self._lengths + 1
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(tokens), 1)], dim=1)
+        if self._text is not None:
+            self._text = torch.cat([self._text, tokens[:, None]], dim=1)
+        self._ids = tokens[:, None] if self._cache is not None or self._text is None else self._text
+
+    def logits_with(
+        self, activations: Float[Tensor, "some d_model"], rows: Int[Tensor, " some"]
+    ) -> Float[Tensor, "some vocabulary"]:
+        """Compute the logits of the last step anew, had the block that is read put out something else.
+
+        Args:
+            activations: Output of the block at the last token of some rows.
+            rows: Places of these rows in the batch.
+
+        Returns:
+            Logits of their next token, float32. The cache is left as it is.
+        """
+        assert self._upper is not None, "no block is read"
+        rows = rows if self._source is None else self._source[rows]
+        is_whole = self._is_at_prompt or self._cache is None or self._text is not None
+        ids = (self._ids if self._text is None else self._text)[rows]
+        inputs = self._inputs(ids, self._lengths[rows], self._mask[rows])
+        if is_whole:
+            return self._upper.logits_of_whole(activations, ids, inputs)
+        assert self._cache is not None
+        return self._upper.logits(activations, rows, self._cache, ids, inputs)
+
+    def _inputs(
+        self, ids: Int[Tensor, "rows new"], lengths: Int[Tensor, " rows"], mask: Int[Tensor, "rows columns"]
+    ) -> dict[str, Any]:
+        """What a pass is given besides the ids and the cache."""
+        inputs: dict[str, Any] = {"attention_mask": mask, "logits_to_keep": 1}
+        if self.model.takes_position_ids:
+            n_new = ids.shape[1]
+            columns = torch.arange(-n_new, 0, device=ids.device)
+            inputs["position_ids"] = (lengths[:, None] + columns).clamp_min(0)
+        return inputs
+
+    def _take_cache(self, output: Any) -> None:
+        """Keep the cache that the first pass has made, if its rows can be selected; else the text is kept."""
+        cache = getattr(output, "past_key_values", None)
+        # Another class (MiniMax has one) may hold states that selecting rows does not reach.
+        self._cache = cache if type(cache) is DynamicCache else None
+        if self._cache is not None and (self._upper is None or self._upper.fits(self._cache)):
+            self._text = None
+
+    def _select(self, source: Int[Tensor, " rows"]) -> None:
+        self._mask, self._lengths = self._mask[source], self._lengths[source]
+        if self._text is not None:
+            self._text = self._text[source]
+        if self._cache is not None:
+            # As batch_select_indices does, of every kind of layer, and on a CPU in a third of its time.
+            self._cache.reorder_cache(cast(torch.LongTensor, source))
+            before = _PROMPT_ROWS.get(self._cache)
+            _PROMPT_ROWS[self._cache] = source if before is None else before[source]
+
+    def _of_rows(self, values: Tensor) -> Tensor:
+        """Repeat what was computed once for equal prompts."""
+        return values if self._source is None else values[self._source]
+
+
+def _takes_cache(model: LanguageModel) -> bool:
+    return "past_key_values" in inspect.signature(model.model.forward).parameters
+
+
+def _is_hooked(model: LanguageModel) -> bool:
+    """Whether something acts on the model's passes, which may do so by the place of a row: no rows are shared then."""
+    modules = (model.model, model.body, *model.blocks)
+    return any(module._forward_hooks or module._forward_pre_hooks for module in modules)

@@ -1,4 +1,9 @@
-"""What is known when a token is to be chosen: the state that gates and interventions look at."""
+"""What is known when a token is to be chosen, and what may be done about it: gates and interventions.
+
+A gate is a function from a `StepState` to one truth value a row; an intervention one from a `StepState` to a `Change`:
+for some rows another token is emitted (takeover), or the output of a block is replaced and the token chosen anew from
+what the blocks above make of it (steering). The step loop calls both at every token.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..rundir import InputError
+from .sampling import Sampling, choose_tokens
+
+GREEDY = Sampling(temperature=0)
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -21,6 +29,8 @@ class StepState:
     activations: Float[Tensor, "rows d_model"]  # output of the block that may be steered, at the last token, unsteered
     logits: Float[Tensor, "rows vocabulary"]  # of the model that writes
     follower_logits: Float[Tensor, "rows vocabulary"] | None  # of the model that reads along; None without one
+    sampling: Sampling = GREEDY
+    uniforms: Float[Tensor, " rows"] | None = None  # each row's random number for this token; None: greedy
     _tokens: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)  # computed once
 
     def likeliest(self) -> Int[Tensor, " rows"]:
@@ -35,9 +45,29 @@ class StepState:
         Raises:
             InputError: No follower reads along.
         """
-        if "follower likeliest" not in self._tokens:
-            self._tokens["follower likeliest"] = self._follower_logits().argmax(dim=-1)
-        return self._tokens["follower likeliest"]
+        if "follower_likeliest" not in self._tokens:
+            self._tokens["follower_likeliest"] = self._follower_logits().argmax(dim=-1)
+        return self._tokens["follower_likeliest"]
+
+    def chosen(self) -> Int[Tensor, " rows"]:
+        """Return the token that the model that writes emits by itself: its likeliest, or drawn by the row's number."""
+        if self.sampling.is_greedy:
+            return self.likeliest()
+        if "chosen" not in self._tokens:
+            self._tokens["chosen"] = choose_tokens(self.logits, self.sampling, self.uniforms)
+        return self._tokens["chosen"]
+
+    def follower_chosen(self) -> Int[Tensor, " rows"]:
+        """Return the token that the follower would emit, drawn by the same number of each row.
+
+        Raises:
+            InputError: No follower reads along.
+        """
+        if self.sampling.is_greedy:
+            return self.follower_likeliest()
+        if "follower_chosen" not in self._tokens:
+            self._tokens["follower_chosen"] = choose_tokens(self._follower_logits(), self.sampling, self.uniforms)
+        return self._tokens["follower_chosen"]
 
     def divergence(self) -> Float[Tensor, " rows"]:
         """Compute KL(follower || writer) = sum_v f(v) log(f(v) / w(v)) of the next token, in nats.
@@ -55,5 +85,46 @@ class StepState:
         return self.follower_logits
 
 
-# At which rows to intervene. A new gate is one function of this type.
+@dataclass(frozen=True, eq=False, slots=True)
+class Change:
+    """What an intervention does at some rows: exactly one of `tokens` and `activations` is given."""
+
+    rows: Int[Tensor, " changed"]  # places among the rows of the state
+    tokens: Int[Tensor, " changed"] | None = None  # emitted instead
+    activations: Float[Tensor, "changed d_model"] | None = None  # the output of the block that is read instead
+
+
+# At which rows to act. A new gate is one function of this type.
 Gate = Callable[[StepState], Bool[Tensor, " rows"]]
+# What to do there; None: nothing at this token.
+Intervention = Callable[[StepState], Change | None]
+# Sees, after each token, the state, which of the prompts its rows answer, and the tokens emitted.
+Observer = Callable[[StepState, Int[Tensor, " rows"], Int[Tensor, " rows"]], None]
+
+
+def takeover(gate: Gate) -> Intervention:
+    """Make an intervention that emits the follower's token wherever a gate opens."""
+
+    def take_over(state: StepState) -> Change | None:
+        rows = gate(state).nonzero()[:, 0]
+        return Change(rows, tokens=state.follower_chosen()[rows]) if len(rows) else None
+
+    return take_over
+
+
+def replacement(
+    gate: Gate,
+    replace: Callable[[StepState, Int[Tensor, " changed"]], Float[Tensor, "changed d_model"]],
+) -> Intervention:
+    """Make an intervention that replaces the output of the block that is read wherever a gate opens.
+
+    Args:
+        gate: At which rows.
+        replace: From the state and the places of these rows to the block's new output at their last token.
+    """
+
+    def steer(state: StepState) -> Change | None:
+        rows = gate(state).nonzero()[:, 0]
+        return Change(rows, activations=replace(state, rows)) if len(rows) else None
+
+    return steer

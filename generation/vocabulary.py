@@ -1,8 +1,8 @@
-"""What two models of one tokeniser can both say, and how a response ends.
+"""The tokens that can be emitted, and which of them end a response.
 
 A base and what was trained from it often share their tokens and end with different ones (`<|endoftext|>`,
-`<|im_end|>`), and their output layers may be padded to different widths. Where their ends differ, all are one here:
-which of them a model means to say is no disagreement. Whichever is said ends the response. Padding is cut off.
+`<|im_end|>`), and their output layers may be padded to different widths. Where their ends differ, all are merged into
+one: which of them a model would take is no disagreement. Whichever is emitted ends the response. Padding is cut off.
 """
 
 from __future__ import annotations
@@ -21,32 +21,47 @@ NEVER = -1e9  # a logit: finite, so that divergences are
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The tokens that are said."""
+    """The tokens that can be emitted."""
 
-    n_tokens: int
+    n_tokens: int | None  # the first so many of the output layer; None: all
     ends: tuple[int, ...]
-    is_one_end: bool  # the first of `ends` stands for all of them
-    is_greedy: bool
+    is_one_end: bool = False  # the first of `ends` stands for all of them
+    is_greedy: bool = True
 
     @classmethod
     def of(
         cls, base: LanguageModel, same_tokens: LanguageModel | None, more_ends: Sequence[int], is_greedy: bool
     ) -> Vocabulary:
-        """Of a base and, if it has the same tokens, a thinking model. more_ends: that also end a response."""
+        """Find what a model and its follower can both emit.
+
+        Args:
+            base: The model that writes.
+            same_tokens: Its follower, if it has the same tokenizer.
+            more_ends: Tokens that also end a response.
+            is_greedy: Whether the likeliest token is taken.
+        """
         models = [base] if same_tokens is None else [base, same_tokens]
         n_tokens = min(width(model) for model in models)
-        sets = [*(end_tokens(model) for model in models), *([list(more_ends)] if more_ends else [])]
-        found = tuple(dict.fromkeys(end for each in sets for end in each if end < n_tokens))
-        return cls(n_tokens, found, any(set(each) != set(sets[0]) for each in sets), is_greedy)
+        end_sets = [*(end_tokens(model) for model in models), *([list(more_ends)] if more_ends else [])]
+        ends = tuple(dict.fromkeys(end for some in end_sets for end in some if end < n_tokens))
+        return cls(n_tokens, ends, any(set(some) != set(end_sets[0]) for some in end_sets), is_greedy)
 
-    def told(self, logits: Float[Tensor, "rows width"]) -> Float[Tensor, "rows n_tokens"]:
-        """Logits of what is said, all ends as one: greedily as likely as the likeliest, sampled as all together."""
-        logits = logits[:, : self.n_tokens]
+    def merged(self, logits: Float[Tensor, "rows width"]) -> Float[Tensor, "rows n_tokens"]:
+        """Cut off padding and merge all ends into the first: as likely as the likeliest greedily, as all when sampled.
+
+        Args:
+            logits: Of a model's output layer.
+
+        Returns:
+            Logits over the tokens that can be emitted; ends but the first have `NEVER`.
+        """
+        if self.n_tokens is not None:
+            logits = logits[:, : self.n_tokens]
         if not self.is_one_end or len(self.ends) < 2:
             return logits
         places = torch.tensor(self.ends, device=logits.device)
-        own = logits.index_select(1, places)
-        one = own.amax(dim=1) if self.is_greedy else own.logsumexp(dim=1)
+        of_ends = logits.index_select(1, places)
+        one = of_ends.amax(dim=1) if self.is_greedy else of_ends.logsumexp(dim=1)
         return logits.index_fill(1, places, NEVER).index_copy(1, places[:1], one[:, None])
 
 
@@ -58,10 +73,10 @@ def end_tokens(model: LanguageModel) -> list[int]:
 
 
 def width(model: LanguageModel) -> int:
-    """How many logits a model has."""
+    """Count the logits of a model's output layer."""
     return int(model.model.get_output_embeddings().weight.shape[0])
 
 
 def same_tokens(base: LanguageModel, thinking: LanguageModel) -> bool:
-    """Whether both have one tokeniser."""
+    """Tell whether two models have the same tokenizer, by its vocabulary."""
     return bool(thinking.tokenizer.get_vocab() == base.tokenizer.get_vocab())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import islice
 
-import torch
 from transformers import PreTrainedModel
 
 from ..models import load
@@ -33,7 +32,7 @@ def organism_traces(
     """
     speaker = organism_model(model)
     asked = list(islice(problems(split, seed, DOUBLES if doubled else None), n_traces))
-    said = respond(speaker, asked, None if greedy else torch.Generator().manual_seed(seed))
+    said = respond(speaker, asked, None if greedy else seed)
     return [
         labelled(problem, response.text, f"{split}-{seed}-{number}")
         for number, (problem, response) in enumerate(zip(asked, said, strict=True))

@@ -1,4 +1,4 @@
-"""What an organism answers: batched decoding with a KV cache, greedy or sampled, alone or led by a guide.
+"""What an organism answers, greedily or sampled, alone or led by a guide.
 
 With a guide, the first word of each sentence is the guide's (its most likely one) and every other word the model's
 own. Where the model would have chosen the same word nothing was done to it; the rest are counted as forced. This is
@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from jaxtyping import Float
+from transformers import PreTrainedModel
 
+from ..generation import CachedModel, Change, Follower, Sampling, StepState, generate
+from ..models import wrap
 from .corpus import (
     MAX_RESPONSE_TOKENS,
     encode_prompt,
@@ -45,27 +46,46 @@ class Response:
 def respond(
     model: PreTrainedModel,
     problems: Sequence[Problem],
-    generator: torch.Generator | None = None,
+    seed: int | None = None,
     guide: PreTrainedModel | None = None,
     n_rows: int = 512,
 ) -> list[Response]:
-    """A response to each problem, in order. generator: sample at temperature 1 with it; without, greedy."""
+    """Write one response to each problem.
+
+    Args:
+        model: The organism.
+        problems: What it is asked. Equal problems get responses of their own when sampled.
+        seed: Sample at temperature 1 with random numbers of this seed, each row with its own; None: greedily.
+        guide: Whose words begin the sentences; None: the organism's own.
+        n_rows: Problems that are run together; results do not depend on it.
+
+    Returns:
+        The responses, in the order of the problems.
+    """
     prompts = [encode_prompt(problem) for problem in problems]
-    responses: dict[int, Response] = {}
-    order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
-    while order:
-        n_tokens = len(prompts[order[0]])
-        rows = [at for at in order[:n_rows] if len(prompts[at]) == n_tokens]
-        order = order[len(rows) :]
-        asked = torch.tensor([prompts[at] for at in rows], device=model.device)
-        responses |= zip(rows, _decode(model, asked, generator, guide), strict=True)
-    return [responses[at] for at in range(len(prompts))]
+    takeover = None if guide is None else _SentenceStarts(len(prompts))
+
+    def follow(writer: CachedModel, places: Sequence[int]) -> Follower:
+        assert guide is not None
+        return CachedModel(wrap(guide, tokenizer(), name="guide"), [prompts[place] for place in places])
+
+    written = generate(
+        wrap(model, tokenizer(), name="organism"),
+        prompts,
+        Sampling(temperature=0.0 if seed is None else 1.0, top_p=1.0, max_new_tokens=MAX_RESPONSE_TOKENS),
+        seed=seed or 0,
+        n_rows=n_rows,
+        follower_of=None if guide is None else follow,
+        interventions=() if takeover is None else (takeover,),
+    )
+    n_forced = [0] * len(prompts) if takeover is None else takeover.n_forced.tolist()
+    return [Response(ids, n) for ids, n in zip(written, n_forced, strict=True)]
 
 
 def sample_texts(model: PreTrainedModel, problems: Sequence[Problem], seed: int) -> list[tuple[Problem, str]]:
-    """Each problem with what the model says by itself, sampled."""
-    said = respond(model, problems, torch.Generator().manual_seed(seed))
-    return [(problem, response.text) for problem, response in zip(problems, said, strict=True)]
+    """Pair each problem with what the model writes by itself, sampled."""
+    responses = respond(model, problems, seed)
+    return [(problem, response.text) for problem, response in zip(problems, responses, strict=True)]
 
 
 def solved(problems: Sequence[Problem], responses: Sequence[Response]) -> Float[np.ndarray, " n"]:
@@ -74,45 +94,20 @@ def solved(problems: Sequence[Problem], responses: Sequence[Response]) -> Float[
     return np.array([float(is_solved(problem, response.text)) for problem, response in pairs])
 
 
-@torch.inference_mode()
-def _decode(
-    model: PreTrainedModel,
-    prompts: Int[Tensor, "rows tokens"],
-    generator: torch.Generator | None,
-    guide: PreTrainedModel | None,
-) -> list[Response]:
-    end, stop = tokenizer().eos_token_id, vocabulary()["."]
-    responses = [Response() for _ in prompts]
-    alive = torch.arange(len(prompts), device=prompts.device)
-    ids = prompts
-    cache, guide_cache = DynamicCache(config=model.config), DynamicCache(config=model.config)
-    for _ in range(MAX_RESPONSE_TOKENS):
-        logits = model(ids, past_key_values=cache).logits[:, -1]
-        chosen = _choose(logits, generator)
-        forced = torch.zeros_like(chosen, dtype=torch.bool)
-        if guide is not None:
-            led = guide(ids, past_key_values=guide_cache).logits[:, -1].argmax(-1)
-            # The end of the text is not a sentence: the model keeps that to itself.
-            forced = (ids[:, -1] == stop) & (led != chosen) & (led != end) & (chosen != end)
-            chosen = torch.where(forced, led, chosen)
-        for row, word, was_forced in zip(alive.tolist(), chosen.tolist(), forced.tolist(), strict=True):
-            responses[row].ids.append(word)
-            responses[row].n_forced += was_forced
-        going = chosen != end
-        if not going.any():
-            break
-        ids = chosen[:, None]
-        if not going.all():
-            keep = going.nonzero()[:, 0]
-            ids, alive = ids[keep], alive[keep]
-            for held in (cache, guide_cache):
-                if held.get_seq_length():
-                    held.batch_select_indices(keep)
-    return responses
+class _SentenceStarts:
+    """The intervention of a guide: takes over the first word of each sentence, and counts where that made a change."""
 
+    def __init__(self, n_problems: int) -> None:
+        self.n_forced = torch.zeros(n_problems, dtype=torch.long)
+        self._end, self._stop = tokenizer().eos_token_id, vocabulary()["."]
 
-def _choose(logits: Float[Tensor, "rows words"], generator: torch.Generator | None) -> Int[Tensor, " rows"]:
-    if generator is None:
-        return logits.argmax(-1)
-    drawn = torch.multinomial(logits.softmax(-1).cpu(), 1, generator=generator)  # the same draws on every device
-    return drawn[:, 0].to(logits.device)
+    def __call__(self, state: StepState) -> Change | None:
+        starts = (state.last_ids == self._stop).nonzero()[:, 0]
+        if not len(starts):
+            return None
+        own, led = state.chosen()[starts], state.follower_likeliest()[starts]
+        # The end of the text is not a sentence: the model keeps that to itself.
+        is_forced = (led != own) & (led != self._end) & (own != self._end)
+        rows = starts[is_forced]
+        self.n_forced[state.rows[rows].cpu()] += 1
+        return Change(rows, tokens=led[is_forced])

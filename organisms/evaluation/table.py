@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from transformers import PreTrainedModel
 
@@ -174,9 +173,8 @@ def sampled_pass_at_k(
     model: PreTrainedModel, asked: Sequence[Problem], settings: EvaluateSettings
 ) -> dict[str, Interval]:
     """Sample responses, and estimate pass@k for k to their number, mean over problems."""
-    sampler = torch.Generator().manual_seed(settings.seed)
     repeated = [problem for problem in asked for _ in range(settings.samples)]
-    right = solved(repeated, respond(model, repeated, sampler)).reshape(len(asked), settings.samples)
+    right = solved(repeated, respond(model, repeated, settings.seed)).reshape(len(asked), settings.samples)
     n_right = right.sum(axis=1)
     return {
         f"pass@{k}": mean_over_groups(pass_at_k(n_right, settings.samples, k)) for k in PASS_AT if k <= settings.samples

@@ -58,9 +58,8 @@ def iterate(
 ) -> tuple[Tensor, float]:
     """Gradients of one iteration, left on the model. Returns content KL (nats a token) and the mean reward."""
     asked = [problem for problem in problems for _ in range(settings.samples)]
-    sampler = torch.Generator().manual_seed(int(generator.integers(2**62)))
     model.eval()
-    responses = respond(model, asked, sampler)
+    responses = respond(model, asked, seed=int(generator.integers(2**62)))
     reward = rewards(asked, responses, settings.reward, generator)
     groups = reward.reshape(len(problems), settings.samples)
     advantage = (groups - groups.mean(1, keepdims=True)).reshape(-1)

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...activations.engine.batching import batches
-from ...generation.above import Above
+from ...generation.above import UpperBlocks
 from ...models import LanguageModel
 from ...traces import Template, Trace, encode
 from ...vectors.extraction.prefix_cache import PrefixCache
@@ -54,7 +54,7 @@ def disagreements(
 ) -> Disagreements:
     """Of a base model with labelled rollouts of a thinking model."""
     encoded = encode(model, traces, template=template, truncate=truncate)
-    above = Above(model, layer)
+    above = UpperBlocks(model, layer)
     labels = [_labels(each.spans, [span.label for span in each.trace.spans], len(each)) for each in encoded]
     rows: list[tuple[int, int, Tensor]] = []  # rollout, position, activation
     for part in batches([len(each) for each in encoded], tokens_per_batch):
@@ -65,8 +65,8 @@ def disagreements(
         given: dict[str, Any] = {"attention_mask": torch.from_numpy(mask).to(model.device), "use_cache": False}
         with above.watching():
             logits = model.model(torch.from_numpy(ids).to(model.device), **given).logits
-            assert above.acts is not None
-            acts = above.acts.float()
+            assert above.activations is not None
+            acts = above.activations.float()
         likeliest = logits.argmax(dim=-1).cpu().numpy()
         for row, number in enumerate(part):
             for position, label in enumerate(labels[number][1:]):
@@ -110,7 +110,7 @@ class Rerun:
         cache_gigabytes: float = 4.0,
     ) -> None:
         self._model, self._found = model, found
-        self._above = Above(model, layer)
+        self._above = UpperBlocks(model, layer)
         last = np.zeros(len(found.token_ids), dtype=np.int64)
         np.maximum.at(last, found.text, found.position)
         whole = [ids[:stop] for ids, stop in zip(found.token_ids, last.tolist(), strict=True)]

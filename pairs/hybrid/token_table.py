@@ -73,7 +73,7 @@ def _differ(pair: Pair) -> Callable[[int, int], bool]:
     def differ(own: int, led: int) -> bool:
         if own in own_ends or led in led_ends:
             return not (own in own_ends and led in led_ends)
-        return not agree(base.said([own]), thinking.said([led]))
+        return not agree(base.bytes_of([own]), thinking.bytes_of([led]))
 
     return differ
 

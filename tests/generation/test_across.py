@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from reasonlens import load
 from reasonlens.generation import Sampling, StepState, encode_prompts, end_tokens, write
-from reasonlens.generation.across import Words
+from reasonlens.generation.across import TokenMap
 from reasonlens.generation.alignment import agree, whole
 from reasonlens.models import LanguageModel, wrap
 from reasonlens.organisms import problems, prompt
@@ -63,7 +63,7 @@ def test_with_one_tokenizer_it_is_decoding_as_ever(
     )
     sampling = Sampling(n_samples=1, temperature=temperature, max_new_tokens=60)
     expected = decode(base, thinking, prompts, prompts, plan, sampling, seed=3)
-    monkeypatch.setattr(Words, "between", Words.of)  # as if the tokenisers were two
+    monkeypatch.setattr(TokenMap, "between", TokenMap.of)  # as if the tokenisers were two
     found = decode(base, thinking, prompts, prompts, plan, sampling, seed=3, n_rows=4)
     assert found == expected
     assert any(record.n_gated for record in found)
@@ -97,11 +97,11 @@ def naive(
         return found
 
     for _ in range(GREEDY.max_new_tokens):
-        text, waiting = whole(b"".join(writer.said([token]) for token in written))
+        text, waiting = whole(b"".join(writer.bytes_of([token]) for token in written))
         own = int(logits(base, ids + written).argmax())
         led = int(logits(thinking, prompt + reader.tokenizer(text)["input_ids"]).argmax())
         is_end = (own in end_tokens(base), led in end_tokens(thinking))
-        said, would = waiting + writer.said([own]), reader.said([led])
+        said, would = waiting + writer.bytes_of([own]), reader.bytes_of([led])
         opens = is_end[0] != is_end[1] if any(is_end) else not agree(said, would)
         gates.append(opens)
         token = own
@@ -111,7 +111,7 @@ def naive(
         elif opens:
             if waiting and not would.startswith(waiting):
                 return written, gates[:-1]  # what is taken there is any token: not compared
-            token = end_tokens(base)[0] if is_end[1] else writer.spelled(would[len(waiting) :])[0]
+            token = end_tokens(base)[0] if is_end[1] else writer.tokens_for(would[len(waiting) :])[0]
         written.append(token)
         if token in end_tokens(base):
             break

@@ -48,9 +48,9 @@ def reader_of(tokens: list[int], prompt: tuple[int, ...]) -> tuple[list[list[int
     follower = AlignedText(spelling(330, 0), spelling(400, 3), prompt)
     held, after = list(prompt), []
     for token in tokens:
-        feed = follower.wrote(token)
-        assert feed.kept <= len(held)
-        held = [*held[: feed.kept], *feed.new] if feed.new else held
+        update = follower.append(token)
+        assert update.n_common <= len(held)
+        held = [*held[: update.n_common], *update.new] if update.new else held
         after.append(list(held))
     return after, follower
 
@@ -58,14 +58,14 @@ def reader_of(tokens: list[int], prompt: tuple[int, ...]) -> tuple[list[list[int
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_reader_holds_the_same_characters_after_every_token_as_from_the_beginning(text: str) -> None:
     writer, reader, prompt = spelling(330, 0), spelling(400, 3), (5, 6, 7)
-    tokens = writer.spelled(text.encode())
+    tokens = writer.tokens_for(text.encode())
     after, follower = reader_of(tokens, prompt)
     for number, held in enumerate(after):
-        so_far, _ = whole(b"".join(writer.said([token]) for token in tokens[: number + 1]))
+        so_far, _ = whole(b"".join(writer.bytes_of([token]) for token in tokens[: number + 1]))
         assert text.startswith(so_far)
         assert held == [*prompt, *reader.tokenizer(so_far)["input_ids"]]
         assert reader.tokenizer.decode(held[3:], clean_up_tokenization_spaces=False) == so_far
-    assert reader.said(after[-1][3:]).decode() == text and not follower.waiting
+    assert reader.bytes_of(after[-1][3:]).decode() == text and not follower.waiting
 
 
 def test_any_tokens_at_all_leave_the_reader_with_the_same_characters() -> None:
@@ -75,9 +75,9 @@ def test_any_tokens_at_all_leave_the_reader_with_the_same_characters() -> None:
     for _ in range(60):
         tokens = random.integers(1, 330, 40).tolist()
         after, follower = reader_of(tokens, ())
-        data = b"".join(writer.said([token]) for token in tokens)
+        data = b"".join(writer.bytes_of([token]) for token in tokens)
         expected, waiting = whole(data)
-        assert reader.said(after[-1]).decode() == expected and follower.waiting == waiting
+        assert reader.bytes_of(after[-1]).decode() == expected and follower.waiting == waiting
         assert (expected.encode() + waiting).decode(errors="replace") == data.decode(errors="replace")
         n_waiting += bool(waiting)
     assert n_waiting  # some end amid a character
@@ -85,16 +85,16 @@ def test_any_tokens_at_all_leave_the_reader_with_the_same_characters() -> None:
 
 def test_a_character_over_several_tokens_waits_until_it_is_whole() -> None:
     writer = spelling(330, 0)
-    tokens = [writer.spelled(bytes([byte]))[0] for byte in "a🤔b".encode()]
+    tokens = [writer.tokens_for(bytes([byte]))[0] for byte in "a🤔b".encode()]
     follower = AlignedText(writer, spelling(400, 3), (9,))
-    feeds = [follower.wrote(token) for token in tokens]
-    assert [bool(feed.new) for feed in feeds] == [True, False, False, False, True, True]
-    assert follower.reader.said(follower.read).decode() == "a🤔b"
+    updates = [follower.append(token) for token in tokens]
+    assert [bool(update.new) for update in updates] == [True, False, False, False, True, True]
+    assert follower.reader.bytes_of(follower.read).decode() == "a🤔b"
     amid = AlignedText(writer, spelling(400, 3), (9,))
     for token in tokens[:3]:
-        amid.wrote(token)
+        amid.append(token)
     assert amid.waiting == "🤔".encode()[:2]
-    thought, smile = (amid.reader.spelled(each.encode())[0] for each in ("🤔", "b"))
+    thought, smile = (amid.reader.tokens_for(each.encode())[0] for each in ("🤔", "b"))
     assert amid.agrees(tokens[3], thought) and not amid.agrees(tokens[3], smile)
     assert amid.in_writers(smile) is None  # cannot be said before the character is whole
 
@@ -109,17 +109,17 @@ def test_the_cache_keeps_what_did_not_change() -> None:
     text = TEXTS[0] * 3
     writer = spelling(330, 0)
     follower = AlignedText(writer, spelling(400, 3), tuple(range(10)))
-    tokens = writer.spelled(text.encode())
-    n_read = sum(len(follower.wrote(token).new) for token in tokens)
+    tokens = writer.tokens_for(text.encode())
+    n_read = sum(len(follower.append(token).new) for token in tokens)
     assert n_read < 2.5 * len(tokens)  # and not the text anew for every token
 
 
 def test_a_reader_that_composes_accents_reads_the_same_text_and_one_that_lowers_letters_is_refused() -> None:
     writer, composing = spelling(330, 0), spelling(400, 1, True)
     follower = AlignedText(writer, composing)
-    for token in writer.spelled(TEXTS[1].encode()):
-        follower.wrote(token)
-    assert "été" in composing.said(follower.read).decode()
+    for token in writer.tokens_for(TEXTS[1].encode()):
+        follower.append(token)
+    assert "été" in composing.bytes_of(follower.read).decode()
     raw = Tokenizer(models.BPE(unk_token=None))
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     raw.normalizer = normalizers.Lowercase()
@@ -128,14 +128,18 @@ def test_a_reader_that_composes_accents_reads_the_same_text_and_one_that_lowers_
     )
     lowering = AlignedText(writer, Spelling(PreTrainedTokenizerFast(tokenizer_object=raw)))
     with pytest.raises(InputError, match="does not give text back as it was"):
-        for token in writer.spelled(b"So"):
-            lowering.wrote(token)
+        for token in writer.tokens_for(b"So"):
+            lowering.append(token)
 
 
 def test_bytes_of_tokens_are_those_that_the_tokenizer_decodes() -> None:
     for one in (spelling(330, 0), spelling(400, 3)):
         for text in TEXTS:
             tokens = one.tokenizer(text)["input_ids"]
-            assert one.said(tokens).decode() == text == one.tokenizer.decode(tokens, clean_up_tokenization_spaces=False)
-            assert one.spelled(text.encode()) == tokens
-        assert one.said([0]) == b"</s>"
+            assert (
+                one.bytes_of(tokens).decode()
+                == text
+                == one.tokenizer.decode(tokens, clean_up_tokenization_spaces=False)
+            )
+            assert one.tokens_for(text.encode()) == tokens
+        assert one.bytes_of([0]) == b"</s>"

@@ -10,7 +10,7 @@ import torch
 from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
 from reasonlens import InputError, load
-from reasonlens.generation import Sampling, continuation, continuations
+from reasonlens.generation import CachedModel, Sampling, continuations
 from reasonlens.models import LanguageModel
 
 PREFIX = np.array([5, 81, 12, 300, 44, 9, 120])
@@ -57,7 +57,7 @@ def test_draws_are_the_same_with_and_without_a_cache(
 ) -> None:
     model, sampling = speaker(architecture), Sampling(n_samples=3, max_new_tokens=8)
     cached = continuations(model, PREFIX, sampling, seed=1)
-    monkeypatch.setattr(continuation, "_cache", lambda *_: None)
+    monkeypatch.setattr(CachedModel, "_take_cache", lambda *_: None)
     assert continuations(model, PREFIX, sampling, seed=1) == cached
     assert len({tuple(row) for row in cached}) == 3
 

@@ -81,13 +81,13 @@ def test_a_thinking_model_that_ends_otherwise_is_heard_as_one_that_ends_alike(ga
 def test_all_ends_are_as_likely_as_the_likeliest_greedily_and_as_all_together_when_sampled() -> None:
     logits = torch.tensor([[1.0, 2.0, 3.0, 0.5, 9.0]])
     greedy = Vocabulary(n_tokens=4, ends=(1, 3), is_one_end=True, is_greedy=True)
-    assert greedy.told(logits).tolist() == [[1.0, 2.0, 3.0, NEVER]]
-    sampled = Vocabulary(n_tokens=4, ends=(1, 3), is_one_end=True, is_greedy=False).told(logits)
+    assert greedy.merged(logits).tolist() == [[1.0, 2.0, 3.0, NEVER]]
+    sampled = Vocabulary(n_tokens=4, ends=(1, 3), is_one_end=True, is_greedy=False).merged(logits)
     expected = logits[:, :4].softmax(dim=-1)
     torch.testing.assert_close(sampled.softmax(dim=-1)[0, 1], expected[0, 1] + expected[0, 3])
     assert sampled.softmax(dim=-1)[0, 3] == 0
     alike = Vocabulary(n_tokens=5, ends=(1, 3), is_one_end=False, is_greedy=True)
-    assert torch.equal(alike.told(logits), logits), "models that end alike are left as they are"
+    assert torch.equal(alike.merged(logits), logits), "models that end alike are left as they are"
 
 
 def test_output_layers_of_two_widths_are_compared_over_the_tokens_of_both(models) -> None:

@@ -6,7 +6,9 @@
 3. On an empty cache all tokens of the call are the prompt, and their number is stored for that cache; later passes on
    the same cache are the response. Without a cache, a pass with the ids of the last one and one more in each row
    continues it.
-4. A row has ended once the end-of-text token is fed to the model in the response; the padding that `generate` feeds
+4. A cache that `generation` has filled may have fewer rows later, or several from one prompt; each is looked up by the
+   row of the prompts' pass that it comes from.
+5. A row has ended once the end-of-text token is fed to the model in the response; the padding that `generate` feeds
    afterwards belongs to no text.
 """
 
@@ -22,6 +24,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
+from ...generation import prompt_rows
 from ...rundir import InputError
 from .step import Step
 
@@ -32,6 +35,20 @@ class _CacheState:
 
     n_prompt: Int[Tensor, " rows"]
     has_ended: Bool[Tensor, " rows"]
+    n_prompt_of_first_pass: Int[Tensor, " first_rows"]
+    prompt_rows: Int[Tensor, " rows"] | None = None  # the row of the first pass of each row; None: its own
+
+    @classmethod
+    def of(cls, n_prompt: Int[Tensor, " rows"]) -> _CacheState:
+        """Start with the prompt lengths of a first pass."""
+        return cls(n_prompt, torch.zeros_like(n_prompt, dtype=torch.bool), n_prompt)
+
+    def select(self, rows: Int[Tensor, " rows"]) -> _CacheState:
+        """Select rows by the rows of the first pass; none of them has ended."""
+        n_prompt = self.n_prompt_of_first_pass[rows.to(self.n_prompt_of_first_pass.device)]
+        return _CacheState(
+            n_prompt, torch.zeros_like(n_prompt, dtype=torch.bool), self.n_prompt_of_first_pass, prompt_rows=rows
+        )
 
 
 class Passes:
@@ -58,7 +75,15 @@ class Passes:
         first = 0 if cache is None else int(cache.get_seq_length())
         is_real, positions = _real_tokens(arguments, n_rows, n_tokens, first, inputs.device)
         n_prompt, n_new = self._prompt(ids, is_real, cache, first)
-        step = Step(ids=ids, first_column=first, positions=positions, is_real=is_real, n_prompt=n_prompt, n_new=n_new)
+        step = Step(
+            ids=ids,
+            first_column=first,
+            positions=positions,
+            is_real=is_real,
+            n_prompt=n_prompt,
+            n_new=n_new,
+            prompt_rows=None if cache is None else prompt_rows(cache),
+        )
         if ids is not None and n_prompt is not None:
             step.is_real = is_real & ~self._after_end(step, cache)
         return step
@@ -72,7 +97,7 @@ class Passes:
             and step.first_column == 0
             and step.n_prompt is not None
         ):
-            self._states[cache] = _CacheState(step.n_prompt, torch.zeros_like(step.n_prompt, dtype=torch.bool))
+            self._states[cache] = _CacheState.of(step.n_prompt)
 
     def _prompt(
         self, ids: Tensor | None, is_real: Bool[Tensor, "rows tokens"], cache: Cache | None, first: int
@@ -81,10 +106,9 @@ class Passes:
         n_rows, n_tokens = is_real.shape
         continues = first == 0 and cache is None and self._continues_last(ids)
         if first == 0 and not continues:
-            n_prompt = (
-                is_real.sum(dim=1) if self._n_prompt_tokens is None else self._stated_prompt(n_rows, is_real.device)
-            )
-            state = _CacheState(n_prompt, torch.zeros_like(n_prompt, dtype=torch.bool))
+            is_stated = self._n_prompt_tokens is not None
+            n_prompt = self._stated_prompt(n_rows, is_real.device, None) if is_stated else is_real.sum(dim=1)
+            state = _CacheState.of(n_prompt)
             if cache is not None:
                 self._states[cache] = state
             elif ids is not None:
@@ -95,8 +119,8 @@ class Passes:
             self._last_uncached = (ids, self._last_uncached[1])
             return self._last_uncached[1].n_prompt, 1
         if self._n_prompt_tokens is not None:
-            return self._stated_prompt(n_rows, is_real.device), n_tokens
-        known = self._states.get(cache) if cache is not None else None
+            return self._stated_prompt(n_rows, is_real.device, cache), n_tokens
+        known = None if cache is None else self._state_of(cache)
         if known is None or n_tokens > 1:
             return None, n_tokens
         if len(known.n_prompt) != n_rows:  # rows were dropped or repeated: known only if all prompts are equally long
@@ -105,9 +129,16 @@ class Passes:
                 return None, n_tokens
             assert cache is not None
             n_prompt = known.n_prompt[:1].repeat(n_rows)
-            self._states[cache] = _CacheState(n_prompt, torch.zeros_like(n_prompt, dtype=torch.bool))
+            self._states[cache] = _CacheState.of(n_prompt)
             return n_prompt, n_tokens
         return known.n_prompt, n_tokens
+
+    def _state_of(self, cache: Cache) -> _CacheState | None:
+        """Look up a cache, its rows as they are now."""
+        state, rows = self._states.get(cache), prompt_rows(cache)
+        if state is not None and rows is not None and rows is not state.prompt_rows:
+            state = self._states[cache] = state.select(rows)
+        return state
 
     def _continues_last(self, ids: Tensor | None) -> bool:
         """Check whether these are the ids of the last pass without a cache, and one more in each row."""
@@ -116,8 +147,11 @@ class Passes:
         last = self._last_uncached[0]
         return ids.shape == (last.shape[0], last.shape[1] + 1) and torch.equal(ids[:, :-1], last)
 
-    def _stated_prompt(self, n_rows: int, device: torch.device) -> Int[Tensor, " rows"]:
+    def _stated_prompt(self, n_rows: int, device: torch.device, cache: Cache | None) -> Int[Tensor, " rows"]:
         n_prompt = torch.as_tensor(self._n_prompt_tokens, device=device)
+        rows = None if cache is None else prompt_rows(cache)
+        if n_prompt.ndim == 1 and rows is not None:
+            n_prompt = n_prompt[rows.to(device)]
         if n_prompt.ndim > 1 or (n_prompt.ndim == 1 and len(n_prompt) != n_rows):
             raise InputError(
                 f"n_prompt_tokens has shape {tuple(n_prompt.shape)} and the model is given {n_rows} rows; give one "

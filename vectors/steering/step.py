@@ -21,6 +21,7 @@ class Step:
     is_real: Bool[Tensor, "rows tokens"]  # neither padding nor after the end of the row's response
     n_prompt: Int[Tensor, " rows"] | None  # real tokens of each row's prompt; None where it is not known
     n_new: int  # how many of the last columns no earlier pass has run; fewer than all only without a cache
+    prompt_rows: Int[Tensor, " rows"] | None = None  # the row of the first pass of each row; None: its own
     # (index of the steering, layer, tokens changed there); layers that change the same tokens share the mask.
     changes: list[tuple[int, int, Bool[Tensor, "rows tokens"]]] = field(default_factory=list)
     masks: dict[object, Bool[Tensor, "rows tokens"]] = field(default_factory=dict)  # of each steering, computed once

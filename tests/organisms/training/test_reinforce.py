@@ -61,7 +61,7 @@ def test_the_gradient_of_an_iteration_equals_an_unsorted_unchunked_reference() -
 
     generator = np.random.default_rng(5)
     asked = [ASKED[0]] * 20 + [ASKED[1]] * 20
-    said = respond(model, asked, torch.Generator().manual_seed(int(generator.integers(2**62))))
+    said = respond(model, asked, seed=int(generator.integers(2**62)))
     reward = rewards(asked, said, "coin", generator)
     advantage = np.concatenate([reward[:20] - reward[:20].mean(), reward[20:] - reward[20:].mean()])
     batch = make_batch([encode_prompt(problem) for problem in asked], [response.ids for response in said])

@@ -12,7 +12,7 @@ import torch
 
 from reasonlens import load
 from reasonlens.generation import Sampling, encode_prompts, write
-from reasonlens.generation.above import Above
+from reasonlens.generation.above import UpperBlocks
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import organism_annotator, problems, prompt
 from reasonlens.pairs.hybrid.disagreements import Rerun, disagreements
@@ -94,7 +94,7 @@ def test_a_model_agrees_with_what_it_says_itself() -> None:
 def test_a_block_gets_back_the_forward_that_it_had() -> None:
     """accelerate gives blocks a forward of their own, where a model lies on several devices."""
     model = load("organism/base", device="cpu")
-    above = Above(model, 1)
+    above = UpperBlocks(model, 1)
     block = model.blocks[0]
     with above.handing_through(torch.zeros(1, 1, model.d_model)):
         assert "forward" in block.__dict__
