@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
-from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -18,17 +17,17 @@ from tqdm import tqdm
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 30.0
-_is_silent: ContextVar[bool] = ContextVar("reasonlens_progress_is_silent", default=False)
+_silent_blocks: list[bool] = []  # one for each block of `no_progress` that is open
 
 
 @contextmanager
 def no_progress() -> Iterator[None]:
-    """Show no progress inside the block, also where `progress=True` is asked for."""
-    token = _is_silent.set(True)
+    """Show no progress in this process inside the block, whatever its threads ask for with `progress=True`."""
+    _silent_blocks.append(True)
     try:
         yield
     finally:
-        _is_silent.reset(token)
+        _silent_blocks.pop()
 
 
 def with_progress(
@@ -53,7 +52,7 @@ def with_progress(
 
 def is_silent() -> bool:
     """Say whether progress is off around here; a process that starts others has to tell them."""
-    return _is_silent.get()
+    return bool(_silent_blocks)
 
 
 class ProgressBar:
@@ -85,7 +84,7 @@ class ProgressBar:
         self._n, self._initial, self._total, self._postfix = initial, initial, total, ""
         self._desc, self._unit, self._unit_scale = desc, unit, unit_scale
         self._start = self._last_line = time.monotonic()
-        self._is_open = progress and not _is_silent.get()
+        self._is_open = progress and not is_silent()
         self._bar: Any = None
         if self._is_open and _can_redraw():
             self._bar = tqdm(

@@ -3,12 +3,13 @@ from __future__ import annotations
 import io
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from reasonlens.rundir.progress import ProgressBar, no_progress, with_progress
+from reasonlens.rundir.progress import ProgressBar, is_silent, no_progress, with_progress
 
 progress_module = import_module("reasonlens.rundir.progress")
 ROOT = Path(__file__).parents[2]
@@ -88,6 +89,19 @@ def test_a_terminal_gets_tqdms_own_bar(monkeypatch) -> None:
     assert "3/3" in terminal.getvalue().split("\r")[-1]
 
 
+def test_a_cell_of_a_notebook_gets_the_bar_of_a_terminal(monkeypatch) -> None:
+    cell = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    monkeypatch.setattr(sys, "stderr", cell)
+    list(with_progress(range(3), desc="fitting", unit="layer"))
+    assert cell.getvalue().startswith("\rfitting:   0%|")
+
+
+def test_threads_are_silent_too(capsys) -> None:
+    with no_progress(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: list(with_progress([1], desc="fitting", unit="layer"))).result() == [1]
+    assert capsys.readouterr().err == "" and not is_silent()
+
+
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
 def test_nothing_is_shown_where_it_is_off(monkeypatch, stream: type[io.StringIO]) -> None:
     shown = stream()
@@ -105,4 +119,4 @@ def test_no_other_module_has_a_bar_or_a_callback_for_notes() -> None:
     assert len(files) > 150
     users = {file.name for file in files if re.search(r"^\s*(from|import) tqdm", file.read_text("utf-8"), re.M)}
     assert users == {"progress.py"}
-    assert not [file for file in files if re.search(r"\bnote: Callable\b|\bnote=", file.read_text("utf-8"))]
+    assert not [file for file in files if re.search(r"\bnote: Callable\b|\bnote=note\b", file.read_text("utf-8"))]
