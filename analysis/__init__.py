@@ -3,11 +3,14 @@
 from ._locate import locate
 from ._probe import probe
 from ._score import score
-from .before_after import BeforeAfter, compare_before_after
+from ._stability import StabilitySettings, stability
+from .before_after import compare_before_after
+from .before_after_result import BeforeAfter
+from .boundaries import sample_boundaries
 from .location import Location
 from .probing import ProbeSettings, Probing
 from .settings import LocateSettings
-from .stability import Stability, boundary_stability
+from .stability_result import Stability
 
 __all__ = [
     "BeforeAfter",
@@ -16,9 +19,11 @@ __all__ = [
     "ProbeSettings",
     "Probing",
     "Stability",
-    "boundary_stability",
+    "StabilitySettings",
     "compare_before_after",
     "locate",
     "probe",
+    "sample_boundaries",
     "score",
+    "stability",
 ]

@@ -13,11 +13,10 @@ sampled stand in both, as negatives. At every layer, for every behaviour:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -30,7 +29,8 @@ from ..rundir.progress import with_progress
 from ..stats import bootstrap_counts, mean_and_range
 from ..traces import Template, digest
 from ..vectors import Directions, mean_difference_directions
-from .stability import STABLE, Stability, check_threshold
+from .before_after_result import BeforeAfter
+from .stability_result import STABLE, Stability, check_threshold
 from .training_subset import (
     NO_AUROC,
     Rows,
@@ -39,30 +39,6 @@ from .training_subset import (
     subset_aurocs,
     subset_folds,
 )
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class BeforeAfter:
-    """What `compare_before_after` found."""
-
-    rows: tuple[dict[str, Any], ...]  # of the table
-    before: Directions  # of all spans that were sampled
-    after: Directions  # of the stable ones; behaviours without any are missing
-    notes: dict[str, str]  # behaviour -> why it has no figures, for those that lack some
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row for each sampled behaviour and layer. NaN where too few spans are stable: `note` says so.
-
-        n_before, n_after: spans; n_problems_before, n_problems_after: the problems that they are from. norm_before,
-        norm_after: of the mean differences, in units of the residual stream. cosine: between the two. cosine_random:
-        between the first and that of as many random spans; mean, lowest and highest (`_low`, `_high`) of the draws.
-
-        auroc_before: trained on all spans, tested on stable ones. auroc_after: trained on stable ones, tested on them.
-        auroc_gain: the second less the first. auroc_before_on_all, auroc_after_on_all: the same probes tested on all
-        spans. These have 95% intervals over resampled problems. auroc_random: trained on as many random spans, tested
-        on stable ones; mean, lowest and highest of the draws.
-        """
-        return pd.DataFrame(self.rows)
 
 
 def compare_before_after(
@@ -127,7 +103,7 @@ def compare_before_after(
                 | {"note": notes.get(name, "")}
             )
     rows.sort(key=lambda row: behaviours.index(row["behaviour"]))
-    return BeforeAfter(rows=tuple(rows), before=before, after=after, notes=notes)
+    return BeforeAfter(rows=tuple(rows), notes=notes, directions=(before, after))
 
 
 def _stable_rows(activations: Activations, stability: Stability, threshold: float) -> Rows:

@@ -7,9 +7,8 @@ first span that begins behind the prefix says what came.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -55,11 +54,6 @@ class Boundary:
     def share_of(self, behaviour: str) -> float:
         """Of the continuations, those that show `behaviour`."""
         return self.found.count(behaviour) / self.n_samples
-
-    @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Boundary:
-        """Read back from JSON."""
-        return cls(**{**row, "found": tuple(row["found"]), "said": tuple(row["said"])})
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -19,6 +19,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from . import (
+    before_after,
     calibration,
     cosine,
     curves,
@@ -26,6 +27,7 @@ from . import (
     effect_layers,
     gap,
     heatmap,
+    returns,
     steering_matrix,
     token_strip,
     transfer,
@@ -36,6 +38,7 @@ KINDS = {str: "a text", bool: "true or false", float: "a number"}
 
 Draw = Callable[..., go.Figure]  # of a table, with title, caption and options of its own as keywords
 FIGURES: dict[str, tuple[Draw, Mapping[str, type]]] = {
+    "before_after_curves": (before_after.before_after_curves, before_after.COLUMNS),
     "calibration_curves": (calibration.calibration_curves, calibration.COLUMNS),
     "cosine_heatmap": (cosine.cosine_heatmap, cosine.COLUMNS),
     "dose_figure": (dose.dose_figure, dose.COLUMNS),
@@ -43,6 +46,7 @@ FIGURES: dict[str, tuple[Draw, Mapping[str, type]]] = {
     "gap_bars": (gap.gap_bars, gap.COLUMNS),
     "layer_curves": (curves.layer_curves, curves.COLUMNS),
     "layer_heatmap": (heatmap.layer_heatmap, heatmap.COLUMNS),
+    "return_rates": (returns.return_rates, returns.COLUMNS),
     "steering_matrix_figure": (steering_matrix.steering_matrix_figure, steering_matrix.COLUMNS),
     "token_strip": (token_strip.token_strip, token_strip.COLUMNS),
     "transfer_heatmap": (transfer.transfer_heatmap, transfer.COLUMNS),

@@ -2,9 +2,10 @@
 
 from .atomic import atomic_path, write_csv, write_json, write_text
 from .columns import columns_of, from_row, to_row
-from .comparison import differences
-from .digests import content_digest, directory_digest, file_digest
+from .comparison import callable_name, differences, plain
+from .digests import content_digest, directory_digest, file_digest, tensors_digest
 from .errors import InputError, writing
+from .lock import only_writer_of
 from .places import expanded, short_name
 from .row_log import RowLog
 from .run_directory import RunDirectory
@@ -14,6 +15,7 @@ __all__ = [
     "RowLog",
     "RunDirectory",
     "atomic_path",
+    "callable_name",
     "columns_of",
     "content_digest",
     "differences",
@@ -21,7 +23,10 @@ __all__ = [
     "expanded",
     "file_digest",
     "from_row",
+    "only_writer_of",
+    "plain",
     "short_name",
+    "tensors_digest",
     "to_row",
     "write_csv",
     "write_json",

@@ -1,12 +1,14 @@
 """Strict types for rows of JSON: a truth value is `true`, not `"false"` or 1; fields are all there, and no others.
 
 A schema maps field names to types as annotations write them: `str`, `int`, `float`, `bool`, `str | None`,
-`list[int]`, `tuple[float, ...]`, `dict[str, int]`, `Literal["a", "b"]`, `Any` (whatever JSON holds).
+`list[int]`, `tuple[float, ...]`, `dict[str, int]`, `Literal["a", "b"]`, `Any` (whatever JSON holds), a dataclass. NaN,
+which JSON has no form for, stands as null in the float fields of a dataclass.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -19,18 +21,19 @@ Record = TypeVar("Record")
 
 
 def columns_of(record_type: type) -> dict[str, Any]:
-    """Derive the schema of a dataclass: a column for each of its fields, typed as it is annotated."""
+    """Derive the schema of a dataclass: a column for each of its fields, typed as it is annotated; NaN is null."""
     hints = get_type_hints(record_type)
-    return {field.name: hints[field.name] for field in dataclasses.fields(record_type)}
+    kinds = {field.name: hints[field.name] for field in dataclasses.fields(record_type)}
+    return {name: float | None if kind is float else kind for name, kind in kinds.items()}
 
 
 def to_row(record: Any) -> Row:
-    """Turn a dataclass instance into a row: fields by name, nested ones too, tuples as lists."""
+    """Turn a dataclass instance into a row: fields by name, nested ones too, tuples as lists, NaN as None."""
     return {name: _listed(value) for name, value in dataclasses.asdict(record).items()}
 
 
 def from_row(record_type: type[Record], row: Mapping[str, Json]) -> Record:
-    """Build a dataclass instance from those fields of a row that it has; lists become tuples where it has tuples."""
+    """Build a dataclass instance from a row: lists become tuples where it has tuples, None NaN where it has floats."""
     hints = get_type_hints(record_type)
     return record_type(
         **{
@@ -100,7 +103,7 @@ def _listed(value: Any) -> Json:
         return [_listed(entry) for entry in value]
     if isinstance(value, dict):
         return {str(name): _listed(entry) for name, entry in value.items()}
-    return value
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _restored(value: Json, kind: Any) -> Any:
@@ -117,4 +120,6 @@ def _restored(value: Json, kind: Any) -> Any:
         return {name: _restored(entry, arguments[1]) for name, entry in value.items()}
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return from_row(kind, value)
-    return float(value) if kind is float else value
+    if kind is float:
+        return math.nan if value is None else float(value)
+    return value

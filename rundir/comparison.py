@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -37,6 +37,11 @@ def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
         for name in names
         if name not in before or name not in now or before[name] != now[name] or _kind(before[name]) != _kind(now[name])
     )
+
+
+def callable_name(function: Callable[..., Any]) -> str:
+    """Name a function, or an object that is called like one, by its module and name, for settings."""
+    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 
 def _word(fields: Mapping[str, Any], name: str) -> str:

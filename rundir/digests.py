@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from .comparison import Json, plain
 from .errors import InputError, short
@@ -39,6 +40,20 @@ def directory_digest(path: Path, files: Iterable[Path] | None = None) -> str:
     chosen = [file for file in path.rglob("*") if file.is_file()] if files is None else list(files)
     entries = sorted((file.relative_to(path).as_posix(), file_digest(file)) for file in chosen)
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
+
+
+def tensors_digest(about: Json, tensors: Mapping[str, Any]) -> str:
+    """Digest tensors by name and bytes, and what is said of them: for files that are continued.
+
+    Args:
+        about: Any JSON.
+        tensors: Contiguous tensors of torch in the CPU's memory.
+    """
+    digest = hashlib.sha256(json.dumps(plain(about), sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tuple(tensors[name].shape)} {tensors[name].dtype}".encode())
+        digest.update(tensors[name].detach().numpy().data)
+    return digest.hexdigest()
 
 
 def artifact_digest(path: Path) -> str:

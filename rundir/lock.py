@@ -37,43 +37,60 @@ def only_writer(directory: Path) -> Iterator[None]:
         InputError: Another process holds it (which one is named), or it cannot be made.
     """
     check_writable(directory)
-    lock, made = _acquire(directory)
+    with _held(directory, directory / LOCK, directory / HOLDER):
+        yield
+
+
+@contextmanager
+def only_writer_of(file: Path) -> Iterator[None]:
+    """Hold a file that may stand among others, by a lock of its own beside it (`.NAME.lock`).
+
+    Raises:
+        InputError: Another process holds it (which one is named), or its directory cannot be made.
+    """
+    check_writable(file.parent)
+    with _held(file, file.with_name(f".{file.name}{LOCK}"), file.with_name(f".{file.name}{HOLDER}")):
+        yield
+
+
+def is_of_the_lock(name: str) -> bool:
+    """Whether a file name is one that a lock writes."""
+    return name.startswith(".") and name.endswith((LOCK, HOLDER))
+
+
+@contextmanager
+def _held(place: Path, lock_file: Path, note: Path) -> Iterator[None]:
+    lock, made = _acquire(place, lock_file, note)
     try:
-        with writing(directory):
-            (directory / HOLDER).write_text(json.dumps(_ourselves()) + "\n", "utf-8")
+        with writing(place):
+            note.write_text(json.dumps(_ourselves()) + "\n", "utf-8")
         yield
     finally:
         with suppress(OSError):
-            (directory / HOLDER).unlink(missing_ok=True)
-            (directory / LOCK).unlink(missing_ok=True)  # while it is held: whoever has opened it sees that it is gone
+            note.unlink(missing_ok=True)
+            lock_file.unlink(missing_ok=True)  # while it is held: whoever has opened it sees that it is gone
             for folder in made:
                 folder.rmdir()  # where nothing was written; stops at the first that holds something
         lock.release()
 
 
-def is_of_the_lock(name: str) -> bool:
-    """Whether a file name is one that the lock writes."""
-    return name in (LOCK, HOLDER)
-
-
-def _acquire(directory: Path) -> tuple[FileLock, list[Path]]:
-    """Make a directory and lock it; also return those folders that there were none of, the lowest first."""
-    lock = FileLock(directory / LOCK)
+def _acquire(place: Path, lock_file: Path, note: Path) -> tuple[FileLock, list[Path]]:
+    """Lock a place, its directory made; also return those folders that there were none of, the lowest first."""
+    lock, directory = FileLock(lock_file), lock_file.parent
     for _ in range(N_TRIES):
-        made = [place for place in (directory, *directory.parents) if not place.exists()]
+        made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
         try:
-            with writing(directory):
+            with writing(place):
                 directory.mkdir(parents=True, exist_ok=True)
                 lock.acquire(timeout=0)
             return lock, made
         except Timeout as error:
             raise InputError(
-                f"{short(directory)} is being written by {_holder(directory / HOLDER)}: wait for it, stop it, or "
-                "choose another --out"
+                f"{short(place)} is being written by {_holder(note)}: wait for it, stop it, or choose another --out"
             ) from error
         except FileNotFoundError:
             continue  # another writer that has written nothing removed the directory as it ended
-    raise InputError(f"cannot write to {short(directory)}: it is removed as soon as it is made; choose another --out")
+    raise InputError(f"cannot write to {short(place)}: it is removed as soon as it is made; choose another --out")
 
 
 def _ourselves() -> dict[str, str | int]:

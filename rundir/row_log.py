@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -47,12 +47,19 @@ class RowLog(Mapping[Any, Row]):
                 log.add([{"trace": trace, "span": span, "is_stable": sample(trace, span)}])
         stable = [log[boundary]["is_stable"] for boundary in boundaries]  # in the order of the boundaries
 
-    The caller holds the lock of the file's directory (`RunDirectory.log` sees to that). Rows may be added from several
+    The caller holds the lock of the file's directory (`RunDirectory.log` sees to that; for a file among others use
+    `only_writer_of`). Rows may be added from several
     threads.
     """
 
     def __init__(
-        self, path: Path | None, *, about: Mapping[str, Any], key: str | Sequence[str], columns: Columns
+        self,
+        path: Path | None,
+        *,
+        about: Mapping[str, Any],
+        key: str | Sequence[str],
+        columns: Columns,
+        claim: Callable[[], object] = lambda: None,
     ) -> None:
         """Read the rows of a file and cut off a torn last line; nothing is written before the first row is added.
 
@@ -61,6 +68,7 @@ class RowLog(Mapping[Any, Row]):
             about: What the rows are of, any JSON; a file about something else is refused.
             key: The field or fields by which rows are looked up.
             columns: Type of every field, the key's too; see `columns.py`.
+            claim: Called before a row is written (`RunDirectory` notes there that the directory is taken).
 
         Raises:
             InputError: The file is about something else, or a line is altered, of other fields, or stands twice with
@@ -70,6 +78,7 @@ class RowLog(Mapping[Any, Row]):
         self._key = (key,) if isinstance(key, str) else tuple(key)
         self._has_single_key = isinstance(key, str)
         self._columns = dict(columns)
+        self._claim = claim
         self._rows: dict[Any, Row] = {}
         self._lock = threading.Lock()
         header = {"format": FORMAT, "key": list(self._key), "about": plain(about)}
@@ -111,6 +120,7 @@ class RowLog(Mapping[Any, Row]):
                 lines.append(_signed(row, self._header))
                 new[key] = plain(dict(row))
             if self.path is not None and lines:
+                self._claim()
                 self._append(self.path, lines)
             self._rows |= new
 
@@ -181,7 +191,10 @@ class RowLog(Mapping[Any, Row]):
 
 def _signed(row: Mapping[str, Json], header: bytes) -> bytes:
     """Write a row as a line that ends in the digest of what stands before, and of the log's first line."""
-    text = json.dumps(row, ensure_ascii=False, allow_nan=False).encode()[:-1]
+    try:
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False).encode()[:-1]
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
+        text = json.dumps(row, allow_nan=False).encode()[:-1]
     return text + DIGEST + _digest(text, header) + b'"}\n'
 
 

@@ -21,13 +21,12 @@ from typing import Any, Literal, TypeVar
 from .atomic import atomic_path, write_json
 from .columns import Columns
 from .digests import artifact_digest, check_artifact
-from .errors import InputError, short
+from .errors import InputError
 from .lock import LOCK, is_of_the_lock, only_writer
-from .places import check_writable, expanded, is_left_over, sweep
+from .places import check_writable, expanded, sweep
 from .row_log import RowLog
-from .run_record import new_record, resumed_record
+from .run_record import RUN, earlier_record, new_record
 
-RUN = "run.json"
 State = Literal["running", "done", "failed"]
 Made = TypeVar("Made")
 
@@ -40,7 +39,7 @@ class RunDirectory:
                 model = load(name)  # what can be wrong with the input comes out here, before anything is written
             run.record()
             probes = run.once("probes.safetensors", make=fit, save=SavedProbes.save, open=SavedProbes.open)
-            rows = run.log("boundaries.jsonl", about={"model": model.identity()}, key="id", columns={"id": str})
+            rows = run.log("boundaries.jsonl", key="id", columns={"id": str, "is_stable": bool})
             with run.stage("report"):
                 result.write(run.path)
             run.finish(["results.json", "report.html"])
@@ -55,6 +54,7 @@ class RunDirectory:
         *,
         settings: Mapping[str, Any] | None = None,
         inputs: Mapping[str, Any] | None = None,
+        changeable: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """Check the place and what stands there; nothing is written, and no lock taken, before the run is entered.
@@ -64,6 +64,8 @@ class RunDirectory:
             command: The verb, as on the command line: "locate".
             settings: What decides the results. Compared by content with those of an earlier run.
             inputs: Digests of what the run reads (models, traces): content, neither paths nor times. Compared likewise.
+            changeable: Settings that later calls may change: what does not depend on them (logs, artifacts made once)
+                is kept and the rest made again. With others than before the run is not done.
             options: What may change when the run is resumed (device, batch size, paths); written down only. One of the
                 name of an input says what that input is called.
 
@@ -71,7 +73,7 @@ class RunDirectory:
             InputError: The directory cannot be written, holds other files, or another run.
         """
         self._out = None if out is None else expanded(out)
-        self._run = new_record(command, settings or {}, inputs or {}, options or {})
+        self._run = new_record(command, settings or {}, inputs or {}, changeable or {}, options or {})
         self._is_recorded = False
         self._hold: AbstractContextManager[None] | None = None
         if self._out is not None:
@@ -137,11 +139,13 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Free the directory; a run that ended in an error says so in run.json."""
+        """Free the directory. A run that ended in an error says so in run.json; a user's mistake leaves no trace."""
         if self._hold is None:
             return
         try:
-            if error is not None and self._is_recorded and self._run["state"] != "done":
+            if isinstance(error, InputError) and self._holds_nothing():
+                self.abandon()
+            elif error is not None and self._is_recorded and self._run["state"] != "done":
                 self._run |= {"state": "failed", "error": f"{type(error).__name__}: {error}"[:500]}
                 with suppress(InputError):  # on a full disk the error itself says more
                     self._write()
@@ -191,19 +195,46 @@ class RunDirectory:
             check_artifact(place, digests.get(name))
             return open(place)
         made = make()
-        if not self._is_recorded:
-            self.record()
+        self._claim()
         with atomic_path(place, same_name=True) as temporary:
             save(made, temporary)
             digests[name] = artifact_digest(temporary)
             self._write()  # before the artifact appears: one that is there always has its digest
         return open(place)
 
-    def log(self, name: str, *, about: Mapping[str, Any], key: str | Sequence[str], columns: Columns) -> RowLog:
-        """Open a log of rows in the run, new or continued; in memory where the run has no directory. See `RowLog`."""
-        if self._out is not None and not self._is_recorded:
-            self.record()
-        return RowLog(self.file(name), about=about, key=key, columns=columns)
+    def made(self, name: str) -> None:
+        """Take an artifact that another process of the run put in place, whole.
+
+        Args:
+            name: A file or directory of the run that is there.
+
+        Raises:
+            InputError: It is other than when it was first taken.
+        """
+        place, digests = self.path / name, self._run["artifacts"]
+        if name in digests:
+            check_artifact(place, digests[name])
+            return
+        digests[name] = artifact_digest(place)
+        self._write()
+
+    def log(
+        self, name: str, *, key: str | Sequence[str], columns: Columns, about: Mapping[str, Any] | None = None
+    ) -> RowLog:
+        """Open a log of rows in the run, new or continued; in memory where the run has no directory.
+
+        Args:
+            name: Its file, with `/` between folders.
+            key: The field or fields by which rows are looked up.
+            columns: Type of every field, the key's too.
+            about: What the rows are of; default the run's command, settings and inputs. A log of something else is
+                refused.
+
+        Raises:
+            InputError: As `RowLog`.
+        """
+        subject = {name: self._run[name] for name in ("command", "settings", "inputs")} if about is None else about
+        return RowLog(self.file(name), about=subject, key=key, columns=columns, claim=self._claim)
 
     def finish(self, artifacts: Sequence[str] = ()) -> None:
         """Note that everything has been written, and remove what killed helpers left under temporary names.
@@ -224,27 +255,21 @@ class RunDirectory:
             (self._out / RUN).unlink(missing_ok=True)
             self._is_recorded = False
 
+    def _claim(self) -> None:
+        if self._out is not None and not self._is_recorded:
+            self.record()
+
     def _write(self) -> None:
         if self._hold is None:
             raise RuntimeError("a run is written inside `with RunDirectory(...) as run:`")
         self._is_recorded = True
         write_json(self.path / RUN, self._run)
 
+    def _holds_nothing(self) -> bool:
+        return all(entry.name == RUN or is_of_the_lock(entry.name) for entry in self.path.iterdir())
+
     def _look(self, out: Path) -> None:
         """Read what stands at the place and compare it with what is asked."""
-        file = out / RUN
-        if not file.is_file():
-            foreign = [each.name for each in _entries(out) if not is_left_over(each.name)]
-            foreign = sorted(name for name in foreign if not is_of_the_lock(name))
-            if foreign:
-                raise InputError(
-                    f"{short(out)} holds files ({foreign[0]}) and no run.json, so it is not the directory of a run; "
-                    "choose another --out"
-                )
-            return
-        self._run = resumed_record(file, self._run)
-        self._is_recorded = True
-
-
-def _entries(directory: Path) -> list[Path]:
-    return list(directory.iterdir()) if directory.is_dir() else []
+        earlier = earlier_record(out, self._run)
+        if earlier is not None:
+            self._run, self._is_recorded = earlier, True

@@ -13,24 +13,32 @@ from typing import Any, TypeAlias
 
 from .comparison import Json, differences, plain
 from .errors import InputError, short
+from .lock import is_of_the_lock
+from .places import is_left_over
 
 FORMAT = "reasonlens.run/2"
+RUN = "run.json"
 PACKAGES = ("reasonlens", "torch", "transformers", "scikit-learn", "numpy")
 Record: TypeAlias = dict[str, Json]
 
 
 def new_record(
-    command: str, settings: Mapping[str, Any], inputs: Mapping[str, Any], options: Mapping[str, Any]
+    command: str,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    changeable: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> Record:
-    """Write down what is asked; state, timings and artifacts are added as the run goes on."""
+    """Write down what is asked (see `RunDirectory`); state, timings and artifacts are added as the run goes on."""
     return {
         "format": FORMAT,
         "state": "running",
         "command": command,
         "settings": plain(settings),
+        "changeable": plain(changeable),
         "inputs": plain(inputs),
         "options": plain(options),
-        "seeds": _seeds(plain(settings)),
+        "seeds": _seeds(plain({**settings, **changeable})),
         "command_line": shlex.join(sys.argv),
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "timings_seconds": {},
@@ -38,19 +46,25 @@ def new_record(
     }
 
 
-def resumed_record(file: Path, asked: Record) -> Record:
-    """Go on from the record in a file.
+def earlier_record(directory: Path, asked: Record) -> Record | None:
+    """Go on from the record of the run that a directory holds.
 
     Args:
-        file: run.json of an earlier run.
+        directory: Of a run, empty, or not there.
         asked: What is asked now.
 
     Returns:
-        `asked` with the state, timings and artifacts of the earlier run.
+        `asked` with the state, timings and artifacts of the earlier run; with other changeable settings it is not done.
+        None where there is no run.
 
     Raises:
-        InputError: The file cannot be read, or is of another run; what differs is named.
+        InputError: The record cannot be read, or is of another run (what differs is named), or the directory is not
+            that of a run.
     """
+    file = directory / RUN
+    if not file.is_file():
+        _check_empty(directory)
+        return None
     try:
         earlier = json.loads(file.read_text("utf-8"))
         if earlier["format"] != FORMAT:
@@ -63,9 +77,19 @@ def resumed_record(file: Path, asked: Record) -> Record:
         raise InputError(f"{file} cannot be read ({error}); choose another --out or remove it") from error
     if different:
         raise InputError(f"{short(file.parent)} holds another run ({different}); choose another --out or remove it")
-    if known["state"] != "done":
+    if known["state"] != "done" or differences(earlier["changeable"], asked["changeable"]):
         known["state"] = "running"
     return asked | known
+
+
+def _check_empty(directory: Path) -> None:
+    names = [entry.name for entry in directory.iterdir()] if directory.is_dir() else []
+    foreign = sorted(name for name in names if not is_left_over(name) and not is_of_the_lock(name))
+    if foreign:
+        raise InputError(
+            f"{short(directory)} holds files ({foreign[0]}) and no {RUN}, so it is not the directory of a run; choose "
+            "another --out"
+        )
 
 
 def changes(there: Mapping[str, Json], asked: Mapping[str, Json]) -> str:

@@ -4,8 +4,8 @@ It sees the question, the reference and the response's last lines, and says yes 
 response lets one through that merely comes by the answer; one that is told to grade the reasoning grades style. It is a
 second opinion: report its agreement with the rule (`agreement.py`) beside any figure that it decides.
 
-Any endpoint that speaks OpenAI's chat completions will do (a local vLLM or llama.cpp server too). Answers are kept in a
-file, a line each, so that a run that was cut off asks only what it has not asked yet.
+Any endpoint that speaks OpenAI's chat completions will do (a local vLLM or llama.cpp server too). Replies are kept in a
+log, a row each, so that a run that was cut off asks only what it has not asked yet.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..rundir import InputError
+from ..rundir import InputError, RowLog, expanded, only_writer_of
 from .chat_endpoint import ask
 from .questions import Question
 
@@ -63,31 +62,45 @@ class Judge:
             raise InputError("a judge needs at least one try, one question at a time, and some time to answer")
 
     def grade(
-        self, questions: Sequence[Question], responses: Sequence[str], kept: Path | None = None
+        self, questions: Sequence[Question], responses: Sequence[str], kept: str | Path | None = None
     ) -> list[bool | None]:
-        """Whether each response is right; None where the judge said neither yes nor no.
+        """Ask whether each response is right.
 
-        kept: file of answers, read before and added to. Raises InputError for a question without a reference, where
-        the endpoint refuses, and where it cannot be reached (what was answered by then is kept).
+        Args:
+            questions: What was asked, with a reference answer each.
+            responses: One for each question.
+            kept: File of replies, read before and added to; held by one process at a time.
+
+        Returns:
+            The grade of each response; None where the judge said neither yes nor no.
+
+        Raises:
+            InputError: A question has no reference, or the endpoint refuses or cannot be reached (what was answered by
+                then is kept).
         """
+        if kept is None:
+            return self._graded(questions, responses, _reply_log(None))
+        file = expanded(kept)
+        with only_writer_of(file):
+            return self._graded(questions, responses, _reply_log(file))
+
+    def _graded(self, questions: Sequence[Question], responses: Sequence[str], replies: RowLog) -> list[bool | None]:
         told = [asked_of(question, response) for question, response in zip(questions, responses, strict=True)]
-        answers = _Kept(kept)
         keys = [None if text is None else self._key(text) for text in told]
-        missing = {key: text for key, text in zip(keys, told, strict=True) if key and text and key not in answers.known}
+        missing = {key: text for key, text in zip(keys, told, strict=True) if key and text and key not in replies}
         body = {"model": self.model, **self.options}
         secret = os.environ.get(self.key_variable)
 
         def one(key: str, text: str) -> None:
-            messages = [{"role": "user", "content": text}]
-            said = ask(
+            reply = ask(
                 f"{self.url.rstrip('/')}/chat/completions",
-                {**body, "messages": messages},
+                {**body, "messages": [{"role": "user", "content": text}]},
                 secret=secret,
                 timeout_s=self.timeout_s,
                 n_tries=self.n_tries,
                 wait_s=self.wait_s,
             )
-            answers.add(key, said)
+            replies.add([{"key": key, "reply": reply}])
 
         with ThreadPoolExecutor(self.n_parallel) as pool:
             asked = [pool.submit(one, key, text) for key, text in missing.items()]
@@ -97,7 +110,7 @@ class Judge:
             finally:
                 for each in asked:
                     each.cancel()
-        return [False if key is None else yes_or_no(answers.known[key]) for key in keys]
+        return [False if key is None else yes_or_no(replies[key]["reply"]) for key in keys]
 
     def _key(self, text: str) -> str:
         told = json.dumps([self.model, dict(self.options), text], sort_keys=True)
@@ -120,30 +133,6 @@ def yes_or_no(said: str) -> bool | None:
     return None if found is None else found[1].lower() == "yes"
 
 
-class _Kept:
-    """A file of replies that grows by whole lines; a last line without its end is dropped."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path, self._lock = path, threading.Lock()
-        self.known: dict[str, str] = {}
-        if path is None or not path.is_file():
-            return
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        for number, line in enumerate(whole.splitlines(), start=1):
-            try:
-                row = json.loads(line)
-                self.known[str(row["key"])] = str(row["reply"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{path}, line {number}: no judge's reply ({error}); choose another file") from error
-        if len(whole) < len(content):
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-
-    def add(self, key: str, reply: str) -> None:
-        with self._lock:
-            self.known[key] = reply
-            if self._path is not None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                with self._path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"key": key, "reply": reply}) + "\n")
+def _reply_log(file: Path | None) -> RowLog:
+    """Replies by a digest of the model, its options and what it was asked."""
+    return RowLog(file, about={"what": "replies of a judge"}, key="key", columns={"key": str, "reply": str})

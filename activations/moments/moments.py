@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...rundir import InputError, atomic_path, expanded
+from ...rundir import InputError, atomic_path, expanded, tensors_digest
 from ...traces import BEHAVIOURS
 from ..activations import Activations
 from ..read import Read
@@ -183,7 +183,7 @@ class Moments:
             "progress": self.progress,
         }
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        description["digest"] = _digest(description, tensors)
+        description["digest"] = tensors_digest(description, tensors)
         with atomic_path(path) as temporary:  # one entry of metadata: safetensors writes several in any order
             save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
 
@@ -210,15 +210,6 @@ class Moments:
         )
 
 
-def _digest(description: dict[str, Any], tensors: dict[str, Tensor]) -> str:
-    """Digest the description and every byte of the tensors: a sum that is continued must be the one written."""
-    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].numpy().data)
-    return digest.hexdigest()
-
-
 def read_moments(path: Path) -> Moments:
     """Read moments from a file, finished or not."""
     try:
@@ -227,7 +218,7 @@ def read_moments(path: Path) -> Moments:
             if about.get("format") != FORMAT:
                 raise InputError(f"{path} holds no moments of reasonlens (format {FORMAT})")
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-            if about.pop("digest", None) != _digest(about, tensors):
+            if about.pop("digest", None) != tensors_digest(about, tensors):
                 raise InputError(f"{path} is altered: its digest is another; remove it and collect again")
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"cannot read moments from {path}: {error}") from error

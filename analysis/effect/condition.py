@@ -34,6 +34,11 @@ class Condition:
     strength: float = 0.0
     number: int = 0  # of the random direction
 
+    @property
+    def name(self) -> str:
+        """A name of its own, for logs."""
+        return f"{self.kind} {self.behaviour} layer {self.layer} strength {self.strength} number {self.number}"
+
     def direction(
         self, directions: Directions, model: LanguageModel, tokens: Mapping[str, int], seed: int
     ) -> Direction:

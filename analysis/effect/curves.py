@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ...figures import render
-from ...rundir import InputError
+from ...figures import FigureTable, draw_all, render
+from ...rundir import InputError, from_row, to_row
+from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...stats import p_value_of_draws
 from .condition import Condition, Kind
 from .outcome import Outcome
 from .tables import dose_table, layers_table
 
-FORMAT = "reasonlens.effect/1"
+FORMAT = "reasonlens.effect/2"
+FILES = (RESULTS, TABLE, REPORT)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DoseCurves:
-    """What `dose_curves` found."""
+    """The result of `dose_curves`."""
 
     outcomes: tuple[Outcome, ...]
     behaviours: tuple[str, ...]
@@ -31,10 +35,11 @@ class DoseCurves:
     strengths: tuple[float, ...]
     scores: dict[str, dict[str, list[float]]]  # of the directions: behaviour -> figure -> one for each of score_layers
     score_layers: tuple[int, ...]
-    about: dict[str, Any]
+    about: dict[str, Any]  # model, directions, settings
 
     @property
     def unsteered(self) -> Outcome:
+        """What the model does by itself."""
         return self._outcomes("unsteered")[0]
 
     def outcome(self, kind: Kind, behaviour: str, layer: int, strength: float) -> Outcome:
@@ -54,20 +59,28 @@ class DoseCurves:
         return p_value_of_draws(own, np.array(self.random_effects(behaviour, layer, strength)))
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each condition and behaviour that is measured in it; intervals in `_low` and `_high`.
+        """Tabulate one row for each condition and behaviour that is measured in it; intervals in `_low` and `_high`.
 
         kind, steered (the behaviour whose direction or token it is), layer, strength, number (of the random direction);
         measured (the behaviour counted), rate, effect, n_problems; kl_nats and perplexity on neutral text; accuracy
         where it is known; truncated: responses without an end; share_steered: of the tokens run.
         """
+        return self._frame.copy()
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
         return pd.DataFrame([row for outcome in self.outcomes for row in self._rows(outcome)])
 
     def by_layer(self) -> pd.DataFrame:
-        """For each behaviour and layer: the strength of the largest effect, that effect, and AUROC beside it.
+        """Tabulate for each behaviour and layer the strength of the largest effect, that effect, and AUROC beside it.
 
         p_value is that of the layer and strength alone, not corrected for having chosen the strength. rank_effect and
         rank_auroc: 1 for the best layer; where they disagree, the best probe is not the best handle.
         """
+        return self._by_layer.copy()
+
+    @cached_property
+    def _by_layer(self) -> pd.DataFrame:
         rows = []
         for behaviour in self.behaviours:
             aurocs = dict(zip(self.score_layers, self.scores.get(behaviour, {}).get("auroc", ()), strict=False))
@@ -99,23 +112,34 @@ class DoseCurves:
         return frame
 
     def best_layer(self, behaviour: str) -> int:
-        """Where the direction raises its behaviour most."""
-        frame = self.by_layer()
+        """Find the layer at which the direction raises its behaviour most."""
+        frame = self._by_layer
         own = frame[frame["behaviour"] == behaviour]
         return int(own["layer"].iloc[int(own["effect"].to_numpy().argmax())])
 
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate each figure by its name."""
+        return {
+            "dose": dose_table(self._frame, {name: self.best_layer(name) for name in self.behaviours}),
+            "layers": layers_table(self._by_layer, len(self.strengths)),
+        }
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw every figure by its name."""
+        return draw_all(self.tables())
+
     def figure(self, behaviours: Sequence[str] | None = None) -> go.Figure:
-        """Rate, damage and accuracy by strength, a column for each behaviour, at the layer that moves it most."""
+        """Draw rate, damage and accuracy by strength, a column for each behaviour, at the layer that moves it most."""
         layers = {name: self.best_layer(name) for name in behaviours or self.behaviours}
-        return dose_table(self.to_frame(), layers).draw()
+        return dose_table(self._frame, layers).draw()
 
     def layer_figure(self) -> go.Figure:
-        """Effect by layer above AUROC by layer."""
-        return layers_table(self.by_layer(), len(self.strengths)).draw()
+        """Draw effect by layer above AUROC by layer."""
+        return self.tables()["layers"].draw()
 
     def to_dict(self) -> dict[str, Any]:
-        """What `results.json` holds."""
-        frame, layers = self.to_frame(), self.by_layer()
+        """Give what `results.json` holds; None for NaN."""
+        frame, layers = self._frame, self._by_layer
         return {
             "format": FORMAT,
             **self.about,
@@ -128,14 +152,54 @@ class DoseCurves:
             },
             "conditions": frame.astype(object).where(frame.notna(), None).to_dict("records"),
             "layers": layers.astype(object).where(layers.notna(), None).to_dict("records"),
+            "scores": {
+                name: {
+                    score: [None if math.isnan(value) else value for value in values] for score, values in own.items()
+                }
+                for name, own in self.scores.items()
+            },
+            "score_layers": list(self.score_layers),
+            "outcomes": [to_row(outcome) for outcome in self.outcomes],
         }
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> DoseCurves:
+        """Read back what `to_dict` gave. Raises InputError for another format."""
+        check_format(content, FORMAT)
+        settings = content["settings"]
+        return cls(
+            outcomes=tuple(from_row(Outcome, row) for row in content["outcomes"]),
+            behaviours=tuple(settings["behaviours"]),
+            layers=tuple(settings["layers"]),
+            strengths=tuple(sorted({*settings["strengths"]} - {0.0})),
+            scores={
+                name: {
+                    score: [math.nan if value is None else value for value in values] for score, values in own.items()
+                }
+                for name, own in content["scores"].items()
+            },
+            score_layers=tuple(content["score_layers"]),
+            about={name: content[name] for name in ("model", "directions", "settings")},
+        )
+
     def report(self) -> str:
-        """One page with figures, tables and what was written."""
+        """Write one page with figures, tables and what was written."""
         best = {name: self.best_layer(name) for name in self.behaviours}
         said = {name: [self.outcome("direction", name, best[name], dose) for dose in self.strengths] for name in best}
-        figures = {"dose": self.figure(), "layers": self.layer_figure()}
-        return render("effect.html.jinja", self.to_dict(), figures, best=best, said=said, unsteered=self.unsteered)
+        return render(
+            "effect.html.jinja", self.to_dict(), self.figures(), best=best, said=said, unsteered=self.unsteered
+        )
+
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv, tables/ and report.html."""
+        write_result(directory, self, self.report())
+
+    def _repr_html_(self) -> str:
+        return self._by_layer.to_html(index=False, na_rep="–", float_format="{:.3f}".format)
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{name} layer {self.best_layer(name)}" for name in self.behaviours)
+        return f"DoseCurves({self.about['model']['name']}, {len(self.outcomes)} conditions; largest effects: {best})"
 
     def _outcomes(self, kind: Kind, behaviour: str = "", layer: int = -1, strength: float = 0.0) -> list[Outcome]:
         return [

@@ -13,15 +13,28 @@ Strengths and layers are tried on these problems; what is then claimed of the be
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ...generation import encode_prompts, write
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
-from ...rundir import InputError
+from ...models.content import weights_digest
+from ...rundir import (
+    InputError,
+    RowLog,
+    RunDirectory,
+    callable_name,
+    columns_of,
+    content_digest,
+    from_row,
+    plain,
+    to_row,
+)
 from ...rundir.progress import with_progress
 from ...traces.problem_sets import ProblemSet
 from ...traces.questions import Question
@@ -37,12 +50,15 @@ from ...vectors.steering import (
 )
 from ...vectors.steering.sentence_ends import SENTENCES
 from .condition import Condition, all_conditions
-from .curves import DoseCurves
+from .curves import FILES, DoseCurves
 from .damage import NeutralText
 from .outcome import Outcome, outcome_of
-from .outcome_log import OutcomeLog
 from .settings import EffectSettings
 from .task import Task, task_for
+
+ROWS = "outcomes.jsonl"
+COLUMNS = {"name": str, **columns_of(Outcome)}
+CONDITIONS = ("behaviours", "layers", "strengths", "n_random")  # settings that name outcomes and change none
 
 
 def dose_curves(
@@ -60,12 +76,21 @@ def dose_curves(
 ) -> DoseCurves:
     """Steer `model` with `directions` at every layer and strength of the settings, and with their controls.
 
-    questions: what is asked, or the name or file of a problem set; an organism has problems of its own. task:
-    everything about the text instead, with annotators and graders of your own. out: a directory in which every
-    condition is kept as it is done; the same call takes up what is there. ranked: directions with AUROCs to rank layers
-    by; default `directions`. force: directions of another model.
+    Args:
+        model: What is steered.
+        directions: One for each behaviour and layer, with the mean residual norm of the model at each.
+        settings: Behaviours, layers, strengths, controls, sampling.
+        questions: What is asked, or the name or file of a problem set; an organism has problems of its own.
+        task: Everything about the text instead, with annotators and graders of your own.
+        out: A directory for outcomes (a row each as it is measured), results, table and page; the same call resumes.
+        device: For a model given by name.
+        ranked: Directions with AUROCs to rank layers by; default `directions`.
+        force: Take directions of another model.
+        progress: Whether a bar is shown.
 
-    Raises InputError for directions that do not fit, unknown behaviours or layers, and a model without questions.
+    Raises:
+        InputError: Directions do not fit, behaviours or layers are unknown, the model has no questions, or the
+            directory is of another run.
     """
     settings = settings or EffectSettings()
     loaded = load(model, device=device)
@@ -85,26 +110,78 @@ def dose_curves(
     about = {
         "model": loaded.identity(),
         "directions": {"method": directions.method, "model": directions.model, "data_digest": directions.data_digest},
-        "settings": asdict(replace(settings, behaviours=tuple(behaviours), layers=layers)),
+        "settings": plain(replace(settings, behaviours=tuple(behaviours), layers=layers)),
     }
-    log = OutcomeLog(None if out is None else Path(out), about)
     trial = _Trial(loaded, directions, task, settings, force)
+    ranking = ranked or directions
+    with _open_run(out, loaded, directions, ranking, task, about["settings"]) as run:
+        with run.stage("outcomes"):
+            outcomes = _measured(planned, trial, run.log(ROWS, key="name", columns=COLUMNS), progress)
+        curves = DoseCurves(
+            outcomes=tuple(outcomes),
+            behaviours=tuple(behaviours),
+            layers=layers,
+            strengths=tuple(sorted({*settings.strengths} - {0.0})),
+            scores={name: ranking.scores.get(name, {}) for name in behaviours},
+            score_layers=ranking.layers,
+            about=about,
+        )
+        if run.has_directory:
+            with run.stage("report"):
+                curves.write(run.path)
+            run.finish(FILES)
+    return curves
+
+
+def _measured(conditions: Sequence[Condition], trial: _Trial, log: RowLog, progress: bool) -> list[Outcome]:
+    """Measure the conditions that the log does not hold."""
     outcomes = []
-    for condition in with_progress(planned, desc="conditions", unit="condition", progress=progress):
-        found = log.get(condition)
-        if found is None:
-            found = trial.outcome(condition)
-            log.add(found)
-        outcomes.append(found)
-    return DoseCurves(
-        outcomes=tuple(outcomes),
-        behaviours=tuple(behaviours),
-        layers=layers,
-        strengths=tuple(sorted({*settings.strengths} - {0.0})),
-        scores={name: (ranked or directions).scores.get(name, {}) for name in behaviours},
-        score_layers=(ranked or directions).layers,
-        about=about,
+    for condition in with_progress(conditions, desc="conditions", unit="condition", progress=progress):
+        if condition.name not in log:
+            log.add([{"name": condition.name, **to_row(trial.outcome(condition))}])
+        outcomes.append(from_row(Outcome, log[condition.name]))
+    return outcomes
+
+
+def _open_run(
+    out: str | Path | None,
+    model: LanguageModel,
+    directions: Directions,
+    ranking: Directions,
+    task: Task,
+    settings: dict[str, Any],
+) -> RunDirectory:
+    """Open the run directory; more layers, strengths and controls go on from the outcomes that are there."""
+    if out is None:
+        return RunDirectory(None, "steer sweep")
+    conditions = {name: settings[name] for name in CONDITIONS}
+    return RunDirectory(
+        out,
+        "steer sweep",
+        settings={name: value for name, value in settings.items() if name not in CONDITIONS}
+        | {
+            "annotator": callable_name(task.annotator),
+            "grader": None if task.grader is None else callable_name(task.grader),
+        },
+        changeable=conditions
+        | {"tell-tale tokens": task.tokens, "ranking": content_digest([repr(ranking.scores), ranking.layers])},
+        inputs={
+            "model": weights_digest(model),
+            "directions": digest_of(directions),
+            "questions": content_digest(task.questions),
+            "neutral text": content_digest(task.neutral),
+        },
+        options={"model": model.name, "directions": directions.method},
     )
+
+
+def digest_of(directions: Directions) -> str:
+    """Digest vectors and norms; neither scores nor where they are from."""
+    vectors = {
+        name: hashlib.sha256(vector.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()
+        for name, vector in directions.vectors.items()
+    }
+    return content_digest([vectors, directions.layers, [repr(norm) for norm in directions.residual_norm]])
 
 
 class _Trial:

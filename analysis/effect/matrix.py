@@ -7,37 +7,48 @@ itself, says that the two differ in what they do with it and not in what they re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from ...figures import FigureTable, draw_all, result_page
+from ...models import LanguageModel, load
 from ...models._load import ModelLike
-from ...rundir import InputError
+from ...models.content import weights_digest
+from ...rundir import InputError, RunDirectory, write_csv
+from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...vectors import Directions
 from ...vectors.residual_norms import with_known_norms
 from .curves import DoseCurves
-from .dose import dose_curves
+from .dose import digest_of, dose_curves
 from .settings import EffectSettings
 from .tables import matrix_table
+
+FORMAT = "reasonlens.steering-matrix/1"
+EFFECTS = "effects.csv"
+CELLS = "cells"
+FILES = (RESULTS, TABLE, REPORT, EFFECTS)
+TITLE = "Whose directions steer whom"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SteeringMatrix:
-    """Dose curves for every source and target."""
+    """The result of `steering_matrix`: dose curves for every source and target."""
 
     cells: dict[tuple[str, str], DoseCurves]  # (source, target)
 
     def to_frame(self) -> pd.DataFrame:
-        """Rows of directions, tokens and random directions (`DoseCurves.to_frame`) with `source` and `target`."""
+        """Tabulate the rows of every cell (`DoseCurves.to_frame`) with its `source` and `target`."""
         frames = [cell.to_frame().assign(source=source, target=target) for (source, target), cell in self.cells.items()]
         return pd.concat(frames, ignore_index=True)
 
     def effects(self) -> pd.DataFrame:
-        """The effect of every direction on its own behaviour, with its p-value among the random directions."""
+        """Tabulate the effect of every direction on its own behaviour, with its p-value among the random directions."""
         frame = self.to_frame()
         own = frame[(frame["kind"] == "direction") & (frame["steered"] == frame["measured"])].copy()
         keys = own[["source", "target", "steered", "layer", "strength"]].to_numpy().tolist()
@@ -48,9 +59,61 @@ class SteeringMatrix:
         columns = ["source", "target", "steered", "layer", "strength", "rate", "effect", "effect_low", "effect_high"]
         return own[[*columns, "p_value", "kl_nats", "n_problems"]].reset_index(drop=True)
 
-    def figure(self, behaviour: str, layer: int) -> go.Figure:
-        """Effects as a matrix, a panel for each strength."""
-        return matrix_table(self.effects(), behaviour, layer).draw()
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate a matrix of effects for each behaviour and layer."""
+        effects = self.effects()
+        cells = effects[["steered", "layer"]].drop_duplicates().itertuples(index=False)
+        return {
+            f"{number}-{_file_name(behaviour)}-layer-{int(layer)}": matrix_table(effects, behaviour, int(layer))
+            for number, (behaviour, layer) in enumerate(cells)
+        }
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw the matrix of each behaviour and layer."""
+        return draw_all(self.tables())
+
+    def figure(self, behaviour: str | None = None, layer: int | None = None) -> go.Figure:
+        """Draw effects as a matrix, a panel for each strength; default of the first behaviour and layer."""
+        first = next(iter(self.cells.values()))
+        chosen = first.layers[0] if layer is None else layer
+        return matrix_table(self.effects(), behaviour or first.behaviours[0], chosen).draw()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what `results.json` holds; None for NaN."""
+        effects = self.effects()
+        return {
+            "format": FORMAT,
+            "effects": effects.astype(object).where(effects.notna(), None).to_dict("records"),
+            "cells": [
+                {"source": source, "target": target, "curves": cell.to_dict()}
+                for (source, target), cell in self.cells.items()
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> SteeringMatrix:
+        """Read back what `to_dict` gave. Raises InputError for another format."""
+        check_format(content, FORMAT)
+        return cls(
+            cells={(cell["source"], cell["target"]): DoseCurves.from_dict(cell["curves"]) for cell in content["cells"]}
+        )
+
+    def report(self) -> str:
+        """Write one self-contained HTML page."""
+        lead = "Rows: whose direction; columns: which model is steered; p among random directions of the same strength."
+        return result_page(TITLE, lead, self.figures(), self.effects())
+
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv, effects.csv, tables/ and report.html."""
+        write_csv(Path(directory) / EFFECTS, self.effects())
+        write_result(directory, self, self.report())
+
+    def _repr_html_(self) -> str:
+        return self.effects().to_html(index=False, na_rep="–", float_format="{:.3f}".format)
+
+    def __repr__(self) -> str:
+        sources, targets = (dict.fromkeys(pair[place] for pair in self.cells) for place in (0, 1))
+        return f"SteeringMatrix(directions of {', '.join(sources)} in {', '.join(targets)})"
 
 
 def steering_matrix(
@@ -61,24 +124,70 @@ def steering_matrix(
     out: str | Path | None = None,
     **options: Any,
 ) -> SteeringMatrix:
-    """Every source's directions in every model, with all controls of `dose_curves`, whose options it takes.
+    """Steer every model with every source's directions, with all controls of `dose_curves`, whose options it takes.
 
-    models, directions: by name; each model that is steered needs directions of its own, for the norm of its residual
-    stream (measured on neutral text where they do not say it). Raises InputError where one has none.
+    Args:
+        models: By name; each that is steered needs directions of its own, for the norm of its residual stream
+            (measured on neutral text where they do not say it).
+        directions: By the names of the models.
+        settings: As for `dose_curves`.
+        out: A directory for each cell's outcomes, the effects, results and page; the same call resumes.
+        options: Further options of `dose_curves`.
+
+    Raises:
+        InputError: A model has no directions of its own, or they lack a layer; else as `dose_curves`.
     """
+    loaded = {target: load(model) for target, model in models.items()}
+    known = {
+        name: with_known_norms(own, loaded[name], own.layers) if name in loaded else own
+        for name, own in directions.items()
+    }
+    scaled = {(source, target): _in_units_of(known, source, target) for target in models for source in directions}
     cells: dict[tuple[str, str], DoseCurves] = {}
-    for target, model in models.items():
-        if target not in directions:
-            raise InputError(f"there are no directions of {target!r} itself, whose residual norm is the unit of a dose")
-        own = with_known_norms(directions[target], model, directions[target].layers)
-        norms = dict(zip(own.layers, own.residual_norm, strict=True))
-        for source, found in directions.items():
-            missing = [layer for layer in found.layers if layer not in norms]
-            if missing:
-                raise InputError(
-                    f"the directions of {target!r} do not cover layer {missing[0]}, and those of {source!r} do"
-                )
-            scaled = replace(found, residual_norm=tuple(norms[layer] for layer in found.layers))
-            kept = None if out is None else Path(out) / f"{len(cells)}"
-            cells[source, target] = dose_curves(model, scaled, settings=settings, out=kept, force=True, **options)
-    return SteeringMatrix(cells=cells)
+    with _open_run(out, loaded, directions, settings or EffectSettings()) as run:
+        for number, ((source, target), own) in enumerate(scaled.items()):
+            place = run.file(f"{CELLS}/{number}")
+            run.record()
+            cells[source, target] = dose_curves(
+                loaded[target], own, settings=settings, out=place, force=True, **options
+            )
+        matrix = SteeringMatrix(cells=cells)
+        if run.has_directory:
+            matrix.write(run.path)
+            run.finish(FILES)
+    return matrix
+
+
+def _file_name(behaviour: str) -> str:
+    """Leave what a file name may hold everywhere."""
+    return re.sub(r"\W+", "-", behaviour).strip("-")
+
+
+def _in_units_of(directions: Mapping[str, Directions], source: str, target: str) -> Directions:
+    """Give the directions of a source the residual norms of a target."""
+    if target not in directions:
+        raise InputError(f"there are no directions of {target!r} itself, whose residual norm is the unit of a dose")
+    norms = dict(zip(directions[target].layers, directions[target].residual_norm, strict=True))
+    missing = [layer for layer in directions[source].layers if layer not in norms]
+    if missing:
+        raise InputError(f"the directions of {target!r} do not cover layer {missing[0]}, and those of {source!r} do")
+    return replace(directions[source], residual_norm=tuple(norms[layer] for layer in directions[source].layers))
+
+
+def _open_run(
+    out: str | Path | None,
+    models: Mapping[str, LanguageModel],
+    directions: Mapping[str, Directions],
+    settings: EffectSettings,
+) -> RunDirectory:
+    """Open the run directory; each cell compares its questions itself."""
+    if out is None:
+        return RunDirectory(None, "steer matrix")
+    return RunDirectory(
+        out,
+        "steer matrix",
+        settings=asdict(settings),
+        inputs={f"model {number}": weights_digest(model) for number, model in enumerate(models.values())}
+        | {f"directions {number}": digest_of(own) for number, own in enumerate(directions.values())},
+        options={"models": list(models), "directions": list(directions)},
+    )

@@ -1,4 +1,4 @@
-"""What came of one condition, by problem: enough to draw every figure with its interval, and to be kept as JSON.
+"""What came of one condition, by problem: enough to draw every figure with its interval, and to be kept as a row.
 
 rate        sentences that show a behaviour, of all sentences; over problems, sum over sum
 effect      rate of the steered model minus rate of the unsteered one, problems resampled together (paired)
@@ -7,8 +7,7 @@ effect      rate of the steered model minus rate of the unsteered one, problems 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -63,13 +62,6 @@ class Outcome:
 
     def _counts(self, behaviour: str) -> Float[np.ndarray, " problems"]:
         return np.array(self.n_shown.get(behaviour, [0] * len(self.n_sentences)), dtype=float)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def of_json(cls, row: dict[str, Any]) -> Outcome:
-        return cls(**{**row, "condition": Condition(**row["condition"]), "damage": Damage(**row["damage"])})
 
 
 def outcome_of(

@@ -19,7 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 
-from ...rundir import InputError, atomic_path
+from ...rundir import InputError, RunDirectory
 from ...rundir.progress import is_silent
 from .stages import (
     STAGES,
@@ -32,31 +32,48 @@ from .stages import (
 logger = logging.getLogger(__name__)
 
 
-def train_family(out: Path, settings: FamilySettings, jobs: int = 2, *, progress: bool = True) -> dict[Name, float]:
-    """Train what `out` does not hold yet. Returns the seconds that each member took in all.
+def train_family(
+    out: str | Path, settings: FamilySettings, jobs: int = 2, *, progress: bool = True
+) -> dict[Name, float]:
+    """Train those members of a family that its directory does not hold yet.
 
-    progress: show a bar for each member that is trained.
+    Args:
+        out: The directory of the family: one model directory for each member.
+        settings: What is trained, and with what; more members may be asked for later.
+        jobs: Models trained side by side, each on one thread.
+        progress: Whether each member that is trained has a bar.
 
-    Raises InputError if `out` holds a family of other settings, if a member's parent is not a member, and if a
-    training process was killed.
+    Returns:
+        The seconds that each member took in all.
+
+    Raises:
+        InputError: `out` holds a family of other settings or an altered member, a member's parent is not a member, or
+            a training process was killed.
     """
     wanted = [name for name in STAGES if name in settings.members]
     for name in wanted:
         missing = [parent for parent in STAGES[name] if parent not in wanted]
         if missing:
             raise InputError(f"{name} is trained from {', '.join(missing)}, which is not among the members")
-    _claim(out, settings)
-    for name in wanted:
-        if (out / name).is_dir():
-            clear_stage(out, name)
-            logger.info(f"{name}: there already")
-    try:
-        _run(out, [name for name in wanted if not (out / name).is_dir()], settings, jobs, progress and not is_silent())
-    except BrokenProcessPool as error:
-        raise InputError(
-            "a training process was killed (out of memory?); the same command goes on from there"
-        ) from error
-    return {name: json.loads((out / name / "training.json").read_text())["seconds"] for name in wanted}
+    asked = asdict(settings)
+    with RunDirectory(
+        out, "organisms train", changeable={"members": asked.pop("members")}, settings=asked, options={"jobs": jobs}
+    ) as run:
+        run.record()
+        for name in wanted:
+            if (run.path / name).is_dir():
+                run.made(name)
+                clear_stage(run.path, name)
+                logger.info(f"{name}: there already")
+        waiting = [name for name in wanted if not (run.path / name).is_dir()]
+        try:
+            _train_all(run, waiting, settings, jobs, progress and not is_silent())
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a training process was killed (out of memory?); the same command goes on from there"
+            ) from error
+        run.finish()
+        return {name: json.loads((run.path / name / "training.json").read_text("utf-8"))["seconds"] for name in wanted}
 
 
 def parse_members(text: str) -> tuple[Name, ...]:
@@ -70,8 +87,9 @@ def parse_members(text: str) -> tuple[Name, ...]:
     return tuple(name for name in STAGES if name in names)
 
 
-def _run(out: Path, waiting: list[Name], settings: FamilySettings, jobs: int, progress: bool) -> None:
-    """Each stage as soon as its parents are there."""
+def _train_all(run: RunDirectory, waiting: list[Name], settings: FamilySettings, jobs: int, progress: bool) -> None:
+    """Train each member as soon as its parents are there."""
+    out = run.path
     running: dict[Future[None], Name] = {}
     with ProcessPoolExecutor(
         jobs,
@@ -87,19 +105,5 @@ def _run(out: Path, waiting: list[Name], settings: FamilySettings, jobs: int, pr
             for finished in done:
                 name = running.pop(finished)
                 finished.result()
+                run.made(name)
                 logger.info(f"{name}: done")
-
-
-def _claim(out: Path, settings: FamilySettings) -> None:
-    """Write down what `out` is trained with, or check it."""
-    record = out / "family.json"
-    wanted = json.loads(json.dumps(asdict(settings)))
-    del wanted["members"]  # more of them may be wanted later
-    if not record.exists():
-        with atomic_path(record) as path:
-            path.write_text(json.dumps(wanted, indent=2))
-        return
-    held = json.loads(record.read_text())
-    if held != wanted:
-        differing = ", ".join(sorted(key for key in {*wanted, *held} if held.get(key) != wanted.get(key)))
-        raise InputError(f"{out} holds a family of other settings ({differing}); choose another --out or remove it")

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import AdamW, Muon, Optimizer
 from transformers import PreTrainedModel
 
-from ...rundir import atomic_path
+from ...rundir import InputError, atomic_path, tensors_digest
 from ...rundir.progress import ProgressBar
 
 MAX_GRADIENT_NORM = 1.0
@@ -88,23 +88,40 @@ def _save(model: PreTrainedModel, optimizers: Sequence[Optimizer], state: Path, 
     for number, optimizer in enumerate(optimizers):
         for place, held in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{place}.{name}": tensor.clone() for name, tensor in held.items()}
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    about = {"step": step, "digest": tensors_digest(step, tensors)}
     with atomic_path(state) as path:
-        save_file(tensors, path, metadata={"step": json.dumps(step)})
+        save_file(tensors, path, metadata={"state": json.dumps(about)})
 
 
 def _take_up(model: PreTrainedModel, optimizers: Sequence[Optimizer], state: Path) -> int:
-    """The number of steps that were done, their weights and moments put in place; 0 without a saved state."""
+    """Put the weights and moments of a saved state in place.
+
+    Returns:
+        The number of steps that were done; 0 without a saved state.
+
+    Raises:
+        InputError: The state is altered.
+    """
     if not state.exists():
         return 0
+    try:
+        with safe_open(state, "pt") as file:
+            about = json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # a safetensors handle is no dict
+        if about["digest"] != tensors_digest(about["step"], tensors):
+            raise ValueError("its digest is another")
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{state} is altered ({error}); remove it, and its member is trained from the start"
+        ) from error
     held: list[dict[int, dict[str, Tensor]]] = [{} for _ in optimizers]
-    with safe_open(state, "pt") as file:
-        for name, weight in model.named_parameters():
-            weight.data.copy_(file.get_tensor(f"weight.{name}"))
-        for key in file.keys():  # a safetensors handle is no dict
-            kind, *rest = key.split(".", 3)
-            if kind == "optimizer":
-                held[int(rest[0])].setdefault(int(rest[1]), {})[rest[2]] = file.get_tensor(key)
-        step = int(json.loads(file.metadata()["step"]))
+    for name, weight in model.named_parameters():
+        weight.data.copy_(tensors[f"weight.{name}"])
+    for key, tensor in tensors.items():
+        kind, *rest = key.split(".", 3)
+        if kind == "optimizer":
+            held[int(rest[0])].setdefault(int(rest[1]), {})[rest[2]] = tensor
     for optimizer, moments in zip(optimizers, held, strict=True):
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    return step
+    return int(about["step"])

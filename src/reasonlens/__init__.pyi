@@ -42,7 +42,7 @@ from .analysis import (
     Stability as Stability,
 )
 from .analysis import (
-    boundary_stability as boundary_stability,
+    StabilitySettings as StabilitySettings,
 )
 from .analysis import (
     compare_before_after as compare_before_after,
@@ -54,7 +54,13 @@ from .analysis import (
     probe as probe,
 )
 from .analysis import (
+    sample_boundaries as sample_boundaries,
+)
+from .analysis import (
     score as score,
+)
+from .analysis import (
+    stability as stability,
 )
 from .analysis.effect import (
     DoseCurves as DoseCurves,

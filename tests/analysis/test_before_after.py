@@ -22,8 +22,9 @@ from reasonlens import (
     mean_difference_directions,
 )
 from reasonlens.analysis.before_after import compare_before_after
+from reasonlens.analysis.boundaries import sample_boundaries
 from reasonlens.analysis.boundary import Boundary
-from reasonlens.analysis.stability import Stability, boundary_stability
+from reasonlens.analysis.stability_result import Stability
 from reasonlens.analysis.training_subset import as_many, held_out_scores, subset_aurocs
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import organism_annotator, organism_traces
@@ -58,7 +59,7 @@ def test_wrong_labels_that_were_planted_do_not_return_and_the_direction_without_
         return replace(span, label="backtracking") if span.label == "searching" and coin.random() < 0.6 else span
 
     wrong = [replace(trace, spans=tuple(map(spoilt, trace.spans))) for trace in right]
-    stability = boundary_stability(
+    stability = sample_boundaries(
         RL, wrong, n_samples=2, max_new_tokens=12, annotator=organism_annotator, progress=False
     )
     found = compare_before_after(RL, stability, **QUICK)

@@ -12,17 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 
 from reasonlens import (
     InputError,
     Span,
+    StabilitySettings,
     Trace,
     encode,
     load,
+    stability,
 )
+from reasonlens.analysis.boundaries import COLUMNS, KEY, sample_boundaries
 from reasonlens.analysis.boundary import Boundary, prefix_of, sample_boundary
-from reasonlens.analysis.stability import Stability, boundary_stability
+from reasonlens.analysis.stability_result import Stability
 from reasonlens.generation import Sampling
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import (
@@ -34,6 +36,7 @@ from reasonlens.organisms import (
     steps,
 )
 from reasonlens.organisms.search import BEHAVIOUR
+from reasonlens.rundir import RowLog
 
 RL = "organism/rl"
 QUICK = {"annotator": organism_annotator, "max_new_tokens": 14, "progress": False}
@@ -46,11 +49,11 @@ def own() -> list[Trace]:
 
 @pytest.fixture(scope="module")
 def found(own: list[Trace]) -> Stability:
-    return boundary_stability(RL, own, temperature=1.0, top_p=1.0, **QUICK)
+    return sample_boundaries(RL, own, temperature=1.0, top_p=1.0, **QUICK)
 
 
-def returned(stability: Stability) -> float:
-    return float(np.mean([boundary.share for boundary in stability.boundaries]))
+def returned(found: Stability) -> float:
+    return float(np.mean([boundary.share for boundary in found.boundaries]))
 
 
 # ---- what the model says by itself, and chance ----
@@ -71,7 +74,7 @@ def test_shuffled_labels_return_at_the_base_rate(own: list[Trace], found: Stabil
     shuffled = [
         replace(trace, spans=tuple(Span(span.start, span.end, next(order)) for span in trace.spans)) for trace in own
     ]
-    control = boundary_stability(RL, shuffled, temperature=1.0, top_p=1.0, **QUICK)
+    control = sample_boundaries(RL, shuffled, temperature=1.0, top_p=1.0, **QUICK)
     assert [each.found for each in control.boundaries] == [each.found for each in found.boundaries]  # labels steer none
     chance = sum((count / len(labels)) ** 2 for count in Counter(labels).values())
     assert abs(returned(control) - chance) < 0.08 < returned(found) - chance
@@ -82,7 +85,7 @@ def test_shuffled_labels_return_at_the_base_rate(own: list[Trace], found: Stabil
 
 def test_greedy_responses_return_always_when_continued_greedily() -> None:
     greedy = organism_traces(RL, 8, seed=1, greedy=True)
-    found = boundary_stability(RL, greedy, temperature=0, **QUICK)
+    found = sample_boundaries(RL, greedy, temperature=0, **QUICK)
     assert [boundary.found for boundary in found.boundaries] == [(boundary.label,) for boundary in found.boundaries]
     assert found.stable(1.0) == greedy
     for boundary in found.boundaries:
@@ -174,27 +177,27 @@ def test_a_continuation_is_labelled_by_its_first_sentence_only(tiny: Callable[..
     """Keyword labels: white space may come first, short pieces count, what follows the first sentence does not."""
     text = "The sum is 9. Wait. That is wrong! So it is 8."
     trace = Trace("a", "What?", text, (Span(14, 34, "backtracking"), Span(35, 46, "deduction"), Span(4, 7, "no start")))
-    found = boundary_stability(tiny(), [trace], n_samples=1, max_new_tokens=1, progress=False)
+    found = sample_boundaries(tiny(), [trace], n_samples=1, max_new_tokens=1, progress=False)
     assert {each.label: each.is_seen for each in found.boundaries} == {
         "backtracking": True,
         "deduction": True,
         "no start": False,
     }
     late = replace(trace, text="The sum is 9. That is a wrong one! Wait for it.", spans=(Span(14, 47, "backtracking"),))
-    found = boundary_stability(tiny(), [late], n_samples=1, max_new_tokens=1, progress=False)
+    found = sample_boundaries(tiny(), [late], n_samples=1, max_new_tokens=1, progress=False)
     assert [each.is_seen for each in found.boundaries] == [False]
 
 
 def test_boundaries_with_nothing_before_them_or_truncated_away_are_left_out(tiny: Callable[..., LanguageModel]) -> None:
     first = Trace("a", "", "So it is 9. Wait, it is 8.", (Span(0, 11, "deduction"), Span(12, 26, "backtracking")))
     options = {"n_samples": 1, "max_new_tokens": 1, "progress": False}
-    assert [each.span for each in boundary_stability(tiny(), [first], **options).boundaries] == [1]
+    assert [each.span for each in sample_boundaries(tiny(), [first], **options).boundaries] == [1]
     with pytest.raises(InputError, match="no boundary can be sampled: every span was truncated away or has nothing"):
-        boundary_stability(tiny(), [first], behaviours=["deduction"], **options)
+        sample_boundaries(tiny(), [first], behaviours=["deduction"], **options)
     long = Trace("b", "Count.", "one two three " * 400, (Span(0, 7, "early"), Span(5000, 5007, "late")))
     with pytest.raises(InputError, match="more than the 1024 of tiny-llama's context"):
-        boundary_stability(tiny(), [long], **options)
-    assert [each.span for each in boundary_stability(tiny(), [long], truncate=True, **options).boundaries] == [0]
+        sample_boundaries(tiny(), [long], **options)
+    assert [each.span for each in sample_boundaries(tiny(), [long], truncate=True, **options).boundaries] == [0]
 
 
 # ---- seeds, files, resuming ----
@@ -202,12 +205,12 @@ def test_boundaries_with_nothing_before_them_or_truncated_away_are_left_out(tiny
 
 def test_a_seed_gives_the_same_whatever_else_is_sampled_and_leaves_global_randomness_alone(own: list[Trace]) -> None:
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    some = boundary_stability(RL, own[:1], seed=3, **QUICK)
+    some = sample_boundaries(RL, own[:1], seed=3, **QUICK)
     torch.set_rng_state(torch.Generator().manual_seed(11).get_state())
-    again = boundary_stability(RL, own[:1], seed=3, **QUICK)
+    again = sample_boundaries(RL, own[:1], seed=3, **QUICK)
     torch.set_rng_state(states[0])
-    few = boundary_stability(RL, own[:1], seed=3, max_boundaries=4, behaviours=["deduction", "backtracking"], **QUICK)
-    other = boundary_stability(RL, own[:1], seed=4, temperature=1.5, **QUICK)
+    few = sample_boundaries(RL, own[:1], seed=3, max_boundaries=4, behaviours=["deduction", "backtracking"], **QUICK)
+    other = sample_boundaries(RL, own[:1], seed=4, temperature=1.5, **QUICK)
     assert some.boundaries == again.boundaries != other.boundaries
     assert len(few.boundaries) == 4 and set(few.boundaries) < set(some.boundaries)
     assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[2]
@@ -230,62 +233,84 @@ def killed_after(n_calls: int) -> Callable[[str, str], Sequence[Span]]:
     return annotator
 
 
+def rows_in(path: Path) -> RowLog:
+    return RowLog(path, about={"what": "boundaries"}, key=KEY, columns=COLUMNS)
+
+
 def test_a_run_that_was_killed_goes_on_and_ends_the_same_to_the_byte(own: list[Trace], tmp_path: Path) -> None:
     options = {**QUICK, "temperature": 1.5}
-    whole = boundary_stability(RL, own[:1], out=tmp_path / "whole.jsonl", **options)
+    whole = sample_boundaries(RL, own[:1], log=rows_in(tmp_path / "whole.jsonl"), **options)
     lines = (tmp_path / "whole.jsonl").read_bytes().splitlines(keepends=True)
     assert len(lines) == 1 + len(whole.boundaries)
-    for n_calls, torn in ((0, b""), (7, lines[2][:20]), (16, lines[4][:-1]), (50, "ü".encode()[:1])):
-        path = tmp_path / f"{n_calls}" / "cut.jsonl"
+    for n_calls, torn in ((7, lines[2][:20]), (16, lines[4][:-1]), (50, "ü".encode()[:1])):
+        path = tmp_path / f"{n_calls}.jsonl"
         with pytest.raises(Killed):
-            boundary_stability(RL, own[:1], out=path, **{**options, "annotator": killed_after(n_calls)})
+            sample_boundaries(RL, own[:1], log=rows_in(path), **{**options, "annotator": killed_after(n_calls)})
         assert path.read_bytes() == b"".join(lines[: 1 + n_calls // 5])  # five labels for each boundary
         path.write_bytes(path.read_bytes() + torn)
-        resumed = boundary_stability(RL, own[:1], out=path, **options)
+        resumed = sample_boundaries(RL, own[:1], log=rows_in(path), **options)
         assert resumed.boundaries == whole.boundaries and resumed.settings == whole.settings
         assert path.read_bytes() == b"".join(lines)
-    torn_header = tmp_path / "torn.jsonl"
-    torn_header.write_bytes(lines[0][:40])
-    assert boundary_stability(RL, own[:1], out=torn_header, **options).boundaries == whole.boundaries
-    assert torn_header.read_bytes() == b"".join(lines)
 
 
 def test_a_finished_file_is_read_without_the_model_speaking_and_takes_further_boundaries(
     own: list[Trace], tmp_path: Path
 ) -> None:
     path = tmp_path / "some.jsonl"
-    few = boundary_stability(RL, own[:1], out=path, max_boundaries=6, **QUICK)
+    few = sample_boundaries(RL, own[:1], log=rows_in(path), max_boundaries=6, **QUICK)
     silent = {**QUICK, "annotator": killed_after(0)}
-    assert boundary_stability(RL, own[:1], out=path, max_boundaries=6, **silent).boundaries == few.boundaries
-    more = boundary_stability(RL, own[:1], out=path, **QUICK)
-    assert more.boundaries == boundary_stability(RL, own[:1], **QUICK).boundaries
+    again = sample_boundaries(RL, own[:1], log=rows_in(path), max_boundaries=6, **silent)
+    assert again.boundaries == few.boundaries
+    more = sample_boundaries(RL, own[:1], log=rows_in(path), **QUICK)
+    assert more.boundaries == sample_boundaries(RL, own[:1], **QUICK).boundaries
     assert set(few.boundaries) < set(more.boundaries)
 
 
-def test_a_file_of_other_settings_traces_or_models_is_refused_and_left_alone(own: list[Trace], tmp_path: Path) -> None:
-    path = tmp_path / "some.jsonl"
-    options = {**QUICK, "max_boundaries": 2}
-    boundary_stability(RL, own[:2], out=path, **options)
-    content = path.read_bytes()
-    with pytest.raises(InputError, match=r"sampled in another way \(n_samples 4 there, 5 asked, seed 0 there, 1 asked"):
-        boundary_stability(RL, own[:2], out=path, n_samples=5, seed=1, **options)
-    with pytest.raises(InputError, match="sampled in another way .traces '"):
-        boundary_stability(RL, own[:3], out=path, **options)
-    with pytest.raises(InputError, match="sampled in another way .model .*organism/base"):
-        boundary_stability("organism/base", own[:2], out=path, **options)
-    assert path.read_bytes() == content
-    with FileLock(tmp_path / ".some.jsonl.lock"), pytest.raises(InputError, match="another process is writing to"):
-        boundary_stability(RL, own[:2], out=path, **options)
-    for foreign in ("Dear diary", "Dear diary\n", '{"id": "a"}\n'):
-        path.write_text(foreign)
-        with pytest.raises(InputError, match="choose another file"):
-            boundary_stability(RL, own[:2], out=path, **options)
-        assert path.read_text() == foreign
-    path.write_bytes(content.replace(b'"span"', b'"spam"', 1))
-    with pytest.raises(InputError, match="some.jsonl, line 2: no sampled boundary"):
-        boundary_stability(RL, own[:2], out=path, **options)
-    with pytest.raises(InputError, match="cannot write to"):
-        boundary_stability(RL, own[:2], out=tmp_path, **options)
+SETTINGS = StabilitySettings(
+    n_samples=2, max_new_tokens=14, max_boundaries=12, layers=(1,), n_folds=3, n_bootstrap=20, n_random=2
+)
+
+
+def run(own: list[Trace], out: Path, model: str = RL, **changes: object) -> Stability:
+    return stability(model, own, settings=replace(SETTINGS, **changes), out=out, device="cpu", progress=False)
+
+
+def test_a_run_of_other_settings_traces_or_models_is_refused_and_left_alone(own: list[Trace], tmp_path: Path) -> None:
+    run(own, tmp_path / "run")
+    content = (tmp_path / "run" / "boundaries.jsonl").read_bytes()
+    with pytest.raises(InputError, match=r"holds another run \(n_samples 2 there, 5 asked, seed 0 there, 1 asked\)"):
+        run(own, tmp_path / "run", n_samples=5, seed=1)
+    with pytest.raises(InputError, match="content of traces .* there, .* asked"):
+        run(own[:3], tmp_path / "run")
+    with pytest.raises(InputError, match=r"content of model .*\(organism/rl\) there, .*\(organism/base\) asked"):
+        run(own, tmp_path / "run", model="organism/base")
+    assert (tmp_path / "run" / "boundaries.jsonl").read_bytes() == content
+
+
+def test_another_threshold_or_more_boundaries_go_on_from_the_rows_that_are_there(
+    own: list[Trace], tmp_path: Path
+) -> None:
+    first = run(own, tmp_path / "run")
+    rows = (tmp_path / "run" / "boundaries.jsonl").read_bytes()
+    stricter = run(own, tmp_path / "run", threshold=1.0)
+    assert (tmp_path / "run" / "boundaries.jsonl").read_bytes() == rows
+    assert stricter.boundaries == first.boundaries and stricter.threshold == 1.0
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["settings"]["threshold"] == 1.0
+    more = run(own, tmp_path / "run", max_boundaries=16)
+    assert (tmp_path / "run" / "boundaries.jsonl").read_bytes().startswith(rows)
+    assert len(more.boundaries) == 16 and set(first.boundaries) <= set(more.boundaries)
+
+
+def test_what_is_wrong_with_the_input_leaves_no_directory(own: list[Trace], tmp_path: Path) -> None:
+    for changes, message in (
+        ({"layers": (9,)}, "layer 9 does not exist"),
+        ({"template": "chat"}, "has no chat template"),
+        ({"behaviours": ("dreaming",)}, "no span is labelled 'dreaming'"),
+        ({"read": "median"}, "unknown read"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(own, tmp_path / "run", **changes)
+        assert not (tmp_path / "run").exists()
 
 
 # ---- tables and traces, by hand ----
@@ -352,7 +377,7 @@ def test_only_stable_spans_of_sampled_behaviours_are_kept_and_all_of_the_others(
 
 
 def test_few_boundaries_are_spread_over_the_behaviours(own: list[Trace]) -> None:
-    found = boundary_stability(RL, own, max_boundaries=14, n_samples=1, **QUICK)
+    found = sample_boundaries(RL, own, max_boundaries=14, n_samples=1, **QUICK)
     counts = Counter(each.label for each in found.boundaries)
     assert sum(counts.values()) == 14 and len(counts) >= 8 and max(counts.values()) <= 2
     order = [trace.id for trace in own]
@@ -372,14 +397,14 @@ def test_few_boundaries_are_spread_over_the_behaviours(own: list[Trace]) -> None
 )
 def test_what_cannot_be_sampled_is_refused(own: list[Trace], options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        boundary_stability(RL, own, **QUICK, **options)
+        sample_boundaries(RL, own, **QUICK, **options)
 
 
 def test_traces_without_spans_with_one_id_and_thresholds_that_are_no_share_are_refused(own: list[Trace]) -> None:
     with pytest.raises(InputError, match="the traces hold no labelled span"):
-        boundary_stability(RL, [replace(own[0], spans=())], **QUICK)
+        sample_boundaries(RL, [replace(own[0], spans=())], **QUICK)
     with pytest.raises(InputError, match="two traces have the same id"):
-        boundary_stability(RL, [own[0], own[0]], **QUICK)
+        sample_boundaries(RL, [own[0], own[0]], **QUICK)
     for threshold in (0.0, 1.1, float("nan")):
         with pytest.raises(InputError, match="a threshold is a share of the continuations, above 0 and up to 1"):
             HAND.stable(threshold)
@@ -388,7 +413,7 @@ def test_traces_without_spans_with_one_id_and_thresholds_that_are_no_share_are_r
 
 
 def test_a_row_of_the_file_says_what_was_said(own: list[Trace], tmp_path: Path) -> None:
-    found = boundary_stability(RL, own[:1], out=tmp_path / "a.jsonl", max_boundaries=1, **QUICK)
-    header, row = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
-    assert header["format"] == "reasonlens.stability/1" and header["annotator"].endswith("organism_annotator")
+    found = sample_boundaries(RL, own[:1], log=rows_in(tmp_path / "a.jsonl"), max_boundaries=1, **QUICK)
+    _, row = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
     assert row["said"] == list(found.boundaries[0].said) and len(row["said"]) == 4
+    assert found.settings["annotator"].endswith("organism_annotator")

@@ -71,14 +71,14 @@ def test_a_sweep_writes_a_report_and_is_taken_up_where_it_stood(vectors: dict[st
     code, out, err = run(*given)
     assert code == 0 and "verification" in out and "rank" in out and str(tmp_path / "s" / "report.html") in err
     results = (tmp_path / "s" / "results.json").read_text()
-    assert json.loads(results)["format"] == "reasonlens.effect/1"
+    assert json.loads(results)["format"] == "reasonlens.effect/2"
     assert {path.name for path in (tmp_path / "s").iterdir()} == {
-        *("sweep.json", "outcomes", "results.json", "conditions.csv", "report.html"),
+        *("run.json", "outcomes.jsonl", "results.json", "table.csv", "tables", "report.html"),
     }
     code, out, _ = run(*given, "--json")
     assert code == 0 and out == results
     code, _, err = run(*given, "--seed", "5")
-    assert code == 2 and "holds a sweep of another settings" in err
+    assert code == 2 and "holds another run (seed 0 there, 5 asked" in err
 
 
 def test_layers_are_ranked_beside_the_auroc_of_another_file(vectors: dict[str, Path], tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_models_are_steered_with_each_others_directions(vectors: dict[str, Path]
     assert {(row["source"], row["target"]) for row in json.loads(out)} == {
         (source, target) for source in ("organism/base", "organism/rl") for target in ("organism/base", "organism/rl")
     }
-    assert (tmp_path / "m" / "matrix.html").is_file() and (tmp_path / "m" / "effects.csv").is_file()
+    assert (tmp_path / "m" / "report.html").is_file() and (tmp_path / "m" / "effects.csv").is_file()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from reasonlens.figures import FIGURES, FigureTable
 
 MEASURED = {  # the column whose values must be seen, of each figure
+    "before_after_curves": "value",
     "calibration_curves": "observed",
     "cosine_heatmap": "cosine",
     "dose_figure": "value",
@@ -18,6 +19,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "gap_bars": "gap",
     "layer_curves": "value",
     "layer_heatmap": "value",
+    "return_rates": "value",
     "steering_matrix_figure": "effect",
     "token_strip": "value",
     "transfer_heatmap": "auroc",
@@ -38,6 +40,12 @@ def made(figure: str) -> FigureTable:
     """A table of a figure with two or three of everything that it tells apart."""
     two, layers = ["deduction", "backtracking"], [0, 2, 5]
     keys = {
+        "before_after_curves": {
+            "behaviour": two,
+            "measure": ["AUROC", "cosine"],
+            "series": ["all spans", "stable spans", "a series of one's own"],
+            "layer": layers,
+        },
         "calibration_curves": {"behaviour": two, "n": [11, 12, 13]},
         "cosine_heatmap": {"behaviour": two, "other": two},
         "dose_figure": {
@@ -50,6 +58,11 @@ def made(figure: str) -> FigureTable:
         "gap_bars": {"pair": ["rl", "sft"], "arm": ["base", "thinking", "hybrid", "bias"]},
         "layer_curves": {"behaviour": two, "series": ["all spans", "a series of one's own"], "layer": [*layers, None]},
         "layer_heatmap": {"behaviour": two, "layer": layers},
+        "return_rates": {
+            "behaviour": two,
+            "measure": ["stable", "returns"],
+            "series": ["at its own boundaries", "a series of one's own"],
+        },
         "steering_matrix_figure": {"source": ["base", "rl"], "target": ["base", "rl"], "strength": [1.0, 0.5]},
         "token_strip": {"number": [0, 1], "behaviour": two, "position": [0, 1, 2]},
         "transfer_heatmap": {"behaviour": two, "trained_on": ["a", "b"], "tested_on": ["a", "b"]},

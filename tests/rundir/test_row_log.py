@@ -163,6 +163,11 @@ def test_a_schema_that_has_changed_is_an_error(file: Path) -> None:
         log(file, columns=COLUMNS | {"note": str})
 
 
+def test_half_of_a_surrogate_pair_is_kept(tmp_path: Path) -> None:
+    log(tmp_path / "rows.jsonl").add([ROWS[0] | {"trace": "\ud800"}])
+    assert list(log(tmp_path / "rows.jsonl")) == [("\ud800", 0)]
+
+
 def test_rows_added_from_many_threads_are_all_there(tmp_path: Path) -> None:
     rows = RowLog(tmp_path / "rows.jsonl", about={}, key="id", columns={"id": int})
 

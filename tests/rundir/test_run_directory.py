@@ -104,6 +104,18 @@ def test_options_may_change_when_a_run_is_resumed(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text())["options"] == {"device": "cpu"}
 
 
+def test_changeable_settings_keep_what_does_not_depend_on_them_and_undo_the_end(tmp_path: Path) -> None:
+    columns = {"id": int}
+    with RunDirectory(tmp_path, "locate", settings={"seed": 0}, changeable={"threshold": 0.5}) as run:
+        run.log("rows.jsonl", key="id", columns=columns).add([{"id": 1}])
+        run.finish()
+    assert RunDirectory(tmp_path, "locate", settings={"seed": 0}, changeable={"threshold": 0.5}).is_done()
+    with RunDirectory(tmp_path, "locate", settings={"seed": 0}, changeable={"threshold": 0.8}) as run:
+        assert not run.is_done() and 1 in run.log("rows.jsonl", key="id", columns=columns)
+        run.finish()
+    assert json.loads((tmp_path / "run.json").read_text())["changeable"] == {"threshold": 0.8}
+
+
 def test_a_directory_of_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(InputError, match=r"holds files \(thesis.tex\) and no run.json"):

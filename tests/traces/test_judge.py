@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reasonlens.rundir import InputError
+from reasonlens.rundir import InputError, only_writer_of
 from reasonlens.traces.judge import (
     N_CHARACTERS,
     Judge,
@@ -184,7 +185,7 @@ def test_a_run_that_was_cut_off_asks_only_what_it_has_not_asked(endpoint: Endpoi
     endpoint.reply = lambda number, text: said("yes") if number <= 3 else (500, {}, "")
     with pytest.raises(InputError, match="no answer"):
         judge(endpoint, n_tries=1, n_parallel=1).grade(QUESTIONS, RIGHT, kept)
-    assert len(kept.read_text().splitlines()) == 3
+    assert len(kept.read_text().splitlines()) == 1 + 3  # the first says what they are
     with kept.open("a") as file:
         file.write('{"key": "half a li')
     endpoint.reply, endpoint.asked[:] = (lambda number, text: said("yes")), []
@@ -202,5 +203,21 @@ def test_bad_addresses_and_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least one try"):
         Judge(url="https://host/v1", model="m", n_tries=0)
     (tmp_path / "kept").write_text("[]\n")
-    with pytest.raises(InputError, match="kept, line 1: no judge's reply"):
+    with pytest.raises(InputError, match="kept, line 1: no rows of reasonlens"):
         Judge(url="https://host/v1", model="m").grade(QUESTIONS[:1], RIGHT[:1], tmp_path / "kept")
+
+
+def test_an_altered_reply_is_named_with_its_line(endpoint: Endpoint, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    judge(endpoint, n_parallel=1).grade(QUESTIONS, RIGHT, kept)
+    kept.write_text(kept.read_text().replace('"reply": "Yes."', '"reply": "No!!"', 1))
+    with pytest.raises(InputError, match="kept.jsonl, line 2 is altered"):
+        judge(endpoint).grade(QUESTIONS, RIGHT, kept)
+
+
+def test_two_judges_on_one_file_are_refused(endpoint: Endpoint, tmp_path: Path) -> None:
+    with only_writer_of(tmp_path / "kept.jsonl"):
+        with pytest.raises(InputError, match=rf"kept.jsonl is being written by process {os.getpid()} on"):
+            judge(endpoint).grade(QUESTIONS, RIGHT, tmp_path / "kept.jsonl")
+    judge(endpoint).grade(QUESTIONS, RIGHT, tmp_path / "kept.jsonl")
+    assert os.listdir(tmp_path) == ["kept.jsonl"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from reasonlens.cli.console import interval_of, next_command, note, number, print_json, print_table
+from reasonlens.cli.console import interval_of, next_command, note, number, print_json, print_table, read_json
 from reasonlens.cli.options import (
     Behaviours,
     Device,
@@ -24,9 +22,6 @@ from reasonlens.cli.options import (
     Temperature,
     Traces,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def stability(
@@ -62,57 +57,39 @@ def stability(
     Labels of continuations come from tell-tale words, for model organisms from the exact labeller. Writes
     stable.jsonl: the traces with stable spans only, for `reasonlens locate --traces`. Resumes boundary by boundary.
     """
-    import reasonlens
-    from reasonlens.analysis.before_after import compare_before_after
-    from reasonlens.analysis.stability import boundary_stability
-    from reasonlens.organisms import organism_annotator
-    from reasonlens.rundir import write_json
-    from reasonlens.traces import keyword_annotator, resolve_traces, write_traces
+    from reasonlens.analysis import StabilitySettings
+    from reasonlens.analysis import stability as stability_of
+    from reasonlens.analysis._stability import open_stability
+    from reasonlens.traces import resolve_traces
 
-    loaded = reasonlens.load(model, device=device)
-    sampled = boundary_stability(
-        loaded,
-        resolve_traces(traces),
+    settings = StabilitySettings(
         behaviours=behaviours,
         n_samples=samples,
+        threshold=threshold,
         temperature=temperature,
         top_p=top_p,
-        annotator=organism_annotator if model.startswith("organism/") else keyword_annotator,
         max_boundaries=None if every_boundary else max_boundaries,
+        layers=layers,
+        read=read,
+        n_folds=folds,
         seed=seed,
-        out=out / "boundaries.jsonl",
     )
-    compared = compare_before_after(
-        loaded, sampled, threshold=threshold, layers=layers, read=read, n_folds=folds, seed=seed
-    )
-    write_traces(sampled.stable(threshold), out / "stable.jsonl")
-    summary, layered = sampled.summary(threshold), compared.to_frame()
-    results: dict[str, Any] = {
-        "format": "reasonlens.stability/1",
-        "model": sampled.model,
-        "settings": sampled.settings | {"threshold": threshold},
-        "summary": _rows(summary),
-        "before_after": _rows(layered),
-        "notes": compared.notes,
-    }
-    write_json(out / "results.json", results)
+    examples = resolve_traces(traces)
+    if open_stability(out, model, examples, settings, device=device).is_done():
+        note(f"{out} is done already; remove it or choose another --out to run again")
+    else:
+        stability_of(model, examples, settings=settings, out=out, device=device)
+    results = read_json(out / "results.json")
+    compared = results["before_after"]
     if as_json:
         print_json(results)
     else:
         _print_summary(results["summary"], threshold)
-        _print_compared(layered)
-    for behaviour, why in compared.notes.items():
+        _print_compared(compared["rows"])
+    for behaviour, why in compared["notes"].items():
         note(f"{behaviour}: {why}")
     note(f"stable spans: {out / 'stable.jsonl'}")
     next_command("locate", "--model", model, "--traces", out / "stable.jsonl")
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Turn rows into plain values; null for NaN."""
-    return [
-        {str(key): None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-        for row in json.loads(frame.to_json(orient="records"))
-    ]
 
 
 def _print_summary(rows: list[dict[str, Any]], threshold: float) -> None:
@@ -134,15 +111,15 @@ def _print_summary(rows: list[dict[str, Any]], threshold: float) -> None:
     )
 
 
-def _print_compared(frame: pd.DataFrame) -> None:
+def _print_compared(layered: list[dict[str, Any]]) -> None:
     """Print each behaviour at the layer where its probe of all spans is best."""
     rows = []
-    for behaviour, layers in frame.groupby("behaviour", sort=False):
-        best = layers["auroc_before"].fillna(-1).idxmax()
-        row = _rows(layers.loc[[best]])[0]
+    for behaviour in dict.fromkeys(row["behaviour"] for row in layered):
+        own = [row for row in layered if row["behaviour"] == behaviour]
+        row = max(own, key=lambda row: -1 if row["auroc_before"] is None else row["auroc_before"])
         rows.append(
             (
-                str(behaviour),
+                behaviour,
                 str(row["layer"]),
                 f"{row['n_before']} -> {row['n_after']}",
                 f"{number(row['cosine'], 2)} "

@@ -167,7 +167,6 @@ def sweep(
     """
     from reasonlens.analysis.effect import EffectSettings, dose_curves
     from reasonlens.generation import Sampling
-    from reasonlens.rundir import write_csv, write_json, write_text
     from reasonlens.vectors import Directions
 
     directions = Directions.open(vectors)
@@ -192,9 +191,6 @@ def sweep(
         force=force,
     )
     results = curves.to_dict()
-    write_json(out / "results.json", results)
-    write_csv(out / "conditions.csv", curves.to_frame())
-    write_text(out / "report.html", curves.report())
     table = curves.by_layer()
     if as_json:
         print_json(results)
@@ -247,7 +243,7 @@ def matrix(
     """
     from reasonlens.analysis.effect import EffectSettings, steering_matrix
     from reasonlens.generation import Sampling
-    from reasonlens.rundir import InputError, write_csv, write_text
+    from reasonlens.rundir import InputError
     from reasonlens.vectors import Directions
 
     if len(vectors) < 2:
@@ -279,14 +275,11 @@ def matrix(
         out=out,
     )
     effects = crossed.effects()
-    write_csv(out / "effects.csv", effects)
-    block = loaded[names[0]].layer_index(layer)
-    write_text(out / "matrix.html", crossed.figure(behaviour, block).to_html(include_plotlyjs=True, full_html=True))
     if as_json:
         print_json(json.loads(effects.to_json(orient="records")))
     else:
         _print_matrix(effects)
-    note(f"figure: {out / 'matrix.html'}")
+    note(f"report: {out / 'report.html'}")
     next_command("steer", "sweep", vectors[0], "--behaviours", behaviour, "--out", "runs/sweep")
 
 

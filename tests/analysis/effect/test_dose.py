@@ -20,6 +20,7 @@ from reasonlens.analysis.effect import (
 from reasonlens.analysis.effect import (
     dose as dose_module,
 )
+from reasonlens.analysis.effect.condition import Condition
 from reasonlens.analysis.effect.outcome import Outcome
 from reasonlens.analysis.effect.task import task_for
 from reasonlens.generation import Sampling
@@ -149,9 +150,29 @@ def test_a_sweep_that_was_cut_off_goes_on_and_ends_the_same(
     resumed = dose_curves(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
     assert done == 4 + len(whole.outcomes) - 3
     assert resumed.to_frame().equals(whole.to_frame())
-    with pytest.raises(InputError, match="holds a sweep of another settings; choose another --out"):
+    with pytest.raises(InputError, match=r"holds another run \(seed 0 there, 1 asked, .*; choose another --out"):
         other = EffectSettings(**{**vars(SETTINGS), "seed": 1})
         dose_curves(model, directions, settings=other, out=tmp_path / "s", progress=False)
+
+
+def test_more_strengths_go_on_from_the_outcomes_that_are_there(
+    model: LanguageModel, directions: Directions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fewer = replace(SETTINGS, strengths=(0.5,), n_random=1)
+    dose_curves(model, directions, settings=fewer, out=tmp_path / "s", progress=False)
+    measured: list[str] = []
+    real = dose_module.outcome_of
+
+    def counted(condition: Condition, *rest: Any, **options: Any) -> Outcome:
+        measured.append(condition.name)
+        return real(condition, *rest, **options)
+
+    monkeypatch.setattr(dose_module, "outcome_of", counted)
+    resumed = dose_curves(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
+    assert len(measured) == len(resumed.outcomes) - 4 and len(set(measured)) == len(measured)
+    monkeypatch.undo()
+    whole = dose_curves(model, directions, settings=SETTINGS, progress=False)
+    assert resumed.to_frame().equals(whole.to_frame())
 
 
 def test_directions_of_each_model_steer_the_other(model: LanguageModel, directions: Directions) -> None:

@@ -15,6 +15,7 @@ from reasonlens.analysis.effect.outcome import Outcome, outcome_of
 from reasonlens.analysis.effect.telltale import telltale_tokens
 from reasonlens.generation import Written
 from reasonlens.models import LanguageModel, load
+from reasonlens.rundir import from_row, to_row
 from reasonlens.traces import Span
 from reasonlens.traces.questions import Question
 from reasonlens.vectors import Direction, Directions
@@ -99,7 +100,7 @@ def test_an_outcome_survives_json() -> None:
     import json
 
     before = outcome([1, 0], [2, 2])
-    after = Outcome.of_json(json.loads(json.dumps(before.to_json())))
+    after = from_row(Outcome, json.loads(json.dumps(to_row(before))))
     assert after.condition == before.condition and after.damage == before.damage
     assert after.effect("b", before).value == 0
 

@@ -71,9 +71,7 @@ def test_every_member_is_an_ordinary_model_directory_of_16_bits(family: Path) ->
         organism = reasonlens.load(family / name, device="cpu")
         assert isinstance(organism, reasonlens.models.Organism)
         assert set(organism.truth()) == {"policy", "skill", "behaviours"}
-    assert sorted(path.name for path in family.iterdir()) == sorted(
-        [*TINY.members, "family.json"]
-    )  # no state left behind
+    assert sorted(path.name for path in family.iterdir()) == sorted([*TINY.members, "run.json"])  # no state left behind
 
 
 def test_the_members_differ_from_the_base_and_the_checkpoints_lie_on_the_way(family: Path) -> None:
@@ -99,7 +97,7 @@ def test_a_finished_family_is_left_alone_and_other_settings_are_refused(family: 
         train_family(family, TINY)
     assert caplog.messages == [f"{name}: there already" for name in STAGES if name in TINY.members]
     assert {path: path.stat().st_mtime_ns for path in family.rglob("*.safetensors")} == before
-    with pytest.raises(InputError, match=r"holds a family of other settings \(seed\); choose another --out"):
+    with pytest.raises(InputError, match=r"holds another run \(seed 3 there, 4 asked\); choose another --out"):
         train_family(family, replace(TINY, seed=4))
 
 

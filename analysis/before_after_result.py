@@ -1,0 +1,136 @@
+"""Hold what leaving out unstable boundaries changes in directions and probes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from ..figures import FigureTable, draw_all, result_page
+from ..figures.before_after import AFTER, BEFORE, RANDOM
+from ..rundir import InputError
+from ..rundir.result_files import check_format, write_result
+from ..vectors import Directions
+
+FORMAT = "reasonlens.before-after/1"
+BEFORE_VECTORS, AFTER_VECTORS = "before.safetensors", "after.safetensors"
+TITLE = "Directions and probes before and after unstable boundaries are left out"
+AUROC, COSINE = "AUROC on stable spans", "cosine to the direction of all spans"
+# Measure -> series -> its columns.
+SERIES: dict[str, dict[str, str]] = {
+    AUROC: {RANDOM: "auroc_random", BEFORE: "auroc_before", AFTER: "auroc_after"},
+    COSINE: {RANDOM: "cosine_random", AFTER: "cosine"},
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BeforeAfter:
+    """The result of `compare_before_after`."""
+
+    rows: tuple[dict[str, Any], ...]  # of the table
+    notes: dict[str, str]  # behaviour -> why it has no figures, for those that lack some
+    directions: tuple[Directions, Directions] | None  # None where the result was read back from JSON
+
+    @property
+    def before(self) -> Directions:
+        """Directions of all spans that were sampled. Raises InputError where the result was read back from JSON."""
+        return self._directions()[0]
+
+    @property
+    def after(self) -> Directions:
+        """Directions of the stable spans; behaviours without any are missing. Raises InputError as `before`."""
+        return self._directions()[1]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tabulate one row for each sampled behaviour and layer. NaN where too few spans are stable: `note` says so.
+
+        n_before, n_after: spans; n_problems_before, n_problems_after: the problems that they are from. norm_before,
+        norm_after: of the mean differences, in units of the residual stream. cosine: between the two. cosine_random:
+        between the first and that of as many random spans; mean, lowest and highest (`_low`, `_high`) of the draws.
+
+        auroc_before: trained on all spans, tested on stable ones. auroc_after: trained on stable ones, tested on them.
+        auroc_gain: the second less the first. auroc_before_on_all, auroc_after_on_all: the same probes tested on all
+        spans. These have 95% intervals over resampled problems. auroc_random: trained on as many random spans, tested
+        on stable ones; mean, lowest and highest of the draws.
+        """
+        return pd.DataFrame(self.rows)
+
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate AUROC and cosine by layer, before and after, beside the random draws."""
+        rows = [
+            {
+                "behaviour": row["behaviour"],
+                "measure": measure,
+                "series": series,
+                "layer": row["layer"],
+                "value": row[column],
+                "low": row.get(f"{column}_low", row[column]),
+                "high": row.get(f"{column}_high", row[column]),
+            }
+            for measure, columns in SERIES.items()
+            for row in self.rows
+            for series, column in columns.items()
+        ]
+        caption = "95% intervals over problems; random spans: mean and range of the draws"
+        options = {"title": TITLE, "caption": caption}
+        return {"before_after": FigureTable(figure="before_after_curves", rows=pd.DataFrame(rows), options=options)}
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw every figure by its name."""
+        return draw_all(self.tables())
+
+    def figure(self) -> go.Figure:
+        """Draw AUROC and cosine by layer, before and after."""
+        return self.tables()["before_after"].draw()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what `results.json` holds: rows and notes, None for NaN."""
+        rows = [
+            {name: None if isinstance(value, float) and value != value else value for name, value in row.items()}
+            for row in self.rows
+        ]
+        return {"format": FORMAT, "rows": rows, "notes": self.notes}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> BeforeAfter:
+        """Read back what `to_dict` gave, without directions. Raises InputError for another format."""
+        check_format(content, FORMAT)
+        rows = [
+            {name: float("nan") if value is None else value for name, value in row.items()} for row in content["rows"]
+        ]
+        return cls(rows=tuple(rows), notes=dict(content["notes"]), directions=None)
+
+    def report(self) -> str:
+        """Write one self-contained HTML page."""
+        return result_page(TITLE, " ".join(self._notes()), self.figures(), self.to_frame())
+
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv, tables/, report.html, and the directions before and after if it holds them."""
+        if self.directions is not None:
+            for name, directions in zip((BEFORE_VECTORS, AFTER_VECTORS), self.directions, strict=True):
+                if directions.behaviours:
+                    directions.save(Path(directory) / name)
+        write_result(directory, self, self.report())
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False, na_rep="–", float_format="{:.3f}".format)
+
+    def __repr__(self) -> str:
+        behaviours = dict.fromkeys(row["behaviour"] for row in self.rows)
+        probed = [name for name in behaviours if name not in self.notes]
+        return f"BeforeAfter({len(behaviours)} behaviours, {len(probed)} with probes before and after)"
+
+    def _notes(self) -> list[str]:
+        return [f"{name}: {note}." for name, note in self.notes.items()]
+
+    def _directions(self) -> tuple[Directions, Directions]:
+        if self.directions is None:
+            raise InputError(
+                f"this result was read back from JSON, which holds no directions; open {BEFORE_VECTORS} or "
+                f"{AFTER_VECTORS} beside it with Directions.open"
+            )
+        return self.directions
