@@ -1,4 +1,4 @@
-"""Loading a language model from any of its forms into one handle, and finding its parts."""
+"""Load a language model from any of its forms into one handle, and find its parts."""
 
 from ._load import BUILT_IN, load, wrap
 from .handle import LanguageModel

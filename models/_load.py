@@ -1,6 +1,6 @@
-"""Any way of naming or holding a model -> one `LanguageModel`.
+"""Load anything that names or holds a model into one `LanguageModel`.
 
-Accepted: a built-in name (`smollm2-135m`, `organism/rl`), a hub id, a local directory, a `.gguf` file, a
+Accepted are a built-in name (`smollm2-135m`, `organism/rl`), a hub id, a local directory, a `.gguf` file, a
 `PreTrainedModel` (with its tokenizer), a TransformerLens `TransformerBridge`, and a `LanguageModel` itself. Every
 public function that takes a model passes it through `load`, so all of these work everywhere.
 """
@@ -22,7 +22,7 @@ from ..rundir import InputError
 from .blocks import find_blocks, find_body
 from .bridge import is_bridge, known_fingerprint, tokenizer_of, wrapped_model
 from .difference import add_difference
-from .gguf import converted
+from .gguf import convert_gguf
 from .handle import LanguageModel
 from .organism import (
     PREFIX,
@@ -35,7 +35,7 @@ from .organism import (
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
-# Whatever names or holds a model: every public function takes any of these.
+# Anything that names or holds a model; every public function takes any of these.
 ModelLike: TypeAlias = "str | Path | PreTrainedModel | LanguageModel | TransformerBridge"
 
 
@@ -59,20 +59,30 @@ def load(
     trust_remote_code: bool = False,
     **options: Any,
 ) -> LanguageModel:
-    """The handle on `model`, loaded if it is a name.
+    """Load a model, or wrap a model object, into a handle.
 
-    device: where a model loaded by name goes; default the first CUDA device if there is one, else the CPU.
-    dtype: of the weights; default float32 on the CPU and the checkpoint's own on an accelerator.
-    revision: of a hub repository. trust_remote_code: run code that comes with the model; never unless asked for.
-    options: passed on to `from_pretrained` (`device_map="auto"`,
-    `quantization_config=...`, `attn_implementation="eager"`).
+    Args:
+        model: A built-in name, a hub id, a local directory, a .gguf file, a `PreTrainedModel`, a `TransformerBridge` or
+            a handle. Objects are used where and as they are.
+        tokenizer: The tokenizer of a `PreTrainedModel` that does not know where its own is.
+        device: Where a model that is loaded by name goes; None means the first CUDA device if there is one, else the
+            CPU.
+        dtype: Of the weights of a model that is loaded by name; None means float32 on the CPU and the checkpoint's own
+            on an accelerator.
+        revision: Of a hub repository.
+        trust_remote_code: Run code that comes with the model; never done unless asked for.
+        **options: Passed to `from_pretrained` (`device_map="auto"`, `quantization_config=...`,
+            `attn_implementation="eager"`).
 
-    A model object is taken where and as it is. Raises InputError when the model cannot be found, has no weights, or
-    is of a kind that cannot be read.
+    Returns:
+        The handle.
+
+    Raises:
+        InputError: The model cannot be found, has no weights, or is of a kind that cannot be read.
     """
     if isinstance(model, LanguageModel):
         return model
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    model = getattr(model, "_orig_mod", model)  # the model inside torch.compile's wrapper
     if isinstance(model, PreTrainedModel):
         return wrap(model, tokenizer or _tokenizer_of(model))
     if not isinstance(model, str | Path):
@@ -84,19 +94,19 @@ def load(
         )
     if device is None and "device_map" not in options:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    place = None if device is None else _checked_device(device)
-    named = str(model) if str(model).startswith(PREFIX) else None
+    target = None if device is None else _checked_device(device)
+    organism = str(model) if str(model).startswith(PREFIX) else None
     source, digest = _resolve(model)
     if dtype is None:
-        dtype = torch.float32 if place is not None and place.type == "cpu" else "auto"
+        dtype = torch.float32 if target is not None and target.type == "cpu" else "auto"
     options |= {"revision": revision, "trust_remote_code": trust_remote_code}
-    if place is not None and place.type != "cpu":
-        options["device_map"] = {"": place}  # straight to the device, which quantised weights cannot be moved to later
-    loaded, its_tokenizer = _from_pretrained(str(model), source, dtype, tokenizer, options)
-    checkpoint = organism_files(named)[1] if named else None
+    if target is not None and target.type != "cpu":
+        options["device_map"] = {"": target}  # straight to the device: quantised weights cannot be moved later
+    loaded, loaded_tokenizer = _from_pretrained(str(model), source, dtype, tokenizer, options)
+    checkpoint = organism_files(organism)[1] if organism else None
     if checkpoint:
         add_difference(loaded, checkpoint)
-    handle = wrap(loaded, its_tokenizer, name=str(model), revision=digest)
+    handle = wrap(loaded, loaded_tokenizer, name=str(model), revision=digest)
     if checkpoint or not (Path(source) / TRUTH).is_file():
         return handle
     fields = {field.name: getattr(handle, field.name) for field in dataclasses.fields(LanguageModel)}
@@ -110,7 +120,17 @@ def wrap(
     name: str | None = None,
     revision: str | None = None,
 ) -> LanguageModel:
-    """The handle on a model object and its tokenizer; the model is put into evaluation mode."""
+    """Make the handle on a model object and its tokenizer, and put the model into evaluation mode.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer.
+        name: What to call it; None means the name in its configuration.
+        revision: Commit or digest of its weights; None means that in its configuration.
+
+    Returns:
+        The handle.
+    """
     model.eval()
     return LanguageModel(
         model=model,
@@ -133,19 +153,19 @@ def _wrap_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase |
 
 
 def _resolve(model: str | Path) -> tuple[str, str | None]:
-    """What `from_pretrained` should be given, and the digest of the file if it was converted from one."""
+    """Find what to pass to `from_pretrained`, and the digest of the file if it was converted from one."""
     if model in BUILT_IN:
         package, file_name, remedy = BUILT_IN[str(model)]
-        found = importlib.util.find_spec(package)
-        if found is None or found.origin is None:
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
             raise InputError(f"the built-in model {model} needs the package that carries its weights: {remedy}")
-        directory, digest = converted(Path(found.origin).with_name(file_name))
+        directory, digest = convert_gguf(Path(spec.origin).with_name(file_name))
         return str(directory), digest
     if str(model).startswith(PREFIX):
         return str(organism_files(str(model))[0]), None
     path = Path(model).expanduser()
     if path.is_file() and path.suffix == ".gguf":
-        directory, digest = converted(path.resolve())
+        directory, digest = convert_gguf(path.resolve())
         return str(directory), digest
     if path.is_dir():
         _check_directory(path)

@@ -1,6 +1,6 @@
-"""Finding the decoder blocks of a Hugging Face causal language model, whatever the architecture calls them.
+"""Find the decoder blocks of a Hugging Face causal language model, whatever the architecture calls them.
 
-Llama, Qwen, Mistral, Gemma and Phi keep them at `model.layers`, GPT-2 at `transformer.h`, GPT-NeoX at
+Llama, Qwen, Mistral, Gemma and Phi have them at `model.layers`, GPT-2 at `transformer.h`, GPT-NeoX at
 `gpt_neox.layers`, OPT at `model.decoder.layers`. One rule covers all of these: the blocks are the outermost
 ModuleList, inside the body, with as many members as the configuration says the model has layers.
 """
@@ -17,7 +17,7 @@ from ..rundir import InputError
 
 
 def find_body(model: PreTrainedModel) -> nn.Module:
-    """The model without its language-model head: what to call when only activations are wanted."""
+    """Find the model without its language-model head, which is called when only activations are needed."""
     body = model.base_model
     if not isinstance(body, nn.Module):
         raise InputError(f"{type(model).__name__} has no body (base_model); give a causal language model")
@@ -25,9 +25,9 @@ def find_body(model: PreTrainedModel) -> nn.Module:
 
 
 def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
-    """The decoder blocks in order: block L's output is the residual stream at layer L.
+    """Find the decoder blocks in order: block L's output is the residual stream at layer L.
 
-    Raises InputError for encoder-decoder models and where no list of the right length stands in the model.
+    Raises InputError for encoder-decoder models, and for a model without a list of the right length.
     """
     name = type(model).__name__
     config = model.config.get_text_config(decoder=True)
@@ -37,11 +37,11 @@ def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
     lists = [(path, module) for path, module in find_body(model).named_modules() if isinstance(module, nn.ModuleList)]
     candidates = [(path, module) for path, module in lists if len(module) == n_layers]
     if not candidates:
-        seen = ", ".join(f"{path} ({len(module)})" for path, module in lists) or "none"
+        lists_found = ", ".join(f"{path} ({len(module)})" for path, module in lists) or "none"
         raise InputError(
             f"cannot find the decoder blocks of {name}: its configuration speaks of {n_layers} layers, and no module "
-            f"list of that length stands in its body (lists found: {seen}). Build a reasonlens.LanguageModel with "
-            "blocks=<your list of blocks> yourself."
+            f"list of that length stands in its body (lists found: {lists_found}). Build a reasonlens.LanguageModel "
+            "with blocks=<your list of blocks> yourself."
         )
     depth = min(path.count(".") for path, _ in candidates)
     outermost = [(path, module) for path, module in candidates if path.count(".") == depth]
@@ -55,7 +55,7 @@ def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
 
 
 def block_output(output: Any) -> Float[Tensor, "batch position d_model"]:
-    """The residual stream in what a block returns, which some architectures wrap into a tuple."""
+    """Return the residual stream from a block's output, which some architectures wrap into a tuple."""
     hidden = output[0] if isinstance(output, tuple) else output
     if not isinstance(hidden, Tensor):
         raise TypeError(f"a decoder block returned {type(hidden).__name__}, expected a tensor or a tuple of tensors")

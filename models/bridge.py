@@ -1,8 +1,8 @@
-"""TransformerLens in and out.
+"""Convert models to TransformerLens's TransformerBridge, and read models from one.
 
-`blocks.L.hook_out` of a TransformerBridge is layer L here. A bridge replaces modules inside the model it wraps and
-forces eager attention, so going out always works on a copy; coming in, the wrapped Hugging Face model (whose block
-list now holds the bridge's blocks) is read like any other.
+`blocks.L.hook_out` of a TransformerBridge is layer L here. A bridge replaces modules inside the model that it wraps and
+forces eager attention, so a bridge is always made from a copy. The Hugging Face model inside a bridge (whose block list
+then holds the bridge's blocks) is read like any other.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
 
-_OWN_TOKENIZER: WeakKeyDictionary[Any, PreTrainedTokenizerBase] = WeakKeyDictionary()  # of bridges made here
-_FINGERPRINT: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # of their models, whose weights a bridge names anew
+_OWN_TOKENIZER: WeakKeyDictionary[Any, PreTrainedTokenizerBase] = WeakKeyDictionary()  # of bridges from `make_bridge`
+_FINGERPRINT: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # of their models, since a bridge renames weights
 
 
 def is_bridge(model: object) -> TypeGuard[TransformerBridge]:
-    """Whether `model` is a TransformerBridge, without importing TransformerLens to find out."""
+    """Check whether `model` is a TransformerBridge, without importing TransformerLens."""
     return any(
         kind.__module__.startswith("transformer_lens.") and kind.__name__ == "TransformerBridge"
         for kind in type(model).__mro__
@@ -64,11 +64,14 @@ def make_bridge(
         name: What TransformerLens calls the model.
         device: Where the copy goes, unless accelerate has spread the model over several devices.
         fingerprint: Of the model's weights, for `known_fingerprint`.
+
+    Returns:
+        The bridge.
     """
     from transformer_lens.model_bridge import TransformerBridge
 
     model = copy.deepcopy(model)
-    with TemporaryDirectory() as directory:  # TransformerLens re-makes the tokenizer from files, to have it prepend BOS
+    with TemporaryDirectory() as directory:  # TransformerLens reloads the tokenizer from files, to prepend BOS
         tokenizer.save_pretrained(directory)
         bridge = TransformerBridge.boot_transformers(
             name,
@@ -83,7 +86,7 @@ def make_bridge(
 
 
 def tokenizer_of(bridge: TransformerBridge) -> PreTrainedTokenizerBase:
-    """Return the tokenizer that a bridge was made from, if it can be had, else the bridge's own.
+    """Return the tokenizer that a bridge was made from, if it is available, else the bridge's own.
 
     A bridge's tokenizer prepends BOS even where the model was trained without, and the same text must become the same
     tokens whichever way the model is held.

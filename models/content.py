@@ -1,8 +1,8 @@
-"""What a model is, byte by byte: a digest by which a run knows the model that it was begun with.
+"""Digest the content of a model, so that a run can check that it is resumed with the same one.
 
-Files are compared by content, so a copied or reinstalled model is the same one and an overwritten one is not. Every
-byte of the weights counts. Digests of large files are kept in the cache directory with size, times and inode of the
-file, which only spares reading it again: any write changes the time of its inode.
+Files are compared by content: a copied or reinstalled model is the same, an overwritten one is not. Every byte of the
+weights counts. Digests of large files are cached with size, times and inode of the file, which only avoids reading it
+again: any write changes the time of its inode.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .gguf import cache_directory
 from .handle import LanguageModel
 from .organism import PREFIX, organism_files
 
-OF_A_MODEL = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.jinja", "*.py")  # in its directory
+MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.jinja", "*.py")  # in a model's directory
 CACHE = "digests.json"
-LARGE_BYTES = 1 << 26  # files from this size on are worth remembering
+LARGE_BYTES = 1 << 26  # digests of files from this size on are cached
 SETTLED_S = 2.0  # a file that was written less than this ago may be written again within one tick of its clock
 
 
@@ -38,20 +38,23 @@ def model_digest(model: ModelLike) -> str:
         model: A built-in name, a directory or a .gguf file: the bytes of its files count, not where they are. A model
             object or handle: every weight, the vocabulary and the chat template. The id of a hub repository: its name
             alone, since its revision is known only once it is loaded.
+
+    Returns:
+        The digest, with a prefix that says what was digested.
     """
     if not isinstance(model, str | Path):
         return f"weights:{weights_digest(load(model))}"
     if str(model).startswith(PREFIX):
         directory, checkpoint = organism_files(str(model))
-        return _of_files([*_of_model(directory), *([checkpoint] if checkpoint else [])])
+        return _digest_files([*_model_files(directory), *([checkpoint] if checkpoint else [])])
     if model in BUILT_IN:
         package, file_name, _ = BUILT_IN[str(model)]
         spec = importlib.util.find_spec(package)
-        return _of_files([Path(spec.origin).with_name(file_name)]) if spec and spec.origin else f"name:{model}"
+        return _digest_files([Path(spec.origin).with_name(file_name)]) if spec and spec.origin else f"name:{model}"
     path = expanded(model)
     if path.is_dir():
-        return _of_files(_of_model(path))
-    return _of_files([path]) if path.is_file() else f"name:{model}"
+        return _digest_files(_model_files(path))
+    return _digest_files([path]) if path.is_file() else f"name:{model}"
 
 
 def weights_digest(model: LanguageModel) -> str:
@@ -60,13 +63,13 @@ def weights_digest(model: LanguageModel) -> str:
     Weights that accelerate has offloaded count by name, shape and type only.
     """
     tokenizer = model.tokenizer
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing leaves the interpreter's lock to others
-        digests = list(pool.map(_of_tensor, model.model.state_dict().values()))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing releases the interpreter's lock
+        digests = list(pool.map(_digest_tensor, model.model.state_dict().values()))
     weights = dict(zip(model.model.state_dict(), digests, strict=True))
     return content_digest([weights, tokenizer.get_vocab(), getattr(tokenizer, "chat_template", None)])
 
 
-def _of_tensor(weight: torch.Tensor) -> str:
+def _digest_tensor(weight: torch.Tensor) -> str:
     digest = hashlib.sha256(f"{tuple(weight.shape)} {weight.dtype}".encode())
     if weight.device.type != "meta" and weight.numel():
         flat = weight.detach().cpu().contiguous().flatten()
@@ -74,37 +77,37 @@ def _of_tensor(weight: torch.Tensor) -> str:
     return digest.hexdigest()
 
 
-def _of_model(directory: Path) -> list[Path]:
-    return [file for pattern in OF_A_MODEL for file in directory.glob(pattern) if file.is_file()]
+def _model_files(directory: Path) -> list[Path]:
+    return [file for pattern in MODEL_FILES for file in directory.glob(pattern) if file.is_file()]
 
 
-def _of_files(files: Iterable[Path]) -> str:
-    known = _remembered()
+def _digest_files(files: Iterable[Path]) -> str:
+    known = _read_cache()
     new = dict(known)
-    entries = sorted((file.name, _of_file(file, new)) for file in files)
+    entries = sorted((file.name, _digest_file(file, new)) for file in files)
     if new != known:
-        with suppress(InputError):  # a cache that cannot be written spares nothing
+        with suppress(InputError):  # without a cache, files are read again
             write_json(cache_directory() / CACHE, new)
     return f"files:{content_digest(entries)}"
 
 
-def _of_file(file: Path, known: dict[str, dict[str, str | list[int]]]) -> str:
+def _digest_file(file: Path, known: dict[str, dict[str, str | list[int]]]) -> str:
     state = file.stat()
     if state.st_size < LARGE_BYTES:
         return file_digest(file)
     name = str(file.resolve())
-    seen = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
-    if name in known and known[name].get("state") == seen:
+    identity = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+    if name in known and known[name].get("state") == identity:
         return str(known[name]["sha256"])
     digest = file_digest(file)
     if time.time() - max(state.st_mtime, state.st_ctime) > SETTLED_S:
-        known[name] = {"state": seen, "sha256": digest}
+        known[name] = {"state": identity, "sha256": digest}
     return digest
 
 
-def _remembered() -> dict[str, dict[str, str | list[int]]]:
+def _read_cache() -> dict[str, dict[str, str | list[int]]]:
     try:
         content = json.loads((cache_directory() / CACHE).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) and all(isinstance(each, dict) for each in content.values()) else {}
+    return content if isinstance(content, dict) and all(isinstance(entry, dict) for entry in content.values()) else {}

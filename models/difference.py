@@ -1,4 +1,4 @@
-"""Checkpoints along a training run, small: the difference to the base in 8 bits, one scale for each row.
+"""Store checkpoints of a training run as their difference to the base, in 8 bits with one scale for each row.
 
 A difference is a fraction of a weight, so 8 bits of it are about as exact as the 16 bits of the finished models.
 """
@@ -16,7 +16,7 @@ from ..rundir import atomic_path
 
 
 def save_difference(base: PreTrainedModel, model: PreTrainedModel, target: Path) -> None:
-    """Write what `model` has learnt since `base`."""
+    """Write the difference between `model` and `base`."""
     tensors: dict[str, Tensor] = {}
     before = dict(base.named_parameters())
     for name, weight in model.named_parameters():
@@ -29,7 +29,7 @@ def save_difference(base: PreTrainedModel, model: PreTrainedModel, target: Path)
 
 
 def add_difference(model: PreTrainedModel, source: Path) -> None:
-    """Turn the base, in place, into the checkpoint that was written."""
+    """Add a difference to the base, in place, which makes it the checkpoint."""
     tensors = load_file(source)
     with torch.no_grad():
         for name, weight in model.named_parameters():

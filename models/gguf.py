@@ -1,8 +1,8 @@
-"""GGUF files as ordinary Hugging Face directories, converted once into a cache.
+"""Convert GGUF files to ordinary Hugging Face directories, once, into a cache.
 
-Dequantising a GGUF file takes tens of seconds every time. So it is done once: the weights go to plain safetensors in
-the cache directory (`REASONLENS_CACHE`, or `reasonlens` in the user's cache), named by the digest of the file, and
-later loads read that directory in about a second.
+Dequantising a GGUF file takes tens of seconds. It is done once: the weights are written as plain safetensors to the
+cache directory (`REASONLENS_CACHE`, or `reasonlens` in the user's cache), named by the digest of the file, and later
+loads read that directory in about a second.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ logger = logging.getLogger(__name__)
 
 
 def cache_directory() -> Path:
-    """Where converted models are kept: `REASONLENS_CACHE`, else `reasonlens` in `$XDG_CACHE_HOME` or `~/.cache`."""
+    """Find the cache directory: `REASONLENS_CACHE`, else `reasonlens` in `$XDG_CACHE_HOME` or `~/.cache`."""
     if chosen := os.environ.get("REASONLENS_CACHE"):
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reasonlens"
 
 
-def converted(file: Path) -> tuple[Path, str]:
-    """The Hugging Face directory for a GGUF file, made if it is not in the cache yet, and the file's digest.
+def convert_gguf(file: Path) -> tuple[Path, str]:
+    """Return the Hugging Face directory for a GGUF file, made if it is not in the cache yet, and the file's digest.
 
-    Raises InputError when the file is not a GGUF model that transformers can read.
+    Raises InputError if the file is not a GGUF model that transformers can read.
     """
     with file.open("rb") as stream:
         if stream.read(4) != b"GGUF":
@@ -55,7 +55,7 @@ def _convert(file: Path, directory: Path) -> None:
             f"cannot convert {file}: {str(error).splitlines()[0]}. transformers reads GGUF files of the common "
             "architectures only; load the original Hugging Face checkpoint instead."
         ) from error
-    # The weights are plain float32 by now. Left in place, these would have save_pretrained treat them as quantised.
+    # The weights are plain float32 now; with these attributes save_pretrained would treat them as quantised.
     model.hf_quantizer = None
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):

@@ -1,4 +1,4 @@
-"""The handle on a language model that every other part of reasonlens takes: model, tokenizer, body and blocks."""
+"""Hold a language model for every other part of reasonlens: model, tokenizer, body and blocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LanguageModel:
-    """A Hugging Face causal language model, and where its parts are.
+    """A Hugging Face causal language model and its parts.
 
     Layer L, everywhere in reasonlens, is `blocks[L]`, and its activations are that block's output (0-based).
     """
@@ -35,15 +35,17 @@ class LanguageModel:
 
     @property
     def n_layers(self) -> int:
+        """The number of blocks."""
         return len(self.blocks)
 
     @property
     def d_model(self) -> int:
+        """The width of the residual stream."""
         return int(self.model.config.get_text_config(decoder=True).hidden_size)
 
     @property
     def device(self) -> torch.device:
-        """Where token ids go in: the device of the input embedding, also when blocks are spread over several."""
+        """The device that token ids go to: that of the input embedding, also if blocks are on several devices."""
         weight = next(self.model.get_input_embeddings().parameters())
         if weight.device.type == "meta":  # offloaded: accelerate moves inputs to the execution device itself
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -51,17 +53,27 @@ class LanguageModel:
 
     @property
     def context_tokens(self) -> int | None:
-        """The longest sequence the model was built for, or None where its configuration does not say."""
+        """The longest sequence that the model was built for; None if its configuration does not state it."""
         limit = getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
         return int(limit) if limit else None
 
     @cached_property
     def takes_position_ids(self) -> bool:
-        """Whether the body's forward has a `position_ids` argument (some architectures derive them themselves)."""
+        """Whether the body's forward has a `position_ids` argument (some architectures compute positions)."""
         return "position_ids" in inspect.signature(self.body.forward).parameters
 
     def layer_index(self, layer: int) -> int:
-        """`layer` as an index from 0; negative layers count from the end. Raises InputError when there is none."""
+        """Convert a layer to a 0-based number.
+
+        Args:
+            layer: The layer; negative ones count from the end.
+
+        Returns:
+            The number of the block.
+
+        Raises:
+            InputError: The layer does not exist.
+        """
         if not -self.n_layers <= layer < self.n_layers:
             raise InputError(
                 f"layer {layer} does not exist: {self.name} has {self.n_layers} blocks (0..{self.n_layers - 1}). "
@@ -70,7 +82,7 @@ class LanguageModel:
         return layer % self.n_layers
 
     def to_bridge(self) -> TransformerBridge:
-        """A TransformerLens model on a copy of its own (TransformerLens changes the model it wraps).
+        """Make a TransformerLens model from a copy (TransformerLens changes the model that it wraps).
 
         Its attention is eager, so activations equal those of a Hugging Face model with
         `attn_implementation="eager"` exactly, and those of the default attention to kernel rounding.
@@ -85,7 +97,7 @@ class LanguageModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of a sample of every weight: other weights of the same shape have another one.
+        """A digest of a sample of every weight; other weights of the same shape have another one.
 
         Weights that accelerate has offloaded count by name and shape only.
         """
@@ -99,7 +111,7 @@ class LanguageModel:
         return digest.hexdigest()[:16]
 
     def identity(self) -> dict[str, Any]:
-        """Name, revision, shape and fingerprint, for the provenance of results."""
+        """Collect name, revision, shape and fingerprint, for the provenance of results."""
         return {
             "name": self.name,
             "revision": self.revision,

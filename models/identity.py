@@ -1,7 +1,7 @@
-"""Whether what was found in one model belongs to another: same weights, as far as both tell.
+"""Compare the identities of models: same weights, as far as both state them.
 
-A fingerprint decides where there is one. It changes with precision, so a copy in another one is known by name and
-revision. What says neither fingerprint nor name may be of any model.
+A fingerprint decides if there is one. It changes with precision, so a copy in another precision is recognised by name
+and revision. An identity with neither fingerprint nor name may be of any model.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 from .handle import LanguageModel
 
 
-def same_weights(theirs: Mapping[str, Any], model: LanguageModel) -> bool:
-    """Whether an identity (`LanguageModel.identity()`, or part of one) is of the weights of `model`."""
-    if not {"fingerprint", "name"} & set(theirs):
+def same_weights(identity: Mapping[str, Any], model: LanguageModel) -> bool:
+    """Check whether an identity (`LanguageModel.identity()`, or part of one) can be that of `model`."""
+    if not {"fingerprint", "name"} & set(identity):
         return True
-    if "fingerprint" in theirs:
-        if theirs["fingerprint"] == model.fingerprint:
+    if "fingerprint" in identity:
+        if identity["fingerprint"] == model.fingerprint:
             return True
-        if theirs.get("dtype", _dtype(model)) == _dtype(model):
+        if identity.get("dtype", _dtype(model)) == _dtype(model):
             return False
-    return theirs.get("name") == model.name and theirs.get("revision") == model.revision
+    return identity.get("name") == model.name and identity.get("revision") == model.revision
 
 
 def state(identity: Mapping[str, Any]) -> str:
-    """What an identity says of its weights, for messages."""
+    """Describe the weights of an identity, for messages."""
     revision, fingerprint = identity.get("revision"), identity.get("fingerprint")
     known = [f"revision {revision}"] if revision else []
     known += [f"fingerprint {fingerprint}"] if fingerprint else []

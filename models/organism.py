@@ -1,6 +1,6 @@
-"""The model organisms that come with reasonlens: where their weights lie, and what is known of each.
+"""Find the model organisms that come with reasonlens: their weights, and what is known of each.
 
-    organism/base      organism/rl      organism/rl@60 (a checkpoint along its training)
+    organism/base      organism/rl      organism/rl@60 (a checkpoint of its training)
 
 This module reads files only; the task, the training and the figures of the organisms are in `reasonlens.organisms`.
 """
@@ -24,30 +24,37 @@ TRUTH = "truth.json"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Organism(LanguageModel):
-    """A language model of which it is known by rule what it does and what it can."""
+    """A language model whose behaviour and skill are known by rule."""
 
     directory: Path
 
     @cached_property
     def _truth(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.directory / TRUTH).read_text())
-        return found
+        truth: dict[str, Any] = json.loads((self.directory / TRUTH).read_text())
+        return truth
 
     def truth(self) -> dict[str, Any]:
-        """What a method's finding can be held against.
+        """Return the known truth, with which the results of a method can be compared.
 
         ["policy"]["habits"][state][move]: probability, along responses that are the same for all organisms.
-        ["policy"]["own"][state][move]: the same along what this one says by itself.
+        ["policy"]["own"][state][move]: the same along what this organism writes by itself.
         ["skill"]["plain"][move], ["skill"]["doubled"][move]: share of the sentences of right responses, to ordinary
-        and to doubled problems, that it would say rightly, given right words before.
+        and to doubled problems, that it would write correctly after the right words before.
         ["behaviours"][move]: the label of its sentences in traces.
         Each number is {value, low, high, n}: 95% interval over the n problems in which it occurs.
+
+        Returns:
+            A copy of the truth.
         """
         return copy.deepcopy(self._truth)
 
 
 def organism_names() -> list[str]:
-    """The names that `load` takes, models first, then checkpoints."""
+    """List the names of organisms that `load` takes.
+
+    Returns:
+        The models first, then their checkpoints.
+    """
     models = sorted(path.parent.name for path in _weights().glob("*/config.json"))
     steps = {name: sorted((_weights() / name / "steps").glob("[0-9]*.safetensors")) for name in models}
     checkpoints = [f"{name}@{int(file.stem)}" for name, files in steps.items() for file in files]
@@ -55,9 +62,9 @@ def organism_names() -> list[str]:
 
 
 def organism_files(name: str) -> tuple[Path, Path | None]:
-    """The model directory of an organism, and the file of the checkpoint if one is named (a difference to the base).
+    """Find the model directory of an organism, and the file of the checkpoint if one is named.
 
-    Raises InputError, with the names there are, for any other.
+    The checkpoint is a difference to the base. Raises InputError with the existing names for any other name.
     """
     if name not in organism_names():
         raise InputError(f"there is no organism {name!r}; there are {', '.join(organism_names())}")

@@ -1,4 +1,4 @@
-"""Labelled reasoning traces: their type, their files, and where their spans lie in tokens."""
+"""Read, write, label and tokenise reasoning traces."""
 
 from .annotated import parse_annotated
 from .annotators import Annotator, keyword_annotator

@@ -1,9 +1,10 @@
-"""How far two graders agree about the same responses.
+"""Measure how far two graders agree about the same responses.
 
     kappa = (observed - expected) / (1 - expected)        (Cohen 1960)
 
-observed: the share on which both say the same; expected: what that share would be if each said right as often as it
-does, but at random. 1: always the same, 0: no more than chance. Graders that both always say the same have no kappa.
+observed is the share of responses on which both agree; expected is that share if each graded as many responses right as
+it does, but at random. kappa is 1 for perfect agreement and 0 for agreement by chance. Two graders that always give one
+and the same grade have no kappa.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ N_RESAMPLES = 5000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Of one grader with another; intervals are 95%."""
+    """The agreement of one grader with another; intervals are 95%."""
 
     n: int  # responses that both graded
-    n_ungraded: int  # that one of them would not say
-    share: float  # on which both say the same
+    n_ungraded: int  # responses that one of them did not grade
+    share: float  # of the responses on which both agree
     share_low: float
     share_high: float
     kappa: float
     kappa_low: float
     kappa_high: float
-    n_only_first: int  # right by the first alone
-    n_only_second: int
+    n_only_first: int  # right by the first grader only
+    n_only_second: int  # right by the second grader only
 
     def to_json(self) -> dict[str, Any]:
-        """With None for what is not known."""
+        """Convert to a dictionary with None for what is not known."""
         return {name: without_nan(value) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
     def __str__(self) -> str:
@@ -48,9 +49,17 @@ class Agreement:
 
 
 def agreement(first: Sequence[bool | None], second: Sequence[bool | None]) -> Agreement:
-    """Between two graders of the same responses, None where one would not say.
+    """Compare two graders of the same responses.
 
-    Raises InputError for lists of different lengths, and where no response was graded by both.
+    Args:
+        first: Whether each response is right by the first grader; None where it gave no grade.
+        second: The same by the second grader.
+
+    Returns:
+        The share of agreement and kappa, with intervals.
+
+    Raises:
+        InputError: The lists differ in length, or no response was graded by both.
     """
     if len(first) != len(second):
         raise InputError(f"graders are compared on the same responses, and graded {len(first)} and {len(second)}")
@@ -79,5 +88,5 @@ def _kappa(cells: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
     yes, only_first, only_second, no = cells.T / cells.sum(axis=1)
     expected = (yes + only_first) * (yes + only_second) + (only_second + no) * (only_first + no)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Float[np.ndarray, " n"] = np.where(expected < 1, (yes + no - expected) / (1 - expected), np.nan)
-    return found
+        kappa: Float[np.ndarray, " n"] = np.where(expected < 1, (yes + no - expected) / (1 - expected), np.nan)
+    return kappa

@@ -1,8 +1,8 @@
-"""The annotated form of published traces: `["label"] text ["end-section"]`, written by a language model.
+"""Parse the annotated form of published traces: `["label"] text ["end-section"]`, written by a language model.
 
-(arXiv 2506.18167.) Tags are removed and every section becomes a span at the very place where it stood, so a sentence
-that occurs twice keeps both of its places. Annotators forget end tags: a section also ends at the next label or at
-the end of the text. Text outside sections stays in the text without a label.
+(arXiv 2506.18167.) Tags are removed and every section becomes a span at its own position, so a sentence that occurs
+twice has two spans. Annotators forget end tags: a section also ends at the next label or at the end of the text. Text
+outside sections stays in the text without a label.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ END = "end-section"
 
 
 def parse_annotated(annotated: str, labels: Collection[str] | None = None) -> tuple[str, list[Span]]:
-    """The text without its tags, and the spans of its sections.
+    """Remove the tags from an annotated text, and find the spans of its sections.
 
-    labels: the tags to take as labels; others stay in the text (give it where the text itself holds code such as
-    `["a"]`). Default: every tag. Spans leave out white space at both ends, and empty sections are dropped; the spaces
-    that a tag stood between become one.
+    Spans leave out white space at both ends, empty sections are dropped, and spaces around a removed tag become one.
+
+    Args:
+        annotated: The text with its tags.
+        labels: The tags that are labels; others stay in the text, as is needed if it holds code such as `["a"]`. None
+            means every tag.
+
+    Returns:
+        The text without its tags, and the spans.
     """
     text = ""
     spans: list[Span] = []

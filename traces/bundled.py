@@ -1,4 +1,4 @@
-"""The traces that come with reasonlens: short reasoning in English, labelled sentence by sentence."""
+"""Read the traces that come with reasonlens: short reasoning in English, labelled sentence by sentence."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ BUNDLED = Path(__file__).with_name("bundled.jsonl")
 
 
 def bundled_traces() -> list[Trace]:
-    """The bundled traces: one for each problem, every sentence a span with one of the eight behaviours.
+    """Read the bundled traces: one for each problem, every sentence a span with one of the eight behaviours.
 
     Half of the backtracking sentences hold no tell-tale word, and such words occur in other sentences too; each
-    span's `marked` says which is which.
+    span's `marked` states it.
+
+    Returns:
+        The traces.
     """
     return read_traces(BUNDLED)
 
@@ -25,6 +28,9 @@ def resolve_traces(traces: str | Path | Sequence[Trace]) -> list[Trace]:
 
     Args:
         traces: "bundled", a JSONL file, or traces.
+
+    Returns:
+        The traces.
 
     Raises:
         InputError: The file cannot be read, or a line is malformed.

@@ -1,7 +1,8 @@
-"""One reply of a chat-completions endpoint, asked again while it is busy or out of reach.
+"""Ask a chat-completions endpoint for one reply, and try again while it is busy or out of reach.
 
-Tried again, with waits that double or as long as it asks for: no connection, no answer in time, 408, 429 and 5xx. Any
-other refusal will not change. Redirections are not followed: the key would go with them to another place.
+Without a connection, without an answer in time and on 408, 429 and 5xx it is tried again, after waits that double or
+are as long as the endpoint asks for. Any other refusal is final. Redirections are not followed, since the key would be
+sent to another address.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from ..rundir import InputError
 
-LONGEST_WAIT_S = 60.0
+MAX_WAIT_S = 60.0
 BUSY = (408, 429)
 
 
@@ -26,30 +27,32 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def ask(url: str, body: Mapping[str, Any], *, secret: str | None, timeout_s: float, n_tries: int, wait_s: float) -> str:
-    """The text of the reply. Raises InputError where the endpoint refuses, answers otherwise, or stays out of reach."""
+    """Return the text of the reply; raise InputError if the endpoint refuses, answers otherwise, or is out of reach."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {secret}"} if secret else {})
     request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
     opener = urllib.request.build_opener(_NoRedirect)
-    last, asked_for_s = "", 0.0
+    last_error, requested_wait_s = "", 0.0
     for number in range(n_tries):
         if number:
-            time.sleep(min(max(wait_s * 2 ** (number - 1), asked_for_s), LONGEST_WAIT_S))
+            time.sleep(min(max(wait_s * 2 ** (number - 1), requested_wait_s), MAX_WAIT_S))
         try:
             with opener.open(request, timeout=timeout_s) as answer:
                 return _text(url, answer.read())
         except urllib.error.HTTPError as error:
             with error:
-                said = error.read()[:200].decode("utf-8", "replace")
-            last = f"{error.code} {error.reason}: {said.replace(secret, '(key)') if secret else said}"
+                reply = error.read()[:200].decode("utf-8", "replace")
+            last_error = f"{error.code} {error.reason}: {reply.replace(secret, '(key)') if secret else reply}"
             if error.code not in BUSY and error.code < 500:
-                raise InputError(f"{url} refuses: {last}. Check the address, the model and the key.") from error
-            asked_for_s = _asked_for(error)
+                raise InputError(f"{url} refuses: {last_error}. Check the address, the model and the key.") from error
+            requested_wait_s = _requested_wait(error)
         except (OSError, HTTPException) as error:  # URLError and timeouts are OSErrors
-            last = str(error) or type(error).__name__
-    raise InputError(f"{url} gave no answer in {n_tries} tries ({last}). What was answered is kept: try again later.")
+            last_error = str(error) or type(error).__name__
+    raise InputError(
+        f"{url} gave no answer in {n_tries} tries ({last_error}). What was answered is kept: try again later."
+    )
 
 
-def _asked_for(error: urllib.error.HTTPError) -> float:
+def _requested_wait(error: urllib.error.HTTPError) -> float:
     try:
         return float(error.headers.get("Retry-After") or 0)
     except ValueError:  # a date
@@ -60,5 +63,5 @@ def _text(url: str, content: bytes) -> str:
     try:
         return str(json.loads(content)["choices"][0]["message"]["content"] or "")
     except (ValueError, LookupError, TypeError) as error:
-        said = content[:200].decode("utf-8", "replace")
-        raise InputError(f"{url} does not answer as a chat-completions endpoint: {said!r}") from error
+        reply = content[:200].decode("utf-8", "replace")
+        raise InputError(f"{url} does not answer as a chat-completions endpoint: {reply!r}") from error

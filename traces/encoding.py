@@ -1,9 +1,9 @@
-"""A trace as the model sees it: token ids, which tokens are markup, and where every span lies.
+"""Encode a trace for a model: token ids, which tokens are markup, and the tokens of every span.
 
-The response is teacher-forced: prompt, then text, in one sequence. The chat template is applied once where the
-tokenizer has one (and BOS is then not added again); otherwise prompt and text are joined by a blank line. Attention
-sinks and markup are flagged: position 0, special tokens, and everything the template adds. The residual stream there
-is orders of magnitude larger than elsewhere and would dominate any mean.
+The response is teacher-forced: prompt, then text, in one sequence. The chat template is applied once if the tokenizer
+has one (BOS is then not added again); otherwise prompt and text are joined by a blank line. Attention sinks and markup
+are flagged: position 0, special tokens, and everything that the template adds. The residual stream there is orders of
+magnitude larger than elsewhere and would dominate any mean.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .token_spans import token_span
 from .trace import Trace
 
 Template = Literal["auto", "chat", "plain"]
-_STAND_IN = "reasonlens-stand-in-for-the-prompt"  # rendered to find out where a template puts the prompt
+_STAND_IN = "reasonlens-stand-in-for-the-prompt"  # rendered to find where a template puts the prompt
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,12 +41,22 @@ class EncodedTrace:
 def encode(
     model: LanguageModel, traces: Iterable[Trace], *, template: Template = "auto", truncate: bool = False
 ) -> list[EncodedTrace]:
-    """Tokenize traces for `model`.
+    """Tokenise traces for a model.
 
-    template: "chat" applies the tokenizer's chat template to the prompt, "plain" does not, "auto" does if there is
-    one. truncate: cut texts longer than the model's context instead of refusing them; spans that do not lie wholly
-    in what is kept are dropped. Raises InputError for a text that is too long, a template that is missing, and a
-    tokenizer that cannot say which characters a token covers.
+    Args:
+        model: The model whose tokenizer is used.
+        traces: The traces.
+        template: "chat" applies the tokenizer's chat template to the prompt, "plain" does not, "auto" does if there is
+            one.
+        truncate: Cut texts that are longer than the model's context instead of refusing them; spans that do not lie
+            completely in the rest are dropped.
+
+    Returns:
+        The encoded traces, in the same order.
+
+    Raises:
+        InputError: A text is too long, the template is missing, or the tokenizer does not report the characters that a
+            token covers.
     """
     if not model.tokenizer.is_fast:
         raise InputError(
@@ -61,26 +71,26 @@ def encode(
 
 
 def _prefix(model: LanguageModel, prompt: str, template: Template) -> tuple[str, tuple[int, int]]:
-    """What stands before the response, and the characters of it that are the prompt and not markup."""
+    """Return the text before the response, and the characters of it that are the prompt and not markup."""
     if template == "plain":
         prefix = f"{prompt}\n\n" if prompt else ""
         return prefix, (0, len(prefix))
 
-    def rendered(content: str) -> str:
+    def render(content: str) -> str:
         conversation = [{"role": "user", "content": content}]
         return str(model.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
 
-    before, found, after = rendered(_STAND_IN).partition(_STAND_IN)
-    if not found:
+    before, stand_in, after = render(_STAND_IN).partition(_STAND_IN)
+    if not stand_in:
         raise InputError(f"the chat template of {model.name} leaves the user's words out; use template 'plain'")
-    prefix = rendered(prompt)
+    prefix = render(prompt)
     return prefix, (len(before), len(prefix) - len(after))
 
 
 def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bool) -> EncodedTrace:
     prefix, (prompt_start, prompt_end) = _prefix(model, trace.prompt, template)
-    whole = prefix + trace.text
-    encoded = model.tokenizer(whole, add_special_tokens=template == "plain", return_offsets_mapping=True, verbose=False)
+    text = prefix + trace.text
+    encoded = model.tokenizer(text, add_special_tokens=template == "plain", return_offsets_mapping=True, verbose=False)
     token_ids = np.asarray(encoded["input_ids"], dtype=np.int64)
     offsets = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
     limit = model.context_tokens
@@ -91,10 +101,10 @@ def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bo
                 "shorten it, or allow truncation (--truncate, truncate=True)"
             )
         token_ids, offsets = token_ids[:limit], offsets[:limit]
-    kept_characters = int(offsets[:, 1].max(initial=0))
+    n_characters = int(offsets[:, 1].max(initial=0))
     spans = tuple(
-        token_span(offsets, whole, len(prefix) + span.start, len(prefix) + span.end)
-        if len(prefix) + span.end <= kept_characters
+        token_span(offsets, text, len(prefix) + span.start, len(prefix) + span.end)
+        if len(prefix) + span.end <= n_characters
         else None
         for span in trace.spans
     )

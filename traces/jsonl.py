@@ -1,4 +1,4 @@
-"""Traces as JSON lines, the form that everything reads and writes.
+"""Read and write traces as JSON lines.
 
 One object a line: `{"id", "prompt", "text", "spans": [{"start", "end", "label"}], "problem"?}`. A span may carry
 `"marked"`. In place of `text` and `spans` a line may hold `"annotated"`, the published form (see `annotated.py`).
@@ -18,19 +18,35 @@ from .trace import Span, Trace
 
 
 def iter_traces(path: str | Path) -> Iterator[Trace]:
-    """The traces of a JSONL file one by one, in its order, however long it is.
+    """Read the traces of a JSONL file one by one.
 
-    Raises InputError naming the file, the line and the fault, when it comes to it. Ids may repeat: only `read_traces`
-    remembers them.
+    Ids may repeat, since only `read_traces` checks them.
+
+    Args:
+        path: The file, of any length.
+
+    Returns:
+        An iterator over the traces, in their order. It raises InputError at the first line that is malformed.
     """
-    return (trace for _, trace in _numbered(Path(path)))
+    return (trace for _, trace in _numbered_traces(Path(path)))
 
 
 def read_traces(path: str | Path) -> list[Trace]:
-    """All traces of a JSONL file, in its order. Raises InputError naming the file, the line and the fault."""
+    """Read all traces of a JSONL file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The traces, in their order.
+
+    Raises:
+        InputError: The file cannot be read or holds no trace, a line is malformed, or an id repeats. The message names
+            the line.
+    """
     traces: list[Trace] = []
     line_of_id: dict[str, int] = {}
-    for number, trace in _numbered(Path(path)):
+    for number, trace in _numbered_traces(Path(path)):
         if trace.id in line_of_id:
             raise InputError(
                 f"{path}, line {number}: the id {trace.id!r} stands already on line {line_of_id[trace.id]}; "
@@ -43,7 +59,7 @@ def read_traces(path: str | Path) -> list[Trace]:
     return traces
 
 
-def _numbered(path: Path) -> Iterator[tuple[int, Trace]]:
+def _numbered_traces(path: Path) -> Iterator[tuple[int, Trace]]:
     try:
         with path.open(encoding="utf-8-sig", newline="\n") as file:  # splitlines would cut at U+2028 inside a string
             for number, line in enumerate(file, start=1):
@@ -53,32 +69,44 @@ def _numbered(path: Path) -> Iterator[tuple[int, Trace]]:
         raise InputError(f"cannot read traces from {path}: {error}") from error
 
 
-def parse_line(line: str, where: str) -> Trace:
-    """One line of JSON as a trace. where: what an error names."""
+def parse_line(line: str, source: str) -> Trace:
+    """Parse one line of JSON as a trace; errors name `source`."""
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise InputError(f"{where}: not valid JSON ({error})") from error
-    return trace_of_row(row, where)
+        raise InputError(f"{source}: not valid JSON ({error})") from error
+    return trace_of_row(row, source)
 
 
-def trace_of_row(row: Any, where: str) -> Trace:
-    """One row of a table with the fields of a line as a trace. where: what an error names."""
+def trace_of_row(row: Any, source: str) -> Trace:
+    """Make a trace of a table's row with the fields of a line; errors name `source`."""
     try:
         return _trace(row)
     except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        raise InputError(f"{source}: {error}") from error
 
 
 def write_traces(traces: Iterable[Trace], path: str | Path) -> None:
-    """Write traces as JSONL, atomically; `read_traces` gives them back equal."""
+    """Write traces as JSONL, atomically; `read_traces` restores them exactly.
+
+    Args:
+        traces: The traces.
+        path: The file to write.
+    """
     lines = [json.dumps(_row(trace), ensure_ascii=False) for trace in traces]
     with atomic_path(Path(path)) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def digest(traces: Iterable[Trace]) -> str:
-    """A short digest of the traces' content, for the provenance of results."""
+    """Digest the content of traces, for the provenance of results.
+
+    Args:
+        traces: The traces.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     return hashlib.sha256(json.dumps([_row(trace) for trace in traces]).encode()).hexdigest()[:16]
 
 
@@ -120,8 +148,8 @@ def _field(row: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
         raise InputError(f"{key!r} is missing (found: {', '.join(map(repr, row)) or 'nothing'})")
     value = row[key]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-        wanted = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-        raise InputError(f"{key!r} must be {wanted}, found {value!r:.60}")
+        expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+        raise InputError(f"{key!r} must be {expected}, found {value!r:.60}")
     if isinstance(value, str) and not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise InputError(f"{key!r} holds half of a surrogate pair, which is no text; was an emoji cut in two?")
     return value

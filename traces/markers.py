@@ -1,8 +1,8 @@
-"""The words that give a behaviour away, and whether a sentence holds one.
+"""List the tell-tale words of each behaviour, and check whether a sentence holds one.
 
-A probe that scores well only where "wait" stands has found a word, not a behaviour. So every result is also given on
-sentences without any marker of the behaviour. A sentence is `marked` for a behaviour if it holds one of these as a
-whole word, in any case; whether the word does its usual work there does not matter.
+A probe that scores well only on sentences with "wait" has found a word, not a behaviour. Every result is therefore also
+reported on sentences without any marker of the behaviour. A sentence is `marked` for a behaviour if it holds one of its
+markers as a whole word, in upper or lower case, whatever the word means there.
 """
 
 from __future__ import annotations
@@ -42,14 +42,22 @@ def _pattern(behaviour: str) -> re.Pattern[str]:
 
 
 def is_marked(text: str, behaviour: str) -> bool | None:
-    """Whether `text` holds a marker of `behaviour`; None for a behaviour without a list of markers."""
+    """Check whether a text holds a tell-tale word of a behaviour.
+
+    Args:
+        text: The text.
+        behaviour: A key of `MARKERS`, or any other behaviour.
+
+    Returns:
+        Whether it does; None for a behaviour without a list of such words.
+    """
     return bool(_pattern(behaviour).search(text)) if behaviour in MARKERS else None
 
 
 def first_marker(text: str, behaviour: str) -> str | None:
-    """The marker of `behaviour` that stands first in `text`, in lower case with single spaces; None without one.
+    """Find the first marker of `behaviour` in `text`, in lower case with single spaces.
 
-    None too for a behaviour without a list of markers.
+    None if there is no marker, or no list of markers for the behaviour.
     """
-    found = _pattern(behaviour).search(text) if behaviour in MARKERS else None
-    return " ".join(found.group().casefold().split()) if found else None
+    match = _pattern(behaviour).search(text) if behaviour in MARKERS else None
+    return " ".join(match.group().casefold().split()) if match else None

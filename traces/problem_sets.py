@@ -1,9 +1,9 @@
-"""Problem sets by name, or from a file: what a model is asked, and the rule that grades its answers.
+"""Open problem sets by name or from a file: questions for a model, and the rule that grades its answers.
 
 gsm8k                   GSM8K's test questions (Cobbe et al. 2021, arXiv 2110.14168), from the Hugging Face hub
 math-500                500 of MATH's test questions (Hendrycks et al. 2021; Lightman et al. 2023), from the hub
-reasoning-gym:<kind>    made to order (`procedural.py`)
-a .jsonl or .parquet    any file of questions and answers, such as the ones above, downloaded
+reasoning-gym:<kind>    generated on request (`procedural.py`)
+a .jsonl or .parquet    any file of questions and answers, such as a downloaded one of the above
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from .questions import (
     read_questions,
 )
 
-# Name -> repository on the hub, its configuration, and the part of it that is asked.
+# Name -> repository on the hub, its configuration, and its split.
 HUB: dict[str, tuple[str, str | None, str]] = {
     "gsm8k": ("openai/gsm8k", "main", "test"),
     "math-500": ("HuggingFaceH4/MATH-500", None, "test"),
 }
 PROCEDURAL = "reasoning-gym:"
-N_PROCEDURAL = 1000  # questions made where nobody says how many
+N_PROCEDURAL = 1000  # default number of generated questions
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ProblemSet:
-    """Questions, and how answers to them are graded."""
+    """Questions, and the rule that grades answers to them."""
 
     name: str
     questions: tuple[Question, ...]
@@ -48,9 +48,9 @@ class ProblemSet:
 
     @property
     def digest(self) -> str:
-        """Of every question and answer, so that a result can say what it was measured on."""
-        told = [[each.problem, each.prompt, each.answer] for each in self.questions]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        """The digest of every question and answer, for the provenance of results."""
+        content = [[question.problem, question.prompt, question.answer] for question in self.questions]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def resolve_questions(
@@ -60,8 +60,8 @@ def resolve_questions(
 
     Args:
         questions: What `open_problem_set` takes, a problem set, or questions.
-        n: How many are asked, at most: the first ones. Of a set that is made to order, so many are made.
-        seed: Seed of a set that is made to order.
+        n: The first `n` questions are used, at most. A generated set gets so many questions.
+        seed: Seed of a generated set.
 
     Returns:
         The questions and the grader; questions without an answer to each have no grader.
@@ -70,8 +70,8 @@ def resolve_questions(
         InputError: The problem set cannot be opened.
     """
     if isinstance(questions, str | Path):
-        made_to_order = str(questions).startswith(PROCEDURAL)
-        questions = open_problem_set(questions, n if made_to_order else None, seed)
+        is_generated = str(questions).startswith(PROCEDURAL)
+        questions = open_problem_set(questions, n if is_generated else None, seed)
     grader: Grader = mathematics
     if isinstance(questions, ProblemSet):
         grader, questions = questions.grader, questions.questions
@@ -81,18 +81,26 @@ def resolve_questions(
 
 
 def open_problem_set(name_or_path: str | Path, n: int | None = None, seed: int = 0) -> ProblemSet:
-    """The problem set of that name or file.
+    """Open the problem set of a name or file.
 
-    n: how many questions, drawn by `seed` from a set that has more; None: all, or 1000 of those made to order.
-    Raises InputError for a name that is no set and no file, for a set that has fewer than `n`, and where a package or
-    a connection is missing.
+    Args:
+        name_or_path: A name in `HUB`, reasoning-gym:<kind>, or a .jsonl or .parquet file.
+        n: How many questions, chosen at random from a set that has more. None means all, or 1000 of a generated set.
+        seed: Seed of the choice, or of a generated set.
+
+    Returns:
+        The problem set.
+
+    Raises:
+        InputError: There is no such set or file, it has fewer than `n` questions, or a package or a connection is
+            missing.
     """
     name = str(name_or_path)
     if n is not None and n < 1:
         raise InputError(f"a problem set holds at least one question, and {n} are asked for")
     if name.startswith(PROCEDURAL):
-        made, grader = procedural(name.removeprefix(PROCEDURAL), N_PROCEDURAL if n is None else n, seed)
-        return ProblemSet(name, tuple(made), grader)
+        generated, grader = procedural(name.removeprefix(PROCEDURAL), N_PROCEDURAL if n is None else n, seed)
+        return ProblemSet(name, tuple(generated), grader)
     if Path(name).is_file():
         questions = _parquet(name) if name.endswith(".parquet") else read_questions(name)
     elif name in HUB:
@@ -112,18 +120,18 @@ def open_problem_set(name_or_path: str | Path, n: int | None = None, seed: int =
 
 def _from_hub(name: str) -> list[Question]:
     repository, configuration, part = HUB[name]
-    instead = f"or download its file and give the path of that (.jsonl or .parquet, of {repository})"
+    remedy = f"or download its file and give the path of that (.jsonl or .parquet, of {repository})"
     try:
         from datasets import load_dataset
     except ImportError as error:
         raise InputError(
-            f"{name} needs the package datasets: `pip install 'reasonlens[problems]'`; {instead}"
+            f"{name} needs the package datasets: `pip install 'reasonlens[problems]'`; {remedy}"
         ) from error
     try:
         rows: Any = load_dataset(repository, configuration, split=part)
     except (OSError, ValueError) as error:  # ConnectionError and what is not found are OSErrors
         raise InputError(
-            f"cannot fetch {name} ({repository}) from the hub: {error}. Try again with a connection, {instead}"
+            f"cannot fetch {name} ({repository}) from the hub: {error}. Try again with a connection, {remedy}"
         ) from error
     return [_question(row, f"{name}, row {number}") for number, row in enumerate(rows, start=1)]
 
@@ -143,10 +151,10 @@ def _parquet(path: str) -> list[Question]:
     return [_question(row, f"{path}, row {number}") for number, row in enumerate(rows, start=1)]
 
 
-def _question(row: Mapping[Any, Any], where: str) -> Question:
-    asked = next((row[key] for key in QUESTION if isinstance(row.get(key), str) and row[key].strip()), None)
-    if asked is None:
-        raise InputError(f"{where}: no question in it; one of {', '.join(QUESTION)} must hold a text")
+def _question(row: Mapping[Any, Any], source: str) -> Question:
+    prompt = next((row[key] for key in QUESTION if isinstance(row.get(key), str) and row[key].strip()), None)
+    if prompt is None:
+        raise InputError(f"{source}: no question in it; one of {', '.join(QUESTION)} must hold a text")
     answer = next((str(row[key]) for key in ANSWER if row.get(key) is not None), None)
-    problem = next((str(row[key]) for key in ("id", "unique_id") if row.get(key) is not None), asked)
-    return Question(problem=problem, prompt=asked, answer=answer and final_answer(answer))
+    problem = next((str(row[key]) for key in ("id", "unique_id") if row.get(key) is not None), prompt)
+    return Question(problem=problem, prompt=prompt, answer=answer and final_answer(answer))

@@ -1,10 +1,9 @@
-"""Problems that are made to order, as many as are wanted: the data sets of reasoning-gym (Stojanovski et al. 2025,
-arXiv 2505.24760), with their own scorers.
+"""Generate any number of problems with reasoning-gym (Stojanovski et al. 2025, arXiv 2505.24760) and its own scorers.
 
-Every question asks for the final answer between <answer> and </answer>, of base and thinking model alike: a gap in
-knowing the format is none in reasoning. The last such answer of a response counts, and only a full score is right; the
-scorers give part of one to a text that merely holds the answer. A few of them (`countdown` and other expressions) hand
-the answer to sympy's parser, which evaluates it: take those only from models that you would run code of.
+Every question asks for the final answer between <answer> and </answer>, also for the base model, so that a difference
+in knowing the format is not counted as one in reasoning. The last such answer of a response counts, and only a full
+score is right; the scorers give part of it to a text that merely holds the answer. A few of them (`countdown` and other
+expressions) pass the answer to sympy's parser, which evaluates it: use those only with models whose code you would run.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from ..rundir import InputError
 from .questions import Grader, Question
 
 FORMAT = "\n\nGive the final answer between <answer> and </answer>."
-N_DRAWS = 20  # for each question wanted: small kinds repeat themselves
+N_ATTEMPTS = 20  # entries generated for each question, since small kinds repeat themselves
 
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
 
 def procedural(kind: str, n: int, seed: int) -> tuple[list[Question], Grader]:
-    """`n` questions of a kind (`chain_sum`), none twice, and the grader of that kind.
+    """Generate `n` different questions of a kind (`chain_sum`), and return them with the grader of that kind.
 
-    Raises InputError without reasoning-gym, for a kind that it does not have, and for one that has too few questions.
+    Raises InputError without reasoning-gym, for an unknown kind, and for one that has too few questions.
     """
     try:
         gym: Any = import_module("reasoning_gym")
@@ -38,12 +37,12 @@ def procedural(kind: str, n: int, seed: int) -> tuple[list[Question], Grader]:
     if kind not in known:
         raise InputError(f"reasoning-gym has no data set {kind!r}; it has {', '.join(sorted(known))}")
     try:
-        made: Any = gym.create_dataset(kind, size=N_DRAWS * n, seed=seed)
+        dataset: Any = gym.create_dataset(kind, size=N_ATTEMPTS * n, seed=seed)
     except (AssertionError, ValueError, TypeError) as error:
         raise InputError(f"reasoning-gym cannot make {kind} without more settings: {error}") from error
     entries: dict[str, dict[str, Any]] = {}
-    for number in range(N_DRAWS * n):
-        entry = made[number]
+    for number in range(N_ATTEMPTS * n):
+        entry = dataset[number]
         entries.setdefault(entry["question"] + FORMAT, entry)
         if len(entries) == n:
             break
@@ -55,10 +54,10 @@ def procedural(kind: str, n: int, seed: int) -> tuple[list[Question], Grader]:
     def grade(question: Question, response: str) -> bool:
         if question.prompt not in entries:
             raise InputError(f"{question.prompt!r:.60} is none of the {n} questions that were made of {kind}")
-        found = _ANSWER.findall(response)
+        answers = _ANSWER.findall(response)
         try:
-            return bool(found) and made.score_answer(found[-1].strip(), entries[question.prompt]) >= 1
-        except Exception:  # a scorer that cannot read the answer: some raise whatever their parser does
+            return bool(answers) and dataset.score_answer(answers[-1].strip(), entries[question.prompt]) >= 1
+        except Exception:  # scorers that cannot parse an answer raise errors of many kinds
             return False
 
     return [

@@ -1,7 +1,7 @@
-"""Splitting a response into sentences, as the published taxonomies do.
+"""Split a response into sentences, as the published taxonomies do.
 
-A sentence ends after . ! ? or ; and at a newline; the points of decimals, abbreviations and list numbers do not end
-one; fewer than three words are no sentence of their own (arXiv 2510.07364).
+A sentence ends after . ! ? or ; and at a newline. The points of decimals, abbreviations and list numbers do not end
+one. Fewer than three words are no sentence (arXiv 2510.07364).
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ WORD_BEFORE_POINT = re.compile(r"[\w.]+(?=\.$)")
 
 
 def segment(text: str, min_words: int = 3) -> list[tuple[int, int]]:
-    """Character ranges [start, end) of the sentences of `text`, in order, without surrounding white space.
+    """Find the sentences of a text.
 
-    Pieces of fewer than `min_words` words ("Wait.") are left out.
+    Args:
+        text: The text.
+        min_words: Pieces with fewer words ("Wait.") are left out.
+
+    Returns:
+        The characters [start, end) of each sentence, in order, without surrounding white space.
     """
     ranges: list[tuple[int, int]] = []
     start = 0
@@ -35,11 +40,11 @@ def _ends_sentence(text: str, end: re.Match[str]) -> bool:
     if end.group() != ".":
         return True
     line = text[text.rfind("\n", 0, end.start()) + 1 : end.end()]
-    found = WORD_BEFORE_POINT.search(line)
-    if found is None:
+    match = WORD_BEFORE_POINT.search(line)
+    if match is None:
         return True
-    word, following = found.group().lower(), text[end.end() :].lstrip()[:1]
-    if word.isdigit() and not line[: found.start()].strip():
+    word, following = match.group().lower(), text[end.end() :].lstrip()[:1]
+    if word.isdigit() and not line[: match.start()].strip():
         return False  # "1." opens a list item
     if word in BEFORE_A_NUMBER:
         return not following.isdigit()

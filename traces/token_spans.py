@@ -1,8 +1,8 @@
-"""From characters to tokens, by the tokenizer's own offsets.
+"""Convert characters to tokens by the tokenizer's own offsets.
 
 A token belongs to a span if it covers a character of the span that is not white space. So a span that begins inside a
-token begins with that token, a character that takes several tokens brings all of them, and a space that the tokenizer
-glues to the next word moves no border. Positions, never text, decide: repeated sentences cannot be confused.
+token begins with that token, a character of several tokens includes all of them, and a space that the tokenizer joins
+to the next word moves no border. Positions decide, never text, so repeated sentences cannot be confused.
 """
 
 from __future__ import annotations
@@ -12,9 +12,16 @@ from jaxtyping import Int
 
 
 def token_span(offsets: Int[np.ndarray, "n_tokens 2"], text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Tokens [first, stop) that cover characters [start, end) of `text`; None where there are none.
+    """Find the tokens that cover characters [start, end) of a text.
 
-    offsets: for each token its characters [start, end), in order; special tokens have empty ranges and never match.
+    Args:
+        offsets: The characters [start, end) of each token, in order; special tokens have empty ranges and never match.
+        text: The text.
+        start: The first character.
+        end: The character after the last one.
+
+    Returns:
+        The tokens [first, stop); None if there are none.
     """
     piece = text[start:end]
     start, end = end - len(piece.lstrip()), start + len(piece.rstrip())

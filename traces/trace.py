@@ -1,4 +1,4 @@
-"""Labelled reasoning: a Trace is one response to one prompt, a Span a stretch of it that shows one behaviour."""
+"""Hold labelled reasoning: a Trace is one response to one prompt, a Span a stretch of it that shows one behaviour."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ..rundir import InputError
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Characters [start, end) of a trace's text, and the behaviour they show."""
+    """The characters [start, end) of a trace's text, and the behaviour that they show."""
 
     start: int
     end: int
     label: str
-    marked: bool | None = None  # holds a tell-tale word of its behaviour; None: nobody has said
+    marked: bool | None = None  # whether it holds a tell-tale word of its behaviour; None: not known
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """One response to a prompt, with its labelled spans.
 
-    `problem` is the group that no train/test split may cut. Left out, it is the prompt, so that several responses to
-    one prompt stay together; without a prompt it is the id. Raises InputError when a span does not lie in the text or
-    when two spans of one label overlap.
+    `problem` is the group that no train/test split may cut. By default it is the prompt, so that several responses to
+    one prompt stay together; without a prompt it is the id. A span outside the text, or two overlapping spans of one
+    label, raise InputError.
     """
 
     id: str
@@ -54,4 +54,12 @@ class Trace:
                     )
 
     def text_of(self, span: Span) -> str:
+        """Return the text of a span.
+
+        Args:
+            span: One of `spans`.
+
+        Returns:
+            Its characters.
+        """
         return self.text[span.start : span.end]

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = (  # with all that is beneath them
     "activations",
     "figures",
+    "models",
     "probes",
     "src/reasonlens/cli",
     "stats",
@@ -36,7 +37,7 @@ VERBS = frozenset(
     Declare Decide Decode Define Describe Detect Digest Discard Divide Download Draw Drive
     Encode End Estimate Evaluate Exchange Exclude Expand Export Extract
     Fill Find Fit Follow Format Freeze
-    Gather Generate Give Group Guard
+    Gather Generate Give Grade Group Guard
     Hash Hide Hold Hook
     Import Iterate
     Join
