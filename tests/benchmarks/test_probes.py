@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.long
 
 
 def test_the_benchmark_of_probes_prints_speed_and_agreement(tmp_path: Path) -> None:

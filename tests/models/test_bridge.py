@@ -18,8 +18,8 @@ def test_a_bridge_gives_the_activations_of_the_eager_model_exactly(
 ) -> None:
     model = tiny(architecture, attn_implementation="eager")
     options = {"tokens_per_batch": tokens_per_batch, "progress": False}
-    ours = collect(model, traces, **options)
-    theirs = collect(model.to_bridge(), traces, **options)
+    ours = collect(model, traces[:3], **options)
+    theirs = collect(model.to_bridge(), traces[:3], **options)
     torch.testing.assert_close(theirs.values, ours.values, rtol=0, atol=tolerance)
 
 
