@@ -24,6 +24,7 @@ FOLDERS = (  # with all that is beneath them
     "probes",
     "src/reasonlens/cli",
     "stats",
+    "traces",
     "vectors",
 )
 

@@ -14,8 +14,8 @@ from reasonlens.rundir import InputError, only_writer_of
 from reasonlens.traces.judge import (
     N_CHARACTERS,
     Judge,
-    asked_of,
-    yes_or_no,
+    judge_request,
+    parse_reply,
 )
 from reasonlens.traces.questions import Question
 
@@ -87,14 +87,14 @@ def test_right_and_wrong_answers_are_told_apart_in_the_order_they_came(endpoint:
 
 def test_the_judge_sees_the_question_the_reference_and_the_last_lines_only() -> None:
     response = "\n\n".join(["The secret is 41."] + [f"line {number}" for number in range(5)])
-    asked = asked_of(QUESTIONS[0], response)
+    asked = judge_request(QUESTIONS[0], response)
     assert asked is not None
     assert "What is 0 + 1?" in asked and "Reference answer: 1\n" in asked
     assert "line 2\nline 3\nline 4" in asked and "line 1\n" not in asked and "secret" not in asked
-    assert len(asked_of(QUESTIONS[0], "x" * 10**6) or "") < N_CHARACTERS + 1000
-    assert "{answer}" in (asked_of(QUESTIONS[0], "{answer} {0}") or "")
+    assert len(judge_request(QUESTIONS[0], "x" * 10**6) or "") < N_CHARACTERS + 1000
+    assert "{answer}" in (judge_request(QUESTIONS[0], "{answer} {0}") or "")
     with pytest.raises(InputError, match="has no answer that a judge could compare with"):
-        asked_of(Question("p", "Why?"), "So.")
+        judge_request(Question("p", "Why?"), "So.")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_the_judge_sees_the_question_the_reference_and_the_last_lines_only() -> 
     ],
 )
 def test_a_reply_means_its_first_word(text: str, meaning: bool | None) -> None:
-    assert yes_or_no(text) is meaning
+    assert parse_reply(text) is meaning
 
 
 def test_a_reply_that_is_neither_is_no_grade(endpoint: Endpoint) -> None:
