@@ -6,6 +6,8 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,23 @@ def test_unknown_commands_and_options_are_noticed() -> None:
     call = "reasonlens steer sweep vectors.safetensors --layers=1,2 --no-such"
     assert unknown(call) == [f"{call}: there is no option --no-such"]
     assert unknown("reasonlens locat") == ["reasonlens locat: there is no command locat"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_every_dotted_name_is_there(page: Path) -> None:
+    for name in set(re.findall(r"`(reasonlens(?:\.\w+)+)(?:\([^`]*)?`", page.read_text(encoding="utf-8"))):
+        assert resolved(name) is not None, name
+
+
+def resolved(name: str) -> object:
+    """Import what a dotted name names."""
+    for n_parts in range(name.count(".") + 1, 0, -1):
+        module, rest = name.split(".")[:n_parts], name.split(".")[n_parts:]
+        try:
+            return attrgetter(".".join(rest))(import_module(".".join(module))) if rest else import_module(name)
+        except ModuleNotFoundError:
+            continue
+    return None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names)
