@@ -29,15 +29,15 @@ COLUMNS = {
 
 # What an arm is there for -> its colour.
 END = "end"  # the base and the thinking model: 0 and 1 by definition, drawn as lines
-COLOURS = {"hybrid": SIGNAL, "bound": THIRD, "prompt": SECOND, "control": CONTROL}
+COLOURS = {"hybrid": SIGNAL, "variant": SIGNAL, "ceiling": THIRD, "prompt": SECOND}  # others: CONTROL
 
 
 def gap_bars(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
     """Draw a panel for each pair: a bar for each arm with its interval, unclipped; the share of tokens beside it.
 
     Args:
-        table: One row for each pair and arm: `pair` (its panel), `arm`, `role` ("hybrid", "bound", "prompt" or
-            "control", for the colour; "end" for the base and the thinking model, whose accuracies stand in
+        table: One row for each pair and arm: `pair` (its panel), `arm`, `role` ("hybrid", "variant", "ceiling",
+            "prompt" or another, for the colour; "end" for the base and the thinking model, whose accuracies stand in
             the panel's title and whose bars are the lines at 0 and 1), `accuracy`, `gap` (share of the gap recovered;
             NaN: no bar) with its interval `gap_low` to `gap_high`, `steered` (share of the tokens).
         title: Title of the figure.

@@ -1,25 +1,12 @@
-"""Arms: what each is, and how it decodes. All answer the same problems with the same random numbers.
+"""The table of arms: what each is, what it needs, and how it decodes. A new arm is one entry.
 
-hybrid              base, steered where the models differ, towards the behaviour that a probe on the base expects
-probe-gated         the same where a probe on the base's activations opens: no thinking model runs
-network-strength       the hybrid, each strength set by a network on the base's own activation (`coefficient.py`)
-oracle              at the hybrid's gate the thinking model's own token is taken: the ceiling. Greedily, and with a gate
-                    wherever the models differ, that is the thinking model itself
-forcing             the thinking model's token is taken where a sentence begins and they differ
-bias                at the hybrid's gate one general vector that knows no behaviour
-random-vectors      at the hybrid's gate random directions of the same strength, several seeds
-random-behaviour     at the hybrid's gate the vector of any behaviour
-least-similar       at the hybrid's gate the vector least like the right one
-random-positions    the hybrid's vectors at random tokens, as many as it steers
-always-on           the hybrid's vectors at every token
-shuffled-strengths      the strengths of the hybrid, or where they are all one of the network, in another order
+An arm may look at the runs of those above it: controls are matched to how often and how strongly the hybrid steered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -27,130 +14,232 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ...generation import StepState
-from ...rundir import InputError
-from ._decode import Chooser, Plan, StrengthRule
-from .gate import (
-    always,
-    boundary,
-    gate_named,
-    never,
-    positions,
-)
+from ._decode import Chooser, Plan
+from .arm import Arm, ArmContext, Role
+from .arm_run import ArmRun, gated_share, steered_strengths
+from .gate import always, boundary, never, positions
 from .mechanism import Mechanism
-from .parts import Parts
-from .strength import (
-    constant,
-    per_behaviour,
-    scaled,
-    shuffled,
+from .strength import constant, scaled, shuffled
+
+BASE, THINKING, HYBRID, NETWORK = "base", "thinking", "hybrid", "network-strength"
+REQUIRED = (BASE, THINKING, HYBRID)  # without which no gap can be measured
+
+
+def _base_alone(context: ArmContext) -> Plan:
+    return Plan(gate=never, act="takeover")
+
+
+def _thinking_alone(context: ArmContext) -> Plan:
+    return Plan(gate=always, act="takeover")
+
+
+def _hybrid(context: ArmContext) -> Plan:
+    components, layer = context.components, context.tuned.layer
+    return Plan(
+        gate=context.gate,
+        mechanism=components.mechanism(layer),
+        chooser=components.chooser(layer),
+        strength=context.strength,
+    )
+
+
+def _probe_gated(context: ArmContext) -> Plan:
+    return replace(_hybrid(context), gate=context.components.gate(context.tuned.layer, context.tuned.threshold))
+
+
+def _network_strength(context: ArmContext) -> Plan:
+    network = context.components.networks[context.tuned.layer]
+    return replace(_hybrid(context), strength=scaled(network.strength, context.tuned.network_strength))
+
+
+def _oracle(context: ArmContext) -> Plan:
+    return Plan(gate=context.gate, act="takeover")
+
+
+def _forcing(context: ArmContext) -> Plan:
+    return Plan(gate=boundary(context.components.sentence_ends), act="takeover")
+
+
+def _bias(context: ArmContext) -> Plan:
+    strengths = steered_strengths(context.runs[HYBRID].records[0]) if HYBRID in context.runs else []
+    strength = float(np.mean(strengths)) if strengths else context.tuned.strength
+    assert context.components.bias is not None
+    mechanism = Mechanism.of(context.components.bias, context.tuned.layer)
+    return Plan(gate=context.gate, mechanism=mechanism, strength=constant(strength))
+
+
+def _random_vectors(context: ArmContext) -> Plan:
+    hybrid = _hybrid(context)
+    assert hybrid.mechanism is not None
+    return replace(hybrid, mechanism=hybrid.mechanism.random(context.seed))
+
+
+def _random_behaviour(context: ArmContext) -> Plan:
+    return replace(_hybrid(context), chooser=any_behaviour(len(context.components.behaviours), context.seed))
+
+
+def _least_similar(context: ArmContext) -> Plan:
+    hybrid = _hybrid(context)
+    assert hybrid.mechanism is not None and hybrid.chooser is not None
+    return replace(hybrid, chooser=through(hybrid.mechanism.least_similar(), hybrid.chooser))
+
+
+def _random_positions(context: ArmContext) -> Plan:
+    share = gated_share(context.runs[HYBRID].records[0]) if HYBRID in context.runs else 0.0
+    return replace(_hybrid(context), gate=positions(share, context.seed))
+
+
+def _always_on(context: ArmContext) -> Plan:
+    return replace(_hybrid(context), gate=always)
+
+
+def _shuffled_strengths(context: ArmContext) -> Plan:
+    return replace(_hybrid(context), strength=shuffled(varied_strengths(context.runs), context.seed))
+
+
+_ENTRIES = (
+    Arm(
+        name=BASE,
+        about="the base model, bare question",
+        role="end",
+        in_quick=True,
+        plan=_base_alone,
+    ),
+    Arm(
+        name="base-step-by-step",
+        about="the base model, asked to think step by step",
+        role="prompt",
+        needs=frozenset({"step-by-step prompt"}),
+        plan=_base_alone,
+    ),
+    Arm(
+        name=THINKING,
+        about="the thinking model",
+        role="end",
+        needs=frozenset({"thinking model"}),
+        in_quick=True,
+        plan=_thinking_alone,
+    ),
+    Arm(  # towards the behaviour that a probe on the base expects
+        name=HYBRID,
+        about="base, steered where the models differ",
+        role="hybrid",
+        needs=frozenset({"thinking model"}),
+        in_quick=True,
+        plan=_hybrid,
+    ),
+    Arm(  # no thinking model runs
+        name="probe-gated",
+        about="base, steered where a probe on itself says so",
+        role="variant",
+        in_quick=True,
+        plan=_probe_gated,
+    ),
+    Arm(
+        name=NETWORK,
+        about="the hybrid, each strength set by a network on the base's activation",
+        role="variant",
+        needs=frozenset({"thinking model", "coefficient network"}),
+        plan=_network_strength,
+    ),
+    Arm(  # greedily, with a gate wherever the models differ, this is the thinking model itself
+        name="oracle",
+        about="base, the thinking model's token taken where they differ",
+        role="ceiling",
+        needs=frozenset({"thinking model"}),
+        in_quick=True,
+        plan=_oracle,
+    ),
+    Arm(
+        name="forcing",
+        about="base, the thinking model's first words of sentences",
+        role="ceiling",
+        needs=frozenset({"thinking model"}),
+        in_quick=True,
+        plan=_forcing,
+    ),
+    Arm(
+        name="bias",
+        about="one general vector where the models differ",
+        role="control",
+        needs=frozenset({"thinking model", "bias vector"}),
+        plan=_bias,
+    ),
+    Arm(
+        name="random-vectors",
+        about="random directions where the models differ",
+        role="control",
+        needs=frozenset({"thinking model", "seeds"}),
+        in_quick=True,
+        plan=_random_vectors,
+    ),
+    Arm(
+        name="random-behaviour",
+        about="any behaviour's vector where the models differ",
+        role="control",
+        needs=frozenset({"thinking model"}),
+        plan=_random_behaviour,
+    ),
+    Arm(
+        name="least-similar",
+        about="the vector least like the right one where the models differ",
+        role="control",
+        needs=frozenset({"thinking model"}),
+        plan=_least_similar,
+    ),
+    Arm(
+        name="random-positions",
+        about="the hybrid's vectors at random tokens, as many",
+        role="control",
+        in_quick=True,
+        plan=_random_positions,
+    ),
+    Arm(
+        name="always-on",
+        about="the hybrid's vectors at every token",
+        role="control",
+        plan=_always_on,
+    ),
+    Arm(  # keeps how strong steering is, loses when; where the hybrid has one strength, those of the network
+        name="shuffled-strengths",
+        about="the strengths of the hybrid, or of the network, in another order",
+        role="ablation",
+        needs=frozenset({"thinking model", "varied strengths"}),
+        plan=_shuffled_strengths,
+    ),
 )
-
-if TYPE_CHECKING:
-    from .settings import HybridSettings
-
-ARMS = {
-    "base": "the base model, bare question",
-    "base-step-by-step": "the base model, asked to think step by step",
-    "thinking": "the thinking model",
-    "hybrid": "base, steered where the models differ",
-    "probe-gated": "base, steered where a probe on itself says so",
-    "network-strength": "the hybrid, each strength set by a network on the base's activation",
-    "oracle": "base, the thinking model's token taken where they differ",
-    "forcing": "base, the thinking model's first words of sentences",
-    "bias": "one general vector where the models differ",
-    "random-vectors": "random directions where the models differ",
-    "random-behaviour": "any behaviour's vector where the models differ",
-    "least-similar": "the vector least like the right one where the models differ",
-    "random-positions": "the hybrid's vectors at random tokens, as many",
-    "always-on": "the hybrid's vectors at every token",
-    "shuffled-strengths": "the strengths of the hybrid, or of the network, in another order",
-}
-QUICK = ("base", "thinking", "hybrid", "probe-gated", "oracle", "forcing", "random-vectors", "random-positions")
-CONTROLS = ("bias", "random-vectors", "random-behaviour", "least-similar", "random-positions", "always-on")
+ARMS: dict[str, Arm] = {arm.name: arm for arm in _ENTRIES}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned:
-    """What was chosen on validation problems."""
-
-    layer: int
-    strength: float  # in mean residual norms; of a network's strengths, a multiple
-    threshold: float  # of the probe gate
-    behaviour_strengths: tuple[float, ...] = ()  # where each behaviour has its own
-    network_strength: float = 1.0  # multiple of the network's strengths in the arm network-strength
+def arms_of_role(role: Role) -> list[str]:
+    """List the arms of a role, in the order of the table."""
+    return [name for name, arm in ARMS.items() if arm.role == role]
 
 
-def plan_of(
-    arm: str,
-    parts: Parts,
-    tuned: Tuned,
-    settings: HybridSettings,
-    *,
-    seed: int = 0,
-    rate: float = 0.0,
-    strengths: Sequence[float] = (),
-) -> Plan:
-    """How `arm` decodes.
+def varied_strengths(runs: Mapping[str, ArmRun]) -> list[float]:
+    """List the strengths to shuffle: those of the hybrid, or where they are all one, those of the network's arm.
 
-    seed: of random vectors, behaviours and positions. rate: share of tokens that the hybrid steered. strengths: all
-    that it gave; to shuffle, those of the run that they are to come from. Raises InputError for an unknown arm.
+    Args:
+        runs: Of the arms that have run.
+
+    Returns:
+        Strengths of steered tokens in order; none where neither arm steered with more than one.
     """
-    gate = gate_named(settings.gate, parts.ends)
-    if arm in ("base", "base-step-by-step"):
-        return Plan(gate=never, act="takeover")
-    if arm == "thinking":
-        return Plan(gate=always, act="takeover")
-    if arm == "oracle":
-        return Plan(gate=gate, act="takeover")
-    if arm == "forcing":
-        return Plan(gate=boundary(parts.ends), act="takeover")
-    if arm not in ARMS:
-        raise InputError(f"there is no arm {arm!r}; there are {', '.join(ARMS)}")
-    mechanism, choose = parts.mechanism(tuned.layer), parts.chooser(tuned.layer)
-    hybrid = Plan(gate=gate, mechanism=mechanism, chooser=choose, strength=_strength(parts, tuned, settings))
-    match arm:
-        case "probe-gated":
-            return replace(hybrid, gate=parts.gate(tuned.layer, tuned.threshold))
-        case "network-strength":
-            return replace(hybrid, strength=scaled(parts.networks[tuned.layer].strength, tuned.network_strength))
-        case "bias":
-            one = constant(float(np.mean(strengths)) if len(strengths) else tuned.strength)
-            assert parts.bias is not None
-            return Plan(gate=gate, mechanism=Mechanism.of(parts.bias, tuned.layer), strength=one)
-        case "random-vectors":
-            return replace(hybrid, mechanism=mechanism.random(seed))
-        case "random-behaviour":
-            return replace(hybrid, chooser=any_behaviour(len(parts.behaviours), seed))
-        case "least-similar":
-            return replace(hybrid, chooser=through(mechanism.least_similar(), choose))
-        case "random-positions":
-            return replace(hybrid, gate=positions(rate, seed))
-        case "always-on":
-            return replace(hybrid, gate=always)
-        case "shuffled-strengths":
-            return replace(hybrid, strength=shuffled(strengths, seed))
-    return hybrid
-
-
-def _strength(parts: Parts, tuned: Tuned, settings: HybridSettings) -> StrengthRule:
-    if settings.strength == "network":
-        return scaled(parts.networks[tuned.layer].strength, tuned.strength)
-    return per_behaviour(tuned.behaviour_strengths) if tuned.behaviour_strengths else constant(tuned.strength)
-
-
-def needs_thinking(arm: str) -> bool:
-    """Whether the thinking model has to run."""
-    return arm not in ("base", "base-step-by-step", "probe-gated", "random-positions", "always-on")
+    for name in (HYBRID, NETWORK):
+        strengths = steered_strengths(runs[name].records[0]) if name in runs else []
+        if len(set(strengths)) > 1:
+            return strengths
+    return []
 
 
 def any_behaviour(n_behaviours: int, seed: int) -> Chooser:
-    """Any behaviour, for each token anew."""
+    """Draw any behaviour, for each token anew."""
     return lambda state: torch.from_numpy(_draws(state, seed, n_behaviours)).to(state.last_ids.device)
 
 
-def through(table: Int[Tensor, " behaviours"], choose: Chooser) -> Chooser:
-    """What a table makes of each behaviour."""
-    return lambda state: table.to(state.last_ids.device)[choose(state)]
+def through(table: Int[Tensor, " n_behaviours"], chooser: Chooser) -> Chooser:
+    """Map each behaviour that `chooser` gives through a table."""
+    return lambda state: table.to(state.last_ids.device)[chooser(state)]
 
 
 def _draws(state: StepState, seed: int, n: int) -> np.ndarray:

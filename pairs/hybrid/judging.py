@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from ...rundir import InputError
-from ...stats import RecoveredGap, gap_recovered_over_groups
+from ...stats import Interval, RecoveredGap, gap_recovered_over_groups
 from ...traces.agreement import Agreement, agreement
 from ...traces.judge import Judge
+from ..pair import Pair
+from .arms import BASE, HYBRID, THINKING
 from .measure import check_problems
-from .pair import Pair
-from .run import PairRun
+from .pair_run import PairRun
 
-JUDGED = ("base", "thinking", "hybrid", "probe-gated")
+JUDGED = (BASE, THINKING, HYBRID, "probe-gated")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,20 +30,31 @@ class Judged:
     agreement: dict[str, Agreement]  # arm -> of judge and rule
     gap: RecoveredGap  # that the hybrid recovers, by the judge
 
-    def to_json(self) -> dict[str, Any]:
-        """With None for what is not known."""
-        figures = {name: getattr(self.gap.share, name) for name in ("value", "low", "high")}
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, with None for what is not known."""
+        share = self.gap.share.to_dict()
         return {
             "model": self.model,
             "accuracy": self.accuracy,
-            "agreement": {name: each.to_json() for name, each in self.agreement.items()},
-            "gap": {name: None if np.isnan(value) else value for name, value in figures.items()},
+            "agreement": {name: arm.to_json() for name, arm in self.agreement.items()},
+            "gap": share,
             "no_gap": self.gap.no_gap,
         }
 
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Judged:
+        """Read what `to_dict` returned."""
+        agreements = {name: _agreement(arm) for name, arm in row["agreement"].items()}
+        gap = RecoveredGap(Interval.from_dict(row["gap"]), row["no_gap"])
+        return cls(model=row["model"], accuracy=dict(row["accuracy"]), agreement=agreements, gap=gap)
+
 
 def check_answers(pair: Pair) -> None:
-    """Raises InputError for problems without an answer that a judge could compare with."""
+    """Refuse problems without an answer that a judge could compare with.
+
+    Raises:
+        InputError: There is one.
+    """
     if any(question.answer is None for question in pair.test):
         raise InputError(
             f"problems of {pair.name} have no single right answer that a judge could compare with: they are graded by "
@@ -50,33 +62,43 @@ def check_answers(pair: Pair) -> None:
         )
 
 
-def judge_pair(run: PairRun, judge: Judge, kept: Path | None = None, arms: Sequence[str] = JUDGED) -> Judged:
+def judge_pair(run: PairRun, judge: Judge, replies: Path | None = None, arms: Sequence[str] = JUDGED) -> Judged:
     """Have a judge grade the arms of a pair.
 
-    kept: file of its replies, so that nothing is asked twice. Raises InputError for questions without an answer to
-    compare with, and where the judge cannot be reached.
+    Args:
+        run: What the arms wrote.
+        judge: Who grades.
+        replies: File of its replies, so that nothing is asked twice.
+        arms: Which to grade, of those that ran; base, thinking model and hybrid are among them.
+
+    Raises:
+        InputError: A question has no answer to compare with, or the judge cannot be reached or says nothing clear.
     """
     questions = run.pair.test
     check_answers(run.pair)
-    check_problems(question.problem for question in questions)
-    said: dict[str, list[bool | None]] = {}
-    rule: dict[str, list[bool]] = {}
+    problems = [question.problem for question in questions]
+    check_problems(problems)
+    by_judge: dict[str, list[bool | None]] = {}
+    by_rule: dict[str, list[bool]] = {}
     for name in arms:
         if name in run.arms:
             texts = [record.text for record in run.arms[name].records[0]]
-            said[name], rule[name] = judge.grade(questions, texts, kept), list(run.arms[name].is_solved[0])
-    if not any(_any(graded) for graded in said.values()):
+            by_judge[name], by_rule[name] = judge.grade(questions, texts, replies), list(run.arms[name].is_solved[0])
+    if not any(_is_clear(grades) for grades in by_judge.values()):
         raise InputError(f"{judge.model} said neither yes nor no to any answer of {run.pair.name}; ask another model")
-    right = {name: np.array([each is True for each in graded]) for name, graded in said.items()}
+    right = {name: np.array([grade is True for grade in grades]) for name, grades in by_judge.items()}
     return Judged(
         model=judge.model,
-        accuracy={name: float(graded.mean()) for name, graded in right.items()},
-        agreement={name: agreement(rule[name], graded) for name, graded in said.items() if _any(graded)},
-        gap=gap_recovered_over_groups(
-            right["base"], right["thinking"], right["hybrid"], [question.problem for question in questions]
-        ),
+        accuracy={name: float(grades.mean()) for name, grades in right.items()},
+        agreement={name: agreement(by_rule[name], grades) for name, grades in by_judge.items() if _is_clear(grades)},
+        gap=gap_recovered_over_groups(right[BASE], right[THINKING], right[HYBRID], problems),
     )
 
 
-def _any(graded: Sequence[bool | None]) -> bool:
-    return any(each is not None for each in graded)
+def _agreement(row: Mapping[str, Any]) -> Agreement:
+    figures: dict[str, Any] = {name: np.nan if value is None else value for name, value in row.items()}
+    return Agreement(**figures)
+
+
+def _is_clear(grades: Sequence[bool | None]) -> bool:
+    return any(grade is not None for grade in grades)

@@ -1,10 +1,10 @@
-"""The figures of one arm: accuracy, gap recovered, and what was done to how many tokens."""
+"""The figures of each arm: accuracy, gap recovered, and what was done to how many tokens. Each is computed once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,10 @@ from ...stats import (
     gap_recovered_over_groups,
     mcnemar_over_questions,
 )
-from .record import RowRecord
+from .arm import Role
+from .arm_run import ArmRun, gated_share
+from .arms import ARMS, BASE, HYBRID, THINKING
+from .experiment import Experiment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class ArmResult:
     """One arm of one pair; intervals are 95%, over problems. Shares are of the tokens written."""
 
     arm: str
+    role: Role
     n: int  # questions
     n_problems: int
     n_seeds: int  # runs that the figures are means of
@@ -40,6 +44,9 @@ class ArmResult:
     gap_low: float
     gap_high: float
     no_gap: str  # why there is none
+    behind: float  # accuracy of the hybrid above this arm's, problems paired
+    behind_low: float
+    behind_high: float
     p_mcnemar: float  # against the base; with several seeds, of the first
     steered: float  # at which the gate was open
     effective: float  # at which it was open with a strength, or the thinking model's token was taken
@@ -47,61 +54,110 @@ class ArmResult:
     truncated: float  # of the responses
     tokens: float  # a response
 
-    def to_json(self) -> dict[str, Any]:
-        """With None for what is not known."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures by name, with None for NaN, which JSON lacks."""
         return {
             name: None if isinstance(value, float) and math.isnan(value) else value
             for name, value in asdict(self).items()
         }
 
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> ArmResult:
+        """Read what `to_dict` returned."""
+        figures: dict[str, Any] = {
+            field.name: math.nan if row[field.name] is None else row[field.name] for field in fields(cls)
+        }
+        return cls(**figures)
 
-def measure_arm(
-    arm: str,
-    base: Bool[np.ndarray, " problems"],
-    thinking: Bool[np.ndarray, " problems"],
-    solved: Bool[np.ndarray, "seeds problems"],
-    records: Sequence[Sequence[RowRecord]],
-    problems: Sequence[str] | None = None,
-) -> ArmResult:
-    """The figures of an arm that ran once or several times on the same questions as base and thinking model.
 
-    problems: of each question, resampled together; None: each is one of its own. Raises InputError for one problem.
+# Of the log: every figure by its type, and None for NaN.
+COLUMNS = {field.name: {"float": float | None, "int": int}.get(str(field.type), str) for field in fields(ArmResult)}
+
+
+def measure_once(experiment: Experiment, runs: Mapping[str, ArmRun]) -> dict[str, ArmResult]:
+    """Measure every arm of a pair.
+
+    Args:
+        experiment: Its directory keeps `measures.jsonl`, a row for each arm and number of seeds.
+        runs: Arm -> what it wrote on the test problems.
+
+    Returns:
+        Arm -> its figures; of an arm with several seeds, over all of them.
+
+    Raises:
+        InputError: All test problems are one.
     """
-    check_problems(range(solved.shape[1]) if problems is None else problems)
-    mean = solved.mean(axis=0)  # of a question, over seeds
-    right = accuracy_over_groups(mean, problems)
-    gain = accuracy_difference_over_groups(mean, base.astype(float), problems)
-    gap = gap_recovered_over_groups(base.astype(float), thinking.astype(float), mean, problems)
-    if arm in ("base", "thinking") and not gap.no_gap:  # by definition
-        whole = float(arm == "thinking")
-        gap = RecoveredGap(Interval(whole, whole, whole, gap.share.n))
-    rows = [record for run in records for record in run]
-    n_tokens = max(sum(record.n_tokens for record in rows), 1)
-    acted = sum(
-        is_gated and (strength != 0 or behaviour < 0)
-        for record in rows
-        for strength, is_gated, behaviour in zip(record.strength, record.gated, record.behaviour, strict=True)
+    pair = experiment.pair
+    problems = [question.problem for question in pair.test]
+    check_problems(problems)
+    log = experiment.directory.log(
+        "measures.jsonl",
+        about={"pair": pair.name, "problems": pair.digest},
+        key=("arm", "n_seeds"),
+        columns=COLUMNS,
     )
+    results = {}
+    for name, run in runs.items():
+        key = (name, len(run.records))
+        if key not in log:
+            log.add([measure_arm(run, runs, problems).to_dict()])
+        results[name] = ArmResult.from_dict(log[key])
+    return results
+
+
+def measure_arm(run: ArmRun, runs: Mapping[str, ArmRun], problems: Sequence[str]) -> ArmResult:
+    """Measure an arm that ran once or several times on the same questions as base, thinking model and hybrid.
+
+    Args:
+        run: Of the arm.
+        runs: Of all arms; the base, the thinking model and the hybrid are among them.
+        problems: Of each question; the questions of one are resampled together.
+
+    Returns:
+        Its figures, means over its runs.
+    """
+    solved = _solved(run)  # (n_seeds, n_questions)
+    base, thinking, hybrid = (_solved(runs[name]) for name in (BASE, THINKING, HYBRID))
+    share = solved.mean(axis=0)  # of the runs that solved a question
+    accuracy = accuracy_over_groups(share, problems)
+    gain = accuracy_difference_over_groups(share, base[0].astype(float), problems)
+    gap = gap_recovered_over_groups(base[0].astype(float), thinking[0].astype(float), share, problems)
+    if run.name in (BASE, THINKING) and not gap.no_gap:  # by definition
+        whole = float(run.name == THINKING)
+        gap = RecoveredGap(Interval(whole, whole, whole, gap.share.n))
+    behind = accuracy_difference_over_groups(hybrid.mean(axis=0), share, problems)
+    records = [record for of_seed in run.records for record in of_seed]
+    n_tokens = max(sum(record.n_tokens for record in records), 1)
     return ArmResult(
-        arm=arm,
+        arm=run.name,
+        role=ARMS[run.name].role,
         n=solved.shape[1],
-        n_problems=solved.shape[1] if problems is None else len(set(problems)),
+        n_problems=len(set(problems)),
         n_seeds=len(solved),
-        **right.columns("accuracy"),
+        **accuracy.columns("accuracy"),
         **gain.columns("gain"),
         **gap.share.columns("gap"),
         no_gap=gap.no_gap,
-        p_mcnemar=mcnemar_over_questions(solved[0].astype(bool), base.astype(bool)).p,
-        steered=sum(record.n_gated for record in rows) / n_tokens,
-        effective=acted / n_tokens,
-        changed=sum(record.n_changed for record in rows) / n_tokens,
-        truncated=float(np.mean([record.is_truncated for record in rows])),
-        tokens=n_tokens / max(len(rows), 1),
+        **behind.columns("behind"),
+        p_mcnemar=mcnemar_over_questions(solved[0], base[0]).p,
+        steered=gated_share(records),
+        effective=sum(record.n_effective for record in records) / n_tokens,
+        changed=sum(record.n_changed for record in records) / n_tokens,
+        truncated=float(np.mean([record.is_truncated for record in records])),
+        tokens=n_tokens / max(len(records), 1),
     )
 
 
-def check_problems(problems: Iterable[Hashable]) -> None:
-    """Raises InputError for fewer than two problems, which have no interval."""
+def check_problems(problems: Sequence[str]) -> None:
+    """Refuse fewer than two problems, which have no interval.
+
+    Raises:
+        InputError: There are fewer.
+    """
     n = len(set(problems))
     if n < 2:
         raise InputError(f"an interval needs at least two problems, and there {'is 1' if n == 1 else 'is none'}")
+
+
+def _solved(run: ArmRun) -> Bool[np.ndarray, "n_seeds n_questions"]:
+    return np.array(run.is_solved, dtype=bool)

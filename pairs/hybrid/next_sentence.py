@@ -16,7 +16,7 @@ from ...activations import Activations, collect
 from ...probes import sweep
 from ...probes.folds import common_labels
 from ...traces import Trace
-from .pair import Pair
+from ..pair import Pair
 
 N_FOLDS = 5
 REASONING = ("backtracking", "uncertainty-estimation", "verification", "subgoal-setting")

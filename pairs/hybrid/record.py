@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 import torch
@@ -46,13 +45,11 @@ class RowRecord:
         """Tokens that are others than the base model's."""
         return sum(said != own for said, own in zip(self.tokens, self.base, strict=True))
 
-    @classmethod
-    def of_json(cls, row: dict[str, Any]) -> RowRecord:
-        """What `asdict` gave, read back from JSON."""
-        given: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in row.items()
-        }
-        return cls(**given)
+    @property
+    def n_effective(self) -> int:
+        """Tokens at which the gate was open with a strength, or the thinking model's token was taken."""
+        columns = zip(self.gated, self.strength, self.behaviour, strict=True)
+        return sum(is_gated and (strength != 0 or behaviour < 0) for is_gated, strength, behaviour in columns)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a token."""

@@ -2,182 +2,105 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ...figures import render
-from ...figures.steered import STYLE, legend, steered_tokens
-from ...stats import accuracy_difference_over_groups
-from .arms import ARMS, CONTROLS
-from .judging import Judged
-from .measure import ArmResult, measure_arm
-from .run import PairRun, plain
+from ...figures import FigureTable, draw_all
+from ...rundir import InputError, expanded, from_row
+from ...rundir.result_files import REPORT, RESULTS, TABLE, write_result
+from .pair_result import PairResult
+from .report import report_html
 from .settings import HybridSettings
 from .tables import gap_table
-from .tuning import named_strengths
-from .verdict import verdict_of
 
 FORMAT = "reasonlens.hybrid/2"
-N_EXAMPLES = 4
 SHOWN = (  # in notebooks
     *("arm", "accuracy", "gap", "gap_low", "gap_high", "steered", "effective", "p_mcnemar", "truncated", "n"),
 )
+ARTIFACTS = (RESULTS, TABLE, REPORT)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class HybridResult:
-    """What `hybrid` found."""
+    """What `hybrid` measured, pair by pair."""
 
-    pairs: tuple[PairRun, ...]
+    pairs: dict[str, PairResult]
     settings: HybridSettings
-    judged: Mapping[str, Judged] = field(default_factory=dict)  # pair -> what a judge says of it
-
-    def arms(self) -> dict[str, dict[str, ArmResult]]:
-        """Pair -> arm -> its figures."""
-        return {run.pair.name: measured(run) for run in self.pairs}
-
-    def verdicts(self) -> dict[str, str]:
-        """Pair -> what its arms say, in a sentence with the numbers that decide it."""
-        return {run.pair.name: verdict_of(measured(run), not_beaten(run)) for run in self.pairs}
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each pair and arm; intervals in `_low` and `_high`."""
+        """Tabulate one row for each pair and arm; intervals in `_low` and `_high`."""
         return pd.DataFrame(
-            [{"pair": pair, **result.to_json()} for pair, arms in self.arms().items() for result in arms.values()]
+            [{"pair": name, **arm.to_dict()} for name, pair in self.pairs.items() for arm in pair.arms.values()]
         )
 
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate each figure by its name."""
+        return {"gap": gap_table(self.to_frame())}
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw all figures of the report, by name."""
+        return draw_all(self.tables())
+
     def figure(self) -> go.Figure:
-        """Gap recovered by every arm, with intervals."""
-        return gap_table(self.to_frame()).draw()
+        """Draw the gap recovered by every arm, with intervals."""
+        return self.figures()["gap"]
 
     def to_dict(self) -> dict[str, Any]:
-        """What `results.json` holds: pair -> arm -> figures, and how they were come by."""
-        arms, verdicts = self.arms(), self.verdicts()
+        """Return what `results.json` holds: pair -> arm -> figures, and how they were come by."""
         return {
             "format": FORMAT,
-            "pairs": {
-                run.pair.name: {
-                    "base": run.pair.base.identity(),
-                    "thinking": run.pair.thinking.identity(),
-                    "verdict": verdicts[run.pair.name],
-                    "tuned": asdict(run.tuned),
-                    "grid": plain(run.grid),
-                    "parts": _about(run),
-                    "next_sentence": plain(run.next_sentence),
-                    "judge": self.judged[run.pair.name].to_json() if run.pair.name in self.judged else None,
-                    "arms": {name: result.to_json() for name, result in arms[run.pair.name].items()},
-                }
-                for run in self.pairs
-            },
+            "pairs": {name: pair.to_dict() for name, pair in self.pairs.items()},
             "settings": asdict(self.settings),
         }
 
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> HybridResult:
+        """Read what `to_dict` returned; models, components and responses are not in it.
+
+        Raises:
+            InputError: It is no result of this version.
+        """
+        try:
+            if row["format"] != FORMAT:
+                raise ValueError(f"format {row['format']!r}, not {FORMAT!r}")
+            pairs = {name: PairResult.from_dict(name, pair) for name, pair in row["pairs"].items()}
+            return cls(pairs=pairs, settings=from_row(HybridSettings, row["settings"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"this is no result of `hybrid`: {error!r}; give what results.json of one holds"
+            ) from error
+
     def report(self) -> str:
-        """One page that opens offline."""
-        arms, verdicts = self.arms(), self.verdicts()
-        pairs = [
-            {
-                "name": run.pair.name,
-                "base": run.pair.base.name,
-                "thinking": run.pair.thinking.name,
-                "verdict": verdicts[run.pair.name],
-                "arms": [{**result.to_json(), "about": ARMS[name]} for name, result in arms[run.pair.name].items()],
-                "tuned": asdict(run.tuned),
-                "strengths": named_strengths(run.parts.behaviours, run.tuned),
-                "has_network": "network-strength" in run.arms,
-                "grid": plain(run.grid),
-                "parts": _about(run),
-                "next_sentence": plain(run.next_sentence),
-                "judge": self.judged.get(run.pair.name),
-                "n_validation": len(run.pair.validation),
-                "examples": examples(run),
-            }
-            for run in self.pairs
-        ]
-        results = {"pairs": pairs, "settings": asdict(self.settings)}
-        return render("hybrid.html.jinja", results, {"gap": self.figure()}, steered_style=STYLE)
+        """Write one page that opens offline; examples are on it where the result is of this session's run."""
+        return report_html(self.pairs, self.settings, self.figures())
+
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv, tables/gap.json and report.html.
+
+        Args:
+            directory: Made if there is none.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        write_result(expanded(directory), self, self.report())
+
+    def __repr__(self) -> str:
+        return f"HybridResult({'; '.join(f'{name}: {pair.verdict}' for name, pair in self.pairs.items())})"
 
     def _repr_html_(self) -> str:
-        """The verdicts and the arms of each pair; `figure()` draws them, `report()` is the whole page."""
-        from html import escape
-
+        """Show the verdicts and the arms of each pair; `figure()` draws them, `report()` is the whole page."""
         figures = self.to_frame()
-        shown = {name: "{:.3f}".format for name in SHOWN[1:-1]} | {"p_mcnemar": "{:.2g}".format}
+        formatters = {name: "{:.3f}".format for name in SHOWN[1:-1]} | {"p_mcnemar": "{:.2g}".format}
         parts = []
-        for pair, verdict in self.verdicts().items():
-            rows = figures[figures["pair"] == pair][list(SHOWN)].to_html(index=False, formatters=shown, na_rep="–")
-            parts.append(f"<p><b>{escape(pair)}</b>: {escape(verdict)}</p>{rows}")
+        for name, pair in self.pairs.items():
+            rows = figures[figures["pair"] == name][list(SHOWN)]
+            table = rows.to_html(index=False, formatters=formatters, na_rep="–")
+            parts.append(f"<p><b>{escape(name)}</b>: {escape(pair.verdict)}</p>{table}")
         return "".join(parts)
-
-
-def measured(run: PairRun) -> dict[str, ArmResult]:
-    """The figures of every arm of one pair; of an arm with several seeds, over all of them."""
-    solved = {name: np.array(arm.is_solved) for name, arm in run.arms.items()}  # (seed, problem)
-    base, thinking = solved["base"][0], solved["thinking"][0]
-    problems = [question.problem for question in run.pair.test]
-    return {
-        name: measure_arm(name, base, thinking, solved[name], [list(records) for records in arm.records], problems)
-        for name, arm in run.arms.items()
-    }
-
-
-def not_beaten(run: PairRun) -> list[str]:
-    """The controls that the hybrid is not shown to be better than, problems paired."""
-    problems = [question.problem for question in run.pair.test]
-    hybrid = np.array(run.arms["hybrid"].is_solved).mean(axis=0)
-    return [
-        name
-        for name in CONTROLS
-        if name in run.arms
-        and accuracy_difference_over_groups(hybrid, np.array(run.arms[name].is_solved).mean(axis=0), problems).low <= 0
-    ]
-
-
-def _about(run: PairRun) -> dict[str, Any]:
-    probes = run.parts.probes
-    auroc = probes.auroc_when[run.tuned.layer]
-    return {
-        "problems_digest": run.pair.digest,
-        "n_rollouts": len(run.parts.traces),
-        "n_disagreements": probes.n_disagreements,
-        "n_gate_tokens": probes.n_tokens,
-        "auroc_when": None if math.isnan(auroc) else auroc,
-        "behaviours": list(run.parts.behaviours),
-    }
-
-
-def examples(run: PairRun) -> list[dict[str, Any]]:
-    """Some problems side by side: first those that the hybrid solves and the base does not, then others it steers."""
-    base, hybrid = run.arms["base"], run.arms["hybrid"]
-    gained = [
-        (not base.is_solved[0][number] and hybrid.is_solved[0][number], record.n_gated > 0)
-        for number, record in enumerate(hybrid.records[0])
-    ]
-    order = sorted(range(len(gained)), key=lambda number: gained[number], reverse=True)[:N_EXAMPLES]
-    found = []
-    for number in order:
-        traces = [run.trace(number, arm) for arm in ("base", "hybrid", "thinking")]
-        columns = [
-            {
-                "arm": each.arm,
-                "is_right": each.is_right,
-                "n_gated": each.record.n_gated,
-                "n_tokens": each.record.n_tokens,
-                "tokens": steered_tokens(each.figure_table(), each.colour_order()),
-            }
-            for each in traces
-        ]
-        found.append(
-            {
-                "question": run.pair.test[number].prompt,
-                "columns": columns,
-                "legend": legend(traces[1].figure_table(), traces[1].colour_order()),
-            }
-        )
-    return found

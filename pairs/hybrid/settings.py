@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
 
+from ...activations.layers import parse_layers
 from ...generation import Sampling
+from ...models import LanguageModel
 from ...rundir import InputError
-from .arms import ARMS, QUICK
+from .arms import ARMS, REQUIRED
 from .gate import gate_named
 
-MECHANISMS = ("optimised", "mean-difference", "joint")
-STRENGTHS = ("constant", "per-behaviour", "network")
+MechanismName = Literal["optimised", "mean-difference", "joint"]
+StrengthName = Literal["constant", "per-behaviour", "network"]
+MECHANISMS: tuple[str, ...] = get_args(MechanismName)
+STRENGTHS: tuple[str, ...] = get_args(StrengthName)
+FREE = ("arms", "n_seeds", "n_rows")  # what may change when a run is resumed
 
 
 @dataclass(frozen=True, kw_only=True)
 class HybridSettings:
     """How hybrids are made, tuned and measured."""
 
-    arms: tuple[str, ...] = tuple(ARMS)
-    mechanism: Literal["optimised", "mean-difference", "joint"] = "optimised"  # how vectors are found (`training.py`)
+    arms: tuple[str, ...] = field(default_factory=lambda: tuple(ARMS))
+    mechanism: MechanismName = "optimised"  # how vectors are found (`vector_stage.py`)
     gate: str = "disagreement"  # when the hybrid steers: disagreement, boundary, or divergence:NATS (`gate.py`)
-    strength: Literal["constant", "per-behaviour", "network"] = "constant"  # how much (`strength.py`, `coefficient.py`)
-    layers: tuple[int, ...] | None = None  # blocks to try; None: a quarter, a half and three quarters of the way up
-    strengths: tuple[float, ...] = (
-        0.5,
-        1.0,
-        1.5,
-    )  # to try, in mean residual norms; of a network's strengths, multiples
+    strength: StrengthName = "constant"  # how strongly (`strength.py`, `coefficient.py`)
+    # Blocks to try: "all", "0,4,10:20:2", or numbers, negative ones from the end; None: a quarter, a half and three
+    # quarters of the way up.
+    layers: str | tuple[int, ...] | None = None
+    strengths: tuple[float, ...] = (0.5, 1.0, 1.5)  # to try, in mean residual norms; of a network's, multiples
     thresholds: tuple[float, ...] = (-2.0, 0.0, 2.0)  # log odds above which the probe gate opens, to try
     n_train: int = 400  # problems on which the thinking model writes
     n_validation: int = 150  # on which layer, strength and threshold are chosen
     n_test: int = 1000
-    n_seeds: int = 3  # of random vectors
+    n_seeds: int = 3  # of arms that need several
     rollout: Sampling = field(
         default_factory=lambda: Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112)
     )
@@ -51,6 +54,8 @@ class HybridSettings:
         if self.strength not in STRENGTHS:
             raise InputError(f"there is no strength {self.strength!r}; there are {', '.join(STRENGTHS)}")
         gate_named(self.gate, None)
+        if isinstance(self.layers, str):
+            parse_layers(self.layers, 10_000)  # how it is written; which blocks there are, the model knows
         if min(self.n_train, self.n_validation, self.n_test, self.n_seeds, self.n_rows) < 1:
             raise InputError("problems to train, to choose and to test on, seeds and rows are each at least 1")
         if not self.cache_gigabytes > 0:
@@ -60,11 +65,39 @@ class HybridSettings:
                 raise InputError(f"strengths and thresholds are numbers, and {number} is none")
         if not self.strengths or not self.thresholds:
             raise InputError("a hybrid needs at least one strength and one threshold to try")
-        needed = ("base", "thinking", "hybrid")
-        object.__setattr__(self, "arms", tuple(arm for arm in ARMS if arm in (*needed, *self.arms)))
+        object.__setattr__(self, "arms", tuple(arm for arm in ARMS if arm in (*REQUIRED, *self.arms)))
 
     @classmethod
     def quick(cls, **options: Any) -> HybridSettings:
-        """The arms without which the figure means nothing, on fewer problems."""
-        given: dict[str, Any] = {"arms": QUICK, "n_test": 200, "n_seeds": 1}
-        return cls(**(given | options))
+        """Choose the arms without which the figure means nothing, on fewer problems.
+
+        Args:
+            options: Settings that are otherwise than in the quick run.
+        """
+        arms = tuple(name for name, arm in ARMS.items() if arm.in_quick)
+        quick: dict[str, Any] = {"arms": arms, "n_test": 200, "n_seeds": 1}
+        return cls(**(quick | options))
+
+    def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
+        """List the blocks of a model that are tried, counted from 0.
+
+        Raises:
+            InputError: The model has no such block.
+        """
+        layers = self.layers or usual_layers(model.n_layers)
+        if isinstance(layers, str):
+            layers = tuple(parse_layers(layers, model.n_layers))
+        return tuple(dict.fromkeys(model.layer_index(layer) for layer in layers))
+
+    def compared(self) -> dict[str, Any]:
+        """List the settings that a resumed run must have in common with the earlier one."""
+        return {name: value for name, value in asdict(self).items() if name not in FREE}
+
+    def free(self) -> dict[str, Any]:
+        """List the settings that may change when a run is resumed."""
+        return {name: getattr(self, name) for name in FREE}
+
+
+def usual_layers(n_layers: int) -> list[int]:
+    """List the blocks a quarter, a half and three quarters of the way up."""
+    return sorted({max(round(n_layers * share) - 1, 0) for share in (0.25, 0.5, 0.75)})

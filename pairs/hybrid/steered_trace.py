@@ -1,22 +1,28 @@
-"""One response of a hybrid, token by token: what was done, and what each model would have said."""
+"""One response of a hybrid, token by token: what was done, and what each model would have written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 
+from ...figures import FigureTable, draw_all
 from ...figures.steered import steered_fragment, steered_page
 from ...models import LanguageModel
-from ...rundir import write_text
+from ...rundir import InputError, expanded, from_row, to_row, write_text
+from ...rundir.result_files import write_result
 from .record import RowRecord
+
+FORMAT = "reasonlens.steered-trace/1"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SteeredTrace:
-    """Shows itself coloured in notebooks; `to_frame` is the table, `to_html` a page of its own."""
+    """A response that shows itself coloured in notebooks; `to_frame` is the table, `to_html` a page of its own."""
 
     question: str
     arm: str
@@ -24,7 +30,7 @@ class SteeredTrace:
     record: RowRecord
     behaviours: tuple[str, ...]
     pieces: tuple[str, ...]  # the text of each token; half a character goes with the token that ends it
-    base: tuple[str, ...]  # of the token that the base model alone would have said
+    base: tuple[str, ...]  # of the token that the base model alone would have written
     thinking: tuple[str, ...]  # of that of the thinking model; the base's where none ran
 
     @classmethod
@@ -38,7 +44,16 @@ class SteeredTrace:
         is_right: bool = False,
         behaviours: Sequence[str] = (),
     ) -> SteeredTrace:
-        """Of what `decode` gave; `model`: the base."""
+        """Write out what `decode` gave.
+
+        Args:
+            model: The base, whose tokens the record counts.
+            record: Of the response.
+            question: What was asked.
+            arm: That wrote it.
+            is_right: Whether the response is right.
+            behaviours: By their numbers in the record.
+        """
         names = {token: _text(model, [token]) for token in {*record.base, *record.thinking}}
         return cls(
             question=question,
@@ -52,45 +67,94 @@ class SteeredTrace:
         )
 
     def behaviour(self, place: int) -> str:
-        """That the token was steered towards; "" where it was not."""
+        """Name the behaviour that a token was steered towards; empty where it was not."""
         number = self.record.behaviour[place]
         return "" if number < 0 else self.behaviours[number] if number < len(self.behaviours) else str(number)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a token: its text, what either model would say, gated, behaviour, strength, log probabilities."""
-        frame = self.record.to_frame().drop(columns=["tokens", "base", "thinking", "behaviour"])
-        frame.insert(0, "token", list(self.pieces))
-        frame.insert(1, "base_token", list(self.base))
-        frame.insert(2, "thinking_token", list(self.thinking))
-        frame.insert(4, "behaviour", [self.behaviour(place) for place in range(self.record.n_tokens)])
-        return frame
-
-    def figure_table(self) -> pd.DataFrame:
-        """Tabulate what the coloured text shows (see `figures.steered`)."""
-        is_changed = [token != base for token, base in zip(self.record.tokens, self.record.base, strict=True)]
-        return self.to_frame().assign(is_changed=is_changed)
 
     def colour_order(self) -> list[str]:
         """Name the behaviours in the order of their colours; one without a name by its number."""
         n = max([*(number + 1 for number in self.record.behaviour), len(self.behaviours)])
         return [*self.behaviours, *map(str, range(len(self.behaviours), n))]
 
+    def to_frame(self) -> pd.DataFrame:
+        """Tabulate one row a token: its text, those of either model, gated, behaviour, strength, log probabilities."""
+        frame = self.record.to_frame().drop(columns=["tokens", "base", "thinking", "behaviour"])
+        frame.insert(0, "token", list(self.pieces))
+        frame.insert(1, "base_token", list(self.base))
+        frame.insert(2, "thinking_token", list(self.thinking))
+        frame.insert(4, "behaviour", [self.behaviour(place) for place in range(self.record.n_tokens)])
+        frame["is_changed"] = [token != base for token, base in zip(self.record.tokens, self.record.base, strict=True)]
+        return frame
+
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate the figure; none for a response without a token."""
+        if not self.record.n_tokens:
+            return {}
+        rows = self.to_frame().assign(position=range(self.record.n_tokens))
+        rows["thinking_logprob"] = rows["thinking_logprob"].astype(float)
+        options = {"title": "How likely either model held each token", "caption": self.caption()}
+        return {"log_probabilities": FigureTable(figure="steered_line", rows=rows, options=options)}
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw every figure by its name."""
+        return draw_all(self.tables())
+
+    def figure(self) -> go.Figure:
+        """Draw how likely either model held each token that was written, and where it was steered.
+
+        Raises:
+            InputError: The response has no token.
+        """
+        if not self.record.n_tokens:
+            raise InputError(f"the response of {self.arm} has no token to draw")
+        return self.figures()["log_probabilities"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"format": FORMAT, **to_row(self)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> SteeredTrace:
+        """Read what `to_dict` returned.
+
+        Raises:
+            InputError: It is no steered trace of this version.
+        """
+        try:
+            if content["format"] != FORMAT:
+                raise ValueError(f"format {content['format']!r}, not {FORMAT!r}")
+            return from_row(cls, content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"this is no steered trace: {error!r}; give what `SteeredTrace.to_dict` gave") from error
+
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv, tables/ and report.html (the coloured text).
+
+        Args:
+            directory: Made if there is none.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        write_result(expanded(directory), self, self.to_html())
+
     def to_html(self, path: str | Path | None = None) -> str:
-        """A page of its own, which opens offline; also written to `path` if there is one."""
-        page = steered_page(self.figure_table(), self.colour_order(), question=self.question, caption=self._caption())
+        """Make a page of its own, which opens offline; also written to `path` if there is one."""
+        page = steered_page(self.to_frame(), self.colour_order(), question=self.question, caption=self.caption())
         if path is not None:
-            write_text(Path(path), page)
+            write_text(expanded(path), page)
         return page
 
-    def _repr_html_(self) -> str:
-        return steered_fragment(self.figure_table(), self.colour_order(), caption=self._caption())
-
-    def _caption(self) -> str:
+    def caption(self) -> str:
+        """Say whose response this is, whether it is right, and how much of it was steered."""
         record = self.record
         head = f"{self.arm} ({'right' if self.is_right else 'wrong'})"
         if not record.n_gated:
             return head
         return f"{head}, {record.n_gated} of {record.n_tokens} tokens gated, {record.n_changed} changed"
+
+    def _repr_html_(self) -> str:
+        return steered_fragment(self.to_frame(), self.colour_order(), caption=self.caption())
 
     def __repr__(self) -> str:
         return (

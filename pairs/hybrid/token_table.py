@@ -22,7 +22,7 @@ from ...models.blocks import block_output
 from ...rundir import InputError
 from ...rundir.progress import ProgressBar
 from ...traces import Template, Trace, encode
-from .pair import Pair
+from ..pair import Pair
 
 MOST_TOKENS = 40_000  # of the rollouts: more change a linear probe little
 LOGITS_PER_BATCH = 2**28  # a gigabyte of 32-bit numbers

@@ -13,9 +13,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from .arms import CONTROLS
+from .arms import HYBRID
 from .measure import ArmResult
 
 RECOVERED = 0.5
@@ -24,29 +24,38 @@ LITTLE = 0.25
 CONTROL = 0.25
 
 
-def verdict_of(arms: Mapping[str, ArmResult], not_beaten: Sequence[str] = ()) -> str:
-    """The verdict of one pair, with the numbers that decide it.
+def verdict_of(arms: Mapping[str, ArmResult]) -> str:
+    """Say what the arms of one pair show, with the numbers that decide it.
 
-    not_beaten: controls that the hybrid is not shown to be better than.
+    Args:
+        arms: Arm -> its figures; the hybrid is among them.
     """
-    hybrid = arms["hybrid"]
+    hybrid = arms[HYBRID]
     if math.isnan(hybrid.gap):
         return f"No gap to recover: {hybrid.no_gap}."
     interval = f"[{hybrid.gap_low:.2f}, {hybrid.gap_high:.2f}]"
-    said = f"{hybrid.gap:.2f} {interval} of the gap with {hybrid.steered:.1%} of tokens steered"
+    recovered = f"{hybrid.gap:.2f} {interval} of the gap with {hybrid.steered:.1%} of tokens steered"
     if hybrid.gain_high < 0:
-        return f"The hybrid is worse than its base: {said}."
-    controls = {name: arms[name] for name in CONTROLS if name in arms}
-    best = max(controls, key=lambda name: controls[name].gap, default="")
-    beside = f"; the best control, {best}, recovers {controls[best].gap:.2f}" if best else "; no control was run"
+        return f"The hybrid is worse than its base: {recovered}."
+    best = best_control(arms)
+    beside = "; no control was run"
+    if best is not None:
+        beside = f"; the best control, {best.arm}, recovers {best.gap:.2f}"
     if hybrid.gap_high < LITTLE:
         return (
-            f"Steering recovers little: {said}{beside}. These vectors do not get from the base what the thinking model "
-            "learnt."
+            f"Steering recovers little: {recovered}{beside}. These vectors do not get from the base what the thinking "
+            "model learnt."
         )
-    if not_beaten or not best:
+    not_beaten = [arm.arm for arm in arms.values() if arm.role == "control" and arm.behind_low <= 0]
+    if not_beaten or best is None:
         beaten = f", and is not shown to be more than {', '.join(not_beaten)}" if not_beaten else ""
-        return f"Nothing shown: {said}{beaten}{beside}."
-    if hybrid.gap >= RECOVERED and hybrid.gap_low >= RECOVERED_LOW and controls[best].gap < CONTROL:
-        return f"The base can, and is not told when: {said}{beside}."
-    return f"Part of the gap: {said}{beside}."
+        return f"Nothing shown: {recovered}{beaten}{beside}."
+    if hybrid.gap >= RECOVERED and hybrid.gap_low >= RECOVERED_LOW and best.gap < CONTROL:
+        return f"The base can, and is not told when: {recovered}{beside}."
+    return f"Part of the gap: {recovered}{beside}."
+
+
+def best_control(arms: Mapping[str, ArmResult]) -> ArmResult | None:
+    """Find the control that recovers most of the gap; None where none was run, or there is no gap."""
+    controls = [arm for arm in arms.values() if arm.role == "control" and not math.isnan(arm.gap)]
+    return max(controls, key=lambda arm: arm.gap, default=None)

@@ -85,6 +85,18 @@ from .analysis.effect import (
 )
 from .models import LanguageModel as LanguageModel
 from .models import load as load
+from .pairs import (
+    Pair as Pair,
+)
+from .pairs import (
+    open_pairs as open_pairs,
+)
+from .pairs import (
+    organism_pair as organism_pair,
+)
+from .pairs import (
+    question_pair as question_pair,
+)
 from .pairs.hybrid import (
     HybridResult as HybridResult,
 )
@@ -92,7 +104,7 @@ from .pairs.hybrid import (
     HybridSettings as HybridSettings,
 )
 from .pairs.hybrid import (
-    Pair as Pair,
+    PairResult as PairResult,
 )
 from .pairs.hybrid import (
     PairRun as PairRun,
@@ -101,13 +113,7 @@ from .pairs.hybrid import (
     SteeredTrace as SteeredTrace,
 )
 from .pairs.hybrid import (
-    organism_pair as organism_pair,
-)
-from .pairs.hybrid import (
-    question_pair as question_pair,
-)
-from .pairs.hybrid import (
-    run_pair as run_pair,
+    hybrid as hybrid,
 )
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,

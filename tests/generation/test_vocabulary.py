@@ -15,20 +15,20 @@ from reasonlens.generation import Sampling, StepState, encode_prompts, end_token
 from reasonlens.generation.vocabulary import NEVER, Vocabulary
 from reasonlens.models import LanguageModel, load, wrap
 from reasonlens.organisms import problems, prompt
+from reasonlens.pairs import organism_pair
 from reasonlens.pairs.hybrid import (
     HybridSettings,
     Plan,
     RowRecord,
     always,
+    answering,
     decode,
     disagreement,
     divergence_over,
     never,
-    organism_pair,
 )
-from reasonlens.pairs.hybrid import (
-    run as run_module,
-)
+from reasonlens.pairs.hybrid.arms import ARMS
+from reasonlens.pairs.hybrid.experiment import Experiment
 from tests.generation.test_across import renumbered
 
 GREEDY = Sampling(temperature=0, max_new_tokens=60)
@@ -133,8 +133,9 @@ def test_every_arm_of_a_pair_has_the_same_ends(models, monkeypatch: pytest.Monke
         seen.append(list(more_ends))
         return decode(*given, more_ends=more_ends, **options)
 
-    monkeypatch.setattr(run_module, "decode", watched)
+    monkeypatch.setattr(answering, "decode", watched)
     for thinking, expected in ((alike, end_tokens(base)), (other, end_tokens(other)), (renumbered(base), [])):
         pair = replace(organism_pair("organism/rl", n_train=1, n_validation=1, n_test=2), thinking=thinking)
-        run_module._decoded(pair, "base", Plan(gate=never, act="takeover"), pair.test, HybridSettings(), range(2))
+        experiment = Experiment.of(pair, HybridSettings())
+        answering.answer(experiment, ARMS["base"], Plan(gate=never, act="takeover"), pair.test, range(2))
         assert seen.pop() == expected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,9 +26,8 @@ from reasonlens.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from reasonlens.pairs.hybrid import HybridResult, HybridSettings
+    from reasonlens.pairs.hybrid import HybridResult, PairResult
     from reasonlens.pairs.hybrid.measure import ArmResult
-    from reasonlens.pairs.hybrid.pair import Pair
     from reasonlens.traces.judge import Judge
 
 THINKING = Names(("organism/rl", "organism/sft", "organism/random-reward"))
@@ -73,7 +71,7 @@ def hybrid(
         str,
         typer.Option(help="When to steer: `disagreement`, `boundary` (of sentences), or `divergence:NATS`."),
     ] = "disagreement",
-    strength: Annotated[
+    strength_by: Annotated[
         Literal["constant", "per-behaviour", "network"],
         typer.Option("--strength-by", help="How much; `network`: by a small network on the base's activation."),
     ] = "constant",
@@ -113,20 +111,18 @@ def hybrid(
     `--layers` and `--strengths` are tried on the validation problems; by default blocks a quarter, half and three
     quarters up. Of a network's strengths, `--strengths` are multiples.
     """
-    from reasonlens.activations.layers import parse_layers
+    import reasonlens
     from reasonlens.generation import Sampling
-    from reasonlens.pairs.hybrid import HybridResult, HybridSettings
-    from reasonlens.pairs.hybrid.judging import check_answers, judge_pair
-    from reasonlens.pairs.hybrid.run import forget, run_pair
+    from reasonlens.pairs.hybrid.experiment import folder_of
 
     chosen: dict[str, Any] = {} if arms is None else {"arms": arms}
     chosen |= {} if test is None else {"n_test": test}
-    settings = (HybridSettings.quick if quick else HybridSettings)(
+    settings = (reasonlens.HybridSettings.quick if quick else reasonlens.HybridSettings)(
         **chosen,
         mechanism=mechanism,
         gate=gate,
-        strength=strength,
-        layers=None if layers is None else tuple(parse_layers(layers, 10_000)),
+        strength_by=strength_by,
+        layers=layers,
         strengths=strengths,
         n_train=train,
         n_validation=validation,
@@ -136,40 +132,23 @@ def hybrid(
         sampling=Sampling(n_samples=1, temperature=temperature, max_new_tokens=max_new_tokens),
         seed=seed,
     )
-    judge = _judge(judge_url, judge_model, judge_key_variable)
-    pairs = _pairs(base, [name_or_path(name) for name in thinking], problems, settings, device)
-    for pair in pairs:
-        if judge is not None:
-            check_answers(pair)
-    folders = {pair.name: out / pair.name.replace("/", "--") for pair in pairs}
-    runs, judged = [], {}
-    for pair in pairs:
-        if not resume:
-            forget(folders[pair.name])
-        runs.append(run_pair(pair, settings, out=folders[pair.name]))
-    result = HybridResult(pairs=tuple(runs), settings=settings)
-    _write(result, out)
-    if judge is not None:
-        for run in runs:
-            note(f"{run.pair.name}: {judge.model} grades final answers")
-            judged[run.pair.name] = judge_pair(run, judge, folders[run.pair.name] / "judge.jsonl")
-        result = HybridResult(pairs=tuple(runs), settings=settings, judged=judged)
-        _write(result, out)
+    result = reasonlens.hybrid(
+        base,
+        [name_or_path(name) for name in thinking],
+        problems,
+        settings=settings,
+        judge=_judge(judge_url, judge_model, judge_key_variable),
+        out=out,
+        resume=resume,
+        device=device,
+    )
     if as_json:
         print_json(read_json(out / "results.json"))
     else:
         _print(result)
     note(f"report: {out / 'report.html'}")
-    vectors = folders[pairs[0].name] / "vectors.safetensors"
+    vectors = out / folder_of(next(iter(result.pairs))) / "vectors.safetensors"
     next_command("steer", "sweep", vectors, "--model", base, "--out", "runs/sweep")
-
-
-def _write(result: HybridResult, out: Path) -> None:
-    from reasonlens.rundir import write_json, write_text
-
-    write_json(out / "results.json", result.to_dict())
-    result.to_frame().to_csv(out / "arms.csv", index=False)
-    write_text(out / "report.html", result.report())
 
 
 def _judge(url: str | None, model: str | None, key_variable: str) -> Judge | None:
@@ -183,61 +162,27 @@ def _judge(url: str | None, model: str | None, key_variable: str) -> Judge | Non
     return Judge(url=url, model=model, key_variable=key_variable)
 
 
-def _pairs(
-    base: str, thinking: Sequence[str], problems: str | None, settings: HybridSettings, device: str | None
-) -> list[Pair]:
-    import reasonlens
-    from reasonlens.pairs.hybrid.pair import organism_pair, question_pair
-    from reasonlens.traces.problem_sets import PROCEDURAL, open_problem_set
-
-    n_train, n_validation, n_test = settings.n_train, settings.n_validation, settings.n_test
-    if problems is None:
-        if other := [name for name in (base, *thinking) if not name.startswith("organism/")]:
-            raise reasonlens.InputError(
-                f"{' and '.join(other)} {'need' if len(other) > 1 else 'needs'} problems to solve: give --problems: "
-                "gsm8k, math-500, reasoning-gym:KIND or a file of questions and answers"
-            )
-        return [
-            organism_pair(name, base, n_train=n_train, n_validation=n_validation, n_test=n_test, seed=settings.seed)
-            for name in thinking
-        ]
-    n = n_train + n_validation + n_test if problems.startswith(PROCEDURAL) else None
-    asked = open_problem_set(problems, n, seed=settings.seed)
-    own = reasonlens.load(base, device=device)
-    pairs = []
-    for name in thinking:
-        led = reasonlens.load(name, device=device)
-        pair = question_pair(
-            own, led, asked.questions, n_train=n_train, n_validation=n_validation, n_test=n_test, grader=asked.grader
-        )
-        pairs.append(pair)
-    if len(pairs[0].test) < n_test:
-        note(f"{problems}: {len(pairs[0].test)} questions are left to test on, of {n_test} asked for")
-    return pairs
-
-
 def _print(result: HybridResult) -> None:
-    arms = result.arms()
-    for name in arms:
-        _print_arms(name, arms[name])
-    if len(arms) > 1:
-        _print_summary(arms)
-    for name, verdict in result.verdicts().items():
-        typer.echo(f"{name}: {verdict}")
-    for name, judged in result.judged.items():
-        typer.echo(f"{name}, by {judged.model}: {judged.gap.share.value:.3f} of the gap")
-        for arm, agreement in judged.agreement.items():
-            typer.echo(f"  {arm}: judge and rule {agreement}")
+    for pair in result.pairs.values():
+        _print_arms(pair)
+    if len(result.pairs) > 1:
+        _print_summary(result)
+    for name, pair in result.pairs.items():
+        typer.echo(f"{name}: {pair.verdict}")
+    for name, pair in result.pairs.items():
+        if pair.judged is not None:
+            typer.echo(f"{name}, by {pair.judged.model}: {pair.judged.gap.share.value:.3f} of the gap")
+            for arm, agreement in pair.judged.agreement.items():
+                typer.echo(f"  {arm}: judge and rule {agreement}")
 
 
-def _print_summary(pairs: dict[str, dict[str, ArmResult]]) -> None:
+def _print_summary(result: HybridResult) -> None:
     """Print a row for each pair: the hybrid beside the best of its controls."""
-    from reasonlens.pairs.hybrid.arms import CONTROLS
+    from reasonlens.pairs.hybrid.verdict import best_control
 
     rows = []
-    for name, arms in pairs.items():
-        controls = {arm: arms[arm].gap for arm in CONTROLS if arm in arms and arms[arm].gap == arms[arm].gap}
-        best = max(controls, key=lambda arm: controls[arm], default="")
+    for name, pair in result.pairs.items():
+        arms, best = pair.arms, best_control(pair.arms)
         rows.append(
             (
                 name,
@@ -246,7 +191,7 @@ def _print_summary(pairs: dict[str, dict[str, ArmResult]]) -> None:
                 _gap(arms["hybrid"]),
                 f"{arms['hybrid'].steered:.1%}",
                 number(arms["probe-gated"].gap if "probe-gated" in arms else None),
-                f"{controls[best]:.3f} ({best})" if best else UNKNOWN,
+                f"{best.gap:.3f} ({best.arm})" if best else UNKNOWN,
                 str(arms["hybrid"].n),
             )
         )
@@ -260,7 +205,7 @@ def _print_summary(pairs: dict[str, dict[str, ArmResult]]) -> None:
     )
 
 
-def _print_arms(pair: str, arms: dict[str, ArmResult]) -> None:
+def _print_arms(pair: PairResult) -> None:
     print_table(
         ("arm", "accuracy", "gap recovered", "steered", "changed", "p", "truncated"),
         [
@@ -273,9 +218,9 @@ def _print_arms(pair: str, arms: dict[str, ArmResult]) -> None:
                 UNKNOWN if name == "base" else f"{arm.p_mcnemar:.2g}",
                 f"{arm.truncated:.1%}",
             )
-            for name, arm in arms.items()
+            for name, arm in pair.arms.items()
         ],
-        title=f"{pair}: {next(iter(arms.values())).n} test problems",
+        title=f"{pair.name}: {pair.arms['hybrid'].n} test problems",
         caption="Gap recovered: (arm - base) / (thinking - base), unclipped [95% interval over problems]. Changed: "
         "tokens that are others than the base's. p: exact McNemar test against the base.",
     )

@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 
 from reasonlens.generation import Sampling, StepState
+from reasonlens.pairs import organism_pair
 from reasonlens.pairs.hybrid import (
-    HybridResult,
     HybridSettings,
     Plan,
-    organism_pair,
-    run_pair,
-    training,
+    hybrid,
 )
-from reasonlens.pairs.hybrid.arms import Tuned
+from reasonlens.pairs.hybrid import make_components as making
+from reasonlens.pairs.hybrid import networks as networks_module
+from reasonlens.pairs.hybrid.arm import Tuned
+from reasonlens.pairs.hybrid.components import Components, Probes
+from reasonlens.pairs.hybrid.experiment import Experiment
 from reasonlens.pairs.hybrid.gate import boundary, disagreement, gate_named
-from reasonlens.pairs.hybrid.kept import Lines
-from reasonlens.pairs.hybrid.parts import Parts, Probes
+from reasonlens.pairs.hybrid.make_components import make_components
+from reasonlens.pairs.hybrid.probe_fit import fit_which
 from reasonlens.pairs.hybrid.record import RowRecord
+from reasonlens.pairs.hybrid.rollouts import labelled_rollouts
 from reasonlens.pairs.hybrid.strength import constant, scaled
-from reasonlens.pairs.hybrid.tuning import tune
-from reasonlens.rundir import InputError
+from reasonlens.pairs.hybrid.tuning import CELL, COLUMNS, Grid, Trial, choose
+from reasonlens.rundir import InputError, RowLog
 from reasonlens.vectors import OptimisedSettings
 
 SETTINGS = HybridSettings(
@@ -94,9 +97,10 @@ def test_a_scaled_strength_is_a_multiple() -> None:
 
 
 @pytest.fixture(scope="module")
-def parts() -> Parts:
+def components() -> Components:
     pair = organism_pair("organism/rl", n_train=60, n_validation=2, n_test=2)
-    return training.train(pair, [2], replace(SETTINGS, mechanism="mean-difference"))
+    experiment = Experiment.of(pair, replace(SETTINGS, mechanism="mean-difference"))
+    return make_components(experiment, labelled_rollouts(experiment))
 
 
 def record(n_gated: int) -> RowRecord:
@@ -114,8 +118,13 @@ def record(n_gated: int) -> RowRecord:
     )
 
 
-def test_each_behaviour_gets_the_strength_at_which_it_does_best(parts: Parts) -> None:
-    wanted = [0.5 if number % 2 else 1.0 for number in range(len(parts.behaviours))]
+def grid(components: Components, settings: HybridSettings, trial: Trial, path: Path | None = None) -> Grid:
+    log = RowLog(path, about={}, key=CELL, columns=COLUMNS)
+    return Grid(components=components, settings=settings, trial=trial, log=log)
+
+
+def test_each_behaviour_gets_the_strength_at_which_it_does_best(components: Components) -> None:
+    wanted = [0.5 if number % 2 else 1.0 for number in range(len(components.behaviours))]
 
     def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
         """The more behaviours have the strength that is wanted, the more is solved."""
@@ -124,43 +133,46 @@ def test_each_behaviour_gets_the_strength_at_which_it_does_best(parts: Parts) ->
         hits = sum(abs(strength - best) < 1e-6 for strength, best in zip(each, wanted, strict=True))
         return [record(1)] * len(wanted), [True] * hits + [False] * (len(wanted) - hits)
 
-    tuned, grid = tune(parts, [2], replace(SETTINGS, strength="per-behaviour"), trial)
+    tuned, grid = tune(components, [2], replace(SETTINGS, strength="per-behaviour"), trial)
     assert list(tuned.behaviour_strengths) == wanted
     assert grid["accuracy"].max() == 1.0
     assert len(grid) == len(grid.drop_duplicates(["arm", "layer", "strength", "behaviour_strengths"])), (
         "no cell is run twice"
     )
-    assert tune(parts, [2], SETTINGS, trial)[0].behaviour_strengths == ()
+    assert tune(components, [2], SETTINGS, trial)[0].behaviour_strengths == ()
 
 
-def test_of_equals_the_one_that_steers_less_and_then_the_smaller_strength_is_chosen(parts: Parts) -> None:
+def test_of_equals_the_one_that_steers_less_and_then_the_smaller_strength_is_chosen(components: Components) -> None:
     def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
         assert plan.strength is not None
         strength = float(plan.strength(state(), torch.tensor([0]))[0])
         return [record(2 if strength == 0.25 else 1)], [True]
 
-    tuned, _ = tune(parts, [2], replace(SETTINGS, strengths=(1.0, 0.5, 0.25)), trial)
+    tuned = choose(grid(components, replace(SETTINGS, strengths=(1.0, 0.5, 0.25)), trial), [2])
     assert tuned == Tuned(layer=2, strength=0.5, threshold=0.0)
 
 
-def test_a_mean_difference_at_the_token_before_is_a_direction_of_the_base(parts: Parts) -> None:
-    assert parts.directions.method.startswith("mean difference") and parts.directions.model["name"] == "organism/base"
-    assert parts.directions.behaviours == parts.behaviours
-    assert parts.bias is None, "no arm needs the general vector, so it was not sought"
+def test_a_mean_difference_at_the_token_before_is_a_direction_of_the_base(components: Components) -> None:
+    assert (
+        components.directions.method.startswith("mean difference")
+        and components.directions.model["name"] == "organism/base"
+    )
+    assert components.directions.behaviours == components.behaviours
+    assert components.bias is None, "no arm needs the general vector, so it was not sought"
 
 
-def test_probes_come_back_as_they_were_and_damaged_files_are_refused(parts: Parts, tmp_path: Path) -> None:
-    parts.probes.save(tmp_path / "p.safetensors")
+def test_probes_come_back_as_they_were_and_damaged_files_are_refused(components: Components, tmp_path: Path) -> None:
+    components.probes.save(tmp_path / "p.safetensors")
     again = Probes.open(tmp_path / "p.safetensors")
-    assert torch.equal(again.which[2][0], parts.probes.which[2][0])
-    assert torch.equal(again.which[2][1], parts.probes.which[2][1])
-    assert torch.equal(again.when[2][0], parts.probes.when[2][0])
-    assert again.when[2][1] == pytest.approx(parts.probes.when[2][1], rel=1e-6)
-    assert again.auroc_when == parts.probes.auroc_when and again.n_tokens == parts.probes.n_tokens
+    assert torch.equal(again.which[2][0], components.probes.which[2][0])
+    assert torch.equal(again.which[2][1], components.probes.which[2][1])
+    assert torch.equal(again.when[2][0], components.probes.when[2][0])
+    assert again.when[2][1] == components.probes.when[2][1], "to the last bit: the gate compares with it"
+    assert again.auroc_when == components.probes.auroc_when and again.n_tokens == components.probes.n_tokens
     (tmp_path / "p.safetensors").write_bytes((tmp_path / "p.safetensors").read_bytes()[:200])
     with pytest.raises(InputError, match="cannot read probes"):
         Probes.open(tmp_path / "p.safetensors")
-    parts.directions.save(tmp_path / "d.safetensors")
+    components.directions.save(tmp_path / "d.safetensors")
     with pytest.raises(InputError, match="holds no probes of a hybrid"):
         Probes.open(tmp_path / "d.safetensors")
 
@@ -169,14 +181,15 @@ def test_vectors_and_strengths_that_are_found_together_recover_the_gap_too() -> 
     """As published: joint training, the strength by the network; here with a gate on divergence."""
     settings = replace(SETTINGS, mechanism="joint", strength="network", gate="divergence:0.5")
     pair = organism_pair("organism/rl", n_train=60, n_validation=16, n_test=40)
-    run = run_pair(pair, settings, progress=False)
-    arms = HybridResult(pairs=(run,), settings=settings).arms()["rl"]
+    result = hybrid(pairs=[pair], settings=settings, progress=False).pairs["rl"]
+    arms, run = result.arms, result.run
+    assert run is not None
     assert arms["hybrid"].gap > 0.6 and arms["hybrid"].steered < 0.2
     assert arms["random-vectors"].gap < 0.25
-    assert run.parts.directions.method.startswith("trained together with their strengths")
+    assert run.components.directions.method.startswith("trained together with their strengths")
 
 
-def test_a_choice_that_was_cut_off_goes_on_at_the_cell_where_it_stopped(parts: Parts, tmp_path: Path) -> None:
+def test_a_choice_that_was_cut_off_goes_on_at_the_cell_where_it_stopped(components: Components, tmp_path: Path) -> None:
     settings = replace(SETTINGS, strengths=(0.25, 0.5, 1.0), thresholds=(0.0, 1.0))
     asked: list[str] = []
 
@@ -187,40 +200,43 @@ def test_a_choice_that_was_cut_off_goes_on_at_the_cell_where_it_stopped(parts: P
         return [record(1)], [arm == "hybrid"]
 
     with pytest.raises(KeyboardInterrupt):
-        tune(parts, [2], settings, trial, kept=Lines(tmp_path / "grid.jsonl"))
+        choose(grid(components, settings, trial, tmp_path / "grid.jsonl"), [2])
     (tmp_path / "whole.jsonl").touch()
     asked.clear()
-    resumed = tune(parts, [2], settings, trial, kept=Lines(tmp_path / "grid.jsonl"))
+    resumed = grid(components, settings, trial, tmp_path / "grid.jsonl")
+    tuned = choose(resumed, [2])
     assert asked == ["probe-gated"] * 2, "the three cells of the hybrid were known"
-    whole = tune(parts, [2], settings, trial)
-    assert resumed[0] == whole[0]
-    pd.testing.assert_frame_equal(resumed[1], whole[1])
+    whole = grid(components, settings, trial, tmp_path / "other.jsonl")
+    assert choose(whole, [2]) == tuned and whole.rows == resumed.rows
+    assert (tmp_path / "grid.jsonl").read_bytes() == (tmp_path / "other.jsonl").read_bytes()
 
 
 def test_behaviours_that_cannot_be_told_apart_are_refused() -> None:
     with pytest.raises(InputError, match="fewer than two behaviours have a token before them"):
-        training._which(torch.zeros(3, 4), ["a", "a", "b"], ["a"])
+        fit_which(torch.zeros(3, 4), ["a", "a", "b"], ["a"])
 
 
 def test_everything_is_made_after_the_prompt_that_the_base_will_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A base reads the bare question, a thinking model its template: vectors of one prompt do not serve another."""
     seen: list[tuple[str, str]] = []
 
-    def watched(name: str) -> None:
-        whole = getattr(training, name)
+    def watched(module: ModuleType, name: str) -> None:
+        whole = getattr(module, name)
 
         def call(*given: Any, **options: Any) -> Any:
             settings = next((each for each in given if hasattr(each, "template")), None)
             seen.append((name, options.get("template") or settings.template))
             return whole(*given, **options)
 
-        monkeypatch.setattr(training, name, call)
+        monkeypatch.setattr(module, name, call)
 
-    for name in ("collect", "optimised_directions", "fit_coefficients"):
-        watched(name)
+    watched(making, "collect")
+    watched(making, "optimised_directions")
+    watched(networks_module, "fit_coefficients")
     pair = replace(organism_pair("organism/rl", n_train=60, n_validation=2, n_test=2), base_template="plain")
     settings = replace(SETTINGS, arms=("bias",), strength="network")
     few = OptimisedSettings(max_steps=1, max_spans=8)
-    training.train(pair, [2], settings, optimised=few)
+    experiment = Experiment.of(pair, settings)
+    make_components(experiment, labelled_rollouts(experiment), optimised=few)
     assert {name for name, _ in seen} == {"collect", "optimised_directions", "fit_coefficients"}
     assert {template for _, template in seen} == {"plain"}

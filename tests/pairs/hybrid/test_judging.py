@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from reasonlens.pairs import Pair, organism_pair
 from reasonlens.pairs.hybrid import (
-    HybridResult,
-    HybridSettings,
     PairRun,
     RowRecord,
 )
-from reasonlens.pairs.hybrid.arms import Tuned
-from reasonlens.pairs.hybrid.judging import judge_pair
-from reasonlens.pairs.hybrid.pair import Pair, organism_pair
-from reasonlens.pairs.hybrid.run import ArmRun
+from reasonlens.pairs.hybrid.arm import Tuned
+from reasonlens.pairs.hybrid.arm_run import ArmRun
+from reasonlens.pairs.hybrid.judging import Judged, judge_pair
 from reasonlens.rundir import InputError
 from reasonlens.traces.questions import Question
 
@@ -60,11 +59,12 @@ def run(texts: dict[str, list[str]], answer: str | None = "42") -> PairRun:
     nothing: Any = None
     return PairRun(
         pair=Pair(name="pair", test=asked, **known),
-        parts=nothing,
+        components=nothing,
         tuned=Tuned(layer=1, strength=1.0, threshold=0.0),
         grid=pd.DataFrame(),
         next_sentence=pd.DataFrame(),
         arms=arms,
+        measures={},
     )
 
 
@@ -82,8 +82,9 @@ def test_the_gap_by_the_judge_stands_beside_its_agreement_with_the_rule(tmp_path
     assert (agreed.n, agreed.n_ungraded, agreed.n_only_second) == (30, 10, 10)
     assert agreed.share == pytest.approx(2 / 3)
     assert judge.asked == [(N, tmp_path / "judge.jsonl")] * 3
-    assert found.to_json()["agreement"]["base"]["share"] == 1.0
-    assert HybridResult(pairs=(), settings=HybridSettings(), judged={"pair": found}).to_dict()["pairs"] == {}
+    written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert written["agreement"]["base"]["share"] == 1.0
+    assert Judged.from_dict(written).to_dict() == found.to_dict()
 
 
 def test_problems_without_one_right_answer_are_not_judged() -> None:

@@ -15,10 +15,10 @@ from reasonlens.pairs.hybrid import (
     always,
     decode,
 )
+from reasonlens.pairs.hybrid.arm_run import steered_strengths
 from reasonlens.pairs.hybrid.strength import (
     constant,
     per_behaviour,
-    recorded,
     shuffled,
 )
 from reasonlens.rundir import InputError
@@ -73,5 +73,5 @@ def test_the_strengths_of_a_run_are_those_of_its_steered_tokens(tiny: Callable[.
     )
     sampling = Sampling(temperature=0, max_new_tokens=6)
     records = decode(tiny("llama"), None, [[7, 8], [9]], None, plan, sampling)
-    found = recorded(records)
+    found = steered_strengths(records)
     assert len(found) == sum(record.n_tokens for record in records) and set(found) <= {0.25, 2.0}

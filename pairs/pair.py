@@ -12,22 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from ...analysis.effect.telltale import is_organism
-from ...generation import encode_prompts
-from ...models import LanguageModel, load
-from ...organisms import (
+from ..analysis.effect.telltale import is_organism
+from ..generation import encode_prompts
+from ..models import LanguageModel, load
+from ..organisms import (
     is_solved,
     organism_annotator,
     problem_of,
     problems,
 )
-from ...organisms import (
+from ..organisms import (
     prompt as prompt_of,
 )
-from ...organisms.task import DOUBLES, Split
-from ...rundir import InputError
-from ...traces import Annotator, Template, keyword_annotator
-from ...traces.questions import Grader, Question, mathematics
+from ..organisms.task import DOUBLES, Split
+from ..rundir import InputError
+from ..traces import Annotator, Template, keyword_annotator
+from ..traces.questions import Grader, Question, mathematics
 
 STEP_BY_STEP = "\n\nLet's think step by step."
 DOUBLED = ("organism/sft",)  # what they learnt is the doubled kind

@@ -1,4 +1,4 @@
-"""What a hybrid is made of, at every layer that was tried: vectors, which of them, when, and how much."""
+"""What a hybrid is made of, at every layer that is tried: vectors, which of them, when, and how strongly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .coefficient import Coefficients
 from .gate import probe_over
 from .mechanism import Mechanism
 
-FORMAT = "reasonlens.hybrid-probes/1"
+FORMAT = "reasonlens.hybrid-probes/2"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,7 +32,7 @@ class Probes:
     which: the behaviour of the sentence that comes. when: whether the thinking model's likeliest token is another one.
     """
 
-    which: dict[int, tuple[Float[Tensor, "behaviours d_model"], Float[Tensor, " behaviours"]]]  # weights and offsets
+    which: dict[int, tuple[Float[Tensor, "n_behaviours d_model"], Float[Tensor, " n_behaviours"]]]  # weights, offsets
     when: dict[int, tuple[Float[Tensor, " d_model"], float]]
     auroc_when: dict[int, float]  # on rollouts the probe has not seen; NaN where they never differ, or always
     n_disagreements: int
@@ -44,8 +44,9 @@ class Probes:
         for layer, (weight, offset) in self.which.items():
             tensors |= {f"which.{layer}.weight": weight.contiguous(), f"which.{layer}.offset": offset.contiguous()}
         for layer, (direction, bias) in self.when.items():
-            tensors |= {f"when.{layer}.weight": direction.contiguous(), f"when.{layer}.offset": torch.tensor([bias])}
-        told = {
+            tensors[f"when.{layer}.weight"] = direction.contiguous()
+            tensors[f"when.{layer}.offset"] = torch.tensor([bias], dtype=torch.float64)
+        description = {
             "format": FORMAT,
             "layers": list(self.which),
             "auroc_when": [self.auroc_when[layer] for layer in self.which],
@@ -53,59 +54,66 @@ class Probes:
             "n_tokens": self.n_tokens,
         }
         with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(told)})
+            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
 
     @classmethod
     def open(cls, path: Path) -> Probes:
-        """Read back what `save` wrote. Raises InputError when the file is something else."""
+        """Read back what `save` wrote.
+
+        Raises:
+            InputError: The file is something else.
+        """
         try:
             with safe_open(path, framework="pt") as file:
-                told: dict[str, Any] = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
-                if told.get("format") != FORMAT:
+                description: dict[str, Any] = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
+                if description.get("format") != FORMAT:
                     raise InputError(f"{path} holds no probes of a hybrid (format {FORMAT})")
-                held = {name: file.get_tensor(name) for name in file.keys()}
-            layers = [int(layer) for layer in told["layers"]]
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+            layers = [int(layer) for layer in description["layers"]]
             return cls(
-                which={layer: (held[f"which.{layer}.weight"], held[f"which.{layer}.offset"]) for layer in layers},
-                when={layer: (held[f"when.{layer}.weight"], float(held[f"when.{layer}.offset"])) for layer in layers},
-                auroc_when=dict(zip(layers, told["auroc_when"], strict=True)),
-                n_disagreements=told["n_disagreements"],
-                n_tokens=told["n_tokens"],
+                which={layer: (tensors[f"which.{layer}.weight"], tensors[f"which.{layer}.offset"]) for layer in layers},
+                when={
+                    layer: (tensors[f"when.{layer}.weight"], float(tensors[f"when.{layer}.offset"])) for layer in layers
+                },
+                auroc_when=dict(zip(layers, description["auroc_when"], strict=True)),
+                n_disagreements=description["n_disagreements"],
+                n_tokens=description["n_tokens"],
             )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"cannot read probes from {path}: {error}") from error
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Parts:
+class Components:
     """All that the arms of a pair are put together from."""
 
     traces: tuple[Trace, ...]  # rollouts of the thinking model, labelled
     directions: Directions  # of the behaviours
     bias: Directions | None  # one general vector, "bias"; None where no arm needs it
     probes: Probes
-    ends: Bool[Tensor, " vocabulary"]  # tokens of the base that end a sentence
+    sentence_ends: Bool[Tensor, " vocabulary"]  # tokens of the base that end a sentence
     networks: dict[int, Coefficients] = field(default_factory=dict)  # layer -> what sets strengths; added to as needed
 
     @property
     def behaviours(self) -> tuple[str, ...]:
+        """The behaviours that the base is steered towards, by their numbers in records."""
         return self.directions.behaviours
 
     def mechanism(self, layer: int) -> Mechanism:
-        """The vectors of the behaviours at `layer`."""
+        """Take the vectors of the behaviours at `layer`."""
         return Mechanism.of(self.directions, layer, self.behaviours)
 
     def chooser(self, layer: int) -> Chooser:
-        """The behaviour that comes, by the probe at `layer`."""
+        """Choose the behaviour that comes, by the probe at `layer`."""
         weight, offset = self.probes.which[layer]
 
         def choose(state: StepState) -> Tensor:
-            acts = state.activations.float()
-            return (acts @ weight.T.to(acts.device) + offset.to(acts.device)).argmax(dim=-1)
+            activations = state.activations.float()
+            return (activations @ weight.T.to(activations.device) + offset.to(activations.device)).argmax(dim=-1)
 
         return choose
 
     def gate(self, layer: int, threshold: float = 0.0) -> Gate:
-        """The probe gate at `layer`: open above a log odds of `threshold`."""
+        """Open the gate where the probe at `layer` gives log odds above a threshold."""
         weight, offset = self.probes.when[layer]
         return probe_over(weight, offset, threshold)

@@ -1,0 +1,153 @@
+"""How much of the gap to a thinking model a base model recovers, steered at the tokens that model picks.
+
+1. Pairs of a base and thinking models, on problems in three sets without a common one.
+2. Each pair is run stage by stage (`pair_run.py`), in a directory of its own.
+3. Figures, verdicts and a page are written; a judge's opinion is added to them where one is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ...models._load import ModelLike
+from ...rundir import InputError, RunDirectory, expanded, short_name
+from ...rundir.lock import only_writer
+from ...traces.judge import Judge
+from ..opening import Problems, open_pairs
+from ..pair import Pair, check_lengths
+from .experiment import Experiment
+from .judging import check_answers, judge_pair
+from .pair_result import PairResult
+from .pair_run import run_pair
+from .result import ARTIFACTS, HybridResult
+from .settings import HybridSettings
+
+logger = logging.getLogger(__name__)
+
+RUN = "run.json"
+
+
+def hybrid(
+    base: ModelLike = "organism/base",
+    thinking: ModelLike | Sequence[ModelLike] = ("organism/rl", "organism/sft", "organism/random-reward"),
+    problems: Problems | None = None,
+    *,
+    pairs: Sequence[Pair] | None = None,
+    settings: HybridSettings | None = None,
+    judge: Judge | None = None,
+    out: str | Path | None = None,
+    resume: bool = True,
+    device: str | None = None,
+    progress: bool = True,
+) -> HybridResult:
+    """Steer a base model where thinking models say, with every control, and measure the gap that is recovered.
+
+    Args:
+        base: Model that writes.
+        thinking: Model that says when, or several: each makes a pair with the base.
+        problems: `gsm8k`, `math-500`, `reasoning-gym:KIND`, a file of questions and answers, a problem set, or
+            questions; None: organisms, which have problems of their own.
+        pairs: What is run in place of all these (`question_pair`, `organism_pair`).
+        settings: Arms, gate, strengths and sizes; default `HybridSettings()`.
+        judge: Grades final answers beside the rule.
+        out: Directory for results.json, table.csv, report.html and everything that is made on the way; the same call
+            goes on there where it was cut off, and one with other settings is refused. None keeps nothing.
+        resume: Whether to go on from what is in `out`; else that is removed first.
+        device: For models given by name; default CUDA where there is one.
+        progress: Whether progress is shown.
+
+    Returns:
+        Figures of each pair and arm, and a verdict of each pair; `.pairs[name].run` holds responses and components.
+
+    Raises:
+        InputError: Models, problems or settings cannot be used, or `out` holds another run or is being written.
+    """
+    settings = settings or HybridSettings()
+    if pairs is None:
+        pairs = open_pairs(
+            base,
+            thinking,
+            problems,
+            n_train=settings.n_train,
+            n_validation=settings.n_validation,
+            n_test=settings.n_test,
+            seed=settings.seed,
+            device=device,
+        )
+    folders = _folders(pairs)
+    for pair in pairs:
+        check_lengths(pair)
+        if judge is not None:
+            check_answers(pair)
+    place = None if out is None else expanded(out)
+    if place is not None and not resume:
+        forget(place, list(folders.values()))
+    compared = {name: value for name, value in settings.compared().items() if name != "layers"}  # each pair's own
+    options = settings.free() | {"pairs": list(folders), "judge": None if judge is None else judge.model}
+    directory = RunDirectory(place, "hybrid", settings=compared, options=options)
+    experiments = [
+        Experiment.of(pair, settings, directory.file(folders[pair.name]), progress=progress) for pair in pairs
+    ]
+    with directory:
+        directory.record()
+        results: dict[str, PairResult] = {}
+        for experiment in experiments:
+            with directory.stage(experiment.pair.name):
+                results[experiment.pair.name] = PairResult.of(run_pair(experiment))
+        result = HybridResult(pairs=results, settings=settings)
+        if place is not None:
+            result.write(place)  # before a judge is asked, who may refuse
+        if judge is not None:
+            result = _judged(result, judge, directory, folders)
+            if place is not None:
+                result.write(place)
+        directory.finish(ARTIFACTS)
+    return result
+
+
+def forget(out: Path, folders: Sequence[str]) -> None:
+    """Remove what an earlier run has left of some pairs, and its results; nothing where there was no run.
+
+    Args:
+        out: Directory of the run.
+        folders: Of the pairs in it.
+
+    Raises:
+        InputError: Another process is writing there.
+    """
+    if not (out / RUN).is_file():
+        return
+    with only_writer(out):
+        for name in folders:
+            if (out / name / RUN).is_file():
+                shutil.rmtree(out / name)
+        for name in (*ARTIFACTS, RUN):
+            (out / name).unlink(missing_ok=True)
+
+
+def _judged(result: HybridResult, judge: Judge, directory: RunDirectory, folders: dict[str, str]) -> HybridResult:
+    """The result with the judge's opinion; the replies are kept in each pair's folder."""
+    pairs = {}
+    for name, pair in result.pairs.items():
+        assert pair.run is not None
+        logger.info(f"{name}: {judge.model} grades final answers")
+        replies = directory.file(f"{folders[name]}/judge.jsonl")
+        pairs[name] = replace(pair, judged=judge_pair(pair.run, judge, replies))
+    return replace(result, pairs=pairs)
+
+
+def _folders(pairs: Sequence[Pair]) -> dict[str, str]:
+    """Name of each pair -> its folder."""
+    folders: dict[str, str] = {}
+    for pair in pairs:
+        folder = short_name(pair.name.replace("/", "--"))
+        if pair.name in folders or folder in folders.values():
+            raise InputError(f"two pairs are called {pair.name!r}: leave one out, or give each a name of its own")
+        folders[pair.name] = folder
+    if not folders:
+        raise InputError("there is no pair to run: give at least one thinking model")
+    return folders

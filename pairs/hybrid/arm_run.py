@@ -1,0 +1,32 @@
+"""What one arm wrote on the test problems, and what was done to its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .record import RowRecord
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArmRun:
+    """The responses of one arm, several times over where it has seeds."""
+
+    name: str
+    records: tuple[tuple[RowRecord, ...], ...]  # for each seed, for each problem
+    is_solved: tuple[tuple[bool, ...], ...]
+
+
+def steered_strengths(records: Sequence[RowRecord]) -> list[float]:
+    """List the strengths of all tokens that were steered, in order."""
+    return [
+        strength
+        for record in records
+        for strength, behaviour in zip(record.strength, record.behaviour, strict=True)
+        if behaviour >= 0 and strength != 0
+    ]
+
+
+def gated_share(records: Sequence[RowRecord]) -> float:
+    """Compute the share of all tokens at which the gate was open."""
+    return sum(record.n_gated for record in records) / max(sum(record.n_tokens for record in records), 1)

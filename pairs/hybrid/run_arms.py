@@ -1,0 +1,92 @@
+"""Let every arm answer the test problems, each once, or once for each seed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ...rundir import columns_of, from_row, to_row
+from ._decode import Plan
+from .answering import answer
+from .arm import Arm, Tuned
+from .arm_run import ArmRun
+from .arms import ARMS, varied_strengths
+from .components import Components
+from .experiment import KEY, Experiment
+from .plans import plan_of
+from .record import RowRecord
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = {KEY: int, **columns_of(RowRecord), "is_solved": bool}
+
+
+def run_arms(experiment: Experiment, components: Components, tuned: Tuned) -> dict[str, ArmRun]:
+    """Run the arms of the settings, in the order of the table.
+
+    Args:
+        experiment: Its directory keeps `arms/NAME.jsonl`, a row for each question, batch by batch.
+        components: What the arms are put together from.
+        tuned: Layer, strengths and threshold.
+
+    Returns:
+        Arm -> what it wrote; arms whose needs cannot be met are left out, and the log says why.
+    """
+    runs: dict[str, ArmRun] = {}
+    for name in experiment.settings.arms:
+        arm = ARMS[name]
+        missing = unmet_need(arm, experiment, components, tuned, runs)
+        if missing:
+            logger.info(f"{experiment.pair.name}: no arm {name}: {missing}")
+        else:
+            runs[name] = _run(experiment, arm, components, tuned, runs)
+    return runs
+
+
+def unmet_need(
+    arm: Arm, experiment: Experiment, components: Components, tuned: Tuned, runs: Mapping[str, ArmRun]
+) -> str:
+    """Say what an arm needs and there is not; empty where it can run."""
+    settings = experiment.settings
+    if "step-by-step prompt" in arm.needs and experiment.pair.step_by_step is None:
+        return "the pair has no words that ask for reasoning"
+    if "coefficient network" in arm.needs and settings.strength == "network":
+        return "the hybrid's own strengths are the network's"
+    if "coefficient network" in arm.needs and tuned.layer not in components.networks:
+        return f"there is no network at layer {tuned.layer}"
+    if "varied strengths" in arm.needs and not varied_strengths(runs):
+        return "all strengths are one"
+    return ""
+
+
+def _run(experiment: Experiment, arm: Arm, components: Components, tuned: Tuned, runs: Mapping[str, ArmRun]) -> ArmRun:
+    settings, has_seeds = experiment.settings, "seeds" in arm.needs
+    records, is_solved = [], []
+    for seed in range(settings.n_seeds if has_seeds else 1):
+        plan = plan_of(arm.name, components, tuned, settings, seed=seed + 1000 * settings.seed, runs=runs)
+        rows = _answers(experiment, arm, plan, f"{arm.name}-{seed}" if has_seeds else arm.name)
+        records.append(tuple(from_row(RowRecord, row) for row in rows))
+        is_solved.append(tuple(row["is_solved"] for row in rows))
+    return ArmRun(name=arm.name, records=tuple(records), is_solved=tuple(is_solved))
+
+
+def _answers(experiment: Experiment, arm: Arm, plan: Plan, name: str) -> list[dict[str, Any]]:
+    """The rows of one run of an arm, kept under `name`."""
+    pair = experiment.pair
+    log = experiment.directory.log(
+        f"arms/{name}.jsonl",
+        about={"pair": pair.name, "arm": name, "problems": pair.digest},
+        key=KEY,
+        columns=COLUMNS,
+    )
+
+    def answer_some(numbers: range) -> list[dict[str, Any]]:
+        questions = [pair.test[number] for number in numbers]
+        records, is_solved = answer(experiment, arm, plan, questions, numbers)
+        return [
+            {KEY: number} | to_row(record) | {"is_solved": bool(right)}
+            for number, record, right in zip(numbers, records, is_solved, strict=True)
+        ]
+
+    return experiment.answer_once(log, len(pair.test), answer_some, desc=name, is_many="problems")

@@ -1,0 +1,77 @@
+"""Open pairs by what names or holds models and problems."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..models import load
+from ..models._load import ModelLike
+from ..models.organism import PREFIX
+from ..rundir import InputError
+from ..traces.problem_sets import PROCEDURAL, ProblemSet, open_problem_set
+from ..traces.questions import Question, mathematics
+from .pair import Pair, organism_pair, question_pair
+
+logger = logging.getLogger(__name__)
+
+# What holds problems: a name (`gsm8k`), a file, a set of them with its grader, or questions.
+Problems = str | Path | ProblemSet | Sequence[Question]
+
+
+def open_pairs(
+    base: ModelLike,
+    thinking: ModelLike | Sequence[ModelLike],
+    problems: Problems | None = None,
+    *,
+    n_train: int,
+    n_validation: int,
+    n_test: int,
+    seed: int = 0,
+    device: str | None = None,
+) -> list[Pair]:
+    """Make a pair of the base with each thinking model.
+
+    Args:
+        base: Model that writes.
+        thinking: Model that says when, or several.
+        problems: What both are asked; None: organisms by name, which have problems of their own.
+        n_train: Problems on which the thinking model writes.
+        n_validation: Problems on which is chosen.
+        n_test: Problems on which is measured, at most.
+        seed: Of the order in which organisms' and procedural problems are drawn.
+        device: For models given by name; default CUDA where there is one.
+
+    Raises:
+        InputError: A model cannot be found, models have no problems, or there are too few of them.
+    """
+    names = [thinking] if isinstance(thinking, str) or not isinstance(thinking, Sequence) else list(thinking)
+    counts: dict[str, Any] = {"n_train": n_train, "n_validation": n_validation, "n_test": n_test}
+    if problems is None:
+        others = [name for name in (base, *names) if not str(name).startswith(PREFIX)]
+        if others:
+            raise InputError(
+                f"{' and '.join(map(str, others))} {'need' if len(others) > 1 else 'needs'} problems to solve: give "
+                "--problems: gsm8k, math-500, reasoning-gym:KIND or a file of questions and answers"
+            )
+        return [organism_pair(str(name), str(base), seed=seed, **counts) for name in names]
+    problem_set = _problem_set(problems, sum(counts.values()), seed)
+    base_model = load(base, device=device)
+    pairs = [
+        question_pair(base_model, load(name, device=device), problem_set.questions, grader=problem_set.grader, **counts)
+        for name in names
+    ]
+    if len(pairs[0].test) < n_test:
+        logger.info(f"{len(pairs[0].test)} questions are left to test on, of {n_test} asked for")
+    return pairs
+
+
+def _problem_set(problems: Problems, n_procedural: int, seed: int) -> ProblemSet:
+    if isinstance(problems, ProblemSet):
+        return problems
+    if isinstance(problems, str | Path):
+        name = str(problems)
+        return open_problem_set(name, n_procedural if name.startswith(PROCEDURAL) else None, seed=seed)
+    return ProblemSet("questions", tuple(problems), mathematics)

@@ -1,0 +1,203 @@
+"""What a run finds in its directory: another run, another writer, altered rows, another batch size, half a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reasonlens.generation import Sampling
+from reasonlens.pairs import Pair, organism_pair
+from reasonlens.pairs.hybrid import HybridResult, HybridSettings, hybrid
+from reasonlens.pairs.hybrid._hybrid import forget
+from reasonlens.rundir import InputError
+from tests.pairs.hybrid import killed
+
+pytestmark = pytest.mark.xdist_group("hybrid resume")
+
+SETTINGS = HybridSettings(
+    arms=("oracle", "random-positions"),
+    mechanism="mean-difference",
+    layers=(2,),
+    strengths=(0.75, 1.5),
+    thresholds=(0.0,),
+    n_train=40,
+    n_validation=4,
+    n_test=12,
+    n_rows=5,
+    rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112),
+    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=112),
+)
+
+
+def pair_of(n_test: int = 12) -> Pair:
+    return organism_pair("organism/rl", n_train=40, n_validation=4, n_test=n_test)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[HybridResult, Path]:
+    out = tmp_path_factory.mktemp("resume") / "h"
+    return hybrid(pairs=[pair_of()], settings=SETTINGS, out=out, progress=False), out
+
+
+@pytest.fixture
+def again(done: tuple[HybridResult, Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(done[1], tmp_path / "h"))
+
+
+def resume(out: Path, settings: HybridSettings = SETTINGS) -> HybridResult:
+    return hybrid(pairs=[pair_of()], settings=settings, out=out, progress=False)
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """All but the record of the run, which holds its times."""
+    found = [file for file in out.rglob("*") if file.is_file() and file.name not in ("run.json", ".lock")]
+    return {file.relative_to(out).as_posix(): file.read_bytes() for file in found}
+
+
+def deleted(lines: list[bytes]) -> list[bytes]:
+    return lines[:4] + lines[5:]
+
+
+def reversed_rows(lines: list[bytes]) -> list[bytes]:
+    return lines[:1] + lines[:0:-1]
+
+
+def doubled(lines: list[bytes]) -> list[bytes]:
+    return lines + lines[2:5]
+
+
+@pytest.mark.parametrize("change", [deleted, reversed_rows, doubled])
+@pytest.mark.parametrize("log", ["arms/hybrid.jsonl", "rollouts.jsonl", "grid.jsonl"])
+def test_lines_that_are_lost_moved_or_doubled_change_no_result(
+    done: tuple[HybridResult, Path], again: Path, log: str, change: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    file = again / "rl" / log
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(change(lines)))
+    resume(again)
+    assert (again / "results.json").read_bytes() == (done[1] / "results.json").read_bytes()
+    assert set(file.read_bytes().splitlines()) == {line.rstrip(b"\n") for line in lines}
+
+
+def test_a_right_answer_that_is_written_as_text_is_named(again: Path) -> None:
+    file = again / "rl" / "arms" / "hybrid.jsonl"
+    text = file.read_text("utf-8")
+    assert '"is_solved": false' in text
+    file.write_text(text.replace('"is_solved": false', '"is_solved": "false"', 1), "utf-8")
+    with pytest.raises(InputError, match=r"arms/hybrid.jsonl, line \d+ is altered.*remove the file"):
+        resume(again)
+
+
+@pytest.mark.parametrize("name", ["vectors.safetensors", "probes.safetensors", "next_sentence.json"])
+def test_a_flipped_bit_in_an_artifact_is_named(again: Path, name: str) -> None:
+    file = again / "rl" / name
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=f"{name} is other than this run wrote it; remove it and run the same command"):
+        resume(again)
+    file.unlink()
+    resume(again)
+
+
+def test_rows_of_another_arm_are_refused(again: Path) -> None:
+    arms = again / "rl" / "arms"
+    shutil.copy(arms / "oracle.jsonl", arms / "hybrid.jsonl")
+    with pytest.raises(InputError, match="holds rows of something else .arm 'oracle' there, 'hybrid' asked"):
+        resume(again)
+
+
+def test_a_directory_of_another_experiment_is_refused_and_left_alone(done: tuple[HybridResult, Path]) -> None:
+    out, before = done[1], files(done[1])
+    for other, message in (
+        (replace(SETTINGS, strengths=(0.25,)), r"strengths \[0.75, 1.5\] there, \[0.25\] asked"),
+        (replace(SETTINGS, gate="boundary"), "gate 'disagreement' there, 'boundary' asked"),
+        (replace(SETTINGS, seed=1), "seed 0 there, 1 asked"),
+        (replace(SETTINGS, layers=(1,)), r"layers \[2\] there, \[1\] asked"),
+    ):
+        with pytest.raises(InputError, match=f"holds another run .{message}"):
+            resume(out, other)
+    with pytest.raises(InputError, match="holds another run .problems"):
+        hybrid(pairs=[pair_of(n_test=10)], settings=SETTINGS, out=out, progress=False)
+    assert files(out) == before
+
+
+def test_the_same_layers_in_other_words_and_another_batch_size_are_the_same_run(
+    done: tuple[HybridResult, Path], again: Path
+) -> None:
+    log = again / "rl" / "arms" / "oracle.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:-3]))
+    result = resume(again, replace(SETTINGS, layers="-2", n_rows=4))
+    figures = [pair.arms["oracle"] for pair in (result.pairs["rl"], done[0].pairs["rl"])]
+    assert figures[0].to_dict() == figures[1].to_dict()
+
+
+def test_further_arms_and_pairs_are_added_to_a_run(done: tuple[HybridResult, Path], again: Path) -> None:
+    before = {name: content for name, content in files(again / "rl" / "arms").items()}
+    more = replace(SETTINGS, arms=("oracle", "random-positions", "always-on"))
+    other = replace(pair_of(), name="other")
+    result = hybrid(pairs=[pair_of(), other], settings=more, out=again, progress=False)
+    assert {"always-on.jsonl": None, **before}.keys() == files(again / "rl" / "arms").keys()
+    assert all(files(again / "rl" / "arms")[name] == content for name, content in before.items())
+    assert set(result.pairs) == {"rl", "other"} and "always-on" in result.pairs["other"].arms
+    with pytest.raises(InputError, match="two pairs are called 'rl': leave one out"):
+        hybrid(pairs=[pair_of(), pair_of()], settings=more, out=again, progress=False)
+
+
+def test_only_what_a_run_has_left_is_forgotten(again: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years")
+    forget(tmp_path / "mine", ["rl"])
+    assert (tmp_path / "mine" / "thesis.txt").is_file()
+    (again / "notes.txt").write_text("mine")
+    forget(again, ["rl", "sft"])
+    assert not (again / "rl").exists() and not (again / "run.json").exists()
+    assert (again / "notes.txt").is_file()
+
+
+def test_a_question_that_a_model_cannot_read_is_refused_before_anything_is_run(tmp_path: Path) -> None:
+    pair = pair_of()
+    long = replace(pair.test[0], prompt=pair.test[0].prompt * 20)
+    with pytest.raises(InputError, match="leave out what a model cannot read|leave it out of the problems"):
+        hybrid(pairs=[replace(pair, test=(*pair.test, long))], settings=SETTINGS, out=tmp_path / "h")
+    assert not (tmp_path / "h").exists()
+
+
+def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
+    out = tmp_path / "h"
+    command = [sys.executable, "-m", "reasonlens.cli", "hybrid", "--thinking", "organism/rl", "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        try:
+            deadline = time.monotonic() + 120
+            while not (out / "rl" / "rollouts.jsonl").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            second = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        finally:
+            os.kill(first.pid, signal.SIGKILL)
+    assert second.returncode == 2, second.stderr
+    assert f"is being written by process {first.pid}" in " ".join(second.stderr.split())
+
+
+def test_a_run_that_is_killed_again_and_again_ends_in_the_bytes_of_an_undisturbed_one(
+    done: tuple[HybridResult, Path], tmp_path: Path
+) -> None:
+    n_kills = killed.run_to_the_end(lambda: resume(tmp_path / "h"), n_writes=7)
+    assert n_kills >= 5
+    assert files(tmp_path / "h") == files(done[1])
+
+
+def test_everything_stays_json(done: tuple[HybridResult, Path]) -> None:
+    for file in done[1].rglob("*.jsonl"):
+        for line in file.read_text("utf-8").splitlines():
+            json.loads(line)

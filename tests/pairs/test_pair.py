@@ -1,0 +1,51 @@
+"""Pairs: problems in three sets without a common one, and pairs opened by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reasonlens.models import load
+from reasonlens.pairs import open_pairs, organism_pair, question_pair
+from reasonlens.rundir import InputError
+from reasonlens.traces.questions import Question
+
+
+def test_problems_of_the_three_sets_are_others_and_parted_always_alike() -> None:
+    base = load("organism/base", device="cpu")
+    questions = [Question(f"p{number}", f"q{number}", "1") for number in range(40)]
+    counts = {"n_train": 15, "n_validation": 10, "n_test": 100}
+    pair = question_pair(base, base, questions, **counts)
+    sets = [{each.problem for each in part} for part in (pair.train, pair.validation, pair.test)]
+    assert [len(each) for each in sets] == [15, 10, 15] and len(set.union(*sets)) == 40
+    again = question_pair(base, base, questions[::-1], **counts)
+    assert again.train == pair.train and again.test == pair.test
+    with pytest.raises(InputError, match="10 problems are too few"):
+        question_pair(base, base, questions[:10], **counts)
+
+
+def test_questions_of_one_problem_are_all_kept_and_stay_in_one_set() -> None:
+    base = load("organism/base", device="cpu")
+    questions = [Question(f"p{number // 3}", f"q{number}", "1") for number in range(60)]
+    pair = question_pair(base, base, [*questions, questions[0]], n_train=10, n_validation=10, n_test=100)
+    sets = (pair.train, pair.validation, pair.test)
+    assert sum(map(len, sets)) == 60 and [len(each) % 3 for each in sets] == [0, 0, 0]
+    names = [{each.problem for each in part} for part in sets]
+    assert not (names[0] & names[1] or names[0] & names[2] or names[1] & names[2])
+
+
+def test_pairs_are_opened_by_the_names_of_models_and_problems(tmp_path: Path) -> None:
+    counts = {"n_train": 4, "n_validation": 3, "n_test": 10}
+    rl, sft = open_pairs("organism/base", ["organism/rl", "organism/sft"], **counts)
+    assert (rl.name, sft.name) == ("rl", "sft") and rl.base.name == sft.base.name == "organism/base"
+    assert rl.test == organism_pair("organism/rl", **counts).test and rl.test != sft.test
+    asked = tmp_path / "problems.jsonl"
+    asked.write_text("".join(json.dumps({"question": f"{n} + 1?", "answer": str(n + 1)}) + "\n" for n in range(20)))
+    (pair,) = open_pairs("organism/base", load("organism/rl", device="cpu"), asked, **counts)
+    assert [len(part) for part in (pair.train, pair.validation, pair.test)] == [4, 3, 10]
+    questions = [Question(f"p{n}", f"q{n}", "1") for n in range(20)]
+    assert open_pairs("organism/base", "organism/rl", questions, **counts)[0].train[0] in questions
+    with pytest.raises(InputError, match="smollm2-135m needs problems to solve: give --problems"):
+        open_pairs("smollm2-135m", "organism/rl", **counts)
