@@ -10,37 +10,31 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .comparison import Json
 
 Columns: TypeAlias = Mapping[str, Any]  # field name -> type
 Row: TypeAlias = dict[str, Json]
+PLAIN = frozenset({str, int, float, bool, type(None)})
 Record = TypeVar("Record")
 
 
 def columns_of(record_type: type) -> dict[str, Any]:
     """Derive the schema of a dataclass: a column for each of its fields, typed as it is annotated; NaN is null."""
-    hints = get_type_hints(record_type)
-    kinds = {field.name: hints[field.name] for field in dataclasses.fields(record_type)}
-    return {name: float | None if kind is float else kind for name, kind in kinds.items()}
+    return {name: float | None if kind is float else kind for name, kind in _hints(record_type).items()}
 
 
 def to_row(record: Any) -> Row:
     """Turn a dataclass instance into a row: fields by name, nested ones too, tuples as lists, NaN as None."""
-    return {name: _listed(value) for name, value in dataclasses.asdict(record).items()}
+    return {field.name: _listed(getattr(record, field.name)) for field in dataclasses.fields(record)}
 
 
 def from_row(record_type: type[Record], row: Mapping[str, Json]) -> Record:
     """Build a dataclass instance from a row: lists become tuples where it has tuples, None NaN where it has floats."""
-    hints = get_type_hints(record_type)
-    return record_type(
-        **{
-            field.name: _restored(row[field.name], hints[field.name])
-            for field in dataclasses.fields(record_type)  # type: ignore[arg-type]
-        }
-    )
+    return record_type(**{name: _restored(row[name], kind) for name, kind in _hints(record_type).items()})  # type: ignore[arg-type]
 
 
 def fault(row: Json, columns: Columns) -> str | None:
@@ -90,6 +84,9 @@ def _matches_list(value: Json, origin: Any, arguments: tuple[Any, ...]) -> bool:
     if not isinstance(value, list | tuple):
         return False
     if origin is list or (len(arguments) == 2 and arguments[1] is Ellipsis):
+        exact = _exact_types(arguments[0])
+        if exact is not None and exact.issuperset(map(type, value)):
+            return True
         return all(matches(entry, arguments[0]) for entry in value)
     return len(value) == len(arguments) and all(map(matches, value, arguments))
 
@@ -98,9 +95,33 @@ def _named(kind: Any) -> str:
     return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
 
 
+@cache
+def _hints(record_type: type) -> Mapping[str, Any]:
+    hints = get_type_hints(record_type)
+    return {field.name: hints[field.name] for field in dataclasses.fields(record_type)}
+
+
+@cache
+def _exact_types(kind: Any) -> frozenset[type] | None:
+    """The types that match a plain kind for sure, so that long lists need no look at each entry; None for others."""
+    if get_origin(kind) in (Union, types.UnionType):
+        options = [_exact_types(option) for option in get_args(kind)]
+        known = [option for option in options if option is not None]
+        return frozenset().union(*known) if len(known) == len(options) else None
+    if kind in (str, int, bool):
+        return frozenset({kind})
+    if kind is float:
+        return frozenset({float, int})
+    return frozenset({type(None)}) if kind in (None, type(None)) else None
+
+
 def _listed(value: Any) -> Json:
     if isinstance(value, list | tuple):
-        return [_listed(entry) for entry in value]
+        if not PLAIN.issuperset(map(type, value)):
+            return [_listed(entry) for entry in value]
+        return [None if entry != entry else entry for entry in value]  # NaN alone is not equal to itself
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_row(value)
     if isinstance(value, dict):
         return {str(name): _listed(entry) for name, entry in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
@@ -112,9 +133,13 @@ def _restored(value: Json, kind: Any) -> Any:
         option = next((option for option in arguments if matches(value, option)), Any)
         return _restored(value, option)
     if origin is tuple:
+        if arguments[-1:] == (Ellipsis,) and _stays(value, arguments[0]):
+            return tuple(value)
         kinds = [arguments[0]] * len(value) if arguments[-1:] == (Ellipsis,) else arguments
         return tuple(_restored(entry, kind) for entry, kind in zip(value, kinds, strict=True))
     if origin is list:
+        if _stays(value, arguments[0]):
+            return list(value)
         return [_restored(entry, arguments[0]) for entry in value]
     if origin is dict:
         return {name: _restored(entry, arguments[1]) for name, entry in value.items()}
@@ -123,3 +148,9 @@ def _restored(value: Json, kind: Any) -> Any:
     if kind is float:
         return math.nan if value is None else float(value)
     return value
+
+
+def _stays(values: Sequence[Json], kind: Any) -> bool:
+    """Whether all entries of a list are of their kind as they are: whole numbers among numbers become `float`."""
+    exact = _exact_types(kind)
+    return exact is not None and (exact - {int} if float in exact else exact).issuperset(map(type, values))

@@ -118,7 +118,7 @@ def _inputs(pair: Pair) -> dict[str, Any]:
     return {
         "base": _content(pair.base),
         "thinking": _content(pair.thinking),
-        "problems": pair.digest,
+        "problems": pair.digest[:16],
         "templates": [pair.base_template, pair.thinking_template],
         "annotator": _name(pair.annotator),
         "grader": _name(pair.grader),

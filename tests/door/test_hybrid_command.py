@@ -31,10 +31,11 @@ def test_a_pair_is_measured_with_its_controls_and_written_down(done: tuple[Path,
     results = json.loads((out / "results.json").read_text())
     assert results["format"] == "reasonlens.hybrid/2"
     assert set(results["pairs"]["rl"]["arms"]) == {"base", "thinking", "hybrid", "oracle", "random-positions"}
-    assert len(results["pairs"]["rl"]["parts"]["problems_digest"]) == 64
+    assert len(results["pairs"]["rl"]["components"]["problems_digest"]) == 64
     assert {row["model"] for row in results["pairs"]["rl"]["next_sentence"]} == {"base", "thinking"}
     assert results["pairs"]["rl"]["judge"] is None
-    assert (out / "report.html").is_file() and (out / "arms.csv").is_file()
+    assert (out / "report.html").is_file() and (out / "table.csv").is_file()
+    assert json.loads((out / "run.json").read_text())["state"] == "done"
 
 
 def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_anew(done: tuple[Path, str, str]) -> None:
@@ -72,3 +73,13 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[
     code, out, err = run("--thinking", "organism/rl", "--out", tmp_path / "h", *arguments)
     assert code == 2 and message in " ".join(err.split()) and not out
     assert not (tmp_path / "h").exists()
+
+
+@pytest.mark.parametrize(("layers", "expected"), [("all", [0, 1, 2, 3]), ("-2:", [2, 3])])
+def test_layers_are_those_of_the_model(tmp_path: Path, layers: str, expected: list[int]) -> None:
+    counts = ("--train", "20", "--validation", "5", "--test", "10", "--mechanism", "mean-difference")
+    given = ("--thinking", "organism/rl", "--arms", "oracle", "--strengths", "0.5", *counts)
+    code, _, told = run(*given, f"--layers={layers}", "--out", tmp_path / "h")
+    assert code == 0, told
+    grid = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"]["rl"]["grid"]
+    assert sorted({row["layer"] for row in grid if row["arm"] == "hybrid"}) == expected

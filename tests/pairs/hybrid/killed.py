@@ -7,10 +7,10 @@ import signal
 from collections.abc import Callable
 
 
-def run_to_the_end(run: Callable[[], object], n_writes: int, most: int = 60) -> int:
-    """Fork a child that is killed, without a chance to tidy up, in the middle of its `n_writes`-th write; and again.
+def run_to_the_end(run: Callable[[], object], step: int, most: int = 60) -> int:
+    """Fork children that are killed, without a chance to tidy up, in the middle of a write: each `step` writes later.
 
-    Every second child leaves half of that write behind. The count starts anew in each child, so each comes further.
+    Every second child leaves half of that write behind.
 
     Returns:
         How many children were killed before one ended by itself.
@@ -19,7 +19,7 @@ def run_to_the_end(run: Callable[[], object], n_writes: int, most: int = 60) -> 
         child = os.fork()
         if child == 0:
             try:
-                _die_at(n_writes + number % 3, is_torn=number % 2 == 1)
+                _die_at(step * (number + 1), is_torn=number % 2 == 1)
                 run()
             except BaseException:
                 os._exit(1)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from reasonlens.figures import FigureTable, Result
 from reasonlens.figures.steered import legend
 from reasonlens.models import LanguageModel, load
 from reasonlens.pairs.hybrid import RowRecord, SteeredTrace
+from reasonlens.rundir import InputError
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +61,7 @@ def test_colours_tell_what_was_changed_what_stayed_and_what_was_taken_over(model
         ("k0", "rl-stayed", "red"),
     ]
     assert "backtracking, strength 0.5; base: " in shown and "base -3.50" in shown
-    key = legend(trace(model).figure_table(), trace(model).colour_order())
+    key = legend(trace(model).to_frame(), trace(model).colour_order())
     assert "backtracking" in key and "deduction" in key and "another token than the" in key
 
 
@@ -107,3 +111,30 @@ def test_half_a_character_goes_with_the_token_that_ends_it() -> None:
     )
     pieces = SteeredTrace.of(Model(), record).pieces
     assert pieces == ("a", "", "", "→", "b")
+
+
+def test_a_trace_is_drawn_written_and_read_back(model: LanguageModel, tmp_path: Path) -> None:
+    one = trace(model)
+    figure = one.figure()
+    assert [line.name for line in figure.data] == [
+        *("base", "thinking model", "backtracking", "deduction", "gate open, not steered"),
+    ]
+    assert figure.data[0].y == (-0.1, -2.0, -3.5, -0.2) and figure.data[2].x == (2,)
+    one.write(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"results.json", "table.csv", "tables", "report.html"}
+    again = SteeredTrace.from_dict(json.loads((tmp_path / "results.json").read_text("utf-8")))
+    assert again.record == one.record and again._repr_html_() == one._repr_html_() and repr(again) == repr(one)
+    assert FigureTable.from_dict(json.loads((tmp_path / "tables" / "log_probabilities.json").read_text())).draw()
+    assert isinstance(one, Result)
+    with pytest.raises(InputError, match="this is no steered trace"):
+        SteeredTrace.from_dict({"format": "other"})
+
+
+def test_a_response_without_a_token_has_no_figure(model: LanguageModel) -> None:
+    empty: dict[str, Any] = dict.fromkeys(
+        ("tokens", "base", "thinking", "gated", "behaviour", "strength", "base_logprob", "thinking_logprob"), ()
+    )
+    one = SteeredTrace.of(model, RowRecord(text="", is_truncated=True, **empty))
+    assert one.figures() == {} and one.to_frame().empty
+    with pytest.raises(InputError, match="has no token to draw"):
+        one.figure()
