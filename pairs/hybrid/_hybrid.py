@@ -16,6 +16,7 @@ from pathlib import Path
 from ...models._load import ModelLike
 from ...rundir import InputError, RunDirectory, expanded, short_name
 from ...rundir.lock import only_writer
+from ...rundir.result_files import TABLES
 from ...traces.judge import Judge
 from ..opening import Problems, open_pairs
 from ..pair import Pair, check_lengths
@@ -125,6 +126,7 @@ def forget(out: Path, folders: Sequence[str]) -> None:
         for name in folders:
             if (out / name / RUN).is_file():
                 shutil.rmtree(out / name)
+        shutil.rmtree(out / TABLES, ignore_errors=True)
         for name in (*ARTIFACTS, RUN):
             (out / name).unlink(missing_ok=True)
 

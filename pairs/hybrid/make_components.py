@@ -56,13 +56,13 @@ def make_components(
     """
     directory, settings, pair = experiment.directory, experiment.settings, experiment.pair
     traces = rollouts_with_room(experiment, rollouts)
-    behaviours = common_behaviours(experiment, traces)
-    logger.info(f"{pair.name}: {len(traces)} rollouts of {pair.thinking.name}: {', '.join(behaviours)}")
+    common = behaviours = common_behaviours(experiment, traces)
+    logger.info(f"{pair.name}: {len(traces)} rollouts of {pair.thinking.name}: {', '.join(common)}")
     networks: dict[int, Coefficients] = {}
     if settings.mechanism == "joint":
-        networks = _joint_networks(experiment, traces, behaviours)
+        networks = _joint_networks(experiment, traces, common)
         behaviours = list(networks[experiment.layers[0]].mechanism.behaviours)  # those at which the models differ
-    source = _Source(experiment, traces, behaviours, networks, optimised)
+    source = _Source(experiment, traces, common, behaviours, networks, optimised)
     directions = directory.once("vectors.safetensors", source.directions, save=Directions.save, open=Directions.open)
     bias = None
     if any("bias vector" in ARMS[arm].needs for arm in settings.arms):
@@ -87,7 +87,8 @@ class _Source:
 
     experiment: Experiment
     traces: list[Trace]
-    behaviours: list[str]
+    common: list[str]  # behaviours that are often enough in the rollouts: of what is optimised
+    behaviours: list[str]  # that are steered towards: the same, but with `joint`
     networks: dict[int, Coefficients]
     optimised: OptimisedSettings | None
 
@@ -124,7 +125,7 @@ class _Source:
         settings = self.experiment.settings
         return replace(
             self.optimised or OptimisedSettings(seed=settings.seed, cache_gigabytes=settings.cache_gigabytes),
-            behaviours=tuple(self.behaviours),
+            behaviours=tuple(self.common),
             template=self.experiment.pair.base_template,
             truncate=True,
         )

@@ -72,9 +72,7 @@ class HybridResult:
             pairs = {name: PairResult.from_dict(name, pair) for name, pair in row["pairs"].items()}
             return cls(pairs=pairs, settings=from_row(HybridSettings, row["settings"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(
-                f"this is no result of `hybrid`: {error!r}; give what results.json of one holds"
-            ) from error
+            raise InputError(f"this is no result of `hybrid`: {error!r}; give what its results.json holds") from error
 
     def report(self) -> str:
         """Write one page that opens offline; examples are on it where the result is of this session's run."""

@@ -29,7 +29,7 @@ from reasonlens.pairs.hybrid.probe_fit import fit_which
 from reasonlens.pairs.hybrid.record import RowRecord
 from reasonlens.pairs.hybrid.rollouts import labelled_rollouts
 from reasonlens.pairs.hybrid.strength import constant, scaled
-from reasonlens.pairs.hybrid.tuning import CELL, COLUMNS, Grid, Trial, choose
+from reasonlens.pairs.hybrid.tuning import CELL, COLUMNS, Grid, Trial, choose, n_cells
 from reasonlens.rundir import InputError, RowLog
 from reasonlens.vectors import OptimisedSettings
 
@@ -133,13 +133,13 @@ def test_each_behaviour_gets_the_strength_at_which_it_does_best(components: Comp
         hits = sum(abs(strength - best) < 1e-6 for strength, best in zip(each, wanted, strict=True))
         return [record(1)] * len(wanted), [True] * hits + [False] * (len(wanted) - hits)
 
-    tuned, grid = tune(components, [2], replace(SETTINGS, strength="per-behaviour"), trial)
+    settings = replace(SETTINGS, strength="per-behaviour")
+    tried = grid(components, settings, trial)
+    tuned = choose(tried, [2])
     assert list(tuned.behaviour_strengths) == wanted
-    assert grid["accuracy"].max() == 1.0
-    assert len(grid) == len(grid.drop_duplicates(["arm", "layer", "strength", "behaviour_strengths"])), (
-        "no cell is run twice"
-    )
-    assert tune(components, [2], SETTINGS, trial)[0].behaviour_strengths == ()
+    assert max(row["accuracy"] for row in tried.rows) == 1.0
+    assert len(tried.rows) == len(tried.log) == n_cells(components, [2], settings), "no cell is tried twice"
+    assert choose(grid(components, SETTINGS, trial), [2]).behaviour_strengths == ()
 
 
 def test_of_equals_the_one_that_steers_less_and_then_the_smaller_strength_is_chosen(components: Components) -> None:

@@ -147,15 +147,10 @@ def test_the_library_writes_what_the_command_writes(done: tuple[HybridResult, Pa
 
 
 def test_the_page_escapes_what_models_write(done: tuple[HybridResult, Path]) -> None:
-    result, _ = done
-    question = run_of(done).pair.test[0]
-    prompt = question.prompt
-    try:
-        for asked in run_of(done).pair.test:
-            object.__setattr__(asked, "prompt", "<script>alert(1)</script>")
-        page = result.report()
-    finally:
-        object.__setattr__(question, "prompt", prompt)
+    run, pair = run_of(done), done[0].pairs["rl"]
+    asked = tuple(replace(question, prompt="<script>alert(1)</script>") for question in run.pair.test)
+    hostile = replace(pair, run=replace(run, pair=replace(run.pair, test=asked)))
+    page = HybridResult(pairs={"rl": hostile}, settings=SETTINGS).report()
     assert "How much of the gap each arm recovers" in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "<script>alert(1)</script>" not in page
 
