@@ -9,7 +9,15 @@ from ._grid import in_order
 from .palette import CONTROL, INK, SECOND, styled
 from .steered import COLOURS
 
-COLUMNS = ("position", "token", "gated", "behaviour", "strength", "base_logprob", "thinking_logprob")
+COLUMNS = {
+    "position": float,
+    "token": str,
+    "gated": bool,
+    "behaviour": str,
+    "strength": float,
+    "base_logprob": float,
+    "thinking_logprob": float,
+}
 TAKEN = "gate open, not steered"
 
 
@@ -35,7 +43,7 @@ def steered_line(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
                 line={"color": colour, "width": 1.5, "dash": "solid" if column == "base_logprob" else "dot"},
                 hovertemplate=f"%{{customdata}}, token %{{x}}: %{{y:.2f}}<extra>{name}</extra>",
             )
-    gated = table[table["gated"].astype(bool)]
+    gated = table[table["gated"]]
     steered = [name for name in in_order(gated["behaviour"]) if name]
     for name in (*steered, *([""] if (gated["behaviour"] == "").any() else [])):
         rows = gated[gated["behaviour"] == name]

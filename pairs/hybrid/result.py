@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all
 from ...rundir import InputError, expanded, from_row
-from ...rundir.result_files import REPORT, RESULTS, TABLE, write_result
+from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from .pair_result import PairResult
 from .report import report_html
 from .settings import HybridSettings
@@ -66,9 +66,8 @@ class HybridResult:
         Raises:
             InputError: It is no result of this version.
         """
+        check_format(row, FORMAT)
         try:
-            if row["format"] != FORMAT:
-                raise ValueError(f"format {row['format']!r}, not {FORMAT!r}")
             pairs = {name: PairResult.from_dict(name, pair) for name, pair in row["pairs"].items()}
             return cls(pairs=pairs, settings=from_row(HybridSettings, row["settings"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:

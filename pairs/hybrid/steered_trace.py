@@ -14,7 +14,7 @@ from ...figures import FigureTable, draw_all
 from ...figures.steered import steered_fragment, steered_page
 from ...models import LanguageModel
 from ...rundir import InputError, expanded, from_row, to_row, write_text
-from ...rundir.result_files import write_result
+from ...rundir.result_files import check_format, write_result
 from .record import RowRecord
 
 FORMAT = "reasonlens.steered-trace/1"
@@ -120,9 +120,8 @@ class SteeredTrace:
         Raises:
             InputError: It is no steered trace of this version.
         """
+        check_format(content, FORMAT)
         try:
-            if content["format"] != FORMAT:
-                raise ValueError(f"format {content['format']!r}, not {FORMAT!r}")
             return from_row(cls, content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"this is no steered trace: {error!r}; give what `SteeredTrace.to_dict` gave") from error

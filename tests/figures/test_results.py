@@ -32,6 +32,7 @@ from reasonlens.generation import Sampling
 from reasonlens.traces.questions import Question
 
 from ..analysis.test_score import planted
+from ..pairs.hybrid.results import hybrid_result, steered_trace
 
 EVIL = "<script>alert('x')</script>"
 QUICK = {"n_folds": 3, "n_bootstrap": 20, "n_shuffles": 1, "n_permutations": 9, "penalties": (0.01,)}
@@ -47,6 +48,8 @@ MAKERS: dict[str, Maker] = {
     "BeforeAfter": lambda tiny, traces: _stable(tiny, traces).before_after,
     "DoseCurves": lambda tiny, traces: next(iter(_matrix(tiny, traces).cells.values())),
     "SteeringMatrix": lambda tiny, traces: _matrix(tiny, traces),
+    "HybridResult": lambda tiny, traces: hybrid_result(),
+    "SteeredTrace": lambda tiny, traces: steered_trace(),
     "TokenScores": lambda tiny, traces: score(tiny(), traces, planted(tiny()), progress=False),
 }
 
@@ -139,7 +142,7 @@ def test_other_numbers_would_be_noticed(result: Result) -> None:
     assert drawn(other.figures()) != drawn(result.figures())
 
 
-LOOKED_UP_BY = ("strength", "strengths")
+LOOKED_UP_BY = ("strength", "strengths", "settings")
 
 
 def _raised(content: Any) -> Any:

@@ -126,7 +126,7 @@ def test_a_trace_is_drawn_written_and_read_back(model: LanguageModel, tmp_path: 
     assert again.record == one.record and again._repr_html_() == one._repr_html_() and repr(again) == repr(one)
     assert FigureTable.from_dict(json.loads((tmp_path / "tables" / "log_probabilities.json").read_text())).draw()
     assert isinstance(one, Result)
-    with pytest.raises(InputError, match="this is no steered trace"):
+    with pytest.raises(InputError, match="this is no reasonlens.steered-trace/1, its format is .other."):
         SteeredTrace.from_dict({"format": "other"})
 
 
