@@ -89,7 +89,6 @@ def measure_once(experiment: Experiment, runs: Mapping[str, ArmRun]) -> dict[str
     """
     pair = experiment.pair
     problems = [question.problem for question in pair.test]
-    check_problems(problems)
     log = experiment.directory.log(
         "measures.jsonl",
         about={"pair": pair.name, "problems": pair.digest},
@@ -115,7 +114,11 @@ def measure_arm(run: ArmRun, runs: Mapping[str, ArmRun], problems: Sequence[str]
 
     Returns:
         Its figures, means over its runs.
+
+    Raises:
+        InputError: All problems are one.
     """
+    check_problems(problems)
     solved = _solved(run)  # (n_seeds, n_questions)
     base, thinking, hybrid = (_solved(runs[name]) for name in (BASE, THINKING, HYBRID))
     share = solved.mean(axis=0)  # of the runs that solved a question

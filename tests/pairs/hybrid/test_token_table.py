@@ -10,7 +10,7 @@ import torch
 
 from reasonlens.generation import encode_prompts
 from reasonlens.organisms import organism_traces
-from reasonlens.pairs.hybrid import Pair, organism_pair
+from reasonlens.pairs import Pair, organism_pair
 from reasonlens.pairs.hybrid.token_table import token_table
 from reasonlens.traces import Trace
 from tests.generation.test_across import renumbered
