@@ -1,4 +1,4 @@
-"""How likely two models held each token of a response, and at which of them one model was steered, or overruled."""
+"""Draw how likely two models held each token of a response, and where one of them was steered or overruled."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...models._load import ModelLike
-from ...rundir import InputError, RunDirectory, expanded, short_name
+from ...rundir import InputError, RunDirectory, expanded
 from ...rundir.lock import only_writer
 from ...rundir.result_files import TABLES
 from ...traces.judge import Judge
 from ..opening import Problems, open_pairs
 from ..pair import Pair, check_lengths
-from .experiment import Experiment
+from .experiment import Experiment, folder_of
 from .judging import check_answers, judge_pair
 from .pair_result import PairResult
 from .pair_run import run_pair
@@ -146,7 +146,7 @@ def _folders(pairs: Sequence[Pair]) -> dict[str, str]:
     """Name of each pair -> its folder."""
     folders: dict[str, str] = {}
     for pair in pairs:
-        folder = short_name(pair.name.replace("/", "--"))
+        folder = folder_of(pair.name)
         if pair.name in folders or folder in folders.values():
             raise InputError(f"two pairs are called {pair.name!r}: leave one out, or give each a name of its own")
         folders[pair.name] = folder

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ...models import LanguageModel
-from ...rundir import InputError, RowLog, RunDirectory
+from ...rundir import InputError, RowLog, RunDirectory, short_name
 from ...rundir.progress import ProgressBar
 from ..pair import Pair
 from .settings import HybridSettings
@@ -95,6 +95,15 @@ class Experiment:
                     log.add([row for row in rows if row[KEY] in missing])
                     bar.update(len(missing))
         return [log[number] for number in range(n_questions)]
+
+
+def folder_of(pair: str) -> str:
+    """Name the folder of a pair in the directory of a run.
+
+    Args:
+        pair: Its name.
+    """
+    return short_name(pair.replace("/", "--"))
 
 
 @contextmanager

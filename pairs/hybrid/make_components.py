@@ -75,7 +75,7 @@ def make_components(
         sentence_ends=ends_sentence(pair.base),
         networks=networks,
     )
-    if settings.strength == "network":
+    if settings.strength_by == "network":
         for layer in experiment.layers:
             add_network(experiment, components, layer)
     return components

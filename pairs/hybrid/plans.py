@@ -48,6 +48,6 @@ def plan_of(
 
 
 def _hybrid_strength(components: Components, tuned: Tuned, settings: HybridSettings) -> StrengthRule:
-    if settings.strength == "network":
+    if settings.strength_by == "network":
         return scaled(components.networks[tuned.layer].strength, tuned.strength)
     return per_behaviour(tuned.behaviour_strengths) if tuned.behaviour_strengths else constant(tuned.strength)

@@ -51,7 +51,7 @@ def unmet_need(
     settings = experiment.settings
     if "step-by-step prompt" in arm.needs and experiment.pair.step_by_step is None:
         return "the pair has no words that ask for reasoning"
-    if "coefficient network" in arm.needs and settings.strength == "network":
+    if "coefficient network" in arm.needs and settings.strength_by == "network":
         return "the hybrid's own strengths are the network's"
     if "coefficient network" in arm.needs and tuned.layer not in components.networks:
         return f"there is no network at layer {tuned.layer}"

@@ -27,7 +27,7 @@ class HybridSettings:
     arms: tuple[str, ...] = field(default_factory=lambda: tuple(ARMS))
     mechanism: MechanismName = "optimised"  # how vectors are found (`vector_stage.py`)
     gate: str = "disagreement"  # when the hybrid steers: disagreement, boundary, or divergence:NATS (`gate.py`)
-    strength: StrengthName = "constant"  # how strongly (`strength.py`, `coefficient.py`)
+    strength_by: StrengthName = "constant"  # how strongly (`strength.py`, `coefficient.py`)
     # Blocks to try: "all", "0,4,10:20:2", or numbers, negative ones from the end; None: a quarter, a half and three
     # quarters of the way up.
     layers: str | tuple[int, ...] | None = None
@@ -51,8 +51,8 @@ class HybridSettings:
             raise InputError(f"there is no arm {unknown[0]!r}; there are {', '.join(ARMS)}")
         if self.mechanism not in MECHANISMS:
             raise InputError(f"there is no mechanism {self.mechanism!r}; there are {', '.join(MECHANISMS)}")
-        if self.strength not in STRENGTHS:
-            raise InputError(f"there is no strength {self.strength!r}; there are {', '.join(STRENGTHS)}")
+        if self.strength_by not in STRENGTHS:
+            raise InputError(f"there is no strength by {self.strength_by!r}; there are {', '.join(STRENGTHS)}")
         gate_named(self.gate, None)
         if isinstance(self.layers, str):
             parse_layers(self.layers, 10_000)  # how it is written; which blocks there are, the model knows

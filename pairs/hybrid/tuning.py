@@ -77,7 +77,7 @@ def tuned_on_validation(experiment: Experiment, components: Components) -> tuple
         tuned = choose(grid, experiment.layers)
         grid.bar = None
     logger.info(f"{pair.name}: layer {tuned.layer}, strength {tuned.strength:g}, probe threshold {tuned.threshold:g}")
-    if settings.strength != "network" and any("coefficient network" in ARMS[arm].needs for arm in settings.arms):
+    if settings.strength_by != "network" and any("coefficient network" in ARMS[arm].needs for arm in settings.arms):
         try:
             add_network(experiment, components, tuned.layer)
         except InputError as error:
@@ -99,7 +99,7 @@ def choose(grid: Grid, layers: Sequence[int]) -> Tuned:
         Tuned(layer=layer, strength=strength, threshold=0.0) for layer in layers for strength in settings.strengths
     ]
     best = grid.best(HYBRID, cells)
-    if settings.strength == "per-behaviour":
+    if settings.strength_by == "per-behaviour":
         best = replace(best, behaviour_strengths=(best.strength,) * n_behaviours)
         for number in range(n_behaviours):
             cells = [
@@ -118,7 +118,7 @@ def choose_multiple(grid: Grid, tuned: Tuned) -> Tuned:
 def n_cells(components: Components, layers: Sequence[int], settings: HybridSettings) -> int:
     """Count the cells that `choose` tries."""
     n = len(layers) * len(settings.strengths) + len(settings.thresholds)
-    if settings.strength == "per-behaviour":
+    if settings.strength_by == "per-behaviour":
         n += 1 + len(components.behaviours) * (len(settings.strengths) - 1)  # all alike: the best of before, once more
     return n
 

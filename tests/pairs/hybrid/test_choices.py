@@ -85,8 +85,8 @@ def test_gates_that_do_not_exist_are_refused_before_anything_is_run(name: str, m
 def test_unknown_mechanisms_and_strengths_are_refused() -> None:
     with pytest.raises(InputError, match="there is no mechanism 'magic'; there are optimised, mean-difference, joint"):
         HybridSettings(mechanism="magic")
-    with pytest.raises(InputError, match="there is no strength 'much'; there are constant, per-behaviour, network"):
-        HybridSettings(strength="much")
+    with pytest.raises(InputError, match="there is no strength by .much.; there are constant, per-behaviour, network"):
+        HybridSettings(strength_by="much")
 
 
 def test_a_scaled_strength_is_a_multiple() -> None:
@@ -133,7 +133,7 @@ def test_each_behaviour_gets_the_strength_at_which_it_does_best(components: Comp
         hits = sum(abs(strength - best) < 1e-6 for strength, best in zip(each, wanted, strict=True))
         return [record(1)] * len(wanted), [True] * hits + [False] * (len(wanted) - hits)
 
-    settings = replace(SETTINGS, strength="per-behaviour")
+    settings = replace(SETTINGS, strength_by="per-behaviour")
     tried = grid(components, settings, trial)
     tuned = choose(tried, [2])
     assert list(tuned.behaviour_strengths) == wanted
@@ -179,7 +179,7 @@ def test_probes_come_back_as_they_were_and_damaged_files_are_refused(components:
 
 def test_vectors_and_strengths_that_are_found_together_recover_the_gap_too() -> None:
     """As published: joint training, the strength by the network; here with a gate on divergence."""
-    settings = replace(SETTINGS, mechanism="joint", strength="network", gate="divergence:0.5")
+    settings = replace(SETTINGS, mechanism="joint", strength_by="network", gate="divergence:0.5")
     pair = organism_pair("organism/rl", n_train=60, n_validation=16, n_test=40)
     result = hybrid(pairs=[pair], settings=settings, progress=False).pairs["rl"]
     arms, run = result.arms, result.run
@@ -234,7 +234,7 @@ def test_everything_is_made_after_the_prompt_that_the_base_will_read(monkeypatch
     watched(making, "optimised_directions")
     watched(networks_module, "fit_coefficients")
     pair = replace(organism_pair("organism/rl", n_train=60, n_validation=2, n_test=2), base_template="plain")
-    settings = replace(SETTINGS, arms=("bias",), strength="network")
+    settings = replace(SETTINGS, arms=("bias",), strength_by="network")
     few = OptimisedSettings(max_steps=1, max_spans=8)
     experiment = Experiment.of(pair, settings)
     make_components(experiment, labelled_rollouts(experiment), optimised=few)
