@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from reasonlens import InputError, write_traces
 from reasonlens.cli import completion
 from reasonlens.cli.app import app
+from reasonlens.cli.console import HUB_BARS
 from reasonlens.models import BUILT_IN
 from reasonlens.models.organism import organism_names
 
@@ -136,6 +137,22 @@ def test_quiet_prints_results_and_nothing_on_stderr(collecting: list[str], place
 def test_quiet_still_says_what_is_wrong(collecting: list[str]) -> None:
     done = CliRunner().invoke(app, ["--quiet", *collecting, "--layers", "99"])
     assert done.exit_code == 2 and done.stderr.startswith("reasonlens: layer 99 does not exist")
+
+
+def test_quiet_turns_off_the_bars_of_downloads_as_long_as_the_command_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def diagnosis() -> dict[str, dict[str, str]]:
+        seen.append(os.environ.get(HUB_BARS))
+        return {}
+
+    monkeypatch.setattr("reasonlens.cli.doctor.diagnosis", diagnosis)
+    for before in (None, "0"):
+        monkeypatch.setenv(HUB_BARS, before) if before else monkeypatch.delenv(HUB_BARS, raising=False)
+        for words in (["doctor"], ["--quiet", "doctor"], ["doctor", "-q"]):
+            assert CliRunner().invoke(app, words).exit_code == 0
+            assert os.environ.get(HUB_BARS) == before
+    assert seen == [None, "1", "1", "0", "1", "1"]
 
 
 def test_quiet_goes_between_a_group_and_its_command_too(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 124  # columns where stdout is no terminal and has no width; a table that needs more takes more
 UNKNOWN = "–"
+HUB_BARS = "HF_HUB_DISABLE_PROGRESS_BARS"
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +49,18 @@ def notes_on_stderr() -> Iterator[None]:
 
 @contextmanager
 def no_notes() -> Iterator[None]:
-    """Print no note and no progress inside the block."""
+    """Print no note and no progress inside the block, nor the bars of downloads from the hub."""
     from reasonlens.rundir.progress import no_progress
 
-    with no_progress(), _at_level(logging.CRITICAL):
-        yield
+    before = os.environ.get(HUB_BARS)
+    os.environ[HUB_BARS] = "1"  # read by huggingface_hub when it is imported, which is later than this
+    try:
+        with no_progress(), _at_level(logging.CRITICAL):
+            yield
+    finally:
+        del os.environ[HUB_BARS]
+        if before is not None:
+            os.environ[HUB_BARS] = before
 
 
 @contextmanager
