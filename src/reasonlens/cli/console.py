@@ -165,6 +165,11 @@ def interval_of(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
     return interval(row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high"), digits)
 
 
+def signed_interval_of(row: Mapping[Any, Any], name: str) -> str:
+    """Write the change `name` of a row with its interval, each with its sign."""
+    return f"{row[name]:+.3f} [{row[f'{name}_low']:+.3f}, {row[f'{name}_high']:+.3f}]"
+
+
 def visible(text: str) -> str:
     """Replace control and direction characters: printed raw, they would command the terminal."""
 
