@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..probes.solver import method_named
-from ..rundir import InputError
+from ..rundir import InputError, is_there, short_name
 from ..traces import Template
 from ..vectors import Against
 
@@ -58,5 +58,5 @@ def default_out(model: str, traces: str, settings: LocateSettings) -> Path:
     changed = {key: value for key, value in asdict(settings).items() if value != usual[key]}
     suffix = f"-{hashlib.sha256(repr(changed).encode()).hexdigest()[:6]}" if changed else ""
     path = Path(model)
-    name = (path.name.removesuffix(".gguf") if path.exists() else model).replace("/", "--")
-    return Path("runs") / f"locate-{name}-{Path(traces).name.removesuffix('.jsonl')}{suffix}"
+    name = (path.name.removesuffix(".gguf") if is_there(path) else model).replace("/", "--")
+    return Path("runs") / short_name(f"locate-{name}-{Path(traces).name.removesuffix('.jsonl')}{suffix}")

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from ..rundir import InputError
+from ..rundir import InputError, expanded, is_there
 from .blocks import find_blocks, find_body
 from .bridge import is_bridge, known_fingerprint, tokenizer_of, wrapped_model
 from .difference import add_difference
@@ -163,18 +163,18 @@ def _resolve(model: str | Path) -> tuple[str, str | None]:
         return str(directory), digest
     if str(model).startswith(PREFIX):
         return str(organism_files(str(model))[0]), None
-    path = Path(model).expanduser()
+    path = expanded(model)
+    if not is_there(path):
+        if path.suffix == ".gguf" or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(model)):
+            raise InputError(f"there is no model at {str(model):.200}: no such file or directory")
+        return str(model), None
     if path.is_file() and path.suffix == ".gguf":
         directory, digest = convert_gguf(path.resolve())
         return str(directory), digest
     if path.is_dir():
         _check_directory(path)
         return str(path), None
-    if path.exists():
-        raise InputError(f"{model} is a file that is no GGUF model; give a model directory or a .gguf file")
-    if path.suffix == ".gguf" or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(model)):
-        raise InputError(f"there is no model at {model}: no such file or directory")
-    return str(model), None
+    raise InputError(f"{model} is a file that is no GGUF model; give a model directory or a .gguf file")
 
 
 def _check_directory(path: Path) -> None:

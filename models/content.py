@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from ..rundir import InputError, content_digest, expanded, file_digest, write_json
+from ..rundir import InputError, content_digest, expanded, file_digest, is_there, write_json
 from ._load import BUILT_IN, ModelLike, load
 from .gguf import cache_directory
 from .handle import LanguageModel
@@ -52,6 +52,8 @@ def model_digest(model: ModelLike) -> str:
         spec = importlib.util.find_spec(package)
         return _digest_files([Path(spec.origin).with_name(file_name)]) if spec and spec.origin else f"name:{model}"
     path = expanded(model)
+    if not is_there(path):
+        return f"name:{model}"
     if path.is_dir():
         return _digest_files(_model_files(path))
     return _digest_files([path]) if path.is_file() else f"name:{model}"

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ..rundir import InputError, atomic_path
+from ..rundir import InputError, atomic_path, short_name
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def convert_gguf(file: Path) -> tuple[Path, str]:
             raise InputError(f"{file} is not a GGUF file (it does not begin with the bytes 'GGUF')")
         stream.seek(0)
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-    target = cache_directory() / "models" / f"{file.stem}-{digest}"
+    target = cache_directory() / "models" / f"{short_name(file.stem)}-{digest}"
     if not target.is_dir():
         logger.info(f"converting {file.name} to {target} (once, about half a minute for a small model)")
         with atomic_path(target) as temporary:

@@ -6,7 +6,7 @@ from .comparison import callable_name, differences, plain
 from .digests import content_digest, directory_digest, file_digest, tensors_digest
 from .errors import InputError, writing
 from .lock import only_writer_of
-from .places import expanded, short_name
+from .places import expanded, is_there, short_name
 from .row_log import RowLog
 from .run_directory import RunDirectory
 
@@ -23,6 +23,7 @@ __all__ = [
     "expanded",
     "file_digest",
     "from_row",
+    "is_there",
     "only_writer_of",
     "plain",
     "short_name",

@@ -36,6 +36,14 @@ def short_name(name: str, max_bytes: int = 160) -> str:
     return f"{content[: max_bytes - 9].decode(errors='ignore')}-{digest}"
 
 
+def is_there(path: Path) -> bool:
+    """Whether something stands at a path; nothing can at one whose name no file system takes."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def check_writable(path: Path) -> None:
     """Raise InputError where no directory can stand at `path`: a file in the way, no permission, a name too long."""
     try:
