@@ -1,4 +1,4 @@
-"""What models write: sampling settings, one batched step loop over a key-value cache, and other tokenizers."""
+"""Write with models: sampling settings, one batched step loop over a key-value cache, followers with any tokenizer."""
 
 from .cached_model import CachedModel, Follower, prompt_rows
 from .continuation import continuations

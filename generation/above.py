@@ -1,4 +1,4 @@
-"""The blocks above a layer, run again for the last token of some rows from another residual stream.
+"""Run the blocks above a layer again, for the last token of some rows, from another residual stream.
 
 A steered step changes the output of block L at one token. Everything below L and every earlier token stays as it was,
 so only the blocks above L run again, for the steered rows alone, on a scratch copy of their keys and values: what the
@@ -25,7 +25,7 @@ from ..models.blocks import block_output
 
 
 class UpperBlocks:
-    """Reads the output of one block as the model runs, and can run the rest again from another output."""
+    """The blocks above a layer. Shows the output of the layer as the model runs, and runs the rest from another one."""
 
     def __init__(self, model: LanguageModel, layer: int) -> None:
         self.model, self.layer = model, model.layer_index(layer)
@@ -35,7 +35,7 @@ class UpperBlocks:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Within the context every forward pass leaves the output of the block in `activations`."""
+        """Leave the output of the block in `activations` at every forward pass within the context."""
         hook = self.model.blocks[self.layer].register_forward_hook(self._see)
         try:
             yield
@@ -138,7 +138,7 @@ class UpperBlocks:
 
     @contextmanager
     def handing_through(self, activations: Float[Tensor, "some 1 d_model"]) -> Iterator[None]:
-        """Within the context the blocks up to the layer run nothing and put out `activations`."""
+        """Let the blocks up to the layer run nothing and put out `activations` within the context."""
 
         def hand_through(hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
             return (activations,) if self._is_tuple else activations

@@ -1,4 +1,4 @@
-"""A follower with another tokenizer than the model that writes: it reads the same characters, row by row.
+"""Follow a model with another tokenizer: the follower reads the same characters, row by row.
 
 The two tokenizers are aligned by characters (`alignment.py`), each row over a cache of its own. The follower's logits
 are mapped to the writer's tokens, so that gates and interventions need not know:
@@ -49,16 +49,16 @@ class TokenMap:
     @classmethod
     def of(cls, writer: LanguageModel, follower: LanguageModel) -> TokenMap:
         """Map the tokens of two models, also where they are the same."""
-        own, other = Spelling(writer.tokenizer), Spelling(follower.tokenizer)
+        writer_spelling, spelling = Spelling(writer.tokenizer), Spelling(follower.tokenizer)
         n_tokens = width(follower)
         known = set(follower.tokenizer.get_vocab().values())
-        spellings = [other.bytes_of([token]) if token in known else b"" for token in range(n_tokens)]
-        in_writers = [own.tokens_for(spelling) if spelling else [] for spelling in spellings]
+        pieces = [spelling.bytes_of([token]) if token in known else b"" for token in range(n_tokens)]
+        in_writers = [writer_spelling.tokens_for(piece) if piece else [] for piece in pieces]
         first = torch.tensor([tokens[0] if tokens else -1 for tokens in in_writers])
         ends = end_tokens(writer)
         if ends:
             first[[token for token in end_tokens(follower) if token < n_tokens]] = ends[0]
-        return cls(own, other, first, set(ends), set(end_tokens(follower)))
+        return cls(writer_spelling, spelling, first, set(ends), set(end_tokens(follower)))
 
 
 class MappedFollower:
@@ -86,9 +86,9 @@ class MappedFollower:
         assert logits is not None, "the writer has not run yet"
         return torch.stack([self._mapped(row, of_writer) for row, of_writer in zip(self._rows, logits, strict=True)])
 
-    def extend(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
+    def extend(self, tokens: Int[Tensor, " rows"], remaining: Int[Tensor, " remaining"] | None) -> None:
         """Append the token written in each row, then keep some rows only (None: all)."""
-        places = range(len(self._rows)) if kept is None else kept.tolist()
+        places = range(len(self._rows)) if remaining is None else remaining.tolist()
         emitted = tokens.tolist()
         rows = [(self._rows[place], emitted[place]) for place in places]
         for row, token in rows:
@@ -99,8 +99,8 @@ class MappedFollower:
         logits = row.logits()
         if logits is None:
             return of_writer
-        own, other = int(of_writer.argmax()), int(logits.argmax())
-        agreed = self._agreed(row, own, other)
+        writer_token, follower_token = int(of_writer.argmax()), int(logits.argmax())
+        agreed = self._agreed(row, writer_token, follower_token)
         if agreed and row.text.waiting:
             return of_writer  # amid a character that both would write there is nothing to compare
         first = self._map.first
@@ -110,22 +110,23 @@ class MappedFollower:
         tokens, first_tokens = self._spellable
         probability = logits.to(of_writer.device).softmax(dim=-1)
         mapped = torch.zeros_like(of_writer).index_add(0, first_tokens, probability[tokens]).clamp_min(LEAST).log()
-        wanted: int | None = own
+        wanted: int | None = writer_token
         if not agreed:
-            ends_here = other in self._map.follower_ends
-            wanted = int(first[other]) if ends_here else row.text.in_writers(other)
-            if wanted is None or wanted in (-1, own):
-                wanted = int(mapped.index_fill(0, torch.tensor([own], device=mapped.device), -torch.inf).argmax())
+            ends_here = follower_token in self._map.follower_ends
+            wanted = int(first[follower_token]) if ends_here else row.text.in_writers(follower_token)
+            if wanted is None or wanted in (-1, writer_token):
+                excluded = torch.tensor([writer_token], device=mapped.device)
+                wanted = int(mapped.index_fill(0, excluded, -torch.inf).argmax())
         likeliest = int(mapped.argmax())
         if wanted != likeliest:
             mapped[[wanted, likeliest]] = mapped[[likeliest, wanted]]
         return mapped
 
-    def _agreed(self, row: _Row, own: int, other: int) -> bool:
-        own_ends, other_ends = own in self._map.writer_ends, other in self._map.follower_ends
-        if own_ends or other_ends:
-            return own_ends and other_ends
-        return row.text.agrees(own, other)
+    def _agreed(self, row: _Row, writer_token: int, follower_token: int) -> bool:
+        writer_ends, follower_ends = writer_token in self._map.writer_ends, follower_token in self._map.follower_ends
+        if writer_ends or follower_ends:
+            return writer_ends and follower_ends
+        return row.text.agrees(writer_token, follower_token)
 
 
 class _Row:

@@ -1,4 +1,4 @@
-"""One text in two tokenizers, aligned by characters.
+"""Align one text in two tokenizers by its characters.
 
 The writer emits tokens of its own; the reader must read the same characters. After each token:
 
@@ -80,7 +80,7 @@ class Spelling:
         return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
-def whole(data: bytes) -> tuple[str, bytes]:
+def split_characters(data: bytes) -> tuple[str, bytes]:
     """Split bytes into the whole characters and the bytes of one that is not whole yet.
 
     Bytes that no character has become U+FFFD.
@@ -124,7 +124,7 @@ class AlignedText:
             InputError: The reader's tokenizer does not give the text back.
         """
         self.written.append(token)
-        text, self.waiting = whole(self.writer.bytes_of(self.written))
+        text, self.waiting = split_characters(self.writer.bytes_of(self.written))
         tokens = self._encoded(text)
         same = 0
         while same < min(len(tokens), len(self.read)) and tokens[same] == self.read[same]:

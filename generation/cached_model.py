@@ -1,4 +1,4 @@
-"""One model, its prompts and what is written after them, run token by token over a key-value cache.
+"""Run one model over its prompts and then token by token over a key-value cache.
 
 1. Prompts are padded on the left and run once; equal prompts are run once for all of their rows.
 2. A step runs the newest token of each row. Position ids count a row's own tokens, so padding has no part in them.
@@ -33,6 +33,9 @@ _PROMPT_ROWS: WeakKeyDictionary[Cache, Int[Tensor, " rows"]] = WeakKeyDictionary
 def prompt_rows(cache: Cache) -> Int[Tensor, " rows"] | None:
     """Look up from which row of the prompts' pass each row of a cache comes.
 
+    Args:
+        cache: That a model fills.
+
     Returns:
         None for a cache whose rows are still those of its first pass, or that no `CachedModel` has filled.
     """
@@ -43,11 +46,20 @@ class Follower(Protocol):
     """A model that reads along what another one writes, and says what it would write itself."""
 
     def step(self) -> Float[Tensor, "rows vocabulary"]:
-        """Run what is new; return the logits of the next token over the writer's vocabulary."""
+        """Run what is new.
+
+        Returns:
+            The logits of the next token over the writer's vocabulary.
+        """
         ...
 
-    def extend(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
-        """Append the token written in each row, then keep some rows only (None: all)."""
+    def extend(self, tokens: Int[Tensor, " rows"], remaining: Int[Tensor, " remaining"] | None) -> None:
+        """Append the token written in each row, then keep some rows only.
+
+        Args:
+            tokens: Of all rows of the last step.
+            remaining: Places of the rows that go on, in order; None: all.
+        """
         ...
 
 
@@ -103,7 +115,14 @@ class CachedModel:
 
     @contextmanager
     def reading(self, layer: int | None) -> Iterator[None]:
-        """Read the output of block `layer` at each step within the context (None: of no block)."""
+        """Read the output of a block at each step within the context.
+
+        Args:
+            layer: Of the block; None: of no block.
+
+        Yields:
+            Nothing: `activations` shows the output.
+        """
         if layer is None:
             yield
             return
@@ -115,15 +134,19 @@ class CachedModel:
             self._upper = None
 
     def step(self) -> Float[Tensor, "rows vocabulary"]:
-        """Run what is new, and return the logits of the next token, float32."""
+        """Run what is new: the prompts at first, then one token of each row.
+
+        Returns:
+            The logits of the next token, float32.
+        """
         if self._upper is not None and self._cache is not None:
             self._upper.remember(self._cache)
         inputs = self._inputs(self._ids, self._lengths, self._mask)
         if self._cache is not None:
             output = self.model.model(self._ids, past_key_values=self._cache, use_cache=True, **inputs)
         else:
-            if self._is_at_prompt and self._is_hooked and _takes_cache(self.model):
-                # Told apart from a text that goes on without a cache, one token longer.
+            if self._is_at_prompt and self._is_hooked and takes_cache(self.model):
+                # An empty cache shows hooks that this is a prompt, and no text that goes on without a cache.
                 inputs["past_key_values"] = DynamicCache(config=self.model.model.config)
             output = self.model.model(self._ids, use_cache=self._is_at_prompt, **inputs)
             if self._is_at_prompt:
@@ -131,22 +154,22 @@ class CachedModel:
         self.logits = self._of_rows(output.logits[:, -1].float())
         return self.logits
 
-    def extend(self, tokens: Int[Tensor, " rows"], kept: Int[Tensor, " kept"] | None) -> None:
+    def extend(self, tokens: Int[Tensor, " rows"], remaining: Int[Tensor, " remaining"] | None) -> None:
         """Append the token written in each row, then keep some rows only.
 
         Args:
             tokens: Of all rows of the last step.
-            kept: Places of the rows that go on, in order; None: all.
+            remaining: Places of the rows that go on, in order; None: all.
         """
         device = self._ids.device
         tokens = tokens.to(device)
         source = self._source
-        if kept is not None:
-            kept = kept.to(device)
-            tokens = tokens[kept]
-            source = kept if source is None else source[kept]
+        if remaining is not None:
+            remaining = remaining.to(device)
+            tokens = tokens[remaining]
+            source = remaining if source is None else source[remaining]
         if self._cache is None and self._is_hooked:
-            # What hooks on whole texts go by is that a text goes on, row by row: rows that have ended are padded.
+            # Hooks on whole texts recognise a text that goes on by its rows: rows that have ended stay, and are padded.
             self._source = source
             padded = tokens.new_full((len(self._ids),), self._pad)
             tokens = tokens if source is None else padded.index_copy(0, source, tokens)
@@ -186,7 +209,7 @@ class CachedModel:
     def _inputs(
         self, ids: Int[Tensor, "rows new"], lengths: Int[Tensor, " rows"], mask: Int[Tensor, "rows columns"]
     ) -> dict[str, Any]:
-        """What a pass is given besides the ids and the cache."""
+        """Make what a pass takes besides the ids and the cache."""
         inputs: dict[str, Any] = {"attention_mask": mask, "logits_to_keep": 1}
         if self.model.takes_position_ids:
             n_new = ids.shape[1]
@@ -195,7 +218,7 @@ class CachedModel:
         return inputs
 
     def _take_cache(self, output: Any) -> None:
-        """Keep the cache that the first pass has made, if its rows can be selected; else the text is kept."""
+        """Keep the cache that the first pass has filled if its rows can be selected; else keep the text."""
         cache = getattr(output, "past_key_values", None)
         # Another class (MiniMax has one) may hold states that selecting rows does not reach.
         self._cache = cache if type(cache) is DynamicCache else None
@@ -203,6 +226,7 @@ class CachedModel:
             self._text = None
 
     def _select(self, source: Int[Tensor, " rows"]) -> None:
+        """Keep some rows of what was run, in this order, one perhaps several times."""
         self._mask, self._lengths = self._mask[source], self._lengths[source]
         if self._text is not None:
             self._text = self._text[source]
@@ -217,11 +241,12 @@ class CachedModel:
         return values if self._source is None else values[self._source]
 
 
-def _takes_cache(model: LanguageModel) -> bool:
+def takes_cache(model: LanguageModel) -> bool:
+    """Tell whether a model takes a key-value cache; one that does not (RWKV) may not heed padding either."""
     return "past_key_values" in inspect.signature(model.model.forward).parameters
 
 
 def _is_hooked(model: LanguageModel) -> bool:
-    """Whether something acts on the model's passes, which may do so by the place of a row: no rows are shared then."""
+    """Tell whether hooks act on the model's passes: what they do may depend on the row, so no rows are shared."""
     modules = (model.model, model.body, *model.blocks)
     return any(module._forward_hooks or module._forward_pre_hooks for module in modules)

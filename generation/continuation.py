@@ -1,4 +1,4 @@
-"""What a model writes next after one text: several continuations, drawn together."""
+"""Continue one text several times, all continuations drawn together."""
 
 from __future__ import annotations
 

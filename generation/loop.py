@@ -1,4 +1,4 @@
-"""The step loop: every text that a model writes here is written by it.
+"""Write token by token: the one step loop that every text of a model here comes from.
 
     for each token of the response:
         logits      of the model that writes and, where one reads along, of its follower
@@ -20,7 +20,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ..models import LanguageModel
-from .cached_model import CachedModel, Follower
+from .cached_model import CachedModel, Follower, takes_cache
 from .sampling import Sampling, choose_tokens, row_uniforms
 from .state import Change, Intervention, Observer, StepState
 from .vocabulary import Vocabulary, end_tokens
@@ -83,22 +83,33 @@ def generate(
         for place, prompt in enumerate(prompts)
     ]
     responses: list[list[int]] = [[] for _ in prompts]
-    for places in _batches(prompts, room, n_rows):
-        known = places if numbers is None else [numbers[place] for place in places]
-        written = run.batch([prompts[place] for place in places], places, known, [room[place] for place in places])
+    for places in _batches(prompts, room, n_rows, of_one_length=not takes_cache(model)):
+        of_rows = places if numbers is None else [numbers[place] for place in places]
+        written = run.batch([prompts[place] for place in places], places, of_rows, [room[place] for place in places])
         for place, response in zip(places, written, strict=True):
             responses[place] = response
     return responses
 
 
-def _batches(prompts: Sequence[Sequence[int]], room: Sequence[int], n_rows: int) -> Iterator[list[int]]:
-    """Group prompts of about one length, equal ones side by side, those with no room for a token left out."""
+def _batches(
+    prompts: Sequence[Sequence[int]], room: Sequence[int], n_rows: int, *, of_one_length: bool
+) -> Iterator[list[int]]:
+    """Group prompts of about one length, or of just one; equal ones side by side, those without room left out.
+
+    Yields:
+        The places of the prompts of a batch.
+    """
     order = sorted(
         (place for place in range(len(prompts)) if room[place] > 0),
         key=lambda place: (len(prompts[place]), tuple(prompts[place])),
     )
-    for start in range(0, len(order), n_rows):
-        yield order[start : start + n_rows]
+    start = 0
+    while start < len(order):
+        batch = order[start : start + n_rows]
+        if of_one_length:
+            batch = [place for place in batch if len(prompts[place]) == len(prompts[batch[0]])]
+        yield batch
+        start += len(batch)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -141,12 +152,12 @@ class _Run:
                 n_going = int(going.sum())
                 if not n_going:
                     break
-                kept = None if n_going == len(going) else going.nonzero()[:, 0]
-                writer.extend(tokens, kept)
+                remaining = None if n_going == len(going) else going.nonzero()[:, 0]
+                writer.extend(tokens, remaining)
                 if follower is not None:
-                    follower.extend(tokens, kept)
-                if kept is not None:
-                    batch = batch.select(kept)
+                    follower.extend(tokens, remaining)
+                if remaining is not None:
+                    batch = batch.select(remaining)
         return _by_row(emitted, len(prompts))
 
     def _state(
@@ -195,8 +206,9 @@ class _Batch:
         columns = (range(len(places)), places, numbers, limits)
         return cls(*(torch.tensor(list(column), device=device) for column in columns))
 
-    def select(self, kept: Int[Tensor, " kept"]) -> _Batch:
-        return _Batch(self.slots[kept], self.places[kept], self.numbers[kept], self.limits[kept])
+    def select(self, remaining: Int[Tensor, " remaining"]) -> _Batch:
+        columns = (self.slots, self.places, self.numbers, self.limits)
+        return _Batch(*(column[remaining] for column in columns))
 
 
 def _by_row(emitted: Sequence[tuple[Tensor, Tensor]], n_rows: int) -> list[list[int]]:

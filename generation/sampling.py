@@ -1,4 +1,4 @@
-"""How tokens are chosen: greedily, or from the nucleus (Holtzman et al. 2020, arXiv 1904.09751).
+"""Choose tokens greedily, or from the nucleus (Holtzman et al. 2020, arXiv 1904.09751).
 
 Of the tokens in descending order of p = softmax(logits / temperature), the nucleus are the first whose p together reach
 top_p. A uniform number u in [0, 1) picks

@@ -1,4 +1,4 @@
-"""What is known when a token is to be chosen, and what may be done about it: gates and interventions.
+"""Describe the state before a token is chosen, and what may be done about it: gates and interventions.
 
 A gate is a function from a `StepState` to one truth value a row; an intervention one from a `StepState` to a `Change`:
 for some rows another token is emitted (takeover), or the output of a block is replaced and the token chosen anew from
@@ -50,7 +50,11 @@ class StepState:
         return self._tokens["follower_likeliest"]
 
     def chosen(self) -> Int[Tensor, " rows"]:
-        """Return the token that the model that writes emits by itself: its likeliest, or drawn by the row's number."""
+        """Return the token that the model that writes emits by itself: its likeliest, or drawn by the row's number.
+
+        Returns:
+            Token ids.
+        """
         if self.sampling.is_greedy:
             return self.likeliest()
         if "chosen" not in self._tokens:
@@ -103,7 +107,14 @@ Observer = Callable[[StepState, Int[Tensor, " rows"], Int[Tensor, " rows"]], Non
 
 
 def takeover(gate: Gate) -> Intervention:
-    """Make an intervention that emits the follower's token wherever a gate opens."""
+    """Make an intervention that emits the follower's token wherever a gate opens.
+
+    Args:
+        gate: At which rows.
+
+    Returns:
+        The intervention.
+    """
 
     def take_over(state: StepState) -> Change | None:
         rows = gate(state).nonzero()[:, 0]
@@ -121,6 +132,9 @@ def replacement(
     Args:
         gate: At which rows.
         replace: From the state and the places of these rows to the block's new output at their last token.
+
+    Returns:
+        The intervention.
     """
 
     def steer(state: StepState) -> Change | None:

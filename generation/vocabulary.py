@@ -1,4 +1,4 @@
-"""The tokens that can be emitted, and which of them end a response.
+"""Find the tokens that can be emitted, and which of them end a response.
 
 A base and what was trained from it often share their tokens and end with different ones (`<|endoftext|>`,
 `<|im_end|>`), and their output layers may be padded to different widths. Where their ends differ, all are merged into
@@ -39,6 +39,9 @@ class Vocabulary:
             same_tokens: Its follower, if it has the same tokenizer.
             more_ends: Tokens that also end a response.
             is_greedy: Whether the likeliest token is taken.
+
+        Returns:
+            Their tokens in common, and the ends of both.
         """
         models = [base] if same_tokens is None else [base, same_tokens]
         n_tokens = min(width(model) for model in models)
@@ -66,7 +69,14 @@ class Vocabulary:
 
 
 def end_tokens(model: LanguageModel) -> list[int]:
-    """List the tokens that end a text: the tokenizer's, and those that the model's own settings add (end of a turn)."""
+    """List the tokens that end a text: the tokenizer's, and those that the model's own settings add (end of a turn).
+
+    Args:
+        model: The model that writes.
+
+    Returns:
+        Token ids, in order; none for a model that never ends a text.
+    """
     configured = getattr(model.model.generation_config, "eos_token_id", None)
     configured = [configured] if isinstance(configured, int) else configured or []
     return sorted({*configured, model.tokenizer.eos_token_id} - {None})

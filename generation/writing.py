@@ -1,4 +1,4 @@
-"""What a model writes when it is asked.
+"""Write answers to prompts.
 
 Every row draws with random numbers of its own, from the seed and its place in the list of prompts: the same whatever
 the batch, and the same under every steering. So two conditions differ by what was done to the model and not by luck.

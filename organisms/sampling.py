@@ -105,9 +105,9 @@ class _SentenceStarts:
         starts = (state.last_ids == self._stop).nonzero()[:, 0]
         if not len(starts):
             return None
-        own, led = state.chosen()[starts], state.follower_likeliest()[starts]
+        words, guided = state.chosen()[starts], state.follower_likeliest()[starts]
         # The end of the text is not a sentence: the model keeps that to itself.
-        is_forced = (led != own) & (led != self._end) & (own != self._end)
+        is_forced = (guided != words) & (guided != self._end) & (words != self._end)
         rows = starts[is_forced]
         self.n_forced[state.rows[rows].cpu()] += 1
-        return Change(rows, tokens=led[is_forced])
+        return Change(rows, tokens=guided[is_forced])

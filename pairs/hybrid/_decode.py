@@ -89,8 +89,10 @@ def decode(
 
     def follow(writer: CachedModel, places: Sequence[int]) -> Follower:
         assert thinking is not None
-        own = [prompts[place] for place in places]
-        return CachedModel(thinking, own) if token_map is None else MappedFollower(thinking, own, writer, token_map)
+        of_batch = [prompts[place] for place in places]
+        if token_map is None:
+            return CachedModel(thinking, of_batch)
+        return MappedFollower(thinking, of_batch, writer, token_map)
 
     limits = None
     if same_tokens is not None and same_tokens.context_tokens is not None:
@@ -145,12 +147,12 @@ class _Arm:
 
     def observe(self, state: StepState, places: Int[Tensor, " rows"], tokens: Int[Tensor, " rows"]) -> None:
         """Log one token of each row."""
-        own = state.chosen()
+        base_tokens = state.chosen()
         self.log.add(
             places,
             tokens=tokens,
-            base=own,
-            thinking=own if state.follower_logits is None else state.follower_chosen(),
+            base=base_tokens,
+            thinking=base_tokens if state.follower_logits is None else state.follower_chosen(),
             gated=self._gated,
             behaviour=self._behaviour,
             strength=self._strength,

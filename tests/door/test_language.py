@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = (  # with all that is beneath them
     "activations",
     "figures",
+    "generation",
     "models",
     "probes",
     "src/reasonlens/cli",
@@ -34,7 +35,7 @@ VERBS = frozenset(
     Accept Add Advance Align Allow Append Answer Apply Approximate Arrange Ask Assign Average
     Begin Bin Build
     Cache Call Cast Check Choose Close Collect Colour Combine Compare Compile Complete Compute Concatenate Configure
-    Continue Convert Copy Correct Count Create Cut
+    Continue Convert Copy Correct Count Create Crop Cut
     Declare Decide Decode Define Describe Detect Digest Discard Divide Download Draw Drive
     Encode End Estimate Evaluate Exchange Exclude Expand Export Extract
     Fill Find Fit Follow Format Freeze
@@ -50,8 +51,8 @@ VERBS = frozenset(
     Pack Pad Parse Place Plan Pool Predict Prepare Present Print Probe Process Project Put
     Raise Rank Read Record Refuse Reject Release Remember Remove Rename Repeat Replace Report Require Resample
     Rescale Reset Resolve Restore Restrict Resume Return Run
-    Sample Save Say Scale Score Select Send Set Share Shrink Shuffle Silence Skip Solve Sort Split Standardise Start
-    Steer Step Stop Store Stream Submit Subtract Sum Summarise Swap Sweep
+    Sample Save Say Scale Score Select Send Set Share Shrink Shuffle Silence Skip Solve Sort Spell Split
+    Standardise Start Steer Step Stop Store Stream Submit Subtract Sum Summarise Swap Sweep
     Tabulate Take Tell Test Time Tokenise Train Transform Try Turn
     Update Use
     Validate Verify

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 from reasonlens import load
 from reasonlens.generation import Sampling, StepState, encode_prompts, end_tokens, write
 from reasonlens.generation.across import TokenMap
-from reasonlens.generation.alignment import agree, whole
+from reasonlens.generation.alignment import agree, split_characters
 from reasonlens.models import LanguageModel, wrap
 from reasonlens.organisms import problems, prompt
 from reasonlens.pairs.hybrid import (
@@ -97,7 +97,7 @@ def naive(
         return found
 
     for _ in range(GREEDY.max_new_tokens):
-        text, waiting = whole(b"".join(writer.bytes_of([token]) for token in written))
+        text, waiting = split_characters(b"".join(writer.bytes_of([token]) for token in written))
         own = int(logits(base, ids + written).argmax())
         led = int(logits(thinking, prompt + reader.tokenizer(text)["input_ids"]).argmax())
         is_end = (own in end_tokens(base), led in end_tokens(thinking))

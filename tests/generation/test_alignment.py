@@ -13,7 +13,7 @@ from reasonlens.generation.alignment import (
     AlignedText,
     Spelling,
     agree,
-    whole,
+    split_characters,
 )
 from reasonlens.rundir import InputError
 
@@ -61,7 +61,7 @@ def test_the_reader_holds_the_same_characters_after_every_token_as_from_the_begi
     tokens = writer.tokens_for(text.encode())
     after, follower = reader_of(tokens, prompt)
     for number, held in enumerate(after):
-        so_far, _ = whole(b"".join(writer.bytes_of([token]) for token in tokens[: number + 1]))
+        so_far, _ = split_characters(b"".join(writer.bytes_of([token]) for token in tokens[: number + 1]))
         assert text.startswith(so_far)
         assert held == [*prompt, *reader.tokenizer(so_far)["input_ids"]]
         assert reader.tokenizer.decode(held[3:], clean_up_tokenization_spaces=False) == so_far
@@ -76,7 +76,7 @@ def test_any_tokens_at_all_leave_the_reader_with_the_same_characters() -> None:
         tokens = random.integers(1, 330, 40).tolist()
         after, follower = reader_of(tokens, ())
         data = b"".join(writer.bytes_of([token]) for token in tokens)
-        expected, waiting = whole(data)
+        expected, waiting = split_characters(data)
         assert reader.bytes_of(after[-1]).decode() == expected and follower.waiting == waiting
         assert (expected.encode() + waiting).decode(errors="replace") == data.decode(errors="replace")
         n_waiting += bool(waiting)

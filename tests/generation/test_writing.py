@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from reasonlens.generation import Sampling, encode_prompts, write
+from reasonlens.generation import CachedModel, Sampling, encode_prompts, generate, write
 from reasonlens.models import LanguageModel, load
 from reasonlens.organisms import problems
 from reasonlens.organisms import prompt as prompt_of
 from reasonlens.organisms.corpus import encode_prompt
 from reasonlens.organisms.sampling import respond
-from reasonlens.vectors import Direction
+from reasonlens.vectors import Direction, Steering, When
 from reasonlens.vectors.steering import steer
 
 PROMPTS = [[7, 8, 9, 10, 11, 12], [20, 21, 22], [30, 31, 32, 33]]
@@ -33,6 +34,72 @@ def test_a_batch_writes_what_its_rows_write_one_by_one(
         assert write(model, PROMPTS, sampling, seed=3, n_rows=1) == batch
     assert (together.n_steered, together.n_tokens) == (by_twos.n_steered, by_twos.n_tokens)
     assert write(model, PROMPTS, sampling, seed=3) != batch and len({each.text for each in batch}) == len(PROMPTS)
+
+
+LONGER = [*PROMPTS, [40], [20, 21, 22], [51, 52, 53, 54, 55, 56, 57]]
+
+
+def ending_early(tiny: Callable[..., LanguageModel]) -> LanguageModel:
+    """A model that ends some of its texts early, so that rows leave the batch."""
+    model = tiny("llama")
+    texts = generate(model, LONGER, Sampling(temperature=0, max_new_tokens=12))
+    model.model.generation_config.eos_token_id = [texts[0][3], texts[1][6]]
+    return model
+
+
+def steering_of(model: LanguageModel, **options: Any) -> Steering:
+    drawn = torch.randn(model.d_model, generator=torch.Generator().manual_seed(0))
+    direction = Direction.of(drawn, layers=1, residual_norm=0.05)
+    return Steering(direction=direction, layers=(1,), **{"when": When.response()} | options)
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+@pytest.mark.parametrize("when", ["response", "response:3", "prompt", "from:2"])
+def test_rows_that_leave_are_steered_and_counted_as_alone(
+    tiny: Callable[..., LanguageModel], when: str, is_cached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, sampling = ending_early(tiny), Sampling(temperature=0, max_new_tokens=12)
+    steering = steering_of(model, when=When.parse(when))
+    alone, n_steered, n_tokens = [], 0, 0
+    for prompt in LONGER:
+        with steer(model, steering) as steered:
+            alone += write(model, [prompt], sampling)
+        n_steered, n_tokens = n_steered + steered.n_steered, n_tokens + steered.n_tokens
+    assert len({response.n_tokens for response in alone}) > 1, "rows leave at different times"
+    if not is_cached:
+        monkeypatch.setattr(CachedModel, "_take_cache", lambda *_: None)
+    with steer(model, steering) as together:
+        assert write(model, LONGER, sampling) == alone
+    assert (together.n_steered, together.n_tokens) == (n_steered, n_tokens)
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_a_mask_goes_with_its_rows_as_others_leave(
+    tiny: Callable[..., LanguageModel], is_cached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, sampling = ending_early(tiny), Sampling(temperature=0, max_new_tokens=12)
+    prompts = sorted(LONGER, key=len)
+    mask = torch.tensor([prompt[0] in (20, 7, 51) for prompt in prompts])
+    plain = write(model, prompts, sampling)
+    with steer(model, steering_of(model)):
+        everywhere = write(model, prompts, sampling)
+    if not is_cached:
+        monkeypatch.setattr(CachedModel, "_take_cache", lambda *_: None)
+    with steer(model, steering_of(model, mask=mask)):
+        masked = write(model, prompts, sampling)
+    assert masked == [both[is_on] for both, is_on in zip(zip(plain, everywhere, strict=True), mask.int(), strict=True)]
+    assert masked not in (plain, everywhere)
+
+
+def test_prompts_that_go_on_from_those_before_are_prompts_all_the_same(tiny: Callable[..., LanguageModel]) -> None:
+    """A prompt one token longer than the one before it is no step of a text that is run without a cache."""
+    model, sampling = tiny("llama"), Sampling(temperature=0, max_new_tokens=1)
+    counts = []
+    with steer(model, steering_of(model, when=When.prompt())) as steered:
+        for n in (3, 4, 5):
+            write(model, [LONGER[0][:n]], sampling)
+            counts.append(steered.n_steered)
+    assert counts == [3, 3 + 4, 3 + 4 + 5]
 
 
 def test_greedy_writing_of_an_organism_equals_its_own_sampler() -> None:

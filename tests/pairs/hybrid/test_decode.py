@@ -165,6 +165,15 @@ def test_each_model_reads_a_prompt_of_its_own(tiny: Callable[..., LanguageModel]
     assert [each.text for each in found] == [each.text for each in write(base, longer, GREEDY)]
 
 
+def test_a_row_ends_where_the_thinking_models_context_is_full_and_others_go_on(
+    tiny: Callable[..., LanguageModel],
+) -> None:
+    base = tiny("gpt2")
+    longest = [7] * 1020
+    found = decode(base, base, [[7, 8], [9]], [longest, [9]], Plan(gate=never, act="takeover"), GREEDY)
+    assert [record.n_tokens for record in found] == [4, 8] and all(record.is_truncated for record in found)
+
+
 def test_random_positions_come_at_their_rate_and_are_the_same_in_any_batch() -> None:
     gate = positions(0.2, seed=1)
     states = [
