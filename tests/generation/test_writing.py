@@ -39,10 +39,11 @@ def test_a_batch_writes_what_its_rows_write_one_by_one(
 LONGER = [*PROMPTS, [40], [20, 21, 22], [51, 52, 53, 54, 55, 56, 57]]
 
 
-def ending_early(tiny: Callable[..., LanguageModel]) -> LanguageModel:
-    """A model that ends some of its texts early, so that rows leave the batch."""
+def ending_early(tiny: Callable[..., LanguageModel], steering: Callable[[LanguageModel], Steering]) -> LanguageModel:
+    """Make a model that ends some of its steered texts early, so that rows leave the batch."""
     model = tiny("llama")
-    texts = generate(model, LONGER, Sampling(temperature=0, max_new_tokens=12))
+    with steer(model, steering(model)):
+        texts = generate(model, LONGER, Sampling(temperature=0, max_new_tokens=12))
     model.model.generation_config.eos_token_id = [texts[0][3], texts[1][6]]
     return model
 
@@ -58,15 +59,16 @@ def steering_of(model: LanguageModel, **options: Any) -> Steering:
 def test_rows_that_leave_are_steered_and_counted_as_alone(
     tiny: Callable[..., LanguageModel], when: str, is_cached: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, sampling = ending_early(tiny), Sampling(temperature=0, max_new_tokens=12)
-    steering = steering_of(model, when=When.parse(when))
+    model = ending_early(tiny, lambda model: steering_of(model, when=When.parse(when)))
+    sampling, steering = Sampling(temperature=0, max_new_tokens=12), steering_of(model, when=When.parse(when))
     alone, n_steered, n_tokens = [], 0, 0
     for prompt in LONGER:
         with steer(model, steering) as steered:
             alone += write(model, [prompt], sampling)
         n_steered, n_tokens = n_steered + steered.n_steered, n_tokens + steered.n_tokens
     assert len({response.n_tokens for response in alone}) > 1, "rows leave at different times"
-    if not is_cached:
+    if not is_cached:  # as of a model that neither takes nor gives a cache
+        monkeypatch.setattr("reasonlens.generation.cached_model.takes_cache", lambda _: False)
         monkeypatch.setattr(CachedModel, "_take_cache", lambda *_: None)
     with steer(model, steering) as together:
         assert write(model, LONGER, sampling) == alone
@@ -77,13 +79,14 @@ def test_rows_that_leave_are_steered_and_counted_as_alone(
 def test_a_mask_goes_with_its_rows_as_others_leave(
     tiny: Callable[..., LanguageModel], is_cached: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, sampling = ending_early(tiny), Sampling(temperature=0, max_new_tokens=12)
+    model, sampling = ending_early(tiny, steering_of), Sampling(temperature=0, max_new_tokens=12)
     prompts = sorted(LONGER, key=len)
     mask = torch.tensor([prompt[0] in (20, 7, 51) for prompt in prompts])
     plain = write(model, prompts, sampling)
     with steer(model, steering_of(model)):
         everywhere = write(model, prompts, sampling)
     if not is_cached:
+        monkeypatch.setattr("reasonlens.generation.cached_model.takes_cache", lambda _: False)
         monkeypatch.setattr(CachedModel, "_take_cache", lambda *_: None)
     with steer(model, steering_of(model, mask=mask)):
         masked = write(model, prompts, sampling)

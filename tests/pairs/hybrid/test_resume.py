@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,9 @@ SETTINGS = HybridSettings(
 )
 
 
+@cache
 def pair_of(n_test: int = 12) -> Pair:
+    """Load a pair once: a child that is forked after torch has made threads cannot load one itself."""
     return organism_pair("organism/rl", n_train=40, n_validation=4, n_test=n_test)
 
 
