@@ -27,7 +27,7 @@ full: check  ## before an issue closes: everything, with notebooks, browser, oth
 	$(PYTEST) --full
 
 bench:  ## the benchmarks on one thread; tables into runs/benchmarks
-	for name in collect probes steer hybrid; do $(VENV)/python -m benchmarks.$$name --out runs/benchmarks/$$name || exit 1; done
+	for name in collect probes steer sampling hybrid; do $(VENV)/python -m benchmarks.$$name --out runs/benchmarks/$$name || exit 1; done
 
 docs:  ## links, commands and code of the pages, and the notebooks
 	$(PYTEST) --full tests/door/test_docs.py tests/door/test_notebook.py
