@@ -22,6 +22,7 @@ import torch
 
 import reasonlens
 from reasonlens.cli.app import app
+from reasonlens.rundir.lock import HOLDER
 
 ORGANISM = ("--model", "organism/base", "--device", "cpu")
 STEERED = ("--random", "1", "--n-problems", "3", "--max-new-tokens", "8", "--strengths", "0.5,1")
@@ -127,12 +128,25 @@ def child(words: list[str], out: Path, work: Path, wait_for: int | None = None, 
         os.dup2(log, 2)
         if wait_for is not None:
             os.read(wait_for, 1)
+            never_let_go()
         sys.argv = ["reasonlens", *words, "--out", str(out)]
         code = run(lambda: app())
     except BaseException as error:  # a traceback of the child is a failure of the test
         sys.stderr.write(f"{error!r}\n")
         code = 1
     os._exit(code)
+
+
+def never_let_go() -> None:
+    """Let a process that holds a directory sleep before it lets go, so that the other finds it held, however slow."""
+    unlink = Path.unlink
+
+    def held(path: Path, missing_ok: bool = False) -> None:
+        if path.name == HOLDER:
+            time.sleep(600)
+        unlink(path, missing_ok)
+
+    Path.unlink = held  # type: ignore[method-assign]
 
 
 def run(command: Callable[[], object]) -> int:
