@@ -1,6 +1,6 @@
 """Write with models: sampling settings, one batched step loop over a key-value cache, followers with any tokenizer."""
 
-from .cached_model import CachedModel, Follower, prompt_rows
+from .cached_model import CachedModel, Follower, prompt_rows, text_of
 from .continuation import continuations
 from .loop import generate
 from .sampling import Sampling, choose_tokens, row_uniforms
@@ -28,5 +28,6 @@ __all__ = [
     "replacement",
     "row_uniforms",
     "takeover",
+    "text_of",
     "write",
 ]

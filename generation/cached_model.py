@@ -12,7 +12,7 @@ A model that fills no cache of transformers' dynamic kind is run over the whole 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
@@ -28,6 +29,7 @@ from .above import UpperBlocks
 from .vocabulary import end_tokens
 
 _PROMPT_ROWS: WeakKeyDictionary[Cache, Int[Tensor, " rows"]] = WeakKeyDictionary()
+_TEXTS: MutableMapping[Tensor, object] = WeakTensorKeyDictionary()  # by identity
 
 
 def prompt_rows(cache: Cache) -> Int[Tensor, " rows"] | None:
@@ -40,6 +42,18 @@ def prompt_rows(cache: Cache) -> Int[Tensor, " rows"] | None:
         None for a cache whose rows are still those of its first pass, or that no `CachedModel` has filled.
     """
     return _PROMPT_ROWS.get(cache)
+
+
+def text_of(ids: Int[Tensor, "rows tokens"]) -> object | None:
+    """Look up which batch of texts the ids of a pass belong to, for hooks on a model that is run without a cache.
+
+    Args:
+        ids: The very tensor that the model is called with.
+
+    Returns:
+        The same object for all passes of one `CachedModel`, other ones for others; None for ids that none runs.
+    """
+    return _TEXTS.get(ids)
 
 
 class Follower(Protocol):
@@ -77,6 +91,7 @@ class CachedModel:
         self.logits: Float[Tensor, "rows vocabulary"] | None = None  # of the last step
         every = [tuple(prompt) for prompt in prompts]
         self._is_hooked = _is_hooked(model)
+        self._text_key = object()  # holds no memory of the batch, unlike `self`
         distinct = every if self._is_hooked else list(dict.fromkeys(every))
         # Which row of the ids, mask and cache each row of the batch comes from; None: each from its own.
         self._source: Int[Tensor, " rows"] | None = None
@@ -145,9 +160,8 @@ class CachedModel:
         if self._cache is not None:
             output = self.model.model(self._ids, past_key_values=self._cache, use_cache=True, **inputs)
         else:
-            if self._is_at_prompt and self._is_hooked and takes_cache(self.model):
-                # An empty cache shows hooks that this is a prompt, and no text that goes on without a cache.
-                inputs["past_key_values"] = DynamicCache(config=self.model.model.config)
+            if self._is_hooked:
+                _TEXTS[self._ids] = self._text_key
             output = self.model.model(self._ids, use_cache=self._is_at_prompt, **inputs)
             if self._is_at_prompt:
                 self._take_cache(output)

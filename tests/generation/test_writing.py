@@ -94,9 +94,45 @@ def test_a_mask_goes_with_its_rows_as_others_leave(
     assert masked not in (plain, everywhere)
 
 
-def test_prompts_that_go_on_from_those_before_are_prompts_all_the_same(tiny: Callable[..., LanguageModel]) -> None:
+@pytest.mark.parametrize("when", ["response", "response:2", "prompt"])
+def test_a_model_that_takes_a_cache_and_gives_none_back_is_steered_at_the_same_tokens(
+    tiny: Callable[..., LanguageModel], when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, sampling = tiny("llama"), Sampling(temperature=0, max_new_tokens=12)
+    steering = steering_of(model, when=When.parse(when))
+    with steer(model, steering) as over_cache:
+        expected = write(model, LONGER, sampling)
+    assert expected != write(model, LONGER, sampling)
+    monkeypatch.setattr(CachedModel, "_take_cache", lambda *_: None)
+    with steer(model, steering) as over_text:
+        assert write(model, LONGER, sampling) == expected
+    assert (over_text.n_steered, over_text.n_tokens) == (over_cache.n_steered, over_cache.n_tokens)
+
+
+@pytest.mark.parametrize("architecture", ["minimax", "mamba", "rwkv"])
+def test_models_that_are_run_whole_are_steered_from_the_last_token_of_the_prompt_on(
+    speaker: Callable[..., LanguageModel], architecture: str
+) -> None:
+    model, prompt, n_new = speaker(architecture), PROMPTS[0], 6
+    steering = steering_of(model)
+    with steer(model, steering) as steered:
+        written = generate(model, [prompt], Sampling(temperature=0, max_new_tokens=n_new))[0]
+    assert len(written) == n_new and steered.n_steered == n_new
+    text = list(prompt)
+    with steer(model, steering, n_prompt_tokens=len(prompt)), torch.no_grad():
+        for token in written:  # an own loop over whole texts, which is told how long the prompt is
+            assert int(model.model(torch.tensor([text]), use_cache=False).logits[0, -1].argmax()) == token
+            text.append(token)
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_prompts_that_go_on_from_those_before_are_prompts_all_the_same(
+    tiny: Callable[..., LanguageModel], is_cached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A prompt one token longer than the one before it is no step of a text that is run without a cache."""
     model, sampling = tiny("llama"), Sampling(temperature=0, max_new_tokens=1)
+    if not is_cached:
+        monkeypatch.setattr(CachedModel, "_take_cache", lambda *_: None)
     counts = []
     with steer(model, steering_of(model, when=When.prompt())) as steered:
         for n in (3, 4, 5):

@@ -5,7 +5,7 @@
    read from its diagonal, and positions from the position ids.
 3. On an empty cache all tokens of the call are the prompt, and their number is stored for that cache; later passes on
    the same cache are the response. Without a cache, a pass with the ids of the last one and one more in each row
-   continues it.
+   continues it, unless `generation` runs the two as different texts.
 4. A cache that `generation` has filled may have fewer rows later, or several from one prompt; each is looked up by the
    row of the prompts' pass that it comes from.
 5. A row has ended once the end-of-text token is fed to the model in the response; the padding that `generate` feeds
@@ -24,7 +24,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from ...generation import prompt_rows
+from ...generation import prompt_rows, text_of
 from ...rundir import InputError
 from .step import Step
 
@@ -59,7 +59,8 @@ class Passes:
         self._pads = torch.tensor(sorted({*pads, *ends}), dtype=torch.long)
         self._n_prompt_tokens = n_prompt_tokens
         self._states: WeakKeyDictionary[Cache, _CacheState] = WeakKeyDictionary()
-        self._last_uncached: tuple[Tensor, _CacheState] | None = None  # ids of the last pass without a cache
+        # Ids of the last pass without a cache, the text that `generation` runs them as, and what is known of them.
+        self._last_uncached: tuple[Tensor, object | None, _CacheState] | None = None
 
     def begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step:
         """Describe the call of `module` that is about to run."""
@@ -112,12 +113,13 @@ class Passes:
             if cache is not None:
                 self._states[cache] = state
             elif ids is not None:
-                self._last_uncached = (ids, state)
+                self._last_uncached = (ids, text_of(ids), state)
             return n_prompt, n_tokens
         if continues:
             assert self._last_uncached is not None and ids is not None  # by _continues_last
-            self._last_uncached = (ids, self._last_uncached[1])
-            return self._last_uncached[1].n_prompt, 1
+            _, text, state = self._last_uncached
+            self._last_uncached = (ids, text, state)
+            return state.n_prompt, 1
         if self._n_prompt_tokens is not None:
             return self._stated_prompt(n_rows, is_real.device, cache), n_tokens
         known = None if cache is None else self._state_of(cache)
@@ -144,8 +146,9 @@ class Passes:
         """Check whether these are the ids of the last pass without a cache, and one more in each row."""
         if ids is None or self._last_uncached is None:
             return False
-        last = self._last_uncached[0]
-        return ids.shape == (last.shape[0], last.shape[1] + 1) and torch.equal(ids[:, :-1], last)
+        last, text, _ = self._last_uncached
+        is_one_longer = ids.shape == (last.shape[0], last.shape[1] + 1)
+        return is_one_longer and text is text_of(ids) and torch.equal(ids[:, :-1], last)
 
     def _stated_prompt(self, n_rows: int, device: torch.device, cache: Cache | None) -> Int[Tensor, " rows"]:
         n_prompt = torch.as_tensor(self._n_prompt_tokens, device=device)
