@@ -4,7 +4,7 @@ from .atomic import atomic_path, write_csv, write_json, write_text
 from .columns import columns_of, from_row, to_row
 from .comparison import callable_name, differences, plain
 from .digests import content_digest, directory_digest, file_digest, tensors_digest
-from .errors import InputError, writing
+from .errors import InputError, refusal, writing
 from .lock import only_writer_of
 from .places import expanded, is_there, short_name
 from .row_log import RowLog
@@ -26,6 +26,7 @@ __all__ = [
     "is_there",
     "only_writer_of",
     "plain",
+    "refusal",
     "short_name",
     "tensors_digest",
     "to_row",

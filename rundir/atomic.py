@@ -1,51 +1,51 @@
 """Writing a file or directory so that a crash never leaves half of it under its own name.
 
-The content goes to a temporary name beside the target, is flushed to disk, and is then renamed: a reader sees the
-old content, the whole new content, or nothing.
+The content goes to a temporary folder beside the target, is flushed to disk, and is then moved: a reader sees the
+old content, the whole new content, or nothing. What a killed writer of the same target left is removed by the next.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .comparison import Json
 from .errors import writing
-from .places import expanded
+from .lock import LOCK
+from .places import expanded, remove, sweep_of, temporary_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @contextmanager
-def atomic_path(target: str | Path, *, same_name: bool = False) -> Iterator[Path]:
+def atomic_path(target: str | Path) -> Iterator[Path]:
     """Yield a temporary path to write a file or make a directory at; on success it becomes `target`.
 
-    A directory that already stands at `target` is kept and the new one dropped (another process was first); a file is
-    replaced. On an exception the temporary path is removed and `target` is untouched.
+    The path has the target's own name, for writers that go by its ending. A directory that already stands at `target`
+    is kept and the new one dropped (another process was first); a file is replaced. On an exception the temporary path
+    is removed and `target` is untouched.
 
     Args:
         target: Where the content is to stand; `~` is expanded and folders above it are made.
-        same_name: Yield a path of the target's own name, in a temporary folder: for writers that go by its ending.
 
     Raises:
-        InputError: The target cannot be written: disk full, quota, read-only, no permission, a name too long, or a
-            file where a directory must be.
+        InputError: The target cannot be written: disk full, quota, read-only, no permission, a name too long, a
+            directory where a file must be, or a file where a directory must be.
     """
     target = expanded(target)
-    temporary = target.with_name(f".{_cut(target.name)}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = target.with_name(temporary_name(target.name))
+    content = temporary / target.name
     with writing(target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if same_name:
-                temporary.mkdir()
-            content = temporary / target.name if same_name else temporary
+            if not (target.parent / LOCK).exists():  # a run sweeps its directory itself, once for thousands of files
+                sweep_of(target)
+            temporary.mkdir()
             yield content
             _flush(content)
             if content.is_dir() and target.is_dir():
@@ -53,11 +53,7 @@ def atomic_path(target: str | Path, *, same_name: bool = False) -> Iterator[Path
             os.replace(content, target)
             _flush_entry(target.parent)
         finally:
-            with suppress(OSError):  # the file's name may be no name that this file system takes
-                if temporary.is_dir():
-                    shutil.rmtree(temporary, ignore_errors=True)
-                else:
-                    temporary.unlink(missing_ok=True)
+            remove(temporary)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -74,11 +70,6 @@ def write_json(path: str | Path, content: Json) -> None:
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table as CSV atomically, without its index. Raises InputError where it cannot be written."""
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
-
-
-def _cut(name: str) -> str:
-    """Leave room for what a temporary name adds to `name`."""
-    return name.encode()[:230].decode(errors="ignore")
 
 
 def _flush(path: Path) -> None:

@@ -1,6 +1,6 @@
 """A user's mistake as one error, and the refusals of the operating system to write as such.
 
-The command line turns an `InputError` into one line and exit code 2.
+The command line turns an `InputError` into one line and exit code 2, and so it does a `refusal` that no one has caught.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ELSEWHERE = "Choose a place that you may write to."
+OF_NO_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # what the disk refuses, whatever the file
 
 # What the system may refuse a writer -> what the user can do about it.
 REMEDIES = {
@@ -52,6 +53,25 @@ def writing(path: Path) -> Iterator[None]:
         raise InputError(f"cannot write {short(path)}: {os.strerror(number)}. {REMEDIES[number]}") from error
 
 
+def refusal(error: BaseException) -> str | None:
+    """Word an error of a disk or file that no one has turned into an `InputError`: the file, the reason, the remedy.
+
+    Returns:
+        None for any other error, also for an OSError that names neither a file nor a full or read-only disk: those are
+        mistakes of the program.
+    """
+    number = refusal_number(error)
+    if not isinstance(error, OSError):
+        return None if number is None else f"cannot write: {os.strerror(number)}. {REMEDIES[number]}"
+    if error.filename is None:
+        if number not in OF_NO_FILE:
+            return None
+        return f"cannot write: {os.strerror(number)}. {REMEDIES[number]}"
+    reason = error.strerror or type(error).__name__
+    remedy = REMEDIES.get(error.errno or 0, "Check the path.")
+    return f"cannot use {short(os.fsdecode(error.filename))}: {reason}. {remedy}"
+
+
 def refusal_number(error: BaseException) -> int | None:
     """Find the number of the system's error for which there is a remedy; None for any other error."""
     if isinstance(error, OSError):
@@ -63,7 +83,7 @@ def refusal_number(error: BaseException) -> int | None:
     return next((number for number in (errno.ENOSPC, errno.EDQUOT) if os.strerror(number) in text), None)
 
 
-def short(path: Path) -> str:
+def short(path: Path | str) -> str:
     """Write a path for a message: one of more than 200 characters with its middle left out."""
     text = str(path)
     return text if len(text) <= 200 else f"{text[:100]}…{text[-80:]}"

@@ -22,7 +22,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .errors import InputError, short, writing
-from .places import check_writable
+from .places import check_writable, is_alive
 
 LOCK, HOLDER = ".lock", ".holder.json"
 N_TRIES = 5
@@ -109,22 +109,10 @@ def _holder(note: Path) -> str:
         try:
             there = json.loads(note.read_text("utf-8"))
             pid, host = int(there["pid"]), str(there["host"])
-            if host != socket.gethostname() or _is_alive(pid):
+            if host != socket.gethostname() or is_alive(pid):
                 return f"process {pid} on {host} ({there['command']!s:.200}, since {there['since']})"
         except (OSError, ValueError, KeyError, TypeError):
             pass
         if time.monotonic() > end:
             return "another process"
         time.sleep(0.02)
-
-
-def _is_alive(pid: int) -> bool:
-    if sys.platform == "win32":  # where os.kill ends a process, whatever the signal
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -196,7 +196,7 @@ class RunDirectory:
             return open(place)
         made = make()
         self._claim()
-        with atomic_path(place, same_name=True) as temporary:
+        with atomic_path(place) as temporary:
             save(made, temporary)
             digests[name] = artifact_digest(temporary)
             self._write()  # before the artifact appears: one that is there always has its digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from safetensors import SafetensorError
 from typer.testing import CliRunner
 
 from reasonlens import InputError, write_traces
@@ -91,6 +93,37 @@ def test_a_users_mistake_is_one_line_whatever_its_message(monkeypatch: pytest.Mo
     raising(monkeypatch, InputError("this is\n  wrong: x"))
     done = CliRunner().invoke(app, ["doctor"])
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", "reasonlens: this is wrong: x\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "out/x"), "cannot use out/x: No space left on device. Free"),
+        (OSError(errno.ENOSPC, "No space left on device"), "cannot write: No space left on device. Free some space"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", b"out/x"), "cannot use out/x: Disk quota exceeded. Free some of"),
+        (OSError(errno.EROFS, "Read-only file system", "x"), "cannot use x: Read-only file system. Choose a place"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), "cannot use xxx"),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), "cannot use x: Permission denied. Choose a place"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "x"), "cannot use x: Is a directory. Choose a place"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "x"), "cannot use x: No such file or directory."),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "cannot write: No space left on device."),
+    ],
+)
+def test_a_file_or_disk_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception, line: str) -> None:
+    raising(monkeypatch, error)
+    done = CliRunner().invoke(app, ["doctor"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"reasonlens: {line}") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [["--help"], ["export", "--formats"]])
+def test_an_output_on_a_full_disk_is_one_line(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "reasonlens.cli", *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("reasonlens: cannot write: No space left on device.")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

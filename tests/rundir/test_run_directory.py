@@ -155,10 +155,10 @@ def test_what_a_crash_left_half_written_is_swept_when_the_run_is_resumed(tmp_pat
     with RunDirectory(tmp_path, "locate") as run:
         run.record()
     (tmp_path / "sub").mkdir()
-    for name in (".run.json.1234abcd.tmp", ".tmpAbC123", "sub/.x.0123abcd.tmp"):
+    for name in (".run.json.1234abcd-1f-00000000.tmp", ".tmpAbC123", "sub/.x.0123abcd-1f-00000000.tmp"):
         (tmp_path / name).write_text("{")
-    (tmp_path / ".folder.0123abcd.tmp").mkdir()
-    (tmp_path / ".folder.0123abcd.tmp" / "file").write_text("x")
+    (tmp_path / ".folder.0123abcd-1f-00000000.tmp").mkdir()
+    (tmp_path / ".folder.0123abcd-1f-00000000.tmp" / "file").write_text("x")
     (tmp_path / "sub" / "mine.tmp").write_text("kept")
     with RunDirectory(tmp_path, "locate"):
         pass
@@ -167,7 +167,7 @@ def test_what_a_crash_left_half_written_is_swept_when_the_run_is_resumed(tmp_pat
 
 
 def test_what_a_crash_left_before_the_run_was_recorded_does_not_stand_in_the_way(tmp_path: Path) -> None:
-    for name in (".run.json.1234abcd.tmp", ".lock", ".holder.json"):
+    for name in (".run.json.1234abcd-1f-00000000.tmp", ".lock", ".holder.json"):
         (tmp_path / name).write_text("{")
     with RunDirectory(tmp_path, "locate") as run:
         run.record()

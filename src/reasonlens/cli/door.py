@@ -1,7 +1,8 @@
 """Give every command the same exit codes, and errors in one line.
 
     exit 0      done
-    exit 2      a mistake of the user (an option, or an `InputError` of the library), told in one line
+    exit 2      a mistake of the user (an option, or an `InputError` of the library), or a file or disk that cannot be
+                used (full, read-only, no permission), told in one line
     exit 130    stopped by an interrupt
     exit 1      whatever read stdout is gone; nothing is said
 
@@ -55,7 +56,7 @@ class Door(Group):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run the command line; unknown options and missing values become one line and exit code 2."""
+        """Run the command line; unknown options, and files and disks that fail, become one line and exit code 2."""
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as error:
@@ -66,6 +67,14 @@ class Door(Group):
             message = error.format_message().replace("Value error, ", "").rstrip(".")
             _say(f"{message}; see `{path} --help`")
             code = error.exit_code
+        except Exception as error:
+            from reasonlens.rundir import refusal
+
+            refused = refusal(error)
+            if refused is None or not standalone_mode:
+                raise
+            _say(refused)
+            code = 2
         if standalone_mode:
             sys.exit(code if isinstance(code, int) else 0)
         return code

@@ -43,9 +43,10 @@ def figure(
         raise InputError(f"a figure is written as .html or as an image ({', '.join(IMAGES)}), not as {target.name}")
     chart = drawn_again(table)
     if target.suffix == ".html":
-        write_text(target, chart.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False}))
+        page = chart.to_html(div_id="figure", include_plotlyjs=True, full_html=True, config={"displaylogo": False})
+        write_text(target, page)
     else:
-        with atomic_path(target, same_name=True) as path:
+        with atomic_path(target) as path:
             _write_image(chart, path)
     note(f"figure: {target}")
     next_command("figure", table, "--out", target.with_suffix(".svg" if target.suffix == ".html" else ".html"))

@@ -179,8 +179,8 @@ def test_what_a_killed_writer_left_half_written_is_removed(tiny, traces, stored:
     (stored / SHARDS[3]).unlink()
     for name in (
         ".tmpA1b2C3",
-        f".{SHARDS[3]}.0a1b2c3d.tmp",
-        ".manifest.json.0a1b2c3d.tmp",
+        f".{SHARDS[3]}.0a1b2c3d-1f-00000000.tmp",
+        ".manifest.json.0a1b2c3d-1f-00000000.tmp",
     ):  # the first: safetensors' own
         (stored / name).write_bytes(b"half")
     collect(tiny(), traces, out=stored, **OPTIONS)
