@@ -1,61 +1,160 @@
-"""Probes on activations that are there already, of one source or several: tables, figures, a page, the probes to keep.
+"""Probe activations: those that were collected, or those that a model has at the spans of traces, which it reads first.
 
-The first source is swept with all controls (`probes.sweep`); with more than one, probes are also trained on each and
-tested on each (`probes.transfer`): other traces, base against thinking model, and the reverse.
+With a directory, results are written there; a run that is done is read back, and one that was cut off while reading is
+resumed where it was.
 """
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
-from ..activations import (
-    Activations,
-)
-from ..probes import sweep, transfer
-from ..probes.folds import common_labels
+from ..activations import Activations, CollectSettings, Read, collect
+from ..models import load
+from ..models._load import ModelLike
+from ..models.content import model_digest
+from ..probes.folds import grouped_folds
+from ..probes.result import PROBES
+from ..rundir import InputError, RunDirectory, file_digest
+from ..rundir.result_files import REPORT, RESULTS
+from ..traces import Trace, digest, resolve_traces
+from .probe_sources import probe_sources
 from .probing import ProbeSettings, Probing
 
 logger = logging.getLogger(__name__)
 
+ARTIFACTS = (PROBES, RESULTS, REPORT)
+
 
 def probe(
-    sources: Mapping[str, Activations],
+    sources: Mapping[str, Activations] | Iterable[str | Path] | None = None,
     *,
+    model: ModelLike = "smollm2-135m",
+    traces: str | Path | Sequence[Trace] = "bundled",
+    layers: str | Sequence[int] = "all",
+    read: str = "mean",
     settings: ProbeSettings | None = None,
+    out: str | Path | None = None,
     device: str | None = None,
     progress: bool = True,
 ) -> Probing:
-    """Sweep the first of `sources`, and with several train on each and test on each."""
+    """Fit linear probes for every behaviour and layer, with their controls, and say what they are worth.
+
+    Args:
+        sources: Name -> activations, or what `collect` wrote: directories or files. Of several, the first is swept, and
+            probes are trained on each and tested on each. None means that `model` reads `traces`.
+        model: Whose activations are read where no sources are given.
+        traces: "bundled", a JSONL file, or traces, that `model` reads.
+        layers: Blocks whose output is read, or a text such as "4:8".
+        read: Tokens of a span that are averaged.
+        settings: What is fitted and resampled.
+        out: The run directory: probes.safetensors, results.json, report.html, and the activations that were read. None
+            keeps nothing. Only for sources that are files, or none.
+        device: Where the model runs and probes are fitted.
+        progress: Show progress bars.
+
+    Returns:
+        What was measured. Of a run that is done already, what it wrote; the probes themselves stand in its directory.
+
+    Raises:
+        InputError: There are no activations at a path, two are called the same, the model, the traces or a layer cannot
+            be used, or `out` holds another run.
+    """
     settings = settings or ProbeSettings()
-    name, first = next(iter(sources.items()))
-    probed, shared = settings.behaviours, settings.behaviours
-    if probed is None:
-        common = [set(common_labels(each.labels, each.problems, settings.n_folds)) for each in sources.values()]
-        probed = tuple(each for each in first.behaviours if each in common[0]) or first.behaviours
-        shared = tuple(each for each in probed if each in set.intersection(*common)) or None
-        rare = [each for each in first.behaviours if each not in probed]
-        if rare:
-            logger.info(f"not probed, in too few problems for {settings.n_folds} folds: {', '.join(rare)}")
-    given: dict[str, Any] = {
-        "estimator": settings.estimator,
-        "penalties": settings.penalties,
-        "n_folds": settings.n_folds,
-        "n_bootstrap": settings.n_bootstrap,
-        "seed": settings.seed,
-        "progress": progress,
-    }
-    return Probing(
-        source=name,
-        sweep=sweep(
-            first,
-            behaviours=probed,
-            **given,
-            n_shuffles=settings.n_shuffles,
-            n_permutations=settings.n_permutations,
-            device=device,
-        ),
-        transfer=transfer(sources, behaviours=shared, **given, device=device or "cpu") if len(sources) > 1 else None,
-        settings=settings,
+    if isinstance(sources, Mapping):
+        if out is not None:
+            raise InputError("a run directory compares files: give the paths of what `collect` wrote, or no out")
+        return probe_sources(sources, settings, device=device, progress=progress)
+    if sources is not None:
+        paths = [Path(path) for path in sources]
+        run = _run_on_files(paths, settings, out)
+    else:
+        paths, examples = [], resolve_traces(traces)
+        run = _run_on_model(model, examples, layers, read, settings, out)
+    if run.is_done(ARTIFACTS):
+        logger.info(f"{run.path} is done already; remove it or choose another --out to run again")
+        return Probing.from_dict(json.loads((run.path / RESULTS).read_text("utf-8")))
+    with run:
+        if sources is None:
+            opened = {_name_of(traces): _read(model, examples, layers, read, run, device, progress)}
+        else:
+            opened = _open_sources(paths)
+        result = probe_sources(opened, settings, device=device, progress=progress)
+        run.record()
+        if run.has_directory:
+            result.write(run.path)
+            run.finish(ARTIFACTS)
+    return result
+
+
+def _run_on_files(paths: Sequence[Path], settings: ProbeSettings, out: str | Path | None) -> RunDirectory:
+    """Open the run directory of these activations and settings: new, or done."""
+    digests = {}
+    for path in paths:
+        file = path / "manifest.json" if path.is_dir() else path
+        if not file.is_file():
+            raise InputError(f"{path} holds no activations; `reasonlens collect --out {path}` writes some")
+        digests[path.name] = file_digest(file)[:16]
+    return RunDirectory(out, "probe", settings=asdict(settings), inputs=digests)
+
+
+def _open_sources(paths: Sequence[Path]) -> dict[str, Activations]:
+    """Open activations by the names of their places. Raises InputError for two of one name."""
+    sources: dict[str, Activations] = {}
+    for path in paths:
+        name = path.name.removesuffix(".safetensors")
+        if name in sources:
+            raise InputError(f"two of the activations are called {name!r}; rename one, so that they can be told apart")
+        sources[name] = Activations.open(path)
+    return sources
+
+
+def _run_on_model(
+    model: ModelLike,
+    traces: Sequence[Trace],
+    layers: str | Sequence[int],
+    read: str,
+    settings: ProbeSettings,
+    out: str | Path | None,
+) -> RunDirectory:
+    """Open the run directory of a model and traces that are yet to be read: new, to be resumed, or done."""
+    Read.parse(read)
+    grouped_folds(
+        [span.label for trace in traces for span in trace.spans],
+        [trace.problem for trace in traces for _ in trace.spans],
+        settings.behaviours or (),
+        settings.n_folds,
+        settings.seed,
     )
+    if out is None:
+        return RunDirectory(None, "probe")
+    return RunDirectory(
+        out,
+        "probe",
+        settings=asdict(settings) | {"layers": layers if isinstance(layers, str) else list(layers), "read": read},
+        inputs={"model": model_digest(model), "traces": digest(traces)},
+        options={"model": str(model) if isinstance(model, str | Path) else load(model).name},
+    )
+
+
+def _read(
+    model: ModelLike,
+    traces: Sequence[Trace],
+    layers: str | Sequence[int],
+    read: str,
+    run: RunDirectory,
+    device: str | None,
+    progress: bool,
+) -> Activations:
+    """Collect the activations of the traces into the run's directory, where a run that was cut off is resumed."""
+    loaded = load(model, device=device)
+    CollectSettings(layers=layers, read=read).layers_of(loaded)  # refused before a directory is made
+    run.record()
+    return collect(loaded, traces, layers=layers, read=read, out=run.file("activations"), progress=progress)
+
+
+def _name_of(traces: str | Path | Sequence[Trace]) -> str:
+    return Path(traces).stem if isinstance(traces, str | Path) else "traces"

@@ -124,7 +124,7 @@ def _organisms(asked: argparse.Namespace, n: int) -> Case:
     from reasonlens.organisms import (
         BEHAVIOUR,
         FIRST_WORD,
-        organism_traces,
+        organisms_traces,
         problems,
         prompt,
     )
@@ -137,7 +137,7 @@ def _organisms(asked: argparse.Namespace, n: int) -> Case:
         directions = Directions.open(asked.directions)
     else:
         behaviours = ("backtracking", "verification", "uncertainty-estimation")
-        traces = organism_traces(thinking, asked.rollouts, split="train")
+        traces = organisms_traces(thinking, asked.rollouts, split="train")
         directions = optimised_directions(base, traces, [layer], OptimisedSettings(behaviours=behaviours))
     mechanism = Mechanism.of(directions, layer)
     words = vocabulary()

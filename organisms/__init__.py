@@ -19,7 +19,7 @@ from .policy import (
     habits,
     write,
 )
-from .rollouts import organism_traces
+from .rollouts import organisms_traces
 from .search import (
     BEHAVIOUR,
     MOVES,
@@ -63,7 +63,7 @@ __all__ = [
     "labelled",
     "make_tokenizer",
     "organism_annotator",
-    "organism_traces",
+    "organisms_traces",
     "problem_of",
     "problems",
     "prompt",

@@ -16,7 +16,7 @@ from .sampling import respond
 from .task import DOUBLES, Split, problems
 
 
-def organism_traces(
+def organisms_traces(
     model: ModelLike,
     n_traces: int,
     *,

@@ -1,13 +1,13 @@
 """Extract directions of behaviours, steer models with them, and read and write their files."""
 
+from ._directions import Directions
 from .direction import Direction
-from .directions import Directions
 from .extraction import (
     Against,
     OptimisedSettings,
     bootstrap_stability,
+    directions,
     effect_sizes,
-    find_directions,
     lda_directions,
     logistic_directions,
     mean_difference,
@@ -18,7 +18,7 @@ from .extraction import (
     project_out_content,
     ridge_directions,
 )
-from .formats import export_directions, import_directions
+from .formats import convert, export, import_
 from .residual_norms import with_known_norms, with_norms_of
 from .steering import (
     Steered,
@@ -40,10 +40,11 @@ __all__ = [
     "When",
     "at_sentence_ends",
     "bootstrap_stability",
+    "convert",
     "effect_sizes",
-    "export_directions",
-    "find_directions",
-    "import_directions",
+    "export",
+    "directions",
+    "import_",
     "lda_directions",
     "logistic_directions",
     "mean_difference",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..models import LanguageModel
 from ..models.identity import same_weights, state
 from ..rundir import InputError
+from ._directions import Directions
 from .direction import Direction
-from .directions import Directions
 
 
 def check_fit(direction: Direction | Directions, model: LanguageModel, *, force: bool = False) -> None:

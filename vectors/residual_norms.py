@@ -16,7 +16,7 @@ from ..activations import collect
 from ..models._load import ModelLike
 from ..rundir import InputError
 from ..traces import Span, Trace
-from .directions import Directions
+from ._directions import Directions
 from .neutral import NEUTRAL
 
 logger = logging.getLogger(__name__)

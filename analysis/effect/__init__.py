@@ -2,19 +2,19 @@
 
 from ...generation import Written, write
 from .condition import Condition
-from .dose import DoseCurves, EffectSettings, dose_curves
-from .matrix import SteeringMatrix, steering_matrix
-from .response import SteeredResponse, steered_response
+from .matrix import SteeringMatrix, steer_matrix
+from .response import SteeredResponse, steer_write
+from .sweep import EffectSettings, StrengthCurves, steer_sweep
 
 __all__ = [
     "Condition",
-    "DoseCurves",
+    "StrengthCurves",
     "EffectSettings",
     "SteeredResponse",
     "SteeringMatrix",
     "Written",
-    "dose_curves",
-    "steered_response",
-    "steering_matrix",
+    "steer_sweep",
+    "steer_write",
+    "steer_matrix",
     "write",
 ]

@@ -2,10 +2,10 @@
 
     unsteered    the model as it is
     direction    a behaviour's direction at one layer and strength
-    random       a random direction of the same dose: as long a push, to nowhere in particular
+    random       a random direction of the same strength: as long a push, to nowhere in particular
     token        the row of the unembedding of a word that gives the behaviour away: what merely saying it would do
 
-Doses are relative, so that all of them move an activation equally far.
+Strengths are relative, so that all of them move an activation equally far.
 """
 
 from __future__ import annotations

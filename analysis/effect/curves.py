@@ -1,4 +1,4 @@
-"""The result of a sweep over doses: tables by dose and by layer, and figures."""
+"""The result of a sweep over strengths: tables by strength and by layer, and figures."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_r
 from ...stats import p_value_of_draws
 from .condition import Condition, Kind
 from .outcome import Outcome
-from .tables import dose_table, layers_table
+from .tables import layers_table, strength_table
 
 FORMAT = "reasonlens.effect/2"
 FILES = (RESULTS, TABLE, REPORT)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class DoseCurves:
-    """The result of `dose_curves`."""
+class StrengthCurves:
+    """The result of `steer_sweep`."""
 
     outcomes: tuple[Outcome, ...]
     behaviours: tuple[str, ...]
@@ -50,7 +50,7 @@ class DoseCurves:
         return found[0]
 
     def random_effects(self, behaviour: str, layer: int, strength: float) -> list[float]:
-        """By how much each random direction of that dose raises the rate of `behaviour`."""
+        """By how much each random direction of that strength raises the rate of `behaviour`."""
         return [each.effect(behaviour, self.unsteered).value for each in self._outcomes("random", "", layer, strength)]
 
     def p_value(self, behaviour: str, layer: int, strength: float) -> float:
@@ -120,7 +120,7 @@ class DoseCurves:
     def tables(self) -> dict[str, FigureTable]:
         """Tabulate each figure by its name."""
         return {
-            "dose": dose_table(self._frame, {name: self.best_layer(name) for name in self.behaviours}),
+            "strength": strength_table(self._frame, {name: self.best_layer(name) for name in self.behaviours}),
             "layers": layers_table(self._by_layer, len(self.strengths)),
         }
 
@@ -131,7 +131,7 @@ class DoseCurves:
     def figure(self, behaviours: Sequence[str] | None = None) -> go.Figure:
         """Draw rate, damage and accuracy by strength, a column for each behaviour, at the layer that moves it most."""
         layers = {name: self.best_layer(name) for name in behaviours or self.behaviours}
-        return dose_table(self._frame, layers).draw()
+        return strength_table(self._frame, layers).draw()
 
     def layer_figure(self) -> go.Figure:
         """Draw effect by layer above AUROC by layer."""
@@ -163,7 +163,7 @@ class DoseCurves:
         }
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> DoseCurves:
+    def from_dict(cls, content: Mapping[str, Any]) -> StrengthCurves:
         """Read back what `to_dict` gave. Raises InputError for another format."""
         check_format(content, FORMAT)
         settings = content["settings"]
@@ -185,9 +185,12 @@ class DoseCurves:
     def report(self) -> str:
         """Write one page with figures, tables and what was written."""
         best = {name: self.best_layer(name) for name in self.behaviours}
-        said = {name: [self.outcome("direction", name, best[name], dose) for dose in self.strengths] for name in best}
+        steered = {
+            name: [self.outcome("direction", name, best[name], strength) for strength in self.strengths]
+            for name in best
+        }
         return render(
-            "effect.html.jinja", self.to_dict(), self.figures(), best=best, said=said, unsteered=self.unsteered
+            "effect.html.jinja", self.to_dict(), self.figures(), best=best, steered=steered, unsteered=self.unsteered
         )
 
     def write(self, directory: str | Path) -> None:
@@ -199,7 +202,9 @@ class DoseCurves:
 
     def __repr__(self) -> str:
         best = ", ".join(f"{name} layer {self.best_layer(name)}" for name in self.behaviours)
-        return f"DoseCurves({self.about['model']['name']}, {len(self.outcomes)} conditions; largest effects: {best})"
+        return (
+            f"StrengthCurves({self.about['model']['name']}, {len(self.outcomes)} conditions; largest effects: {best})"
+        )
 
     def _outcomes(self, kind: Kind, behaviour: str = "", layer: int = -1, strength: float = 0.0) -> list[Outcome]:
         return [

@@ -2,7 +2,7 @@
 
 A direction that was found in a base model and steers the thinking model, where the same push does nothing in the base
 itself, says that the two differ in what they do with it and not in what they represent (Ward et al. 2025, arXiv
-2507.12638). Doses are in units of the target's own residual norm.
+2507.12638). Strengths are in units of the target's own residual norm.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ...rundir import InputError, RunDirectory, write_csv
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...vectors import Directions
 from ...vectors.residual_norms import with_known_norms
-from .curves import DoseCurves
-from .dose import digest_of, dose_curves
+from .curves import StrengthCurves
 from .settings import EffectSettings
+from .sweep import digest_of, steer_sweep
 from .tables import matrix_table
 
 FORMAT = "reasonlens.steering-matrix/1"
@@ -38,12 +38,12 @@ TITLE = "Whose directions steer whom"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SteeringMatrix:
-    """The result of `steering_matrix`: dose curves for every source and target."""
+    """The result of `steer_matrix`: curves over strength for every source and target."""
 
-    cells: dict[tuple[str, str], DoseCurves]  # (source, target)
+    cells: dict[tuple[str, str], StrengthCurves]  # (source, target)
 
     def to_frame(self) -> pd.DataFrame:
-        """Tabulate the rows of every cell (`DoseCurves.to_frame`) with its `source` and `target`."""
+        """Tabulate the rows of every cell (`StrengthCurves.to_frame`) with its `source` and `target`."""
         frames = [cell.to_frame().assign(source=source, target=target) for (source, target), cell in self.cells.items()]
         return pd.concat(frames, ignore_index=True)
 
@@ -95,7 +95,9 @@ class SteeringMatrix:
         """Read back what `to_dict` gave. Raises InputError for another format."""
         check_format(content, FORMAT)
         return cls(
-            cells={(cell["source"], cell["target"]): DoseCurves.from_dict(cell["curves"]) for cell in content["cells"]}
+            cells={
+                (cell["source"], cell["target"]): StrengthCurves.from_dict(cell["curves"]) for cell in content["cells"]
+            }
         )
 
     def report(self) -> str:
@@ -116,7 +118,7 @@ class SteeringMatrix:
         return f"SteeringMatrix(directions of {', '.join(sources)} in {', '.join(targets)})"
 
 
-def steering_matrix(
+def steer_matrix(
     models: Mapping[str, ModelLike],
     directions: Mapping[str, Directions],
     *,
@@ -124,18 +126,18 @@ def steering_matrix(
     out: str | Path | None = None,
     **options: Any,
 ) -> SteeringMatrix:
-    """Steer every model with every source's directions, with all controls of `dose_curves`, whose options it takes.
+    """Steer every model with every source's directions, with all controls of `steer_sweep`, whose options it takes.
 
     Args:
         models: By name; each that is steered needs directions of its own, for the norm of its residual stream
             (measured on neutral text where they do not say it).
         directions: By the names of the models.
-        settings: As for `dose_curves`.
+        settings: As for `steer_sweep`.
         out: A directory for each cell's outcomes, the effects, results and page; the same call resumes.
-        options: Further options of `dose_curves`.
+        options: Further options of `steer_sweep`.
 
     Raises:
-        InputError: A model has no directions of its own, or they lack a layer; else as `dose_curves`.
+        InputError: A model has no directions of its own, or they lack a layer; else as `steer_sweep`.
     """
     loaded = {target: load(model) for target, model in models.items()}
     known = {
@@ -143,12 +145,12 @@ def steering_matrix(
         for name, own in directions.items()
     }
     scaled = {(source, target): _in_units_of(known, source, target) for target in models for source in directions}
-    cells: dict[tuple[str, str], DoseCurves] = {}
+    cells: dict[tuple[str, str], StrengthCurves] = {}
     with _open_run(out, loaded, directions, settings or EffectSettings()) as run:
         for number, ((source, target), own) in enumerate(scaled.items()):
             place = run.file(f"{CELLS}/{number}")
             run.record()
-            cells[source, target] = dose_curves(
+            cells[source, target] = steer_sweep(
                 loaded[target], own, settings=settings, out=place, force=True, **options
             )
         matrix = SteeringMatrix(cells=cells)
@@ -166,7 +168,7 @@ def _file_name(behaviour: str) -> str:
 def _in_units_of(directions: Mapping[str, Directions], source: str, target: str) -> Directions:
     """Give the directions of a source the residual norms of a target."""
     if target not in directions:
-        raise InputError(f"there are no directions of {target!r} itself, whose residual norm is the unit of a dose")
+        raise InputError(f"there are no directions of {target!r} itself, whose residual norm is the unit of strength")
     norms = dict(zip(directions[target].layers, directions[target].residual_norm, strict=True))
     missing = [layer for layer in directions[source].layers if layer not in norms]
     if missing:

@@ -27,7 +27,7 @@ class SteeredResponse:
         return asdict(self)
 
 
-def steered_response(
+def steer_write(
     model: ModelLike,
     directions: Directions,
     prompt: str,

@@ -1,4 +1,4 @@
-"""What a sweep over doses is asked to do, beside its model and directions."""
+"""What a sweep over strengths is asked to do, beside its model and directions."""
 
 from __future__ import annotations
 

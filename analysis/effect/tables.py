@@ -8,19 +8,19 @@ from typing import Any
 import pandas as pd
 
 from ...figures import FigureTable
-from ...figures.dose import DIRECTION, RANDOM, TOKEN
+from ...figures.strength import DIRECTION, RANDOM, TOKEN
 
 RATE, KL, ACCURACY = "rate", "KL, nats a token", "accuracy"
 
 
-def dose_table(frame: pd.DataFrame, layers: Mapping[str, int]) -> FigureTable:
+def strength_table(frame: pd.DataFrame, layers: Mapping[str, int]) -> FigureTable:
     """Tabulate rate, divergence and accuracy by strength, beside the controls of the same layer.
 
     Direction and tell-tale token have their intervals over problems, random directions their mean and whole range;
     all of them begin at strength 0, which is the unsteered model.
 
     Args:
-        frame: `DoseCurves.to_frame()`.
+        frame: `StrengthCurves.to_frame()`.
         layers: Behaviour -> the layer at which it is shown.
     """
     measures = [RATE, KL] + ([ACCURACY] if frame["accuracy"].notna().any() else [])
@@ -34,18 +34,18 @@ def dose_table(frame: pd.DataFrame, layers: Mapping[str, int]) -> FigureTable:
     n_random = 0 if steered.empty else int(steered["number"].max()) + 1
     caption = (
         f"n = {frame['n_problems'].iloc[0]} problems, 95% intervals over them; {n_random} random directions of the "
-        f"same dose, mean and range; KL on {frame['n_neutral_tokens'].iloc[0]} tokens of neutral text. The layer is "
-        "the best of those tried."
+        f"same strength, mean and range; KL on {frame['n_neutral_tokens'].iloc[0]} tokens of neutral text. The layer "
+        "is the best of those tried."
     )
-    options = {"title": "What each direction does, by dose", "caption": caption}
-    return FigureTable(figure="dose_figure", rows=pd.DataFrame(rows), options=options)
+    options = {"title": "What each direction does, by strength", "caption": caption}
+    return FigureTable(figure="strength_figure", rows=pd.DataFrame(rows), options=options)
 
 
 def layers_table(by_layer: pd.DataFrame, n_strengths: int) -> FigureTable:
     """Tabulate effect by layer beside the AUROC of the probe.
 
     Args:
-        by_layer: `DoseCurves.by_layer()`.
+        by_layer: `StrengthCurves.by_layer()`.
         n_strengths: That were tried at each layer.
     """
     flags = {

@@ -11,7 +11,7 @@ from ...models import LanguageModel
 from ...organisms import (
     is_solved,
     organism_annotator,
-    organism_traces,
+    organisms_traces,
     problem_of,
     problems,
 )
@@ -49,8 +49,8 @@ def task_for(
 ) -> Task:
     """The usual task: an organism's own problems, by rule; else `questions`, tell-tale words and the questions' grader.
 
-    An organism is tried on validation problems, so that a dose can be chosen. Raises InputError for a model that is no
-    organism and no questions.
+    An organism is tried on validation problems, so that a strength can be chosen. Raises InputError for a model that is
+    no organism and no questions.
     """
     tokens = telltale_tokens(model, behaviours)
     if is_organism(model):
@@ -58,7 +58,7 @@ def task_for(
             Question(problem=problem.group, prompt=prompt_of(problem))
             for problem in islice(problems("validation", seed), n_problems)
         ]
-        traces = organism_traces(model, N_NEUTRAL_TRACES, split="validation", seed=seed + 1)
+        traces = organisms_traces(model, N_NEUTRAL_TRACES, split="validation", seed=seed + 1)
         neutral = tuple(tuple(each.token_ids.tolist()) for each in encode(model, traces))
         return Task(
             questions=resolve_questions(questions, n_problems, seed)[0] if questions else tuple(asked),

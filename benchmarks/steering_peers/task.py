@@ -13,7 +13,7 @@ import torch
 if TYPE_CHECKING:
     from spec import Spec
 
-DOSES = {"one layer": 0.5, "response": 0.5, "all layers": 0.05}  # norm of a vector over the median norm of a token
+STRENGTHS = {"one layer": 0.5, "response": 0.5, "all layers": 0.05}  # norm of a vector over the median norm of a token
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Task:
         file = Path(self.folder) / "vectors.npy"
         if not file.is_file():
             np.save(file, self._made(model))
-        rows = torch.from_numpy(np.load(file)) * DOSES[way]
+        rows = torch.from_numpy(np.load(file)) * STRENGTHS[way]
         return {layer: row for layer, row in enumerate(rows) if way == "all layers" or layer == self.layer}
 
     @torch.inference_mode()

@@ -6,7 +6,7 @@ from .table import (
     EvaluateSettings,
     Table,
     evaluate,
-    evaluate_family,
+    organisms_evaluate,
 )
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "Table",
     "divergence",
     "evaluate",
-    "evaluate_family",
+    "organisms_evaluate",
     "policy",
     "skill",
     "truth",

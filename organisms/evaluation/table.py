@@ -141,7 +141,7 @@ def _array(values: Iterable[int]) -> Float[np.ndarray, " n"]:
     return np.fromiter(values, dtype=np.float64)
 
 
-def evaluate_family(
+def organisms_evaluate(
     directory: Path | None = None,
     settings: EvaluateSettings | None = None,
 ) -> Table:

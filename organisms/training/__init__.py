@@ -1,7 +1,7 @@
 """Training the organisms: the base, reinforcement learning and fine-tuning, and whole families of them."""
 
 from .distill import DistillSettings
-from .family import parse_members, train_family
+from .family import organisms_train, parse_members
 from .pretrain import PretrainSettings
 from .reinforce import ReinforceSettings
 from .stages import STAGES, FamilySettings, train_stage
@@ -13,6 +13,6 @@ __all__ = [
     "PretrainSettings",
     "ReinforceSettings",
     "parse_members",
-    "train_family",
+    "organisms_train",
     "train_stage",
 ]

@@ -32,7 +32,7 @@ from .stages import (
 logger = logging.getLogger(__name__)
 
 
-def train_family(
+def organisms_train(
     out: str | Path, settings: FamilySettings, jobs: int = 2, *, progress: bool = True
 ) -> dict[Name, float]:
     """Train those members of a family that its directory does not hold yet.

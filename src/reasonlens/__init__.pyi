@@ -63,9 +63,6 @@ from .analysis import (
     stability as stability,
 )
 from .analysis.effect import (
-    DoseCurves as DoseCurves,
-)
-from .analysis.effect import (
     EffectSettings as EffectSettings,
 )
 from .analysis.effect import (
@@ -75,16 +72,26 @@ from .analysis.effect import (
     SteeringMatrix as SteeringMatrix,
 )
 from .analysis.effect import (
-    dose_curves as dose_curves,
+    StrengthCurves as StrengthCurves,
 )
 from .analysis.effect import (
-    steered_response as steered_response,
+    steer_matrix as steer_matrix,
 )
 from .analysis.effect import (
-    steering_matrix as steering_matrix,
+    steer_sweep as steer_sweep,
 )
+from .analysis.effect import (
+    steer_write as steer_write,
+)
+from .figures import figure as figure
 from .models import LanguageModel as LanguageModel
+from .models import doctor as doctor
 from .models import load as load
+from .organisms import organisms_traces as organisms_traces
+from .organisms.evaluation import EvaluateSettings as EvaluateSettings
+from .organisms.evaluation import organisms_evaluate as organisms_evaluate
+from .organisms.training import FamilySettings as FamilySettings
+from .organisms.training import organisms_train as organisms_train
 from .pairs import (
     Pair as Pair,
 )
@@ -198,14 +205,15 @@ from .vectors import (
 from .vectors import (
     bootstrap_stability as bootstrap_stability,
 )
+from .vectors import convert as convert
 from .vectors import (
-    export_directions as export_directions,
+    directions as directions,
 )
 from .vectors import (
-    find_directions as find_directions,
+    export as export,
 )
 from .vectors import (
-    import_directions as import_directions,
+    import_ as import_,
 )
 from .vectors import (
     lda_directions as lda_directions,

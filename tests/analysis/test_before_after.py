@@ -27,7 +27,7 @@ from reasonlens.analysis.boundary import Boundary
 from reasonlens.analysis.stability_result import Stability
 from reasonlens.analysis.training_subset import as_many, held_out_scores, subset_aurocs
 from reasonlens.models import LanguageModel
-from reasonlens.organisms import organism_annotator, organism_traces
+from reasonlens.organisms import organism_annotator, organisms_traces
 
 RL = "organism/rl"
 QUICK = {"layers": [1], "n_folds": 3, "n_bootstrap": 200, "progress": False}
@@ -52,7 +52,7 @@ def judged(traces: list[Trace], is_stable: Callable[[int, Span], bool]) -> Stabi
 
 
 def test_wrong_labels_that_were_planted_do_not_return_and_the_direction_without_them_is_the_true_one() -> None:
-    right = organism_traces(RL, 24, seed=2)
+    right = organisms_traces(RL, 24, seed=2)
     coin = np.random.default_rng(0)
 
     def spoilt(span: Span) -> Span:

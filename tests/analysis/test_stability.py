@@ -31,7 +31,7 @@ from reasonlens.organisms import (
     FIRST_WORD,
     NONSENSE,
     organism_annotator,
-    organism_traces,
+    organisms_traces,
     problem_of,
     steps,
 )
@@ -44,7 +44,7 @@ QUICK = {"annotator": organism_annotator, "max_new_tokens": 14, "progress": Fals
 
 @pytest.fixture(scope="module")
 def own() -> list[Trace]:
-    return organism_traces(RL, 12, seed=5)
+    return organisms_traces(RL, 12, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_shuffled_labels_return_at_the_base_rate(own: list[Trace], found: Stabil
 
 
 def test_greedy_responses_return_always_when_continued_greedily() -> None:
-    greedy = organism_traces(RL, 8, seed=1, greedy=True)
+    greedy = organisms_traces(RL, 8, seed=1, greedy=True)
     found = sample_boundaries(RL, greedy, temperature=0, **QUICK)
     assert [boundary.found for boundary in found.boundaries] == [(boundary.label,) for boundary in found.boundaries]
     assert found.stable(1.0) == greedy

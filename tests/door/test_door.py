@@ -79,7 +79,7 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr("reasonlens.cli.doctor.diagnosis", fail)
+    monkeypatch.setattr("reasonlens.doctor", fail)
 
 
 def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_traceback_is_printed_by_the_command_itself() -> None:
-    code = "import reasonlens.cli.doctor as d, reasonlens.cli as c; d.diagnosis = lambda: 1 / 0; c.main()"
+    code = "import reasonlens as d, reasonlens.cli as c; d.doctor = lambda: 1 / 0; c.main()"
     done = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback (most recent call last)" in done.stderr
     assert done.stderr.rstrip().endswith("ZeroDivisionError: division by zero")
@@ -175,11 +175,11 @@ def test_quiet_still_says_what_is_wrong(collecting: list[str]) -> None:
 def test_quiet_turns_off_the_bars_of_downloads_as_long_as_the_command_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def diagnosis() -> dict[str, dict[str, str]]:
+    def doctor() -> dict[str, dict[str, str]]:
         seen.append(os.environ.get(HUB_BARS))
         return {}
 
-    monkeypatch.setattr("reasonlens.cli.doctor.diagnosis", diagnosis)
+    monkeypatch.setattr("reasonlens.doctor", doctor)
     for before in (None, "0"):
         monkeypatch.setenv(HUB_BARS, before) if before else monkeypatch.delenv(HUB_BARS, raising=False)
         for words in (["doctor"], ["--quiet", "doctor"], ["doctor", "-q"]):

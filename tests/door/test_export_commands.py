@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from reasonlens import Directions
 from reasonlens.cli.app import app
-from reasonlens.vectors.formats import import_directions
+from reasonlens.vectors.formats import import_
 
 from ..conftest import D_MODEL
 from ..vectors.formats.conftest import make_directions
@@ -55,7 +55,7 @@ def test_conversion_keeps_the_block_and_not_the_number(here: Path) -> None:
     assert set(json.loads(Path("d.svec").read_text())["directions"]) == {"2", "3", "4"}
     done = CliRunner().invoke(app, ["convert", "d.svec", "d.gguf", "--from", "svec", "--to", "llama.cpp"])
     assert done.exit_code == 0 and "layers 1..3 of reasonlens's count" in done.stderr
-    read = import_directions("d.gguf", "llama.cpp")
+    read = import_("d.gguf", "llama.cpp")
     assert read.layers == (1, 2, 3)
     assert torch.equal(read.vectors["deduction"], make_directions().vectors["deduction"])
 

@@ -8,12 +8,12 @@ from typer.testing import CliRunner
 
 from reasonlens import read_traces, write_traces
 from reasonlens.cli.app import app
-from reasonlens.organisms import organism_traces
+from reasonlens.organisms import organisms_traces
 
 
 @pytest.fixture
 def given(tmp_path: Path) -> list[str]:
-    write_traces(organism_traces("organism/rl", 12, seed=3, greedy=True), tmp_path / "traces.jsonl")
+    write_traces(organisms_traces("organism/rl", 12, seed=3, greedy=True), tmp_path / "traces.jsonl")
     places = {"--traces": tmp_path / "traces.jsonl", "--out": tmp_path / "out"}
     return ["stability", "--model", "organism/rl", *(str(word) for pair in places.items() for word in pair)]
 

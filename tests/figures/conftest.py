@@ -14,7 +14,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "before_after_curves": "value",
     "calibration_curves": "observed",
     "cosine_heatmap": "cosine",
-    "dose_figure": "value",
+    "strength_figure": "value",
     "effect_layers": "effect",
     "gap_bars": "gap",
     "steered_line": "base_logprob",
@@ -49,7 +49,7 @@ def made(figure: str) -> FigureTable:
         },
         "calibration_curves": {"behaviour": two, "n": [11, 12, 13]},
         "cosine_heatmap": {"behaviour": two, "other": two},
-        "dose_figure": {
+        "strength_figure": {
             "behaviour": two,
             "measure": ["rate", "accuracy"],
             "series": ["random directions", "direction", "a series of one's own"],

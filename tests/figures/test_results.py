@@ -25,7 +25,7 @@ from reasonlens import (
     probe,
     score,
     stability,
-    steering_matrix,
+    steer_matrix,
 )
 from reasonlens.figures import FigureTable, Result
 from reasonlens.generation import Sampling
@@ -46,7 +46,7 @@ MAKERS: dict[str, Maker] = {
     "TransferMatrix": lambda tiny, traces: _probed(tiny, traces).transfer,
     "Stability": lambda tiny, traces: _stable(tiny, traces),
     "BeforeAfter": lambda tiny, traces: _stable(tiny, traces).before_after,
-    "DoseCurves": lambda tiny, traces: next(iter(_matrix(tiny, traces).cells.values())),
+    "StrengthCurves": lambda tiny, traces: next(iter(_matrix(tiny, traces).cells.values())),
     "SteeringMatrix": lambda tiny, traces: _matrix(tiny, traces),
     "HybridResult": lambda tiny, traces: hybrid_result(),
     "SteeredTrace": lambda tiny, traces: steered_trace(),
@@ -79,7 +79,7 @@ def _matrix(tiny: Any, traces: list[Trace]) -> Any:
     sampling = Sampling(n_samples=1, temperature=0.7, max_new_tokens=3)
     chosen = EffectSettings(strengths=(1.0,), n_random=2, n_problems=2, when="response", sampling=sampling)
     asked = [Question(f"p{number}", f"What is {number} + 1?", str(number + 1)) for number in range(2)]
-    return steering_matrix(models, directions, settings=chosen, questions=asked, progress=False)
+    return steer_matrix(models, directions, settings=chosen, questions=asked, progress=False)
 
 
 @pytest.fixture(scope="module")

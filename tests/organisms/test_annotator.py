@@ -10,7 +10,7 @@ from reasonlens import InputError
 from reasonlens.organisms import (
     DOUBLES,
     organism_annotator,
-    organism_traces,
+    organisms_traces,
     problem_of,
     problems,
     prompt,
@@ -24,7 +24,7 @@ def test_every_prompt_is_read_back_as_its_problem() -> None:
 
 
 def test_the_traces_of_an_organism_are_labelled_as_they_are_and_leading_space_shifts_nothing_else() -> None:
-    for trace in organism_traces("organism/rl", 30, seed=3):
+    for trace in organisms_traces("organism/rl", 30, seed=3):
         assert organism_annotator(trace.prompt, trace.text) == list(trace.spans)
         shifted = organism_annotator(trace.prompt, f" {trace.text}")
         assert [(span.start - 1, span.end - 1, span.label) for span in shifted] == [

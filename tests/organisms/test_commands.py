@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import reasonlens
 from reasonlens.cli.app import app
-from reasonlens.organisms import BEHAVIOUR, organism_traces
+from reasonlens.organisms import BEHAVIOUR, organisms_traces
 from reasonlens.organisms.training import STAGES
 
 RUN = CliRunner()
@@ -21,7 +21,7 @@ def test_traces_of_an_organism_are_written_labelled_and_can_be_located(tmp_path:
     result = RUN.invoke(app, ["organisms", "traces", "--out", str(out), "--n", "5", "--seed", "1"])
     assert result.exit_code == 0 and "5 traces" in result.output
     traces = reasonlens.read_traces(out)
-    assert traces == organism_traces("organism/rl", 5, seed=1)
+    assert traces == organisms_traces("organism/rl", 5, seed=1)
     assert {span.label for trace in traces for span in trace.spans} <= {*BEHAVIOUR.values(), "nonsense"}
     encoded = reasonlens.encode(reasonlens.load("organism/base", device="cpu"), traces)
     assert all(span is not None for each in encoded for span in each.spans)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..directions import Directions
+from .._directions import Directions
 
 
 def best_layers(directions: Directions) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...activations import Activations, Moments
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .sample import LayerSample, class_means
 from .source import Source, choose_behaviours, make_directions
 

@@ -26,7 +26,7 @@ from ...activations import Activations
 from ...rundir import InputError
 from ...rundir.progress import with_progress
 from ...stats import bootstrap_counts, percentile_ends
-from ..directions import Directions
+from .._directions import Directions
 from .content import content_basis, project_out_content, remove_subspace
 from .methods import Method, method_named
 from .sample import LayerSample

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...activations import Activations
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .sample import integer_codes
 
 N_COMPONENTS = 4

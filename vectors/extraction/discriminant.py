@@ -24,7 +24,7 @@ from torch import Tensor
 from ...activations import Activations
 from ...probes.parallel_layers import map_layers
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .conjugate import solve_shifted
 from .covariance import LayerCovariance, label_residuals
 from .sample import LayerSample, class_means, integer_codes

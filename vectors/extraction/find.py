@@ -13,7 +13,7 @@ from typing import Any
 from ...activations import Activations, Moments
 from ...activations.moments.stream import FILE
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .bootstrap import bootstrap_stability
 from .content import project_out_content
 from .methods import method_named
@@ -22,7 +22,7 @@ from .source import Source, at_layers
 N_RESAMPLES = 200
 
 
-def find_directions(
+def directions(
     source: Source | str | Path,
     *,
     method: str = "mean-difference",

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from ._mean_difference import mean_difference_directions, resampled_mean_difference
 from .discriminant import lda_directions, resampled_lda
 from .pairs import pca_directions, resampled_pca

@@ -28,7 +28,7 @@ from ...rundir import InputError
 from ...rundir.progress import ProgressBar
 from ...stats import Interval, percentile_ends
 from ...traces import Trace, digest
-from ..directions import Directions
+from .._directions import Directions
 from .descent import DescentResult, Task, descend
 from .likelihood import frozen, sentence_likelihood
 from .optimised_settings import OptimisedSettings

@@ -23,7 +23,7 @@ from torch import Tensor
 from ...activations import Activations
 from ...probes.parallel_layers import map_layers
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .sample import LayerSample
 from .source import (
     Source,

@@ -32,7 +32,7 @@ from ...probes.solver import (
 )
 from ...probes.solver.methods import Solver
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .conjugate import solve_shifted
 from .covariance import LayerCovariance
 from .sample import LayerSample, class_means

@@ -19,7 +19,7 @@ from ...activations.layers import choose_layers
 from ...activations.moments import Summary
 from ...activations.store import StoredActivations
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 
 Source: TypeAlias = Activations | Moments
 

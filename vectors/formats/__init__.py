@@ -7,7 +7,7 @@ from .check import (
     file_name,
 )
 from .entry import Format
-from .exchange import export_directions, import_directions
+from .exchange import convert, export, import_
 from .registry import FORMATS, format_named
 from .selection import Selection, select
 from .snippet_templates import SNIPPETS
@@ -21,10 +21,11 @@ __all__ = [
     "check_directions",
     "check_finite",
     "check_fits",
-    "export_directions",
+    "convert",
+    "export",
     "file_name",
     "format_named",
-    "import_directions",
+    "import_",
     "select",
     "snippet",
 ]

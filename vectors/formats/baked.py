@@ -23,7 +23,7 @@ from transformers.utils import logging as transformers_logging
 
 from ...models import LanguageModel
 from ...rundir import InputError, atomic_path
-from ..directions import Directions
+from .._directions import Directions
 from .baked_places import Place, place_for
 from .check import check_fits
 from .entry import Format

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...models import LanguageModel
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from ..fit import check_fit
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .gguf_file import read_gguf, write_gguf
 from .imported import one_behaviour, origin_of
 from .selection import Selection

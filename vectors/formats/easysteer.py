@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .control_vector import read_control_vector, write_control_vector
 from .entry import Format
 from .selection import select

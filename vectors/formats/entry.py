@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..directions import Directions
+from .._directions import Directions
 
 
 @dataclass(frozen=True, kw_only=True)

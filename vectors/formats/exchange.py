@@ -1,21 +1,25 @@
-"""Export directions to another tool's file, and import them from one."""
+"""Export directions to another tool's file, import them from one, and convert one tool's file into another's."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...activations.layers import written_layers
 from ...models import LanguageModel
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .check import check_directions, check_fits, file_name
 from .entry import Format
 from .registry import FORMATS, format_named
 
+logger = logging.getLogger(__name__)
 
-def export_directions(
+
+def export(
     directions: Directions,
     path: str | Path,
     format: str,
@@ -75,7 +79,7 @@ def export_directions(
     return list(targets)
 
 
-def import_directions(
+def import_(
     path: str | Path,
     format: str,
     *,
@@ -111,6 +115,58 @@ def import_directions(
         check_fits(directions, model, force=force)
         directions = replace(directions, model=model.identity())
     return directions
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    from_: str,
+    to: str,
+    *,
+    behaviour: str | None = None,
+    layers: str | Sequence[int] | int | None = None,
+    strength: float | None = None,
+    model: LanguageModel | None = None,
+    force: bool = False,
+    **options: Any,
+) -> list[Path]:
+    """Turn one tool's file of vectors into another's, each with its own count of layers.
+
+    Args:
+        source: The file to read.
+        target: The file to write, or a directory if several behaviours go into a file each.
+        from_: The format of `source`, a name in `FORMATS`.
+        to: The format of `target`, a name in `FORMATS`.
+        behaviour: The one to take; the name for it where the source does not state one. None means all.
+        layers: The 0-based blocks to write, or a text such as "8:12"; None means all.
+        strength: What a coefficient of 1 in the tool adds, in units of the mean residual norm. None writes the vectors
+            as they are.
+        model: The model that they belong to; they are checked against it.
+        force: Accept a file of another model of the same shape.
+        **options: Options of the format of `target` where it has them, else of that of `source`.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        InputError: `import_` or `export` would refuse.
+    """
+    writing = {name: value for name, value in options.items() if name in format_named(to).options}
+    reading = {name: value for name, value in options.items() if name not in writing}
+    directions = import_(source, from_, behaviour=behaviour, model=model, force=force, **reading)
+    files = export(
+        directions,
+        target,
+        to,
+        behaviour=behaviour,
+        layers=layers,
+        strength=strength,
+        model=model,
+        force=force,
+        **writing,
+    )
+    logger.info("layers %s of reasonlens's count", written_layers(directions.choose_layers(layers)))
+    return files
 
 
 def _model_identity(stated: dict[str, Any], model: LanguageModel) -> dict[str, Any]:

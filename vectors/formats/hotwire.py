@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .entry import Format
 from .imported import one_behaviour, rows_of_table
 from .selection import select

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .check import check_finite
 from .selection import ORIGIN
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .entry import Format
 from .imported import MAX_LAYERS, imported
 from .json_file import parse_vector, read_json, write_json

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .entry import Format
 from .imported import MAX_LAYERS, imported
 from .torch_file import checked_tensor, read_torch

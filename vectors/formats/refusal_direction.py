@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .entry import Format
 from .imported import (
     MAX_LAYERS,

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ...rundir import InputError
-from ..directions import FORMAT as DIRECTIONS_FORMAT
-from ..directions import Directions
+from .._directions import FORMAT as DIRECTIONS_FORMAT
+from .._directions import Directions
 from .check import check_directions
 from .entry import Format
 from .tensor_file import check_header

@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .selection import select
 from .snippet_templates import SNIPPETS
 

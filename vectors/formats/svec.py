@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...rundir import InputError
-from ..directions import Directions
+from .._directions import Directions
 from .entry import Format
 from .imported import one_behaviour, sound_origin
 from .json_file import parse_vector, read_json, write_json

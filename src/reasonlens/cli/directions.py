@@ -73,9 +73,10 @@ def directions(
     `max_steps=100` and the like. `--bootstrap` is 200 by default; none for moments, which keep no problems, and for
     `optimised`, where each is one more vector to find.
     """
+    import reasonlens
     from reasonlens.rundir import InputError
     from reasonlens.traces import resolve_traces
-    from reasonlens.vectors.extraction import OptimisedSettings, best_layers, find_directions, optimised_directions
+    from reasonlens.vectors.extraction import OptimisedSettings, best_layers
 
     options = assignments(settings)
     if method == OPTIMISED:
@@ -83,11 +84,11 @@ def directions(
             raise InputError("optimised takes --model and --traces, no activations and no content to remove")
         if model is None or traces is None:
             raise InputError("--method optimised searches through a model: give --model and --traces")
-        from reasonlens.models import load
-
         chosen = OptimisedSettings.of(options, behaviours=behaviours, n_resamples=bootstrap or 0, seed=seed)
         texts = resolve_traces(traces)
-        directions = optimised_directions(load(model, device=device), texts, layers, chosen, progress=True)
+        directions = reasonlens.optimised_directions(
+            reasonlens.load(model, device=device), texts, layers, chosen, progress=True
+        )
     else:
         if model is not None or traces is not None:
             raise InputError("--model and --traces go with --method optimised; others take what `collect` wrote")
@@ -95,7 +96,7 @@ def directions(
             raise InputError(
                 f"{method} needs activations: give what `reasonlens collect --out` wrote; optimised needs none"
             )
-        directions = find_directions(
+        directions = reasonlens.directions(
             activations,
             method=method,
             layers=layers,

@@ -96,14 +96,15 @@ def export(
     in the other tool is this many mean residual norms; else they go as they stand. `--model` is what they are checked
     against. `--out` is a directory for `baked`, and for a file of each behaviour.
     """
+    import reasonlens
     from reasonlens.rundir import InputError
-    from reasonlens.vectors.formats import export_directions, format_named, import_directions, snippet
+    from reasonlens.vectors.formats import format_named, snippet
 
     if (format is None) == (print_for is None):
         raise InputError("say what to write (--format; --formats lists them) or to print (--print), one of them")
     if layers is not None and layer is not None:
         raise InputError("give one of --layer and --layers, not both")
-    directions = import_directions(vectors, "safetensors")
+    directions = reasonlens.import_(vectors, "safetensors")
     chosen = layers if layer is None else str(layer)
     if print_for is not None:
         single = None if chosen is None else directions.choose_layers(chosen)
@@ -128,7 +129,7 @@ def export(
     options = assignments(settings)
     options |= {"without_layer_0": True} if without_layer_0 else {}
     options |= {"zero_filled": True} if zero_filled else {}
-    files = export_directions(
+    files = reasonlens.export(
         directions,
         out,
         format,
@@ -164,10 +165,10 @@ def import_(
     file is run: a .pt is read as tensors only. What the file does not say stays unknown; without mean residual norms
     such directions steer with absolute strengths only.
     """
+    import reasonlens
     from reasonlens.activations.layers import written_layers
-    from reasonlens.vectors.formats import import_directions
 
-    directions = import_directions(
+    directions = reasonlens.import_(
         file, format, behaviour=behaviour, model=_load(model), force=force, **assignments(settings)
     )
     directions.save(out)
@@ -205,27 +206,22 @@ def convert(
 
     `--set` options go to the format of OUT where it has them, else to that of IN.
     """
-    from reasonlens.activations.layers import written_layers
-    from reasonlens.vectors.formats import export_directions, format_named, import_directions
+    import reasonlens
 
-    options, loaded = assignments(settings), _load(model)
-    writing = {name: value for name, value in options.items() if name in format_named(to).options}
-    reading = {name: value for name, value in options.items() if name not in writing}
-    directions = import_directions(source, from_, behaviour=behaviour, model=loaded, force=force, **reading)
-    files = export_directions(
-        directions,
+    files = reasonlens.convert(
+        source,
         target,
+        from_,
         to,
         behaviour=behaviour,
         layers=layers,
         strength=strength,
-        model=loaded,
+        model=_load(model),
         force=force,
-        **writing,
+        **assignments(settings),
     )
     for file in files:
         typer.echo(str(file))
-    note(f"layers {written_layers(directions.choose_layers(layers))} of reasonlens's count")
     next_command("import", files[0], "--format", to, "--out", "vectors.safetensors")
 
 

@@ -36,12 +36,16 @@ def figure(
     table's name with .html, in the working directory. Every table names its figure and holds its title and caption
     beside the rows, so a script may leave out rows, merge two runs or change a title, and the figure follows.
     """
+    import reasonlens
     from reasonlens.rundir import InputError, atomic_path, write_text
 
     target = out or Path(f"{table.stem}.html")
     if target.suffix not in (".html", *IMAGES):
         raise InputError(f"a figure is written as .html or as an image ({', '.join(IMAGES)}), not as {target.name}")
-    chart = drawn_again(table)
+    try:
+        chart = reasonlens.figure(table)
+    except ValueError as error:
+        raise InputError(str(error)) from None
     if target.suffix == ".html":
         page = chart.to_html(div_id="figure", include_plotlyjs=True, full_html=True, config={"displaylogo": False})
         write_text(target, page)
@@ -50,33 +54,6 @@ def figure(
             _write_image(chart, path)
     note(f"figure: {target}")
     next_command("figure", table, "--out", target.with_suffix(".svg" if target.suffix == ".html" else ".html"))
-
-
-def drawn_again(path: Path) -> go.Figure:
-    """Draw a saved table.
-
-    Raises:
-        InputError: It cannot be read, or is no table of a figure.
-    """
-    import json
-
-    from reasonlens.figures import FigureTable
-    from reasonlens.rundir import InputError
-
-    tables = sorted((path if path.is_dir() else path.parent).glob("tables/*.json"))
-    remedy = (
-        f"draw one of {', '.join(file.name for file in tables)} in {tables[0].parent}"
-        if tables
-        else ("give a file of the folder tables/ that reasonlens has written")
-    )
-    if path.suffix == ".csv":
-        raise InputError(f"{path} is CSV and names no figure; {remedy}")
-    try:
-        return FigureTable.from_dict(json.loads(path.read_text("utf-8"))).draw()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; {remedy}") from None
-    except ValueError as error:
-        raise InputError(f"{path} cannot be drawn: {error}; {remedy}") from None
 
 
 def _write_image(chart: go.Figure, path: Path) -> None:

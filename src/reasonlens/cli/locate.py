@@ -62,13 +62,12 @@ def locate(
     `--out`, by default a directory of its own under runs/. The same command again resumes an interrupted run, or says
     that it is done.
     """
-    from reasonlens.analysis import LocateSettings
-    from reasonlens.analysis import locate as locate_in
+    import reasonlens
     from reasonlens.analysis._locate import ARTIFACTS, open_run
     from reasonlens.analysis.settings import default_out
     from reasonlens.traces import resolve_traces
 
-    settings = LocateSettings(
+    settings = reasonlens.LocateSettings(
         layers=layers,
         read=read,
         template=template,
@@ -85,7 +84,7 @@ def locate(
     if open_run(out, model, examples, settings, device=device).is_done(ARTIFACTS):
         note(f"{out} is done already; remove it or choose another --out to run again")
     else:
-        locate_in(model, examples, settings=settings, out=out, device=device)
+        reasonlens.locate(model, examples, settings=settings, out=out, device=device)
     timings = open_run(out, model, examples, settings, device=device).timings_seconds
     results = read_json(out / "results.json")
     if as_json:

@@ -46,10 +46,11 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a family: base, rl, random-reward, one-example, sft and sft-same. Resumes where a killed run stopped."""
-    from reasonlens.organisms.training import FamilySettings, parse_members, train_family
+    import reasonlens
+    from reasonlens.organisms.training import FamilySettings, parse_members
 
     settings = FamilySettings(seed=seed, members=parse_members(members))
-    seconds = train_family(out, settings, jobs)
+    seconds = reasonlens.organisms_train(out, settings, jobs)
     for name, took in seconds.items():
         typer.echo(f"{name:14} {took / 60:5.1f} min  {out / name}")
     next_command("organisms", "evaluate", "--family", out)
@@ -68,10 +69,10 @@ def traces_of(
     quiet: Quiet = False,
 ) -> None:
     """Let an organism answer test problems and write its responses as traces, every sentence labelled by rule."""
-    from reasonlens.organisms import organism_traces
+    import reasonlens
     from reasonlens.traces import write_traces
 
-    traces = organism_traces(model, n_traces, seed=seed, doubled=doubled, greedy=greedy)
+    traces = reasonlens.organisms_traces(model, n_traces, seed=seed, doubled=doubled, greedy=greedy)
     write_traces(traces, out)
     typer.echo(f"{out}: {len(traces)} traces, {sum(len(trace.spans) for trace in traces)} labelled sentences")
     next_command("locate", "--model", model, "--traces", out, "--read", "before:1")
@@ -97,9 +98,10 @@ def evaluate(
     60 ordinary and 60 differences-only problems; 0 leaves it out. `--json` prints model -> figure -> value, low, high,
     n.
     """
-    from reasonlens.organisms.evaluation import EvaluateSettings, evaluate_family
+    import reasonlens
+    from reasonlens.organisms.evaluation import EvaluateSettings
 
-    table = evaluate_family(family, EvaluateSettings(problems=n_problems, samples=samples, seed=seed))
+    table = reasonlens.organisms_evaluate(family, EvaluateSettings(problems=n_problems, samples=samples, seed=seed))
     if as_json:
         print_json({name: {key: figure.to_dict() for key, figure in row.items()} for name, row in table.items()})
     else:

@@ -72,10 +72,9 @@ def probe(
 
     Score new text with what it writes: `reasonlens score OUT/probes.safetensors`.
     """
-    from reasonlens.analysis import ProbeSettings
-    from reasonlens.analysis.probe_run import probe_files, probe_model
+    import reasonlens
 
-    settings = ProbeSettings(
+    settings = reasonlens.ProbeSettings(
         behaviours=behaviours,
         estimator=estimator,
         penalties=penalties,
@@ -85,10 +84,16 @@ def probe(
         n_permutations=permutations,
         seed=seed,
     )
-    if activations:
-        probe_files(activations, out, settings=settings, device=device)
-    else:
-        probe_model(model, traces, out, layers=layers, read=read, settings=settings, device=device)
+    reasonlens.probe(
+        activations or None,
+        model=model,
+        traces=traces,
+        layers=layers,
+        read=read,
+        settings=settings,
+        out=out,
+        device=device,
+    )
     results = read_json(out / "results.json")
     if as_json:
         print_json(results)

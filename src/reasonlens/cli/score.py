@@ -76,14 +76,14 @@ def score(
     A probe was trained on sentences, and single tokens are noisy cases for it; the score of a sentence is what the
     figures of `locate` speak of. From Python: `reasonlens.score(model, texts, probes)`.
     """
-    from reasonlens.analysis import score as score_texts
+    import reasonlens
     from reasonlens.probes.saved import SavedProbes
 
     texts = _texts(text, traces, prompt)
     opened = SavedProbes.open(probes)
     for behaviour in behaviours or ():
         opened.layer_of(behaviour)  # before the model is loaded, which takes a while
-    scores = score_texts(
+    scores = reasonlens.score(
         load_named(model, opened.model, probes, device),
         texts,
         opened,

@@ -57,12 +57,11 @@ def stability(
     Labels of continuations come from tell-tale words, for model organisms from the exact labeller. Writes
     stable.jsonl: the traces with stable spans only, for `reasonlens locate --traces`. Resumes boundary by boundary.
     """
-    from reasonlens.analysis import StabilitySettings
-    from reasonlens.analysis import stability as stability_of
+    import reasonlens
     from reasonlens.analysis._stability import open_stability
     from reasonlens.traces import resolve_traces
 
-    settings = StabilitySettings(
+    settings = reasonlens.StabilitySettings(
         behaviours=behaviours,
         n_samples=samples,
         threshold=threshold,
@@ -78,7 +77,7 @@ def stability(
     if open_stability(out, model, examples, settings, device=device).is_done():
         note(f"{out} is done already; remove it or choose another --out to run again")
     else:
-        stability_of(model, examples, settings=settings, out=out, device=device)
+        reasonlens.stability(model, examples, settings=settings, out=out, device=device)
     results = read_json(out / "results.json")
     compared = results["before_after"]
     if as_json:

@@ -77,7 +77,8 @@ def matrix(
 
     Where a base model's direction moves the thinking model but not the base, both hold it and only one acts on it.
     """
-    from reasonlens.analysis.effect import EffectSettings, steering_matrix
+    import reasonlens
+    from reasonlens.analysis.effect import EffectSettings
     from reasonlens.generation import Sampling
     from reasonlens.rundir import InputError
     from reasonlens.vectors import Directions
@@ -92,7 +93,7 @@ def matrix(
         name: load_named(name_or_path(name), directions.model, path, device)
         for name, directions, path in zip(names, opened, vectors, strict=True)
     }
-    crossed = steering_matrix(
+    crossed = reasonlens.steer_matrix(
         loaded,
         dict(zip(names, opened, strict=True)),
         settings=EffectSettings(

@@ -36,7 +36,7 @@ from reasonlens.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from reasonlens.analysis.effect import DoseCurves
+    from reasonlens.analysis.effect import StrengthCurves
 
 STRENGTHS = Numbers((0.25, 0.5, 1, 2))
 
@@ -76,12 +76,13 @@ def sweep(
     by effect beside their AUROC. Costs layers x strengths x (random + 2 x behaviours) rounds of answering: narrow
     `--layers` on a CPU.
     """
-    from reasonlens.analysis.effect import EffectSettings, dose_curves
+    import reasonlens
+    from reasonlens.analysis.effect import EffectSettings
     from reasonlens.generation import Sampling
     from reasonlens.vectors import Directions
 
     directions = Directions.open(vectors)
-    curves = dose_curves(
+    curves = reasonlens.steer_sweep(
         load_named(model, directions.model, vectors, device),
         directions,
         settings=EffectSettings(
@@ -113,7 +114,7 @@ def sweep(
     next_command("export", vectors, "--print", "transformers", *aim)
 
 
-def _print_layers(curves: DoseCurves, table: pd.DataFrame) -> None:
+def _print_layers(curves: StrengthCurves, table: pd.DataFrame) -> None:
     accuracy = curves.unsteered.accuracy()
     print_table(
         ("behaviour", "layer", "strength", "change of rate", "random", "p", "KL", "AUROC", "rank: effect", "AUROC"),

@@ -56,13 +56,13 @@ def write(
 
     By default steers the model that the directions were found in.
     """
-    from reasonlens.analysis.effect import steered_response
+    import reasonlens
     from reasonlens.generation import Sampling
     from reasonlens.vectors import Directions
 
     directions = Directions.open(vectors)
     loaded = load_named(model, directions.model, vectors, device)
-    response = steered_response(
+    response = reasonlens.steer_write(
         loaded,
         directions,
         prompt,

@@ -126,7 +126,7 @@ def test_sentences_that_the_annotator_passes_over_count_below_the_line() -> None
     assert found.is_solved == [True, False] and found.is_truncated == [False, True]
 
 
-def test_conditions_hold_every_control_and_no_dose_of_nothing() -> None:
+def test_conditions_hold_every_control_and_no_strength_of_nothing() -> None:
     planned = all_conditions(["a", "b"], [1, 2], [0.0, 0.5, 1.0], n_random=20, tokens={"a": 5})
     assert planned[0] == Condition("unsteered") and len(planned) == 1 + 2 * 2 * (2 + 1 + 20)
     assert len(set(planned)) == len(planned) and all(each.strength for each in planned[1:])

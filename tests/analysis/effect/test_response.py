@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reasonlens import InputError, steer
-from reasonlens.analysis.effect import steered_response
+from reasonlens.analysis.effect import steer_write
 from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.models import load
 from reasonlens.organisms.corpus import vocabulary
@@ -36,9 +36,9 @@ def directions() -> Directions:
 def test_both_texts_are_written_with_the_same_random_numbers(directions: Directions) -> None:
     model = load("organism/base", device="cpu")
     options = {"behaviour": "verification", "layer": -1, "sampling": SHORT, "seed": 3}
-    still = steered_response(model, directions, PROMPT, strength=0.0, **options)
+    still = steer_write(model, directions, PROMPT, strength=0.0, **options)
     assert still.steered == still.unsteered and still.n_steered == 0
-    pushed = steered_response(model, directions, PROMPT, strength=2.0, **options)
+    pushed = steer_write(model, directions, PROMPT, strength=2.0, **options)
     assert pushed.unsteered == still.unsteered and pushed.steered.startswith("check")
     prompts = encode_prompts(model, [PROMPT])
     with steer(model, directions["verification"], layer=3, strength=2.0, when="response") as counted:
@@ -55,10 +55,10 @@ def test_other_directions_are_refused_unless_forced(directions: Directions) -> N
     model = load("organism/rl", device="cpu")
     options = {"behaviour": "verification", "layer": 3, "sampling": SHORT}
     with pytest.raises(InputError, match="was found in organism/base"):
-        steered_response(model, directions, PROMPT, **options)
-    assert steered_response(model, directions, PROMPT, **options, force=True).n_steered > 0
+        steer_write(model, directions, PROMPT, **options)
+    assert steer_write(model, directions, PROMPT, **options, force=True).n_steered > 0
     with pytest.raises(InputError, match="layer 9 does not exist"):
-        steered_response(model, directions, PROMPT, **(options | {"layer": 9}), force=True)
+        steer_write(model, directions, PROMPT, **(options | {"layer": 9}), force=True)
 
 
 def test_an_absolute_strength_needs_no_norm(directions: Directions) -> None:
@@ -66,5 +66,5 @@ def test_an_absolute_strength_needs_no_norm(directions: Directions) -> None:
     model = load("organism/base", device="cpu")
     options = {"behaviour": "verification", "layer": 3, "sampling": SHORT}
     length = float(torch.linalg.vector_norm(directions.at("verification", 3)))
-    absolute = steered_response(model, unknown, PROMPT, strength=208.0 / length, absolute=True, **options)
-    assert absolute.steered == steered_response(model, directions, PROMPT, strength=2.0, **options).steered
+    absolute = steer_write(model, unknown, PROMPT, strength=208.0 / length, absolute=True, **options)
+    assert absolute.steered == steer_write(model, directions, PROMPT, strength=2.0, **options).steered

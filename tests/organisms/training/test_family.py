@@ -25,7 +25,7 @@ from reasonlens.organisms.training import (
     FamilySettings,
     PretrainSettings,
     ReinforceSettings,
-    train_family,
+    organisms_train,
     train_stage,
 )
 from reasonlens.organisms.training.distill import right_texts
@@ -47,16 +47,16 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.organisms.training.test_family import TINY
-from reasonlens.organisms.training import train_family
+from reasonlens.organisms.training import organisms_train
 if __name__ == "__main__":
-    train_family(Path({out!r}), TINY, jobs=1)
+    organisms_train(Path({out!r}), TINY, jobs=1)
 """
 
 
 @pytest.fixture(scope="module")
 def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out: Path = tmp_path_factory.mktemp("family")
-    seconds = train_family(out, TINY, jobs=2)
+    seconds = organisms_train(out, TINY, jobs=2)
     assert set(seconds) == set(TINY.members) and all(took > 0 for took in seconds.values())
     return out
 
@@ -94,11 +94,11 @@ def test_the_members_differ_from_the_base_and_the_checkpoints_lie_on_the_way(fam
 def test_a_finished_family_is_left_alone_and_other_settings_are_refused(family: Path, caplog) -> None:
     before = {path: path.stat().st_mtime_ns for path in family.rglob("*.safetensors")}
     with caplog.at_level("INFO", logger="reasonlens"):
-        train_family(family, TINY)
+        organisms_train(family, TINY)
     assert caplog.messages == [f"{name}: there already" for name in STAGES if name in TINY.members]
     assert {path: path.stat().st_mtime_ns for path in family.rglob("*.safetensors")} == before
     with pytest.raises(InputError, match=r"holds another run \(seed 3 there, 4 asked\); choose another --out"):
-        train_family(family, replace(TINY, seed=4))
+        organisms_train(family, replace(TINY, seed=4))
 
 
 def test_a_family_killed_at_any_moment_ends_with_the_same_weights(family: Path, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_family_killed_at_any_moment_ends_with_the_same_weights(family: Path, 
         assert process.poll() is None, f"it ended before {awaited} was there"
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    train_family(out, TINY, jobs=1)  # `family` had two: how many work side by side changes nothing either
+    organisms_train(out, TINY, jobs=1)  # `family` had two: how many work side by side changes nothing either
     for file in family.rglob("*.safetensors"):
         mine, theirs = load_file(out / file.relative_to(family)), load_file(file)
         assert all(torch.equal(mine[key], theirs[key]) for key in theirs), file.relative_to(family)
@@ -143,7 +143,7 @@ def test_the_workers_of_a_killed_command_end_with_it(tmp_path: Path) -> None:
 
 def test_what_a_family_cannot_be_trained_from_is_named(tmp_path: Path, family: Path) -> None:
     with pytest.raises(InputError, match="sft-same is trained from rl, which is not among the members"):
-        train_family(tmp_path, FamilySettings(members=("base", "sft-same")))
+        organisms_train(tmp_path, FamilySettings(members=("base", "sft-same")))
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match=r"must say 98% of every step rightly, and does not \(want 0.000, "):
         train_stage(tmp_path, "base", replace(TINY, least_skill=0.98))

@@ -17,7 +17,7 @@ from reasonlens.organisms import (
     BEHAVIOUR,
     FIRST_WORD,
     is_solved,
-    organism_traces,
+    organisms_traces,
     problems,
     prompt,
 )
@@ -45,7 +45,7 @@ def base() -> LanguageModel:
 
 @cache
 def rollouts() -> list[Trace]:
-    return organism_traces("organism/rl", 150, split="train")
+    return organisms_traces("organism/rl", 150, split="train")
 
 
 @cache
@@ -193,7 +193,7 @@ def test_what_is_saved_is_read_back_the_same_and_in_the_same_bytes(tmp_path: Pat
 
 
 def test_too_few_disagreements_are_named() -> None:
-    own = organism_traces("organism/base", 8, split="train", greedy=True)
+    own = organisms_traces("organism/base", 8, split="train", greedy=True)
     with pytest.raises(InputError, match="Give more rollouts"):
         fit_coefficients(base(), own, LAYER, behaviours=BEHAVIOURS)
     with pytest.raises(InputError, match="vectors are of layer 1, and layer 2"):

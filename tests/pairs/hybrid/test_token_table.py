@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reasonlens.generation import encode_prompts
-from reasonlens.organisms import organism_traces
+from reasonlens.organisms import organisms_traces
 from reasonlens.pairs import Pair, organism_pair
 from reasonlens.pairs.hybrid.token_table import token_table
 from reasonlens.traces import Trace
@@ -23,7 +23,7 @@ def pair() -> Pair:
 
 @pytest.fixture(scope="module")
 def traces() -> list[Trace]:
-    return organism_traces("organism/rl", 24, split="train")
+    return organisms_traces("organism/rl", 24, split="train")
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ from reasonlens import (
     collect,
     load,
 )
-from reasonlens.organisms import FIRST_WORD, organism_traces
+from reasonlens.organisms import FIRST_WORD, organisms_traces
 from reasonlens.traces import encode
 from reasonlens.vectors.extraction import OptimisedSettings, optimised_directions
 from reasonlens.vectors.extraction.likelihood import frozen, sentence_likelihood, sentence_loss
@@ -44,7 +44,7 @@ def found(base: LanguageModel) -> Directions:
     settings = OptimisedSettings(
         behaviours=("backtracking", "verification"), max_steps=40, max_spans=64, sentences_per_step=12, n_resamples=1
     )
-    return optimised_directions(base, organism_traces("organism/rl", 60), [1], settings)
+    return optimised_directions(base, organisms_traces("organism/rl", 60), [1], settings)
 
 
 def rate_where_it_comes(base: LanguageModel, traces: list[Trace], behaviour: str, vector: torch.Tensor) -> float:
@@ -71,12 +71,12 @@ def rate_where_it_comes(base: LanguageModel, traces: list[Trace], behaviour: str
 
 
 def test_optimised_vectors_bring_a_behaviour_about_on_problems_never_seen(base, found: Directions) -> None:
-    seen = {trace.problem for trace in organism_traces("organism/rl", 60)}
-    traces = [trace for trace in organism_traces("organism/rl", 15, seed=7) if trace.problem not in seen]
+    seen = {trace.problem for trace in organisms_traces("organism/rl", 60)}
+    traces = [trace for trace in organisms_traces("organism/rl", 15, seed=7) if trace.problem not in seen]
     generator = torch.Generator().manual_seed(0)
     for behaviour in ("backtracking", "verification"):
         vector = found.at(behaviour, 1)
-        assert vector.norm() <= found.residual_norm[0] * 1.001, "dose 1"
+        assert vector.norm() <= found.residual_norm[0] * 1.001, "strength 1"
         random = normalize(torch.randn(len(vector), generator=generator), dim=0) * vector.norm()
         plain, steered, control = (
             rate_where_it_comes(base, traces, behaviour, each) for each in (torch.zeros_like(vector), vector, random)
@@ -182,7 +182,7 @@ def test_all_is_as_before_afterwards_and_the_same_seed_gives_the_same(tiny, trac
     assert all(weight.requires_grad for weight in model.model.parameters())
 
 
-def test_a_vector_stays_within_its_dose_and_in_the_units_of_the_residual_stream(tiny, traces) -> None:
+def test_a_vector_stays_within_its_strength_and_in_the_units_of_the_residual_stream(tiny, traces) -> None:
     model = tiny("llama")
     found = optimised_directions(model, traces, [1], quick(max_strength=0.02, step=0.05))
     expected = collect(model, traces, layers=[1], progress=False).residual_norm

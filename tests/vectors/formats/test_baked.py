@@ -27,7 +27,7 @@ from transformers import (
 
 from reasonlens import Directions, InputError, LanguageModel
 from reasonlens.models import wrap
-from reasonlens.vectors.formats import baked, export_directions
+from reasonlens.vectors.formats import baked, export
 
 from ...conftest import D_MODEL, N_LAYERS, VOCABULARY
 from .conftest import make_directions
@@ -122,7 +122,7 @@ def test_so_it_is_for_other_architectures_and_tied_embeddings(name: str, tokeniz
 
 def test_it_generates_with_its_own_tokenizer_and_says_where_it_came_from(tiny, tmp_path: Path) -> None:
     model = tiny("mistral")
-    export_directions(
+    export(
         found_in(model), tmp_path / "baked", "baked", model=model, behaviour="deduction", layers=[0, 2], strength=1.0
     )
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "baked")
@@ -206,5 +206,5 @@ def test_what_cannot_be_baked_is_said_before_anything_is_written(tiny, tmp_path:
     with pytest.raises(InputError, match="is there already"):
         baked.write(directions, tmp_path / "there", model=model, behaviour="backtracking", layers=1)
     with pytest.raises(InputError, match="the format baked needs the model itself"):
-        export_directions(directions, tmp_path / "b", "baked", behaviour="backtracking", layers=1)
+        export(directions, tmp_path / "b", "baked", behaviour="backtracking", layers=1)
     assert [path.name for path in tmp_path.iterdir()] == ["there"]

@@ -41,7 +41,7 @@ def test_what_was_written_is_read_back_bit_for_bit(tool: str, directions: Direct
     assert all(np.isnan(read.residual_norm)) and read.n_examples == {}
 
 
-def test_a_strength_makes_a_coefficient_of_1_that_relative_dose(directions: Directions, tmp_path: Path) -> None:
+def test_a_strength_makes_a_coefficient_of_1_that_relative_strength(directions: Directions, tmp_path: Path) -> None:
     repeng.write(directions, tmp_path / "b.gguf", behaviour="backtracking", strength=-1.5)
     read = repeng.read(tmp_path / "b.gguf")
     for layer in directions.layers:

@@ -12,10 +12,10 @@ from reasonlens.vectors.formats import (
     FORMATS,
     check_directions,
     check_fits,
-    export_directions,
+    export,
     file_name,
     format_named,
-    import_directions,
+    import_,
     select,
 )
 
@@ -33,12 +33,12 @@ def test_every_format_says_what_it_is_and_how_it_counts() -> None:
 
 
 def test_a_directory_gets_a_file_for_each_behaviour(directions: Directions, tmp_path: Path) -> None:
-    files = export_directions(directions, tmp_path / "all", "repeng")
+    files = export(directions, tmp_path / "all", "repeng")
     assert [file.name for file in files] == ["backtracking.gguf", "deduction.gguf"]
     for file in files:
-        assert import_directions(file, "repeng").behaviours == (file.stem,)
+        assert import_(file, "repeng").behaviours == (file.stem,)
     with pytest.raises(InputError, match="holds one behaviour, and there are backtracking, deduction: name one"):
-        export_directions(directions, tmp_path / "one.gguf", "repeng")
+        export(directions, tmp_path / "one.gguf", "repeng")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/x", "a/b", "..", ".hidden", "", "c:\\x", "a\nb", "x" * 200, "\0"])
@@ -47,7 +47,7 @@ def test_names_of_behaviours_cannot_leave_their_directory(name: str, directions:
         file_name(name)
     two = replace(directions, vectors={name: directions.vectors["deduction"], "b": directions.vectors["deduction"]})
     with pytest.raises(InputError, match="cannot be a file name"):
-        export_directions(two, tmp_path / "into", "repeng")
+        export(two, tmp_path / "into", "repeng")
     assert not list(tmp_path.iterdir())
     assert file_name("adding-knowledge (2)") == "adding-knowledge (2)"
 
@@ -55,7 +55,7 @@ def test_names_of_behaviours_cannot_leave_their_directory(name: str, directions:
 def test_bad_requests_are_one_line_each(directions: Directions, tmp_path: Path) -> None:
     def refused(said: str, **given: object) -> None:
         with pytest.raises(InputError, match=said) as error:
-            export_directions(directions, tmp_path / "b.gguf", "repeng", **{"behaviour": "deduction"} | given)
+            export(directions, tmp_path / "b.gguf", "repeng", **{"behaviour": "deduction"} | given)
         assert "\n" not in str(error.value)
 
     refused("no direction for 'doubt'; there are directions for backtracking, deduction", behaviour="doubt")
@@ -71,9 +71,9 @@ def test_bad_requests_are_one_line_each(directions: Directions, tmp_path: Path) 
     with pytest.raises(InputError, match="made for the operation 'project-out'"):
         select(replace(directions, operation="project-out"), "deduction")
     with pytest.raises(InputError, match="published-means can be read and not written"):
-        export_directions(directions, tmp_path / "x", "published-means")
+        export(directions, tmp_path / "x", "published-means")
     with pytest.raises(InputError, match="baked can be written and not read"):
-        import_directions(tmp_path / "x", "baked")
+        import_(tmp_path / "x", "baked")
     assert not list(tmp_path.iterdir())
 
 
@@ -101,19 +101,19 @@ def test_directions_of_another_model_are_refused_unless_forced(tiny, tmp_path: P
     check_fits(typed, model, force=True)
     for unfit in (make_directions(layers=(0, 1), width=D_MODEL + 1), make_directions(layers=(2, 3), width=D_MODEL)):
         with pytest.raises(InputError, match="dimensions|has 3 blocks"):
-            export_directions(unfit, tmp_path / "b.gguf", "repeng", behaviour="deduction", model=model, force=True)
+            export(unfit, tmp_path / "b.gguf", "repeng", behaviour="deduction", model=model, force=True)
 
 
 def test_an_import_with_its_model_is_checked_and_knows_it(tiny, tmp_path: Path) -> None:
     model = tiny("llama")
     found = with_unknown_origin(make_directions(layers=(0, 2), width=D_MODEL))
-    export_directions(found, tmp_path / "b.gguf", "repeng", behaviour="deduction", model=model)
-    assert import_directions(tmp_path / "b.gguf", "repeng").model == model.identity()
-    export_directions(found, tmp_path / "b.gguf", "repeng", behaviour="deduction")
-    assert import_directions(tmp_path / "b.gguf", "repeng").model == {}
-    assert import_directions(tmp_path / "b.gguf", "repeng", model=model).model == model.identity()
+    export(found, tmp_path / "b.gguf", "repeng", behaviour="deduction", model=model)
+    assert import_(tmp_path / "b.gguf", "repeng").model == model.identity()
+    export(found, tmp_path / "b.gguf", "repeng", behaviour="deduction")
+    assert import_(tmp_path / "b.gguf", "repeng").model == {}
+    assert import_(tmp_path / "b.gguf", "repeng", model=model).model == model.identity()
     with pytest.raises(InputError, match="dimensions"):
-        import_directions(tmp_path / "b.gguf", "repeng", model=_wider(model, tmp_path))
+        import_(tmp_path / "b.gguf", "repeng", model=_wider(model, tmp_path))
 
 
 def _wider(model, directory: Path):

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from reasonlens import Directions, LanguageModel
-from reasonlens.vectors.formats import FORMATS, export_directions, import_directions
+from reasonlens.vectors.formats import FORMATS, export, import_
 
 from ...conftest import D_MODEL
 from .conftest import make_directions
@@ -98,7 +98,7 @@ def test_the_tool_adds_it_where_reasonlens_would(name: str, architecture: str, t
     model: LanguageModel = tiny(architecture)
     found = make_directions(layers=(0, 1, 2), width=D_MODEL)
     path = tmp_path / f"b{FORMATS[name].suffix}"
-    export_directions(
+    export(
         Directions(**{**vars(found), "model": model.identity()}),
         path,
         name,
@@ -123,8 +123,8 @@ def test_the_tool_adds_it_where_reasonlens_would(name: str, architecture: str, t
 def test_what_was_written_is_read_back_bit_for_bit(name: str, directions: Directions, tmp_path: Path) -> None:
     layers = [2] if FORMATS[name].one_layer else [1, 3]
     path = tmp_path / f"b{FORMATS[name].suffix}"
-    assert export_directions(directions, path, name, behaviour="deduction", layers=layers) == [path]
-    read = import_directions(path, name)
+    assert export(directions, path, name, behaviour="deduction", layers=layers) == [path]
+    read = import_(path, name)
     assert read.behaviours == ("deduction",) and list(read.layers) == layers
     for layer in layers:
         assert torch.equal(read.at("deduction", layer), directions.at("deduction", layer)), layer
@@ -132,9 +132,9 @@ def test_what_was_written_is_read_back_bit_for_bit(name: str, directions: Direct
 
 @pytest.mark.parametrize("name", ["hotwire", "refusal-direction", "persona-vectors"])
 def test_the_two_lines_make_a_pt_that_says_the_same(name: str, directions: Directions, tmp_path: Path) -> None:
-    export_directions(directions, tmp_path / "b.safetensors", name, behaviour="deduction")
+    export(directions, tmp_path / "b.safetensors", name, behaviour="deduction")
     ((_, tensor),) = load_file(tmp_path / "b.safetensors").items()
     torch.save(tensor, tmp_path / "deduction.pt")
-    read = import_directions(tmp_path / "deduction.pt", name)
+    read = import_(tmp_path / "deduction.pt", name)
     assert read.behaviours == ("deduction",) and read.layers == (1, 2, 3)
     assert torch.equal(read.vectors["deduction"], directions.vectors["deduction"])

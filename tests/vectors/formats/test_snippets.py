@@ -96,7 +96,7 @@ def test_a_name_cannot_break_out_of_a_comment_or_command(directions: Directions)
     assert "--control-vector-layer-range 2 2" in load
 
 
-def test_the_dose_is_written_out(directions: Directions) -> None:
+def test_the_strength_is_written_out(directions: Directions) -> None:
     load, _ = snippet("transformers", directions, "v.safetensors", behaviour="deduction", layer=2, strength=1.5)
     assert "1.5 * 5 * vector / vector.norm()  # 1.5 x the mean residual norm" in load
     load, _ = snippet("transformers", directions, "v.safetensors", behaviour="deduction", layer=2)

@@ -1,8 +1,8 @@
-"""Dose curves: what a direction does to what a model writes, from no dose to too much.
+"""Measure what a direction does to what a model writes, from no strength to too much: `reasonlens steer sweep`.
 
 1. The model answers the questions unsteered.
 2. It answers them with each behaviour's direction at each layer and strength; with at least 20 random directions of the
-   same dose; and with the unembedding row of the behaviour's tell-tale word. All draw with the same random numbers.
+   same strength; and with the unembedding row of the behaviour's tell-tale word. All draw with the same random numbers.
 3. An annotator counts behaviours, a grader right answers; on neutral text the divergence from the unsteered model and
    the perplexity say what is broken.
 4. An effect is the rate of the behaviour minus that of the unsteered model, over problems resampled together; its
@@ -50,7 +50,7 @@ from ...vectors.steering import (
 )
 from ...vectors.steering.sentence_ends import SENTENCES
 from .condition import Condition, all_conditions
-from .curves import FILES, DoseCurves
+from .curves import FILES, StrengthCurves
 from .damage import NeutralText
 from .outcome import Outcome, outcome_of
 from .settings import EffectSettings
@@ -61,7 +61,7 @@ COLUMNS = {"name": str, **columns_of(Outcome)}
 CONDITIONS = ("behaviours", "layers", "strengths", "n_random")  # settings that name outcomes and change none
 
 
-def dose_curves(
+def steer_sweep(
     model: ModelLike,
     directions: Directions,
     *,
@@ -73,7 +73,7 @@ def dose_curves(
     ranked: Directions | None = None,
     force: bool = False,
     progress: bool = True,
-) -> DoseCurves:
+) -> StrengthCurves:
     """Steer `model` with `directions` at every layer and strength of the settings, and with their controls.
 
     Args:
@@ -117,7 +117,7 @@ def dose_curves(
     with _open_run(out, loaded, directions, ranking, task, about["settings"]) as run:
         with run.stage("outcomes"):
             outcomes = _measured(planned, trial, run.log(ROWS, key="name", columns=COLUMNS), progress)
-        curves = DoseCurves(
+        curves = StrengthCurves(
             outcomes=tuple(outcomes),
             behaviours=tuple(behaviours),
             layers=layers,
@@ -231,4 +231,4 @@ class _Trial:
         return steer(self._model, steering, force=self._force)
 
 
-__all__ = ["DoseCurves", "EffectSettings", "dose_curves"]
+__all__ = ["StrengthCurves", "EffectSettings", "steer_sweep"]

@@ -1,4 +1,4 @@
-"""Draw dose curves: rate of a behaviour, divergence on neutral text and accuracy by strength, beside the controls."""
+"""Draw what a direction does by strength: behaviour, divergence on neutral text and accuracy, beside the controls."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STYLES = {DIRECTION: (SIGNAL, "solid"), TOKEN: (SECOND, "dash")}
 OTHER = (INK, "dashdot")
 
 
-def dose_figure(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
+def strength_figure(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
     """Draw a column for each behaviour and a row for each measure: each series by strength, with error bars.
 
     Args:

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from reasonlens.analysis.effect import (
-    DoseCurves,
     EffectSettings,
-    dose_curves,
-    steering_matrix,
+    StrengthCurves,
+    steer_matrix,
+    steer_sweep,
 )
 from reasonlens.analysis.effect import (
-    dose as dose_module,
+    sweep as sweep_module,
 )
 from reasonlens.analysis.effect.condition import Condition
 from reasonlens.analysis.effect.outcome import Outcome
@@ -65,7 +65,7 @@ def directions(model: LanguageModel) -> Directions:
 
 
 @pytest.fixture(scope="module")
-def curves(model: LanguageModel, directions: Directions) -> DoseCurves:
+def curves(model: LanguageModel, directions: Directions) -> StrengthCurves:
     settings = EffectSettings(
         layers=(2, 3),
         strengths=(0.5, 1.0),
@@ -75,7 +75,7 @@ def curves(model: LanguageModel, directions: Directions) -> DoseCurves:
         sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=30),
     )
     task = replace(task_for(model, ["verification"], n_problems=12), annotator=says_check)
-    return dose_curves(model, directions, settings=settings, task=task, progress=False)
+    return steer_sweep(model, directions, settings=settings, task=task, progress=False)
 
 
 def says_check(prompt: str, text: str) -> list[Span]:
@@ -83,7 +83,7 @@ def says_check(prompt: str, text: str) -> list[Span]:
     return [Span(found.start(1), found.end(1), "verification") for found in re.finditer(r"(?:^|\. )(check[^.]*)", text)]
 
 
-def test_a_planted_direction_raises_its_behaviour_beyond_every_random_one(curves: DoseCurves) -> None:
+def test_a_planted_direction_raises_its_behaviour_beyond_every_random_one(curves: StrengthCurves) -> None:
     frame = curves.by_layer()
     last = frame[frame["layer"] == 3].iloc[0]
     assert last["effect_low"] > 0 and last["effect"] > last["random_max"]
@@ -91,18 +91,18 @@ def test_a_planted_direction_raises_its_behaviour_beyond_every_random_one(curves
     assert (frame["n_problems"] == 12).all() and (frame["n_random"] == N_RANDOM).all()
 
 
-def test_random_directions_raise_nothing_on_average(curves: DoseCurves) -> None:
+def test_random_directions_raise_nothing_on_average(curves: StrengthCurves) -> None:
     assert sum(curves.random_effects("verification", 3, 0.5)) / N_RANDOM < 0.02
 
 
-def test_layers_ranked_by_effect_may_disagree_with_auroc(curves: DoseCurves) -> None:
+def test_layers_ranked_by_effect_may_disagree_with_auroc(curves: StrengthCurves) -> None:
     frame = curves.by_layer().set_index("layer")
     assert frame["auroc"].to_dict() == {2: 0.7, 3: 0.6}
     assert frame["rank_auroc"].to_dict() == {2: 1, 3: 2}
     assert curves.best_layer("verification") == frame["effect"].idxmax()
 
 
-def test_the_table_holds_every_condition_with_its_interval(curves: DoseCurves) -> None:
+def test_the_table_holds_every_condition_with_its_interval(curves: StrengthCurves) -> None:
     frame = curves.to_frame()
     assert frame["kind"].value_counts().to_dict() == {
         "random": 4 * N_RANDOM,
@@ -116,12 +116,12 @@ def test_the_table_holds_every_condition_with_its_interval(curves: DoseCurves) -
     assert (steered["share_steered"] > 0).all() and (steered["share_steered"] < 0.5).all()
 
 
-def test_more_of_a_dose_does_more_damage(curves: DoseCurves) -> None:
-    small, large = (curves.outcome("direction", "verification", 3, dose).damage.kl_nats for dose in (0.5, 1.0))
+def test_more_strength_does_more_damage(curves: StrengthCurves) -> None:
+    small, large = (curves.outcome("direction", "verification", 3, strength).damage.kl_nats for strength in (0.5, 1.0))
     assert 0 < small < large
 
 
-def test_a_report_and_results_can_be_written_and_text_is_escaped(curves: DoseCurves) -> None:
+def test_a_report_and_results_can_be_written_and_text_is_escaped(curves: StrengthCurves) -> None:
     json.dumps(curves.to_dict(), allow_nan=False)
     page = curves.report()
     assert "What directions do to organism/base" in page and "largest effect of a random direction" in page
@@ -133,9 +133,9 @@ def test_a_report_and_results_can_be_written_and_text_is_escaped(curves: DoseCur
 def test_a_sweep_that_was_cut_off_goes_on_and_ends_the_same(
     model: LanguageModel, directions: Directions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = dose_curves(model, directions, settings=SETTINGS, progress=False)
+    whole = steer_sweep(model, directions, settings=SETTINGS, progress=False)
     done = 0
-    real = dose_module.outcome_of
+    real = sweep_module.outcome_of
 
     def dies(*args: Any, **options: Any) -> Outcome:
         nonlocal done
@@ -144,34 +144,34 @@ def test_a_sweep_that_was_cut_off_goes_on_and_ends_the_same(
             raise KeyboardInterrupt
         return real(*args, **options)
 
-    monkeypatch.setattr(dose_module, "outcome_of", dies)
+    monkeypatch.setattr(sweep_module, "outcome_of", dies)
     with pytest.raises(KeyboardInterrupt):
-        dose_curves(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
-    resumed = dose_curves(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
+        steer_sweep(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
+    resumed = steer_sweep(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
     assert done == 4 + len(whole.outcomes) - 3
     assert resumed.to_frame().equals(whole.to_frame())
     with pytest.raises(InputError, match=r"holds another run \(seed 0 there, 1 asked, .*; choose another --out"):
         other = EffectSettings(**{**vars(SETTINGS), "seed": 1})
-        dose_curves(model, directions, settings=other, out=tmp_path / "s", progress=False)
+        steer_sweep(model, directions, settings=other, out=tmp_path / "s", progress=False)
 
 
 def test_more_strengths_go_on_from_the_outcomes_that_are_there(
     model: LanguageModel, directions: Directions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fewer = replace(SETTINGS, strengths=(0.5,), n_random=1)
-    dose_curves(model, directions, settings=fewer, out=tmp_path / "s", progress=False)
+    steer_sweep(model, directions, settings=fewer, out=tmp_path / "s", progress=False)
     measured: list[str] = []
-    real = dose_module.outcome_of
+    real = sweep_module.outcome_of
 
     def counted(condition: Condition, *rest: Any, **options: Any) -> Outcome:
         measured.append(condition.name)
         return real(condition, *rest, **options)
 
-    monkeypatch.setattr(dose_module, "outcome_of", counted)
-    resumed = dose_curves(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
+    monkeypatch.setattr(sweep_module, "outcome_of", counted)
+    resumed = steer_sweep(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
     assert len(measured) == len(resumed.outcomes) - 4 and len(set(measured)) == len(measured)
     monkeypatch.undo()
-    whole = dose_curves(model, directions, settings=SETTINGS, progress=False)
+    whole = steer_sweep(model, directions, settings=SETTINGS, progress=False)
     assert resumed.to_frame().equals(whole.to_frame())
 
 
@@ -179,14 +179,14 @@ def test_directions_of_each_model_steer_the_other(model: LanguageModel, directio
     thinking = load("organism/rl", device="cpu")
     others = Directions(**{**vars(directions), "model": thinking.identity(), "residual_norm": (1.0, 2.0, 3.0, 4.0)})
     small = EffectSettings(**{**vars(SETTINGS), "n_random": 1})
-    found = steering_matrix(
+    found = steer_matrix(
         {"base": model, "rl": thinking}, {"base": directions, "rl": others}, settings=small, progress=False
     )
     effects = found.effects()
     assert set(zip(effects["source"], effects["target"], strict=True)) == {
         (source, target) for source in ("base", "rl") for target in ("base", "rl")
     }
-    # The same vector in the same model at that model's own dose, whatever norm the file of its source gives.
+    # The same vector in the same model at that model's own unit of strength, whatever the file of its source gives.
     cells = [found.cells[source, "base"].outcome("direction", "verification", 3, 0.5) for source in ("base", "rl")]
     assert cells[0].examples == cells[1].examples
     assert len(found.figure("verification", 3).data) == 2
@@ -203,9 +203,9 @@ def test_what_cannot_be_swept_is_refused(model: LanguageModel, directions: Direc
         with pytest.raises(InputError, match=message):
             EffectSettings(**options)
     with pytest.raises(InputError, match="no direction for 'dancing'"):
-        dose_curves(model, directions, settings=EffectSettings(behaviours=("dancing",)), progress=False)
+        steer_sweep(model, directions, settings=EffectSettings(behaviours=("dancing",)), progress=False)
     with pytest.raises(InputError, match="layer 9 does not exist"):
-        dose_curves(model, directions, settings=EffectSettings(layers=(9,)), progress=False)
+        steer_sweep(model, directions, settings=EffectSettings(layers=(9,)), progress=False)
     torch.manual_seed(0)
     with pytest.raises(InputError, match="was found in organism/base .* has other weights"):
-        dose_curves(load("organism/rl", device="cpu"), directions, settings=SETTINGS, progress=False)
+        steer_sweep(load("organism/rl", device="cpu"), directions, settings=SETTINGS, progress=False)
