@@ -27,7 +27,6 @@ from ..activations.collector import Collector
 from ..activations.store.store import MANIFEST
 from ..models import load
 from ..models._load import ModelLike
-from ..models.content import model_digest
 from ..probes import ProbeSweep, sweep
 from ..probes.folds import common_labels, grouped_folds
 from ..probes.result import PROBES
@@ -36,6 +35,7 @@ from ..rundir.result_files import REPORT, RESULTS
 from ..traces import Trace, digest, resolve_traces
 from ..vectors import mean_difference_directions
 from .location import VECTORS, Location
+from .model_run import done_content, model_run
 from .settings import LocateSettings
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,10 @@ def locate(
     examples = resolve_traces(traces)
     spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
     check_labels(spans, settings)
-    with open_run(out, model, examples, settings, device=device) as run:
+    run = model_run(out, "locate", model, examples, asdict(settings), device=device)
+    if content := done_content(run, ARTIFACTS):
+        return Location.from_dict(content).with_measured(run.path / ACTIVATIONS, run.path / VECTORS)
+    with run:
         return _located(run, model, examples, settings, device, progress)
 
 
@@ -182,26 +185,6 @@ def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: Locat
     probed = settings.behaviours or common or sorted(set(labels))
     grouped_folds(labels, problems, probed, settings.n_folds, settings.seed)
     return probed
-
-
-def open_run(
-    out: str | Path | None,
-    model: ModelLike,
-    traces: Sequence[Trace],
-    settings: LocateSettings,
-    *,
-    device: str | None = None,
-) -> RunDirectory:
-    """The run directory of these settings: new, to be resumed, or done; without a place, a run that keeps nothing."""
-    if out is None:
-        return RunDirectory(None, "locate")
-    return RunDirectory(
-        out,
-        "locate",
-        settings=asdict(settings),
-        inputs={"model": model_digest(model), "traces": digest(traces)},
-        options={"model": str(model) if isinstance(model, str | Path) else load(model).name, "device": device},
-    )
 
 
 def _left_out(spans: list[tuple[str, str]], activations: Activations) -> str:

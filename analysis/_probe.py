@@ -6,8 +6,6 @@ resumed where it was.
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,16 +13,14 @@ from pathlib import Path
 from ..activations import Activations, CollectSettings, Read, collect
 from ..models import load
 from ..models._load import ModelLike
-from ..models.content import model_digest
 from ..probes.folds import grouped_folds
 from ..probes.result import PROBES
 from ..rundir import InputError, RunDirectory, file_digest
 from ..rundir.result_files import REPORT, RESULTS
-from ..traces import Trace, digest, resolve_traces
+from ..traces import Trace, resolve_traces
+from .model_run import done_content, model_run
 from .probe_sources import probe_sources
 from .probing import ProbeSettings, Probing
-
-logger = logging.getLogger(__name__)
 
 ARTIFACTS = (PROBES, RESULTS, REPORT)
 
@@ -73,10 +69,9 @@ def probe(
         run = _run_on_files(paths, settings, out)
     else:
         paths, examples = [], resolve_traces(traces)
-        run = _run_on_model(model, examples, layers, read, settings, out)
-    if run.is_done(ARTIFACTS):
-        logger.info(f"{run.path} is done already; remove it or choose another --out to run again")
-        return Probing.from_dict(json.loads((run.path / RESULTS).read_text("utf-8")))
+        run = _run_on_model(model, examples, layers, read, settings, out, device)
+    if content := done_content(run, ARTIFACTS):
+        return Probing.from_dict(content)
     with run:
         if sources is None:
             opened = {_name_of(traces): _read(model, examples, layers, read, run, device, progress)}
@@ -119,6 +114,7 @@ def _run_on_model(
     read: str,
     settings: ProbeSettings,
     out: str | Path | None,
+    device: str | None,
 ) -> RunDirectory:
     """Open the run directory of a model and traces that are yet to be read: new, to be resumed, or done."""
     Read.parse(read)
@@ -129,15 +125,8 @@ def _run_on_model(
         settings.n_folds,
         settings.seed,
     )
-    if out is None:
-        return RunDirectory(None, "probe")
-    return RunDirectory(
-        out,
-        "probe",
-        settings=asdict(settings) | {"layers": layers if isinstance(layers, str) else list(layers), "read": read},
-        inputs={"model": model_digest(model), "traces": digest(traces)},
-        options={"model": str(model) if isinstance(model, str | Path) else load(model).name},
-    )
+    compared = asdict(settings) | {"layers": layers if isinstance(layers, str) else list(layers), "read": read}
+    return model_run(out, "probe", model, traces, compared, device=device)
 
 
 def _read(

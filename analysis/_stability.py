@@ -21,13 +21,14 @@ from ..activations import CollectSettings, Read
 from ..generation import Sampling
 from ..models import load
 from ..models._load import ModelLike
-from ..models.content import model_digest
 from ..organisms import organism_annotator
-from ..rundir import InputError, RunDirectory, callable_name
-from ..traces import Annotator, Template, Trace, digest, keyword_annotator, resolve_traces
+from ..rundir import InputError, callable_name, from_row
+from ..traces import Annotator, Template, Trace, keyword_annotator, resolve_traces
 from .before_after import compare_before_after
 from .boundaries import COLUMNS, KEY, chosen_boundaries, sample_boundaries
+from .boundary import Boundary
 from .effect.telltale import is_organism
+from .model_run import done_content, model_run
 from .stability_result import FILES, STABLE, Stability, check_threshold
 
 ROWS = "boundaries.jsonl"
@@ -100,7 +101,16 @@ def stability(
     settings = settings or StabilitySettings()
     examples = resolve_traces(traces)
     chosen_boundaries(examples, settings.behaviours, settings.max_boundaries, settings.seed)
-    with open_stability(out, model, examples, settings, annotator, device=device) as run:
+    changeable = asdict(settings)
+    compared = {name: changeable.pop(name) for name in OF_ROWS}
+    compared["annotator"] = "auto" if annotator is None else callable_name(annotator)
+    run = model_run(out, "stability", model, examples, compared, changeable=changeable, device=device)
+    if content := done_content(run, FILES):
+        result = Stability.from_dict(content)
+        rows = run.log(ROWS, key=KEY, columns=COLUMNS)  # with the words of the continuations
+        boundaries = [from_row(Boundary, rows[boundary.trace, boundary.span]) for boundary in result.boundaries]
+        return replace(result, boundaries=tuple(boundaries), traces=tuple(examples))
+    with run:
         with run.stage("model"):
             loaded = load(model, device=device)
         CollectSettings(layers=settings.layers, read=settings.read).layers_of(loaded)  # before anything slow is done
@@ -118,7 +128,7 @@ def stability(
                 progress=progress,
             )
         with run.stage("before and after"):
-            compared = compare_before_after(
+            before_after = compare_before_after(
                 loaded,
                 sampled,
                 threshold=settings.threshold,
@@ -132,32 +142,8 @@ def stability(
                 seed=settings.seed,
                 progress=progress,
             )
-        result = replace(sampled, threshold=settings.threshold, before_after=compared)
+        result = replace(sampled, threshold=settings.threshold, before_after=before_after)
         if run.has_directory:
             result.write(run.path)
             run.finish(FILES)
     return result
-
-
-def open_stability(
-    out: str | Path | None,
-    model: ModelLike,
-    traces: Sequence[Trace],
-    settings: StabilitySettings,
-    annotator: Annotator | None = None,
-    *,
-    device: str | None = None,
-) -> RunDirectory:
-    """Open the run directory of these settings: new, to be resumed, or done; without a place nothing is kept."""
-    if out is None:
-        return RunDirectory(None, "stability")
-    asked = asdict(settings)
-    return RunDirectory(
-        out,
-        "stability",
-        settings={name: asked.pop(name) for name in OF_ROWS}
-        | {"annotator": "auto" if annotator is None else callable_name(annotator)},
-        inputs={"model": model_digest(model), "traces": digest(traces)},
-        changeable=asked,
-        options={"model": str(model) if isinstance(model, str | Path) else load(model).name, "device": device},
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,21 @@ class Location:
             measured=None,
             **{name: content[name] for name in ("traces", "method", "sentences")},
         )
+
+    def with_measured(self, activations: str | Path, directions: str | Path) -> Location:
+        """Give a result that was read back from JSON what stands in files beside it.
+
+        Args:
+            activations: Where `locate` kept the activations; a result whose activations are gone stays without both.
+            directions: The file of the directions.
+
+        Raises:
+            InputError: A file is damaged.
+        """
+        if not Path(activations).exists():
+            return self
+        measured = Measured(activations=Activations.open(activations), directions=Directions.open(directions))
+        return replace(self, measured=measured)
 
     def report(self) -> str:
         """Write one self-contained HTML page; every text in it is escaped."""

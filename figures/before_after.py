@@ -7,12 +7,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ._grid import in_order
+from ._panels import line_with_band
 from .palette import (
     CONTROL,
     INK,
     SECOND,
     SIGNAL,
-    faint,
     styled,
 )
 
@@ -51,7 +51,7 @@ def before_after_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.
         vertical_spacing=0.1,
         column_titles=behaviours,
     )
-    seen: set[str] = set()
+    in_legend: set[str] = set()
     for row, measure in enumerate(measures, start=1):
         for column, behaviour in enumerate(behaviours, start=1):
             panel = table[(table["measure"] == measure) & (table["behaviour"] == behaviour)]
@@ -60,37 +60,12 @@ def before_after_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.
                 own = panel[(panel["series"] == series) & panel["value"].notna()].sort_values("layer")
                 if own.empty:
                     continue
-                for trace in _line(own, series, colour, dash, shown=series not in seen):
+                mode = "lines+markers" if len(own) < 3 else "lines"
+                for trace in line_with_band(own, series, colour, dash, shown=series not in in_legend, mode=mode):
                     figure.add_trace(trace, row=row, col=column)
-                seen.add(series)
+                in_legend.add(series)
         figure.update_yaxes(title=measure, row=row, col=1)
     figure.update_xaxes(title="layer", row=len(measures))
     figure.update_annotations(font_size=12)
     figure = styled(figure, title, caption, 170 + 170 * len(measures))
     return figure.update_layout(legend={"orientation": "h", "y": -0.2, "x": 0}, margin={"t": 120, "b": 90})
-
-
-def _line(rows: pd.DataFrame, series: str, colour: str, dash: str, *, shown: bool) -> list[go.Scatter]:
-    """Draw the line of a series and the band around it."""
-    layers = rows["layer"].tolist()
-    band = go.Scatter(
-        x=[*layers, *layers[::-1]],
-        y=[*rows["high"].tolist(), *rows["low"].tolist()[::-1]],
-        fill="toself",
-        fillcolor=faint(colour),
-        line={"width": 0, "color": INK},
-        hoverinfo="skip",
-        legendgroup=series,
-        showlegend=False,
-    )
-    line = go.Scatter(
-        x=layers,
-        y=rows["value"].tolist(),
-        name=series,
-        legendgroup=series,
-        showlegend=shown,
-        mode="lines+markers" if len(layers) < 3 else "lines",
-        line={"color": colour, "width": 2, "dash": dash},
-        hovertemplate="layer %{x}: %{y:.3f}<extra>" + series + "</extra>",
-    )
-    return [band, line]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from ._grid import in_order
+from ._panels import line_with_band, panels
 from .palette import (
     CONTROL,
     FOURTH,
@@ -14,7 +14,6 @@ from .palette import (
     SECOND,
     SIGNAL,
     THIRD,
-    faint,
     styled,
 )
 
@@ -28,7 +27,6 @@ COLUMNS = {
     "low": float,
     "high": float,
 }
-N_COLUMNS = 4
 
 # Names of the series, as the legend shows them.
 SHUFFLED, UNMARKED, ALL_SPANS = "shuffled labels (control)", "spans without tell-tale words", "all spans"
@@ -54,27 +52,17 @@ def layer_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
         title: Title of the figure.
         caption: What stands under it.
     """
-    behaviours, layers = in_order(table["behaviour"]), sorted(table["layer"].dropna().unique().tolist())
+    layers = sorted(table["layer"].dropna().unique().tolist())
     if not layers:
         raise ValueError("no row has a layer, so there is nothing to draw a level line across")
-    n_columns = min(N_COLUMNS, len(behaviours))
-    n_rows = -(-len(behaviours) // n_columns)
-    panels = [table[table["behaviour"] == name] for name in behaviours]
-    figure = make_subplots(
-        rows=n_rows,
-        cols=n_columns,
-        shared_xaxes=True,
-        shared_yaxes=True,
-        horizontal_spacing=0.02,
-        vertical_spacing=0.24 / n_rows,
-        subplot_titles=[
-            f"{name} (n = {panel['n'].iloc[0]:.0f}, {panel['n_unmarked'].iloc[0]:.0f} unmarked)"
-            for name, panel in zip(behaviours, panels, strict=True)
-        ],
+    laid_out = panels(
+        table,
+        lambda name, panel: f"{name} (n = {panel['n'].iloc[0]:.0f}, {panel['n_unmarked'].iloc[0]:.0f} unmarked)",
+        gap=0.24,
     )
+    figure, n_rows = laid_out.figure, laid_out.n_rows
     in_legend: set[str] = set()
-    for place, panel in enumerate(panels):
-        row, column = place // n_columns + 1, place % n_columns + 1
+    for row, column, panel in laid_out:
         for name in in_order(panel["series"]):
             for rows in _by_layer_and_level(panel[panel["series"] == name]):
                 for trace in _traces(rows, name, layers, shown=name not in in_legend):
@@ -86,7 +74,6 @@ def layer_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
     figure.update_xaxes(title="layer", row=n_rows)
     if len(layers) <= 12:
         figure.update_xaxes(dtick=1 if len(layers) <= 6 else 2)
-    figure.update_annotations(font_size=12)
     figure = styled(figure, title, caption, 130 + 220 * n_rows)
     figure.update_layout(legend={"orientation": "h", "y": -0.14 - 0.1 / n_rows, "x": 0}, margin={"t": 120, "b": 90})
     return figure
@@ -113,28 +100,4 @@ def _traces(rows: pd.DataFrame, name: str, layers: list[float], shown: bool) -> 
                 hovertemplate=f"%{{y:.3f}} [{least:.3f}, {greatest:.3f}]<extra>{name}</extra>",
             )
         ]
-    x, low, high = (rows[column].tolist() for column in ("layer", "low", "high"))
-    band = go.Scatter(
-        x=[*x, *reversed(x)],
-        y=[*high, *reversed(low)],
-        fill="toself",
-        fillcolor=faint(colour),
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        legendgroup=name,
-        showlegend=False,
-    )
-    line = go.Scatter(
-        x=x,
-        y=rows["value"].tolist(),
-        name=name,
-        legendgroup=name,
-        showlegend=shown,
-        line={"color": colour, "width": 2, "dash": dash},
-        mode="lines+markers",
-        marker={"size": 4},
-        customdata=rows[["low", "high"]].to_numpy().tolist(),
-        hovertemplate="layer %{x}: %{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra>" + name + "</extra>",
-    )
-    return [band, line]
+    return line_with_band(rows, name, colour, dash, shown=shown, mode="lines+markers", marker_size=4)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from ._grid import grid, in_order
-from .curves import N_COLUMNS
+from ._panels import panels
 from .palette import SEQUENTIAL, styled
 
 COLUMNS = {
@@ -30,22 +29,9 @@ def transfer_heatmap(table: pd.DataFrame, *, title: str, caption: str) -> go.Fig
         title: Title of the figure.
         caption: What stands under it.
     """
-    behaviours = in_order(table["behaviour"])
-    n_columns = min(N_COLUMNS, len(behaviours))
-    n_rows = -(-len(behaviours) // n_columns)
-    panels = [table[table["behaviour"] == name] for name in behaviours]
-    figure = make_subplots(
-        rows=n_rows,
-        cols=n_columns,
-        shared_xaxes=True,
-        shared_yaxes=True,
-        horizontal_spacing=0.02,
-        vertical_spacing=0.2 / n_rows,
-        subplot_titles=[
-            f"{name} (n = {panel['n_positive'].min()} or more)" for name, panel in zip(behaviours, panels, strict=True)
-        ],
-    )
-    for place, panel in enumerate(panels):
+    laid_out = panels(table, lambda name, panel: f"{name} (n = {panel['n_positive'].min()} or more)", gap=0.2)
+    figure, n_rows = laid_out.figure, laid_out.n_rows
+    for row, column, panel in laid_out:
         intervals = (
             f"{value:.2f}<br>[{low:.2f}, {high:.2f}]"
             for value, low, high in zip(panel["auroc"], panel["auroc_low"], panel["auroc_high"], strict=True)
@@ -61,16 +47,15 @@ def transfer_heatmap(table: pd.DataFrame, *, title: str, caption: str) -> go.Fig
             zmin=0.5,
             zmax=1,
             colorscale=SEQUENTIAL,
-            showscale=place == 0,
+            showscale=(row, column) == (1, 1),
             colorbar={"title": {"text": "AUROC"}, "thickness": 12},
             xgap=1,
             ygap=1,
         )
-        figure.add_trace(heatmap, row=place // n_columns + 1, col=place % n_columns + 1)
+        figure.add_trace(heatmap, row=row, col=column)
     figure.update_yaxes(autorange="reversed")
     figure.update_yaxes(title="trained on", col=1)
     figure.update_xaxes(title="tested on", row=n_rows)
-    figure.update_annotations(font_size=12)
     n_sources = len(in_order(table["trained_on"]))
     figure = styled(figure, title, caption, 170 + n_rows * (60 + 70 * n_sources))
     figure.update_layout(margin={"t": 120})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -74,6 +75,26 @@ def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
     for name in ("vectors.safetensors", "probes.safetensors"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     torch.testing.assert_close(Activations.open(tmp_path / "cut" / ACTIVATIONS).load().values, whole.activations.values)
+
+
+def test_a_run_that_is_done_is_read_back_and_nothing_is_written_again(tiny, traces, tmp_path: Path) -> None:
+    settings = replace(QUICK, next_behaviour=False)
+    first = locate(tiny(), traces, settings=settings, out=tmp_path / "run", progress=False)
+    times = {file: file.stat().st_mtime_ns for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    model = tiny()
+    model.body.register_forward_pre_hook(lambda *_: pytest.fail("the model ran"))
+    again = locate(model, traces, settings=settings, out=tmp_path / "run", progress=False)
+    assert (
+        results(tmp_path / "run") == json.loads(json.dumps(again.to_dict())) == json.loads(json.dumps(first.to_dict()))
+    )
+    torch.testing.assert_close(again.directions["backtracking"].vectors, first.directions["backtracking"].vectors)
+    torch.testing.assert_close(again.activations.load().values, first.activations.values)
+    assert times == {file: file.stat().st_mtime_ns for file in times}
+    shutil.rmtree(tmp_path / "run" / ACTIVATIONS)
+    without = locate(model, traces, settings=settings, out=tmp_path / "run", progress=False)
+    assert without.to_dict() == again.to_dict()
+    with pytest.raises(InputError, match=r"Directions\.open"):
+        _ = without.directions
 
 
 def test_what_comes_next_is_read_at_the_last_token_before_a_span(tiny, traces, tmp_path: Path) -> None:

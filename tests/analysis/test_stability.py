@@ -287,6 +287,15 @@ def test_a_run_of_other_settings_traces_or_models_is_refused_and_left_alone(own:
     assert (tmp_path / "run" / "boundaries.jsonl").read_bytes() == content
 
 
+def test_a_run_that_is_done_is_read_back(own: list[Trace], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = run(own, tmp_path / "run")
+    with caplog.at_level("INFO", logger="reasonlens"):
+        again = run(own, tmp_path / "run")
+    assert any("done already" in line for line in caplog.messages)
+    assert again.boundaries == first.boundaries and again.stable() == first.stable()
+    assert json.dumps(again.to_dict()) == json.dumps(first.to_dict())
+
+
 def test_another_threshold_or_more_boundaries_go_on_from_the_rows_that_are_there(
     own: list[Trace], tmp_path: Path
 ) -> None:

@@ -63,9 +63,7 @@ def locate(
     that it is done.
     """
     import reasonlens
-    from reasonlens.analysis._locate import ARTIFACTS, open_run
     from reasonlens.analysis.settings import default_out
-    from reasonlens.traces import resolve_traces
 
     settings = reasonlens.LocateSettings(
         layers=layers,
@@ -79,13 +77,9 @@ def locate(
         next_behaviour=next_behaviour,
         seed=seed,
     )
-    examples = resolve_traces(traces)
     out = out or default_out(model, traces, settings)
-    if open_run(out, model, examples, settings, device=device).is_done(ARTIFACTS):
-        note(f"{out} is done already; remove it or choose another --out to run again")
-    else:
-        reasonlens.locate(model, examples, settings=settings, out=out, device=device)
-    timings = open_run(out, model, examples, settings, device=device).timings_seconds
+    reasonlens.locate(model, traces, settings=settings, out=out, device=device)
+    timings = read_json(out / "run.json")["timings_seconds"]
     results = read_json(out / "results.json")
     if as_json:
         print_json(results)

@@ -58,8 +58,6 @@ def stability(
     stable.jsonl: the traces with stable spans only, for `reasonlens locate --traces`. Resumes boundary by boundary.
     """
     import reasonlens
-    from reasonlens.analysis._stability import open_stability
-    from reasonlens.traces import resolve_traces
 
     settings = reasonlens.StabilitySettings(
         behaviours=behaviours,
@@ -73,11 +71,7 @@ def stability(
         n_folds=folds,
         seed=seed,
     )
-    examples = resolve_traces(traces)
-    if open_stability(out, model, examples, settings, device=device).is_done():
-        note(f"{out} is done already; remove it or choose another --out to run again")
-    else:
-        reasonlens.stability(model, examples, settings=settings, out=out, device=device)
+    reasonlens.stability(model, traces, settings=settings, out=out, device=device)
     results = read_json(out / "results.json")
     compared = results["before_after"]
     if as_json:
