@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from reasonlens.cli.app import app
 
 GIVEN = ("--thinking", "organism/rl", "--arms", "oracle,random-positions", "--layers", "2", "--strengths", "0.75")
-COUNTS = ("--train", "40", "--validation", "5", "--test", "12")
+COUNTS = ("--train", "40", "--validation", "5", "--test", "10")
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
@@ -27,7 +27,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
 def test_a_pair_is_measured_with_its_controls_and_written_down(done: tuple[Path, str, str]) -> None:
     out, said, told = done
-    assert "rl: 12 test problems" in said and "random-positions" in said and "report.html" in told
+    assert "rl: 10 test problems" in said and "random-positions" in said and "report.html" in told
     results = json.loads((out / "results.json").read_text())
     assert results["format"] == "reasonlens.hybrid/2"
     assert set(results["pairs"]["rl"]["arms"]) == {"base", "thinking", "hybrid", "oracle", "random-positions"}
@@ -77,7 +77,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[
 
 @pytest.mark.parametrize(("layers", "expected"), [("all", [0, 1, 2, 3]), ("-2:", [2, 3])])
 def test_layers_are_those_of_the_model(tmp_path: Path, layers: str, expected: list[int]) -> None:
-    counts = ("--train", "20", "--validation", "5", "--test", "10", "--mechanism", "mean-difference")
+    counts = ("--train", "20", "--validation", "5", "--test", "10")
     given = ("--thinking", "organism/rl", "--arms", "oracle", "--strengths", "0.5", *counts)
     code, _, told = run(*given, f"--layers={layers}", "--out", tmp_path / "h")
     assert code == 0, told

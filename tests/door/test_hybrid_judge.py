@@ -15,7 +15,8 @@ from reasonlens.cli.app import app
 from reasonlens.organisms import problems, prompt
 from tests.traces.test_judge import Endpoint, said
 
-COUNTS = ("--train", "40", "--validation", "5", "--test", "12", "--layers", "2", "--strengths", "0.75")
+COUNTS = ("--train", "40", "--validation", "5", "--test", "10")
+CHOSEN = ("--mechanism", "mean-difference", "--layers", "2", "--strengths", "0.75")
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def run(tmp_path: Path, url: str) -> tuple[int, str, str]:
     asked.write_text("".join(json.dumps(row) + "\n" for row in rows))
     told = ("--judge-url", url, "--judge-model", "grader", "--judge-key-variable", "MY_KEY")
     given = ("--thinking", "organism/rl", "--arms", "probe-gated", "--problems", str(asked))
-    result = CliRunner().invoke(app, ["hybrid", *given, *COUNTS, *told, "--out", str(tmp_path / "h")])
+    result = CliRunner().invoke(app, ["hybrid", *given, *COUNTS, *CHOSEN, *told, "--out", str(tmp_path / "h")])
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -48,12 +49,12 @@ def test_the_judge_stands_beside_the_rule_and_is_asked_once(tmp_path: Path, endp
     assert code == 0, err
     (pair,) = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"].values()
     assert set(pair["judge"]["agreement"]) == {"base", "thinking", "hybrid", "probe-gated"}
-    assert pair["judge"]["model"] == "grader" and pair["judge"]["agreement"]["base"]["n"] == 12
+    assert pair["judge"]["model"] == "grader" and pair["judge"]["agreement"]["base"]["n"] == 10
     assert "by grader" in out and "judge and rule the same on" in out
     assert "Judged by grader" in (tmp_path / "h" / "report.html").read_text("utf-8")
     assert endpoint.asked[0][1]["Authorization"] == "Bearer secret"
     n = len(endpoint.asked)
-    assert 12 <= n <= 48
+    assert 10 <= n <= 40
     code, _, err = run(tmp_path, endpoint.url)
     assert code == 0 and len(endpoint.asked) == n, err
 
@@ -63,5 +64,5 @@ def test_a_judge_that_refuses_loses_no_results(tmp_path: Path, endpoint: Endpoin
     code, _, err = run(tmp_path, endpoint.url)
     assert code == 2 and "401" in err and "secret" not in err
     (pair,) = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"].values()
-    assert pair["judge"] is None and pair["arms"]["hybrid"]["n"] == 12
+    assert pair["judge"] is None and pair["arms"]["hybrid"]["n"] == 10
     assert (tmp_path / "h" / "report.html").is_file()

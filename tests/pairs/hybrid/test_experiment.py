@@ -42,7 +42,7 @@ SETTINGS = HybridSettings(
     thresholds=(-4.0, -2.0, 0.0),
     n_train=80,
     n_validation=20,
-    n_test=60,
+    n_test=40,
     n_seeds=2,
     n_rows=40,
     rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112),
@@ -53,7 +53,7 @@ SETTINGS = HybridSettings(
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[HybridResult, Path]:
     out = tmp_path_factory.mktemp("hybrid") / "h"
-    pair = organism_pair("organism/rl", n_train=80, n_validation=20, n_test=60)
+    pair = organism_pair("organism/rl", n_train=80, n_validation=20, n_test=40)
     return hybrid(pairs=[pair], settings=SETTINGS, out=out, progress=False), out
 
 
@@ -89,7 +89,7 @@ def test_taken_over_wherever_they_differ_the_base_is_the_thinking_model(done: tu
 def test_an_arm_with_seeds_is_reported_over_all_of_them(done: tuple[HybridResult, Path]) -> None:
     run = run_of(done)
     arm = done[0].pairs["rl"].arms["random-vectors"]
-    assert arm.n_seeds == 2 and arm.n == 60
+    assert arm.n_seeds == 2 and arm.n == 40
     assert arm.accuracy == pytest.approx(np.mean(run.arms["random-vectors"].is_solved))
 
 

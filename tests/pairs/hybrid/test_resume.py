@@ -33,15 +33,15 @@ SETTINGS = HybridSettings(
     thresholds=(0.0,),
     n_train=40,
     n_validation=4,
-    n_test=12,
-    n_rows=5,
-    rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112),
-    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=112),
+    n_test=8,
+    n_rows=4,
+    rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=96),
+    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=32),
 )
 
 
 @cache
-def pair_of(n_test: int = 12) -> Pair:
+def pair_of(n_test: int = 8) -> Pair:
     """Load a pair once: a child that is forked after torch has made threads cannot load one itself."""
     return organism_pair("organism/rl", n_train=40, n_validation=4, n_test=n_test)
 
@@ -131,7 +131,7 @@ def test_a_directory_of_another_experiment_is_refused_and_left_alone(done: tuple
         with pytest.raises(InputError, match=f"holds another run .{message}"):
             resume(out, other)
     with pytest.raises(InputError, match=r"holds another run .content of problems \w{16} there, \w{16} asked"):
-        hybrid(pairs=[pair_of(n_test=10)], settings=SETTINGS, out=out, progress=False)
+        hybrid(pairs=[pair_of(n_test=6)], settings=SETTINGS, out=out, progress=False)
     assert files(out) == before
 
 
@@ -141,7 +141,7 @@ def test_the_same_layers_in_other_words_and_another_batch_size_are_the_same_run(
     log = again / "rl" / "arms" / "oracle.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[:-3]))
-    result = resume(again, replace(SETTINGS, layers="-2", n_rows=4))
+    result = resume(again, replace(SETTINGS, layers="-2", n_rows=3))
     figures = [pair.arms["oracle"] for pair in (result.pairs["rl"], done[0].pairs["rl"])]
     assert figures[0].to_dict() == figures[1].to_dict()
 
@@ -179,7 +179,8 @@ def test_a_question_that_a_model_cannot_read_is_refused_before_anything_is_run(t
 
 def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     out = tmp_path / "h"
-    command = [sys.executable, "-m", "reasonlens.cli", "hybrid", "--thinking", "organism/rl", "--out", str(out)]
+    small = ("--train", "40", "--validation", "5", "--test", "12", "--layers", "2", "--strengths", "0.75")
+    command = [sys.executable, "-m", "reasonlens.cli", "hybrid", "--thinking", "organism/rl", *small, "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         try:
             deadline = time.monotonic() + 120
