@@ -65,18 +65,18 @@ class Process:
 
 
 def main() -> None:
-    asked = _arguments()
+    options = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
         results = Path(scratch)
-        spec = _spec(asked, results)
+        spec = _spec(options, results)
         spec.write(results / "spec.json")
-        found = measure(asked, spec, results)
-    if asked.out:
-        write_report(found, Path(asked.out))
-    if asked.json:
-        sys.stdout.write(json.dumps(found) + "\n")
+        report = measure(options, spec, results)
+    if options.out:
+        write_report(report, Path(options.out))
+    if options.json:
+        sys.stdout.write(json.dumps(report) + "\n")
     else:
-        sys.stdout.write(_table(found))
+        sys.stdout.write(_table(report))
 
 
 def _arguments() -> argparse.Namespace:
@@ -95,36 +95,36 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _spec(asked: argparse.Namespace, scratch: Path) -> Spec:
-    on_cuda = asked.device.startswith("cuda")
-    shape = asked.shape or ("8b" if on_cuda else None)
+def _spec(options: argparse.Namespace, scratch: Path) -> Spec:
+    on_cuda = options.device.startswith("cuda")
+    shape = options.shape or ("8b" if on_cuda else None)
     if shape is None:
         directory, tokenizer = smollm2_directory(scratch)
         workloads = {"warm": short_traces(tokenizer, 2), "main": short_traces(tokenizer, 16)}
         workloads["pairs"] = contrast_pairs(tokenizer)
-        return Spec(directory, None, asked.device, "float32", asked.threads, workloads)
+        return Spec(directory, None, options.device, "float32", options.threads, workloads)
     config = SHAPES[shape]
-    lengths = [int(each) for each in asked.tokens.split(",")]
+    lengths = [int(length) for length in options.tokens.split(",")]
     workloads = {"warm": random_texts(config["vocab_size"], 64, 64, on_cuda)}
-    workloads |= {f"{n}": random_texts(config["vocab_size"], n, asked.texts_tokens, on_cuda) for n in lengths}
+    workloads |= {f"{n}": random_texts(config["vocab_size"], n, options.texts_tokens, on_cuda) for n in lengths}
     dtype = "bfloat16" if on_cuda else "float32"
-    return Spec(None, config, asked.device, dtype, asked.threads, workloads)
+    return Spec(None, config, options.device, dtype, options.threads, workloads)
 
 
-def measure(asked: argparse.Namespace, spec: Spec, results: Path) -> dict[str, Any]:
-    interpreters = dict(each.split("=", 1) for each in asked.python)
+def measure(options: argparse.Namespace, spec: Spec, results: Path) -> dict[str, Any]:
+    interpreters = dict(pair.split("=", 1) for pair in options.python)
     names = [BARE, OURS]
     if not spec.device.startswith("cuda"):
         names += ["bare_masked"]
-    if asked.compiled:
+    if options.compiled:
         names += ["reasonlens_compiled"]
     if "pairs" in spec.workloads:
         names += ["reasonlens_unshared"]
-    wanted = [name for name in asked.peers.split(",") if name]
+    peers = [name for name in options.peers.split(",") if name]
     if spec.directory is None:
-        wanted = [name for name in wanted if name not in ("repeng", "steering_vectors")]  # they read strings
+        peers = [name for name in peers if name not in ("repeng", "steering_vectors")]  # they read strings
     running, missing = {}, {}
-    for name in names + wanted:
+    for name in names + peers:
         process = Process.start(name, interpreters.get(name, sys.executable), results / "spec.json", results)
         ready = process.answer()
         if ready and "ready" in ready and process.run("warm"):
@@ -135,15 +135,15 @@ def measure(asked: argparse.Namespace, spec: Spec, results: Path) -> dict[str, A
     if BARE not in running or OURS not in running:
         raise SystemExit(f"cannot run: {missing}")
     try:
-        measured = {name: _rounds(running, name, asked.rounds, results) for name in spec.workloads if name != "warm"}
+        measured = {name: _rounds(running, name, options.rounds, results) for name in spec.workloads if name != "warm"}
     finally:
         for process in running.values():
             process.stop()
-    found: dict[str, Any] = {
-        "device": _device(asked.device),
-        "model": "SmolLM2-135M" if spec.directory else asked.shape or "8b",
-        "n_threads": asked.threads,
-        "rounds": asked.rounds,
+    report: dict[str, Any] = {
+        "device": _device(options.device),
+        "model": "SmolLM2-135M" if spec.directory else options.shape or "8b",
+        "n_threads": options.threads,
+        "rounds": options.rounds,
         "missing": missing,
         "workloads": {
             name: measured[name] | {"n_texts": len(load.texts), "n_tokens": load.n_tokens}
@@ -151,19 +151,19 @@ def measure(asked: argparse.Namespace, spec: Spec, results: Path) -> dict[str, A
             if name != "warm"
         },
     }
-    first = found["workloads"].get("main") or next(iter(found["workloads"].values()))
-    found["ratio_to_bare"] = first["ratio"][OURS]
-    found["extra_memory_mb"] = first["extra_memory_mb"][OURS]
-    found["peers"] = {name: first["ratio"][name] for name in wanted if name in first["ratio"]}
+    first = report["workloads"].get("main") or next(iter(report["workloads"].values()))
+    report["ratio_to_bare"] = first["ratio"][OURS]
+    report["extra_memory_mb"] = first["extra_memory_mb"][OURS]
+    report["peers"] = {name: first["ratio"][name] for name in peers if name in first["ratio"]}
     if "pairs" in measured:
-        pairs = found["workloads"]["pairs"]
-        found["prefix_ratio"] = round(pairs["ratio"]["reasonlens_unshared"] / pairs["ratio"][OURS], 3)
-        found["prefix_token_ratio"] = spec.workloads["pairs"].n_tokens / _distinct_tokens(spec.workloads["pairs"])
+        pairs = report["workloads"]["pairs"]
+        report["prefix_ratio"] = round(pairs["ratio"]["reasonlens_unshared"] / pairs["ratio"][OURS], 3)
+        report["prefix_token_ratio"] = spec.workloads["pairs"].n_tokens / _distinct_tokens(spec.workloads["pairs"])
     if spec.config is not None:
         for name, load in spec.workloads.items():
             if name != "warm":
-                found["workloads"][name] |= _throughput(found["workloads"][name], load, spec, found["device"])
-    return found
+                report["workloads"][name] |= _throughput(report["workloads"][name], load, spec, report["device"])
+    return report
 
 
 def _rounds(running: dict[str, Process], workload: str, n_rounds: int, results: Path) -> dict[str, Any]:
@@ -179,13 +179,13 @@ def _rounds(running: dict[str, Process], workload: str, n_rounds: int, results: 
             memory.setdefault(name, answer["extra_mb"])
     bare = np.array(seconds[BARE])
     return {
-        "seconds": {name: round(float(np.median(each)), 4) for name, each in seconds.items()},
-        "ratio": {name: round(float(np.median(np.array(each) / bare)), 3) for name, each in seconds.items()},
+        "seconds": {name: round(float(np.median(times)), 4) for name, times in seconds.items()},
+        "ratio": {name: round(float(np.median(np.array(times) / bare)), 3) for name, times in seconds.items()},
         "ratio_range": {
-            name: [round(float(each), 3) for each in np.quantile(np.array(those) / bare, [0, 1])]
-            for name, those in seconds.items()
+            name: [round(float(ratio), 3) for ratio in np.quantile(np.array(times) / bare, [0, 1])]
+            for name, times in seconds.items()
         },
-        "extra_memory_mb": {name: round(each - memory[BARE], 1) for name, each in memory.items()},
+        "extra_memory_mb": {name: round(megabytes - memory[BARE], 1) for name, megabytes in memory.items()},
         "disagreement": _disagreement(names, workload, results),
     }
 
@@ -193,13 +193,13 @@ def _rounds(running: dict[str, Process], workload: str, n_rounds: int, results: 
 def _disagreement(names: list[str], workload: str, results: Path) -> dict[str, float]:
     """Largest distance to our means relative to their norm, over spans and all layers but the last (see peers)."""
     ours = np.load(results / f"{OURS}-{workload}.npy")[:, :-1]
-    found = {}
+    distances = {}
     for name in names:
         file = results / f"{name}-{workload}.npy"
         if name != OURS and file.is_file():
             distance = np.linalg.norm(np.load(file)[:, :-1] - ours, axis=-1) / np.linalg.norm(ours, axis=-1)
-            found[name] = float(f"{distance.max():.2g}")
-    return found
+            distances[name] = float(f"{distance.max():.2g}")
+    return distances
 
 
 def _distinct_tokens(pairs: Workload) -> int:
@@ -219,12 +219,12 @@ def _throughput(measured: dict[str, Any], load: Workload, spec: Spec, device: st
     weights = n_layers * (2 * d * d + 2 * d * kv + 3 * d * config["intermediate_size"])
     length = load.n_tokens / len(load.texts)
     flops = 2 * weights + 2 * n_layers * d * length  # causal: a token looks at half of the others, twice (QK, AV)
-    peak = next((each for name, each in PEAK_FLOPS.items() if name in device), None)
-    speed = {name: load.n_tokens / each for name, each in measured["seconds"].items()}
+    peak = next((flops_per_second for name, flops_per_second in PEAK_FLOPS.items() if name in device), None)
+    speed = {name: load.n_tokens / duration for name, duration in measured["seconds"].items()}
     return {
-        "tokens_per_second": {name: round(each, 1) for name, each in speed.items()},
+        "tokens_per_second": {name: round(rate, 1) for name, rate in speed.items()},
         "flops_per_token": flops,
-        "mfu": {name: round(each * flops / peak, 3) for name, each in speed.items()} if peak else None,
+        "mfu": {name: round(rate * flops / peak, 3) for name, rate in speed.items()} if peak else None,
     }
 
 
@@ -240,10 +240,10 @@ def _device(device: str) -> str:
     return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), "CPU")
 
 
-def _table(found: dict[str, Any]) -> str:
+def _table(report: dict[str, Any]) -> str:
     from benchmarks.report import markdown
 
-    return markdown(found) + "".join(f"not run: {name}: {why}\n" for name, why in found["missing"].items())
+    return markdown(report) + "".join(f"not run: {name}: {why}\n" for name, why in report["missing"].items())
 
 
 if __name__ == "__main__":

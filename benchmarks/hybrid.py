@@ -81,16 +81,16 @@ class Case:
 
 
 def main() -> None:
-    asked = _arguments()
-    torch.set_num_threads(asked.threads)
-    sizes = [int(each) for each in asked.batch_sizes.split(",")]
-    case = _random_weights(asked, max(sizes)) if _shape(asked) else _organisms(asked, max(sizes))
-    found = measure(asked, case, sizes)
-    if asked.out:
-        Path(asked.out).mkdir(parents=True, exist_ok=True)
-        (Path(asked.out) / "hybrid.json").write_text(json.dumps(found, indent=1))
-        (Path(asked.out) / "hybrid.md").write_text(table(found))
-    sys.stdout.write(json.dumps(found) + "\n" if asked.json else table(found))
+    options = _arguments()
+    torch.set_num_threads(options.threads)
+    sizes = [int(size) for size in options.batch_sizes.split(",")]
+    case = _random_weights(options, max(sizes)) if _shape(options) else _organisms(options, max(sizes))
+    results = measure(options, case, sizes)
+    if options.out:
+        Path(options.out).mkdir(parents=True, exist_ok=True)
+        (Path(options.out) / "hybrid.json").write_text(json.dumps(results, indent=1))
+        (Path(options.out) / "hybrid.md").write_text(table(results))
+    sys.stdout.write(json.dumps(results) + "\n" if options.json else table(results))
 
 
 def _arguments() -> argparse.Namespace:
@@ -113,12 +113,12 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _shape(asked: argparse.Namespace) -> str | None:
-    found: str | None = asked.shape or ("1.5b" if asked.device.startswith("cuda") else None)
-    return found
+def _shape(options: argparse.Namespace) -> str | None:
+    shape: str | None = options.shape or ("1.5b" if options.device.startswith("cuda") else None)
+    return shape
 
 
-def _organisms(asked: argparse.Namespace, n: int) -> Case:
+def _organisms(options: argparse.Namespace, n: int) -> Case:
     from itertools import islice
 
     from reasonlens.organisms import (
@@ -131,13 +131,13 @@ def _organisms(asked: argparse.Namespace, n: int) -> Case:
     from reasonlens.organisms.corpus import vocabulary
     from reasonlens.vectors import OptimisedSettings, optimised_directions
 
-    base, thinking = load("organism/base", device="cpu"), load(asked.thinking, device="cpu")
-    layer = 1 if asked.layer is None else asked.layer
-    if asked.directions:
-        directions = Directions.open(asked.directions)
+    base, thinking = load("organism/base", device="cpu"), load(options.thinking, device="cpu")
+    layer = 1 if options.layer is None else options.layer
+    if options.directions:
+        directions = Directions.open(options.directions)
     else:
         behaviours = ("backtracking", "verification", "uncertainty-estimation")
-        traces = organisms_traces(thinking, asked.rollouts, split="train")
+        traces = organisms_traces(thinking, options.rollouts, split="train")
         directions = optimised_directions(base, traces, [layer], OptimisedSettings(behaviours=behaviours))
     mechanism = Mechanism.of(directions, layer)
     words = vocabulary()
@@ -146,52 +146,52 @@ def _organisms(asked: argparse.Namespace, n: int) -> Case:
         if BEHAVIOUR[move] in mechanism.behaviours:
             behaviour[words[word]] = mechanism.behaviours.index(BEHAVIOUR[move])
     plan = Plan(gate=disagreement, mechanism=mechanism, chooser=lambda state: behaviour[state.follower_likeliest()])
-    prompts = encode_prompts(base, [prompt(each) for each in islice(problems("test", 0), n)])
-    return Case(f"{asked.thinking} steering organism/base", base, thinking, prompts, plan, asked.new_tokens)
+    prompts = encode_prompts(base, [prompt(problem) for problem in islice(problems("test", 0), n)])
+    return Case(f"{options.thinking} steering organism/base", base, thinking, prompts, plan, options.new_tokens)
 
 
-def _random_weights(asked: argparse.Namespace, n: int) -> Case:
+def _random_weights(options: argparse.Namespace, n: int) -> Case:
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
-    shape = _shape(asked)
+    shape = _shape(options)
     config = LlamaConfig(**(QWEN if shape == "1.5b" else SHAPES[str(shape)]), eos_token_id=None, bos_token_id=None)
     words = {f"w{number}": number for number in range(config.vocab_size)}
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel(words, unk_token="w0")))
     models = []
     for seed in range(2):
         torch.manual_seed(seed)
-        dtype = torch.bfloat16 if asked.device.startswith("cuda") else torch.float32
-        with torch.device(asked.device):
+        dtype = torch.bfloat16 if options.device.startswith("cuda") else torch.float32
+        with torch.device(options.device):
             models.append(wrap(AutoModelForCausalLM.from_config(config, dtype=dtype).eval(), tokenizer, name=f"{seed}"))
     random = np.random.default_rng(0)
-    opens = torch.from_numpy(random.random((n, asked.new_tokens)) < RATE).to(asked.device)
+    opens = torch.from_numpy(random.random((n, options.new_tokens)) < RATE).to(options.device)
     units = torch.nn.functional.normalize(torch.from_numpy(random.standard_normal((1, config.hidden_size))).float())
-    layer = config.num_hidden_layers // 2 if asked.layer is None else asked.layer
-    mechanism = Mechanism(behaviours=("any",), units=units.to(asked.device), layer=layer, residual_norm=1.0)
+    layer = config.num_hidden_layers // 2 if options.layer is None else options.layer
+    mechanism = Mechanism(behaviours=("any",), units=units.to(options.device), layer=layer, residual_norm=1.0)
     plan = Plan(gate=lambda state: opens[state.rows, state.step], mechanism=mechanism)
-    prompts = random.integers(0, config.vocab_size, (n, asked.prompt_tokens)).tolist()
-    return Case(f"two Llamas of shape {shape}, random weights", *models, prompts, plan, asked.new_tokens)
+    prompts = random.integers(0, config.vocab_size, (n, options.prompt_tokens)).tolist()
+    return Case(f"two Llamas of shape {shape}, random weights", *models, prompts, plan, options.new_tokens)
 
 
-def measure(asked: argparse.Namespace, case: Case, sizes: list[int]) -> dict[str, Any]:
-    batches = {str(size): _batch(asked, case, case.prompts[:size]) for size in sizes}
+def measure(options: argparse.Namespace, case: Case, sizes: list[int]) -> dict[str, Any]:
+    batches = {str(size): _batch(options, case, case.prompts[:size]) for size in sizes}
     return {
-        "device": _device(asked.device),
+        "device": _device(options.device),
         "pair": case.name,
         "layer": case.plan.mechanism.layer if case.plan.mechanism else None,
-        "n_threads": asked.threads,
-        "rounds": asked.rounds,
-        "ratio_to_plain": {size: each["ratio_to_plain"] for size, each in batches.items()},
-        "ratio_to_write": {size: each["ratio_to_write"] for size, each in batches.items()},
-        "speedup_over_uncached": {size: each["speedup_over_uncached"] for size, each in batches.items()},
+        "n_threads": options.threads,
+        "rounds": options.rounds,
+        "ratio_to_plain": {size: batch["ratio_to_plain"] for size, batch in batches.items()},
+        "ratio_to_write": {size: batch["ratio_to_write"] for size, batch in batches.items()},
+        "speedup_over_uncached": {size: batch["speedup_over_uncached"] for size, batch in batches.items()},
         "batches": batches,
     }
 
 
-def _batch(asked: argparse.Namespace, case: Case, prompts: Rows) -> dict[str, Any]:
-    on_cuda = asked.device.startswith("cuda")
+def _batch(options: argparse.Namespace, case: Case, prompts: Rows) -> dict[str, Any]:
+    on_cuda = options.device.startswith("cuda")
 
     def seconds(run: Callable[[], Any]) -> float:
         gc.collect()
@@ -219,18 +219,18 @@ def _batch(asked: argparse.Namespace, case: Case, prompts: Rows) -> dict[str, An
         "plain again": lambda: [run() for run in alone.values()],
         "write": lambda: case.write(prompts),
     }
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(asked.rounds):
+    durations: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(options.rounds):
         for name in list(ways) if number % 2 == 0 else list(ways)[::-1]:
-            taken[name].append(seconds(ways[name]))
-    over_write = np.array(taken["hybrid"]) / np.array(taken["write"])
-    over = {name: np.array(each) / np.array(taken["plain"]) for name, each in taken.items()}
+            durations[name].append(seconds(ways[name]))
+    over_write = np.array(durations["hybrid"]) / np.array(durations["write"])
+    over = {name: np.array(times) / np.array(durations["plain"]) for name, times in durations.items()}
     n_tokens = sum(map(len, responses))
-    found = {
+    results = {
         "n_rows": len(prompts),
         "n_tokens": n_tokens,
         "share_steered": round(sum(record.n_gated for record in records) / n_tokens, 4),
-        "seconds": {name: round(float(np.median(each)), 3) for name, each in taken.items()},
+        "seconds": {name: round(float(np.median(times)), 3) for name, times in durations.items()},
         "ratio_to_plain": round(float(np.median(over["hybrid"])), 3),
         "ratio_to_plain_range": [round(float(f(over["hybrid"])), 3) for f in (np.min, np.max)],
         "ratio_to_write": round(float(np.median(over_write)), 3),
@@ -242,24 +242,30 @@ def _batch(asked: argparse.Namespace, case: Case, prompts: Rows) -> dict[str, An
         "speedup_over_uncached_one_row_at_a_time": None,
         "same_tokens_uncached": None,
     }
-    if asked.uncached_rounds:
-        found |= _against_uncached(asked, case, prompts, responses, seconds)
-    return found
+    if options.uncached_rounds:
+        results |= _against_uncached(options, case, prompts, responses, seconds)
+    return results
 
 
 def _against_uncached(
-    asked: argparse.Namespace, case: Case, prompts: Rows, responses: Rows, seconds: Callable[[Callable[[], Any]], float]
+    options: argparse.Namespace,
+    case: Case,
+    prompts: Rows,
+    responses: Rows,
+    seconds: Callable[[Callable[[], Any]], float],
 ) -> dict[str, Any]:
     """Seconds a token: of the same batch, and of single rows."""
-    said: list[list[int]] = []
-    n_alone = min(asked.rows_alone, len(prompts))
+    uncached_responses: list[list[int]] = []
+    n_alone = min(options.rows_alone, len(prompts))
     few = sum(len(row) for row in responses[:n_alone])
     together, single = [], []
-    for _ in range(asked.uncached_rounds):
+    for _ in range(options.uncached_rounds):
         ours = seconds(lambda: case.hybrid(prompts)) / sum(map(len, responses))
-        said.clear()
-        batch = seconds(lambda: said.extend(uncached(case.base, case.thinking, prompts, case.plan, case.n_new)))
-        together.append(batch / sum(map(len, said)) / ours)
+        uncached_responses.clear()
+        batch = seconds(
+            lambda: uncached_responses.extend(uncached(case.base, case.thinking, prompts, case.plan, case.n_new))
+        )
+        together.append(batch / sum(map(len, uncached_responses)) / ours)
         rows = seconds(
             lambda: [
                 uncached(case.base, case.thinking, prompts[row : row + 1], case.plan, case.n_new, first=row)
@@ -267,7 +273,11 @@ def _against_uncached(
             ]
         )
         single.append(rows / max(few, 1) / ours)
-    agree = [one == other for row, again in zip(responses, said, strict=True) for one, other in zip_longest(row, again)]
+    agree = [
+        one == other
+        for row, again in zip(responses, uncached_responses, strict=True)
+        for one, other in zip_longest(row, again)
+    ]
     return {
         "speedup_over_uncached": round(float(np.median(together)), 1),
         "speedup_over_uncached_one_row_at_a_time": round(float(np.median(single)), 1) if n_alone else None,
@@ -275,27 +285,27 @@ def _against_uncached(
     }
 
 
-def table(found: dict[str, Any]) -> str:
+def table(results: dict[str, Any]) -> str:
     """One row a batch size."""
     lines = [
-        f"{found['pair']}, on {found['device']}, {found['n_threads']} thread(s), layer {found['layer']}, "
-        f"{found['rounds']} rounds",
+        f"{results['pair']}, on {results['device']}, {results['n_threads']} thread(s), layer {results['layer']}, "
+        f"{results['rounds']} rounds",
         "",
         "| rows | tokens | steered | hybrid, s | same texts by both, s | ratio (least to most) | nothing differs | "
         "ratio to `write` (least to most) | times faster than uncached | … one row at a time |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for each in found["batches"].values():
-        least, most = each["ratio_to_plain_range"]
-        low, high = each["plain_again_range"]
-        first, last = each["ratio_to_write_range"]
+    for batch in results["batches"].values():
+        least, most = batch["ratio_to_plain_range"]
+        low, high = batch["plain_again_range"]
+        first, last = batch["ratio_to_write_range"]
         lines.append(
-            f"| {each['n_rows']} | {each['n_tokens']:,} | {each['share_steered']:.1%} | "
-            f"{each['seconds']['hybrid']:.2f} | {each['seconds']['plain']:.2f} | "
-            f"{each['ratio_to_plain']:.3f} ({least:.3f} to {most:.3f}) | "
-            f"{each['plain_again']:.3f} ({low:.3f} to {high:.3f}) | "
-            f"{each['ratio_to_write']:.3f} ({first:.3f} to {last:.3f}) | "
-            f"{each['speedup_over_uncached'] or '–'} | {each['speedup_over_uncached_one_row_at_a_time'] or '–'} |"
+            f"| {batch['n_rows']} | {batch['n_tokens']:,} | {batch['share_steered']:.1%} | "
+            f"{batch['seconds']['hybrid']:.2f} | {batch['seconds']['plain']:.2f} | "
+            f"{batch['ratio_to_plain']:.3f} ({least:.3f} to {most:.3f}) | "
+            f"{batch['plain_again']:.3f} ({low:.3f} to {high:.3f}) | "
+            f"{batch['ratio_to_write']:.3f} ({first:.3f} to {last:.3f}) | "
+            f"{batch['speedup_over_uncached'] or '–'} | {batch['speedup_over_uncached_one_row_at_a_time'] or '–'} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -34,28 +34,28 @@ def plain(model: LanguageModel, prompts: Rows, responses: Rows) -> list[list[int
     """The model's likeliest token before each token of the responses."""
     ids, mask = left_padded(prompts, model.device)
     longest = max(map(len, responses))
-    said = torch.tensor([[*row, *[0] * (longest - len(row))] for row in responses], device=model.device)
+    response_ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in responses], device=model.device)
     lengths = torch.tensor([len(row) for row in responses], device=model.device)
     stops = torch.tensor(end_tokens(model), device=model.device, dtype=torch.long)
     alive = torch.arange(len(prompts), device=model.device)
     cache = DynamicCache(config=model.model.config)
-    found: list[list[int]] = [[] for _ in prompts]
+    likeliest: list[list[int]] = [[] for _ in prompts]
     for step in range(longest):
         position_ids = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, -ids.shape[1] :]
         output = model.model(ids, attention_mask=mask, position_ids=position_ids, past_key_values=cache, use_cache=True)
         tokens = output.logits[:, -1].float().argmax(dim=-1)
         for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
-            found[row].append(token)
-        ends_by_itself = torch.isin(said[alive, step], stops)
+            likeliest[row].append(token)
+        ends_by_itself = torch.isin(response_ids[alive, step], stops)
         going = ~ends_by_itself & (lengths[alive] > step + 1)
         if not going.any():
             break
         if not going.all():
-            kept = going.nonzero()[:, 0]
-            alive, mask = alive[kept], mask[kept]
-            cache.batch_select_indices(kept)
-        ids, mask = said[alive, step][:, None], torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
-    return found
+            going_rows = going.nonzero()[:, 0]
+            alive, mask = alive[going_rows], mask[going_rows]
+            cache.batch_select_indices(going_rows)
+        ids, mask = response_ids[alive, step][:, None], torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
+    return likeliest
 
 
 @torch.inference_mode()
@@ -68,13 +68,13 @@ def uncached(
     stops, alive = set(end_tokens(base)), list(range(len(prompts)))
     for step in range(n_new):
         ids, mask = left_padded([texts[row] for row in alive], base.device)
-        own, acts = _last(base, ids, mask, plan.mechanism.layer)
+        own, activations = _last(base, ids, mask, plan.mechanism.layer)
         led, _ = _last(thinking, ids, mask, None)
         state = StepState(
             step=step,
             rows=torch.tensor(alive, device=ids.device) + first,
             last_ids=ids[:, -1],
-            activations=acts,
+            activations=activations,
             logits=own,
             follower_logits=led,
         )
@@ -97,20 +97,20 @@ def uncached(
 
 
 def _moved(mechanism: Mechanism, behaviour: Tensor, strength: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda acts: mechanism.applied(acts, behaviour, strength)
+    return lambda activations: mechanism.applied(activations, behaviour, strength)
 
 
 def _last(
     model: LanguageModel, ids: Tensor, mask: Tensor, layer: int | None, moved: Callable[[Tensor], Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
     """Logits of the next token, and the activation of the last token at the layer."""
-    seen: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def hook(module: object, args: object, output: Any) -> Any:
         hidden = output[0] if isinstance(output, tuple) else output
         if moved is not None:
             hidden = torch.cat([hidden[:, :-1], moved(hidden[:, -1])[:, None]], dim=1)
-        seen.append(hidden[:, -1])
+        outputs.append(hidden[:, -1])
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
     handle = None if layer is None else model.blocks[layer].register_forward_hook(hook)
@@ -120,4 +120,4 @@ def _last(
     finally:
         if handle is not None:
             handle.remove()
-    return logits, seen[0] if seen else logits
+    return logits, outputs[0] if outputs else logits

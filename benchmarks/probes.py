@@ -41,28 +41,30 @@ Scores = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def main() -> None:
-    asked = _arguments()
+    options = _arguments()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    if asked.memory_of:
-        sys.stdout.write(f"{_peak_mb(asked)}\n")
+    if options.memory_of:
+        sys.stdout.write(f"{_peak_mb(options)}\n")
         return
     with threadpool_limits(1):
-        cases = [_case(shape, n, asked) for shape in asked.shapes.split(",") for n in map(int, asked.n.split(","))]
+        cases = [
+            _case(shape, n, options) for shape in options.shapes.split(",") for n in map(int, options.n.split(","))
+        ]
     first = cases[0]
-    found = {
+    results = {
         "speedup": first["fit"]["speedup"],
         "speedup_with_choice_of_penalty": first["choose"]["speedup"],
         "max_abs_auroc_difference": first["max_abs_auroc_difference"],
-        "device": _device(asked.device),
-        "rounds": asked.rounds,
+        "device": _device(options.device),
+        "rounds": options.rounds,
         "cases": cases,
     }
-    if asked.out:
-        Path(asked.out).mkdir(parents=True, exist_ok=True)
-        (Path(asked.out) / "probes.json").write_text(json.dumps(found, indent=1))
-        (Path(asked.out) / "probes.md").write_text(_table(found))
-    sys.stdout.write(json.dumps(found) + "\n" if asked.json else _table(found))
+    if options.out:
+        Path(options.out).mkdir(parents=True, exist_ok=True)
+        (Path(options.out) / "probes.json").write_text(json.dumps(results, indent=1))
+        (Path(options.out) / "probes.md").write_text(_table(results))
+    sys.stdout.write(json.dumps(results) + "\n" if options.json else _table(results))
 
 
 def _arguments() -> argparse.Namespace:
@@ -85,20 +87,26 @@ def layer(n: int, d_model: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.n
     generator = np.random.default_rng(seed)
     rank = min(d_model, 512)
     loadings = generator.normal(size=(rank, d_model)) * np.arange(1, rank + 1)[:, None] ** -0.5
-    acts = (generator.normal(size=(n, rank)) @ loadings + 0.3 * generator.normal(size=(n, d_model))).astype(np.float32)
-    acts /= acts.std(axis=0)
+    activations = (generator.normal(size=(n, rank)) @ loadings + 0.3 * generator.normal(size=(n, d_model))).astype(
+        np.float32
+    )
+    activations /= activations.std(axis=0)
     towards = generator.normal(size=(d_model, N_BEHAVIOURS + 1)) / d_model**0.5
-    drawn = (acts @ towards + 0.7 * generator.normal(size=(n, N_BEHAVIOURS + 1))).argmax(axis=1)
-    acts = acts * np.exp(generator.normal(size=d_model)).astype(np.float32) + generator.normal(size=d_model)
+    behaviours = (activations @ towards + 0.7 * generator.normal(size=(n, N_BEHAVIOURS + 1))).argmax(axis=1)
+    activations = activations * np.exp(generator.normal(size=d_model)).astype(np.float32) + generator.normal(
+        size=d_model
+    )
     folds = np.arange(n) // 10 % N_FOLDS
-    return acts.astype(np.float32), drawn == np.arange(N_BEHAVIOURS)[:, None], folds
+    return activations.astype(np.float32), behaviours == np.arange(N_BEHAVIOURS)[:, None], folds
 
 
-def ours(acts: np.ndarray, labels: np.ndarray, folds: np.ndarray, penalties: tuple[float, ...], device: str) -> Scores:
+def ours(
+    activations: np.ndarray, labels: np.ndarray, folds: np.ndarray, penalties: tuple[float, ...], device: str
+) -> Scores:
     """Out-of-fold scores of every penalty (penalty, behaviour, span), after all fits."""
     subsets = np.concatenate([~np.eye(N_FOLDS, dtype=bool), np.ones((1, N_FOLDS), dtype=bool)])
-    design = Design.of(torch.from_numpy(acts), folds, subsets, device=device)
-    penalty, behaviour, fold = (each.ravel() for each in np.indices((len(penalties), N_BEHAVIOURS, N_FOLDS)))
+    design = Design.of(torch.from_numpy(activations), folds, subsets, device=device)
+    penalty, behaviour, fold = (indices.ravel() for indices in np.indices((len(penalties), N_BEHAVIOURS, N_FOLDS)))
     bank = torch.from_numpy(labels).to(device)
 
     def solve(behaviour: np.ndarray, subset: np.ndarray, strength: np.ndarray) -> np.ndarray:
@@ -120,54 +128,54 @@ def ours(acts: np.ndarray, labels: np.ndarray, folds: np.ndarray, penalties: tup
     return scores[:, :, folds, np.arange(len(folds))]
 
 
-def scikit_learn(acts: np.ndarray, labels: np.ndarray, folds: np.ndarray, **options: Any) -> Scores:
+def scikit_learn(activations: np.ndarray, labels: np.ndarray, folds: np.ndarray, **options: Any) -> Scores:
     """The same with one penalty: (1, behaviour, span)."""
     scores = np.empty(labels.shape)
     for fold in [*range(N_FOLDS), None]:
         train = np.ones(len(folds), dtype=bool) if fold is None else folds != fold
-        scaler = StandardScaler().fit(acts[train])
-        seen = scaler.transform(acts[train])
-        unseen = None if fold is None else scaler.transform(acts[~train])
+        scaler = StandardScaler().fit(activations[train])
+        training = scaler.transform(activations[train])
+        unseen = None if fold is None else scaler.transform(activations[~train])
         for behaviour, positive in enumerate(labels):
-            probe = LogisticRegression(C=C, max_iter=10_000, **options).fit(seen, positive[train])
+            probe = LogisticRegression(C=C, max_iter=10_000, **options).fit(training, positive[train])
             if unseen is not None:
                 scores[behaviour, ~train] = probe.decision_function(unseen)
     return scores[None]
 
 
-def scikit_learn_choosing(acts: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> None:
+def scikit_learn_choosing(activations: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> None:
     """The penalty of each behaviour by cross-validation, and its probe of all rows (standardised once: leaking)."""
     splits = [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in range(N_FOLDS)]
-    seen = StandardScaler().fit_transform(acts)
+    training = StandardScaler().fit_transform(activations)
     for positive in labels:
         options = {"scoring": "roc_auc", "max_iter": 10_000, "l1_ratios": (0,), "use_legacy_attributes": False}
-        LogisticRegressionCV(Cs=list(PENALTIES), cv=splits, **options).fit(seen, positive)
+        LogisticRegressionCV(Cs=list(PENALTIES), cv=splits, **options).fit(training, positive)
 
 
-def _case(shape: str, n: int, asked: argparse.Namespace) -> dict[str, Any]:
+def _case(shape: str, n: int, options: argparse.Namespace) -> dict[str, Any]:
     n_layers, d_model = map(int, shape.split("x"))
-    measured = min(asked.layers or n_layers, n_layers)
+    measured = min(options.layers or n_layers, n_layers)
 
     def data() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         return (layer(n, d_model, seed) for seed in range(measured))
 
-    ours(*layer(200, d_model, 0), (C,), asked.device)  # warm
+    ours(*layer(200, d_model, 0), (C,), options.device)  # warm
     case: dict[str, Any] = {"shape": shape, "n": n, "layers_measured": measured}
     case["fit"] = _rounds(
         data,
-        lambda *given: ours(*given, (C,), asked.device),
-        lambda *given: scikit_learn(*given),
-        asked,
+        lambda *inputs: ours(*inputs, (C,), options.device),
+        lambda *inputs: scikit_learn(*inputs),
+        options,
     )
     case["choose"] = (
         {"speedup": None}
-        if asked.no_choice
-        else _rounds(data, lambda *given: ours(*given, PENALTIES, asked.device), scikit_learn_choosing, asked)
+        if options.no_choice
+        else _rounds(data, lambda *inputs: ours(*inputs, PENALTIES, options.device), scikit_learn_choosing, options)
     )
     case["max_abs_auroc_difference"] = case["max_abs_auroc_difference_of_scikit_learn"] = None
-    if not asked.no_agreement:
-        case |= _agreement(data(), asked.device)
-    case["extra_memory_mb"] = {name: _memory(name, shape, n, asked.device) for name in ("ours", "scikit_learn")}
+    if not options.no_agreement:
+        case |= _agreement(data(), options.device)
+    case["extra_memory_mb"] = {name: _memory(name, shape, n, options.device) for name in ("ours", "scikit_learn")}
     return case
 
 
@@ -175,22 +183,22 @@ def _rounds(
     data: Callable[[], Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]],
     run: Callable[..., Any],
     peer: Callable[..., Any],
-    asked: argparse.Namespace,
+    options: argparse.Namespace,
 ) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {"ours": [], "scikit_learn": []}
-    for number in range(asked.rounds):
+    for number in range(options.rounds):
         total = dict.fromkeys(seconds, 0.0)
-        for given in data():
+        for layer_data in data():
             order = [("ours", run), ("scikit_learn", peer)]
-            for name, each in order if number % 2 == 0 else order[::-1]:
-                total[name] += _seconds(lambda each=each, given=given: each(*given), asked.device, name)
-        for name, each in total.items():
-            seconds[name].append(each)
+            for name, fit in order if number % 2 == 0 else order[::-1]:
+                total[name] += _seconds(lambda fit=fit, layer_data=layer_data: fit(*layer_data), options.device, name)
+        for name, duration in total.items():
+            seconds[name].append(duration)
     ratios = np.array(seconds["scikit_learn"]) / np.array(seconds["ours"])
     return {
         "speedup": round(float(np.median(ratios)), 2),
-        "speedup_range": [round(float(each), 2) for each in (ratios.min(), ratios.max())],
-        "seconds": {name: round(float(np.median(each)), 3) for name, each in seconds.items()},
+        "speedup_range": [round(float(ratio), 2) for ratio in (ratios.min(), ratios.max())],
+        "seconds": {name: round(float(np.median(times)), 3) for name, times in seconds.items()},
     }
 
 
@@ -204,14 +212,17 @@ def _seconds(run: Callable[[], Any], device: str, name: str) -> float:
 
 def _agreement(data: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]], device: str) -> dict[str, float]:
     worst: dict[str, float] = {"ours": 0.0, "scikit_learn": 0.0}
-    for acts, labels, folds in data:
-        exact = scikit_learn(acts.astype(np.float64), labels, folds, tol=1e-8)
-        found = {"ours": ours(acts, labels, folds, (C,), device), "scikit_learn": scikit_learn(acts, labels, folds)}
+    for activations, labels, folds in data:
+        exact = scikit_learn(activations.astype(np.float64), labels, folds, tol=1e-8)
+        scores_of = {
+            "ours": ours(activations, labels, folds, (C,), device),
+            "scikit_learn": scikit_learn(activations, labels, folds),
+        }
         problems = np.arange(len(folds)) // 10
-        for name, scores in found.items():
+        for name, scores in scores_of.items():
             for behaviour, positive in enumerate(labels):
                 one, other = (
-                    auroc(concordance(each[0, behaviour], positive, problems, folds)) for each in (scores, exact)
+                    auroc(concordance(fitted[0, behaviour], positive, problems, folds)) for fitted in (scores, exact)
                 )
                 worst[name] = max(worst[name], abs(one - other))
     return {
@@ -227,15 +238,15 @@ def _memory(name: str, shape: str, n: int, device: str) -> float:
     return float(done.stdout)
 
 
-def _peak_mb(asked: argparse.Namespace) -> float:
-    d_model, n = int(asked.shapes.split("x")[1]), int(asked.n)
-    run = {"ours": lambda *given: ours(*given, (C,), asked.device), "scikit_learn": scikit_learn}[asked.memory_of]
+def _peak_mb(options: argparse.Namespace) -> float:
+    d_model, n = int(options.shapes.split("x")[1]), int(options.n)
+    run = {"ours": lambda *inputs: ours(*inputs, (C,), options.device), "scikit_learn": scikit_learn}[options.memory_of]
     run(*layer(200, 16, 0))  # what is loaded once
-    given = layer(n, d_model, 0)
+    inputs = layer(n, d_model, 0)
     ctypes.CDLL(None).malloc_trim(0)  # give back what making the data left behind
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
-    run(*given)
+    run(*inputs)
     return round((_status("VmHWM") - before) / 1024, 1)
 
 
@@ -251,15 +262,15 @@ def _device(device: str) -> str:
     return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), "CPU")
 
 
-def _table(found: dict[str, Any]) -> str:
+def _table(results: dict[str, Any]) -> str:
     lines = [
-        f"{found['device']}, one thread each, {found['rounds']} rounds",
+        f"{results['device']}, one thread each, {results['rounds']} rounds",
         "",
         "| layers x d_model | spans | layers measured | fit: ours, s | scikit-learn, s | speed-up | choose: speed-up | "
         "AUROC difference | scikit-learn's own | extra memory, MB: ours, scikit-learn |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for case in found["cases"]:
+    for case in results["cases"]:
         fit, memory = case["fit"], case["extra_memory_mb"]
         own, theirs = case["max_abs_auroc_difference"], case["max_abs_auroc_difference_of_scikit_learn"]
         lines.append(

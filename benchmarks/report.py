@@ -22,10 +22,10 @@ LABELS = {
 }
 
 
-def markdown(found: dict[str, Any]) -> str:
+def markdown(report: dict[str, Any]) -> str:
     """A table for each workload."""
-    lines = [f"{found['model']} on {found['device']}, {found['n_threads']} thread(s), {found['rounds']} rounds", ""]
-    for workload, measured in found["workloads"].items():
+    lines = [f"{report['model']} on {report['device']}, {report['n_threads']} thread(s), {report['rounds']} rounds", ""]
+    for workload, measured in report["workloads"].items():
         speed, mfu = measured.get("tokens_per_second"), measured.get("mfu")
         lines += [
             f"{workload}: {measured['n_texts']} texts, {measured['n_tokens']} tokens",
@@ -42,22 +42,22 @@ def markdown(found: dict[str, Any]) -> str:
             row += f" {speed[name]:,.0f} |" if speed else ""
             lines.append(row + (f" {mfu[name]:.2f} |" if mfu else ""))
         lines.append("")
-    if "prefix_ratio" in found:
+    if "prefix_ratio" in report:
         lines += [
-            f"Prefix sharing on pairs: {found['prefix_ratio']:.2f}x; by count of tokens, "
-            f"{found['prefix_token_ratio']:.2f}x",
+            f"Prefix sharing on pairs: {report['prefix_ratio']:.2f}x; by count of tokens, "
+            f"{report['prefix_token_ratio']:.2f}x",
             "",
         ]
     return "\n".join(lines)
 
 
-def figure(found: dict[str, Any]) -> go.Figure:
+def figure(report: dict[str, Any]) -> go.Figure:
     """Ratios to the bare forward pass of the first workload, with the least and most of all rounds."""
-    workload, measured = next(iter(found["workloads"].items()))
+    workload, measured = next(iter(report["workloads"].items()))
     names = [name for name in measured["ratio"] if name not in ("reasonlens_unshared",)][::-1]
     ratios = [measured["ratio"][name] for name in names]
     ranges = [measured["ratio_range"][name] for name in names]
-    drawn = go.Figure(
+    bars = go.Figure(
         go.Bar(
             x=ratios,
             y=[LABELS[name] for name in names],
@@ -74,21 +74,21 @@ def figure(found: dict[str, Any]) -> go.Figure:
             insidetextanchor="start",
         )
     )
-    drawn.add_vline(x=1, line_dash="dot", line_color="#666")
-    drawn.update_layout(
-        title=f"Time to read every layer, {found['model']}, {measured['n_texts']} texts",
+    bars.add_vline(x=1, line_dash="dot", line_color="#666")
+    bars.update_layout(
+        title=f"Time to read every layer, {report['model']}, {measured['n_texts']} texts",
         xaxis_title="time relative to the bare forward pass (median and range of rounds)",
         template="plotly_white",
         width=860,
         height=90 + 46 * len(names),
         margin={"l": 230, "r": 30, "t": 60, "b": 60},
     )
-    return drawn
+    return bars
 
 
-def write_report(found: dict[str, Any], out: Path) -> None:
+def write_report(report: dict[str, Any], out: Path) -> None:
     """benchmark.json, benchmark.md and benchmark.html."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "benchmark.json").write_text(json.dumps(found, indent=1) + "\n")
-    (out / "benchmark.md").write_text(markdown(found))
-    figure(found).write_html(out / "benchmark.html", include_plotlyjs=True, config={"displayModeBar": False})
+    (out / "benchmark.json").write_text(json.dumps(report, indent=1) + "\n")
+    (out / "benchmark.md").write_text(markdown(report))
+    figure(report).write_html(out / "benchmark.html", include_plotlyjs=True, config={"displayModeBar": False})

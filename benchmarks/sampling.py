@@ -43,11 +43,11 @@ def transformers_generate(model: LanguageModel, prompts: TokenRows, sampling: Sa
     ids = torch.tensor([[end] * (width - len(row)) + row for row in prompts])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts])
     torch.manual_seed(seed)
-    drawn: dict[str, Any] = {"do_sample": False}
+    options: dict[str, Any] = {"do_sample": False}
     if sampling.temperature:
-        drawn = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
+        options = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
     written = model.model.generate(
-        ids, attention_mask=mask, max_new_tokens=sampling.max_new_tokens, pad_token_id=end, eos_token_id=end, **drawn
+        ids, attention_mask=mask, max_new_tokens=sampling.max_new_tokens, pad_token_id=end, eos_token_id=end, **options
     )
     rows = written[:, width:].tolist()
     return [row[: row.index(end) + 1] if end in row else row for row in rows]
@@ -108,14 +108,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="directory for sampling.json and sampling.md")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    results = measured(asked.model, asked.problems, asked.samples, asked.rounds)
-    if asked.out is not None:
-        asked.out.mkdir(parents=True, exist_ok=True)
-        (asked.out / "sampling.json").write_text(json.dumps(results, indent=1) + "\n")
-        (asked.out / "sampling.md").write_text(table(results))
-    sys.stdout.write(json.dumps(results) + "\n" if asked.json else table(results))
+    results = measured(options.model, options.problems, options.samples, options.rounds)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "sampling.json").write_text(json.dumps(results, indent=1) + "\n")
+        (options.out / "sampling.md").write_text(table(results))
+    sys.stdout.write(json.dumps(results) + "\n" if options.json else table(results))
 
 
 if __name__ == "__main__":

@@ -36,10 +36,10 @@ class Workload:
             mask[row, : len(self.token_ids[index])] = 1
         return ids.to(device), mask.to(device)
 
-    def means(self, batch: list[int], acts: Any) -> dict[tuple[int, int], Any]:
+    def means(self, batch: list[int], activations: Any) -> dict[tuple[int, int], Any]:
         """The mean of every span of a batch from whole activations (layer, batch, position, d_model)."""
         return {
-            (index, number): acts[:, row, first:stop].float().mean(dim=1).cpu()
+            (index, number): activations[:, row, first:stop].float().mean(dim=1).cpu()
             for row, index in enumerate(batch)
             for number, (first, stop) in enumerate(self.spans[index])
         }
@@ -62,7 +62,7 @@ class Spec:
     @classmethod
     def read(cls, path: Path) -> Spec:
         content = json.loads(path.read_text())
-        content["workloads"] = {name: Workload(**each) for name, each in content["workloads"].items()}
+        content["workloads"] = {name: Workload(**fields) for name, fields in content["workloads"].items()}
         return cls(**content)
 
     def model(self) -> Any:
@@ -82,6 +82,6 @@ class Spec:
 
         if self.directory is None:
             raise SystemExit("a model of random weights has no tokenizer")
-        made = PreTrainedTokenizerFast(tokenizer_file=f"{self.directory}/tokenizer.json")
-        made.pad_token = made.eos_token = made.decode([0])
-        return made
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=f"{self.directory}/tokenizer.json")
+        tokenizer.pad_token = tokenizer.eos_token = tokenizer.decode([0])
+        return tokenizer

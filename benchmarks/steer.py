@@ -70,10 +70,10 @@ class Process:
         assert self.pipe.stdin is not None
         self.pipe.stdin.write(f"{batch}\t{way}\n")
         self.pipe.stdin.flush()
-        said = self._answer()
-        if said is None:
+        timings = self._answer()
+        if timings is None:
             raise SystemExit(f"{self.name} failed: {self.log.read_text()[-800:]}")
-        return said
+        return timings
 
     def _answer(self) -> dict[str, Any] | None:
         line = self.pipe.stdout.readline() if self.pipe.stdout else ""
@@ -85,16 +85,16 @@ class Process:
 
 
 def main() -> None:
-    asked = _arguments()
+    options = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
-        task = _task(asked, Path(scratch))
+        task = _task(options, Path(scratch))
         task.write(Path(scratch) / "task.json")
-        found = measure(asked, task, Path(scratch))
-    if asked.out:
-        Path(asked.out).mkdir(parents=True, exist_ok=True)
-        (Path(asked.out) / "steer.json").write_text(json.dumps(found, indent=1))
-        (Path(asked.out) / "steer.md").write_text(table(found))
-    sys.stdout.write(json.dumps(found) + "\n" if asked.json else table(found))
+        results = measure(options, task, Path(scratch))
+    if options.out:
+        Path(options.out).mkdir(parents=True, exist_ok=True)
+        (Path(options.out) / "steer.json").write_text(json.dumps(results, indent=1))
+        (Path(options.out) / "steer.md").write_text(table(results))
+    sys.stdout.write(json.dumps(results) + "\n" if options.json else table(results))
 
 
 def _arguments() -> argparse.Namespace:
@@ -113,28 +113,28 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _task(asked: argparse.Namespace, scratch: Path) -> Task:
-    on_cuda = asked.device.startswith("cuda")
-    shape = asked.shape or ("8b" if on_cuda else None)
-    sizes = [int(each) for each in asked.batch_sizes.split(",")]
+def _task(options: argparse.Namespace, scratch: Path) -> Task:
+    on_cuda = options.device.startswith("cuda")
+    shape = options.shape or ("8b" if on_cuda else None)
+    sizes = [int(size) for size in options.batch_sizes.split(",")]
     lengths = {size: np.linspace(20, 52, size).astype(int) if size > 1 else np.array([48]) for size in sizes}
     if shape is None:
         directory, tokenizer = smollm2_directory(scratch)
         _let_older_transformers_read(Path(directory) / "config.json")
-        spec = Spec(directory, None, asked.device, "float32", asked.threads, {})
+        spec = Spec(directory, None, options.device, "float32", options.threads, {})
         texts = short_traces(tokenizer, max(sizes)).token_ids  # of 53 and more
         n_layers = 30
     else:
         dtype = "bfloat16" if on_cuda else "float32"
-        spec = Spec(None, SHAPES[shape], asked.device, dtype, asked.threads, {})
+        spec = Spec(None, SHAPES[shape], options.device, dtype, options.threads, {})
         texts = np.random.default_rng(0).integers(5, SHAPES[shape]["vocab_size"], (max(sizes), 52)).tolist()
         n_layers = SHAPES[shape]["num_hidden_layers"]
     prompts = {
         str(size): [text[:length] for text, length in zip(texts, lengths[size].tolist(), strict=False)]
         for size in sizes
     }
-    layer = n_layers // 2 if asked.layer is None else asked.layer
-    return Task(spec, prompts, asked.new_tokens, layer, str(scratch))
+    layer = n_layers // 2 if options.layer is None else options.layer
+    return Task(spec, prompts, options.new_tokens, layer, str(scratch))
 
 
 def _let_older_transformers_read(config: Path) -> None:
@@ -143,12 +143,12 @@ def _let_older_transformers_read(config: Path) -> None:
     config.write_text(json.dumps({"rope_theta": content["rope_parameters"]["rope_theta"]} | content))
 
 
-def measure(asked: argparse.Namespace, task: Task, folder: Path) -> dict[str, Any]:
-    interpreters = dict(each.split("=", 1) for each in asked.python)
+def measure(options: argparse.Namespace, task: Task, folder: Path) -> dict[str, Any]:
+    interpreters = dict(pair.split("=", 1) for pair in options.python)
     running: list[Process] = []
     missing: dict[str, str] = {}
     try:
-        for name in [OURS, *(each for each in asked.peers.split(",") if each)]:
+        for name in [OURS, *(peer for peer in options.peers.split(",") if peer)]:
             process = Process.start(name, interpreters.get(name, sys.executable), folder)
             if isinstance(process, str):
                 missing[name] = process
@@ -156,7 +156,7 @@ def measure(asked: argparse.Namespace, task: Task, folder: Path) -> dict[str, An
                 running.append(process)
         if OURS in missing:
             raise SystemExit(f"cannot run: {missing}")
-        batches = {name: _rounds(running, name, asked, task) for name in task.prompts}
+        batches = {name: _rounds(running, name, options, task) for name in task.prompts}
         for name, measured in batches.items():
             measured["same_tokens"] = _same_tokens(running, name, folder)
             measured["changed_tokens"] = 1 - _share_same(folder, name, (OURS, PLAIN), (OURS, "one layer"))
@@ -165,11 +165,11 @@ def measure(asked: argparse.Namespace, task: Task, folder: Path) -> dict[str, An
             process.stop()
     first = next(iter(batches.values()))
     return {
-        "device": _device(asked.device),
-        "model": "SmolLM2-135M" if task.spec.directory else asked.shape or "8b",
+        "device": _device(options.device),
+        "model": "SmolLM2-135M" if task.spec.directory else options.shape or "8b",
         "dtype": task.spec.dtype,
-        "n_threads": asked.threads,
-        "rounds": asked.rounds,
+        "n_threads": options.threads,
+        "rounds": options.rounds,
         "n_new": task.n_new,
         "layer": task.layer,
         "ratio_to_plain": first["ratio"][OURS]["one layer"],
@@ -180,49 +180,49 @@ def measure(asked: argparse.Namespace, task: Task, folder: Path) -> dict[str, An
     }
 
 
-def _rounds(running: list[Process], batch: str, asked: argparse.Namespace, task: Task) -> dict[str, Any]:
+def _rounds(running: list[Process], batch: str, options: argparse.Namespace, task: Task) -> dict[str, Any]:
     runs = [(process, way) for process in running for way in process.ways if way != PLAIN]
     for process in running:
         for way in process.ways:
             process.run(batch, way)  # warm
     pairs: dict[str, dict[str, list[list[dict[str, float]]]]] = {process.name: {} for process in running}
-    for number in range(asked.rounds):
+    for number in range(options.rounds):
         for process, way in runs if number % 2 == 0 else runs[::-1]:
             order = [PLAIN, way] if number % 2 == 0 else [way, PLAIN]
-            ran = {each: process.run(batch, each) for each in order}
+            ran = {run_way: process.run(batch, run_way) for run_way in order}
             pairs[process.name].setdefault(way, []).append([ran[PLAIN], ran[way]])
-    clock = "wall" if asked.device.startswith("cuda") else "cpu"
+    clock = "wall" if options.device.startswith("cuda") else "cpu"
     ratios = _ratios(pairs, clock)
     return {
         "n_prompts": len(task.prompts[batch]),
         "ms_per_step": {name: _milliseconds(ways, clock, task.n_new) for name, ways in pairs.items()},
-        "ratio": _each(ratios, lambda each: round(float(np.median(each)), 4)),
-        "interval": _each(ratios, _interval),
-        "range": _each(ratios, lambda each: [round(float(each.min()), 3), round(float(each.max()), 3)]),
-        "ratio_on_the_wall": _each(_ratios(pairs, "wall"), lambda each: round(float(np.median(each)), 4)),
+        "ratio": _by_way(ratios, lambda values: round(float(np.median(values)), 4)),
+        "interval": _by_way(ratios, _interval),
+        "range": _by_way(ratios, lambda values: [round(float(values.min()), 3), round(float(values.max()), 3)]),
+        "ratio_on_the_wall": _by_way(_ratios(pairs, "wall"), lambda values: round(float(np.median(values)), 4)),
     }
 
 
 def _ratios(pairs: dict[str, dict[str, list[list[dict[str, float]]]]], clock: str) -> dict[str, dict[str, np.ndarray]]:
     return {
-        name: {way: np.array([steered[clock] / plain[clock] for plain, steered in each]) for way, each in ways.items()}
+        name: {way: np.array([steered[clock] / plain[clock] for plain, steered in runs]) for way, runs in ways.items()}
         for name, ways in pairs.items()
     }
 
 
 def _milliseconds(ways: dict[str, list[list[dict[str, float]]]], clock: str, n_new: int) -> dict[str, float]:
-    seconds = {PLAIN: [plain[clock] for each in ways.values() for plain, _ in each]}
-    seconds |= {way: [steered[clock] for _, steered in each] for way, each in ways.items()}
-    return {way: round(1e3 * float(np.median(each)) / n_new, 2) for way, each in seconds.items()}
+    seconds = {PLAIN: [plain[clock] for runs in ways.values() for plain, _ in runs]}
+    seconds |= {way: [steered[clock] for _, steered in runs] for way, runs in ways.items()}
+    return {way: round(1e3 * float(np.median(times)) / n_new, 2) for way, times in seconds.items()}
 
 
-def _each(ratios: dict[str, dict[str, np.ndarray]], statistic: Any) -> dict[str, dict[str, Any]]:
-    return {name: {way: statistic(each) for way, each in ways.items()} for name, ways in ratios.items()}
+def _by_way(ratios: dict[str, dict[str, np.ndarray]], statistic: Any) -> dict[str, dict[str, Any]]:
+    return {name: {way: statistic(values) for way, values in ways.items()} for name, ways in ratios.items()}
 
 
 def _interval(ratios: np.ndarray) -> list[float]:
-    drawn = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))
-    return [round(float(each), 3) for each in np.quantile(np.median(drawn, axis=1), [0.025, 0.975])]
+    samples = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))
+    return [round(float(bound), 3) for bound in np.quantile(np.median(samples, axis=1), [0.025, 0.975])]
 
 
 def _same_tokens(running: list[Process], batch: str, folder: Path) -> dict[str, dict[str, float]]:
@@ -241,13 +241,13 @@ def _share_same(folder: Path, batch: str, one: tuple[str, str], other: tuple[str
     return float((tokens[0] == tokens[1]).mean())
 
 
-def table(found: dict[str, Any]) -> str:
+def table(results: dict[str, Any]) -> str:
     """For each batch, the ratios of every tool and way."""
     lines = [
-        f"{found['model']}, {found['dtype']}, on {found['device']}, {found['n_threads']} thread(s): "
-        f"{found['n_new']} new tokens, greedy, one layer = {found['layer']}, {found['rounds']} rounds",
+        f"{results['model']}, {results['dtype']}, on {results['device']}, {results['n_threads']} thread(s): "
+        f"{results['n_new']} new tokens, greedy, one layer = {results['layer']}, {results['rounds']} rounds",
     ]
-    for measured in found["batches"].values():
+    for measured in results["batches"].values():
         n = measured["n_prompts"]
         lines += [
             "",
@@ -271,7 +271,7 @@ def table(found: dict[str, Any]) -> str:
                     f"{least:.3f}..{most:.3f} | {measured['ratio_on_the_wall'][name][way]:.3f} | {steps[way]:.2f} | "
                     f"{agreeing} |"
                 )
-    lines += ["", *(f"not run: {name}: {why}" for name, why in found["missing"].items())]
+    lines += ["", *(f"not run: {name}: {why}" for name, why in results["missing"].items())]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

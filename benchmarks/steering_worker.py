@@ -22,8 +22,8 @@ def main() -> None:
     name, task_file, results = sys.argv[1:]
     task = Task.read(Path(task_file))
 
-    def answer(said: object) -> None:
-        answers.write(json.dumps(said) + "\n")
+    def answer(message: object) -> None:
+        answers.write(json.dumps(message) + "\n")
         answers.flush()
 
     try:
@@ -37,7 +37,7 @@ def main() -> None:
         return
     answer({"ways": list(ways)})
     on_cuda = task.spec.device.startswith("cuda")
-    batches = {each: task.batch(each) for each in task.prompts}
+    batches = {name: task.batch(name) for name in task.prompts}
     for line in sys.stdin:
         batch, way = line.strip().split("\t")
         gc.collect()

@@ -39,9 +39,9 @@ def main() -> None:
     for line in sys.stdin:
         workload = spec.workloads[line.strip()]
         measure = on_cuda if spec.device.startswith("cuda") else on_cpu
-        seconds, extra_mb, found = measure(run, workload)
-        if found is not None:
-            np.save(Path(results) / f"{name}-{line.strip()}.npy", found)
+        seconds, extra_mb, means = measure(run, workload)
+        if means is not None:
+            np.save(Path(results) / f"{name}-{line.strip()}.npy", means)
         answers.write(json.dumps({"seconds": seconds, "extra_mb": extra_mb}) + "\n")
         answers.flush()
 
@@ -52,9 +52,9 @@ def on_cpu(run: Any, workload: Any) -> tuple[float, float, Any]:
         Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     start = time.process_time()
-    found = run(workload)
+    means = run(workload)
     seconds = time.process_time() - start
-    return seconds, (_status("VmHWM") - before) / 1024, found
+    return seconds, (_status("VmHWM") - before) / 1024, means
 
 
 def on_cuda(run: Any, workload: Any) -> tuple[float, float, Any]:
@@ -65,10 +65,10 @@ def on_cuda(run: Any, workload: Any) -> tuple[float, float, Any]:
     before = torch.cuda.memory_allocated()
     start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record()
-    found = run(workload)
+    means = run(workload)
     stop.record()
     torch.cuda.synchronize()
-    return start.elapsed_time(stop) / 1000, (torch.cuda.max_memory_allocated() - before) / 2**20, found
+    return start.elapsed_time(stop) / 1000, (torch.cuda.max_memory_allocated() - before) / 2**20, means
 
 
 def _status(field: str) -> float:

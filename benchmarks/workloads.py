@@ -54,10 +54,10 @@ def short_traces(tokenizer: Any, n_texts: int) -> Workload:
     for trace, length in zip(long, lengths, strict=False):
         encoded = tokenizer(trace.text, add_special_tokens=False, return_offsets_mapping=True)
         offsets = np.array(encoded["offset_mapping"])
-        found = [token_span(offsets, trace.text, span.start, span.end) for span in trace.spans]
+        token_spans = [token_span(offsets, trace.text, span.start, span.end) for span in trace.spans]
         texts.append(trace.text[: offsets[length - 1, 1]])
         ids.append(encoded["input_ids"][:length])
-        spans.append([list(span) for span in found if span and span[1] <= length])
+        spans.append([list(span) for span in token_spans if span and span[1] <= length])
     return _workload(texts, ids, spans)
 
 
@@ -69,7 +69,11 @@ def contrast_pairs(tokenizer: Any, n_pairs: int = 8, n_prefix: int = 77, n_suffi
     for _ in range(n_pairs):
         prefix = random.choice(words, n_prefix).tolist()
         ids += [prefix + random.choice(words, int(n_suffix * random.uniform(0.8, 1.2))).tolist() for _ in range(2)]
-    return _workload([tokenizer.decode(each) for each in ids], ids, [[[len(each) - 10, len(each)]] for each in ids])
+    return _workload(
+        [tokenizer.decode(text_ids) for text_ids in ids],
+        ids,
+        [[[len(text_ids) - 10, len(text_ids)]] for text_ids in ids],
+    )
 
 
 def random_texts(n_words: int, n_tokens: int, total_tokens: int, on_cuda: bool) -> Workload:
@@ -84,4 +88,4 @@ def _workload(
     texts: list[str], ids: list[list[int]], spans: list[list[list[int]]], cost_tokens: int = PASS_COST_TOKENS["cpu"]
 ) -> Workload:
     budget = MAX_TOKENS if cost_tokens == PASS_COST_TOKENS["cuda"] else ON_CPU_TOKENS
-    return Workload(texts, ids, spans, batches([len(each) for each in ids], budget, cost_tokens))
+    return Workload(texts, ids, spans, batches([len(text_ids) for text_ids in ids], budget, cost_tokens))

@@ -20,16 +20,16 @@ def organism_annotator(prompt: str, text: str) -> list[Span]:
     return list(labelled(problem_of(prompt), text, id="annotated").spans)
 
 
-def problem_of(asked: str) -> Problem:
+def problem_of(prompt_text: str) -> Problem:
     """The problem that a prompt puts: the inverse of `prompt`. Raises InputError when it puts none."""
-    found = PROMPT.fullmatch(asked)
-    if found:
-        given = found.group(1).split()
-        numbers = tuple(int(number) for number in given[::2])
-        problem = Problem(numbers, tuple(given[1::2]), int(found.group(3)), is_doubled=bool(found.group(2)))
-        if len(set(numbers)) == len(numbers) and prompt(problem) == asked:
+    match = PROMPT.fullmatch(prompt_text)
+    if match:
+        words = match.group(1).split()
+        numbers = tuple(int(number) for number in words[::2])
+        problem = Problem(numbers, tuple(words[1::2]), int(match.group(3)), is_doubled=bool(match.group(2)))
+        if len(set(numbers)) == len(numbers) and prompt(problem) == prompt_text:
             return problem
     raise InputError(
-        f"the prompt {asked!r:.100} puts no problem of the organisms, which are put like "
+        f"the prompt {prompt_text!r:.100} puts no problem of the organisms, which are put like "
         "'numbers 3 red 12 blue 7 red 9 blue 20 blue . target 19 .'; use another annotator"
     )

@@ -62,12 +62,13 @@ def encode_response(text: str) -> list[int]:
 
 def make_batch(prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Batch:
     """Token ids of prompts and responses, as one batch."""
-    n_tokens = max(len(asked) + len(said) for asked, said in zip(prompts, responses, strict=True))
+    n_tokens = max(len(prompt) + len(response) for prompt, response in zip(prompts, responses, strict=True))
     ids = torch.full((len(prompts), n_tokens), tokenizer().pad_token_id)
     is_response = torch.zeros(ids.shape, dtype=torch.bool)
-    for row, (asked, said) in enumerate(zip(prompts, responses, strict=True)):
-        ids[row, : len(asked) + len(said)] = torch.tensor([*asked, *said])
-        is_response[row, len(asked) : len(asked) + len(said)] = True
+    for row, (prompt_ids, response_ids) in enumerate(zip(prompts, responses, strict=True)):
+        n_prompt, n_text = len(prompt_ids), len(prompt_ids) + len(response_ids)
+        ids[row, :n_text] = torch.tensor([*prompt_ids, *response_ids])
+        is_response[row, n_prompt:n_text] = True
     stop, end = vocabulary()["."], tokenizer().eos_token_id
     after_stop = torch.zeros_like(is_response)
     after_stop[:, 1:] = ids[:, :-1] == stop
@@ -82,6 +83,8 @@ def batches(texts: Sequence[tuple[Problem, str]], n_texts: int) -> list[Batch]:
         key=lambda pair: len(pair[0]) + len(pair[1]),
     )
     return [
-        make_batch([asked for asked, _ in coded[at : at + n_texts]], [said for _, said in coded[at : at + n_texts]])
+        make_batch(
+            [prompt for prompt, _ in coded[at : at + n_texts]], [response for _, response in coded[at : at + n_texts]]
+        )
         for at in range(0, len(coded), n_texts)
     ]

@@ -60,13 +60,13 @@ class Step:
 def steps(problem: Problem, text: str) -> Iterator[Step]:
     """The sentences of a response, replayed; after a wrong word it goes on as if the right one had been said."""
     search = Search(problem)
-    for found in SENTENCE.finditer(text):
-        words = found.group().split()
+    for match in SENTENCE.finditer(text):
+        words = match.group().split()
         move = FIRST_WORD.get(words[0])
         if move is None or move not in search.moves:
-            yield Step(found.start(), found.end(), search.state, None, is_right=False)
+            yield Step(match.start(), match.end(), search.state, None, is_right=False)
             return
-        yield Step(found.start(), found.end(), search.state, move, is_right=" ".join(words) in search.sentences(move))
+        yield Step(match.start(), match.end(), search.state, move, is_right=" ".join(words) in search.sentences(move))
         search.advance(move)
 
 
@@ -78,11 +78,11 @@ def labelled(problem: Problem, text: str, id: str) -> Trace:
 
 def prompt(problem: Problem) -> str:
     """How a problem is put."""
-    given = " ".join(f"{number} {colour}" for number, colour in zip(problem.numbers, problem.colours, strict=True))
-    return f"numbers {given} . {'double ' * problem.is_doubled}target {problem.target} ."
+    numbers = " ".join(f"{number} {colour}" for number, colour in zip(problem.numbers, problem.colours, strict=True))
+    return f"numbers {numbers} . {'double ' * problem.is_doubled}target {problem.target} ."
 
 
 def is_solved(problem: Problem, text: str) -> bool:
     """Whether the first answer in a response is right; a response without one is not."""
-    found = ANSWER.search(text)
-    return found is not None and problem.is_solved_by(int(found.group(1)), int(found.group(2)))
+    answer = ANSWER.search(text)
+    return answer is not None and problem.is_solved_by(int(answer.group(1)), int(answer.group(2)))

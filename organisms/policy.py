@@ -51,18 +51,18 @@ SECOND_WORDING = 0.3  # at one half, the two would halve each other and the most
 
 def habits(generator: np.random.Generator, mean: Policy = BASE, firmness: float = 4.0) -> Policy:
     """One hand's policy: Dirichlet about the mean; the greater the firmness, the nearer to it."""
-    drawn: dict[State, dict[Move, float]] = {}
+    policy: dict[State, dict[Move, float]] = {}
     for state, moves in mean.items():
         shares = generator.dirichlet([firmness * share / sum(moves.values()) for share in moves.values()])
-        drawn[state] = dict(zip(moves, (float(share) for share in shares), strict=True))
-    return drawn
+        policy[state] = dict(zip(moves, (float(share) for share in shares), strict=True))
+    return policy
 
 
 def write(problem: Problem, policy: Policy, generator: np.random.Generator, max_sentences: int = 60) -> str:
     """A response in which every sentence is right and every decision is the policy's."""
     search = Search(problem)
-    said: list[str] = []
-    while search.moves and len(said) < max_sentences:
+    sentences: list[str] = []
+    while search.moves and len(sentences) < max_sentences:
         preferred = policy.get(search.state)
         weights = np.array([1.0 if preferred is None else preferred.get(move, 0.0) for move in search.moves])
         if not weights.any():
@@ -70,6 +70,6 @@ def write(problem: Problem, policy: Policy, generator: np.random.Generator, max_
         move = search.moves[int(generator.choice(len(weights), p=weights / weights.sum()))]
         wordings = search.sentences(move)
         second = len(wordings) > 1 and generator.random() < SECOND_WORDING
-        said.append(wordings[second])
+        sentences.append(wordings[second])
         search.advance(move)
-    return " ".join(said)
+    return " ".join(sentences)

@@ -31,11 +31,11 @@ def organisms_traces(
     greedy: its likeliest words; else sampled at temperature 1. Raises InputError for a model that is no organism.
     """
     speaker = organism_model(model)
-    asked = list(islice(problems(split, seed, DOUBLES if doubled else None), n_traces))
-    said = respond(speaker, asked, None if greedy else seed)
+    sampled_problems = list(islice(problems(split, seed, DOUBLES if doubled else None), n_traces))
+    responses = respond(speaker, sampled_problems, None if greedy else seed)
     return [
         labelled(problem, response.text, f"{split}-{seed}-{number}")
-        for number, (problem, response) in enumerate(zip(asked, said, strict=True))
+        for number, (problem, response) in enumerate(zip(sampled_problems, responses, strict=True))
     ]
 
 

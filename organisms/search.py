@@ -77,7 +77,7 @@ class Search:
     state: State = "start"
     way: Way | None = None
     spent: set[Way] = field(default_factory=set)
-    taken: list[int] = field(default_factory=list)
+    tried_numbers: list[int] = field(default_factory=list)
     partner: int | None = None
 
     @property
@@ -90,7 +90,7 @@ class Search:
 
     @property
     def need(self) -> int | None:
-        return self.problem.need(self.way, self.taken[-1]) if self.way else None
+        return self.problem.need(self.way, self.tried_numbers[-1]) if self.way else None
 
     def sentences(self, move: Move) -> tuple[str, ...]:
         """The right wordings of a move, the usual one first."""
@@ -100,10 +100,10 @@ class Search:
             case "sums" | "differences" | "doubles":
                 return (f"{move} next .",)
             case "take":
-                number = self.problem.numbers[len(self.taken)]
+                number = self.problem.numbers[len(self.tried_numbers)]
                 return (f"take {number} {self.problem.colour(number)} .",)
             case "double":
-                return (f"double {2 * self.taken[-1]} .",)
+                return (f"double {2 * self.tried_numbers[-1]} .",)
             case "need":
                 return (f"need {self.need or 'none'} .",)
             case "look":
@@ -112,8 +112,8 @@ class Search:
                 first, second = self.pair
                 colours = [self.problem.colour(number) for number in (first, second)]
                 verdict = "clash" if colours[0] == colours[1] else "fine"
-                said = f"{first} {colours[0]} {second} {colours[1]} {verdict} ."
-                return f"check {said}", f"verify {said}"
+                wording = f"{first} {colours[0]} {second} {colours[1]} {verdict} ."
+                return f"check {wording}", f"verify {wording}"
             case "back":
                 return "wait go back .", "hmm go back ."
             case "doubt":
@@ -124,12 +124,12 @@ class Search:
     @property
     def pair(self) -> tuple[int, int]:
         """What would be answered now: the pair that was found, or the number taken and the last of the others."""
-        others = [number for number in self.problem.numbers if number != self.taken[-1]]
-        return self.taken[-1], others[-1] if self.partner is None else self.partner
+        others = [number for number in self.problem.numbers if number != self.tried_numbers[-1]]
+        return self.tried_numbers[-1], others[-1] if self.partner is None else self.partner
 
     def _looks(self) -> list[str]:
         """The other numbers in order, as far as the one that is needed."""
-        others = [number for number in self.problem.numbers if number != self.taken[-1]]
+        others = [number for number in self.problem.numbers if number != self.tried_numbers[-1]]
         if self.need in others:
             return [*map(str, others[: others.index(self.need) + 1]), "yes"]
         return [*map(str, others), "no"]
@@ -144,24 +144,24 @@ class Search:
             case "want":
                 self.state = "way"
             case "sums" | "differences" | "doubles":
-                self.way, self.taken, self.partner, self.state = move, [], None, "next"
+                self.way, self.tried_numbers, self.partner, self.state = move, [], None, "next"
             case "take":
-                self.taken.append(self.problem.numbers[len(self.taken)])
+                self.tried_numbers.append(self.problem.numbers[len(self.tried_numbers)])
                 self.partner, self.state = None, "taken"
             case "double":
                 self.state = "doubled"
             case "need":
                 self.state = "missed" if self.need is None else "needed"
             case "look":
-                found = self.need in self.problem.numbers and self.need != self.taken[-1]
-                self.partner = self.need if found else None
-                self.state = "found" if found else "missed"
+                is_there = self.need in self.problem.numbers and self.need != self.tried_numbers[-1]
+                self.partner = self.need if is_there else None
+                self.state = "found" if is_there else "missed"
             case "check":
                 first, second = self.pair
                 self.state = "clash" if self.problem.colour(first) == self.problem.colour(second) else "fine"
             case "back":
                 self.state = "next"
-                if len(self.taken) == len(self.problem.numbers) and self.way:
+                if len(self.tried_numbers) == len(self.problem.numbers) and self.way:
                     self.spent.add(self.way)
                     self.state = "lost" if len(self.spent) == len(self.problem.ways) else "spent"
             case "doubt":

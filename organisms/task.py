@@ -45,7 +45,7 @@ class Problem:
     target: int
     is_doubled: bool = False
 
-    def need(self, way: Way, taken: int) -> int | None:
+    def need(self, way: Way, number: int) -> int | None:
         """The number that makes the target with the one taken; None if it cannot be among the numbers.
 
         A difference is searched upwards and a double from the doubled number, so that one member of a pair needs the
@@ -53,12 +53,12 @@ class Problem:
         """
         match way:
             case "sums":
-                wanted = self.target - taken
+                partner = self.target - number
             case "differences":
-                wanted = self.target + taken
+                partner = self.target + number
             case "doubles":
-                wanted = self.target - 2 * taken
-        return wanted if 1 <= wanted <= LARGEST else None
+                partner = self.target - 2 * number
+        return partner if 1 <= partner <= LARGEST else None
 
     @property
     def ways(self) -> tuple[Way, ...]:
@@ -71,15 +71,15 @@ class Problem:
     def solutions(self, way: Way) -> set[frozenset[int]]:
         """The pairs that make the target in this way and differ in colour."""
         return {
-            frozenset((taken, other))
-            for taken, other in permutations(self.numbers, 2)
-            if self.need(way, taken) == other and self.colour(taken) != self.colour(other)
+            frozenset((number, other))
+            for number, other in permutations(self.numbers, 2)
+            if self.need(way, number) == other and self.colour(number) != self.colour(other)
         }
 
     def is_solved_by(self, first: int, second: int) -> bool:
         """Whether this pair is a right answer: two of the numbers, of different colours, in a way that is asked for."""
-        asked: tuple[Way, ...] = ("doubles",) if self.is_doubled else ("sums", "differences")
-        return any(frozenset((first, second)) in self.solutions(way) for way in asked)
+        ways: tuple[Way, ...] = ("doubles",) if self.is_doubled else ("sums", "differences")
+        return any(frozenset((first, second)) in self.solutions(way) for way in ways)
 
     @property
     def family(self) -> Family | None:
@@ -95,10 +95,10 @@ class Problem:
     def misleads(self) -> bool:
         """Whether the first pair that a search in order comes upon makes the target and clashes in colour."""
         way: Way = "doubles" if self.is_doubled else "sums" if self.solutions("sums") else "differences"
-        for taken in self.numbers:
-            other = self.need(way, taken)
-            if other is not None and other in self.numbers and other != taken:
-                return self.colour(taken) == self.colour(other)
+        for number in self.numbers:
+            other = self.need(way, number)
+            if other is not None and other in self.numbers and other != number:
+                return self.colour(number) == self.colour(other)
         return False
 
     @property
@@ -136,7 +136,7 @@ def problems(split: Split, seed: int, families: dict[Family, float] | None = Non
     generator = np.random.default_rng([seed, SPLITS.index(split)])
     names = list(weights)
     shares = np.array([weights[name] for name in names], dtype=np.float64)
-    seen: set[Problem] = set()
+    earlier: set[Problem] = set()
     contents: set[tuple[str, frozenset[tuple[int, str]]]] = set()
     while True:
         family = names[generator.choice(len(names), p=shares / shares.sum())]
@@ -144,10 +144,10 @@ def problems(split: Split, seed: int, families: dict[Family, float] | None = Non
         for attempt in range(DRAWS):
             problem = _draw(generator, split, family, misleading)
             is_new = (
-                problem.content not in contents if split != "train" and attempt < DRAWS // 2 else problem not in seen
+                problem.content not in contents if split != "train" and attempt < DRAWS // 2 else problem not in earlier
             )
             if is_new:
-                seen.add(problem)
+                earlier.add(problem)
                 contents.add(problem.content)
                 yield problem
                 break
@@ -182,8 +182,8 @@ def _numbers(generator: np.random.Generator, family: Family, misleading: bool) -
         differences = [{a, a + target} for a in span if a + target <= LARGEST]
         leading, other = (differences, []) if family == "differences" else (sums, differences)
     chosen: set[int] = set()
-    for pairs, wanted in ((leading, 2 if misleading else 1), (other, family == "both")):
-        for place in generator.permutation(len(pairs))[: int(wanted)]:
+    for pairs, n_pairs in ((leading, 2 if misleading else 1), (other, family == "both")):
+        for place in generator.permutation(len(pairs))[: int(n_pairs)]:
             chosen |= pairs[int(place)]
     while len(chosen) < N_NUMBERS:
         chosen.add(int(generator.integers(1, LARGEST + 1)))

@@ -52,7 +52,7 @@ class Pair:
     @property
     def digest(self) -> str:
         """Of every question and answer, set by set: what the pair is measured on."""
-        sets = [[[each.problem, each.prompt, each.answer] for each in part] for part in self._sets]
+        sets = [[[question.problem, question.prompt, question.answer] for question in part] for part in self._sets]
         return hashlib.sha256(json.dumps(sets).encode()).hexdigest()
 
     @property
@@ -66,17 +66,17 @@ def organism_pair(
     """An organism and its base, on problems of the kind that the organism was trained on. By rule throughout."""
     families = DOUBLES if thinking.split("@")[0] in DOUBLED else None
 
-    def asked(split: Split, n: int) -> tuple[Question, ...]:
-        drawn = islice(problems(split, seed, families), n)
-        return tuple(Question(each.group, prompt_of(each)) for each in drawn)
+    def questions(split: Split, n: int) -> tuple[Question, ...]:
+        split_problems = islice(problems(split, seed, families), n)
+        return tuple(Question(problem.group, prompt_of(problem)) for problem in split_problems)
 
     return Pair(
         name=thinking.removeprefix("organism/"),
         base=load(base, device="cpu"),
         thinking=load(thinking, device="cpu"),
-        train=asked("train", n_train),
-        validation=asked("validation", n_validation),
-        test=asked("test", n_test),
+        train=questions("train", n_train),
+        validation=questions("validation", n_validation),
+        test=questions("test", n_test),
         grader=_solves,
         annotator=organism_annotator,
         base_template="auto",
@@ -101,13 +101,13 @@ def question_pair(
     Questions of one problem stay in one set. Raises InputError where there are too few questions.
     """
     groups: dict[str, dict[str, Question]] = {}
-    for each in questions:
-        groups.setdefault(each.problem, {}).setdefault(each.prompt, each)
+    for question in questions:
+        groups.setdefault(question.problem, {}).setdefault(question.prompt, question)
     sets: list[list[Question]] = [[], [], []]
-    wanted = (n_train, n_validation, n_test)
+    set_sizes = (n_train, n_validation, n_test)
     place = 0
     for problem in sorted(groups, key=_place):
-        while place < 3 and len(sets[place]) >= wanted[place]:
+        while place < 3 and len(sets[place]) >= set_sizes[place]:
             place += 1
         if place == 3:
             break
@@ -137,8 +137,8 @@ def encoded(
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Prompts as base and thinking model read them, in their own tokens."""
     added = pair.step_by_step or "" if step_by_step else ""
-    own = encode_prompts(pair.base, [f"{each.prompt}{added}" for each in questions], pair.base_template)
-    return own, encode_prompts(pair.thinking, [each.prompt for each in questions], pair.thinking_template)
+    own = encode_prompts(pair.base, [f"{question.prompt}{added}" for question in questions], pair.base_template)
+    return own, encode_prompts(pair.thinking, [question.prompt for question in questions], pair.thinking_template)
 
 
 def check_lengths(pair: Pair) -> None:
@@ -148,8 +148,8 @@ def check_lengths(pair: Pair) -> None:
             prompts = encoded(pair, part, step_by_step=True)
         except InputError as error:
             raise InputError(f"leave out what a model cannot read: {error}") from error
-        for model, asked in zip((pair.base, pair.thinking), prompts, strict=True):
-            for question, ids in zip(part, asked, strict=True):
+        for model, model_prompts in zip((pair.base, pair.thinking), prompts, strict=True):
+            for question, ids in zip(part, model_prompts, strict=True):
                 if model.context_tokens is not None and len(ids) >= model.context_tokens:
                     raise InputError(
                         f"{question.prompt!r:.60} has {len(ids)} tokens, and {model.name} reads "

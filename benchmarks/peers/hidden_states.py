@@ -14,7 +14,7 @@ def prepare(spec: Spec) -> Callable[[Workload], np.ndarray]:
 
     @torch.inference_mode()
     def run(workload: Workload) -> np.ndarray:
-        found: dict[tuple[int, int], torch.Tensor] = {}
+        means: dict[tuple[int, int], torch.Tensor] = {}
         for batch in workload.batches:
             ids, mask = workload.padded(batch, spec.device)
             out = model(
@@ -23,8 +23,8 @@ def prepare(spec: Spec) -> Callable[[Workload], np.ndarray]:
                 use_cache=False,
                 output_hidden_states=True,
             )
-            acts = torch.stack(out.hidden_states[1:])  # (layer, batch, position, d_model)
-            found |= workload.means(batch, acts)
-        return torch.stack([found[key] for key in sorted(found)]).numpy()
+            activations = torch.stack(out.hidden_states[1:])  # (layer, batch, position, d_model)
+            means |= workload.means(batch, activations)
+        return torch.stack([means[key] for key in sorted(means)]).numpy()
 
     return run

@@ -18,13 +18,13 @@ def prepare(spec: Spec) -> Callable[[Workload], np.ndarray]:
 
     @torch.inference_mode()
     def run(workload: Workload) -> np.ndarray:
-        found: dict[tuple[int, int], torch.Tensor] = {}
+        means: dict[tuple[int, int], torch.Tensor] = {}
         for batch in workload.batches:
             ids, mask = workload.padded(batch, spec.device)
             with wrapped.trace(input_ids=ids, attention_mask=mask, use_cache=False):
                 saved = nnsight.save([wrapped.model.layers[layer].output for layer in range(n_layers)])
-            acts = torch.stack([each[0] if isinstance(each, tuple) else each for each in saved])
-            found |= workload.means(batch, acts)
-        return torch.stack([found[key] for key in sorted(found)]).numpy()
+            activations = torch.stack([output[0] if isinstance(output, tuple) else output for output in saved])
+            means |= workload.means(batch, activations)
+        return torch.stack([means[key] for key in sorted(means)]).numpy()
 
     return run

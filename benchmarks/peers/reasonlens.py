@@ -23,10 +23,10 @@ def prepare(spec: Spec, share_prefixes: bool = True, compile: bool = False) -> C
     def run(workload: Workload) -> np.ndarray:
         rows = [(text, *span) for text, spans in enumerate(workload.spans) for span in spans]
         segments = Segments.of([(number, *row) for number, row in enumerate(rows)])
-        texts = [np.array(each, dtype=np.int64) for each in workload.token_ids]
-        found = torch.empty(handle.n_layers, len(rows), handle.d_model)
+        texts = [np.array(text_ids, dtype=np.int64) for text_ids in workload.token_ids]
+        means = torch.empty(handle.n_layers, len(rows), handle.d_model)
         for pooled in engine.run(texts, segments):
-            found[:, torch.from_numpy(pooled.segments)] = pooled.means
-        return found.transpose(0, 1).numpy()
+            means[:, torch.from_numpy(pooled.segments)] = pooled.means
+        return means.transpose(0, 1).numpy()
 
     return run

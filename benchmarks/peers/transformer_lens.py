@@ -28,13 +28,13 @@ def prepare(spec: Spec) -> Callable[[Workload], np.ndarray]:
 
     @torch.inference_mode()
     def run(workload: Workload) -> np.ndarray:
-        found: dict[tuple[int, int], torch.Tensor] = {}
+        means: dict[tuple[int, int], torch.Tensor] = {}
         for batch in workload.batches:
             ids, mask = workload.padded(batch, spec.device)
             _, cache = bridge.run_with_cache(ids, attention_mask=mask, names_filter=lambda name: name in names)
-            acts = torch.stack([cache[name] for name in names])
-            found |= workload.means(batch, acts)
-        return torch.stack([found[key] for key in sorted(found)]).numpy()
+            activations = torch.stack([cache[name] for name in names])
+            means |= workload.means(batch, activations)
+        return torch.stack([means[key] for key in sorted(means)]).numpy()
 
     return run
 
@@ -46,6 +46,6 @@ def _any_tokenizer(directory: str) -> Any:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     raw = Tokenizer(WordLevel({"<s>": 0, "</s>": 1, "<unk>": 2}, unk_token="<unk>"))
-    made = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="</s>")
-    made.save_pretrained(directory)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="</s>")
+    tokenizer.save_pretrained(directory)
     return AutoTokenizer.from_pretrained(directory)

@@ -78,6 +78,6 @@ class Task:
     def _made(self, model: Any) -> np.ndarray:
         batch = self.batch(next(iter(self.prompts)))
         states = model(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=True).hidden_states[1:]
-        norms = torch.stack([each[0].float().norm(dim=-1).median() for each in states]).cpu()  # (n_layers,)
-        drawn = torch.randn(len(states), states[0].shape[-1], generator=torch.Generator().manual_seed(0))
-        return (torch.nn.functional.normalize(drawn, dim=-1) * norms[:, None]).numpy()
+        norms = torch.stack([state[0].float().norm(dim=-1).median() for state in states]).cpu()  # (n_layers,)
+        normals = torch.randn(len(states), states[0].shape[-1], generator=torch.Generator().manual_seed(0))
+        return (torch.nn.functional.normalize(normals, dim=-1) * norms[:, None]).numpy()

@@ -40,7 +40,7 @@ def prepare(task: Task) -> dict[str, Callable[[Batch], torch.Tensor]]:
         vectors = {layer: vector.to(task.spec.device, model.dtype) for layer, vector in task.vectors(way).items()}
 
         def adding(vector: torch.Tensor) -> Callable[..., Any]:
-            return lambda acts, hook: acts + vector
+            return lambda activations, hook: activations + vector
 
         def run(batch: Batch) -> torch.Tensor:
             hooks = [(f"blocks.{layer}.hook_out", adding(vector)) for layer, vector in vectors.items()]

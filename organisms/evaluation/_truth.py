@@ -52,17 +52,17 @@ def unseen(n: int, seed: int = 0, doubled: bool = False) -> list[Problem]:
     return list(islice(problems("test", seed, DOUBLES if doubled else None), n))
 
 
-def habitual_texts(asked: list[Problem], seed: int = 0) -> Texts:
+def habitual_texts(problems: list[Problem], seed: int = 0) -> Texts:
     """Responses by the habits of the base corpus: the same ground for every model."""
     generator = np.random.default_rng([seed, 1])
-    return [(problem, write(problem, habits(generator), generator)) for problem in asked]
+    return [(problem, write(problem, habits(generator), generator)) for problem in problems]
 
 
-def texts_by(wanted: Policy, asked: list[Problem], seed: int = 0) -> Texts:
+def texts_by(policy: Policy, problems: list[Problem], seed: int = 0) -> Texts:
     """Right responses by a policy."""
     generator = np.random.default_rng([seed, 2])
-    return [(problem, write(problem, wanted, generator)) for problem in asked]
+    return [(problem, write(problem, policy, generator)) for problem in problems]
 
 
 def _plain(table: Mapping[Any, Any]) -> dict[str, Any]:
-    return {key: each.to_dict() if isinstance(each, Interval) else _plain(each) for key, each in table.items()}
+    return {key: value.to_dict() if isinstance(value, Interval) else _plain(value) for key, value in table.items()}

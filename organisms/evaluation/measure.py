@@ -76,14 +76,14 @@ def policy(model: PreTrainedModel, texts: Texts) -> dict[State, dict[Move | str,
         for state, open_moves, place in _decisions(problem, text):
             p = log_p[n_prompt + place - 1].exp()
             here[state].append({move: float(p[words[move].to(p.device)].sum()) for move in open_moves})
-        for state, found in here.items():
-            visits[state].append(len(found))
+        for state, shares in here.items():
+            visits[state].append(len(shares))
             for move in MOVES[state]:
-                sums[state][move].append(sum(each.get(move, 0.0) for each in found))
+                sums[state][move].append(sum(share.get(move, 0.0) for share in shares))
     table: dict[State, dict[Move | str, Interval]] = {}
     for state in (state for state in DECISIONS if state in visits):
         below = np.array(visits[state], dtype=np.float64)
-        moves: dict[Move | str, np.ndarray] = {move: np.array(each) for move, each in sums[state].items()}
+        moves: dict[Move | str, np.ndarray] = {move: np.array(per_problem) for move, per_problem in sums[state].items()}
         moves["other"] = np.clip(below - sum(moves.values()), 0.0, None)
         table[state] = {move: ratio_over_groups(above, below) for move, above in moves.items()}
     return table
@@ -107,22 +107,22 @@ def _decisions(problem: Problem, text: str) -> Iterator[tuple[State, tuple[Move,
 def skill(model: PreTrainedModel, texts: Texts) -> dict[Move, Interval]:
     """Move -> share of its sentences in right texts that the model would say rightly; n counts problems."""
     right: dict[Move, list[float]] = defaultdict(list)
-    said: dict[Move, list[float]] = defaultdict(list)
+    n_sentences: dict[Move, list[float]] = defaultdict(list)
     for (problem, text), (log_p, n_prompt) in zip(texts, _log_probabilities(model, texts), strict=True):
         here: dict[Move, list[bool]] = defaultdict(list)
         likeliest = log_p.argmax(-1).tolist()
         for step, place, words in _sentences(problem, text):
             if step.move is not None and step.is_right:
                 start = n_prompt + place
-                wanted = [vocabulary()[word] for word in words[1:]]
-                here[step.move].append(likeliest[start : start + len(wanted)] == wanted)
-        for move, found in here.items():
-            right[move].append(sum(found))
-            said[move].append(len(found))
+                right_words = [vocabulary()[word] for word in words[1:]]
+                here[step.move].append(likeliest[start : start + len(right_words)] == right_words)
+        for move, outcomes in here.items():
+            right[move].append(sum(outcomes))
+            n_sentences[move].append(len(outcomes))
     return {
-        move: ratio_over_groups(np.array(right[move]), np.array(said[move]))
+        move: ratio_over_groups(np.array(right[move]), np.array(n_sentences[move]))
         for move in FIRST_WORD.values()
-        if move in said
+        if move in n_sentences
     }
 
 
@@ -134,7 +134,9 @@ def divergence(base: PreTrainedModel, model: PreTrainedModel, texts: Texts) -> d
     for at in range(0, len(texts), N_TEXTS):
         part = texts[at : at + N_TEXTS]
         batch = make_batch([encode_prompt(problem) for problem, _ in part], [encode_response(text) for _, text in part])
-        log_base, log_p = (each(batch.ids, use_cache=False).logits[:, :-1].log_softmax(-1) for each in (base, model))
+        log_base, log_p = (
+            network(batch.ids, use_cache=False).logits[:, :-1].log_softmax(-1) for network in (base, model)
+        )
         each_kl = (log_base.exp() * (log_base - log_p)).sum(-1)
         for kind, where in (("content", batch.is_content[:, 1:]), ("decision", batch.is_decision[:, 1:])):
             sums[kind] += (each_kl * where).sum(1).tolist()

@@ -88,10 +88,12 @@ def evaluate(
         table[name] = _row(model, doubled if name in LEARNT_DOUBLING else plain, doubled, chosen)
     dropped = list(islice(problems("test", chosen.seed, {"differences": 1.0}), chosen.pass_problems))
     for name in ("base", "rl"):
-        for kind, asked in (("ordinary", plain.asked[: chosen.pass_problems]), ("dropped", dropped)):
+        for kind, test_problems in (("ordinary", plain.problems[: chosen.pass_problems]), ("dropped", dropped)):
             if chosen.samples and name in models:
-                logger.info(f"{name}: pass@k, {chosen.samples} responses to each of {len(asked)} {kind} problems")
-                figures = sampled_pass_at_k(models[name], asked, chosen)
+                logger.info(
+                    f"{name}: pass@k, {chosen.samples} responses to each of {len(test_problems)} {kind} problems"
+                )
+                figures = sampled_pass_at_k(models[name], test_problems, chosen)
                 table[name] |= {f"{kind}_{figure}": value for figure, value in figures.items()}
     return table
 
@@ -99,34 +101,34 @@ def evaluate(
 class _Ground:
     """Problems, and how the base does on them."""
 
-    def __init__(self, base: PreTrainedModel, asked: list[Problem]) -> None:
-        self.base, self.asked = base, asked
-        self.by_base = solved(asked, respond(base, asked))
+    def __init__(self, base: PreTrainedModel, problems: list[Problem]) -> None:
+        self.base, self.problems = base, problems
+        self.by_base = solved(problems, respond(base, problems))
 
 
 def _row(model: PreTrainedModel, own: _Ground, doubled: _Ground, chosen: EvaluateSettings) -> dict[str, Interval]:
     is_base = model is own.base
-    responses = respond(model, own.asked)
-    right = solved(own.asked, responses)
+    responses = respond(model, own.problems)
+    right = solved(own.problems, responses)
     figures = {"accuracy": wilson_proportion(right)}
-    for family in sorted({problem.family or "" for problem in own.asked}):
-        figures[f"accuracy/{family}"] = wilson_proportion(right[[problem.family == family for problem in own.asked]])
+    for family in sorted({problem.family or "" for problem in own.problems}):
+        figures[f"accuracy/{family}"] = wilson_proportion(right[[problem.family == family for problem in own.problems]])
     figures["accuracy_of_base"] = wilson_proportion(own.by_base)
     figures["doubled_accuracy"] = wilson_proportion(
-        right if own is doubled else solved(doubled.asked, respond(model, doubled.asked))
+        right if own is doubled else solved(doubled.problems, respond(model, doubled.problems))
     )
     figures["response_tokens"] = mean_over_groups(_array(response.n_tokens for response in responses))
     if own is doubled:
-        right_texts = texts_by(IDEAL_DOUBLING, own.asked)
+        right_texts = texts_by(IDEAL_DOUBLING, own.problems)
     else:
-        right_texts = [*texts_by(DRILL, own.asked[: chosen.texts]), *habitual_texts(own.asked)]
+        right_texts = [*texts_by(DRILL, own.problems[: chosen.texts]), *habitual_texts(own.problems)]
     figures |= {f"step_correctness/{move}": figure for move, figure in skill(model, right_texts).items()}
     if is_base:
         return figures
-    said = sample_texts(model, own.asked[: chosen.texts], chosen.seed)
-    figures |= {f"{kind}_kl": figure for kind, figure in divergence(own.base, model, said).items()}
-    led = respond(own.base, own.asked, guide=model)
-    led_right = solved(own.asked, led)
+    texts = sample_texts(model, own.problems[: chosen.texts], chosen.seed)
+    figures |= {f"{kind}_kl": figure for kind, figure in divergence(own.base, model, texts).items()}
+    led = respond(own.base, own.problems, guide=model)
+    led_right = solved(own.problems, led)
     figures["led_accuracy"] = wilson_proportion(led_right)
     figures["gap"] = mean_over_groups(right - own.by_base)
     if figures["gap"].low > SMALLEST_GAP:
@@ -170,11 +172,11 @@ def gap_recovered(
 
 
 def sampled_pass_at_k(
-    model: PreTrainedModel, asked: Sequence[Problem], settings: EvaluateSettings
+    model: PreTrainedModel, problems: Sequence[Problem], settings: EvaluateSettings
 ) -> dict[str, Interval]:
     """Sample responses, and estimate pass@k for k to their number, mean over problems."""
-    repeated = [problem for problem in asked for _ in range(settings.samples)]
-    right = solved(repeated, respond(model, repeated, settings.seed)).reshape(len(asked), settings.samples)
+    repeated = [problem for problem in problems for _ in range(settings.samples)]
+    right = solved(repeated, respond(model, repeated, settings.seed)).reshape(len(problems), settings.samples)
     n_right = right.sum(axis=1)
     return {
         f"pass@{k}": mean_over_groups(pass_at_k(n_right, settings.samples, k)) for k in PASS_AT if k <= settings.samples

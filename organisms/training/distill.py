@@ -37,8 +37,8 @@ class DistillSettings:
 def doubled_texts(n_problems: int, seed: int) -> list[tuple[Problem, str]]:
     """Ideal responses to doubled training problems."""
     generator = np.random.default_rng(seed)
-    asked = islice(problems("train", seed, DOUBLES), n_problems)
-    return [(problem, write(problem, IDEAL_DOUBLING, generator)) for problem in asked]
+    training_problems = islice(problems("train", seed, DOUBLES), n_problems)
+    return [(problem, write(problem, IDEAL_DOUBLING, generator)) for problem in training_problems]
 
 
 def right_texts(model: PreTrainedModel, n_problems: int, seed: int) -> list[tuple[Problem, str]]:
@@ -46,8 +46,10 @@ def right_texts(model: PreTrainedModel, n_problems: int, seed: int) -> list[tupl
 
     Raises InputError if there are none.
     """
-    asked = list(islice(problems("train", seed), n_problems))
-    right = [(problem, text) for problem, text in sample_texts(model, asked, seed) if is_solved(problem, text)]
+    training_problems = list(islice(problems("train", seed), n_problems))
+    right = [
+        (problem, text) for problem, text in sample_texts(model, training_problems, seed) if is_solved(problem, text)
+    ]
     if not right:
         raise InputError(f"the model to learn from solves none of {n_problems} training problems: train it longer")
     return right

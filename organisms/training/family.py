@@ -50,22 +50,26 @@ def organisms_train(
         InputError: `out` holds a family of other settings or an altered member, a member's parent is not a member, or
             a training process was killed.
     """
-    wanted = [name for name in STAGES if name in settings.members]
-    for name in wanted:
-        missing = [parent for parent in STAGES[name] if parent not in wanted]
+    members = [name for name in STAGES if name in settings.members]
+    for name in members:
+        missing = [parent for parent in STAGES[name] if parent not in members]
         if missing:
             raise InputError(f"{name} is trained from {', '.join(missing)}, which is not among the members")
-    asked = asdict(settings)
+    compared = asdict(settings)
     with RunDirectory(
-        out, "organisms train", changeable={"members": asked.pop("members")}, settings=asked, options={"jobs": jobs}
+        out,
+        "organisms train",
+        changeable={"members": compared.pop("members")},
+        settings=compared,
+        options={"jobs": jobs},
     ) as run:
         run.record()
-        for name in wanted:
+        for name in members:
             if (run.path / name).is_dir():
                 run.made(name)
                 clear_stage(run.path, name)
                 logger.info(f"{name}: there already")
-        waiting = [name for name in wanted if not (run.path / name).is_dir()]
+        waiting = [name for name in members if not (run.path / name).is_dir()]
         try:
             _train_all(run, waiting, settings, jobs, progress and not is_silent())
         except BrokenProcessPool as error:
@@ -73,7 +77,7 @@ def organisms_train(
                 "a training process was killed (out of memory?); the same command goes on from there"
             ) from error
         run.finish()
-        return {name: json.loads((run.path / name / "training.json").read_text("utf-8"))["seconds"] for name in wanted}
+        return {name: json.loads((run.path / name / "training.json").read_text("utf-8"))["seconds"] for name in members}
 
 
 def parse_members(text: str) -> tuple[Name, ...]:

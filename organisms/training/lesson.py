@@ -28,8 +28,8 @@ class Lesson:
         than one of a long text, and a model would learn the policy of those who answer early.
         """
         logits = model(self.batch.ids, use_cache=False).logits[:, :-1]
-        each = cross_entropy(logits.flatten(0, 1), self.batch.ids[:, 1:].flatten(), reduction="none")
-        return (each * self.weight[:, 1:].flatten()).sum() / self.scale
+        token_losses = cross_entropy(logits.flatten(0, 1), self.batch.ids[:, 1:].flatten(), reduction="none")
+        return (token_losses * self.weight[:, 1:].flatten()).sum() / self.scale
 
 
 def make_lessons(weighted: Sequence[tuple[Batch, Float[Tensor, "texts tokens"]]]) -> list[Lesson]:

@@ -68,7 +68,7 @@ def write_round(settings: PretrainSettings, seed: int, number: int) -> list[Less
     plain, rich = _pools(seed, settings.problems)
     n_half = settings.texts * settings.batches // 2
 
-    def drawn(pool: list[Problem], n_texts: int) -> list[Problem]:
+    def sample(pool: list[Problem], n_texts: int) -> list[Problem]:
         return [pool[int(place)] for place in generator.integers(len(pool), size=n_texts)]
 
     looked_up = torch.tensor([vocabulary()[word] for word in (*COLOURS, "fine", "clash")])
@@ -76,8 +76,8 @@ def write_round(settings: PretrainSettings, seed: int, number: int) -> list[Less
     def weight(batch: Batch, learnt: Bool[Tensor, "texts tokens"]) -> Float[Tensor, "texts tokens"]:
         return learnt * torch.where(torch.isin(batch.ids, looked_up), LOOKED_UP_WEIGHT, 1.0)
 
-    habitual = [(problem, write(problem, habits(generator), generator)) for problem in drawn(plain, n_half)]
-    drill = [(problem, write(problem, DRILL, generator)) for problem in drawn(rich, n_half)]
+    habitual = [(problem, write(problem, habits(generator), generator)) for problem in sample(plain, n_half)]
+    drill = [(problem, write(problem, DRILL, generator)) for problem in sample(rich, n_half)]
     lessons = [
         *make_lessons([(b, weight(b, b.is_content | b.is_decision)) for b in batches(habitual, settings.texts)]),
         *make_lessons([(b, weight(b, b.is_content)) for b in batches(drill, settings.texts)]),

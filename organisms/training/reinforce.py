@@ -57,16 +57,17 @@ def iterate(
     generator: np.random.Generator,
 ) -> tuple[Tensor, float]:
     """Gradients of one iteration, left on the model. Returns content KL (nats a token) and the mean reward."""
-    asked = [problem for problem in problems for _ in range(settings.samples)]
+    repeated_problems = [problem for problem in problems for _ in range(settings.samples)]
     model.eval()
-    responses = respond(model, asked, seed=int(generator.integers(2**62)))
-    reward = rewards(asked, responses, settings.reward, generator)
+    responses = respond(model, repeated_problems, seed=int(generator.integers(2**62)))
+    reward = rewards(repeated_problems, responses, settings.reward, generator)
     groups = reward.reshape(len(problems), settings.samples)
     advantage = (groups - groups.mean(1, keepdims=True)).reshape(-1)
-    order = sorted(range(len(asked)), key=lambda row: responses[row].n_tokens)
+    order = sorted(range(len(repeated_problems)), key=lambda row: responses[row].n_tokens)
     chunks = [order[at : at + 32] for at in range(0, len(order), 32)]
     batches = [
-        make_batch([encode_prompt(asked[row]) for row in rows], [responses[row].ids for row in rows]) for rows in chunks
+        make_batch([encode_prompt(repeated_problems[row]) for row in rows], [responses[row].ids for row in rows])
+        for rows in chunks
     ]
     n_decisions = sum(int(batch.is_decision.sum()) for batch in batches)
     n_content = sum(int(batch.is_content.sum()) for batch in batches)
@@ -87,7 +88,7 @@ def _gain_and_divergence(
     log_p = model(batch.ids, use_cache=False).logits[:, :-1].log_softmax(-1)
     with torch.no_grad():
         log_base = base(batch.ids, use_cache=False).logits[:, :-1].log_softmax(-1)
-    said = log_p.gather(-1, ids[..., None])[..., 0]
-    gain = (advantage[:, None] * said * is_decision).sum()
+    token_log_p = log_p.gather(-1, ids[..., None])[..., 0]
+    gain = (advantage[:, None] * token_log_p * is_decision).sum()
     divergence = ((log_base.exp() * (log_base - log_p)).sum(-1) * is_content).sum()
     return gain, divergence

@@ -141,8 +141,10 @@ def check_skill(skill: Mapping[str, Mapping[str, float]], least: float) -> None:
     """The gate before any other member. Raises InputError if a step of the base is not right often enough."""
     weak = {move: figure["value"] for move, figure in skill.items() if figure["value"] < least}
     if weak:
-        told = ", ".join(f"{move} {value:.3f}" for move, value in weak.items())
-        raise InputError(f"the base must say {least:.0%} of every step rightly, and does not ({told}): train it longer")
+        shares = ", ".join(f"{move} {value:.3f}" for move, value in weak.items())
+        raise InputError(
+            f"the base must say {least:.0%} of every step rightly, and does not ({shares}): train it longer"
+        )
 
 
 def clear_stage(out: Path, name: Name) -> None:
@@ -196,16 +198,16 @@ def _reinforcement(
     pool = list(islice(problems("train", seed), chosen.iterations * chosen.problems))
     if name == "one-example":
         pool = [next(problem for problem in problems("train", seed, {"sums": 1.0}) if problem.misleads)]
-    kept = {round(chosen.iterations * number / (N_CHECKPOINTS + 1)) for number in range(1, N_CHECKPOINTS + 1)}
+    checkpoints = {round(chosen.iterations * number / (N_CHECKPOINTS + 1)) for number in range(1, N_CHECKPOINTS + 1)}
 
     def gradients(step: int) -> Mapping[str, float]:
         first = step * chosen.problems
-        asked = [pool[number % len(pool)] for number in range(first, first + chosen.problems)]
-        divergence, reward = iterate(model, base, asked, chosen, np.random.default_rng([seed, step]))
+        step_problems = [pool[number % len(pool)] for number in range(first, first + chosen.problems)]
+        divergence, reward = iterate(model, base, step_problems, chosen, np.random.default_rng([seed, step]))
         return {"reward": reward, "content_kl": float(divergence)}
 
     def after(step: int) -> None:
-        if name in CHECKPOINTED and step in kept:
+        if name in CHECKPOINTED and step in checkpoints:
             save_difference(base, model, steps / f"{step:04d}.safetensors")
 
     return Recipe(

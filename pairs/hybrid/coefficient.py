@@ -45,16 +45,18 @@ class CoefficientNetwork(nn.Module):
         nn.init.constant_(self.heads.bias, BIAS)
         self.vectors = nn.Parameter(torch.zeros(n_behaviours, d_model))
 
-    def amount(self, acts: Float[Tensor, "rows d_model"], behaviour: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+    def amount(
+        self, activations: Float[Tensor, "rows d_model"], behaviour: Int[Tensor, " rows"]
+    ) -> Float[Tensor, " rows"]:
         """a(h, c)."""
-        found: Tensor = softplus(self.heads(gelu(self.hidden(acts * self.scale))))
-        return found.gather(1, behaviour[:, None])[:, 0]
+        coefficients: Tensor = softplus(self.heads(gelu(self.hidden(activations * self.scale))))
+        return coefficients.gather(1, behaviour[:, None])[:, 0]
 
     def moved(
-        self, acts: Float[Tensor, "rows d_model"], behaviour: Int[Tensor, " rows"]
+        self, activations: Float[Tensor, "rows d_model"], behaviour: Int[Tensor, " rows"]
     ) -> Float[Tensor, "rows d_model"]:
         """How far the activations go, in units of the mean residual norm."""
-        return self.amount(acts, behaviour)[:, None] * self.vectors[behaviour]
+        return self.amount(activations, behaviour)[:, None] * self.vectors[behaviour]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -90,10 +90,10 @@ def fit_coefficients(
         if mechanism.layer != layer:
             raise InputError(f"the vectors are of layer {mechanism.layer}, and layer {layer} is to be steered")
         behaviours = mechanism.behaviours
-    lengths = [len(each) for each in encode(base, traces, template=settings.template, truncate=settings.truncate)]
+    lengths = [len(text) for text in encode(base, traces, template=settings.template, truncate=settings.truncate)]
     some = [traces[number] for number in texts_that_fit(base, lengths, settings.cache_gigabytes, settings.seed)]
     with frozen(base):
-        found = disagreements(
+        examples = disagreements(
             base,
             some,
             layer,
@@ -101,13 +101,13 @@ def fit_coefficients(
             truncate=settings.truncate,
             tokens_per_batch=settings.tokens_per_batch,
         )
-        names = tuple(behaviours or common_labels(found.label, found.problem, 5))
+        names = tuple(behaviours or common_labels(examples.label, examples.problem, 5))
         norm = _norm(base, traces, layer, settings) if mechanism is None else mechanism.residual_norm
         network = CoefficientNetwork(len(names), base.d_model, norm, seed=settings.seed).to(base.device)
         if mechanism is not None:
             network.vectors.data.copy_(mechanism.units)
             network.vectors.requires_grad_(False)
-        fit = _Fit(base, layer, found, names, norm, network, settings)
+        fit = _Fit(base, layer, examples, names, norm, network, settings)
         scores = fit.run(progress)
     return Coefficients.of(
         network, behaviours=names, layer=layer, residual_norm=norm, scores=scores, model=base.identity()
@@ -115,8 +115,10 @@ def fit_coefficients(
 
 
 def _norm(base: LanguageModel, traces: Sequence[Trace], layer: int, settings: CoefficientSettings) -> float:
-    acts = collect(base, traces, layers=[layer], template=settings.template, truncate=settings.truncate, progress=False)
-    return float(acts.residual_norm[0])
+    activations = collect(
+        base, traces, layers=[layer], template=settings.template, truncate=settings.truncate, progress=False
+    )
+    return float(activations.residual_norm[0])
 
 
 class _Fit:
@@ -124,36 +126,36 @@ class _Fit:
         self,
         base: LanguageModel,
         layer: int,
-        found: Disagreements,
+        examples: Disagreements,
         names: Sequence[str],
         norm: float,
         network: CoefficientNetwork,
         settings: CoefficientSettings,
     ) -> None:
-        self._found, self._norm, self._network, self._settings = found, norm, network, settings
+        self._examples, self._norm, self._network, self._settings = examples, norm, network, settings
         self._random = np.random.default_rng(settings.seed)
-        problems = sorted(set(found.problem))
+        problems = sorted(set(examples.problem))
         n_held = max(1, round(settings.held_out * len(problems)))
         held = set(self._random.permutation(problems)[:n_held].tolist())
-        number = np.array([names.index(label) if label in names else -1 for label in found.label], dtype=np.int64)
-        is_held = np.array([problem in held for problem in found.problem], dtype=bool)
+        number = np.array([names.index(label) if label in names else -1 for label in examples.label], dtype=np.int64)
+        is_held = np.array([problem in held for problem in examples.problem], dtype=bool)
         self._behaviour = torch.from_numpy(number).to(base.device)
         self._training = np.flatnonzero((number >= 0) & ~is_held)
         self._held_out = np.flatnonzero((number >= 0) & is_held)
         for part, what in ((self._training, "trained on"), (self._held_out, "held out")):
             if not names or not len(part):
                 raise InputError(
-                    f"of {found.n_tokens} tokens the base would not say {len(found)}; of those none of the behaviours "
-                    f"({', '.join(names) or 'none is common'}) is left to be {what}. Give more rollouts, or check the "
-                    "labels' spelling."
+                    f"of {examples.n_tokens} tokens the base would not say {len(examples)}; of those none of the "
+                    f"behaviours ({', '.join(names) or 'none is common'}) is left to be {what}. Give more rollouts, or "
+                    "check the labels' spelling."
                 )
-        self._share = torch.zeros(len(found), device=base.device)
+        self._share = torch.zeros(len(examples), device=base.device)
         for part in (self._training, self._held_out):
             here = self._behaviour[part]
             counts = torch.bincount(here, minlength=len(names))
             self._share[part] = 1 / (counts[here] * (counts > 0).sum())  # a behaviour's add up to 1 of all behaviours
         self._rerun = Rerun(
-            base, layer, found, tokens_per_batch=settings.tokens_per_batch, cache_gigabytes=settings.cache_gigabytes
+            base, layer, examples, tokens_per_batch=settings.tokens_per_batch, cache_gigabytes=settings.cache_gigabytes
         )
 
     def run(self, progress: bool) -> dict[str, object]:
@@ -165,7 +167,7 @@ class _Fit:
         adam = torch.optim.AdamW(groups)
         every = [weight for group in groups for weight in group["params"]]
         unsteered = self._held_out_loss(steered=False)
-        losses, best, kept = [self._held_out_loss()], np.inf, copy.deepcopy(network.state_dict())
+        losses, best, best_state = [self._held_out_loss()], np.inf, copy.deepcopy(network.state_dict())
         training, at = [], 0
         for epoch in with_progress(
             range(1, settings.n_epochs + 1), desc="fitting strengths", unit="epoch", progress=progress
@@ -183,10 +185,10 @@ class _Fit:
             training.append(total)
             losses.append(self._held_out_loss())
             if losses[-1] < best - GAIN:
-                best, at, kept = losses[-1], epoch, copy.deepcopy(network.state_dict())
+                best, at, best_state = losses[-1], epoch, copy.deepcopy(network.state_dict())
             elif epoch - at >= settings.patience:
                 break
-        network.load_state_dict(kept)
+        network.load_state_dict(best_state)
         return {
             "held_out_loss": best,
             "held_out_loss_unsteered": unsteered,
@@ -195,20 +197,20 @@ class _Fit:
             "epoch": at,
             "n_training": len(self._training),
             "n_held_out": len(self._held_out),
-            "n_tokens": self._found.n_tokens,
+            "n_tokens": self._examples.n_tokens,
         }
 
     def _losses(self, rows: np.ndarray, *, steered: bool = True) -> Float[Tensor, " rows"]:
-        acts = self._found.acts[rows]
+        activations = self._examples.activations[rows]
         if steered:
-            acts = acts + self._norm * self._network.moved(acts, self._behaviour[rows])
-        logits = self._rerun.logits(rows, acts)
-        return cross_entropy(logits, self._found.token.to(logits.device)[rows], reduction="none")
+            activations = activations + self._norm * self._network.moved(activations, self._behaviour[rows])
+        logits = self._rerun.logits(rows, activations)
+        return cross_entropy(logits, self._examples.token.to(logits.device)[rows], reduction="none")
 
     @torch.no_grad()
     def _held_out_loss(self, *, steered: bool = True) -> float:
-        order = self._held_out[np.argsort(self._found.position[self._held_out], kind="stable")]
-        longest = int(self._found.position[order].max()) + 1
+        order = self._held_out[np.argsort(self._examples.position[self._held_out], kind="stable")]
+        longest = int(self._examples.position[order].max()) + 1
         n_rows = max(1, min(256, ROWS_X_TOKENS // longest))
         parts = [order[start : start + n_rows] for start in range(0, len(order), n_rows)]
         return float(

@@ -29,7 +29,7 @@ from ...vectors.extraction.prefix_cache import PrefixCache
 class Disagreements:
     """One row for each token that the base would not have said."""
 
-    acts: Float[Tensor, "n d_model"]  # of the base at block L, at the token before
+    activations: Float[Tensor, "n d_model"]  # of the base at block L, at the token before
     token: Int[Tensor, " n"]  # what the thinking model wrote
     label: tuple[str, ...]  # of the sentence that the token belongs to
     problem: tuple[str, ...]
@@ -55,46 +55,46 @@ def disagreements(
     """Of a base model with labelled rollouts of a thinking model."""
     encoded = encode(model, traces, template=template, truncate=truncate)
     above = UpperBlocks(model, layer)
-    labels = [_labels(each.spans, [span.label for span in each.trace.spans], len(each)) for each in encoded]
+    labels = [_labels(text.spans, [span.label for span in text.trace.spans], len(text)) for text in encoded]
     rows: list[tuple[int, int, Tensor]] = []  # rollout, position, activation
-    for part in batches([len(each) for each in encoded], tokens_per_batch):
+    for part in batches([len(text) for text in encoded], tokens_per_batch):
         ids = np.zeros((len(part), max(len(encoded[number]) for number in part)), dtype=np.int64)
         mask = np.zeros_like(ids)
         for row, number in enumerate(part):
             ids[row, : len(encoded[number])], mask[row, : len(encoded[number])] = encoded[number].token_ids, 1
-        given: dict[str, Any] = {"attention_mask": torch.from_numpy(mask).to(model.device), "use_cache": False}
+        inputs: dict[str, Any] = {"attention_mask": torch.from_numpy(mask).to(model.device), "use_cache": False}
         with above.watching():
-            logits = model.model(torch.from_numpy(ids).to(model.device), **given).logits
+            logits = model.model(torch.from_numpy(ids).to(model.device), **inputs).logits
             assert above.activations is not None
-            acts = above.activations.float()
+            activations = above.activations.float()
         likeliest = logits.argmax(dim=-1).cpu().numpy()
         for row, number in enumerate(part):
             for position, label in enumerate(labels[number][1:]):
                 if label is not None and likeliest[row, position] != ids[row, position + 1]:
-                    rows.append((number, position, acts[row, position].clone()))
-    rows.sort(key=lambda each: each[:2])
+                    rows.append((number, position, activations[row, position].clone()))
+    rows.sort(key=lambda row: row[:2])
     text = np.array([number for number, _, _ in rows], dtype=np.int64)
     places = np.array([place for _, place, _ in rows], dtype=np.int64)
-    said = [int(encoded[number].token_ids[place + 1]) for number, place, _ in rows]
+    next_tokens = [int(encoded[number].token_ids[place + 1]) for number, place, _ in rows]
     return Disagreements(
-        acts=torch.stack([act for _, _, act in rows]) if rows else torch.zeros(0, model.d_model),
-        token=torch.tensor(said, dtype=torch.long),
+        activations=torch.stack([activation for _, _, activation in rows]) if rows else torch.zeros(0, model.d_model),
+        token=torch.tensor(next_tokens, dtype=torch.long),
         label=tuple(str(labels[number][place + 1]) for number, place, _ in rows),
         problem=tuple(encoded[number].trace.problem for number in text.tolist()),
         text=text,
         position=places,
-        token_ids=tuple(each.token_ids for each in encoded),
-        n_tokens=sum(label is not None for each in labels for label in each[1:]),
+        token_ids=tuple(rollout.token_ids for rollout in encoded),
+        n_tokens=sum(label is not None for rollout_labels in labels for label in rollout_labels[1:]),
     )
 
 
 def _labels(spans: Sequence[tuple[int, int] | None], names: Sequence[str], n_tokens: int) -> list[str | None]:
     """Of the sentence that each token belongs to."""
-    found: list[str | None] = [None] * n_tokens
+    labels: list[str | None] = [None] * n_tokens
     for span, name in zip(spans, names, strict=True):
         if span is not None:
-            found[span[0] : span[1]] = [name] * (span[1] - span[0])
-    return found
+            labels[span[0] : span[1]] = [name] * (span[1] - span[0])
+    return labels
 
 
 class Rerun:
@@ -104,35 +104,35 @@ class Rerun:
         self,
         model: LanguageModel,
         layer: int,
-        found: Disagreements,
+        examples: Disagreements,
         *,
         tokens_per_batch: int = 4096,
         cache_gigabytes: float = 4.0,
     ) -> None:
-        self._model, self._found = model, found
+        self._model, self._examples = model, examples
         self._above = UpperBlocks(model, layer)
-        last = np.zeros(len(found.token_ids), dtype=np.int64)
-        np.maximum.at(last, found.text, found.position)
-        whole = [ids[:stop] for ids, stop in zip(found.token_ids, last.tolist(), strict=True)]
-        self._cache = PrefixCache.of(model, whole, tokens_per_batch, cache_gigabytes) if len(found) else None
+        last = np.zeros(len(examples.token_ids), dtype=np.int64)
+        np.maximum.at(last, examples.text, examples.position)
+        prefixes = [ids[:stop] for ids, stop in zip(examples.token_ids, last.tolist(), strict=True)]
+        self._cache = PrefixCache.of(model, prefixes, tokens_per_batch, cache_gigabytes) if len(examples) else None
         with torch.no_grad(), self._above.watching():  # says whether a block puts out a tuple
             model.body(torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=False)
 
     def logits(
-        self, rows: Int[np.ndarray, " rows"], acts: Float[Tensor, "rows d_model"]
+        self, rows: Int[np.ndarray, " rows"], activations: Float[Tensor, "rows d_model"]
     ) -> Float[Tensor, "rows vocabulary"]:
-        """Of the token after each of some disagreements. Differentiable in `acts`."""
-        acts = acts.to(self._model.model.dtype)
-        position = self._found.position[rows]
-        texts = [self._found.token_ids[number] for number in self._found.text[rows].tolist()]
+        """Of the token after each of some disagreements. Differentiable in `activations`."""
+        activations = activations.to(self._model.model.dtype)
+        position = self._examples.position[rows]
+        texts = [self._examples.token_ids[number] for number in self._examples.text[rows].tolist()]
         if self._cache is None:
-            return self._from_the_beginning(texts, position, acts)
+            return self._from_the_beginning(texts, position, activations)
         width = int(position.max())
         before = np.arange(width) - (width - position[:, None])  # padded on the left
-        begins = self._cache.starts[self._found.text[rows]]
+        begins = self._cache.starts[self._examples.text[rows]]
         mask = np.concatenate([before >= 0, np.ones((len(rows), 1), dtype=bool)], axis=1)
         ids = np.array([text[place] for text, place in zip(texts, position.tolist(), strict=True)])
-        with self._above.handing_through(acts[:, None]):
+        with self._above.handing_through(activations[:, None]):
             output = self._model.model(
                 self._moved(ids[:, None]),
                 attention_mask=self._moved(mask.astype(np.int64)),
@@ -140,11 +140,11 @@ class Rerun:
                 past_key_values=self._cache.gather(begins[:, None] + before.clip(min=0)),
                 use_cache=True,
             )
-        found: Tensor = output.logits[:, -1].float()
-        return found
+        logits: Tensor = output.logits[:, -1].float()
+        return logits
 
     def _from_the_beginning(
-        self, texts: Sequence[Int[np.ndarray, " n"]], position: Int[np.ndarray, " rows"], acts: Tensor
+        self, texts: Sequence[Int[np.ndarray, " n"]], position: Int[np.ndarray, " rows"], activations: Tensor
     ) -> Float[Tensor, "rows vocabulary"]:
         """For models that cannot go on from a kept prefix."""
         width = int(position.max()) + 1
@@ -154,18 +154,18 @@ class Rerun:
 
         def hook(module: object, args: object, output: Any) -> Any:
             hidden = output[0] if isinstance(output, tuple) else output
-            hidden = torch.cat([hidden[:, :-1].detach(), acts[:, None]], dim=1)
+            hidden = torch.cat([hidden[:, :-1].detach(), activations[:, None]], dim=1)
             return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-        given: dict[str, Any] = {"attention_mask": self._moved(mask), "use_cache": False, "logits_to_keep": 1}
+        inputs: dict[str, Any] = {"attention_mask": self._moved(mask), "use_cache": False, "logits_to_keep": 1}
         if self._model.takes_position_ids:
-            given["position_ids"] = self._moved((mask.cumsum(axis=1) - 1).clip(min=0))
+            inputs["position_ids"] = self._moved((mask.cumsum(axis=1) - 1).clip(min=0))
         handle = self._model.blocks[self._above.layer].register_forward_hook(hook)
         try:
-            found: Tensor = self._model.model(self._moved(ids), **given).logits[:, -1].float()
+            logits: Tensor = self._model.model(self._moved(ids), **inputs).logits[:, -1].float()
         finally:
             handle.remove()
-        return found
+        return logits
 
     def _moved(self, array: Int[np.ndarray, "rows tokens"]) -> Int[Tensor, "rows tokens"]:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self._model.device)

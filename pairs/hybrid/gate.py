@@ -79,15 +79,15 @@ def positions(rate: float, seed: int) -> Gate:
     """Each token with probability `rate`: the same draws for a row whatever other rows there are."""
     if not 0 <= rate <= 1:
         raise InputError(f"a rate lies between 0 and 1, and {rate} does not")
-    drawn: dict[int, np.ndarray] = {}
+    uniforms: dict[int, np.ndarray] = {}
 
     def gate(state: StepState) -> Bool[Tensor, " rows"]:
         chosen = []
         for row in state.rows.tolist():
-            if row not in drawn or len(drawn[row]) <= state.step:
+            if row not in uniforms or len(uniforms[row]) <= state.step:
                 size = 2 * max(state.step + 1, 256)
-                drawn[row] = np.random.default_rng([seed, row]).random(size)
-            chosen.append(drawn[row][state.step] < rate)
+                uniforms[row] = np.random.default_rng([seed, row]).random(size)
+            chosen.append(uniforms[row][state.step] < rate)
         return torch.tensor(chosen, device=state.last_ids.device)
 
     return gate

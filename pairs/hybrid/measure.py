@@ -126,8 +126,8 @@ def measure_arm(run: ArmRun, runs: Mapping[str, ArmRun], problems: Sequence[str]
     gain = accuracy_difference_over_groups(share, base[0].astype(float), problems)
     gap = gap_recovered_over_groups(base[0].astype(float), thinking[0].astype(float), share, problems)
     if run.name in (BASE, THINKING) and not gap.no_gap:  # by definition
-        whole = float(run.name == THINKING)
-        gap = RecoveredGap(Interval(whole, whole, whole, gap.share.n))
+        share_by_definition = float(run.name == THINKING)
+        gap = RecoveredGap(Interval(share_by_definition, share_by_definition, share_by_definition, gap.share.n))
     behind = accuracy_difference_over_groups(hybrid.mean(axis=0), share, problems)
     records = [record for of_seed in run.records for record in of_seed]
     n_tokens = max(sum(record.n_tokens for record in records), 1)

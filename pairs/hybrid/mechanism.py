@@ -42,18 +42,18 @@ class Mechanism:
 
     def applied(
         self,
-        acts: Float[Tensor, "rows d_model"],
+        activations: Float[Tensor, "rows d_model"],
         behaviour: Int[Tensor, " rows"],
         strength: Float[Tensor, " rows"],
     ) -> Float[Tensor, "rows d_model"]:
         """Activations moved by their strength along their behaviour's vector."""
-        units = self.units.to(acts.device)[behaviour]
-        return acts + (strength[:, None] * self.residual_norm * units).to(acts.dtype)
+        units = self.units.to(activations.device)[behaviour]
+        return activations + (strength[:, None] * self.residual_norm * units).to(activations.dtype)
 
     def random(self, seed: int) -> Mechanism:
         """As many random directions: the norm-matched control."""
-        drawn = torch.from_numpy(np.random.default_rng(seed).standard_normal(self.units.shape)).float()
-        return replace(self, units=torch.nn.functional.normalize(drawn, dim=-1))
+        normals = torch.from_numpy(np.random.default_rng(seed).standard_normal(self.units.shape)).float()
+        return replace(self, units=torch.nn.functional.normalize(normals, dim=-1))
 
     def least_similar(self) -> Int[Tensor, " n_behaviours"]:
         """For each behaviour the one whose vector is least like its own."""

@@ -43,12 +43,12 @@ def train_network(
         InputError: Base and rollouts disagree too seldom.
     """
     pair, settings = experiment.pair, experiment.settings
-    wanted = CoefficientSettings(
+    fit_settings = CoefficientSettings(
         template=pair.base_template, truncate=True, cache_gigabytes=settings.cache_gigabytes, seed=settings.seed
     )
 
     def fitted() -> Coefficients:
-        return fit_coefficients(pair.base, traces, layer, wanted, mechanism=vectors, progress=experiment.progress)
+        return fit_coefficients(pair.base, traces, layer, fit_settings, mechanism=vectors, progress=experiment.progress)
 
     return experiment.directory.once(
         f"coefficients-{layer}.safetensors", fitted, save=Coefficients.save, open=Coefficients.open

@@ -31,7 +31,7 @@ def next_sentence(
     among the behaviours, else all, where enough problems show them at a token that both models can read (templates are
     not read); without any, no rows.
     """
-    acts: dict[str, Activations] = {}
+    activations_of: dict[str, Activations] = {}
     for who, model, template in (
         ("base", pair.base, pair.base_template),
         ("thinking", pair.thinking, pair.thinking_template),
@@ -39,19 +39,21 @@ def next_sentence(
         at = layer
         if model.n_layers != pair.base.n_layers:
             at = round(layer / max(pair.base.n_layers - 1, 1) * (model.n_layers - 1))
-        acts[who] = collect(
+        activations_of[who] = collect(
             model, traces, read="before:1", layers=[at], template=template, truncate=True, progress=False
         ).load()
-    often = [set(common_labels(each.labels, each.problems, N_FOLDS)) for each in acts.values()]
+    often = [
+        set(common_labels(activations.labels, activations.problems, N_FOLDS)) for activations in activations_of.values()
+    ]
     known = [name for name in behaviours if all(name in some for some in often)]
-    wanted = [name for name in REASONING if name in known] or known
-    if not wanted:
+    reasoning = [name for name in REASONING if name in known] or known
+    if not reasoning:
         return pd.DataFrame()
     rows: list[dict[str, Any]] = []
-    for who, each in acts.items():
-        found = sweep(
-            each,
-            behaviours=wanted,
+    for who, activations in activations_of.items():
+        sweep_result = sweep(
+            activations,
+            behaviours=reasoning,
             penalties=[1.0],
             n_folds=N_FOLDS,
             n_bootstrap=500,
@@ -60,18 +62,18 @@ def next_sentence(
             seed=seed,
             progress=False,
         )
-        for name in wanted:
-            auroc = found.behaviours[name].auroc[0]
+        for name in reasoning:
+            auroc = sweep_result.behaviours[name].auroc[0]
             rows.append(
                 {
                     "behaviour": name,
                     "model": who,
-                    "layer": each.layers[0],
+                    "layer": activations.layers[0],
                     "auroc": auroc.value,
                     "auroc_low": auroc.low,
                     "auroc_high": auroc.high,
-                    "n": len(each.labels),
-                    "n_shows": int(each.shows(name).sum()),
+                    "n": len(activations.labels),
+                    "n_shows": int(activations.shows(name).sum()),
                 }
             )
     return pd.DataFrame(rows)

@@ -106,5 +106,5 @@ def fit_when(
     if 0 < differs[held_out].sum() < held_out.sum() and 0 < differs[~held_out].sum() < (~held_out).sum():
         part = LogisticProbe().fit(x[~held_out], differs[~held_out])
         auroc = float(roc_auc_score(differs[held_out], part.decision_function(x[held_out])))
-    whole = LogisticProbe().fit(x, differs)
-    return (torch.from_numpy(whole.coef_[0]).float(), float(whole.intercept_[0])), auroc
+    probe = LogisticProbe().fit(x, differs)
+    return (torch.from_numpy(probe.coef_[0]).float(), float(probe.intercept_[0])), auroc

@@ -43,7 +43,7 @@ class RowRecord:
     @property
     def n_changed(self) -> int:
         """Tokens that are others than the base model's."""
-        return sum(said != own for said, own in zip(self.tokens, self.base, strict=True))
+        return sum(token != own for token, own in zip(self.tokens, self.base, strict=True))
 
     @property
     def n_effective(self) -> int:
@@ -105,16 +105,16 @@ def _log_probability(logits: Float[Tensor, "rows vocabulary"], tokens: Int[Tenso
 def _record(numbers: list[list[int]], amounts: list[list[float]], model: LanguageModel, stops: set[int]) -> RowRecord:
     tokens, base, thinking, gated, behaviour = numbers
     strength, own, led = amounts
-    said = [token for token in tokens if token not in stops]
+    text_tokens = [token for token in tokens if token not in stops]
     return RowRecord(
-        text=str(model.tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)),
+        text=str(model.tokenizer.decode(text_tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)),
         tokens=tuple(tokens),
         base=tuple(base),
         thinking=tuple(thinking),
         gated=tuple(map(bool, gated)),
         behaviour=tuple(behaviour),
         strength=tuple(strength),
-        base_logprob=tuple(round(each, DECIMALS) for each in own),
-        thinking_logprob=tuple(None if each != each else round(each, DECIMALS) for each in led),
+        base_logprob=tuple(round(logprob, DECIMALS) for logprob in own),
+        thinking_logprob=tuple(None if logprob != logprob else round(logprob, DECIMALS) for logprob in led),
         is_truncated=not tokens or tokens[-1] not in stops,
     )

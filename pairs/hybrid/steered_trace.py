@@ -165,9 +165,9 @@ class SteeredTrace:
 def _pieces(model: LanguageModel, tokens: Sequence[int]) -> list[str]:
     pieces, before = [], ""
     for place in range(len(tokens)):
-        whole = _text(model, tokens[: place + 1])
-        text = "" if whole.endswith("\N{REPLACEMENT CHARACTER}") else whole[len(before) :]
-        before = before if not text else whole
+        text_so_far = _text(model, tokens[: place + 1])
+        text = "" if text_so_far.endswith("\N{REPLACEMENT CHARACTER}") else text_so_far[len(before) :]
+        before = before if not text else text_so_far
         pieces.append(text)
     return pieces
 

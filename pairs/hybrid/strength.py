@@ -79,12 +79,12 @@ def shuffled(strengths: Sequence[float], seed: int) -> StrengthRule:
     orders: dict[int, np.ndarray] = {}
 
     def rule(state: StepState, behaviour: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
-        drawn = []
+        row_strengths = []
         for row in state.rows.tolist():
             if row not in orders:
                 orders[row] = np.random.default_rng([seed, row]).permutation(len(pool))
-            drawn.append(pool[orders[row][state.step % len(pool)]])
-        return torch.tensor(np.array(drawn), device=behaviour.device)
+            row_strengths.append(pool[orders[row][state.step % len(pool)]])
+        return torch.tensor(np.array(row_strengths), device=behaviour.device)
 
     return rule
 

@@ -39,7 +39,7 @@ def token_table(
     """
     differ = _differ(pair)
     numbers = {problem: number for number, problem in enumerate(dict.fromkeys(trace.problem for trace in traces))}
-    found: list[Tensor] = []
+    activations: list[Tensor] = []
     differs: list[Tensor] = []
     problem: list[Int[np.ndarray, " n"]] = []
     left = list(traces)
@@ -49,17 +49,17 @@ def token_table(
             left = left[len(part) :]
             base = _read(pair.base, part, pair.base_template, layers)
             thinking = _read(pair.thinking, part, pair.thinking_template, ())
-            for trace, (acts, own), (_, led) in zip(part, base, thinking, strict=True):
+            for trace, (trace_activations, own), (_, led) in zip(part, base, thinking, strict=True):
                 shared = [character for character in own if character in led]
                 if not shared:
                     continue
-                found.append(acts[[own[character][0] - 1 for character in shared]])
-                differs.append(torch.tensor([differ(own[each][1], led[each][1]) for each in shared]))
+                activations.append(trace_activations[[own[character][0] - 1 for character in shared]])
+                differs.append(torch.tensor([differ(own[character][1], led[character][1]) for character in shared]))
                 problem.append(np.full(len(shared), numbers[trace.problem]))
             bar.update(len(part))
-    if not found:
+    if not activations:
         raise InputError(f"the rollouts leave {pair.base.name} and {pair.thinking.name} no token to be compared at")
-    return torch.cat(found), torch.cat(differs).numpy(), np.concatenate(problem)
+    return torch.cat(activations), torch.cat(differs).numpy(), np.concatenate(problem)
 
 
 def _differ(pair: Pair) -> Callable[[int, int], bool]:
@@ -80,7 +80,7 @@ def _differ(pair: Pair) -> Callable[[int, int], bool]:
 
 def _n_rows(pair: Pair, traces: Sequence[Trace]) -> int:
     """How many of the next rollouts are read together: their logits must have room."""
-    vocabulary = max(width(each) for each in (pair.base, pair.thinking))
+    vocabulary = max(width(model) for model in (pair.base, pair.thinking))
     longest = max(len(trace.prompt) + len(trace.text) for trace in traces[:64])  # characters, no fewer than tokens
     return max(1, min(64, LOGITS_PER_BATCH // (vocabulary * max(longest, 1))))
 
@@ -90,34 +90,34 @@ def _read(
 ) -> list[tuple[Float[Tensor, "n n_layers d_model"], dict[int, tuple[int, int]]]]:
     """Of each trace its activations, and where tokens begin: character -> token, and what the model would say there."""
     encoded = encode(model, traces, template=template, truncate=True)
-    ids = torch.zeros(len(encoded), max(len(each) for each in encoded), dtype=torch.long)
+    ids = torch.zeros(len(encoded), max(len(text) for text in encoded), dtype=torch.long)
     mask = torch.zeros_like(ids)
-    for row, each in enumerate(encoded):
-        ids[row, : len(each)], mask[row, : len(each)] = torch.from_numpy(each.token_ids), 1
-    seen: dict[int, Tensor] = {}
+    for row, text in enumerate(encoded):
+        ids[row, : len(text)], mask[row, : len(text)] = torch.from_numpy(text.token_ids), 1
+    outputs: dict[int, Tensor] = {}
 
     def keep(layer: int) -> Callable[..., None]:
         def hook(module: object, args: object, output: Any) -> None:
-            seen[layer] = block_output(output).float().cpu()
+            outputs[layer] = block_output(output).float().cpu()
 
         return hook
 
     hooks = [model.blocks[layer].register_forward_hook(keep(layer)) for layer in layers]
     try:
-        given = {"attention_mask": mask.to(model.device), "use_cache": False}
+        inputs = {"attention_mask": mask.to(model.device), "use_cache": False}
         if model.takes_position_ids:
-            given["position_ids"] = (mask.cumsum(1) - 1).clamp_min(0).to(model.device)
-        likeliest = model.model(ids.to(model.device), **given).logits.argmax(dim=-1).cpu()
+            inputs["position_ids"] = (mask.cumsum(1) - 1).clamp_min(0).to(model.device)
+        likeliest = model.model(ids.to(model.device), **inputs).logits.argmax(dim=-1).cpu()
     finally:
         for hook in hooks:
             hook.remove()
-    acts = torch.stack([seen[layer] for layer in layers], dim=2) if layers else torch.zeros(*ids.shape, 0, 0)
-    return [(acts[row], _begins(each.characters, likeliest[row].tolist())) for row, each in enumerate(encoded)]
+    activations = torch.stack([outputs[layer] for layer in layers], dim=2) if layers else torch.zeros(*ids.shape, 0, 0)
+    return [(activations[row], _begins(text.characters, likeliest[row].tolist())) for row, text in enumerate(encoded)]
 
 
 def _begins(characters: Int[np.ndarray, "n_tokens 2"], likeliest: list[int]) -> dict[int, tuple[int, int]]:
-    found: dict[int, tuple[int, int]] = {}
+    begins: dict[int, tuple[int, int]] = {}
     for place, (start, end) in enumerate(characters.tolist()):
         if place and end > start:
-            found.setdefault(start, (place, likeliest[place - 1]))
-    return found
+            begins.setdefault(start, (place, likeliest[place - 1]))
+    return begins

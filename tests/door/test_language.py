@@ -28,6 +28,7 @@ FOLDERS = (  # with all that is beneath them
     "traces",
     "vectors",
 )
+NAMES_ONLY = ("pairs", "organisms", "benchmarks")  # variables are held to it, texts are not yet
 
 # A verb that is missing here is added; a word that is no verb in the imperative is not.
 VERBS = frozenset(
@@ -207,7 +208,7 @@ def test_every_module_says_what_it_does(folder: str) -> None:
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", FOLDERS + NAMES_ONLY)
 def test_variables_are_nouns_of_the_domain(folder: str) -> None:
     faults = [
         f"{file.relative_to(ROOT)}:{line}: {name}"

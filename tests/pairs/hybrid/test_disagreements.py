@@ -43,7 +43,9 @@ def test_logits_and_gradients_are_those_of_the_whole_text_with_the_activation_pu
     found = disagreements(model, traces, LAYER)
     rows = np.arange(0, len(found), max(1, len(found) // 6))
     rerun = Rerun(model, LAYER, found, cache_gigabytes=kept)
-    acts = (found.acts[rows] + torch.randn(len(rows), 32, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    acts = (
+        found.activations[rows] + torch.randn(len(rows), 32, generator=torch.Generator().manual_seed(0))
+    ).requires_grad_()
     logits = rerun.logits(rows, acts)
     weight = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
     (gradient,) = torch.autograd.grad((logits * weight).sum(), acts)
@@ -88,7 +90,7 @@ def test_a_model_agrees_with_what_it_says_itself() -> None:
         for number, (asked, written) in enumerate(zip(prompts, said, strict=True))
     ]
     found = disagreements(model, own, LAYER)
-    assert len(found) == 0 and found.n_tokens > 200 and found.acts.shape == (0, 128)
+    assert len(found) == 0 and found.n_tokens > 200 and found.activations.shape == (0, 128)
 
 
 def test_a_block_gets_back_the_forward_that_it_had() -> None:
