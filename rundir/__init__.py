@@ -1,4 +1,4 @@
-"""Runs on disk: a locked, resumable directory, logs that survive a kill, atomic files, and a user's mistakes."""
+"""Keep runs on disk: locked directories that resume, logs that survive a kill, atomic files, and errors for users."""
 
 from .atomic import atomic_path, write_csv, write_json, write_text
 from .columns import columns_of, from_row, to_row

@@ -1,7 +1,8 @@
-"""Writing a file or directory so that a crash never leaves half of it under its own name.
+"""Write a file or directory so that a crash never leaves half of it under its own name.
 
-The content goes to a temporary folder beside the target, is flushed to disk, and is then moved: a reader sees the
-old content, the whole new content, or nothing. What a killed writer of the same target left is removed by the next.
+The content is written to a temporary folder beside the target, flushed to disk, and then moved: a reader sees the old
+content, the complete new content, or nothing. Temporary files of a killed writer are removed by the next writer of the
+same target.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
 def atomic_path(target: str | Path) -> Iterator[Path]:
     """Yield a temporary path to write a file or make a directory at; on success it becomes `target`.
 
-    The path has the target's own name, for writers that go by its ending. A directory that already stands at `target`
-    is kept and the new one dropped (another process was first); a file is replaced. On an exception the temporary path
-    is removed and `target` is untouched.
+    The temporary path ends in the target's own name, for writers that choose a format by the suffix. A directory that
+    already exists at `target` is kept and the new one discarded (another process was first); a file is replaced. On an
+    exception the temporary path is removed and `target` is unchanged.
 
     Args:
-        target: Where the content is to stand; `~` is expanded and folders above it are made.
+        target: The file or directory to write; `~` is expanded and missing parent folders are created.
+
+    Yields:
+        The temporary path, at which nothing exists yet.
 
     Raises:
         InputError: The target cannot be written: disk full, quota, read-only, no permission, a name too long, a
@@ -57,22 +61,48 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file atomically, as UTF-8. Raises InputError where it cannot be written."""
+    """Write a text file atomically, as UTF-8.
+
+    Args:
+        path: The file; an existing one is replaced.
+        text: Its content.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")
 
 
 def write_json(path: str | Path, content: Json) -> None:
-    """Write JSON atomically; NaN is refused, since it is no JSON. Raises InputError where it cannot be written."""
+    """Write a JSON file atomically, indented by one space.
+
+    Args:
+        path: The file; an existing one is replaced.
+        content: Any JSON value.
+
+    Raises:
+        InputError: The file cannot be written.
+        ValueError: A number is NaN or infinite, which JSON has no form for.
+    """
     write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV atomically, without its index. Raises InputError where it cannot be written."""
+    """Write a table as a CSV file atomically.
+
+    Args:
+        path: The file; an existing one is replaced.
+        table: Its columns are written, its index is not.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def _flush(path: Path) -> None:
+    """Flush a file, or all files of a directory, to disk, and give them the usual permissions."""
     mask = os.umask(0)
     os.umask(mask)
     for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:

@@ -1,4 +1,4 @@
-"""Strict types for rows of JSON: a truth value is `true`, not `"false"` or 1; fields are all there, and no others.
+"""Check rows of JSON against strict types: a boolean is `true`, not `"false"` or 1; no field is missing or unknown.
 
 A schema maps field names to types as annotations write them: `str`, `int`, `float`, `bool`, `str | None`,
 `list[int]`, `tuple[float, ...]`, `dict[str, int]`, `Literal["a", "b"]`, `Any` (whatever JSON holds), a dataclass. NaN,
@@ -23,22 +23,52 @@ Record = TypeVar("Record")
 
 
 def columns_of(record_type: type) -> dict[str, Any]:
-    """Derive the schema of a dataclass: a column for each of its fields, typed as it is annotated; NaN is null."""
+    """Read the schema of a dataclass off its annotations.
+
+    Args:
+        record_type: A dataclass.
+
+    Returns:
+        Field name -> annotated type; a float field may also hold null, which stands for NaN.
+    """
     return {name: float | None if kind is float else kind for name, kind in _hints(record_type).items()}
 
 
 def to_row(record: Any) -> Row:
-    """Turn a dataclass instance into a row: fields by name, nested ones too, tuples as lists, NaN as None."""
+    """Convert a dataclass instance to a row of JSON.
+
+    Args:
+        record: An instance of a dataclass.
+
+    Returns:
+        Field name -> value: nested dataclasses as dictionaries, tuples as lists, NaN as None.
+    """
     return {field.name: _listed(getattr(record, field.name)) for field in dataclasses.fields(record)}
 
 
 def from_row(record_type: type[Record], row: Mapping[str, Json]) -> Record:
-    """Build a dataclass instance from a row: lists become tuples where it has tuples, None NaN where it has floats."""
+    """Build a dataclass instance from a row of JSON: the inverse of `to_row`.
+
+    Args:
+        record_type: A dataclass.
+        row: A value for each of its fields.
+
+    Returns:
+        The instance: lists are tuples again where the field is a tuple, and None is NaN where it is a float.
+    """
     return record_type(**{name: _restored(row[name], kind) for name, kind in _hints(record_type).items()})  # type: ignore[arg-type]
 
 
 def fault(row: Json, columns: Columns) -> str | None:
-    """Say what is wrong with a row under a schema; None where nothing is."""
+    """Describe what is wrong with a row under a schema.
+
+    Args:
+        row: What was read from JSON, or is to be written.
+        columns: Type of every field.
+
+    Returns:
+        The first fault in words; None where the row matches.
+    """
     if not isinstance(row, dict):
         return f"a row is an object, and this is {row!r:.60}"
     for name in columns:
@@ -53,7 +83,7 @@ def fault(row: Json, columns: Columns) -> str | None:
 
 
 def matches(value: Json, kind: Any) -> bool:
-    """Whether a JSON value is of a type, strictly: no truth value is a number, no number a text."""
+    """Check strictly whether a JSON value is of a type: a boolean is no number, and a number is no text."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return True
@@ -103,7 +133,10 @@ def _hints(record_type: type) -> Mapping[str, Any]:
 
 @cache
 def _exact_types(kind: Any) -> frozenset[type] | None:
-    """The types that match a plain kind for sure, so that long lists need no look at each entry; None for others."""
+    """List the Python types that always match a plain kind, so that long lists are checked at once.
+
+    None for kinds whose entries must be checked one by one.
+    """
     if get_origin(kind) in (Union, types.UnionType):
         options = [_exact_types(option) for option in get_args(kind)]
         known = [option for option in options if option is not None]
@@ -151,6 +184,6 @@ def _restored(value: Json, kind: Any) -> Any:
 
 
 def _stays(values: Sequence[Json], kind: Any) -> bool:
-    """Whether all entries of a list are of their kind as they are: whole numbers among numbers become `float`."""
+    """Check whether no entry of a list has to be converted; integers in a list of floats have to."""
     exact = _exact_types(kind)
     return exact is not None and (exact - {int} if float in exact else exact).issuperset(map(type, values))

@@ -1,4 +1,4 @@
-"""Settings as plain JSON, so that those in a file and those that are asked for compare by content, field by field."""
+"""Compare settings as plain JSON, field by field: those in a file with those of the present call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ MISSING = "nothing"
 
 
 def plain(value: Any) -> Json:
-    """Turn settings into what reading them back from JSON gives: tuples become lists, dataclasses dictionaries.
+    """Convert settings to what reading them back from JSON gives.
+
+    Args:
+        value: JSON values, dataclasses, paths, sets, and numbers of numpy or torch, nested in any way.
+
+    Returns:
+        The same as JSON: tuples and sets as lists, dataclasses as dictionaries, paths as texts.
 
     Raises:
         TypeError: A value is of a type that JSON has no form for.
@@ -23,14 +29,21 @@ def plain(value: Any) -> Json:
     return json.loads(json.dumps(value, default=_default, allow_nan=False))
 
 
-def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """Name every field in which two sets of settings differ, in words; empty where they agree.
+def differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> str:
+    """Name every field in which two sets of settings differ.
 
     Nested fields are named `outer.inner`; a field that one of them lacks is "nothing" there.
 
         differences({"layers": "all"}, {"layers": "0:4"})  # "layers 'all' there, '0:4' asked"
+
+    Args:
+        stored: Settings that an earlier run wrote down.
+        current: Settings of the present call.
+
+    Returns:
+        The differences in words, separated by commas; empty where the settings agree.
     """
-    before, now = _flat(plain(there)), _flat(plain(asked))
+    before, now = _flat(plain(stored)), _flat(plain(current))
     names = [*now, *(name for name in before if name not in now)]
     return ", ".join(
         f"{name} {_word(before, name)} there, {_word(now, name)} asked"
@@ -40,7 +53,14 @@ def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
 
 
 def callable_name(function: Callable[..., Any]) -> str:
-    """Name a function, or an object that is called like one, by its module and name, for settings."""
+    """Name a function in settings, by its module and qualified name.
+
+    Args:
+        function: A function, or an object that can be called; the latter is named by its type.
+
+    Returns:
+        Such as "reasonlens.probes.sweep.sweep".
+    """
     return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 
@@ -49,7 +69,7 @@ def _word(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _kind(value: Any) -> bool:
-    """True and 1 are equal in Python and two settings here."""
+    """Distinguish True from 1, and False from 0: equal in Python, different as settings."""
     return isinstance(value, bool)
 
 

@@ -1,4 +1,4 @@
-"""Digests of content: of values, files and directories. Copies have the same digest, whatever their age or place."""
+"""Digest content: values, files and directories. Copies have the same digest, whatever their age or place."""
 
 from __future__ import annotations
 
@@ -16,13 +16,30 @@ LENGTH = 16  # hexadecimal digits kept of a digest of settings or inputs: 64 bit
 
 
 def content_digest(value: Json) -> str:
-    """Digest a value that JSON has a form for; the order of a dictionary's fields does not matter."""
+    """Digest a value that JSON has a form for; the order of a dictionary's fields does not matter.
+
+    Args:
+        value: Whatever `plain` converts.
+
+    Returns:
+        The first 16 hexadecimal digits of a SHA-256.
+    """
     text = json.dumps(plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
 def file_digest(path: Path) -> str:
-    """Digest every byte of a file: its whole SHA-256. Raises InputError where it cannot be read."""
+    """Digest every byte of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The SHA-256, 64 hexadecimal digits.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -34,8 +51,11 @@ def directory_digest(path: Path, files: Iterable[Path] | None = None) -> str:
     """Digest names and bytes of files in a directory.
 
     Args:
-        path: The directory; names count relative to it.
-        files: Which files count; default all of them, in folders too.
+        path: The directory; names are taken relative to it.
+        files: The files to digest; by default all of them, those in subfolders too.
+
+    Returns:
+        A SHA-256, 64 hexadecimal digits.
     """
     chosen = [file for file in path.rglob("*") if file.is_file()] if files is None else list(files)
     entries = sorted((file.relative_to(path).as_posix(), file_digest(file)) for file in chosen)
@@ -43,11 +63,14 @@ def directory_digest(path: Path, files: Iterable[Path] | None = None) -> str:
 
 
 def tensors_digest(about: Json, tensors: Mapping[str, Any]) -> str:
-    """Digest tensors by name and bytes, and what is said of them: for files that are continued.
+    """Digest tensors by name, shape, dtype and bytes, together with a description of them.
 
     Args:
-        about: Any JSON.
-        tensors: Contiguous tensors of torch in the CPU's memory.
+        about: The description, any JSON.
+        tensors: Contiguous tensors of torch in the CPU's memory, by name.
+
+    Returns:
+        A SHA-256, 64 hexadecimal digits.
     """
     digest = hashlib.sha256(json.dumps(plain(about), sort_keys=True).encode())
     for name in sorted(tensors):
@@ -65,8 +88,11 @@ def check_artifact(place: Path, digest: str | None) -> None:
     """Raise InputError where an artifact has other bytes than the run that wrote it, or is of no run.
 
     Args:
-        place: A file or a directory that is there.
-        digest: What run.json says of it; None where it says nothing.
+        place: A file or a directory that exists.
+        digest: Its digest in run.json; None where run.json does not name it.
+
+    Raises:
+        InputError: The digest is another, or there is none.
     """
     if digest is None:
         raise InputError(f"{short(place)} is not from this run (run.json does not name it); {REMEDY}")

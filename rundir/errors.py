@@ -1,6 +1,7 @@
-"""A user's mistake as one error, and the refusals of the operating system to write as such.
+"""Raise one error for every mistake of a user, also where the operating system refuses to read or write.
 
-The command line turns an `InputError` into one line and exit code 2, and so it does a `refusal` that no one has caught.
+The command line prints an `InputError` as one line and exits with 2; it does the same with an error of a disk or file
+that nothing has caught, which `refusal` words.
 """
 
 from __future__ import annotations
@@ -34,13 +35,22 @@ class InputError(ValueError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a refusal to write `path` (disk full, quota, read-only, no permission, name too long) into an InputError.
+    """Convert a refusal to write `path` (disk full, quota, read-only, no permission, name too long) to an InputError.
 
-    Covers what the body raises itself (OSError) and what safetensors and torch raise in its place, whose message
-    carries the system's error number. Other errors pass through.
+    This covers an OSError of the body, and what safetensors and torch raise in its place, whose message carries the
+    system's error number. Other errors pass through.
 
         with writing(path):
             frame.to_csv(path)
+
+    Args:
+        path: What the body writes, as the message names it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: The system refused; the message names the path, the reason and the remedy.
     """
     try:
         yield
@@ -54,11 +64,14 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def refusal(error: BaseException) -> str | None:
-    """Word an error of a disk or file that no one has turned into an `InputError`: the file, the reason, the remedy.
+    """Describe an error of a disk or file that was not converted to an `InputError`.
+
+    Args:
+        error: Any error.
 
     Returns:
-        None for any other error, also for an OSError that names neither a file nor a full or read-only disk: those are
-        mistakes of the program.
+        The file, the reason and the remedy in one line. None for any other error, also for an OSError that names
+        neither a file nor a full or read-only disk: those are mistakes of the program.
     """
     number = refusal_number(error)
     if not isinstance(error, OSError):
@@ -73,7 +86,7 @@ def refusal(error: BaseException) -> str | None:
 
 
 def refusal_number(error: BaseException) -> int | None:
-    """Find the number of the system's error for which there is a remedy; None for any other error."""
+    """Find the system's number (errno) of an error for which there is a remedy; None for any other error."""
     if isinstance(error, OSError):
         return error.errno if error.errno in REMEDIES else None
     text = str(error)

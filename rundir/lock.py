@@ -1,9 +1,9 @@
-"""One writer at a time: a lock that the operating system frees when its holder dies, and a note of who holds it.
+"""Lock a place for one writer at a time; the operating system frees the lock when its holder dies.
 
     .lock           held by the writer (flock); empty
-    .holder.json    process, host, command line and time of the writer
+    .holder.json    a note: process, host, command line and time of the writer
 
-Both are gone when the writer ends, and stay when it is killed. The note is for people: only the lock decides.
+Both are removed when the writer ends, and stay when it is killed. The note is for people: only the lock decides.
 """
 
 from __future__ import annotations
@@ -31,10 +31,16 @@ PATIENCE_S = 1.0  # how long a loser waits for the winner's note
 
 @contextmanager
 def only_writer(directory: Path) -> Iterator[None]:
-    """Hold a directory, made if need be. One that was made here and is still empty at the end is removed again.
+    """Lock a directory while the block runs.
+
+    Args:
+        directory: Created if it does not exist; if it was, and is still empty at the end, it is removed again.
+
+    Yields:
+        Nothing.
 
     Raises:
-        InputError: Another process holds it (which one is named), or it cannot be made.
+        InputError: Another process holds the lock (it is named), or the directory cannot be created.
     """
     check_writable(directory)
     with _held(directory, directory / LOCK, directory / HOLDER):
@@ -43,10 +49,16 @@ def only_writer(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def only_writer_of(file: Path) -> Iterator[None]:
-    """Hold a file that may stand among others, by a lock of its own beside it (`.NAME.lock`).
+    """Lock one file among others while the block runs, by a lock of its own beside it (`.NAME.lock`).
+
+    Args:
+        file: The file; it need not exist. Its directory is created if it does not exist.
+
+    Yields:
+        Nothing.
 
     Raises:
-        InputError: Another process holds it (which one is named), or its directory cannot be made.
+        InputError: Another process holds the lock (it is named), or the directory cannot be created.
     """
     check_writable(file.parent)
     with _held(file, file.with_name(f".{file.name}{LOCK}"), file.with_name(f".{file.name}{HOLDER}")):
@@ -54,13 +66,14 @@ def only_writer_of(file: Path) -> Iterator[None]:
 
 
 def is_of_the_lock(name: str) -> bool:
-    """Whether a file name is one that a lock writes."""
+    """Tell whether a file name is one that a lock writes."""
     return name.startswith(".") and name.endswith((LOCK, HOLDER))
 
 
 @contextmanager
 def _held(place: Path, lock_file: Path, note: Path) -> Iterator[None]:
-    lock, made = _acquire(place, lock_file, note)
+    """Hold a lock while the block runs, with a note beside it."""
+    lock, new_folders = _acquire(place, lock_file, note)
     try:
         with writing(place):
             note.write_text(json.dumps(_ourselves()) + "\n", "utf-8")
@@ -69,21 +82,21 @@ def _held(place: Path, lock_file: Path, note: Path) -> Iterator[None]:
         with suppress(OSError):
             note.unlink(missing_ok=True)
             lock_file.unlink(missing_ok=True)  # while it is held: whoever has opened it sees that it is gone
-            for folder in made:
+            for folder in new_folders:
                 folder.rmdir()  # where nothing was written; stops at the first that holds something
         lock.release()
 
 
 def _acquire(place: Path, lock_file: Path, note: Path) -> tuple[FileLock, list[Path]]:
-    """Lock a place, its directory made; also return those folders that there were none of, the lowest first."""
+    """Create the directory of a place and lock it; also return the folders that were created, the lowest first."""
     lock, directory = FileLock(lock_file), lock_file.parent
     for _ in range(N_TRIES):
-        made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+        new_folders = [folder for folder in (directory, *directory.parents) if not folder.exists()]
         try:
             with writing(place):
                 directory.mkdir(parents=True, exist_ok=True)
                 lock.acquire(timeout=0)
-            return lock, made
+            return lock, new_folders
         except Timeout as error:
             raise InputError(
                 f"{short(place)} is being written by {_holder(note)}: wait for it, stop it, or choose another --out"
@@ -94,6 +107,7 @@ def _acquire(place: Path, lock_file: Path, note: Path) -> tuple[FileLock, list[P
 
 
 def _ourselves() -> dict[str, str | int]:
+    """Describe this process for the note."""
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
@@ -103,14 +117,14 @@ def _ourselves() -> dict[str, str | int]:
 
 
 def _holder(note: Path) -> str:
-    """Describe the process that holds the lock. Its note comes a moment after the lock: wait for that."""
+    """Describe the process that holds the lock; wait for its note, which is written after the lock."""
     end = time.monotonic() + PATIENCE_S
     while True:
         try:
-            there = json.loads(note.read_text("utf-8"))
-            pid, host = int(there["pid"]), str(there["host"])
+            holder = json.loads(note.read_text("utf-8"))
+            pid, host = int(holder["pid"]), str(holder["host"])
             if host != socket.gethostname() or is_alive(pid):
-                return f"process {pid} on {host} ({there['command']!s:.200}, since {there['since']})"
+                return f"process {pid} on {host} ({holder['command']!s:.200}, since {holder['since']})"
         except (OSError, ValueError, KeyError, TypeError):
             pass
         if time.monotonic() > end:

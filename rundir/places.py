@@ -1,4 +1,4 @@
-"""Places on disk: `~` expanded at the door, names that a file system takes, what killed writers leave."""
+"""Resolve places on disk: expand `~`, shorten names for the file system, remove temporary files of killed writers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,17 @@ OF_SAFETENSORS = re.compile(r"\.tmp[A-Za-z0-9]{6}")
 
 
 def expanded(path: str | Path) -> Path:
-    """Expand `~` and `~user` at the beginning of a path. Raises InputError for a user that there is none of."""
+    """Expand `~` and `~user` at the beginning of a path.
+
+    Args:
+        path: As a user wrote it.
+
+    Returns:
+        The path without `~`.
+
+    Raises:
+        InputError: There is no such user, or no home directory.
+    """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -30,11 +40,14 @@ def expanded(path: str | Path) -> Path:
 
 
 def short_name(name: str, max_bytes: int = 160) -> str:
-    """Shorten a file name with a digest of the whole, so that other long names stay other names.
+    """Make a file name short enough for a file system; a digest keeps different long names different.
 
     Args:
         name: One file name, without folders.
-        max_bytes: The longest that may stay as it is, in bytes of UTF-8.
+        max_bytes: Names up to this length stay as they are, in bytes of UTF-8.
+
+    Returns:
+        The name, or its beginning and eight hexadecimal digits of its digest, at most `max_bytes` long.
     """
     content = name.encode()
     if len(content) <= max_bytes:
@@ -44,7 +57,14 @@ def short_name(name: str, max_bytes: int = 160) -> str:
 
 
 def is_there(path: Path) -> bool:
-    """Whether something stands at a path; nothing can at one whose name no file system takes."""
+    """Tell whether a file or directory exists at a path; never true of a name that is too long for the file system.
+
+    Args:
+        path: Any path.
+
+    Returns:
+        True if something exists there.
+    """
     try:
         return path.exists()
     except OSError:
@@ -52,7 +72,11 @@ def is_there(path: Path) -> bool:
 
 
 def check_writable(path: Path) -> None:
-    """Raise InputError where no directory can stand at `path`: a file in the way, no permission, a name too long."""
+    """Check that a directory can exist at `path`.
+
+    Raises:
+        InputError: A file is in the way, there is no permission, or a name is too long.
+    """
     try:
         existing = next(place for place in (path, *path.absolute().parents) if place.exists())
     except OSError as error:  # a name too long for the file system
@@ -62,18 +86,20 @@ def check_writable(path: Path) -> None:
 
 
 def is_left_over(name: str) -> bool:
-    """Whether a file name is a temporary one, of ours or of safetensors."""
+    """Tell whether a file name is a temporary one, of reasonlens or of safetensors."""
     return (TEMPORARY.fullmatch(name) or OF_SAFETENSORS.fullmatch(name)) is not None
 
 
 def temporary_name(name: str) -> str:
-    """Make up a temporary name beside a file, which says whose process writes under it."""
+    """Make a temporary name beside a file; it holds the number of the process that writes under it."""
     return f".{_cut(name)}.{_where()}-{os.getpid():x}-{uuid.uuid4().hex[:8]}.tmp"
 
 
 def sweep_of(target: Path) -> None:
-    """Remove what killed writers of a file or directory left beside it; not what a living process writes, nor what one
-    on another machine does, of which nothing is known here."""
+    """Remove the temporary files that killed writers of `target` left beside it.
+
+    Those of living processes stay, and those of other machines, whose processes cannot be looked up here.
+    """
     cut, where = _cut(target.name), _where()
     start = f".{cut}."
     with os.scandir(target.parent) as entries:
@@ -85,7 +111,7 @@ def sweep_of(target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder as far as that can be done."""
+    """Remove a file or folder; what cannot be removed stays, without an error."""
     with suppress(OSError):  # its name may be none that this file system takes
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -94,7 +120,7 @@ def remove(path: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this machine is there; True where that cannot be found out."""
+    """Tell whether a process of this machine is running; True where that cannot be decided."""
     if sys.platform == "win32":  # where os.kill ends a process, whatever the signal
         return True
     try:
@@ -107,13 +133,13 @@ def is_alive(pid: int) -> bool:
 
 
 def _cut(name: str) -> str:
-    """Leave room for what a temporary name adds to `name`."""
+    """Cut a name so that a temporary name made of it is not too long."""
     return name.encode()[:200].decode(errors="ignore")
 
 
 @cache
 def _where() -> str:
-    """Digest what a process number is counted in: the host, and in containers the space of its own."""
+    """Digest where process numbers are valid: the host, and in a container its process namespace."""
     space = ""
     with suppress(OSError):
         space = os.readlink("/proc/self/ns/pid")
@@ -121,11 +147,11 @@ def _where() -> str:
 
 
 def sweep(directory: Path, lock_name: str) -> None:
-    """Remove what killed writers left under temporary names, also in folders; not in those with a lock of their own.
+    """Remove the temporary files that killed writers left in a directory and its folders.
 
     Args:
-        directory: A directory that the caller holds the lock of.
-        lock_name: The file that says that a folder has a writer of its own.
+        directory: A directory whose lock the caller holds.
+        lock_name: A folder that holds a file of this name has a writer of its own and is left alone.
     """
     for entry in list(directory.iterdir()):
         if is_left_over(entry.name):

@@ -1,4 +1,4 @@
-"""Show how far a long loop has come, on stderr: a bar that is redrawn on a terminal, else a line every 30 seconds.
+"""Report the progress of a long loop on stderr: a bar that is redrawn on a terminal, else a line every 30 seconds.
 
 On a terminal and in a notebook the bar is tqdm's. Where stderr goes to a file or a pipe, redrawing would fill it with
 thousands of lines; there the same text is written as a line of its own after 30 seconds, after 60, and at the end.
@@ -22,7 +22,7 @@ _silent_blocks: list[bool] = []  # one for each block of `no_progress` that is o
 
 @contextmanager
 def no_progress() -> Iterator[None]:
-    """Show no progress in this process inside the block, whatever its threads ask for with `progress=True`."""
+    """Silence the progress of all threads of this process inside the block, also where `progress=True`."""
     _silent_blocks.append(True)
     try:
         yield
@@ -33,14 +33,17 @@ def no_progress() -> Iterator[None]:
 def with_progress(
     items: Iterable[Item], *, desc: str, unit: str, total: int | None = None, progress: bool = True
 ) -> Iterator[Item]:
-    """Loop over `items`, each being a step of a `ProgressBar`.
+    """Iterate over `items` and count each one on a `ProgressBar`.
 
     Args:
-        items: What is looped over.
-        desc: What is being done.
+        items: Anything to iterate over.
+        desc: The work, in front of the bar.
         unit: What an item is, in the singular.
         total: Number of items; by default the length of `items` if it has one.
         progress: Whether anything is shown.
+
+    Yields:
+        The items, unchanged.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
@@ -51,15 +54,15 @@ def with_progress(
 
 
 def is_silent() -> bool:
-    """Say whether progress is off around here; a process that starts others has to tell them."""
+    """Tell whether `no_progress` is in force; a process that starts others has to pass it on to them."""
     return bool(_silent_blocks)
 
 
 class ProgressBar:
-    """Count the steps of a loop and show them on stderr.
+    """A counter of the steps of a loop, shown on stderr.
 
     Args:
-        desc: What is being done, in front of the bar.
+        desc: The work, in front of the bar.
         unit: What a step is, in the singular.
         total: Number of steps, where it is known.
         initial: Steps that were done before.
@@ -114,14 +117,14 @@ class ProgressBar:
             self._write_line()
 
     def reset(self, total: int) -> None:
-        """Begin again from 0, of `total` steps."""
+        """Start again from 0, of `total` steps."""
         self._n, self._initial, self._total = 0, 0, total
         self._start = time.monotonic()
         if self._bar is not None:
             self._bar.reset(total)
 
     def set_postfix(self, **values: object) -> None:
-        """Show `values` behind the bar from its next update on."""
+        """Set the values that are shown behind the bar from its next update on."""
         self._postfix = ", ".join(f"{name}={value}" for name, value in values.items())
         if self._bar is not None:
             self._bar.set_postfix_str(self._postfix, refresh=False)
@@ -151,5 +154,5 @@ class ProgressBar:
 
 
 def _can_redraw() -> bool:
-    """Whether stderr goes to a terminal or a notebook's cell."""
+    """Tell whether stderr is a terminal or a notebook's cell, where a line can be redrawn."""
     return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")

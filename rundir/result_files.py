@@ -15,15 +15,15 @@ RESULTS, TABLE, TABLES, REPORT = "results.json", "table.csv", "tables", "report.
 
 
 class Tabulated(Protocol):
-    """What plain values can be had of."""
+    """A result or table that converts to plain values."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values for JSON."""
+        """Convert to plain values for JSON."""
         ...
 
 
 class Written(Tabulated, Protocol):
-    """A result, as far as it is written everywhere the same."""
+    """A result, as far as all results are written in the same way."""
 
     def to_frame(self) -> pd.DataFrame:
         """Tabulate the result."""
@@ -38,11 +38,11 @@ def check_format(content: Mapping[str, Any], expected: str) -> None:
     """Check that plain values are those of one kind of result.
 
     Args:
-        content: What was read from JSON.
-        expected: Name and version that its `format` must say.
+        content: Plain values, as read from JSON.
+        expected: The `format` that they must have: name and version.
 
     Raises:
-        InputError: They are of another kind or version.
+        InputError: The format is another.
     """
     actual = content.get("format") if isinstance(content, Mapping) else None
     if actual != expected:
@@ -55,9 +55,9 @@ def write_result(directory: str | Path, result: Written, report: str) -> None:
     """Write results.json, table.csv, tables/NAME.json for each figure and report.html, each atomically.
 
     Args:
-        directory: Made where there is none; files of these names are replaced.
-        result: What is written.
-        report: The page.
+        directory: Created if it does not exist; files of these names are replaced.
+        result: The result.
+        report: The page, HTML.
 
     Raises:
         InputError: A file cannot be written.

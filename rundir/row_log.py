@@ -1,12 +1,12 @@
-"""A log of rows that grows by whole lines, so that a run killed at any moment goes on where it stopped.
+"""Log rows by complete lines, so that a run that is killed at any moment can be resumed.
 
     {"format": "reasonlens.rows/1", "key": ["trace", "span"], "about": {...}, "digest": "5f0e..."}
     {"trace": "t1", "span": 0, "is_stable": true, "digest": "9c31..."}
 
-The first line says what the rows are of. Each row has a key, by which alone it is looked up: a row that is missing is
-made again, the order of lines does not matter, and the same line twice counts once. Each line ends in a digest of its
-bytes and of the first line, so that altered bytes, and rows of another log, are found. A last line without its end
-was being written when the run died: it is cut off.
+The first line describes the rows: which run, settings and inputs they belong to. Rows are looked up by their key alone:
+the order of lines does not matter, the same line twice counts once, and a run computes the rows that are missing. Each
+line ends in a digest of its bytes and of the first line, so that altered bytes, and rows of another log, are detected.
+A last line that does not end was being written when the run was killed: it is cut off.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Key: TypeAlias = Hashable
 
 
 class RowLog(Mapping[Any, Row]):
-    """Rows by key, those in the file and those added: a read-only mapping, and `add`.
+    """A read-only mapping from key to row, of the rows in a file and of those that `add` appends to it.
 
-    Key of a row: the value of its key field; a tuple of values where there are several.
+    The key of a row is the value of its key field; with several key fields, the tuple of their values.
 
         log = RowLog(
             out / "boundaries.jsonl",
@@ -47,9 +47,8 @@ class RowLog(Mapping[Any, Row]):
                 log.add([{"trace": trace, "span": span, "is_stable": sample(trace, span)}])
         stable = [log[boundary]["is_stable"] for boundary in boundaries]  # in the order of the boundaries
 
-    The caller holds the lock of the file's directory (`RunDirectory.log` sees to that; for a file among others use
-    `only_writer_of`). Rows may be added from several
-    threads.
+    The caller holds the lock of the file's directory (with `RunDirectory.log` the run does; for one file among others
+    use `only_writer_of`). Rows may be added from several threads.
     """
 
     def __init__(
@@ -65,14 +64,14 @@ class RowLog(Mapping[Any, Row]):
 
         Args:
             path: The file, new or to be continued; None keeps the rows in memory only.
-            about: What the rows are of, any JSON; a file about something else is refused.
+            about: A description of what the rows belong to, any JSON; a file with another description is refused.
             key: The field or fields by which rows are looked up.
-            columns: Type of every field, the key's too; see `columns.py`.
-            claim: Called before a row is written (`RunDirectory` notes there that the directory is taken).
+            columns: Type of every field, also of the key's; see `columns.py`.
+            claim: Called before each write (`RunDirectory` records itself in run.json there).
 
         Raises:
-            InputError: The file is about something else, or a line is altered, of other fields, or stands twice with
-                other content; names the file, the line and the fault.
+            InputError: The file has another description, or a line is altered, has other fields, or repeats a key with
+                other content; the message names the file, the line and the fault.
         """
         self.path = path
         self._key = (key,) if isinstance(key, str) else tuple(key)
@@ -83,7 +82,7 @@ class RowLog(Mapping[Any, Row]):
         self._lock = threading.Lock()
         header = {"format": FORMAT, "key": list(self._key), "about": plain(about)}
         self._header = _signed(header, b"")
-        self._size = 0  # bytes of the file that are whole lines
+        self._size = 0  # bytes of the file that are complete lines
         if path is not None and path.is_file():
             self._read(path, header)
 
@@ -97,11 +96,21 @@ class RowLog(Mapping[Any, Row]):
         return len(self._rows)
 
     def missing(self, keys: Iterable[Key]) -> list[Any]:
-        """List those keys, in their order, of which there is no row yet."""
+        """List the keys that have no row yet.
+
+        Args:
+            keys: Keys to look up.
+
+        Returns:
+            Those without a row, in their order.
+        """
         return [key for key in keys if key not in self._rows]
 
     def add(self, rows: Sequence[Mapping[str, Json]]) -> None:
-        """Add rows: one write for all of them, flushed; it succeeds as a whole or leaves the file as it was.
+        """Append rows in one write, which either succeeds for all of them or leaves the file as it was.
+
+        Args:
+            rows: New rows, each with all columns.
 
         Raises:
             InputError: The file cannot be written.
@@ -144,8 +153,8 @@ class RowLog(Mapping[Any, Row]):
 
     def _read(self, path: Path, header: dict[str, Json]) -> None:
         content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        lines = whole.split(b"\n")[:-1]
+        complete = content[: content.rfind(b"\n") + 1]
+        lines = complete.split(b"\n")[:-1]
         if lines:
             self._check_header(path, lines[0] + b"\n", header)
         elif not self._header.startswith(content):
@@ -156,10 +165,10 @@ class RowLog(Mapping[Any, Row]):
             if self._rows.get(key, row) != row:
                 raise InputError(f"{path}, line {number}: another row for {key!r} stands above it; {REMEDY}")
             self._rows[key] = row
-        if len(whole) < len(content):
+        if len(complete) < len(content):
             with writing(path), path.open("r+b") as file:
-                file.truncate(len(whole))
-        self._size = len(whole)
+                file.truncate(len(complete))
+        self._size = len(complete)
 
     def _check_header(self, path: Path, line: bytes, header: dict[str, Json]) -> None:
         if line == self._header:
@@ -190,7 +199,7 @@ class RowLog(Mapping[Any, Row]):
 
 
 def _signed(row: Mapping[str, Json], header: bytes) -> bytes:
-    """Write a row as a line that ends in the digest of what stands before, and of the log's first line."""
+    """Write a row as a line that ends in a digest of the row and of the log's first line."""
     try:
         text = json.dumps(row, ensure_ascii=False, allow_nan=False).encode()[:-1]
     except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write

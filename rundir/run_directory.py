@@ -1,11 +1,11 @@
-"""A directory that holds one run: what was asked, of what, how far it came, and its results.
+"""Keep one run in one directory: its settings, digests of its inputs, its progress, and its results.
 
-    run.json        command, settings, digests of inputs, versions, seeds, timings, state, digests of what it made
+    run.json        command, settings, digests of inputs, versions, seeds, timings, state, digests of artifacts
     .lock           held by the process that writes (`lock.py`)
 
-The same settings and inputs on the same directory resume or are done; others are refused by naming what differs, so
-that results of two runs never mix. One process writes at a time. Nothing is written before `record` (or the first
-`once` or `log`), so a run that fails on its input leaves no trace.
+A call with the same settings and inputs resumes the run in the directory, or reads it back when it is done; a call with
+others is refused with the differences named, so that results of two runs never mix. One process writes at a time.
+Nothing is written before `record` (or the first `once` or `log`), so a run that fails on its input leaves no trace.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Made = TypeVar("Made")
 
 
 class RunDirectory:
-    """The run of one command at one place; a context manager that holds the place for this process.
+    """The run of one command in one directory; a context manager that locks the directory for this process.
 
         with RunDirectory(out, "stability", settings=asdict(settings), inputs={"traces": digest(traces)}) as run:
             with run.stage("model"):
-                model = load(name)  # what can be wrong with the input comes out here, before anything is written
+                model = load(name)  # mistakes in the input are raised here, before anything is written
             run.record()
             probes = run.once("probes.safetensors", make=fit, save=SavedProbes.save, open=SavedProbes.open)
             rows = run.log("boundaries.jsonl", key="id", columns={"id": str, "is_stable": bool})
@@ -44,7 +44,7 @@ class RunDirectory:
                 result.write(run.path)
             run.finish(["results.json", "report.html"])
 
-    With `out=None` the same code keeps nothing: `once` makes, `log` stays in memory, `file` gives None.
+    With `out=None` nothing is written: `once` computes, `log` stays in memory, `file` returns None.
     """
 
     def __init__(
@@ -57,20 +57,20 @@ class RunDirectory:
         changeable: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Check the place and what stands there; nothing is written, and no lock taken, before the run is entered.
+        """Check the directory and the run in it; the lock is taken, and files are written, only inside `with`.
 
         Args:
-            out: The directory, new or of an earlier run; `~` is expanded. None: results are not kept.
-            command: The verb, as on the command line: "locate".
-            settings: What decides the results. Compared by content with those of an earlier run.
-            inputs: Digests of what the run reads (models, traces): content, neither paths nor times. Compared likewise.
-            changeable: Settings that later calls may change: what does not depend on them (logs, artifacts made once)
-                is kept and the rest made again. With others than before the run is not done.
-            options: What may change when the run is resumed (device, batch size, paths); written down only. One of the
-                name of an input says what that input is called.
+            out: The directory, new or of an earlier run; `~` is expanded. None: results are not written.
+            command: The command's name, as on the command line: "locate".
+            settings: Everything that decides the results. Must be equal to those of an earlier run.
+            inputs: Digests of the content that the run reads (models, traces). Likewise.
+            changeable: Settings that may differ from those of an earlier run. If they do, logs and artifacts of `once`
+                are kept, and the run is no longer done.
+            options: Values that do not change results (device, batch size, paths); recorded, not compared. An option
+                with the name of an input is shown as that input's label.
 
         Raises:
-            InputError: The directory cannot be written, holds other files, or another run.
+            InputError: The directory cannot be written, or holds other files or another run.
         """
         self._out = None if out is None else expanded(out)
         self._run = new_record(command, settings or {}, inputs or {}, changeable or {}, options or {})
@@ -82,14 +82,14 @@ class RunDirectory:
 
     @property
     def path(self) -> Path:
-        """The directory. Raises ValueError where the run has none."""
+        """The directory. Raises ValueError for a run without one."""
         if self._out is None:
             raise ValueError("this run has no directory (out=None); ask `file` for places that may be none")
         return self._out
 
     @property
     def has_directory(self) -> bool:
-        """Whether results are kept."""
+        """Whether results are written."""
         return self._out is not None
 
     @property
@@ -98,17 +98,27 @@ class RunDirectory:
         return dict(self._run["timings_seconds"])
 
     def file(self, name: str) -> Path | None:
-        """Give the place of a file or folder of the run; None where the run has no directory."""
+        """Return the path of a file or folder of the run.
+
+        Args:
+            name: With `/` between folders.
+
+        Returns:
+            The path; None where the run has no directory.
+        """
         return None if self._out is None else self._out / name
 
     def is_done(self, artifacts: Sequence[str] = ()) -> bool:
-        """Whether the run has ended and everything it writes is there.
+        """Tell whether the run is finished and all its files exist.
 
         Args:
-            artifacts: Files that must be there, beside those that `finish` was given.
+            artifacts: Files that must exist, beside those that were passed to `finish`.
+
+        Returns:
+            True if there is nothing left to do.
 
         Raises:
-            InputError: A file is other than the run wrote it.
+            InputError: A file was changed since the run wrote it.
         """
         if self._out is None or self._run["state"] != "done":
             return False
@@ -120,10 +130,10 @@ class RunDirectory:
         return True
 
     def __enter__(self) -> RunDirectory:
-        """Take the lock, and remove what a killed run left under temporary names.
+        """Take the lock, and remove the temporary files of a killed run.
 
         Raises:
-            InputError: Another process holds the directory; which one is named.
+            InputError: Another process holds the directory; it is named.
         """
         if self._out is not None:
             self._hold = only_writer(self._out)
@@ -139,7 +149,7 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Free the directory. A run that ended in an error says so in run.json; a user's mistake leaves no trace."""
+        """Release the lock. An error is recorded in run.json; a user's mistake at the start leaves no file."""
         if self._hold is None:
             return
         try:
@@ -154,7 +164,7 @@ class RunDirectory:
             self._hold = None
 
     def record(self) -> None:
-        """Claim the directory: from here on the run can be resumed."""
+        """Write run.json: from here on the run can be resumed."""
         if self._out is None:
             return
         self._run["state"] = "running"
@@ -162,7 +172,14 @@ class RunDirectory:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage; run.json, once recorded, says how long it took."""
+        """Time a stage of the run and record its seconds in run.json.
+
+        Args:
+            name: The stage's name there.
+
+        Yields:
+            Nothing.
+        """
         start = time.perf_counter()
         yield
         self._run["timings_seconds"][name] = round(time.perf_counter() - start, 2)
@@ -176,17 +193,20 @@ class RunDirectory:
         save: Callable[[Made, Path], object],
         open: Callable[[Path], Made],
     ) -> Made:
-        """Make an artifact once: what an earlier run made is opened if its bytes are the same, and an error otherwise.
+        """Make an artifact, or open it if an earlier call of the run made it.
 
         Args:
             name: File or directory in the run, with `/` between folders.
             make: Computes the artifact.
-            save: Writes it to a path of that name (in a temporary folder, so that it appears whole or not at all).
-            open: Reads it back. Its result is returned also when the artifact was made just now, so that an
-                undisturbed run and a resumed one go on with the same values.
+            save: Writes it to a path of that name, in a temporary folder from which it is moved.
+            open: Reads it from its path. Its result is returned also when the artifact was made just now, so that an
+                undisturbed run and a resumed one continue with the same values.
+
+        Returns:
+            The artifact, as `open` reads it; with no directory, as `make` returns it.
 
         Raises:
-            InputError: The artifact is other than this run wrote it.
+            InputError: The artifact was changed since the run wrote it, or run.json does not name it.
         """
         if self._out is None:
             return make()
@@ -194,22 +214,22 @@ class RunDirectory:
         if place.exists():
             check_artifact(place, digests.get(name))
             return open(place)
-        made = make()
+        artifact = make()
         self._claim()
         with atomic_path(place) as temporary:
-            save(made, temporary)
+            save(artifact, temporary)
             digests[name] = artifact_digest(temporary)
-            self._write()  # before the artifact appears: one that is there always has its digest
+            self._write()  # before the artifact appears: one that exists always has its digest
         return open(place)
 
-    def made(self, name: str) -> None:
-        """Take an artifact that another process of the run put in place, whole.
+    def register(self, name: str) -> None:
+        """Record the digest of an artifact that a helper process of the run wrote, or check it if it is recorded.
 
         Args:
-            name: A file or directory of the run that is there.
+            name: A file or directory of the run that exists and is complete.
 
         Raises:
-            InputError: It is other than when it was first taken.
+            InputError: It was changed since it was recorded.
         """
         place, digests = self.path / name, self._run["artifacts"]
         if name in digests:
@@ -221,26 +241,29 @@ class RunDirectory:
     def log(
         self, name: str, *, key: str | Sequence[str], columns: Columns, about: Mapping[str, Any] | None = None
     ) -> RowLog:
-        """Open a log of rows in the run, new or continued; in memory where the run has no directory.
+        """Open a log of rows in the run.
 
         Args:
-            name: Its file, with `/` between folders.
+            name: Its file, new or to be continued, with `/` between folders.
             key: The field or fields by which rows are looked up.
-            columns: Type of every field, the key's too.
-            about: What the rows are of; default the run's command, settings and inputs. A log of something else is
-                refused.
+            columns: Type of every field, also of the key's.
+            about: A description of what the rows belong to; by default the run's command, settings and inputs. A log
+                with another description is refused.
+
+        Returns:
+            The log; in memory only where the run has no directory.
 
         Raises:
-            InputError: As `RowLog`.
+            InputError: As for `RowLog`.
         """
         subject = {name: self._run[name] for name in ("command", "settings", "inputs")} if about is None else about
         return RowLog(self.file(name), about=subject, key=key, columns=columns, claim=self._claim)
 
     def finish(self, artifacts: Sequence[str] = ()) -> None:
-        """Note that everything has been written, and remove what killed helpers left under temporary names.
+        """Record in run.json that the run is done, and remove the temporary files of killed helper processes.
 
         Args:
-            artifacts: Results whose digests are kept, so that `is_done` finds those that were altered since.
+            artifacts: Files whose digests are recorded, so that `is_done` detects changes to them.
         """
         if self._out is None:
             return
@@ -250,7 +273,7 @@ class RunDirectory:
         self._write()
 
     def abandon(self) -> None:
-        """Take back the claim: nothing of the run is worth keeping. The directory goes too, where it is then empty."""
+        """Remove run.json, for a run that has nothing worth resuming; an empty directory is removed at the end."""
         if self._out is not None:
             (self._out / RUN).unlink(missing_ok=True)
             self._is_recorded = False
@@ -269,7 +292,7 @@ class RunDirectory:
         return all(entry.name == RUN or is_of_the_lock(entry.name) for entry in self.path.iterdir())
 
     def _look(self, out: Path) -> None:
-        """Read what stands at the place and compare it with what is asked."""
+        """Read the earlier run in the directory, if there is one, and compare it with this one."""
         earlier = earlier_record(out, self._run)
         if earlier is not None:
             self._run, self._is_recorded = earlier, True

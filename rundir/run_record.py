@@ -1,4 +1,7 @@
-"""What run.json holds: command, settings, digests of inputs, versions, seeds, timings, state, digests of artifacts."""
+"""Make and compare the content of run.json.
+
+Command, settings, digests of inputs, versions, seeds, timings, state and digests of artifacts.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def new_record(
     changeable: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> Record:
-    """Write down what is asked (see `RunDirectory`); state, timings and artifacts are added as the run goes on."""
+    """Make the record of a new run; arguments as for `RunDirectory`."""
     return {
         "format": FORMAT,
         "state": "running",
@@ -46,20 +49,20 @@ def new_record(
     }
 
 
-def earlier_record(directory: Path, asked: Record) -> Record | None:
-    """Go on from the record of the run that a directory holds.
+def earlier_record(directory: Path, record: Record) -> Record | None:
+    """Continue the record of the run that a directory holds.
 
     Args:
-        directory: Of a run, empty, or not there.
-        asked: What is asked now.
+        directory: A directory that holds a run, is empty, or does not exist.
+        record: The record of the present call.
 
     Returns:
-        `asked` with the state, timings and artifacts of the earlier run; with other changeable settings it is not done.
-        None where there is no run.
+        `record` with the state, timings and artifacts of the earlier run; if changeable settings differ, the run counts
+        as not done. None where the directory holds no run.
 
     Raises:
-        InputError: The record cannot be read, or is of another run (what differs is named), or the directory is not
-            that of a run.
+        InputError: The earlier record cannot be read or belongs to another run (the differences are named), or the
+            directory holds files that are not of a run.
     """
     file = directory / RUN
     if not file.is_file():
@@ -69,7 +72,7 @@ def earlier_record(directory: Path, asked: Record) -> Record | None:
         earlier = json.loads(file.read_text("utf-8"))
         if earlier["format"] != FORMAT:
             raise ValueError(f"format {earlier['format']!r}, not {FORMAT!r}")
-        different = changes(earlier, asked)
+        different = changes(earlier, record)
         known = {name: earlier[name] for name in ("state", "timings_seconds", "artifacts")}
         if not all(isinstance(known[name], dict) for name in ("timings_seconds", "artifacts")):
             raise TypeError("timings and artifacts are no objects")
@@ -77,9 +80,9 @@ def earlier_record(directory: Path, asked: Record) -> Record | None:
         raise InputError(f"{file} cannot be read ({error}); choose another --out or remove it") from error
     if different:
         raise InputError(f"{short(file.parent)} holds another run ({different}); choose another --out or remove it")
-    if known["state"] != "done" or differences(earlier["changeable"], asked["changeable"]):
+    if known["state"] != "done" or differences(earlier["changeable"], record["changeable"]):
         known["state"] = "running"
-    return asked | known
+    return record | known
 
 
 def _check_empty(directory: Path) -> None:
@@ -92,20 +95,20 @@ def _check_empty(directory: Path) -> None:
         )
 
 
-def changes(there: Mapping[str, Json], asked: Mapping[str, Json]) -> str:
-    """Name what two runs should have in common and have not: command, version, every setting, every input."""
+def changes(stored: Mapping[str, Json], current: Mapping[str, Json]) -> str:
+    """Name the differences between two runs in what must be equal: command, version, every setting, every input."""
     before, now = (
         {"command": run["command"], "reasonlens": run["versions"]["reasonlens"], **run["settings"]}
-        for run in (there, asked)
+        for run in (stored, current)
     )
-    names = dict.fromkeys([*asked["inputs"], *there["inputs"]])
-    different = [name for name in names if there["inputs"].get(name) != asked["inputs"].get(name)]
-    inputs = [f"content of {name} {_input(there, name)} there, {_input(asked, name)} asked" for name in different]
+    names = dict.fromkeys([*current["inputs"], *stored["inputs"]])
+    different = [name for name in names if stored["inputs"].get(name) != current["inputs"].get(name)]
+    inputs = [f"content of {name} {_input(stored, name)} there, {_input(current, name)} asked" for name in different]
     return ", ".join(part for part in (differences(before, now), *inputs) if part)
 
 
 def _input(run: Mapping[str, Json], name: str) -> str:
-    """Describe an input by its digest, and by its name where the options tell one."""
+    """Describe an input by its digest, and by its name where the options hold one."""
     label = run["options"].get(name)
     digest = run["inputs"].get(name, "nothing")
     return f"{digest} ({label})" if label else str(digest)

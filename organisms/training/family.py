@@ -66,7 +66,7 @@ def organisms_train(
         run.record()
         for name in members:
             if (run.path / name).is_dir():
-                run.made(name)
+                run.register(name)
                 clear_stage(run.path, name)
                 logger.info(f"{name}: there already")
         waiting = [name for name in members if not (run.path / name).is_dir()]
@@ -109,5 +109,5 @@ def _train_all(run: RunDirectory, waiting: list[Name], settings: FamilySettings,
             for finished in done:
                 name = running.pop(finished)
                 finished.result()
-                run.made(name)
+                run.register(name)
                 logger.info(f"{name}: done")

@@ -23,6 +23,7 @@ FOLDERS = (  # with all that is beneath them
     "generation",
     "models",
     "probes",
+    "rundir",
     "src/reasonlens/cli",
     "stats",
     "traces",
@@ -37,15 +38,15 @@ VERBS = frozenset(
     Begin Bin Build
     Cache Call Cast Check Choose Close Collect Colour Combine Compare Compile Complete Compute Concatenate Configure
     Continue Convert Copy Correct Count Create Crop Cut
-    Declare Decide Decode Define Describe Detect Digest Discard Divide Download Draw Drive
+    Declare Decide Decode Define Describe Detect Digest Discard Distinguish Divide Download Draw Drive
     Encode End Estimate Evaluate Exchange Exclude Expand Export Extract
-    Fill Find Fit Follow Format Freeze
+    Fill Find Fit Flush Follow Format Freeze
     Gather Generate Give Grade Group Guard
     Hash Hide Hold Hook
     Import Iterate
     Join
     Keep
-    Label Lay Leave Let List Load Locate Lock Look
+    Label Lay Leave Let List Load Locate Lock Log Look
     Make Map Mark Mask Match Mean Measure Merge Minimise Move
     Name Normalise Number
     Open Optimise Order
