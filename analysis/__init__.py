@@ -1,4 +1,4 @@
-"""Questions asked of activations, probes and directions, and the figures and pages that answer them."""
+"""Answer questions about one model: where behaviours are read, whether they return, and what steering changes."""
 
 from ._locate import locate
 from ._probe import probe

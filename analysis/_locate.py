@@ -1,11 +1,11 @@
-"""Where in a model the directions of reasoning behaviours lie: the whole line from traces to figures.
+"""Locate the directions of reasoning behaviours in a model, from traces to tables, figures and a page.
 
-1. Read activations of every labelled span at every layer (`activations.collect`).
-2. The mean difference of each behaviour at each layer is its direction (`vectors.extraction`).
-3. A probe for each behaviour and layer, cross-validated by problem, with its controls (`probes.sweep`).
-4. The same for the last token before each span: whether the behaviour that comes can be told before it begins, the
-   "when" signal, as distinct from recognising it while it is read.
-5. Tables, figures and a page to look at (`location.py`).
+1. Read the activations of every labelled span at every layer (`activations.collect`).
+2. Extract the mean difference of each behaviour at each layer as its direction (`vectors.extraction`).
+3. Fit a probe for each behaviour and layer, cross-validated by problem, with its controls (`probes.sweep`).
+4. Fit the same probes at the last token before each span: they measure whether a behaviour can be predicted before it
+   begins, as distinct from recognising it while it is read.
+5. Tabulate and draw the results (`location.py`).
 """
 
 from __future__ import annotations
@@ -55,13 +55,22 @@ def locate(
     device: str | None = None,
     progress: bool = True,
 ) -> Location:
-    """Directions and probes for every behaviour that `traces` label, at every layer of `model`.
+    """Extract directions and fit probes for every labelled behaviour at every layer of a model.
 
-    traces: "bundled", a JSONL file, or traces. out: a directory for vectors, probes, results, the report and the
-    activations; one that an earlier run with the same settings left unfinished is taken up where it stopped.
-    device: for a model given by name.
+    Args:
+        model: The model, or its name or path.
+        traces: "bundled", a JSONL file, or traces with labelled spans.
+        settings: Layers, read, probes, controls; None means the defaults.
+        out: The run directory: vectors, probes, results, report and activations. An unfinished run with the same
+            settings is resumed, one that is done is read back. None writes nothing.
+        device: Where a model that is loaded by name runs.
+        progress: Show progress bars.
 
-    Raises InputError when the model, the traces, the settings or the directory cannot be used.
+    Returns:
+        Directions and AUROCs of every behaviour and layer, with intervals and controls.
+
+    Raises:
+        InputError: The model, the traces, the settings or the directory cannot be used.
     """
     settings = settings or LocateSettings()
     Read.parse(settings.read)
@@ -83,7 +92,7 @@ def _located(
     device: str | None,
     progress: bool,
 ) -> Location:
-    """Locate in the directory of the run, stage by stage."""
+    """Run every stage of `locate` inside the locked run directory."""
     spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
     with run.stage("model"):
         loaded = load(model, device=device)
@@ -96,25 +105,25 @@ def _located(
     def read_into(name: str, read: str | Read) -> Activations:
         place = run.file(name)
         if place is not None and (place / MANIFEST).is_file():
-            logger.info(f"taking up the activations in {place}")
+            logger.info(f"resuming the activations in {place}")
         return collect(loaded, examples, **reading, read=read, out=place, progress=progress).load()
 
     with run.stage("activations"):
         if run.has_directory and not (run.path / ACTIVATIONS).is_dir():
-            # All that can be wrong with the traces comes out before the directory is claimed and the model runs.
+            # Mistakes in the traces are raised before run.json is written and the model runs.
             window = Collector(loaded, CollectSettings(**reading, read=settings.read)).window(examples)
-            check_labels([(each.label, each.problem) for each in window.examples], settings)
+            check_labels([(example.label, example.problem) for example in window.examples], settings)
         run.record()
         activations = read_into(ACTIVATIONS, settings.read)
     if activations.n_skipped:
         logger.info(_left_out(spans, activations))
     _log_rare(activations, settings)
     with run.stage("probes"):
-        found = _swept(activations, settings, progress)
-    next_found = None
+        sweep_result = _swept(activations, settings, progress)
+    next_sweep_result = None
     if settings.next_behaviour and Read.parse(settings.read) != BEFORE:
         with run.stage("next behaviour"):
-            next_found = _next_swept(read_into(NEXT_ACTIVATIONS, BEFORE), settings, progress)
+            next_sweep_result = _next_swept(read_into(NEXT_ACTIVATIONS, BEFORE), settings, progress)
     with run.stage("directions"):
         directions = mean_difference_directions(
             activations,
@@ -122,12 +131,16 @@ def _located(
             rescale=settings.rescale,
             data_digest=digest(examples),
             scores={
-                name: {"auroc": [each.value for each in each_layer.auroc]}
-                for name, each_layer in found.behaviours.items()
+                name: {"auroc": [interval.value for interval in each_layer.auroc]}
+                for name, each_layer in sweep_result.behaviours.items()
             },
         )
     location = Location.of(
-        activations=activations, directions=directions, sweep=found, next_sweep=next_found, settings=settings
+        activations=activations,
+        directions=directions,
+        sweep=sweep_result,
+        next_sweep=next_sweep_result,
+        settings=settings,
     )
     if run.has_directory:
         with run.stage("report"):
@@ -137,6 +150,7 @@ def _located(
 
 
 def _log_rare(activations: Activations, settings: LocateSettings) -> None:
+    """Log the behaviours that occur in too few problems to be probed."""
     probed = check_labels(zip(activations.labels, activations.problems, strict=True), settings)
     rare = [behaviour for behaviour in activations.behaviours if behaviour not in probed]
     if rare and settings.behaviours is None:
@@ -144,7 +158,7 @@ def _log_rare(activations: Activations, settings: LocateSettings) -> None:
 
 
 def _swept(activations: Activations, settings: LocateSettings, progress: bool) -> ProbeSweep:
-    """Probes for all behaviours that are in enough problems, or those asked for."""
+    """Fit probes for the behaviours of the settings, or for all that occur in enough problems."""
     probed = check_labels(zip(activations.labels, activations.problems, strict=True), settings)
     return sweep(
         activations,
@@ -161,7 +175,10 @@ def _swept(activations: Activations, settings: LocateSettings, progress: bool) -
 
 
 def _next_swept(activations: Activations, settings: LocateSettings, progress: bool) -> ProbeSweep | None:
-    """The same from the last token before each span; spans that begin a response have none that may be read."""
+    """Fit probes at the last token before each span; None where too few spans have one that may be read.
+
+    A span at the beginning of a response has none: the token before it is markup.
+    """
     try:
         return _swept(activations, settings, progress)
     except InputError as error:
@@ -170,9 +187,18 @@ def _next_swept(activations: Activations, settings: LocateSettings, progress: bo
 
 
 def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: LocateSettings) -> Sequence[str]:
-    """The behaviours to probe: those asked for, or all that can stand in every fold.
+    """Choose the behaviours to probe, and check that they can be cross-validated before anything slow is run.
 
-    Refuses spans that cannot be cross-validated: before anything slow is done, and before anything is written.
+    Args:
+        labels_and_problems: Label and problem of every span.
+        settings: Behaviours and number of folds.
+
+    Returns:
+        The behaviours of the settings; if there are none, all that occur in at least as many problems as there are
+        folds.
+
+    Raises:
+        InputError: There are no spans, a behaviour is not among the labels, or problems are too few for the folds.
     """
     spans = list(labels_and_problems)
     if not spans:
@@ -188,6 +214,7 @@ def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: Locat
 
 
 def _left_out(spans: list[tuple[str, str]], activations: Activations) -> str:
+    """Describe the spans that were not read, by label."""
     by_label = Counter(label for label, _ in spans) - Counter(activations.labels)
     return (
         f"left out: {activations.n_skipped} of {len(spans)} spans hold no token that the read {activations.read} may "

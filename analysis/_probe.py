@@ -1,7 +1,7 @@
-"""Probe activations: those that were collected, or those that a model has at the spans of traces, which it reads first.
+"""Probe collected activations, or those of a model at the labelled spans of traces.
 
-With a directory, results are written there; a run that is done is read back, and one that was cut off while reading is
-resumed where it was.
+With a directory, results are written there; a run that is done is read back, and one that was interrupted while the
+model read the traces is resumed.
 """
 
 from __future__ import annotations
@@ -37,26 +37,27 @@ def probe(
     device: str | None = None,
     progress: bool = True,
 ) -> Probing:
-    """Fit linear probes for every behaviour and layer, with their controls, and say what they are worth.
+    """Fit linear probes for every behaviour and layer, and compare them with their controls.
 
     Args:
-        sources: Name -> activations, or what `collect` wrote: directories or files. Of several, the first is swept, and
-            probes are trained on each and tested on each. None means that `model` reads `traces`.
-        model: Whose activations are read where no sources are given.
+        sources: Name -> activations, or directories or files that `collect` wrote. With several, probes of all layers
+            are fitted on the first, and probes of each source are tested on every source. None: `model` reads `traces`.
+        model: The model whose activations are read if `sources` is None.
         traces: "bundled", a JSONL file, or traces, that `model` reads.
-        layers: Blocks whose output is read, or a text such as "4:8".
-        read: Tokens of a span that are averaged.
-        settings: What is fitted and resampled.
+        layers: 0-based blocks whose output is read, or a text such as "4:8".
+        read: Tokens of a span that are averaged, such as "mean" or "last".
+        settings: Kind of probe, folds, controls; None means the defaults.
         out: The run directory: probes.safetensors, results.json, report.html, and the activations that were read. None
-            keeps nothing. Only for sources that are files, or none.
+            writes nothing. Cannot be combined with activations in memory.
         device: Where the model runs and probes are fitted.
         progress: Show progress bars.
 
     Returns:
-        What was measured. Of a run that is done already, what it wrote; the probes themselves stand in its directory.
+        AUROC and effect size of every behaviour and layer; with several sources, also AUROC from source to source. The
+        result of a run that is done already is read back without its probes, which are in its directory.
 
     Raises:
-        InputError: There are no activations at a path, two are called the same, the model, the traces or a layer cannot
+        InputError: There are no activations at a path, two have the same name, the model, the traces or a layer cannot
             be used, or `out` holds another run.
     """
     settings = settings or ProbeSettings()
@@ -97,7 +98,7 @@ def _run_on_files(paths: Sequence[Path], settings: ProbeSettings, out: str | Pat
 
 
 def _open_sources(paths: Sequence[Path]) -> dict[str, Activations]:
-    """Open activations by the names of their places. Raises InputError for two of one name."""
+    """Open activations by the names of their files. Raises InputError if two have the same name."""
     sources: dict[str, Activations] = {}
     for path in paths:
         name = path.name.removesuffix(".safetensors")

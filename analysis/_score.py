@@ -1,10 +1,11 @@
-"""Probes applied to new text: what they say at every token, and of every sentence.
+"""Score new text with probes, at every token and for every sentence.
 
-1. Prompt and text go through the model once, teacher-forced; the residual stream is read at every token, at the layer
-   of each behaviour. A token's score is the log odds x . weight + bias. Attention sinks and markup get none.
-2. A probe was trained on means over a read of whole sentences, so a single token is a noisy case for it. A linear
-   probe of a mean is the mean of the scores: each sentence also gets the mean over the tokens of its read.
-3. A sentence is a labelled span of the trace; of a text without any, what `traces.segment` finds, short ones too.
+1. The model reads prompt and text in one forward pass; the residual stream is read at every token, at the layer of each
+   behaviour. The score of a token with activation x is its log odds, x . weight + bias. Attention sinks and markup have
+   no score.
+2. Probes are trained on means over the tokens of a sentence, so single tokens are noisy inputs. Since a linear probe of
+   a mean is the mean of the scores, each sentence is also scored, by the mean over the tokens of its read.
+3. A sentence is a labelled span of the trace; a text without spans is divided by `traces.segment`.
 """
 
 from __future__ import annotations
@@ -50,15 +51,28 @@ def score(
     force: bool = False,
     progress: bool = True,
 ) -> TokenScores:
-    """The log odds of `behaviours` (default: all of the probes) at every token of `texts`.
+    """Compute the log odds of behaviours at every token and sentence of texts.
 
-    texts: strings, or traces with their own prompts and spans. probes: or the file that holds them. layer: for all
-    behaviours, negative ones from the end; default each behaviour's best. prompt: what the strings answer.
-    template, truncate: how prompt and text become tokens (see `traces.encode`). force: read a model of the same
-    shape and other weights than the probes were trained on.
+    Args:
+        model: The model that the probes were trained on, or its name or path.
+        texts: One text or several: strings, or traces with their own prompts and spans.
+        probes: Probes, or the file that holds them.
+        behaviours: Behaviours to score; None means all that the probes have.
+        layer: 0-based layer at which all behaviours are read, negative ones counted from the end; None means the best
+            layer of each behaviour.
+        prompt: The prompt before texts that are strings.
+        template: Whether prompts go through the chat template.
+        truncate: Cut texts longer than the model's context instead of refusing them.
+        tokens_per_batch: Most tokens in one forward pass; None chooses by device.
+        force: Also read a model of the same shape with other weights.
+        progress: Show a progress bar.
 
-    Raises InputError when the probes cannot read the model (see `SavedProbes.check`), hold no such behaviour or
-    layer, when there is no text, or an activation is not finite.
+    Returns:
+        Scores of every text, in order.
+
+    Raises:
+        InputError: The probes do not fit the model (see `SavedProbes.check`) or lack a behaviour or layer, there is no
+            text, or an activation is not finite.
     """
     if not isinstance(probes, SavedProbes):
         probes = SavedProbes.open(probes)
@@ -70,7 +84,7 @@ def score(
     scores = _token_scores(model, encoded, probes, layers, tokens_per_batch, progress)
     read = Read.parse(probes.read)
     return TokenScores(
-        texts=tuple(_scored(*each, read) for each in zip(traces, encoded, scores, strict=True)),
+        texts=tuple(_scored(*parts, read) for parts in zip(traces, encoded, scores, strict=True)),
         layers=layers,
         priors={behaviour: probes.prior(behaviour) for behaviour in layers},
         model=model.identity(),
@@ -81,9 +95,10 @@ def score(
 
 
 def _traces(texts: str | Trace | Iterable[str | Trace], prompt: str) -> list[Trace]:
-    given = [texts] if isinstance(texts, str | Trace) else list(texts)
+    """Wrap texts as traces, and check that there is something to score."""
+    items = [texts] if isinstance(texts, str | Trace) else list(texts)
     traces = []
-    for number, text in enumerate(given, start=1):
+    for number, text in enumerate(items, start=1):
         trace = text if isinstance(text, Trace) else Trace(f"text {number}", prompt, text)
         if any("\ud800" <= character <= "\udfff" for character in trace.prompt + trace.text):
             raise InputError(f"{trace.id} holds half of a surrogate pair, which is no text; is it UTF-8?")
@@ -94,12 +109,14 @@ def _traces(texts: str | Trace | Iterable[str | Trace], prompt: str) -> list[Tra
 
 
 def _with_sentences(trace: Trace) -> Trace:
+    """Add the sentences of a trace without spans as spans with an empty label."""
     if trace.spans:
         return trace
     return replace(trace, spans=tuple(Span(start, end, "") for start, end in segment(trace.text, min_words=1)))
 
 
 def _layers(probes: SavedProbes, behaviours: Sequence[str] | None, layer: int | None) -> dict[str, int]:
+    """Choose the layer at which each behaviour is read."""
     n_layers = probes.model.get("n_layers")
     if layer is not None and layer < 0 and isinstance(n_layers, int):
         layer += n_layers
@@ -117,36 +134,38 @@ def _token_scores(
     tokens_per_batch: int | None,
     progress: bool,
 ) -> list[Float[np.ndarray, "n_behaviours n_tokens"]]:
-    """Of every token of prompt and text; NaN for markup."""
+    """Compute the scores of every token of prompt and text; NaN for markup."""
     places = [np.flatnonzero(~text.is_markup) for text in texts]
-    owner = np.repeat(np.arange(len(texts)), [len(each) for each in places])
+    owner = np.repeat(np.arange(len(texts)), [len(text_places) for text_places in places])
     position = np.concatenate(places)
     segments = Segments(np.arange(len(position)), owner, position, position + 1)
-    wanted = sorted(set(layers.values()))
-    engine = Engine(model, wanted, tokens_per_batch=tokens_per_batch, on_device=model.device.type == "cuda")
-    found = np.full((len(layers), len(position)), np.nan, dtype=np.float32)
+    read_layers = sorted(set(layers.values()))
+    engine = Engine(model, read_layers, tokens_per_batch=tokens_per_batch, on_device=model.device.type == "cuda")
+    token_scores = np.full((len(layers), len(position)), np.nan, dtype=np.float32)
     with ProgressBar(
         total=sum(map(len, texts)), desc="scoring", unit="token", unit_scale=True, progress=progress
     ) as bar:
         for pooled in engine.run([text.token_ids for text in texts], segments):
             _check_finite(pooled.norms.isfinite().all(dim=0).cpu().numpy(), pooled.segments, owner, texts)
             scored = [
-                probes.score(pooled.means[wanted.index(layer)], behaviour, layer) for behaviour, layer in layers.items()
+                probes.score(pooled.means[read_layers.index(layer)], behaviour, layer)
+                for behaviour, layer in layers.items()
             ]
-            found[:, pooled.segments] = torch.stack(scored).cpu().numpy()
+            token_scores[:, pooled.segments] = torch.stack(scored).cpu().numpy()
             bar.update(pooled.n_tokens)
-    whole = []
+    scores = []
     for text, place, part in zip(
-        texts, places, np.split(found, np.cumsum(list(map(len, places)))[:-1], axis=1), strict=True
+        texts, places, np.split(token_scores, np.cumsum(list(map(len, places)))[:-1], axis=1), strict=True
     ):
-        whole.append(np.full((len(layers), len(text)), np.nan, dtype=np.float32))
-        whole[-1][:, place] = part
-    return whole
+        scores.append(np.full((len(layers), len(text)), np.nan, dtype=np.float32))
+        scores[-1][:, place] = part
+    return scores
 
 
 def _scored(
     trace: Trace, text: EncodedTrace, scores: Float[np.ndarray, "n_behaviours n_tokens"], read: Read
 ) -> ScoredText:
+    """Average the scores over the read of each sentence, and drop the tokens of prompt and markup."""
     of_sentences = np.full((len(scores), len(text.spans)), np.nan)
     for number, span in enumerate(text.spans):
         positions = [] if span is None else [place for place in read.positions(*span) if place < len(text)]

@@ -1,11 +1,12 @@
-"""Stability of boundaries: whether a labelled behaviour returns when the model goes on from before it.
+"""Test the stability of boundaries: does a labelled behaviour return when the model continues from before it?
 
-1. The model is sampled again at the boundaries of labelled spans (`boundaries.py`).
-2. A boundary is stable if the share of continuations that show its behaviour again reaches a threshold.
-3. Directions and probes before and after unstable boundaries are left out (`before_after.py`).
+1. The model continues each trace from the boundaries of labelled spans (`boundaries.py`).
+2. A boundary is stable if the share of continuations that show its behaviour reaches a threshold.
+3. Directions and probes of all boundaries are compared with those of the stable ones (`before_after.py`).
 
-A frequent behaviour returns by chance. So beside each behaviour stands how often it comes at the boundaries of others.
-And an annotator that would not have given a span its label cannot see it return: `is_seen` says where it would.
+A frequent behaviour returns by chance, so the rate of each behaviour is reported beside its rate at the boundaries of
+other behaviours. An annotator that does not give a span its label cannot recognise the behaviour when it returns:
+`is_seen` marks the boundaries whose label the annotator confirms.
 
 (Zhuang et al. 2026, arXiv 2604.02113: ten continuations at temperature 0.7 and top p 0.95, stable from 8 of 10; of 541
 boundaries found by keywords 93.3% were not.)
@@ -36,7 +37,7 @@ ROWS = "boundaries.jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class StabilitySettings:
-    """What `stability` does, beside its model and traces."""
+    """Settings of `stability`: sampling, threshold, and the comparison of directions and probes."""
 
     n_samples: int = 4  # continuations of each boundary; the published choice is 10
     temperature: float = 0.7
@@ -45,9 +46,9 @@ class StabilitySettings:
     template: Template = "auto"  # whether prompts go through the chat template
     truncate: bool = False  # cut texts longer than the context instead of refusing them
     seed: int = 0  # of boundaries, sampling and folds
-    # What follows changes no row of a boundary: an earlier run is gone on from with others.
-    behaviours: tuple[str, ...] | None = None  # whose boundaries; default all labels
-    max_boundaries: int | None = None  # at most so many, spread evenly over the behaviours
+    # These change no row of a boundary: a run can be resumed with other values.
+    behaviours: tuple[str, ...] | None = None  # labels whose boundaries are sampled; None means all
+    max_boundaries: int | None = None  # most boundaries to sample, spread evenly over the behaviours
     threshold: float = STABLE  # share of continuations from which a boundary is stable
     layers: str | Sequence[int] | None = None  # for directions and probes before and after
     read: str = "mean"  # tokens of a span that are averaged for them
@@ -83,17 +84,20 @@ def stability(
     device: str | None = None,
     progress: bool = True,
 ) -> Stability:
-    """Sample the model again at labelled boundaries, and compare directions and probes with the stable ones alone.
+    """Continue traces from their labelled boundaries, and compare directions and probes with those of stable ones.
 
     Args:
-        model: Who goes on, and whose activations are read.
-        traces: "bundled", a JSONL file, or traces.
-        settings: How many samples, from which share a boundary is stable, how probes are tested.
-        annotator: Says what a continuation does; default the exact labeller for an organism, else tell-tale words.
-        out: A directory for boundaries, stable traces, results and figures; a run that was cut off is resumed
-            boundary by boundary, and so is one with more boundaries or another threshold.
-        device: For a model given by name.
-        progress: Whether a bar is shown.
+        model: The model that continues and whose activations are read, or its name or path.
+        traces: "bundled", a JSONL file, or traces with labelled spans.
+        settings: Sampling, threshold, probes; None means the defaults.
+        annotator: Labels the continuations; None means the exact labeller for an organism, else tell-tale words.
+        out: The run directory: boundaries, stable traces, results and figures. An interrupted run is resumed boundary
+            by boundary, also with more boundaries or another threshold. None writes nothing.
+        device: Where a model that is loaded by name runs.
+        progress: Show progress bars.
+
+    Returns:
+        The sampled boundaries, how often their behaviours return, and the comparison.
 
     Raises:
         InputError: The model, traces, settings or directory cannot be used.
@@ -107,7 +111,7 @@ def stability(
     run = model_run(out, "stability", model, examples, compared, changeable=changeable, device=device)
     if content := done_content(run, FILES):
         result = Stability.from_dict(content)
-        rows = run.log(ROWS, key=KEY, columns=COLUMNS)  # with the words of the continuations
+        rows = run.log(ROWS, key=KEY, columns=COLUMNS)  # with the text of the continuations
         boundaries = [from_row(Boundary, rows[boundary.trace, boundary.span]) for boundary in result.boundaries]
         return replace(result, boundaries=tuple(boundaries), traces=tuple(examples))
     with run:

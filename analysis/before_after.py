@@ -1,13 +1,12 @@
-"""Directions and probes before and after unstable boundaries are left out.
+"""Compare directions and probes of all sampled boundaries ("before") with those of the stable ones alone ("after").
 
-"Before" are all spans that were sampled, "after" those of them that are stable; spans of behaviours that were not
-sampled stand in both, as negatives. At every layer, for every behaviour:
+Spans of behaviours that were not sampled are in both sets, as negatives. At every layer, for every behaviour:
 
-1. The mean difference to all other spans, before and after: the cosine of the two, and their norms.
-2. Probes cross-validated by problem on the same folds, trained on all spans of the training folds or on the stable ones
-   only, each tested on the stable spans of the test fold, and on all (`training_subset.py`).
-3. The control: as many spans of each behaviour drawn at random in place of the stable ones. Fewer spans alone turn a
-   direction and cost a probe; only what the stable ones do beyond that is due to their being stable.
+1. Mean differences to all other spans, before and after: their norms and the cosine between the two.
+2. Probes, cross-validated by problem on the same folds, trained on all spans of the training folds or on the stable
+   ones only. Each is tested on the stable spans of the test fold, and on all of its spans (`training_subset.py`).
+3. The control: as many spans of each behaviour at random in place of the stable ones. With fewer spans any direction
+   turns and any probe gets worse; only a change beyond that of the control is due to stability.
 """
 
 from __future__ import annotations
@@ -56,12 +55,27 @@ def compare_before_after(
     seed: int = 0,
     progress: bool = True,
 ) -> BeforeAfter:
-    """What leaving out unstable boundaries changes in the directions and probes of `model`.
+    """Measure how directions and probes of a model change when unstable boundaries are left out.
 
-    model: usually the one that was sampled; any that can read the traces. threshold: the share of continuations from
-    which a boundary is stable. layers, read, template, truncate: as for `collect`. n_random: draws of the control.
-    seed: of folds, draws and resamples. A behaviour with too few stable spans gets a note in place of figures. Raises
-    InputError when a layer does not exist or there is nothing to read.
+    Args:
+        model: The model whose activations are read: usually the one that was sampled, or any that can read the traces.
+        stability: Sampled boundaries with their traces.
+        threshold: Share of continuations from which a boundary is stable, above 0 and up to 1.
+        layers: 0-based blocks whose output is read, or a text such as "4:8"; None means the default of `collect`.
+        read: Tokens of a span that are averaged.
+        template: Whether prompts go through the chat template.
+        truncate: Cut texts longer than the model's context instead of refusing them.
+        n_folds: Folds of cross-validation; none divides a problem.
+        n_bootstrap: Resamples of the problems for intervals.
+        n_random: Draws of the control.
+        seed: Seed of folds, draws and resamples.
+        progress: Show progress bars.
+
+    Returns:
+        A row for each behaviour and layer. A behaviour with too few stable spans has a note instead of AUROCs.
+
+    Raises:
+        InputError: A layer does not exist, no span can be read, or the threshold is no share.
     """
     check_threshold(threshold)
     if n_random < 1 or n_bootstrap < 1:
@@ -81,24 +95,25 @@ def compare_before_after(
     about = f"boundaries stable at {threshold:g} of {stability.settings['n_samples']} continuations"
     before = _directions(activations, everything, digest(sampled), "all sampled boundaries")
     after = _directions(activations, stable, digest(stability.stable(threshold)), about)
-    drawn = [_directions(activations, kept, "", "random boundaries") for kept in random]
+    random_directions = [_directions(activations, rows_of_draw, "", "random boundaries") for rows_of_draw in random]
 
     _, problems = np.unique(activations.problems, return_inverse=True)
     counts = bootstrap_counts(int(problems.max()) + 1, n_bootstrap, seed)
     shows = np.array([labels == name for name in probed]).reshape(len(probed), len(labels))
     rows: list[dict[str, Any]] = []
     for layer in with_progress(activations.layers, desc="fitting probes", unit="layer", progress=progress):
-        acts = activations.layer(layer).numpy()
-        scores = [held_out_scores(acts, shows, folds, kept) for kept in (everything, stable, *random)]
+        values = activations.layer(layer).numpy()
+        scores = [held_out_scores(values, shows, folds, training) for training in (everything, stable, *random)]
         for name in behaviours:
             aurocs = NO_AUROC
             if name in probed:
                 at = probed.index(name)
-                aurocs = subset_aurocs([each[at] for each in scores], shows[at], stable, problems, folds, counts)
+                own_scores = [behaviour_scores[at] for behaviour_scores in scores]
+                aurocs = subset_aurocs(own_scores, shows[at], stable, problems, folds, counts)
             rows.append(
                 {"behaviour": name, "layer": layer}
                 | _counts(activations, stable, name)
-                | _geometry(name, layer, before, after, drawn)
+                | _geometry(name, layer, before, after, random_directions)
                 | aurocs
                 | {"note": notes.get(name, "")}
             )
@@ -107,13 +122,13 @@ def compare_before_after(
 
 
 def _stable_rows(activations: Activations, stability: Stability, threshold: float) -> Rows:
-    """Which examples are stable, or of a behaviour that was not sampled."""
+    """Select the examples that are stable, or of a behaviour that was not sampled."""
     spans = {(trace.id, span.start, span.label) for trace in stability.stable(threshold) for span in trace.spans}
-    return np.array([(each.trace, each.start, each.label) in spans for each in activations.examples])
+    return np.array([(example.trace, example.start, example.label) in spans for example in activations.examples])
 
 
 def _note(activations: Activations, stable: Rows, behaviour: str, n_folds: int) -> str:
-    """Why a behaviour cannot have every figure; empty if it can."""
+    """Explain why a behaviour cannot have every figure; empty if it can."""
     shows, problems = activations.shows(behaviour), np.array(activations.problems)
     n_own, n_others = int((stable & shows).sum()), int((stable & ~shows).sum())
     if not n_own:
@@ -128,21 +143,22 @@ def _note(activations: Activations, stable: Rows, behaviour: str, n_folds: int) 
     return ""
 
 
-def _directions(activations: Activations, kept: Rows, data_digest: str, about: str) -> Directions:
-    """Mean differences among the kept examples; empty where they show fewer than two behaviours."""
-    if len({label for label, is_kept in zip(activations.labels, kept, strict=True) if is_kept}) < 2:
-        kept = np.zeros_like(kept)
-    places = np.flatnonzero(kept)
+def _directions(activations: Activations, subset_rows: Rows, data_digest: str, about: str) -> Directions:
+    """Extract mean differences from a subset of the examples; none if it shows fewer than two behaviours."""
+    if len({label for label, is_kept in zip(activations.labels, subset_rows, strict=True) if is_kept}) < 2:
+        subset_rows = np.zeros_like(subset_rows)
+    places = np.flatnonzero(subset_rows)
     subset = replace(
         activations,
-        values=torch.stack([activations.layer(layer)[kept] for layer in activations.layers], dim=1),
+        values=torch.stack([activations.layer(layer)[subset_rows] for layer in activations.layers], dim=1),
         examples=tuple(activations.examples[place] for place in places),
     )
-    found = mean_difference_directions(subset, data_digest=data_digest)
-    return replace(found, method=f"{found.method}, {about}")
+    directions = mean_difference_directions(subset, data_digest=data_digest)
+    return replace(directions, method=f"{directions.method}, {about}")
 
 
 def _counts(activations: Activations, stable: Rows, behaviour: str) -> dict[str, Any]:
+    """Count spans and problems of a behaviour, before and after."""
     shows, problems = activations.shows(behaviour), np.array(activations.problems)
     return {
         "n_before": int(shows.sum()),
@@ -153,9 +169,9 @@ def _counts(activations: Activations, stable: Rows, behaviour: str) -> dict[str,
 
 
 def _geometry(
-    behaviour: str, layer: int, before: Directions, after: Directions, drawn: Sequence[Directions]
+    behaviour: str, layer: int, before: Directions, after: Directions, random: Sequence[Directions]
 ) -> dict[str, float]:
-    """Norms and cosines of one behaviour's mean differences at one layer."""
+    """Compute norms and cosines of one behaviour's mean differences at one layer."""
 
     def of(directions: Directions) -> Float[Tensor, " d_model"]:
         if behaviour not in directions.behaviours:
@@ -163,10 +179,10 @@ def _geometry(
         return directions.at(behaviour, layer).double()
 
     first = of(before)
-    random = [float(cosine_similarity(first, of(each), dim=0)) for each in drawn]
+    cosines = [float(cosine_similarity(first, of(directions), dim=0)) for directions in random]
     return {
         "norm_before": float(first.norm()),
         "norm_after": float(of(after).norm()),
         "cosine": float(cosine_similarity(first, of(after), dim=0)),
-        **mean_and_range(np.array(random)).columns("cosine_random"),
+        **mean_and_range(np.array(cosines)).columns("cosine_random"),
     }

@@ -1,4 +1,4 @@
-"""Hold what leaving out unstable boundaries changes in directions and probes."""
+"""Hold how directions and probes change when unstable boundaries are left out."""
 
 from __future__ import annotations
 
@@ -31,31 +31,38 @@ SERIES: dict[str, dict[str, str]] = {
 class BeforeAfter:
     """The result of `compare_before_after`."""
 
-    rows: tuple[dict[str, Any], ...]  # of the table
+    rows: tuple[dict[str, Any], ...]  # rows of `to_frame`
     notes: dict[str, str]  # behaviour -> why it has no figures, for those that lack some
     directions: tuple[Directions, Directions] | None  # None where the result was read back from JSON
 
     @property
     def before(self) -> Directions:
-        """Directions of all spans that were sampled. Raises InputError where the result was read back from JSON."""
+        """Directions of all sampled spans. Raises InputError if the result was read back from JSON."""
         return self._directions()[0]
 
     @property
     def after(self) -> Directions:
-        """Directions of the stable spans; behaviours without any are missing. Raises InputError as `before`."""
+        """Directions of the stable spans; a behaviour without any is missing. Raises InputError as `before`."""
         return self._directions()[1]
 
     def to_frame(self) -> pd.DataFrame:
-        """Tabulate one row for each sampled behaviour and layer. NaN where too few spans are stable: `note` says so.
+        """Tabulate one row for each sampled behaviour and layer.
 
-        n_before, n_after: spans; n_problems_before, n_problems_after: the problems that they are from. norm_before,
-        norm_after: of the mean differences, in units of the residual stream. cosine: between the two. cosine_random:
-        between the first and that of as many random spans; mean, lowest and highest (`_low`, `_high`) of the draws.
+        Columns:
+            n_before, n_after: Number of spans.
+            n_problems_before, n_problems_after: Number of problems that the spans are from.
+            norm_before, norm_after: Norms of the mean differences, in units of the residual stream.
+            cosine: Between the mean differences before and after.
+            cosine_random: Between the mean difference before and that of as many random spans: mean, lowest (`_low`)
+                and highest (`_high`) of the draws.
+            auroc_before: Probe trained on all spans, tested on stable ones.
+            auroc_after: Probe trained on stable spans, tested on stable ones.
+            auroc_gain: auroc_after minus auroc_before.
+            auroc_before_on_all, auroc_after_on_all: The same two probes, tested on all spans.
+            auroc_random: Probe trained on as many random spans, tested on stable ones: mean, lowest and highest.
+            note: Why figures are NaN, where too few spans are stable.
 
-        auroc_before: trained on all spans, tested on stable ones. auroc_after: trained on stable ones, tested on them.
-        auroc_gain: the second less the first. auroc_before_on_all, auroc_after_on_all: the same probes tested on all
-        spans. These have 95% intervals over resampled problems. auroc_random: trained on as many random spans, tested
-        on stable ones; mean, lowest and highest of the draws.
+        AUROCs have 95% intervals over resampled problems in `_low` and `_high`, except auroc_random.
         """
         return pd.DataFrame(self.rows)
 
@@ -88,7 +95,7 @@ class BeforeAfter:
         return self.tables()["before_after"].draw()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what `results.json` holds: rows and notes, None for NaN."""
+        """Convert to the plain values of results.json: rows and notes, None for NaN."""
         rows = [
             {name: None if isinstance(value, float) and value != value else value for name, value in row.items()}
             for row in self.rows
@@ -97,7 +104,17 @@ class BeforeAfter:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> BeforeAfter:
-        """Read back what `to_dict` gave, without directions. Raises InputError for another format."""
+        """Build a result from plain values: the inverse of `to_dict`.
+
+        Args:
+            content: What `to_dict` returned, or the same as read from results.json.
+
+        Returns:
+            The result, without directions.
+
+        Raises:
+            InputError: The format is another.
+        """
         check_format(content, FORMAT)
         rows = [
             {name: float("nan") if value is None else value for name, value in row.items()} for row in content["rows"]
@@ -109,7 +126,14 @@ class BeforeAfter:
         return result_page(TITLE, " ".join(self._notes()), self.figures(), self.to_frame())
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, tables/, report.html, and the directions before and after if it holds them."""
+        """Write results.json, table.csv, tables/, report.html, and the directions before and after if it holds them.
+
+        Args:
+            directory: Created if it does not exist; files of these names are replaced.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
         if self.directions is not None:
             for name, directions in zip((BEFORE_VECTORS, AFTER_VECTORS), self.directions, strict=True):
                 if directions.behaviours:

@@ -1,8 +1,8 @@
-"""Sampling of boundaries: which of the labelled ones, each with a seed of its own, a row for each in a log.
+"""Sample boundaries: choose some of the labelled ones, give each a seed of its own, and log a row for each.
 
-A boundary is the place before a labelled span; its prefix are the token ids of prompt and text up to there. The model
-continues the prefix several times, each continuation counts up to the end of its first sentence, and an annotator says
-which behaviour that is (`boundary.py`).
+A boundary is the place before a labelled span; its prefix is the token ids of prompt and text up to there. The model
+continues the prefix several times, each continuation is cut after its first sentence, and an annotator labels the
+behaviour of that sentence (`boundary.py`).
 """
 
 from __future__ import annotations
@@ -43,27 +43,32 @@ def sample_boundaries(
     log: RowLog | None = None,
     progress: bool = True,
 ) -> Stability:
-    """Sample the model again at the labelled boundaries of traces, and see whether the behaviour returns.
+    """Continue traces from their labelled boundaries, and label whether the behaviour returns.
 
-    Boundaries with nothing before them, and those that were truncated away, are left out.
+    Boundaries without text before them are left out, and so are those in the part of a text that was truncated.
 
     Args:
-        model: Who goes on.
+        model: The model that continues, or its name or path.
         traces: Labelled traces, each with an id of its own.
-        behaviours: Whose boundaries; default all. Of one alone nothing tells what comes by chance.
+        behaviours: Labels whose boundaries are sampled; None means all. With one alone, chance cannot be estimated.
         n_samples: Continuations of each boundary.
-        temperature: Of sampling; 0: one greedy continuation decides. At 1 the unlikely tail of a small model counts
-            against every boundary.
-        top_p: Of sampling.
-        max_new_tokens: Length of a continuation. Few sentences are longer, and a longer one is labelled by how it
-            begins.
-        annotator: Says what a continuation does; the default goes by words, `organism_annotator` knows.
-        max_boundaries: At most so many, drawn with `seed` and spread evenly over the behaviours.
-        seed: Of boundaries and sampling.
+        temperature: Temperature of sampling; 0 gives one greedy continuation. At 1 a small model samples many unlikely
+            tokens, which makes every boundary less stable.
+        top_p: Share of the probability that sampling is restricted to.
+        max_new_tokens: Most tokens of a continuation. Few sentences are longer; a longer one is labelled by its
+            beginning.
+        annotator: Labels the continuations; the default goes by tell-tale words, `organism_annotator` is exact for
+            organisms.
+        max_boundaries: Most boundaries to sample, chosen at random and spread evenly over the behaviours; None means
+            all.
+        seed: Seed of the choice of boundaries and of sampling, 0 to 2**32 - 1.
         template: Whether prompts go through the chat template.
         truncate: Cut texts longer than the model's context instead of refusing them.
-        log: Boundaries that are known, by trace and span (`KEY`, `COLUMNS`); those that are sampled are added.
-        progress: Whether a bar is shown.
+        log: Rows by trace and span (`KEY`, `COLUMNS`): boundaries in it are not sampled again, others are added.
+        progress: Show a progress bar.
+
+    Returns:
+        The sampled boundaries, in the order of the traces.
 
     Raises:
         InputError: No boundary is left, or traces share an id.
@@ -79,7 +84,7 @@ def sample_boundaries(
             prefix = prefix_of(loaded, trace, span, template, truncate)
             if prefix is None:
                 continue
-            # A seed of its own for every boundary: which others are sampled changes nothing.
+            # Each boundary has its own seed, so that its samples do not depend on which others are sampled.
             own_seed = int(np.random.SeedSequence((seed, number, span)).generate_state(1)[0])
             rows.add([to_row(sample_boundary(loaded, trace, span, prefix, sampling, annotator, own_seed))])
         boundaries.append(from_row(Boundary, rows[trace.id, span]))
@@ -96,13 +101,19 @@ def sample_boundaries(
 def chosen_boundaries(
     traces: Sequence[Trace], behaviours: Sequence[str] | None, max_boundaries: int | None, seed: int
 ) -> list[Place]:
-    """Choose the boundaries to sample: of fewer than all, as many of each behaviour as may be.
+    """Choose the boundaries to sample, at random and spread evenly over the behaviours.
+
+    Args:
+        traces: Labelled traces, each with an id of its own.
+        behaviours: Labels whose boundaries are chosen; None means all.
+        max_boundaries: Most boundaries to choose; None means all.
+        seed: Seed of the choice, 0 to 2**32 - 1.
 
     Returns:
         Number of the trace and of the span in it, in the order of the traces.
 
     Raises:
-        InputError: Two traces share an id, there is nothing to choose, or a behaviour is no label.
+        InputError: Two traces have the same id, no span is labelled, or a behaviour is no label.
     """
     if len({trace.id for trace in traces}) < len(traces):
         raise InputError("two traces have the same id; give every trace an id of its own")

@@ -12,7 +12,7 @@ from ..vectors import Directions
 
 
 def cosine_matrix(directions: Directions, layer: int) -> Float[Tensor, "n_behaviours n_behaviours"]:
-    """Compute the cosine of every two behaviours' directions at one layer, in the order of `directions.behaviours`."""
+    """Compute the cosine between the directions of every two behaviours at one layer, in their order."""
     stacked = torch.stack([directions.at(behaviour, layer) for behaviour in directions.behaviours])
     unit = normalize(stacked.double(), dim=-1)
     return (unit @ unit.T).float()

@@ -1,4 +1,4 @@
-"""Hold where in a model the directions of behaviours lie: tables, figures, a page, and the directions themselves."""
+"""Hold the result of `locate`: directions, AUROCs by behaviour and layer, figures and a page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VECTORS = "vectors.safetensors"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Measured:
-    """What the tables of a location are made from, too heavy for JSON."""
+    """Activations and directions, which are too large for JSON."""
 
     activations: Activations
     directions: Directions
@@ -40,12 +40,12 @@ class Location:
     """The result of `locate`."""
 
     sweep: ProbeSweep
-    next_sweep: ProbeSweep | None  # from the last token before each span; None where not asked for
+    next_sweep: ProbeSweep | None  # at the last token before each span; None if it was not fitted
     settings: LocateSettings
     traces: dict[str, Any]  # digest, n_spans, n_spans_skipped, n_problems
-    method: str  # of the directions, with the spans and problems they are from
-    cosines: pd.DataFrame  # between the directions at the common layer
-    sentences: Sentences  # that the probes find, miss and mistake
+    method: str  # how the directions were extracted, with numbers of spans and problems
+    cosines: pd.DataFrame  # between directions at the common layer; see `cosine_frame`
+    sentences: Sentences  # examples that the probes find, miss and mistake
     measured: Measured | None  # None in a result that was read back from JSON
 
     @classmethod
@@ -58,14 +58,17 @@ class Location:
         next_sweep: ProbeSweep | None,
         settings: LocateSettings,
     ) -> Location:
-        """Make the result from what was read, found and fitted.
+        """Build the result from activations, directions and probes.
 
         Args:
-            activations: Of every labelled span.
-            directions: Of every behaviour.
+            activations: Activations of every labelled span.
+            directions: Directions of every behaviour.
             sweep: Probes on the activations.
-            next_sweep: Probes at the last token before each span, if there are any.
-            settings: What was asked for.
+            next_sweep: Probes at the last token before each span; None if there are none.
+            settings: Settings of the run.
+
+        Returns:
+            The result, with its cosines and example sentences computed.
         """
         n_spans = sum(directions.n_examples.values())
         return cls(
@@ -125,7 +128,7 @@ class Location:
         return self.sweep.figure()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what `results.json` holds."""
+        """Convert to the plain values of results.json."""
         return {
             "format": FORMAT,
             "model": self.sweep.model,
@@ -145,7 +148,17 @@ class Location:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Location:
-        """Read back what `to_dict` gave, without what is heavy. Raises InputError for another format."""
+        """Build a result from plain values: the inverse of `to_dict`.
+
+        Args:
+            content: What `to_dict` returned, or the same as read from results.json.
+
+        Returns:
+            The result, without activations, directions and probes; see `with_measured`.
+
+        Raises:
+            InputError: The format is another.
+        """
         check_format(content, FORMAT)
         coming = content["next_sweep"]
         return cls(
@@ -158,11 +171,14 @@ class Location:
         )
 
     def with_measured(self, activations: str | Path, directions: str | Path) -> Location:
-        """Give a result that was read back from JSON what stands in files beside it.
+        """Add activations and directions from files to a result that was read back from JSON.
 
         Args:
-            activations: Where `locate` kept the activations; a result whose activations are gone stays without both.
+            activations: The directory of the activations; if it does not exist, nothing is added.
             directions: The file of the directions.
+
+        Returns:
+            A copy of the result with both.
 
         Raises:
             InputError: A file is damaged.
@@ -177,7 +193,14 @@ class Location:
         return render("locate.html.jinja", self.to_dict(), self.figures())
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, tables/, report.html, and directions and probes if it holds them."""
+        """Write results.json, table.csv, tables/, report.html, and directions and probes if it holds them.
+
+        Args:
+            directory: Created if it does not exist; files of these names are replaced.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
         place = Path(directory)
         if self.measured is not None:
             self.directions.save(place / VECTORS)

@@ -1,4 +1,4 @@
-"""Open the run directory of what is asked of one model and some traces, and read back what a run has written."""
+"""Open the run directory of a command on a model and traces, and read back the result of a run that is done."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def model_run(
     """Open the run directory of a model, traces and settings.
 
     Args:
-        out: The directory: new, of a run to be resumed, or of one that is done. None keeps nothing.
+        out: The directory: new, of a run to be resumed, or of one that is done. None writes nothing.
         command: The command, as on the command line.
         model: What `load` takes; compared by content.
         traces: The traces; compared by content.
-        settings: What decides the results; compared.
+        settings: Everything that decides the results; compared.
         changeable: Settings that a later call may change.
-        device: Where the model runs; written down only.
+        device: Where the model runs; recorded, not compared.
 
     Returns:
         The run directory; nothing is written yet.
@@ -59,17 +59,17 @@ def model_run(
 
 
 def done_content(run: RunDirectory, artifacts: Sequence[str]) -> dict[str, Any] | None:
-    """Read what `results.json` holds if the run is done, and log that it is.
+    """Read results.json if the run is done, and log that it is.
 
     Args:
         run: The run directory.
-        artifacts: Files that a run which is done has written.
+        artifacts: Files that a finished run has written.
 
     Returns:
-        The content, for `from_dict` of the result; None where there is still something to do.
+        The content, for `from_dict` of the result; None if the run is not done.
 
     Raises:
-        InputError: A file is other than the run wrote it.
+        InputError: A file was changed since the run wrote it.
     """
     if not run.is_done(artifacts):
         return None

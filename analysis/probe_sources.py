@@ -1,7 +1,7 @@
-"""Probes on activations that are there already, of one source or several: tables, figures, a page, the probes to keep.
+"""Fit probes on collected activations, of one source or several.
 
-The first source is swept with all controls (`probes.sweep`); with more than one, probes are also trained on each and
-tested on each (`probes.transfer`): other traces, base against thinking model, and the reverse.
+Probes of the first source are fitted at all layers with all controls (`probes.sweep`). With more than one source,
+probes of each are also tested on every other (`probes.transfer`): other traces, or base against thinking model.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ def probe_sources(
     device: str | None = None,
     progress: bool = True,
 ) -> Probing:
-    """Sweep the first source, and with several train on each and test on each.
+    """Fit probes on the first source at all layers; with several sources, test those of each on every source.
 
     Args:
         sources: Name -> activations.
-        settings: What `probe` does.
-        device: Where probes are fitted.
+        settings: Kind of probe, folds, controls.
+        device: Where probes are fitted; None means CUDA if there is one (between sources: the CPU).
         progress: Show progress bars.
 
     Returns:
-        What was measured. A behaviour in too few problems for the folds is left out, which is logged.
+        AUROCs and effect sizes. A behaviour in too few problems for the folds is left out, and named in the log.
     """
     name, first = next(iter(sources.items()))
     probed, shared = settings.behaviours, settings.behaviours

@@ -1,4 +1,4 @@
-"""Hold what `probe` measured: probes on one source of activations, and from one source to another."""
+"""Hold the result of `probe`: probes on one source of activations, and tests from source to source."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FORMAT = "reasonlens.probe/2"
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeSettings:
-    """What `probe` does, beside its activations."""
+    """Settings of `probe`: behaviours, kind of probe, folds and controls."""
 
-    behaviours: tuple[str, ...] | None = None  # default all labels
+    behaviours: tuple[str, ...] | None = None  # labels to probe; None means all
     estimator: str = "logistic"  # or ridge, lda, mean-difference
-    penalties: tuple[float, ...] | None = None  # to choose among on inner folds, strongest first
+    penalties: tuple[float, ...] | None = None  # to choose from on inner folds, strongest first
     n_folds: int = 5
     n_bootstrap: int = 1000
     n_shuffles: int = 5
@@ -37,9 +37,9 @@ class ProbeSettings:
 class Probing:
     """The result of `probe`."""
 
-    source: str  # name of the activations that were swept
+    source: str  # name of the activations that `sweep` is of
     sweep: ProbeSweep
-    transfer: TransferMatrix | None  # of several sources
+    transfer: TransferMatrix | None  # AUROC from source to source; None with one source
     settings: ProbeSettings
 
     def to_frame(self) -> pd.DataFrame:
@@ -60,7 +60,7 @@ class Probing:
         return self.sweep.figure()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what `results.json` holds."""
+        """Convert to the plain values of results.json."""
         return {
             "format": FORMAT,
             "source": self.source,
@@ -79,7 +79,17 @@ class Probing:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Probing:
-        """Read back what `to_dict` gave, without the probes. Raises InputError for another format."""
+        """Build a result from plain values: the inverse of `to_dict`.
+
+        Args:
+            content: What `to_dict` returned, or the same as read from results.json.
+
+        Returns:
+            The result, without the probes themselves.
+
+        Raises:
+            InputError: The format is another.
+        """
         check_format(content, FORMAT)
         sweep, rows = content["sweep"], content["transfer"]
         return cls(
@@ -96,7 +106,14 @@ class Probing:
         return render("probe.html.jinja", self.to_dict(), self.figures())
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, tables/, report.html, and the probes if it holds them."""
+        """Write results.json, table.csv, tables/, report.html, and the probes if it holds them.
+
+        Args:
+            directory: Created if it does not exist; files of these names are replaced.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
         if self.sweep.fitted is not None:
             self.sweep.save_probes(Path(directory) / PROBES)
         write_result(directory, self, self.report())

@@ -1,7 +1,7 @@
 """Hold the scores of probes at every token and sentence of one text.
 
 A character that takes several tokens is shown once, with the score of its last token: only there has the model read
-the whole of it. Tables keep every token.
+the complete character. Tables hold every token.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..traces import Span, Trace
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScoredText:
-    """One text. Tokens are those of its response; NaN where a token has no score (special tokens, attention sinks)."""
+    """One text with the scores of the tokens of its response; NaN without a score (special tokens, attention sinks)."""
 
     trace: Trace
     characters: Int[np.ndarray, "n_tokens 2"]  # [start, end) of each token, in the trace's text
@@ -46,7 +46,7 @@ class ScoredText:
         return stretches
 
     def coloured(self) -> ColouredText:
-        """Give what is shown of the text: stretches, sentences and labels with their places."""
+        """Convert to what a page shows: stretches, sentences and labels with their places."""
         scores, sentence_scores = self.log_odds.T.tolist(), self.sentence_log_odds.T.tolist()
         return ColouredText(
             name=self.trace.id,
@@ -60,10 +60,10 @@ class ScoredText:
         )
 
     def to_dict(self, behaviours: Sequence[str]) -> dict[str, Any]:
-        """Give plain values for JSON: its columns as lists; None where there is no score.
+        """Convert to plain values for JSON: columns as lists, None for a missing score.
 
         Args:
-            behaviours: In the order of the scores.
+            behaviours: Names of the rows of the scores.
         """
         return {
             "id": self.trace.id,
@@ -84,7 +84,7 @@ class ScoredText:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ScoredText:
-        """Read back what `to_dict` gave."""
+        """Build a text from plain values: the inverse of `to_dict`."""
         tokens, parts = content["tokens"], content["sentences"]
         sentences = tuple(map(Span, parts["start"], parts["end"], parts["label"]))
         is_labelled = any(span.label for span in sentences)

@@ -1,4 +1,4 @@
-"""Select the sentences that a sweep's probes find, miss and mistake, among spans that they were not trained on."""
+"""Select example sentences by their scores: recognised, missed and mistaken, from probes not trained on them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ def telling_sentences(sweep: ProbeSweep, activations: Activations) -> Sentences:
     """Select sentences of every behaviour by their out-of-fold score at its best layer.
 
     Args:
-        sweep: Must hold its probes.
-        activations: What was swept.
+        sweep: Probes with their out-of-fold scores.
+        activations: The activations that the probes were fitted on.
+
+    Returns:
+        Behaviour -> kind -> sentences.
     """
     return {
         name: {

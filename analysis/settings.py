@@ -1,4 +1,4 @@
-"""What `locate` is asked to do, beside its model and traces, and where it writes when not told."""
+"""Define the settings of `locate`, and its default directory."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from ..vectors import Against
 
 @dataclass(frozen=True, kw_only=True)
 class LocateSettings:
-    """What `locate` does, beside its model and traces."""
+    """Settings of `locate`: layers, read, directions, probes and controls."""
 
     layers: str | Sequence[int] = "all"  # 0-based blocks, or a text such as "0,4,10:20:2"
     read: str = "mean"  # which tokens of a span: mean, first, last, before:N, window:A:B
     template: Template = "auto"  # whether the prompt goes through the chat template
     truncate: bool = False  # cut texts longer than the context instead of refusing them
-    behaviours: tuple[str, ...] | None = None  # to probe; default all labels; the others still serve as negatives
+    behaviours: tuple[str, ...] | None = None  # labels to probe; None means all; spans of others are negatives
     against: Against = "others"  # what a mean difference is taken against
     rescale: bool = False  # give every direction the norm of the overall mean activation
-    n_folds: int = 5  # none cuts a problem
+    n_folds: int = 5  # none divides a problem
     n_bootstrap: int = 1000  # resamples of the problems for every interval
     n_shuffles: int = 5  # repetitions of the shuffled-label control
     estimator: str = "logistic"  # kind of probe: logistic, ridge, lda, mean-difference
-    penalties: tuple[float, ...] | None = None  # to choose among on inner folds, strongest first; None: the kind's own
+    penalties: tuple[float, ...] | None = None  # to choose from on inner folds, strongest first; None: the kind's own
     n_permutations: int = 200  # of the labels, for p-values
-    next_behaviour: bool = True  # also probe the last token before each span for the behaviour that comes
+    next_behaviour: bool = True  # also probe the last token before each span for its behaviour
     seed: int = 0  # of folds, shuffles, permutations and bootstrap
 
     def __post_init__(self) -> None:
@@ -45,7 +45,14 @@ class LocateSettings:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> LocateSettings:
-        """Read back what `asdict` and JSON have made of the settings."""
+        """Build settings from plain values: the inverse of `asdict`.
+
+        Args:
+            content: Settings as read from JSON, with lists for tuples.
+
+        Returns:
+            The settings.
+        """
         settings: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
         }
@@ -53,7 +60,16 @@ class LocateSettings:
 
 
 def default_out(model: str, traces: str, settings: LocateSettings) -> Path:
-    """The directory of a run that names none: one for each model, traces and settings."""
+    """Name the directory of a run without `out`: one for each model, traces and settings.
+
+    Args:
+        model: Name or path of the model.
+        traces: Name or path of the traces.
+        settings: Settings that differ from the defaults add a digest to the name.
+
+    Returns:
+        A path under `runs`.
+    """
     usual = asdict(LocateSettings())
     changed = {key: value for key, value in asdict(settings).items() if value != usual[key]}
     suffix = f"-{hashlib.sha256(repr(changed).encode()).hexdigest()[:6]}" if changed else ""

@@ -1,4 +1,4 @@
-"""Hold what `stability` found: boundaries, how often their behaviour returns, which traces keep which spans."""
+"""Hold the result of `stability`: boundaries, how often their behaviour returns, and traces with stable spans only."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ UNKNOWN = Interval(float("nan"))
 class Stability:
     """The result of `stability`."""
 
-    boundaries: tuple[Boundary, ...]  # those that were sampled, in the order of the traces
-    traces: tuple[Trace, ...]  # all that were given; none where the result was read back from JSON
+    boundaries: tuple[Boundary, ...]  # the sampled boundaries, in the order of the traces
+    traces: tuple[Trace, ...]  # all traces; empty if the result was read back from JSON
     model: dict[str, Any]  # LanguageModel.identity()
-    settings: dict[str, Any]  # of sampling
+    settings: dict[str, Any]  # settings of sampling
     threshold: float = STABLE  # share of continuations from which a boundary is stable
     before_after: BeforeAfter | None = None  # directions and probes without unstable boundaries
 
@@ -51,33 +51,46 @@ class Stability:
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row for each boundary: where it is, its label, and how often its behaviour returned."""
         columns = ("trace", "problem", "span", "label", "is_seen", "n_samples", "n_returned", "share")
-        return pd.DataFrame([{name: getattr(each, name) for name in columns} for each in self.boundaries])
+        return pd.DataFrame([{name: getattr(boundary, name) for name in columns} for boundary in self.boundaries])
 
     def summary(self, threshold: float | None = None) -> pd.DataFrame:
-        """Tabulate one row for each behaviour, all figures with 95% intervals (`_low`, `_high`).
+        """Tabulate one row for each behaviour; rates have 95% intervals in `_low` and `_high`.
 
-        share_stable: of its boundaries. base_stable: of the boundaries of all others, those that would be stable for
-        this behaviour. Both have Wilson intervals, which take boundaries as independent. return_rate: of the
-        continuations at its boundaries, those that show it. base_rate: of the continuations at the boundaries of all
-        others. Both have intervals over resampled problems. What comes by chance is NaN where no other behaviour was
-        sampled. n_seen: boundaries whose label the annotator sees in the trace's own words.
+        Columns:
+            share_stable: Share of the behaviour's boundaries that are stable.
+            base_stable: Share of the other behaviours' boundaries at which this behaviour appears in enough
+                continuations to be stable: chance. Both have Wilson intervals, which assume independent boundaries.
+            return_rate: Share of the continuations at the behaviour's boundaries that show it.
+            base_rate: Share of the continuations at other behaviours' boundaries that show it: chance. Both have
+                intervals over resampled problems.
+            n_seen: Number of boundaries whose label the annotator gives to the trace's own words.
 
-        threshold: share from which a boundary is stable; default the result's own.
+        Args:
+            threshold: Share of continuations from which a boundary is stable; None means the result's own.
+
+        Returns:
+            The table. Chance is NaN where no other behaviour was sampled.
         """
         threshold = self._checked(threshold)
         return pd.DataFrame([self._summary_of(behaviour, threshold) for behaviour in self.behaviours])
 
     def stable(self, threshold: float | None = None) -> list[Trace]:
-        """Leave the stable spans in the traces only; `threshold` is the share from which a boundary is stable.
+        """Remove spans that are not stable from the traces.
 
-        Spans of the sampled behaviours that were not stable, or not sampled, are left out. Those of behaviours that
-        were not sampled at all stay. A trace stays too when no span is left in it.
+        Spans of sampled behaviours stay if they were sampled and are stable. Spans of behaviours that were not sampled
+        all stay, and so do traces without any span left.
+
+        Args:
+            threshold: Share of continuations from which a boundary is stable; None means the result's own.
+
+        Returns:
+            Copies of the traces.
         """
         threshold = self._checked(threshold)
-        return self._with_spans(each for each in self.boundaries if each.share >= threshold)
+        return self._with_spans(boundary for boundary in self.boundaries if boundary.share >= threshold)
 
     def sampled(self) -> list[Trace]:
-        """Leave every span that was sampled in the traces: what `stable` is to be compared with."""
+        """Remove spans that were not sampled from the traces: the set that `stable` is compared with."""
         return self._with_spans(self.boundaries)
 
     def tables(self) -> dict[str, FigureTable]:
@@ -114,7 +127,7 @@ class Stability:
         return self.tables()["returns"].draw()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what `results.json` holds: everything but the words of continuations and the traces; None for NaN."""
+        """Convert to the plain values of results.json: no traces, no text of continuations, None for NaN."""
         summary = self.summary()
         return {
             "format": FORMAT,
@@ -127,7 +140,17 @@ class Stability:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Stability:
-        """Read back what `to_dict` gave, without what is heavy. Raises InputError for another format."""
+        """Build a result from plain values: the inverse of `to_dict`.
+
+        Args:
+            content: What `to_dict` returned, or the same as read from results.json.
+
+        Returns:
+            The result, without traces and the text of continuations.
+
+        Raises:
+            InputError: The format is another.
+        """
         check_format(content, FORMAT)
         settings = dict(content["settings"])
         compared = content["before_after"]
@@ -149,7 +172,14 @@ class Stability:
         return result_page("Does the behaviour return?", lead, self.figures(), self.summary())
 
     def write(self, directory: str | Path) -> None:
-        """Write stable.jsonl (if it holds the traces), results.json, table.csv, tables/ and report.html."""
+        """Write stable.jsonl (if it holds the traces), results.json, table.csv, tables/ and report.html.
+
+        Args:
+            directory: Created if it does not exist; files of these names are replaced.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
         if self.traces:
             write_traces(self.stable(), Path(directory) / TRACES)
         write_result(directory, self, self.report())
@@ -158,7 +188,7 @@ class Stability:
         return self.summary().to_html(index=False, na_rep="–", float_format="{:.3f}".format)
 
     def __repr__(self) -> str:
-        n_stable = sum(each.share >= self.threshold for each in self.boundaries)
+        n_stable = sum(boundary.share >= self.threshold for boundary in self.boundaries)
         return (
             f"Stability({self.model.get('name', '')}, {len(self.boundaries)} boundaries of {len(self.behaviours)} "
             f"behaviours; {n_stable} stable at {self.threshold:g})"
@@ -172,18 +202,18 @@ class Stability:
     def _with_spans(self, boundaries: Iterable[Boundary]) -> list[Trace]:
         if not self.traces:
             raise InputError(f"this result was read back from JSON, which holds no traces; read {TRACES} beside it")
-        kept, behaviours = {(each.trace, each.span) for each in boundaries}, self.behaviours
+        selected, behaviours = {(boundary.trace, boundary.span) for boundary in boundaries}, self.behaviours
 
         def spans(trace: Trace) -> Iterator[Span]:
             for number, span in enumerate(trace.spans):
-                if span.label not in behaviours or (trace.id, number) in kept:
+                if span.label not in behaviours or (trace.id, number) in selected:
                     yield span
 
         return [replace(trace, spans=tuple(spans(trace))) for trace in self.traces]
 
     def _summary_of(self, behaviour: str, threshold: float) -> dict[str, Any]:
-        own = [each for each in self.boundaries if each.label == behaviour]
-        others = [each for each in self.boundaries if each.label != behaviour]
+        own = [boundary for boundary in self.boundaries if boundary.label == behaviour]
+        others = [boundary for boundary in self.boundaries if boundary.label != behaviour]
         figures = {
             "share_stable": _share_stable(own, behaviour, threshold),
             "base_stable": _share_stable(others, behaviour, threshold),
@@ -193,9 +223,9 @@ class Stability:
         row: dict[str, Any] = {
             "behaviour": behaviour,
             "n_boundaries": len(own),
-            "n_problems": len({each.problem for each in own}),
-            "n_seen": sum(each.is_seen for each in own),
-            "n_stable": sum(each.share >= threshold for each in own),
+            "n_problems": len({boundary.problem for boundary in own}),
+            "n_seen": sum(boundary.is_seen for boundary in own),
+            "n_stable": sum(boundary.share >= threshold for boundary in own),
             "n_others": len(others),
         }
         for name, figure in figures.items():
@@ -204,7 +234,7 @@ class Stability:
 
 
 def check_threshold(threshold: float) -> None:
-    """Raises InputError for what is no share of continuations above 0."""
+    """Check that a threshold is a share of continuations above 0. Raises InputError otherwise."""
     if not 0 < threshold <= 1:
         raise InputError(f"a threshold is a share of the continuations, above 0 and up to 1, and {threshold} is not")
 
@@ -212,15 +242,15 @@ def check_threshold(threshold: float) -> None:
 def _share_stable(boundaries: Sequence[Boundary], behaviour: str, threshold: float) -> Interval:
     if not boundaries:
         return UNKNOWN
-    return wilson_proportion(np.array([float(each.share_of(behaviour) >= threshold) for each in boundaries]))
+    return wilson_proportion(np.array([float(boundary.share_of(behaviour) >= threshold) for boundary in boundaries]))
 
 
 def _rate(boundaries: Sequence[Boundary], behaviour: str) -> Interval:
-    """The share of all continuations that show the behaviour, with an interval over problems."""
+    """Compute the share of all continuations that show the behaviour, with an interval over problems."""
     if not boundaries:
         return UNKNOWN
-    _, problem = np.unique([each.problem for each in boundaries], return_inverse=True)
+    _, problem = np.unique([boundary.problem for boundary in boundaries], return_inverse=True)
     return ratio_over_groups(
-        np.bincount(problem, [each.found.count(behaviour) for each in boundaries]),
-        np.bincount(problem, [each.n_samples for each in boundaries]),
+        np.bincount(problem, [boundary.found.count(behaviour) for boundary in boundaries]),
+        np.bincount(problem, [boundary.n_samples for boundary in boundaries]),
     )

@@ -25,11 +25,11 @@ N_SHOWN = 10  # texts in the cell of a notebook, and in the figure
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TokenScores:
-    """Probes applied to texts, token by token. In a notebook it shows itself as coloured text."""
+    """Scores of probes on texts, token by token; shown in a notebook as coloured text."""
 
     texts: tuple[ScoredText, ...]
     layers: dict[str, int]  # behaviour -> the layer at which it is read
-    priors: dict[str, float | None]  # log odds of a training span, whatever is read; None: not known
+    priors: dict[str, float | None]  # log odds of the behaviour among training spans; None if unknown
     model: dict[str, Any]  # the identity of the model that read the texts
     read: str  # which tokens of a sentence the probes were trained on
     method: str
@@ -57,7 +57,7 @@ class TokenScores:
 
     @property
     def sentences(self) -> pd.DataFrame:
-        """A row for each behaviour and sentence: the probe on the very read of the sentence that it was trained on.
+        """A row for each behaviour and sentence, scored over the same read that the probe was trained on.
 
         text, sentence, label (of the trace's own span, else empty), start, end, behaviour, layer, log_odds,
         probability.
@@ -77,7 +77,7 @@ class TokenScores:
         return pd.concat(parts, ignore_index=True)
 
     def tables(self) -> dict[str, FigureTable]:
-        """Tabulate the figure, tokens: the first texts as strips, coloured about the prior."""
+        """Tabulate the figure: the first texts as strips of tokens, coloured by distance from the prior."""
         parts = []
         for number, text in enumerate(self.texts[:N_SHOWN]):
             tokens = [text.trace.text[start:end] for start, end in text.characters.tolist()]
@@ -102,7 +102,7 @@ class TokenScores:
         return self.figures()["tokens"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values for JSON: provenance, then for each text its columns as lists; None for no score."""
+        """Convert to plain values for JSON: provenance, then the columns of each text; None for a missing score."""
         return {
             "format": FORMAT,
             "model": self.model,
@@ -117,7 +117,17 @@ class TokenScores:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TokenScores:
-        """Read back what `to_dict` gave. Raises InputError for another format."""
+        """Build a result from plain values: the inverse of `to_dict`.
+
+        Args:
+            content: What `to_dict` returned, or the same as read from results.json.
+
+        Returns:
+            The scores.
+
+        Raises:
+            InputError: The format is another.
+        """
         check_format(content, FORMAT)
         behaviours = content["behaviours"]
         return cls(
@@ -131,10 +141,10 @@ class TokenScores:
         """Write a page of its own, which opens offline.
 
         Args:
-            path: Where to write it; None: nowhere.
+            path: The file; None writes nothing.
 
         Returns:
-            The page.
+            The page, HTML.
         """
         names, model = self._names(), self.model.get("name", "a model")
         page = tokens_page(
@@ -150,7 +160,14 @@ class TokenScores:
         return page
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv and sentences.csv, tables/tokens.json, and report.html, the coloured texts."""
+        """Write results.json, table.csv and sentences.csv, tables/tokens.json, and report.html, the coloured texts.
+
+        Args:
+            directory: Created if it does not exist; files of these names are replaced.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
         write_csv(Path(directory) / "sentences.csv", self.sentences)
         write_result(directory, self, self.to_html())
 
@@ -210,7 +227,7 @@ def probability(log_odds: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 
 def _usual_distance(scores: Sequence[Float[np.ndarray, " n"]], centre: float) -> float:
-    """Compute how far from the centre 95% of the scores keep within, in halves; 1 where there are none."""
+    """Compute the distance from the centre that covers 95% of the scores, rounded up to halves; 1 without scores."""
     distance = np.abs(np.concatenate([part[~np.isnan(part)] for part in scores]) - centre)
     return max(0.5, math.ceil(2 * float(np.quantile(distance, 0.95))) / 2) if len(distance) else 1.0
 

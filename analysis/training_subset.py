@@ -1,7 +1,7 @@
-"""Probes trained on a part of the spans and tested on problems that were held out: on that part of them, and on all.
+"""Train probes on a subset of the spans, and test them on held-out problems: on the subset, and on all spans.
 
-All training sets share their folds, and all intervals their resamples of the problems, so the difference of two AUROCs
-has an interval of its own. The control draws as many spans of each label and fold at random.
+All training sets have the same folds, and all intervals the same resamples of the problems, so the difference of two
+AUROCs has an interval of its own. The control draws as many spans of each label and fold at random.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from ..probes.folds import grouped_folds
 from ..probes.metrics import auroc, auroc_draws, concordance
 from ..stats import Interval, mean_and_range, percentile_ends
 
-Rows = Bool[np.ndarray, " n_examples"]  # some of the examples
+Rows = Bool[np.ndarray, " n_examples"]  # which examples are in a subset
 Folds = Int[np.ndarray, " n_examples"]  # the test fold of each
 TESTED = ("auroc_before", "auroc_after", "auroc_gain", "auroc_before_on_all", "auroc_after_on_all", "auroc_random")
 NO_AUROC = dict.fromkeys((f"{name}{end}" for name in TESTED for end in ("", "_low", "_high")), float("nan"))
 
 
 class Drawn(NamedTuple):
-    """A figure, and the same of every resample of the problems."""
+    """A statistic, and its value in every resample of the problems."""
 
     value: float
     draws: Float[np.ndarray, " n_bootstrap"]
 
 
 def subset_folds(activations: Activations, stable: Rows, probed: Sequence[str], n_folds: int, seed: int) -> Folds:
-    """Folds by problem that spread the stable and the other spans of every behaviour; one fold if none is probed."""
+    """Divide problems into folds with similar numbers of stable and unstable spans; one fold if nothing is probed."""
     if not probed:
         return np.zeros(len(stable), dtype=np.int64)
     tagged = [
@@ -43,28 +43,29 @@ def subset_folds(activations: Activations, stable: Rows, probed: Sequence[str], 
 
 
 def as_many(labels: np.ndarray[Any, Any], folds: Folds, stable: Rows, generator: np.random.Generator) -> Rows:
-    """Random examples: of each label and fold as many as are stable."""
-    kept = np.zeros_like(stable)
+    """Draw random examples: as many of each label and fold as are stable."""
+    rows = np.zeros_like(stable)
     for label in np.unique(labels):
         for fold in np.unique(folds):
             candidates = np.flatnonzero((labels == label) & (folds == fold))
             n_stable = int(stable[candidates].sum())
-            kept[generator.choice(candidates, n_stable, replace=False)] = True
-    return kept
+            rows[generator.choice(candidates, n_stable, replace=False)] = True
+    return rows
 
 
 def held_out_scores(
-    acts: Float[np.ndarray, "n_examples d_model"],
+    activations: Float[np.ndarray, "n_examples d_model"],
     shows: Bool[np.ndarray, "n_behaviours n_examples"],
     folds: Folds,
-    kept: Rows,
+    training: Rows,
 ) -> Float[np.ndarray, "n_behaviours n_examples"]:
-    """Scores of every example, by probes trained on those of the other folds that are `kept`."""
+    """Score every example by probes trained on the examples of the other folds that are in `training`."""
     scores = np.empty(shows.shape)
     for fold in np.unique(folds):
-        train, test = (folds != fold) & kept, folds == fold
+        train, test = (folds != fold) & training, folds == fold
         for index, positive in enumerate(shows):
-            scores[index, test] = LogisticProbe().fit(acts[train], positive[train]).decision_function(acts[test])
+            probe = LogisticProbe().fit(activations[train], positive[train])
+            scores[index, test] = probe.decision_function(activations[test])
     return scores
 
 
@@ -76,16 +77,25 @@ def subset_aurocs(
     folds: Folds,
     counts: Float[np.ndarray, "n_bootstrap n_problems"],
 ) -> dict[str, float]:
-    """The AUROCs of one behaviour by their names (`TESTED`), each with its ends; `BeforeAfter.to_frame` explains them.
+    """Compute the AUROCs of one behaviour with their intervals; `BeforeAfter.to_frame` describes them.
 
-    scores: of probes trained on all, on the stable, and on each random draw. problems: by number. counts: resamples.
+    Args:
+        scores: Out-of-fold scores of probes trained on all spans, on stable ones, and on each random draw.
+        positive: Examples that show the behaviour.
+        stable: Examples that are stable.
+        problems: Number of each example's problem.
+        folds: Test fold of each example.
+        counts: How often each resample contains each problem.
+
+    Returns:
+        A value for every name of `TESTED`, with `_low` and `_high`.
     """
 
-    def tested(trained: Float[np.ndarray, " n_examples"], kept: Rows | None = None) -> Drawn:
-        pairs = concordance(trained, positive, problems, folds, kept)
+    def tested(trained: Float[np.ndarray, " n_examples"], subset: Rows | None = None) -> Drawn:
+        pairs = concordance(trained, positive, problems, folds, subset)
         return Drawn(auroc(pairs), auroc_draws(pairs, counts))
 
-    before, after, *random = (tested(each, stable) for each in scores)
+    before, after, *random = (tested(trained, stable) for trained in scores)
     figures = {
         "auroc_before": before,
         "auroc_after": after,
@@ -96,4 +106,4 @@ def subset_aurocs(
     row: dict[str, float] = {}
     for name, figure in figures.items():
         row |= Interval(figure.value, *percentile_ends(figure.draws), counts.shape[1]).columns(name)
-    return row | mean_and_range(np.array([each.value for each in random])).columns("auroc_random")
+    return row | mean_and_range(np.array([figure.value for figure in random])).columns("auroc_random")

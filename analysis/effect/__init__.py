@@ -1,4 +1,4 @@
-"""What a direction does: how behaviours, accuracy and damage change with its strength, beside its controls."""
+"""Measure what a direction does: behaviours, accuracy and damage by its strength, beside its controls."""
 
 from ...generation import Written, write
 from .condition import Condition

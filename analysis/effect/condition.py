@@ -1,11 +1,11 @@
-"""One way of running a model: unsteered, with a behaviour's direction, or with a control in its place.
+"""Define the conditions under which a model is run: unsteered, with a behaviour's direction, or with a control.
 
-    unsteered    the model as it is
+    unsteered    the model without any change
     direction    a behaviour's direction at one layer and strength
-    random       a random direction of the same strength: as long a push, to nowhere in particular
-    token        the row of the unembedding of a word that gives the behaviour away: what merely saying it would do
+    random       a random direction with the same strength
+    token        the unembedding row of the behaviour's tell-tale word ("Wait"): the effect of merely writing the word
 
-Strengths are relative, so that all of them move an activation equally far.
+Strengths are in units of the mean residual norm, so that directions and controls move an activation equally far.
 """
 
 from __future__ import annotations
@@ -26,23 +26,36 @@ Kind = Literal["unsteered", "direction", "random", "token"]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is done to the model."""
+    """A way of running the model."""
 
     kind: Kind
-    behaviour: str = ""  # of the direction or the token; a random direction is held against every behaviour
-    layer: int = -1
-    strength: float = 0.0
+    behaviour: str = ""  # of direction or token; empty for random ones, which are compared with every behaviour
+    layer: int = -1  # 0-based block whose output is steered; -1 where unsteered
+    strength: float = 0.0  # in units of the mean residual norm
     number: int = 0  # of the random direction
 
     @property
     def name(self) -> str:
-        """A name of its own, for logs."""
+        """A unique name, the key of the condition in logs."""
         return f"{self.kind} {self.behaviour} layer {self.layer} strength {self.strength} number {self.number}"
 
     def direction(
         self, directions: Directions, model: LanguageModel, tokens: Mapping[str, int], seed: int
     ) -> Direction:
-        """The direction that this condition steers with. Raises InputError for the unsteered one."""
+        """Make the direction that this condition steers with.
+
+        Args:
+            directions: Directions of behaviours, with the mean residual norm at each layer.
+            model: The model; its unembedding gives the direction of a token.
+            tokens: Behaviour -> id of its tell-tale token.
+            seed: Seed of random directions.
+
+        Returns:
+            The direction, float32 of shape (d_model,) at the layer.
+
+        Raises:
+            InputError: The condition is the unsteered one.
+        """
         norms = directions.residual_norm[directions.layers.index(self.layer)]
         if self.kind == "direction":
             return directions[self.behaviour]
@@ -54,8 +67,8 @@ class Condition:
             vector = (head[tokens[self.behaviour]] - head.mean(dim=0)).cpu()
         else:
             raise InputError("the unsteered condition has no direction")
-        found = Direction.of(vector, layers=self.layer, behaviour=f"{self.kind} {self.number}", residual_norm=norms)
-        return replace(found, behaviour=self.behaviour or found.behaviour)
+        direction = Direction.of(vector, layers=self.layer, behaviour=f"{self.kind} {self.number}", residual_norm=norms)
+        return replace(direction, behaviour=self.behaviour or direction.behaviour)
 
 
 def all_conditions(
@@ -66,13 +79,26 @@ def all_conditions(
     n_random: int,
     tokens: Mapping[str, int],
 ) -> list[Condition]:
-    """The unsteered one first, then for each layer and strength the directions, their tokens and the random ones."""
-    found = [Condition("unsteered")]
+    """List the conditions of a sweep: unsteered first, then by layer and strength directions, tokens and random ones.
+
+    Args:
+        behaviours: Behaviours whose directions are tried.
+        layers: 0-based blocks.
+        strengths: In units of the mean residual norm; 0 is left out.
+        n_random: Number of random directions at each layer and strength.
+        tokens: Behaviour -> id of its tell-tale token, for the behaviours that have one.
+
+    Returns:
+        The conditions, each once.
+    """
+    conditions = [Condition("unsteered")]
     for layer in layers:
         for strength in strengths:
             if strength == 0:
                 continue
-            found += [Condition("direction", behaviour, layer, strength) for behaviour in behaviours]
-            found += [Condition("token", behaviour, layer, strength) for behaviour in behaviours if behaviour in tokens]
-            found += [Condition("random", "", layer, strength, number) for number in range(n_random)]
-    return found
+            conditions += [Condition("direction", behaviour, layer, strength) for behaviour in behaviours]
+            conditions += [
+                Condition("token", behaviour, layer, strength) for behaviour in behaviours if behaviour in tokens
+            ]
+            conditions += [Condition("random", "", layer, strength, number) for number in range(n_random)]
+    return conditions

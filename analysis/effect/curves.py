@@ -1,4 +1,4 @@
-"""The result of a sweep over strengths: tables by strength and by layer, and figures."""
+"""Hold the result of a sweep over strengths: tables by strength and by layer, and figures."""
 
 from __future__ import annotations
 
@@ -33,37 +33,78 @@ class StrengthCurves:
     behaviours: tuple[str, ...]
     layers: tuple[int, ...]
     strengths: tuple[float, ...]
-    scores: dict[str, dict[str, list[float]]]  # of the directions: behaviour -> figure -> one for each of score_layers
+    scores: dict[str, dict[str, list[float]]]  # behaviour -> measure -> value at each of score_layers
     score_layers: tuple[int, ...]
     about: dict[str, Any]  # model, directions, settings
 
     @property
     def unsteered(self) -> Outcome:
-        """What the model does by itself."""
+        """Outcome of the unsteered model."""
         return self._outcomes("unsteered")[0]
 
     def outcome(self, kind: Kind, behaviour: str, layer: int, strength: float) -> Outcome:
-        """Of one condition. Raises InputError when it was not tried."""
-        found = self._outcomes(kind, behaviour, layer, strength)
-        if not found:
+        """Find the outcome of one condition.
+
+        Args:
+            kind: "unsteered", "direction", "random" or "token".
+            behaviour: Behaviour of the direction or token; empty for random directions.
+            layer: 0-based block that was steered.
+            strength: In units of the mean residual norm.
+
+        Returns:
+            The outcome; of random directions the first.
+
+        Raises:
+            InputError: The condition was not tried.
+        """
+        outcomes = self._outcomes(kind, behaviour, layer, strength)
+        if not outcomes:
             raise InputError(f"no {kind} for {behaviour!r} was tried at layer {layer} with strength {strength}")
-        return found[0]
+        return outcomes[0]
 
     def random_effects(self, behaviour: str, layer: int, strength: float) -> list[float]:
-        """By how much each random direction of that strength raises the rate of `behaviour`."""
-        return [each.effect(behaviour, self.unsteered).value for each in self._outcomes("random", "", layer, strength)]
+        """Compute by how much each random direction raises the rate of a behaviour.
+
+        Args:
+            behaviour: The behaviour that is counted.
+            layer: 0-based block that was steered.
+            strength: In units of the mean residual norm.
+
+        Returns:
+            One effect for each random direction: sentences that show the behaviour, as a share of all sentences, minus
+            that share of the unsteered model.
+        """
+        return [
+            outcome.effect(behaviour, self.unsteered).value for outcome in self._outcomes("random", "", layer, strength)
+        ]
 
     def p_value(self, behaviour: str, layer: int, strength: float) -> float:
-        """Rank of the direction's effect among those of the random directions, one-sided towards more of it."""
+        """Compute the p-value of a direction's effect, from its rank among the random directions.
+
+        Args:
+            behaviour: The behaviour of the direction, which is also the one that is counted.
+            layer: 0-based block that was steered.
+            strength: In units of the mean residual norm.
+
+        Returns:
+            One-sided, for raising the rate: (1 + number of random directions with at least this effect) / (1 + number
+            of random directions).
+        """
         own = self.outcome("direction", behaviour, layer, strength).effect(behaviour, self.unsteered).value
         return p_value_of_draws(own, np.array(self.random_effects(behaviour, layer, strength)))
 
     def to_frame(self) -> pd.DataFrame:
-        """Tabulate one row for each condition and behaviour that is measured in it; intervals in `_low` and `_high`.
+        """Tabulate one row for each condition and counted behaviour; 95% intervals in `_low` and `_high`.
 
-        kind, steered (the behaviour whose direction or token it is), layer, strength, number (of the random direction);
-        measured (the behaviour counted), rate, effect, n_problems; kl_nats and perplexity on neutral text; accuracy
-        where it is known; truncated: responses without an end; share_steered: of the tokens run.
+        Columns:
+            kind, steered, layer, strength, number: The condition; `steered` is the behaviour of its direction or token,
+                `number` that of the random direction.
+            measured, rate, effect, n_problems: The counted behaviour, its share of the sentences, the same minus that
+                of the unsteered model, and the number of problems.
+            kl_nats, perplexity: On neutral text; KL in nats a token.
+            accuracy: Share of problems solved; NaN without a grader.
+            truncated: Share of responses that did not end.
+            share_steered: Share of the tokens run whose activation was changed.
         """
         return self._frame.copy()
 
@@ -72,10 +113,11 @@ class StrengthCurves:
         return pd.DataFrame([row for outcome in self.outcomes for row in self._rows(outcome)])
 
     def by_layer(self) -> pd.DataFrame:
-        """Tabulate for each behaviour and layer the strength of the largest effect, that effect, and AUROC beside it.
+        """Tabulate for each behaviour and layer the strength with the largest effect, that effect, and the AUROC.
 
-        p_value is that of the layer and strength alone, not corrected for having chosen the strength. rank_effect and
-        rank_auroc: 1 for the best layer; where they disagree, the best probe is not the best handle.
+        p_value is that of this layer and strength, not corrected for the choice of the strength. rank_effect and
+        rank_auroc are 1 for the best layer; where they differ, the layer that reads a behaviour best is not the one
+        that steers it best.
         """
         return self._by_layer.copy()
 
@@ -112,7 +154,14 @@ class StrengthCurves:
         return frame
 
     def best_layer(self, behaviour: str) -> int:
-        """Find the layer at which the direction raises its behaviour most."""
+        """Find the layer at which the direction raises the rate of its behaviour most.
+
+        Args:
+            behaviour: The behaviour.
+
+        Returns:
+            A 0-based layer.
+        """
         frame = self._by_layer
         own = frame[frame["behaviour"] == behaviour]
         return int(own["layer"].iloc[int(own["effect"].to_numpy().argmax())])
@@ -129,7 +178,14 @@ class StrengthCurves:
         return draw_all(self.tables())
 
     def figure(self, behaviours: Sequence[str] | None = None) -> go.Figure:
-        """Draw rate, damage and accuracy by strength, a column for each behaviour, at the layer that moves it most."""
+        """Draw rate, damage and accuracy by strength, each behaviour at its best layer.
+
+        Args:
+            behaviours: Behaviours to draw, a column each; None means all.
+
+        Returns:
+            The figure.
+        """
         layers = {name: self.best_layer(name) for name in behaviours or self.behaviours}
         return strength_table(self._frame, layers).draw()
 
@@ -138,14 +194,14 @@ class StrengthCurves:
         return self.tables()["layers"].draw()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what `results.json` holds; None for NaN."""
+        """Convert to the plain values of results.json; None for NaN."""
         frame, layers = self._frame, self._by_layer
         return {
             "format": FORMAT,
             **self.about,
             "n_problems": len(self.unsteered.n_sentences),
             "unsteered": {
-                "accuracy": None if (found := self.unsteered.accuracy()) is None else found.to_dict(),
+                "accuracy": None if (accuracy := self.unsteered.accuracy()) is None else accuracy.to_dict(),
                 "rates": {name: self.unsteered.rate(name).to_dict() for name in self.behaviours},
                 "perplexity": self.unsteered.damage.perplexity,
                 "examples": self.unsteered.examples,
@@ -164,7 +220,17 @@ class StrengthCurves:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> StrengthCurves:
-        """Read back what `to_dict` gave. Raises InputError for another format."""
+        """Build a result from plain values: the inverse of `to_dict`.
+
+        Args:
+            content: What `to_dict` returned, or the same as read from results.json.
+
+        Returns:
+            The result.
+
+        Raises:
+            InputError: The format is another.
+        """
         check_format(content, FORMAT)
         settings = content["settings"]
         return cls(
@@ -183,7 +249,7 @@ class StrengthCurves:
         )
 
     def report(self) -> str:
-        """Write one page with figures, tables and what was written."""
+        """Write one self-contained HTML page with figures, tables and example responses."""
         best = {name: self.best_layer(name) for name in self.behaviours}
         steered = {
             name: [self.outcome("direction", name, best[name], strength) for strength in self.strengths]
@@ -194,7 +260,14 @@ class StrengthCurves:
         )
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, tables/ and report.html."""
+        """Write results.json, table.csv, tables/ and report.html.
+
+        Args:
+            directory: Created if it does not exist; files of these names are replaced.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
         write_result(directory, self, self.report())
 
     def _repr_html_(self) -> str:
@@ -208,9 +281,14 @@ class StrengthCurves:
 
     def _outcomes(self, kind: Kind, behaviour: str = "", layer: int = -1, strength: float = 0.0) -> list[Outcome]:
         return [
-            each
-            for each in self.outcomes
-            if (each.condition.kind, each.condition.behaviour, each.condition.layer, each.condition.strength)
+            outcome
+            for outcome in self.outcomes
+            if (
+                outcome.condition.kind,
+                outcome.condition.behaviour,
+                outcome.condition.layer,
+                outcome.condition.strength,
+            )
             == (kind, behaviour, layer, strength)
         ]
 

@@ -1,7 +1,7 @@
-"""What steering costs on text that has nothing to do with it.
+"""Measure the damage that steering does on neutral text.
 
 KL            mean over tokens of sum_v p(v) log(p(v) / q(v)), p of the unsteered model, q of the steered; in nats
-perplexity    exp of the mean negative log probability that the steered model gives the tokens that come
+perplexity    exp of the mean negative log probability that the steered model gives to the next token
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...models import LanguageModel
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """On neutral text, over `n_tokens` of it."""
+    """KL divergence and perplexity on `n_tokens` tokens of neutral text."""
 
     kl_nats: float
     perplexity: float
@@ -28,13 +28,13 @@ class Damage:
 
 
 class NeutralText:
-    """Texts as token ids, and what the unsteered model expects in them (kept: 4 bytes x vocabulary a token)."""
+    """Neutral texts, with the unsteered model's log probabilities (4 bytes x vocabulary for each token in memory)."""
 
     def __init__(self, model: LanguageModel, texts: Sequence[Sequence[int]], max_tokens: int = 600) -> None:
         self._model = model
         self._texts: list[list[int]] = []
         for text in texts:
-            room = max_tokens - sum(len(each) - 1 for each in self._texts)
+            room = max_tokens - sum(len(text_ids) - 1 for text_ids in self._texts)
             if room < 2:
                 break
             self._texts.append(list(text)[: room + 1])
@@ -42,7 +42,14 @@ class NeutralText:
         self._expected = list(self._log_probabilities())
 
     def damage(self, steering: AbstractContextManager[object] | None = None) -> Damage:
-        """Of the model while `steering` holds."""
+        """Measure the damage on these texts.
+
+        Args:
+            steering: The context in which the model runs, as `steer` returns it; None runs it unsteered.
+
+        Returns:
+            KL(unsteered || steered) in nats a token, and the perplexity of the steered model.
+        """
         divergence = loss = 0.0
         n_tokens = 0
         with steering or nullcontext():
@@ -56,7 +63,7 @@ class NeutralText:
 
     @torch.inference_mode()
     def _log_probabilities(self) -> Iterator[Float[Tensor, "tokens vocabulary"]]:
-        """Of the token that follows each token, text by text."""
+        """Compute the log probabilities of the next token at every position, text by text."""
         for text in self._texts:
             ids = torch.tensor([text[:-1]], device=self._model.device)
             logits = self._model.model(ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[0]

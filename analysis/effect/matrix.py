@@ -1,8 +1,8 @@
-"""Source model x target model: the directions of each steering the other.
+"""Steer every target model with the directions of every source model.
 
-A direction that was found in a base model and steers the thinking model, where the same push does nothing in the base
-itself, says that the two differ in what they do with it and not in what they represent (Ward et al. 2025, arXiv
-2507.12638). Strengths are in units of the target's own residual norm.
+If a direction of the base model steers the thinking model but not the base model itself, the two represent the same
+feature and differ in how they use it (Ward et al. 2025, arXiv 2507.12638). Strengths are in units of the target's own
+mean residual norm.
 """
 
 from __future__ import annotations
@@ -73,13 +73,21 @@ class SteeringMatrix:
         return draw_all(self.tables())
 
     def figure(self, behaviour: str | None = None, layer: int | None = None) -> go.Figure:
-        """Draw effects as a matrix, a panel for each strength; default of the first behaviour and layer."""
+        """Draw effects as a matrix of source by target, a panel for each strength.
+
+        Args:
+            behaviour: Behaviour of the directions; None means the first.
+            layer: 0-based block that was steered; None means the first.
+
+        Returns:
+            The figure.
+        """
         first = next(iter(self.cells.values()))
         chosen = first.layers[0] if layer is None else layer
         return matrix_table(self.effects(), behaviour or first.behaviours[0], chosen).draw()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give what `results.json` holds; None for NaN."""
+        """Convert to the plain values of results.json; None for NaN."""
         effects = self.effects()
         return {
             "format": FORMAT,
@@ -92,7 +100,17 @@ class SteeringMatrix:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> SteeringMatrix:
-        """Read back what `to_dict` gave. Raises InputError for another format."""
+        """Build a result from plain values: the inverse of `to_dict`.
+
+        Args:
+            content: What `to_dict` returned, or the same as read from results.json.
+
+        Returns:
+            The result.
+
+        Raises:
+            InputError: The format is another.
+        """
         check_format(content, FORMAT)
         return cls(
             cells={
@@ -106,7 +124,14 @@ class SteeringMatrix:
         return result_page(TITLE, lead, self.figures(), self.effects())
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, effects.csv, tables/ and report.html."""
+        """Write results.json, table.csv, effects.csv, tables/ and report.html.
+
+        Args:
+            directory: Created if it does not exist; files of these names are replaced.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
         write_csv(Path(directory) / EFFECTS, self.effects())
         write_result(directory, self, self.report())
 
@@ -126,18 +151,22 @@ def steer_matrix(
     out: str | Path | None = None,
     **options: Any,
 ) -> SteeringMatrix:
-    """Steer every model with every source's directions, with all controls of `steer_sweep`, whose options it takes.
+    """Steer every model with the directions of every source, with all controls of `steer_sweep`.
 
     Args:
-        models: By name; each that is steered needs directions of its own, for the norm of its residual stream
-            (measured on neutral text where they do not say it).
-        directions: By the names of the models.
+        models: Name -> model to be steered. Each needs directions of its own, which hold the mean residual norms that
+            are its unit of strength; missing norms are measured on neutral text.
+        directions: Name of a model -> its directions.
         settings: As for `steer_sweep`.
-        out: A directory for each cell's outcomes, the effects, results and page; the same call resumes.
-        options: Further options of `steer_sweep`.
+        out: The run directory: outcomes of each cell, effects, results and page. An interrupted run is resumed. None
+            writes nothing.
+        **options: Further options of `steer_sweep`.
+
+    Returns:
+        A sweep over strengths for every source and target.
 
     Raises:
-        InputError: A model has no directions of its own, or they lack a layer; else as `steer_sweep`.
+        InputError: A model has no directions of its own, or they lack a layer; else as for `steer_sweep`.
     """
     loaded = {target: load(model) for target, model in models.items()}
     known = {
@@ -161,12 +190,12 @@ def steer_matrix(
 
 
 def _file_name(behaviour: str) -> str:
-    """Leave what a file name may hold everywhere."""
+    """Replace the characters of a behaviour that not every file system allows in a name."""
     return re.sub(r"\W+", "-", behaviour).strip("-")
 
 
 def _in_units_of(directions: Mapping[str, Directions], source: str, target: str) -> Directions:
-    """Give the directions of a source the residual norms of a target."""
+    """Replace the residual norms of a source's directions by those of a target."""
     if target not in directions:
         raise InputError(f"there are no directions of {target!r} itself, whose residual norm is the unit of strength")
     norms = dict(zip(directions[target].layers, directions[target].residual_norm, strict=True))

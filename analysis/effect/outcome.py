@@ -1,6 +1,6 @@
-"""What came of one condition, by problem: enough to draw every figure with its interval, and to be kept as a row.
+"""Count behaviours, right answers and damage under one condition, by problem.
 
-rate        sentences that show a behaviour, of all sentences; over problems, sum over sum
+rate        number of sentences that show a behaviour / number of sentences, both summed over problems
 effect      rate of the steered model minus rate of the unsteered one, problems resampled together (paired)
 """
 
@@ -24,7 +24,7 @@ from ...traces.questions import Grader, Question
 from .condition import Condition
 from .damage import Damage
 
-N_EXAMPLES = 3  # responses kept to look at
+N_EXAMPLES = 3  # responses that are stored
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -36,19 +36,19 @@ class Outcome:
     n_shown: dict[str, list[int]]  # behaviour -> sentences that show it
     n_tokens: list[int]
     is_truncated: list[bool]
-    is_solved: list[bool] | None  # None where nothing says what is right
+    is_solved: list[bool] | None  # None without a grader
     damage: Damage
     n_steered: int  # tokens whose activation was changed while the responses were written
     n_run: int  # tokens that were run
     examples: list[str]  # the first responses
 
     def rate(self, behaviour: str) -> Interval:
-        """Of the sentences, those that show `behaviour`; 0 of a model that writes none."""
+        """Compute the share of sentences that show `behaviour`; 0 for a model that writes no sentence."""
         sentences = np.array(self.n_sentences, dtype=float)
         return ratio_over_groups(self._counts(behaviour), sentences if sentences.any() else np.ones(len(sentences)))
 
     def effect(self, behaviour: str, unsteered: Outcome) -> Interval:
-        """By how much steering raises the rate of `behaviour`."""
+        """Compute by how much steering raises the rate of `behaviour`, with an interval over paired problems."""
         return ratio_difference_over_groups(
             self._counts(behaviour),
             np.array(self.n_sentences, dtype=float),
@@ -57,7 +57,7 @@ class Outcome:
         )
 
     def accuracy(self) -> Interval | None:
-        """Of the problems, those solved."""
+        """Compute the share of problems solved; None without a grader."""
         return None if self.is_solved is None else wilson_proportion(np.array(self.is_solved, dtype=float))
 
     def _counts(self, behaviour: str) -> Float[np.ndarray, " problems"]:
@@ -75,14 +75,31 @@ def outcome_of(
     n_steered: int,
     n_run: int,
 ) -> Outcome:
-    """Count what was written. A sentence that an annotator passes over shows nothing."""
+    """Count behaviours and right answers in responses; a sentence without a label shows no behaviour.
+
+    Args:
+        condition: The condition under which the responses were written.
+        questions: The questions.
+        written: The response to each question.
+        annotator: Labels sentences with behaviours.
+        grader: Decides whether a response is right; None if it cannot be decided.
+        damage: Damage on neutral text under the same condition.
+        n_steered: Tokens whose activation was changed.
+        n_run: Tokens that were run.
+
+    Returns:
+        The counts by problem.
+    """
     labels = [[span.label for span in annotator(q.prompt, w.text)] for q, w in zip(questions, written, strict=True)]
-    n_sentences = [max(len(segment(w.text, min_words=1)), len(found)) for w, found in zip(written, labels, strict=True)]
-    seen = sorted({label for found in labels for label in found})
+    n_sentences = [
+        max(len(segment(response.text, min_words=1)), len(text_labels))
+        for response, text_labels in zip(written, labels, strict=True)
+    ]
+    behaviours = sorted({label for text_labels in labels for label in text_labels})
     return Outcome(
         condition=condition,
         n_sentences=n_sentences,
-        n_shown={name: [found.count(name) for found in labels] for name in seen},
+        n_shown={name: [text_labels.count(name) for text_labels in labels] for name in behaviours},
         n_tokens=[w.n_tokens for w in written],
         is_truncated=[w.is_truncated for w in written],
         is_solved=None if grader is None else [grader(q, w.text) for q, w in zip(questions, written, strict=True)],

@@ -15,7 +15,7 @@ from ...vectors.residual_norms import with_known_norms
 
 @dataclass(frozen=True, kw_only=True)
 class SteeredResponse:
-    """What a model writes without and with a direction."""
+    """The responses of a model without and with steering."""
 
     unsteered: str
     steered: str
@@ -23,7 +23,7 @@ class SteeredResponse:
     n_tokens: int  # tokens that were run, those of the prompt included
 
     def to_dict(self) -> dict[str, Any]:
-        """The texts and counts."""
+        """Convert to plain values for JSON: the texts and counts."""
         return asdict(self)
 
 
@@ -48,17 +48,20 @@ def steer_write(
     Args:
         model: The model that writes.
         directions: Directions of the model, or with `force` of another of the same shape.
-        prompt: What it is asked.
-        behaviour: Whose direction.
+        prompt: The prompt.
+        behaviour: The behaviour whose direction steers.
         layer: Block whose output is steered, from 0; negative ones count from the end.
-        strength: In units of the mean residual norm at the layer, which is measured where `directions` do not say it.
-        operation: What is done: add, add-preserving-norm, project-out or clamp.
-        when: Tokens that are steered: what `steer` takes.
+        strength: In units of the mean residual norm at the layer, which is measured if `directions` do not hold it.
+        operation: add, add-preserving-norm, project-out or clamp.
+        when: Tokens that are steered, as for `steer`.
         absolute: Whether the strength is in units of the vector itself.
         sampling: Length and temperature; None: at most 120 tokens, greedy.
         template: Whether the prompt goes through the chat template.
         seed: Seed of sampling, the same for both.
-        force: Whether directions of another model are taken.
+        force: Accept directions of another model.
+
+    Returns:
+        Both responses, and how many tokens were steered.
 
     Raises:
         InputError: Directions, layer, strength, operation or tokens cannot be used.

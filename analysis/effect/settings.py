@@ -1,4 +1,4 @@
-"""What a sweep over strengths is asked to do, beside its model and directions."""
+"""Define the settings of a sweep over strengths."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ N_RANDOM = 20  # fewer random directions cannot give a p-value below 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class EffectSettings:
-    """How directions are tried out."""
+    """Settings of `steer_sweep`: behaviours, layers, strengths, controls and sampling."""
 
-    behaviours: tuple[str, ...] | None = None  # whose directions; default all of the file
-    layers: str | tuple[int, ...] | None = None  # blocks to steer at, "0,4,10:20:2"; default all of the directions
+    behaviours: tuple[str, ...] | None = None  # behaviours whose directions are tried; None means all
+    layers: str | tuple[int, ...] | None = None  # 0-based blocks, "0,4,10:20:2"; None: all of the directions
     strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)  # in units of the mean residual norm
     n_random: int = N_RANDOM  # random directions at each layer and strength
-    n_problems: int = 50  # asked, of those that there are
+    n_problems: int = 50  # most problems to answer
     operation: str = "add"
-    when: str = SENTENCES  # tokens of the response that are steered: where sentences begin, or what `When.parse` takes
+    when: str = SENTENCES  # steered tokens of the response: at sentence beginnings, or as `When.parse` reads it
     template: Template = "auto"
     sampling: Sampling = field(default_factory=lambda: Sampling(n_samples=1, max_new_tokens=160))
     seed: int = 0  # of random directions, sampling and problems
 
     def __post_init__(self) -> None:
-        if not self.strengths or not all(math.isfinite(each) for each in self.strengths):
+        if not self.strengths or not all(math.isfinite(strength) for strength in self.strengths):
             raise InputError(f"strengths must be finite numbers, and {list(self.strengths)} are not")
         if self.n_random < 1 or self.n_problems < 2:
             raise InputError(

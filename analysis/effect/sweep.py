@@ -1,14 +1,14 @@
-"""Measure what a direction does to what a model writes, from no strength to too much: `reasonlens steer sweep`.
+"""Measure how a direction changes the responses of a model, by strength: `reasonlens steer sweep`.
 
 1. The model answers the questions unsteered.
 2. It answers them with each behaviour's direction at each layer and strength; with at least 20 random directions of the
-   same strength; and with the unembedding row of the behaviour's tell-tale word. All draw with the same random numbers.
-3. An annotator counts behaviours, a grader right answers; on neutral text the divergence from the unsteered model and
-   the perplexity say what is broken.
-4. An effect is the rate of the behaviour minus that of the unsteered model, over problems resampled together; its
-   p-value is its rank among the random directions: (1 + how many do as much) / (1 + how many there are).
+   same strength; and with the unembedding row of the behaviour's tell-tale word. All use the same random numbers.
+3. An annotator counts behaviours, a grader counts right answers; the divergence from the unsteered model and the
+   perplexity on neutral text measure the damage.
+4. An effect is the rate of the behaviour minus that of the unsteered model, with an interval over paired problems. Its
+   p-value is its rank among the random directions: (1 + number with at least this effect) / (1 + number of them).
 
-Strengths and layers are tried on these problems; what is then claimed of the best of them needs other problems.
+Strengths and layers are chosen on these problems; a claim about the best of them needs other problems.
 """
 
 from __future__ import annotations
@@ -77,20 +77,24 @@ def steer_sweep(
     """Steer `model` with `directions` at every layer and strength of the settings, and with their controls.
 
     Args:
-        model: What is steered.
-        directions: One for each behaviour and layer, with the mean residual norm of the model at each.
+        model: The model that is steered, or its name or path.
+        directions: Directions of each behaviour and layer, with the mean residual norm of the model at each layer.
         settings: Behaviours, layers, strengths, controls, sampling.
-        questions: What is asked, or the name or file of a problem set; an organism has problems of its own.
-        task: Everything about the text instead, with annotators and graders of your own.
-        out: A directory for outcomes (a row each as it is measured), results, table and page; the same call resumes.
-        device: For a model given by name.
-        ranked: Directions with AUROCs to rank layers by; default `directions`.
-        force: Take directions of another model.
-        progress: Whether a bar is shown.
+        questions: Questions, or the name or file of a problem set; an organism has problems of its own.
+        task: Questions, annotator, grader and neutral text of your own, in place of `questions`.
+        out: The run directory: outcomes (a row as soon as it is measured), results, table and page. An interrupted run
+            is resumed. None writes nothing.
+        device: Where a model that is loaded by name runs.
+        ranked: Directions with AUROCs to rank layers by; None means `directions`.
+        force: Accept directions of another model.
+        progress: Show a progress bar.
+
+    Returns:
+        The outcome of every condition, with tables and figures by strength and layer.
 
     Raises:
-        InputError: Directions do not fit, behaviours or layers are unknown, the model has no questions, or the
-            directory is of another run.
+        InputError: The directions do not fit the model, behaviours or layers are unknown, the model has no questions,
+            or the directory holds another run.
     """
     settings = settings or EffectSettings()
     loaded = load(model, device=device)
@@ -151,7 +155,7 @@ def _open_run(
     task: Task,
     settings: dict[str, Any],
 ) -> RunDirectory:
-    """Open the run directory; more layers, strengths and controls go on from the outcomes that are there."""
+    """Open the run directory; a run with more layers, strengths or controls continues from the stored outcomes."""
     if out is None:
         return RunDirectory(None, "steer sweep")
     conditions = {name: settings[name] for name in CONDITIONS}
@@ -176,7 +180,7 @@ def _open_run(
 
 
 def digest_of(directions: Directions) -> str:
-    """Digest vectors and norms; neither scores nor where they are from."""
+    """Digest the vectors and norms of directions, without their scores and provenance."""
     vectors = {
         name: hashlib.sha256(vector.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()
         for name, vector in directions.vectors.items()
@@ -185,7 +189,7 @@ def digest_of(directions: Directions) -> str:
 
 
 class _Trial:
-    """One model, one task: what comes of each condition."""
+    """One model and one task, on which conditions are measured."""
 
     def __init__(
         self, model: LanguageModel, directions: Directions, task: Task, settings: EffectSettings, force: bool
@@ -197,7 +201,7 @@ class _Trial:
             settings,
             force,
         )
-        self._prompts = encode_prompts(model, [each.prompt for each in task.questions], settings.template)
+        self._prompts = encode_prompts(model, [question.prompt for question in task.questions], settings.template)
         self._neutral = NeutralText(model, task.neutral)
         self._at_ends = at_sentence_ends(model)
 

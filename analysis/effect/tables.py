@@ -21,7 +21,10 @@ def strength_table(frame: pd.DataFrame, layers: Mapping[str, int]) -> FigureTabl
 
     Args:
         frame: `StrengthCurves.to_frame()`.
-        layers: Behaviour -> the layer at which it is shown.
+        layers: Behaviour -> the layer at which it is drawn.
+
+    Returns:
+        A row for each point.
     """
     measures = [RATE, KL] + ([ACCURACY] if frame["accuracy"].notna().any() else [])
     rows = [
@@ -46,7 +49,10 @@ def layers_table(by_layer: pd.DataFrame, n_strengths: int) -> FigureTable:
 
     Args:
         by_layer: `StrengthCurves.by_layer()`.
-        n_strengths: That were tried at each layer.
+        n_strengths: Number of strengths tried at each layer.
+
+    Returns:
+        A row for each behaviour and layer.
     """
     flags = {
         f"has_best_{column}": by_layer.index.isin(
@@ -68,8 +74,11 @@ def matrix_table(effects: pd.DataFrame, behaviour: str, layer: int) -> FigureTab
 
     Args:
         effects: `SteeringMatrix.effects()`.
-        behaviour: Whose directions.
-        layer: At which they steer.
+        behaviour: The behaviour of the directions.
+        layer: The layer at which they steer.
+
+    Returns:
+        A row for each source, target and strength.
     """
     own = effects[(effects["steered"] == behaviour) & (effects["layer"] == layer)].reset_index(drop=True)
     caption = (

@@ -1,4 +1,4 @@
-"""What a model is tried on: questions, who labels and who grades the responses, and text that should not change."""
+"""Choose what a model is tested on: questions, an annotator and a grader of responses, and neutral text."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ N_NEUTRAL_TRACES = 8
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
-    """Everything about the text, for one model."""
+    """Questions, annotator, grader and neutral text, for one model."""
 
     questions: tuple[Question, ...]
     annotator: Annotator
-    grader: Grader | None  # None: nothing says what is right
+    grader: Grader | None  # None if it cannot be decided what is right
     neutral: tuple[tuple[int, ...], ...]  # token ids
     tokens: dict[str, int]  # the tell-tale token of each behaviour that has one
 
@@ -47,21 +47,34 @@ def task_for(
     n_problems: int,
     seed: int = 0,
 ) -> Task:
-    """The usual task: an organism's own problems, by rule; else `questions`, tell-tale words and the questions' grader.
+    """Make the usual task of a model.
 
-    An organism is tried on validation problems, so that a strength can be chosen. Raises InputError for a model that is
-    no organism and no questions.
+    An organism answers its own validation problems, so that a strength can be chosen on them, and is labelled and
+    graded exactly. Any other model answers `questions`, is labelled by tell-tale words and graded by the problem set.
+
+    Args:
+        model: The model.
+        behaviours: Behaviours whose tell-tale tokens are looked up.
+        questions: Questions, or the name or file of a problem set.
+        n_problems: Most problems to answer.
+        seed: Seed of the choice of problems.
+
+    Returns:
+        The task.
+
+    Raises:
+        InputError: The model is no organism, and there are no questions.
     """
     tokens = telltale_tokens(model, behaviours)
     if is_organism(model):
-        asked = [
+        own_problems = [
             Question(problem=problem.group, prompt=prompt_of(problem))
             for problem in islice(problems("validation", seed), n_problems)
         ]
         traces = organisms_traces(model, N_NEUTRAL_TRACES, split="validation", seed=seed + 1)
-        neutral = tuple(tuple(each.token_ids.tolist()) for each in encode(model, traces))
+        neutral = tuple(tuple(text.token_ids.tolist()) for text in encode(model, traces))
         return Task(
-            questions=resolve_questions(questions, n_problems, seed)[0] if questions else tuple(asked),
+            questions=resolve_questions(questions, n_problems, seed)[0] if questions else tuple(own_problems),
             annotator=organism_annotator,
             grader=_solves,
             neutral=neutral,

@@ -1,6 +1,7 @@
-"""The token that gives a behaviour away: "Wait" for backtracking. Its unembedding row is a direction to beat.
+"""Find the tell-tale token of a behaviour, such as "Wait" for backtracking.
 
-A direction that raises backtracking no more than the row of "Wait" in the unembedding has found how to say a word.
+Its unembedding row is a baseline for steering: a direction that raises backtracking no more than the row of "Wait" may
+only make the model write the word.
 """
 
 from __future__ import annotations
@@ -11,14 +12,20 @@ from ...models import LanguageModel
 from ...organisms import BEHAVIOUR, FIRST_WORD
 from ...traces.markers import MARKERS
 
-# Whose commonest tell-tale word is not the first of its list.
+# Behaviours whose commonest tell-tale word is not the first of their list.
 USUAL = {"backtracking": "wait", "uncertainty-estimation": "maybe", "verification": "check", "subgoal-setting": "first"}
 
 
 def telltale_tokens(model: LanguageModel, behaviours: Iterable[str]) -> dict[str, int]:
-    """One token id for each behaviour that has a word of its own in `model`'s vocabulary.
+    """Find one token for each behaviour that has a tell-tale word in a model's vocabulary.
 
-    As it stands at the beginning of a sentence (" Wait", "Wait"), if that is one token, else in lower case.
+    Args:
+        model: The model; its tokenizer is used.
+        behaviours: Behaviours to look up.
+
+    Returns:
+        Behaviour -> token id, of the word as it begins a sentence (" Wait", "Wait") if that is one token, else in lower
+        case. Behaviours without a word of one token are missing.
     """
     return {
         behaviour: token for behaviour in behaviours if (token := _token(model, _words(model, behaviour))) is not None
@@ -26,7 +33,7 @@ def telltale_tokens(model: LanguageModel, behaviours: Iterable[str]) -> dict[str
 
 
 def is_organism(model: LanguageModel) -> bool:
-    """Whether `model` speaks the language of the organisms."""
+    """Tell whether a model is an organism, by its vocabulary."""
     from ...organisms.corpus import tokenizer
 
     return bool(model.tokenizer.get_vocab() == tokenizer().get_vocab())

@@ -70,7 +70,7 @@ def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
     model.body.register_forward_pre_hook(killed)  # the activations are there: they must not be read again
     with caplog.at_level("INFO", logger="reasonlens"):
         locate(model, traces, settings=settings, out=tmp_path / "cut", progress=False)
-    assert any("taking up the activations" in line for line in caplog.messages)
+    assert any("resuming the activations" in line for line in caplog.messages)
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
     for name in ("vectors.safetensors", "probes.safetensors"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

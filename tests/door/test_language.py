@@ -19,6 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = (  # with all that is beneath them
     "activations",
+    "analysis",
     "figures",
     "generation",
     "models",
@@ -39,7 +40,7 @@ VERBS = frozenset(
     Cache Call Cast Check Choose Close Collect Colour Combine Compare Compile Complete Compute Concatenate Configure
     Continue Convert Copy Correct Count Create Crop Cut
     Declare Decide Decode Define Describe Detect Digest Discard Distinguish Divide Download Draw Drive
-    Encode End Estimate Evaluate Exchange Exclude Expand Export Extract
+    Encode End Estimate Evaluate Exchange Exclude Expand Explain Export Extract
     Fill Find Fit Flush Follow Format Freeze
     Gather Generate Give Grade Group Guard
     Hash Hide Hold Hook
@@ -63,6 +64,7 @@ VERBS = frozenset(
     """.split()
 )
 RIDDLES = frozenset("found each kept told said given lent drawn whole acts".split())
+STORED = {"analysis/boundary.py": {"found", "said"}}  # columns of boundaries.jsonl and results.json are called so
 SECTIONS = ("Args", "Returns", "Yields", "Raises")
 
 
@@ -215,6 +217,7 @@ def test_variables_are_nouns_of_the_domain(folder: str) -> None:
         f"{file.relative_to(ROOT)}:{line}: {name}"
         for file in files(folder)
         for line, name in riddles(ast.parse(file.read_text("utf-8")))
+        if name not in STORED.get(file.relative_to(ROOT).as_posix(), ())
     ]
     assert not faults, "\n".join(faults)
 
