@@ -83,10 +83,10 @@ class UpperBlocks:
             self._rows_of(layer, before, rows, number)
             for number, (layer, before) in enumerate(zip(cache.layers, self._before, strict=True))
         ]
-        seen = self.activations
+        step_activations = self.activations
         with self.handing_through(activations[:, None]):
             output = self.model.model(ids, past_key_values=scratch, use_cache=True, **inputs)
-        self.activations = seen
+        self.activations = step_activations
         logits: Tensor = output.logits[:, -1].float()
         return logits
 
@@ -109,13 +109,13 @@ class UpperBlocks:
             hidden[:, -1] = activations
             return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-        seen = self.activations
+        step_activations = self.activations
         handle = self.model.blocks[self.layer].register_forward_hook(replace_last)
         try:
             output = self.model.model(ids, use_cache=False, **inputs)
         finally:
             handle.remove()
-        self.activations = seen
+        self.activations = step_activations
         logits: Tensor = output.logits[:, -1].float()
         return logits
 

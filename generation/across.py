@@ -110,16 +110,16 @@ class MappedFollower:
         tokens, first_tokens = self._spellable
         probability = logits.to(of_writer.device).softmax(dim=-1)
         mapped = torch.zeros_like(of_writer).index_add(0, first_tokens, probability[tokens]).clamp_min(LEAST).log()
-        wanted: int | None = writer_token
+        target: int | None = writer_token
         if not agreed:
             ends_here = follower_token in self._map.follower_ends
-            wanted = int(first[follower_token]) if ends_here else row.text.in_writers(follower_token)
-            if wanted is None or wanted in (-1, writer_token):
+            target = int(first[follower_token]) if ends_here else row.text.in_writers(follower_token)
+            if target is None or target in (-1, writer_token):
                 excluded = torch.tensor([writer_token], device=mapped.device)
-                wanted = int(mapped.index_fill(0, excluded, -torch.inf).argmax())
+                target = int(mapped.index_fill(0, excluded, -torch.inf).argmax())
         likeliest = int(mapped.argmax())
-        if wanted != likeliest:
-            mapped[[wanted, likeliest]] = mapped[[likeliest, wanted]]
+        if target != likeliest:
+            mapped[[target, likeliest]] = mapped[[likeliest, target]]
         return mapped
 
     def _agreed(self, row: _Row, writer_token: int, follower_token: int) -> bool:

@@ -32,9 +32,9 @@ def doctor() -> dict[str, dict[str, str]]:
 
 
 def _dependencies() -> dict[str, str]:
-    wanted = [requirement for requirement in requires("reasonlens") or [] if "extra ==" not in requirement]
+    core = [requirement for requirement in requires("reasonlens") or [] if "extra ==" not in requirement]
     versions = {}
-    for requirement in wanted:
+    for requirement in core:
         name = match(r"[\w.-]+", requirement)
         if name is None:
             continue

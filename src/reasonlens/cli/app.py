@@ -29,8 +29,8 @@ from reasonlens.cli.steer import steer
 app = typer.Typer(name="reasonlens", cls=Door, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"reasonlens {version('reasonlens')}")
         raise typer.Exit
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from reasonlens.models import LanguageModel
 
 
-def _list_formats(wanted: bool) -> None:
-    if not wanted:
+def _list_formats(requested: bool) -> None:
+    if not requested:
         return
     from reasonlens.vectors.formats import FORMATS
 

@@ -67,11 +67,11 @@ def assignments(options: list[str] | None) -> dict[str, Any]:
     return values
 
 
-def _silence(context: typer.Context, wanted: bool) -> bool:
+def _silence(context: typer.Context, requested: bool) -> bool:
     """Silence notes and progress until the command ends; typer takes what is returned for the value."""
-    if wanted and not context.resilient_parsing:
+    if requested and not context.resilient_parsing:
         context.with_resource(no_notes())
-    return wanted
+    return requested
 
 
 # What is read.
