@@ -131,8 +131,8 @@ def _located(
             rescale=settings.rescale,
             data_digest=digest(examples),
             scores={
-                name: {"auroc": [interval.value for interval in each_layer.auroc]}
-                for name, each_layer in sweep_result.behaviours.items()
+                name: {"auroc": [interval.value for interval in behaviour_sweep.auroc]}
+                for name, behaviour_sweep in sweep_result.behaviours.items()
             },
         )
     location = Location.of(

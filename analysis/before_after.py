@@ -145,7 +145,7 @@ def _note(activations: Activations, stable: Rows, behaviour: str, n_folds: int) 
 
 def _directions(activations: Activations, subset_rows: Rows, data_digest: str, about: str) -> Directions:
     """Extract mean differences from a subset of the examples; none if it shows fewer than two behaviours."""
-    if len({label for label, is_kept in zip(activations.labels, subset_rows, strict=True) if is_kept}) < 2:
+    if len({label for label, is_in_subset in zip(activations.labels, subset_rows, strict=True) if is_in_subset}) < 2:
         subset_rows = np.zeros_like(subset_rows)
     places = np.flatnonzero(subset_rows)
     subset = replace(

@@ -137,8 +137,8 @@ def divergence(base: PreTrainedModel, model: PreTrainedModel, texts: Texts) -> d
         log_base, log_p = (
             network(batch.ids, use_cache=False).logits[:, :-1].log_softmax(-1) for network in (base, model)
         )
-        each_kl = (log_base.exp() * (log_base - log_p)).sum(-1)
+        token_kl = (log_base.exp() * (log_base - log_p)).sum(-1)
         for kind, where in (("content", batch.is_content[:, 1:]), ("decision", batch.is_decision[:, 1:])):
-            sums[kind] += (each_kl * where).sum(1).tolist()
+            sums[kind] += (token_kl * where).sum(1).tolist()
             counts[kind] += where.sum(1).tolist()
     return {kind: ratio_over_groups(np.array(sums[kind]), np.array(counts[kind], dtype=np.float64)) for kind in sums}

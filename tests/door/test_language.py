@@ -164,6 +164,8 @@ def riddles(tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in RIDDLES:
             yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr in RIDDLES:
+            yield node.lineno, node.attr
         elif isinstance(node, ast.arg) and node.arg in RIDDLES:
             yield node.lineno, node.arg
         elif isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in RIDDLES:
@@ -327,5 +329,6 @@ def test_the_checker_finds_what_it_looks_for() -> None:
     ]
     bad = "def acts(told):\n    for each in (kept := told):\n        lent, drawn = each, [whole for whole in kept]\n"
     assert sorted(name for _, name in riddles(ast.parse(bad))) == "acts drawn each kept lent told whole".split()
+    assert [name for _, name in riddles(ast.parse("self.asked = questions"))] == ["asked"]
     assert list(riddles(ast.parse("layer_scores = found(x.acts, each=1)"))) == []
     assert [word for _, word in functions_without_verb(ast.parse('def f():\n    """What is left."""'))] == ["What"]
