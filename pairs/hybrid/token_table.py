@@ -1,6 +1,6 @@
 """Both models at every token of the rollouts: what the base's activations are, and whether the models differ.
 
-A token of the base is looked at where one of the thinking model begins at the same character: with one tokeniser that
+A token of the base is looked at where one of the thinking model begins at the same character: with one tokenizer that
 is everywhere. With two, what both would say is compared as text, as far as both go.
 """
 

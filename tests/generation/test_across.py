@@ -1,4 +1,4 @@
-"""Two tokenisers: as with one where they are the same, as every token from the whole text anew where they differ."""
+"""Two tokenizers: as with one where they are the same, as every token from the whole text anew where they differ."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_with_one_tokenizer_it_is_decoding_as_ever(
     )
     sampling = Sampling(n_samples=1, temperature=temperature, max_new_tokens=60)
     expected = decode(base, thinking, prompts, prompts, plan, sampling, seed=3)
-    monkeypatch.setattr(TokenMap, "between", TokenMap.of)  # as if the tokenisers were two
+    monkeypatch.setattr(TokenMap, "between", TokenMap.of)  # as if the tokenizers were two
     found = decode(base, thinking, prompts, prompts, plan, sampling, seed=3, n_rows=4)
     assert found == expected
     assert any(record.n_gated for record in found)

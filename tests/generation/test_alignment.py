@@ -1,4 +1,4 @@
-"""Two byte-level tokenisers on one text of many scripts: the same characters, and the same as from the beginning."""
+"""Two byte-level tokenizers on one text of many scripts: the same characters, and the same as from the beginning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two models of one tokeniser that end with different tokens, or whose output layers are padded differently."""
+"""Two models of one tokenizer that end with different tokens, or whose output layers are padded differently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base and thinking model compared at every token of a rollout, whatever their tokenisers and templates."""
+"""Base and thinking model compared at every token of a rollout, whatever their tokenizers and templates."""
 
 from __future__ import annotations
 
