@@ -1,5 +1,6 @@
 """Answer questions about one model: where behaviours are read, whether they return, and what steering changes."""
 
+from ._figure import figure
 from ._locate import locate
 from ._probe import probe
 from ._score import score
@@ -21,6 +22,7 @@ __all__ = [
     "Stability",
     "StabilitySettings",
     "compare_before_after",
+    "figure",
     "locate",
     "probe",
     "sample_boundaries",

@@ -2,7 +2,6 @@
 
 from .page import offline_page, render, result_page
 from .result import Result
-from .saved import figure
 from .table import FIGURES, FigureTable, draw_all
 
-__all__ = ["FIGURES", "FigureTable", "Result", "draw_all", "figure", "offline_page", "render", "result_page"]
+__all__ = ["FIGURES", "FigureTable", "Result", "draw_all", "offline_page", "render", "result_page"]

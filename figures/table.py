@@ -119,6 +119,9 @@ class FigureTable:
             raise ValueError('a table of a figure has "columns", "rows" and "options"')
         if not all(isinstance(row, Mapping) for row in rows):
             raise ValueError("a row of the table is no object of column and value")
+        for number, row in enumerate(rows):
+            if lacking := [name for name in columns if name not in row]:
+                raise ValueError(f"row {number} of the table lacks {lacking[0]!r}; null stands for what is not known")
         frame = pd.DataFrame.from_records(rows, columns=columns)
         unknown = [name for name in frame.columns if frame[name].isna().all()]
         return cls(

@@ -247,8 +247,8 @@ class RunDirectory:
             name: Its file, new or to be continued, with `/` between folders.
             key: The field or fields by which rows are looked up.
             columns: Type of every field, also of the key's.
-            about: A description of what the rows belong to; by default the run's command, settings and inputs. A log
-                with another description is refused.
+            about: What the rows belong to, beside the run's command, settings and inputs. A log with another
+                description is refused.
 
         Returns:
             The log; in memory only where the run has no directory.
@@ -256,7 +256,7 @@ class RunDirectory:
         Raises:
             InputError: As for `RowLog`.
         """
-        subject = {name: self._run[name] for name in ("command", "settings", "inputs")} if about is None else about
+        subject = {name: self._run[name] for name in ("command", "settings", "inputs")} | dict(about or {})
         return RowLog(self.file(name), about=subject, key=key, columns=columns, claim=self._claim)
 
     def finish(self, artifacts: Sequence[str] = ()) -> None:

@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ...models._load import ModelLike
 from ...rundir import InputError, RunDirectory, expanded
@@ -85,10 +87,14 @@ def hybrid(
         if judge is not None:
             check_answers(pair)
     place = None if out is None else expanded(out)
-    if place is not None and not resume:
-        forget(place, list(folders.values()))
     compared = {name: value for name, value in settings.compared().items() if name != "layers"}  # each pair's own
     options = settings.free() | {"pairs": list(folders), "judge": None if judge is None else judge.model}
+    for pair in pairs:
+        settings.layers_of(pair.base)  # what cannot be run is refused before anything is removed
+    if place is not None:
+        if not resume:
+            forget(place, list(folders.values()))
+        _check_pairs(place, list(folders))
     directory = RunDirectory(place, "hybrid", settings=compared, options=options)
     experiments = [
         Experiment.of(pair, settings, directory.file(folders[pair.name]), progress=progress) for pair in pairs
@@ -118,10 +124,15 @@ def forget(out: Path, folders: Sequence[str]) -> None:
         folders: Of the pairs in it.
 
     Raises:
-        InputError: Another process is writing there.
+        InputError: The run is of another command, or another process is writing there.
     """
-    if not (out / RUN).is_file():
+    run = _record(out)
+    if run is None:
         return
+    if run.get("command") != "hybrid":
+        raise InputError(
+            f"{out} holds a run of {run.get('command')!r}, not of 'hybrid': nothing was removed; choose another --out"
+        )
     with only_writer(out):
         for name in folders:
             if (out / name / RUN).is_file():
@@ -129,6 +140,29 @@ def forget(out: Path, folders: Sequence[str]) -> None:
         shutil.rmtree(out / TABLES, ignore_errors=True)
         for name in (*ARTIFACTS, RUN):
             (out / name).unlink(missing_ok=True)
+
+
+def _record(out: Path) -> dict[str, Any] | None:
+    """Read the record of the run in a directory; None where there is no run."""
+    try:
+        record = json.loads((out / RUN).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{out / RUN} cannot be read ({error}); choose another --out or remove it") from error
+    return record if isinstance(record, dict) else {}
+
+
+def _check_pairs(out: Path, pairs: Sequence[str]) -> None:
+    """Refuse to write results without the pairs that an earlier call put into them."""
+    options = (_record(out) or {}).get("options")
+    earlier = options.get("pairs") if isinstance(options, dict) else None
+    left_out = [name for name in earlier if name not in pairs] if isinstance(earlier, list) else []
+    if left_out:
+        raise InputError(
+            f"the results in {out} hold the pair {left_out[0]!r} too, which this call would leave out: name it "
+            "as well, or choose another --out"
+        )
 
 
 def _judged(result: HybridResult, judge: Judge, directory: RunDirectory, folders: dict[str, str]) -> HybridResult:

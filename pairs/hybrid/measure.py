@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from ...rundir import InputError
+from ...rundir import InputError, content_digest
 from ...stats import (
     Interval,
     RecoveredGap,
@@ -71,6 +71,7 @@ class ArmResult:
 
 
 # Of the log: every figure by its type, and None for NaN.
+ROWS = "rows"  # digest of the rows that a figure is computed from
 COLUMNS = {field.name: {"float": float | None, "int": int}.get(str(field.type), str) for field in fields(ArmResult)}
 
 
@@ -78,7 +79,7 @@ def measure_once(experiment: Experiment, runs: Mapping[str, ArmRun]) -> dict[str
     """Measure every arm of a pair.
 
     Args:
-        experiment: Its directory keeps `measures.jsonl`, a row for each arm and number of seeds.
+        experiment: Its directory keeps `measures.jsonl`, a row for each arm and what it wrote.
         runs: Arm -> what it wrote on the test problems.
 
     Returns:
@@ -92,14 +93,15 @@ def measure_once(experiment: Experiment, runs: Mapping[str, ArmRun]) -> dict[str
     log = experiment.directory.log(
         "measures.jsonl",
         about={"pair": pair.name, "problems": pair.digest},
-        key=("arm", "n_seeds"),
-        columns=COLUMNS,
+        key=("arm", ROWS),
+        columns=COLUMNS | {ROWS: str},
     )
+    compared = [repr(runs[name].is_solved) for name in (BASE, THINKING, HYBRID)]
     results = {}
     for name, run in runs.items():
-        key = (name, len(run.records))
+        key = (name, content_digest([repr(run), compared]))  # other rows have other figures
         if key not in log:
-            log.add([measure_arm(run, runs, problems).to_dict()])
+            log.add([measure_arm(run, runs, problems).to_dict() | {ROWS: key[1]}])
         results[name] = ArmResult.from_dict(log[key])
     return results
 

@@ -48,6 +48,9 @@ from .analysis import (
     compare_before_after as compare_before_after,
 )
 from .analysis import (
+    figure as figure,
+)
+from .analysis import (
     locate as locate,
 )
 from .analysis import (
@@ -83,7 +86,6 @@ from .analysis.effect import (
 from .analysis.effect import (
     steer_write as steer_write,
 )
-from .figures import figure as figure
 from .models import LanguageModel as LanguageModel
 from .models import doctor as doctor
 from .models import load as load

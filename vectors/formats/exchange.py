@@ -53,6 +53,7 @@ def export(
         InputError: The format, an option, a behaviour, a layer or the model does not fit.
     """
     entry = format_named(format)
+    strength = None if strength is None else float(strength)  # 1 and 1.0 write the same bytes
     if entry.write is None:
         raise InputError(f"{entry.name} can be read and not written; these can: {_formats_that_can('write')}")
     _check_options(entry, options)

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from reasonlens.cli.console import next_command, note
 from reasonlens.cli.options import OutFileOrNone, Quiet, path_of
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-IMAGES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
 
 
 def figure(
@@ -37,32 +32,8 @@ def figure(
     beside the rows, so a script may leave out rows, merge two runs or change a title, and the figure follows.
     """
     import reasonlens
-    from reasonlens.rundir import InputError, atomic_path, write_text
 
     target = out or Path(f"{table.stem}.html")
-    if target.suffix not in (".html", *IMAGES):
-        raise InputError(f"a figure is written as .html or as an image ({', '.join(IMAGES)}), not as {target.name}")
-    try:
-        chart = reasonlens.figure(table)
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    if target.suffix == ".html":
-        page = chart.to_html(div_id="figure", include_plotlyjs=True, full_html=True, config={"displaylogo": False})
-        write_text(target, page)
-    else:
-        with atomic_path(target) as path:
-            _write_image(chart, path)
+    reasonlens.figure(table, out=target)
     note(f"figure: {target}")
     next_command("figure", table, "--out", target.with_suffix(".svg" if target.suffix == ".html" else ".html"))
-
-
-def _write_image(chart: go.Figure, path: Path) -> None:
-    from reasonlens.rundir import InputError
-
-    try:
-        chart.write_image(path)
-    except (ImportError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{path.suffix} needs kaleido and a browser ({str(error).strip().splitlines()[0]}); write .html, or "
-            "`pip install kaleido` and `kaleido_get_chrome`"
-        ) from None

@@ -20,6 +20,8 @@ from reasonlens.generation import Sampling
 from reasonlens.pairs import Pair, organism_pair
 from reasonlens.pairs.hybrid import HybridResult, HybridSettings, hybrid
 from reasonlens.pairs.hybrid._hybrid import forget
+from reasonlens.pairs.hybrid.experiment import Experiment
+from reasonlens.pairs.hybrid.measure import measure_once
 from reasonlens.rundir import InputError
 from tests.pairs.hybrid import killed
 
@@ -118,6 +120,55 @@ def test_rows_of_another_arm_are_refused(again: Path) -> None:
     shutil.copy(arms / "oracle.jsonl", arms / "hybrid.jsonl")
     with pytest.raises(InputError, match="holds rows of something else .arm 'oracle' there, 'hybrid' asked"):
         resume(again)
+
+
+def test_rows_and_figures_of_a_run_of_other_settings_are_refused(again: Path, tmp_path: Path) -> None:
+    shorter = replace(SETTINGS, sampling=replace(SETTINGS.sampling, max_new_tokens=6), strengths=(0.25,))
+    resume(tmp_path / "other", shorter)
+    for log in ("arms/thinking.jsonl", "grid.jsonl", "measures.jsonl", "rollouts.jsonl"):
+        file = again / "rl" / log
+        content = file.read_bytes()
+        shutil.copy(tmp_path / "other" / "rl" / log, file)
+        with pytest.raises(InputError, match=f"{log} holds rows of something else"):
+            resume(again)
+        file.write_bytes(content)
+    resume(again)
+
+
+def test_figures_are_computed_again_where_the_rows_are_others(done: tuple[HybridResult, Path], again: Path) -> None:
+    file = again / "rl" / "measures.jsonl"
+    before = file.read_bytes()
+    (again / "rl" / "arms" / "oracle.jsonl").unlink()
+    resume(again)
+    assert file.read_bytes() == before, "the same rows are made, so the figures stand"
+    run = done[0].pairs["rl"].run
+    assert run is not None
+    other = {**run.arms, "oracle": replace(run.arms["oracle"], is_solved=((True,) * 8,))}
+    experiment = Experiment.of(pair_of(), SETTINGS, again / "rl")
+    with experiment.directory:
+        assert measure_once(experiment, other)["oracle"].accuracy == 1.0
+        assert measure_once(experiment, run.arms)["oracle"].accuracy == done[0].pairs["rl"].arms["oracle"].accuracy
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"layers": "99"}, "layer 99 does not exist"), ({"layers": (2,)}, "holds a run of 'locate', not of 'hybrid'")],
+)
+def test_no_resume_removes_nothing_for_a_call_that_cannot_run(again: Path, changes: dict, message: str) -> None:
+    if "locate" in message:
+        record = again / "run.json"
+        record.write_text(record.read_text("utf-8").replace('"command": "hybrid"', '"command": "locate"'), "utf-8")
+    before = {file: file.read_bytes() for file in again.rglob("*") if file.is_file()}
+    with pytest.raises(InputError, match=message):
+        hybrid(pairs=[pair_of()], settings=replace(SETTINGS, **changes), out=again, resume=False, progress=False)
+    assert before == {file: file.read_bytes() for file in again.rglob("*") if file.is_file()}
+
+
+def test_a_pair_that_is_in_the_results_is_not_dropped_from_them(again: Path) -> None:
+    before = files(again)
+    with pytest.raises(InputError, match="hold the pair 'rl' too, which this call would leave out"):
+        hybrid(pairs=[replace(pair_of(), name="other")], settings=SETTINGS, out=again, progress=False)
+    assert files(again) == before
 
 
 def test_a_directory_of_another_experiment_is_refused_and_left_alone(done: tuple[HybridResult, Path]) -> None:
