@@ -1,4 +1,7 @@
-"""Every command that writes a directory: killed with -9 at any moment it ends the same; a second writer is refused."""
+"""Every command that writes: killed with -9 at any moment, or refused by the disk, it ends the same.
+
+Of two that write one directory, one is refused.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,11 @@ from reasonlens import Directions, Trace, write_traces
 from reasonlens.models import load
 
 from ..conftest import _short_trace
-from .forked import COMMANDS
+from .commands import COMMANDS, COSTLY, COSTLY_TO_REFUSE, DIRECTORIES
 
-QUICK_KILLS, LONG_KILLS = 2, 25
+LONG_KILLS, COSTLY_KILLS, LONG_REFUSALS = 25, 8, 10
+QUICK = tuple(command for command in COMMANDS if command not in COSTLY)
+REFUSED = tuple(command for command in QUICK if command not in COSTLY_TO_REFUSE)
 RACED = ("collect", "stability", "locate", "sweep")
 
 
@@ -50,8 +55,8 @@ def forked(work: Path, *tasks: str) -> dict[str, dict[str, Any]]:
         env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, dict[str, Any]] = json.loads(done.stdout)
-    return found
+    outcomes: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return outcomes
 
 
 @pytest.fixture(scope="module")
@@ -59,31 +64,62 @@ def happened(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[s
     """What the quick tasks came to, all of them in one process that has everything imported."""
     work = tmp_path_factory.mktemp("work")
     inputs(work, tiny, [_short_trace(number) for number in range(12)])
-    kills = [f"kill:{command}:{QUICK_KILLS}" for command in COMMANDS]
-    return forked(work, *kills, *(f"race:{command}" for command in RACED))
+    kills = [f"kill:{command}:{n_kills(command)}" for command in QUICK]
+    refusals = [f"refuse:{command}:{n_refusals(command)}" for command in REFUSED]
+    return forked(work, *kills, *refusals, *(f"race:{command}" for command in RACED))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def n_kills(command: str) -> int:
+    return 2 if command in DIRECTORIES else 1
+
+
+def n_refusals(command: str) -> int:
+    return 1 if command in DIRECTORIES else 2
+
+
+@pytest.mark.parametrize("command", QUICK)
 def test_a_run_that_was_killed_ends_in_the_same_bytes(command: str, happened: dict[str, dict[str, Any]]) -> None:
-    found = happened[f"kill:{command}:{QUICK_KILLS}"]
-    assert "error" not in found, found["error"]
-    assert found["killed"] >= 1 and found["finished"] >= 1
+    outcome = happened[f"kill:{command}:{n_kills(command)}"]
+    assert "error" not in outcome, outcome["error"]
+    assert outcome["killed"] >= 1 and outcome["finished"] >= 1
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_a_disk_that_refuses_to_write_is_one_line_and_the_same_command_then_ends_in_the_same_bytes(
+    command: str, happened: dict[str, dict[str, Any]]
+) -> None:
+    outcome = happened[f"refuse:{command}:{n_refusals(command)}"]
+    assert "error" not in outcome, outcome["error"]
+    assert len(outcome["refused"]) == n_refusals(command)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_run_that_was_killed_many_times_ends_in_the_same_bytes(command: str, tiny, traces, tmp_path: Path) -> None:
     inputs(tmp_path, tiny, traces)
-    (found,) = forked(tmp_path, f"kill:{command}:{LONG_KILLS}").values()
-    assert found.get("killed") == LONG_KILLS, found
+    kills = LONG_KILLS if command not in COSTLY else COSTLY_KILLS
+    outcome = forked(tmp_path, f"kill:{command}:{kills}", f"die:{command}:{LONG_REFUSALS}")
+    assert outcome[f"kill:{command}:{kills}"].get("killed") == kills, outcome
+    assert outcome[f"die:{command}:{LONG_REFUSALS}"].get("killed", 0) >= 1, outcome
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_disk_that_refuses_at_many_operations_or_is_full_or_read_only_is_one_line(
+    command: str, tiny, traces, tmp_path: Path
+) -> None:
+    inputs(tmp_path, tiny, traces)
+    outcome = forked(tmp_path, f"refuse:{command}:{LONG_REFUSALS}", f"full:{command}")
+    assert outcome[f"refuse:{command}:{LONG_REFUSALS}"].get("refused"), outcome
+    assert "error" not in outcome[f"full:{command}"], outcome
 
 
 @pytest.mark.parametrize("command", RACED)
 def test_of_two_that_start_together_one_is_refused_and_told_whose_the_directory_is(
     command: str, happened: dict[str, dict[str, Any]]
 ) -> None:
-    found = happened[f"race:{command}"]
-    assert found["loser"] == 2, found
-    (line,) = re.findall(r"^reasonlens: .*$", found["says"], re.MULTILINE)
-    assert f"/out is being written by process {found['winner']} on " in line
+    outcome = happened[f"race:{command}"]
+    assert outcome["loser"] == 2, outcome
+    (line,) = re.findall(r"^reasonlens: .*$", outcome["says"], re.MULTILINE)
+    assert f"/out is being written by process {outcome['winner']} on " in line
     assert f"reasonlens {COMMANDS[command][0]}" in line and "wait for it, stop it, or choose another --out" in line
