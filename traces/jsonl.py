@@ -1,20 +1,29 @@
 """Read and write traces as JSON lines.
 
-One object a line: `{"id", "prompt", "text", "spans": [{"start", "end", "label"}], "problem"?}`. A span may carry
-`"marked"`. In place of `text` and `spans` a line may hold `"annotated"`, the published form (see `annotated.py`).
+One object a line: `{"id", "prompt", "text", "spans": [{"start", "end", "label"}], "problem"?, "metadata"?}`. A span may
+carry `"marked"`. In place of `text` and `spans` a line may hold `"annotated"`, the published form (see `annotated.py`).
+Other keys are refused, since a misspelt one would be ignored in silence; what `metadata` holds is not read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..rundir import InputError, atomic_path
-from .annotated import parse_annotated
+from .annotated import has_end_tag, parse_annotated
 from .trace import Span, Trace
+
+logger = logging.getLogger(__name__)
+
+FREE = "metadata"
+KEYS = ("id", "prompt", "text", "spans", "annotated", "problem", FREE)
+SPAN_KEYS = ("start", "end", "label", "marked")
 
 
 def iter_traces(path: str | Path) -> Iterator[Trace]:
@@ -122,23 +131,41 @@ def _row(trace: Trace) -> dict[str, Any]:
 def _trace(row: Any) -> Trace:
     if not isinstance(row, dict):
         raise InputError(f"expected a JSON object, found {type(row).__name__}")
-    text, spans = (
-        parse_annotated(_field(row, "annotated", str))
-        if "annotated" in row
-        else (_field(row, "text", str), [_span(span) for span in _field(row, "spans", list)])
-    )
+    _check_keys(row, KEYS)
+    row = {key: value for key, value in row.items() if value is not None}  # tables hold null for what a row lacks
+    trace_id = str(_field(row, "id", (str, int)))
+    if "annotated" in row:
+        if overridden := [key for key in ("text", "spans") if key in row]:
+            raise InputError(f"'annotated' stands in place of 'text' and 'spans', and there is {overridden[0]!r} too")
+        annotated = _field(row, "annotated", str)
+        text, spans = parse_annotated(annotated)
+        if not spans and has_end_tag(annotated):
+            logger.warning(f"trace {trace_id}: sections end in its annotated text, and none begins with a known label")
+    else:
+        text, spans = _field(row, "text", str), [_span(span) for span in _field(row, "spans", list)]
     return Trace(
-        id=str(_field(row, "id", (str, int))),
+        id=trace_id,
         prompt=_field(row, "prompt", str),
         text=text,
         spans=tuple(spans),
-        problem="" if row.get("problem") is None else str(_field(row, "problem", (str, int))),
+        problem=str(_field(row, "problem", (str, int))) if "problem" in row else "",
     )
+
+
+def _check_keys(row: dict[str, Any], keys: tuple[str, ...]) -> None:
+    """Refuse a key that is ignored otherwise: `probelm` would make every trace a problem of its own."""
+    for key in row:
+        if key not in keys:
+            nearest = get_close_matches(key, keys, n=1, cutoff=0.5)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+            free = f"; anything else goes into {FREE!r}" if FREE in keys else ""
+            raise InputError(f"there is no key {key!r}{hint} The keys are {', '.join(keys)}{free}")
 
 
 def _span(row: Any) -> Span:
     if not isinstance(row, dict):
         raise InputError(f"a span must be an object with start, end and label, found {row!r}")
+    _check_keys(row, SPAN_KEYS)
     marked = _field(row, "marked", bool) if row.get("marked") is not None else None
     return Span(_field(row, "start", int), _field(row, "end", int), _field(row, "label", str), marked)
 
@@ -147,7 +174,7 @@ def _field(row: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
     if key not in row:
         raise InputError(f"{key!r} is missing (found: {', '.join(map(repr, row)) or 'nothing'})")
     value = row[key]
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
         raise InputError(f"{key!r} must be {expected}, found {value!r:.60}")
     if isinstance(value, str) and not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):

@@ -38,3 +38,26 @@ def test_empty_sections_are_dropped_and_line_breaks_kept() -> None:
 def test_brackets_that_are_no_labels_can_be_kept_in_the_text() -> None:
     annotated = '["deduction"] The list is ["x"] then. ["end-section"]'
     assert sections(annotated, labels={"deduction"}) == [("deduction", 'The list is ["x"] then.')]
+
+
+def test_tags_without_quotes_are_tags_where_they_are_known_labels() -> None:
+    for annotated in (
+        '[deduction] So two. ["end-section"] Aside. [backtracking] No. [end-section]',
+        "['deduction'] So two. [ end-section ] Aside. [\"backtracking] No. [end-section\"]",
+    ):
+        text, spans = parse_annotated(annotated)
+        assert text == "So two. Aside. No."
+        assert spans == [Span(0, 7, "deduction"), Span(15, 18, "backtracking")]
+
+
+def test_brackets_of_the_reasoning_itself_stay_in_the_text() -> None:
+    annotated = '[deduction] The interval [a] and the list [x, y] hold. ["end-section"]'
+    assert sections(annotated) == [("deduction", "The interval [a] and the list [x, y] hold.")]
+    assert parse_annotated("Take [a] of [b].") == ("Take [a] of [b].", [])
+
+
+def test_a_label_of_ones_own_is_known_without_quotes_if_it_stands_in_quotes_elsewhere_or_is_named() -> None:
+    mixed = '["musing"] Well. ["end-section"][musing] Hmm. ["end-section"]'
+    assert sections(mixed) == [("musing", "Well."), ("musing", "Hmm.")]
+    bare = "[musing] Well. [end-section]"
+    assert sections(bare) == [] and sections(bare, labels={"musing"}) == [("musing", "Well.")]

@@ -37,6 +37,25 @@ def test_lines_in_the_annotated_form_are_read_too(tmp_path: Path) -> None:
     assert (trace.id, trace.text, trace.spans) == ("7", "So it is.", (Span(0, 9, "deduction"),))
 
 
+def test_metadata_is_free_and_null_is_nothing(tmp_path: Path) -> None:
+    row = GOOD | {"metadata": {"temperature": 0.6, "of": ["any", None]}, "problem": None, "annotated": None}
+    (tmp_path / "t.jsonl").write_text(json.dumps(row))
+    (trace,) = read_traces(tmp_path / "t.jsonl")
+    assert (trace.id, trace.problem, trace.spans) == ("a", "p", (Span(0, 4, "deduction"),))
+
+
+def test_an_annotated_line_without_a_known_label_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [
+        {"id": "lost", "prompt": "p", "annotated": "[musing] So it is. [end-section]"},
+        {"id": "plain", "prompt": "p", "annotated": "So it is."},
+        {"id": "bare", "prompt": "p", "annotated": "[deduction] So it is. [end-section]"},
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with caplog.at_level("WARNING", logger="reasonlens"):
+        assert [len(trace.spans) for trace in read_traces(tmp_path / "t.jsonl")] == [0, 0, 1]
+    assert len(caplog.messages) == 1 and "trace lost: sections end" in caplog.messages[0]
+
+
 def test_a_problem_numbered_zero_is_a_problem(tmp_path: Path) -> None:
     rows = [GOOD | {"id": str(number), "prompt": f"p{number}", "problem": number // 2} for number in range(4)]
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -49,6 +68,21 @@ def test_a_problem_numbered_zero_is_a_problem(tmp_path: Path) -> None:
         ("{nonsense", "line 2: not valid JSON"),
         ("[1, 2]", "line 2: expected a JSON object, found list"),
         (json.dumps({"id": "b", "prompt": "p", "text": "t"}), "line 2: 'spans' is missing"),
+        (
+            json.dumps(GOOD | {"id": "b", "probelm": "x"}),
+            "line 2: there is no key 'probelm'; did you mean 'problem'\\? The keys are id, .*goes into 'metadata'",
+        ),
+        (json.dumps(GOOD | {"id": "b", "zzz": 1}), "line 2: there is no key 'zzz'. The keys are id"),
+        (
+            json.dumps(GOOD | {"id": "b", "spans": [{"start": 0, "end": 4, "label": "x", "marke": True}]}),
+            "line 2: there is no key 'marke'; did you mean 'marked'\\? The keys are start, end, label, marked",
+        ),
+        (json.dumps(GOOD | {"id": "b", "problem": True}), "line 2: 'problem' must be str or int, found True"),
+        (json.dumps(GOOD | {"id": True}), "line 2: 'id' must be str or int, found True"),
+        (
+            json.dumps(GOOD | {"id": "b", "annotated": "x"}),
+            "line 2: 'annotated' stands in place of 'text' and 'spans', and there is 'text' too",
+        ),
         (json.dumps(GOOD | {"id": "b", "text": 3}), "line 2: 'text' must be str, found 3"),
         (json.dumps(GOOD | {"id": "b", "spans": ["x"]}), "line 2: a span must be an object"),
         (
