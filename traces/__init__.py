@@ -1,7 +1,7 @@
 """Read, write, label and tokenise reasoning traces."""
 
 from .annotated import parse_annotated
-from .annotators import Annotator, keyword_annotator
+from .annotators import Annotator, keyword_annotator, within_thoughts
 from .bundled import bundled_traces, resolve_traces
 from .encoding import EncodedTrace, Template, encode
 from .jsonl import (
@@ -34,5 +34,6 @@ __all__ = [
     "resolve_traces",
     "segment",
     "token_span",
+    "within_thoughts",
     "write_traces",
 ]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from .markers import MARKERS
 from .sentences import segment
+from .thoughts import thoughts_of
 from .trace import Span
 
 # A new annotator is one function of this type: (prompt, text) -> the labelled spans of the text.
@@ -43,3 +44,24 @@ def keyword_annotator(prompt: str, text: str) -> list[Span]:
             word = " ".join(match.group().lower().split())
             spans.append(Span(start, end, BEHAVIOUR_OF[word], marked=True))
     return spans
+
+
+def within_thoughts(annotator: Annotator) -> Annotator:
+    """Restrict an annotator to the thoughts of a response.
+
+    Args:
+        annotator: The annotator; it still reads the whole response.
+
+    Returns:
+        An annotator that leaves out every span outside the thoughts; of a response without tags it keeps all.
+    """
+
+    def restricted(prompt: str, text: str) -> Sequence[Span]:
+        spans, place = annotator(prompt, text), thoughts_of(text)
+        if place is None:
+            return spans
+        return [span for span in spans if place[0] <= span.start and span.end <= place[1]]
+
+    name = getattr(annotator, "__qualname__", type(annotator).__qualname__)
+    restricted.__module__, restricted.__qualname__ = annotator.__module__, f"within_thoughts({name})"
+    return restricted

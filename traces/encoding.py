@@ -17,6 +17,7 @@ from jaxtyping import Bool, Int
 
 from ..models import LanguageModel
 from ..rundir import InputError
+from .thoughts import begins_with_thoughts, without_opener
 from .token_spans import token_span
 from .trace import Trace
 
@@ -89,6 +90,8 @@ def _prefix(model: LanguageModel, prompt: str, template: Template) -> tuple[str,
 
 def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bool) -> EncodedTrace:
     prefix, (prompt_start, prompt_end) = _prefix(model, trace.prompt, template)
+    if begins_with_thoughts(trace.text):  # a template that opens the thoughts would open them twice
+        prefix = without_opener(prefix)
     text = prefix + trace.text
     encoded = model.tokenizer(text, add_special_tokens=template == "plain", return_offsets_mapping=True, verbose=False)
     token_ids = np.asarray(encoded["input_ids"], dtype=np.int64)

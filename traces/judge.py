@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from ..rundir import InputError, RowLog, expanded, only_writer_of
 from .chat_endpoint import ask
 from .questions import Question
+from .thoughts import after_thoughts
 
 N_LINES = 3  # of the response's end that the judge sees
 N_CHARACTERS = 1500  # of these lines at most
@@ -129,7 +130,7 @@ def judge_request(question: Question, response: str) -> str | None:
 
 def parse_reply(reply: str) -> bool | None:
     """Parse a judge's reply: its first word, after any thoughts in <think> tags; None if it is neither yes nor no."""
-    match = re.match(r"\W*(yes|no)\b", reply.rsplit("</think>", 1)[-1], re.IGNORECASE)
+    match = re.match(r"\W*(yes|no)\b", after_thoughts(reply) or "", re.IGNORECASE)
     return None if match is None else match[1].lower() == "yes"
 
 

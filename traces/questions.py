@@ -1,9 +1,10 @@
 """Read questions with their answers, and grade responses by rule.
 
 A JSONL file has one object a line: `question` (or `prompt`, `problem`) and `answer` (or `solution`). Of an answer that
-ends in `#### 42`, as GSM8K's do, or holds `\\boxed{42}`, that part is used. Of a response, the part after its last
-`</think>` is used: the last `\\boxed{...}` there, else the number after "answer is", else the last formula or number.
-Both are compared as mathematics (math-verify), not as text.
+ends in `#### 42`, as GSM8K's do, or holds `\\boxed{42}`, that part is used. Of a response, the part after its
+thoughts is used (one whose thoughts never end answers nothing): the last `\\boxed{...}` there, else the number after
+"answer is", else the last formula or number. Both are
+compared as mathematics (math-verify), not as text.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..rundir import InputError
+from .thoughts import after_thoughts
 
 QUESTION = ("question", "prompt", "problem")
 ANSWER = ("answer", "solution")
@@ -65,9 +67,14 @@ def final_answer(text: str) -> str:
     return re.split(r"####", text)[-1].strip()
 
 
-def answer_part(response: str) -> str:
-    """Return the part of a response that answers: its last complete `\\boxed{...}`, else all after its thoughts."""
-    answer = response.rsplit("</think>", 1)[-1]
+def answer_part(response: str) -> str | None:
+    """Return the part of a response that answers: its last complete `\\boxed{...}`, else all after its thoughts.
+
+    None if its thoughts never end.
+    """
+    answer = after_thoughts(response)
+    if answer is None:
+        return None
     begin = answer.rfind("\\boxed{")
     while begin >= 0:
         depth = 0
@@ -85,5 +92,8 @@ def mathematics(question: Question, response: str) -> bool:
 
     if question.answer is None:
         raise InputError(f"the question {question.prompt!r:.60} has no answer to grade by")
+    answer = answer_part(response)
+    if answer is None:
+        return False
     expected = parse(question.answer if "\\boxed" in question.answer else f"\\boxed{{{question.answer}}}")
-    return bool(verify(expected, parse(answer_part(response))))
+    return bool(verify(expected, parse(answer)))

@@ -1,12 +1,15 @@
 """Split a response into sentences, as the published taxonomies do.
 
 A sentence ends after . ! ? or ; and at a newline. The points of decimals, abbreviations and list numbers do not end
-one. Fewer than three words are no sentence (arXiv 2510.07364).
+one. Tags around thoughts (`<think>`) end a sentence and belong to none. Fewer than three words are no sentence (arXiv
+2510.07364).
 """
 
 from __future__ import annotations
 
 import re
+
+from .thoughts import TAG
 
 NEVER_LAST = {"e.g", "i.e", "vs", "cf", "mr", "mrs", "ms", "dr", "prof", "st", "approx"}
 LAST_BEFORE_A_CAPITAL = {"etc", "al", "a.m", "p.m", "u.s"}  # "etc. The" ends a sentence, "etc. and" does not
@@ -26,13 +29,14 @@ def segment(text: str, min_words: int = 3) -> list[tuple[int, int]]:
         The characters [start, end) of each sentence, in order, without surrounding white space.
     """
     ranges: list[tuple[int, int]] = []
+    ends = [(match.end(), match.end()) for match in END.finditer(text) if _ends_sentence(text, match)]
     start = 0
-    for end in [*(match.end() for match in END.finditer(text) if _ends_sentence(text, match)), len(text)]:
+    for end, next_start in sorted([*ends, *(match.span() for match in TAG.finditer(text)), (len(text), len(text))]):
         piece = text[start:end]
         if len(piece.split()) >= min_words:
             first = start + len(piece) - len(piece.lstrip())
             ranges.append((first, start + len(piece.rstrip())))
-        start = end
+        start = max(start, next_start)
     return ranges
 
 
