@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+ENDLESS = 100_000  # columns
 PIPE_WIDTH = 124  # columns where stdout is no terminal and has no width; a table that needs more takes more
+LONGEST = 60  # columns of a word that is not broken
 UNKNOWN = "–"
 HUB_BARS = "HF_HUB_DISABLE_PROGRESS_BARS"
 
@@ -103,6 +105,8 @@ def print_table(
             room. The others hold numbers, which stand right and are never cut.
     """
     from rich import box
+    from rich.cells import cell_len
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -113,13 +117,18 @@ def print_table(
         title_justify="left",
         caption_justify="left",
     )
+    rows = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    is_terminal = Console().is_terminal  # else there is room for every word: it is broken nowhere
     for number, column in enumerate(columns):
+        cells = [Text(column), *(row[number] for row in rows)]
         if number < n_names:
-            table.add_column(Text(column), overflow="fold")
+            longest = max((cell_len(word) for cell in cells for word in cell.plain.split()), default=1)
+            table.add_column(Text(column), overflow="fold", min_width=None if is_terminal else min(longest, LONGEST))
         else:
-            table.add_column(Text(column), justify="right", no_wrap=True)
+            longest = max(cell.cell_len for cell in cells)
+            table.add_column(Text(column), justify="right", no_wrap=True, min_width=longest)
     for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*row)
     print_rich(table)
 
 
@@ -135,6 +144,7 @@ def print_rich(*parts: RenderableType, wrap: bool = True) -> None:
     console = Console(highlight=False)
     for part in parts:
         if not console.is_terminal:
+            console.width = ENDLESS  # what is measured is never wider than the console
             console.width = max(PIPE_WIDTH, console.measure(part).minimum)
         console.print(part, soft_wrap=not wrap)
 
