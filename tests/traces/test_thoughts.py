@@ -59,9 +59,9 @@ def test_a_response_in_the_style_of_r1_has_no_label_for_its_tags() -> None:
 
 
 @pytest.mark.parametrize("gap", ["", "\n", "\n\n"])
-def test_thoughts_that_the_template_opens_are_not_opened_twice(tiny, gap: str) -> None:
+def test_thoughts_that_the_template_opens_are_not_opened_twice(tiny, gap: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny()
-    model.tokenizer.chat_template = OPENING
+    monkeypatch.setattr(model.tokenizer, "chat_template", OPENING)
     body = "So 4 and 3 is 8. Wait, no."
     text = f"<think>{gap}{body}"
     start = text.index("Wait")

@@ -117,17 +117,17 @@ def print_table(
         title_justify="left",
         caption_justify="left",
     )
-    rows = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    cells_of = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     is_terminal = Console().is_terminal  # else there is room for every word: it is broken nowhere
     for number, column in enumerate(columns):
-        cells = [Text(column), *(row[number] for row in rows)]
+        cells = [Text(column), *(row[number] for row in cells_of)]
         if number < n_names:
             longest = max((cell_len(word) for cell in cells for word in cell.plain.split()), default=1)
             table.add_column(Text(column), overflow="fold", min_width=None if is_terminal else min(longest, LONGEST))
         else:
             longest = max(cell.cell_len for cell in cells)
             table.add_column(Text(column), justify="right", no_wrap=True, min_width=longest)
-    for row in rows:
+    for row in cells_of:
         table.add_row(*row)
     print_rich(table)
 
