@@ -26,7 +26,7 @@ def test_the_benchmark_of_hybrids_prints_ratios_and_that_all_ways_give_the_same_
     tmp_path: Path, shape: str | None
 ) -> None:
     options = ["--rounds", "1", "--batch-sizes", "3,5", "--rows-alone", "1", "--out", str(tmp_path)]
-    options += ["--new-tokens", "40", "--rollouts", "60"] if shape is None else ["--new-tokens", "8", "--shape", shape]
+    options += ["--new-tokens", "40", "--rollouts", "100"] if shape is None else ["--new-tokens", "8", "--shape", shape]
     options += ["--layer", "3"] if shape else []
     found = measured(*options)
     assert set(found["batches"]) == {"3", "5"} and found["layer"] == (3 if shape else 1)
