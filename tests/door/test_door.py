@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from reasonlens import InputError, write_traces
 from reasonlens.cli import completion
 from reasonlens.cli.app import app
-from reasonlens.cli.console import HUB_BARS, print_table
+from reasonlens.cli.console import HUB_BARS
 from reasonlens.models import BUILT_IN
 from reasonlens.models.organism import organism_names
 
@@ -291,12 +291,3 @@ def test_behaviours_are_those_of_the_file_that_is_named(tmp_path: Path, traces) 
         context = typer.Context(typer.main.get_command(app))
         context.params = parameters
         assert completion.complete_behaviours(context, incomplete) == expected
-
-
-def test_a_table_that_is_piped_loses_no_column_and_breaks_no_name(capsys: pytest.CaptureFixture[str]) -> None:
-    numbers = [f"0.{number}94 [0.990, 0.998]" for number in range(9)]
-    print_table(("behaviour", *"abcdefghi"), [("uncertainty-estimation", *numbers), ("x" * 200, *numbers)])
-    lines = capsys.readouterr().out.splitlines()
-    (line,) = [line for line in lines if "uncertainty-estimation" in line]
-    assert all(number in line for number in numbers)
-    assert max(map(len, lines)) < 450, "a name without end is folded, at 60 columns"

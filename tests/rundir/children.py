@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 from failing import Disk  # imported by forked.py, which is run as a script
 
@@ -67,7 +68,7 @@ def never_let_go() -> None:
             time.sleep(600)
         unlink(path, missing_ok)
 
-    Path.unlink = held  # type: ignore[method-assign]
+    patch.object(Path, "unlink", held).start()
 
 
 def run(command: Callable[[], object]) -> int:

@@ -37,7 +37,9 @@ class Disk:
         sys.addaudithook(self._operation)
 
     def _operation(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event not in EVENTS or (event == "open" and not int(arguments[2] or 0) & WRITES):  # type: ignore[call-overload]
+        if event not in EVENTS:
+            return
+        if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & WRITES):
             return
         path = os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes | os.PathLike) else ""
         if not path.startswith(self._place):

@@ -19,8 +19,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -38,8 +40,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in reasonlens.__all__:
         getattr(reasonlens, name)  # public names are imported when they are first used
-    import transformers.models.llama.modeling_llama  # noqa: F401
-
+    import_module("transformers.models.llama.modeling_llama")
     shrink_training()
     work, *tasks = sys.argv[1:]
     make(Path(work), {task.split(":")[1] for task in tasks})
@@ -92,7 +93,7 @@ def shrink_training() -> None:
             least_skill=0.0,
         )
 
-    training.FamilySettings = few  # type: ignore[misc,assignment]
+    patch.object(training, "FamilySettings", few).start()
 
 
 def undisturbed(work: Path, words: Sequence[str]) -> None:
