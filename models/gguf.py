@@ -1,8 +1,8 @@
 """Convert GGUF files to ordinary Hugging Face directories, once, into a cache.
 
 Dequantising a GGUF file takes tens of seconds. It is done once: the weights are written as plain safetensors to the
-cache directory (`REASONLENS_CACHE`, or `reasonlens` in the user's cache), named by the digest of the file, and later
-loads read that directory in about a second.
+cache directory (`REASONLENS_CACHE`, or `reasonlens` in the user's cache), named by the digest of the file and by how it
+was converted, and later loads read that directory in about a second.
 """
 
 from __future__ import annotations
@@ -14,11 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from ..rundir import InputError, atomic_path, short_name
+from .failures import FAILURES, first_line
+from .gguf_rope import take_rope
+from .gguf_settings import check_weights, read_gguf, take_settings
 
 logger = logging.getLogger(__name__)
+
+# Part of the name in the cache. Raise it when the same file is converted otherwise than before.
+CONVERSION = 2
 
 
 def cache_directory() -> Path:
@@ -38,7 +44,7 @@ def convert_gguf(file: Path) -> tuple[Path, str]:
             raise InputError(f"{file} is not a GGUF file (it does not begin with the bytes 'GGUF')")
         stream.seek(0)
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-    target = cache_directory() / "models" / f"{short_name(file.stem)}-{digest}"
+    target = cache_directory() / "models" / f"{short_name(file.stem)}-{digest}-{CONVERSION}"
     if not target.is_dir():
         logger.info(f"converting {file.name} to {target} (once, about half a minute for a small model)")
         with atomic_path(target) as temporary:
@@ -47,12 +53,23 @@ def convert_gguf(file: Path) -> tuple[Path, str]:
 
 
 def _convert(file: Path, directory: Path) -> None:
+    source: dict[str, Any] = {"gguf_file": file.name, "trust_remote_code": False}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        model: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
-    except (ValueError, KeyError, RuntimeError, NotImplementedError, OSError) as error:
+        content = read_gguf(file)
+        config = AutoConfig.from_pretrained(file.parent, **source)
+        take_settings(content, config)
+        take_rope(content, config)
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, **source)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            file.parent, config=config, dtype=torch.float32, output_loading_info=True, **source
+        )
+        model, report = loaded
+        check_weights(content, model, sorted(report["missing_keys"]))
+    except InputError:
+        raise
+    except FAILURES as error:
         raise InputError(
-            f"cannot convert {file}: {str(error).splitlines()[0]}. transformers reads GGUF files of the common "
+            f"cannot convert {file}: {first_line(error)}. transformers reads GGUF files of the common "
             "architectures only; load the original Hugging Face checkpoint instead."
         ) from error
     # The weights are plain float32 now; with these attributes save_pretrained would treat them as quantised.
