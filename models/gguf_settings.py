@@ -234,11 +234,8 @@ def _gguf_names(model: PreTrainedModel) -> set[str]:
     model_type = model.config.model_type.removesuffix("_text").replace("_", "")
     architecture = known.get(model_type, gguf.MODEL_ARCH.LLAMA)
     names = gguf.get_tensor_name_map(architecture, model.config.num_hidden_layers)
-    found = set()
-    for name in model.state_dict():
-        stem, _, kind = name.rpartition(".")
-        found.add(f"{names.get_name(stem)}.{kind}")
-    return found
+    parts = [name.rpartition(".") for name in model.state_dict()]
+    return {f"{names.get_name(stem)}.{kind}" for stem, _, kind in parts}
 
 
 def _equal(stored: Any, value: Any) -> bool:
