@@ -12,8 +12,9 @@ run again instead.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from threading import get_ident
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -22,6 +23,7 @@ from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLa
 
 from ..models import LanguageModel
 from ..models.blocks import block_output
+from ..models.one_pass import one_pass
 
 
 class UpperBlocks:
@@ -35,13 +37,16 @@ class UpperBlocks:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Leave the output of the block in `activations` at every forward pass within the context."""
-        hook = self.model.blocks[self.layer].register_forward_hook(self._see)
-        try:
+        """Leave the output of the block in `activations` at the one forward pass within the context.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            InputError: The block did not run.
+        """
+        with one_pass(self.model, {self.layer: self._see}):
             yield
-        finally:
-            hook.remove()
-            self.activations = None
 
     def _see(self, module: nn.Module, args: object, output: Any) -> None:
         self._is_tuple = isinstance(output, tuple)
@@ -83,10 +88,8 @@ class UpperBlocks:
             self._rows_of(layer, before, rows, number)
             for number, (layer, before) in enumerate(zip(cache.layers, self._before, strict=True))
         ]
-        step_activations = self.activations
         with self.handing_through(activations[:, None]):
             output = self.model.model(ids, past_key_values=scratch, use_cache=True, **inputs)
-        self.activations = step_activations
         logits: Tensor = output.logits[:, -1].float()
         return logits
 
@@ -109,13 +112,8 @@ class UpperBlocks:
             hidden[:, -1] = activations
             return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-        step_activations = self.activations
-        handle = self.model.blocks[self.layer].register_forward_hook(replace_last)
-        try:
+        with one_pass(self.model, {self.layer: replace_last}):
             output = self.model.model(ids, use_cache=False, **inputs)
-        finally:
-            handle.remove()
-        self.activations = step_activations
         logits: Tensor = output.logits[:, -1].float()
         return logits
 
@@ -140,13 +138,20 @@ class UpperBlocks:
     def handing_through(self, activations: Float[Tensor, "some 1 d_model"]) -> Iterator[None]:
         """Let the blocks up to the layer run nothing and put out `activations` within the context."""
 
-        def hand_through(hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
-            return (activations,) if self._is_tuple else activations
+        thread = get_ident()
 
-        with ExitStack() as patched:
+        def hand_through(plain: Callable[..., Any]) -> Callable[..., Any]:
+            def forward(*args: Any, **kwargs: Any) -> Any:
+                if get_ident() != thread:
+                    return plain(*args, **kwargs)
+                return (activations,) if self._is_tuple else activations
+
+            return forward
+
+        with one_pass(self.model), ExitStack() as patched:
             for block in self.model.blocks[: self.layer + 1]:
                 patched.callback(_restore, block, block.__dict__.get("forward"))
-                block.forward = hand_through
+                block.forward = hand_through(block.forward)
             yield
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from ..models import LanguageModel
+from ..models.one_pass import one_pass
 from .alignment import AlignedText, Spelling
 from .cached_model import CachedModel
 from .vocabulary import end_tokens, same_tokens, width
@@ -159,7 +160,8 @@ class _Row:
         if self._model.takes_position_ids:
             inputs["position_ids"] = torch.arange(self._n_common, n, device=device)[None]
         ids = torch.tensor([self._new], device=device)
-        output = self._model.model(ids, past_key_values=self._cache, **inputs)
+        with one_pass(self._model):
+            output = self._model.model(ids, past_key_values=self._cache, **inputs)
         self._logits, self._new, self._n_common = output.logits[0, -1].float(), (), n
         return self._logits
 

@@ -25,6 +25,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
 from ..models import LanguageModel
+from ..models.one_pass import one_pass
 from .above import UpperBlocks
 from .vocabulary import end_tokens
 
@@ -143,8 +144,7 @@ class CachedModel:
             return
         self._upper = UpperBlocks(self.model, layer)
         try:
-            with self._upper.watching():
-                yield
+            yield
         finally:
             self._upper = None
 
@@ -157,14 +157,13 @@ class CachedModel:
         if self._upper is not None and self._cache is not None:
             self._upper.remember(self._cache)
         inputs = self._inputs(self._ids, self._lengths, self._mask)
-        if self._cache is not None:
-            output = self.model.model(self._ids, past_key_values=self._cache, use_cache=True, **inputs)
-        else:
-            if self._is_hooked:
-                _TEXTS[self._ids] = self._text_key
-            output = self.model.model(self._ids, use_cache=self._is_at_prompt, **inputs)
-            if self._is_at_prompt:
-                self._take_cache(output)
+        if self._cache is None and self._is_hooked:
+            _TEXTS[self._ids] = self._text_key
+        cached = {"use_cache": self._is_at_prompt} if self._cache is None else {"past_key_values": self._cache}
+        with one_pass(self.model) if self._upper is None else self._upper.watching():
+            output = self.model.model(self._ids, **{"use_cache": True, **cached, **inputs})
+        if self._cache is None and self._is_at_prompt:
+            self._take_cache(output)
         self.logits = self._of_rows(output.logits[:, -1].float())
         return self.logits
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import operator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -72,8 +74,9 @@ class LanguageModel:
             The number of the block.
 
         Raises:
-            InputError: The layer does not exist.
+            InputError: The layer is not a whole number, or does not exist.
         """
+        layer = whole_layer(layer)
         if not -self.n_layers <= layer < self.n_layers:
             raise InputError(
                 f"layer {layer} does not exist: {self.name} has {self.n_layers} blocks (0..{self.n_layers - 1}). "
@@ -121,3 +124,25 @@ class LanguageModel:
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "fingerprint": self.fingerprint,
         }
+
+
+def whole_layer(layer: object) -> int:
+    """Convert the number of a layer to an int.
+
+    Args:
+        layer: A whole number of any type.
+
+    Returns:
+        The number.
+
+    Raises:
+        InputError: It is not a whole number; True and 1.0 are not either.
+    """
+    try:
+        if isinstance(layer, bool | np.bool_):
+            raise TypeError
+        return operator.index(layer)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(
+            f"a layer is a whole number, such as 12, and not {layer!r:.60} ({type(layer).__name__})"
+        ) from None

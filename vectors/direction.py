@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..models.handle import whole_layer
 from ..rundir import InputError
 
 
@@ -29,6 +30,13 @@ class Direction:
     operation: str = "add"  # the operation that brings the behaviour about
 
     def __post_init__(self) -> None:
+        if not isinstance(self.vectors, Tensor) or self.vectors.is_complex() or self.vectors.is_meta:
+            is_tensor = isinstance(self.vectors, Tensor)
+            kind = f"{self.vectors.dtype} on {self.vectors.device}" if is_tensor else type(self.vectors).__name__
+            raise InputError(
+                f"the direction for {self.behaviour!r} is to be a tensor of real numbers, not {kind}; give "
+                "torch.as_tensor(vector)"
+            )
         if self.vectors.ndim != 2 or not len(self.vectors) == len(self.layers) == len(self.residual_norm):
             raise InputError(
                 f"the direction for {self.behaviour!r} has vectors of shape {tuple(self.vectors.shape)} for "
@@ -60,9 +68,9 @@ class Direction:
         Raises:
             InputError: The numbers of rows, layers and norms differ.
         """
-        layers = (layers,) if isinstance(layers, int) else tuple(layers)
+        layers = tuple(map(whole_layer, layers if isinstance(layers, Iterable) else [layers]))
         norms = (residual_norm,) * len(layers) if isinstance(residual_norm, int | float) else tuple(residual_norm)
-        rows = vectors[None] if vectors.ndim == 1 else vectors
+        rows = vectors[None] if isinstance(vectors, Tensor) and vectors.ndim == 1 else vectors
         return cls(behaviour=behaviour, vectors=rows, layers=layers, residual_norm=norms)
 
     @property

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch.nn.functional import embedding_bag
 
 from ...models import LanguageModel
 from ...models.blocks import block_output
+from ...models.one_pass import one_pass
 from .segments import Layout
 
 
@@ -70,7 +70,10 @@ class Buffer:
 def pass_over(
     model: LanguageModel, inputs: dict[str, Any], layers: Sequence[int], where: Layout | None, buffer: Buffer
 ) -> None:
-    """Run the body on `inputs` up to the last of `layers` (ascending), adding the sums over `where` to `buffer`."""
+    """Run the body on `inputs` up to the last of `layers` (ascending), adding the sums over `where` to `buffer`.
+
+    Raises InputError if one of `layers` did not run.
+    """
     readers: dict[torch.device, Callable[[Tensor, int], None]] = {}
     if where is not None:
         readers = {device: _reader(where, buffer, device) for device in buffer.by_device}
@@ -86,9 +89,7 @@ def pass_over(
 
         return read
 
-    with ExitStack() as hooks, torch.inference_mode():
-        for layer in layers:
-            hooks.callback(model.blocks[layer].register_forward_hook(hook(layer)).remove)
+    with torch.inference_mode(), one_pass(model, {layer: hook(layer) for layer in layers}):
         try:
             model.body(**inputs)
         except _LastLayerRead:

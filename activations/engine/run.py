@@ -79,7 +79,7 @@ class Engine:
         self._rotary_limit = rotary_limit(model)
         self._share_prefixes = share_prefixes and self._can_continue
         self._on_device = on_device
-        self._compiled = CompiledBlocks(list(model.blocks)[: self.layers[-1] + 1]) if compile else None
+        self._compiled = CompiledBlocks(model, self.layers[-1]) if compile else None
 
     def run(self, texts: Sequence[Text], segments: Segments) -> Iterator[Pooled]:
         """Yield the means of every segment, in the order in which batches finish.

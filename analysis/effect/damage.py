@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...models import LanguageModel
+from ...models.one_pass import one_pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +67,6 @@ class NeutralText:
         """Compute the log probabilities of the next token at every position, text by text."""
         for text in self._texts:
             ids = torch.tensor([text[:-1]], device=self._model.device)
-            logits = self._model.model(ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[0]
+            with one_pass(self._model):
+                logits = self._model.model(ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[0]
             yield logits.float().log_softmax(dim=-1)

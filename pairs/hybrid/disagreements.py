@@ -21,6 +21,7 @@ from torch import Tensor
 from ...activations.engine.batching import batches
 from ...generation.above import UpperBlocks
 from ...models import LanguageModel
+from ...models.one_pass import one_pass
 from ...traces import Template, Trace, encode
 from ...vectors.extraction.prefix_cache import PrefixCache
 
@@ -160,11 +161,8 @@ class Rerun:
         inputs: dict[str, Any] = {"attention_mask": self._moved(mask), "use_cache": False, "logits_to_keep": 1}
         if self._model.takes_position_ids:
             inputs["position_ids"] = self._moved((mask.cumsum(axis=1) - 1).clip(min=0))
-        handle = self._model.blocks[self._above.layer].register_forward_hook(hook)
-        try:
+        with one_pass(self._model, {self._above.layer: hook}):
             logits: Tensor = self._model.model(self._moved(ids), **inputs).logits[:, -1].float()
-        finally:
-            handle.remove()
         return logits
 
     def _moved(self, array: Int[np.ndarray, "rows tokens"]) -> Int[Tensor, "rows tokens"]:

@@ -19,6 +19,7 @@ from ...generation.alignment import Spelling, agree
 from ...generation.vocabulary import same_tokens, width
 from ...models import LanguageModel
 from ...models.blocks import block_output
+from ...models.one_pass import one_pass
 from ...rundir import InputError
 from ...rundir.progress import ProgressBar
 from ...traces import Template, Trace, encode
@@ -102,15 +103,11 @@ def _read(
 
         return hook
 
-    hooks = [model.blocks[layer].register_forward_hook(keep(layer)) for layer in layers]
-    try:
+    with one_pass(model, {layer: keep(layer) for layer in layers}):
         inputs = {"attention_mask": mask.to(model.device), "use_cache": False}
         if model.takes_position_ids:
             inputs["position_ids"] = (mask.cumsum(1) - 1).clamp_min(0).to(model.device)
         likeliest = model.model(ids.to(model.device), **inputs).logits.argmax(dim=-1).cpu()
-    finally:
-        for hook in hooks:
-            hook.remove()
     activations = torch.stack([outputs[layer] for layer in layers], dim=2) if layers else torch.zeros(*ids.shape, 0, 0)
     return [(activations[row], _begins(text.characters, likeliest[row].tolist())) for row, text in enumerate(encoded)]
 

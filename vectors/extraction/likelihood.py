@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from ...models import LanguageModel
 from ...models.blocks import block_output
+from ...models.one_pass import one_pass
 from ..steering.operations import add
 from .rows import Batches, Rows
 from .targets import Target
@@ -54,11 +55,8 @@ def sentence_loss(
         steered = add(activations, vectors[:, None].to(activations.device), rows.steering_mask.to(activations.device))
         return (steered, *output[1:]) if isinstance(output, tuple) else steered
 
-    hook = model.blocks[layer].register_forward_hook(add_vectors)
-    try:
+    with one_pass(model, {layer: add_vectors}):
         logits = model.model(**rows.inputs(), logits_to_keep=rows.logit_positions).logits
-    finally:
-        hook.remove()
     token_logits = logits[rows.row, rows.logit_index].float()  # (n_predicted, vocabulary)
     losses = cross_entropy(token_logits, rows.token.to(logits.device), reduction="none")
     row, is_first = rows.row.to(losses.device), rows.is_first.to(losses.device)

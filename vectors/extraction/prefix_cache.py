@@ -21,6 +21,7 @@ from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 from ...activations.engine.batching import batches
 from ...activations.engine.cache import can_continue
 from ...models import LanguageModel
+from ...models.one_pass import one_pass
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,7 +61,7 @@ class PrefixCache:
             for row, member in enumerate(members):
                 ids[row, : lengths[member]] = texts[member]
             cache = DynamicCache(config=model.model.config)
-            with torch.no_grad():
+            with torch.no_grad(), one_pass(model):
                 model.body(input_ids=torch.from_numpy(ids).to(model.device), past_key_values=cache, use_cache=True)
             for block, (k, v) in enumerate(_keys_and_values(cache)):
                 if len(keys) == block:
@@ -95,7 +96,7 @@ def texts_that_fit(model: LanguageModel, lengths: Sequence[int], gigabytes: floa
     Returns:
         The numbers of the chosen texts, ascending: all if they fit, and at least one.
     """
-    with torch.no_grad():
+    with torch.no_grad(), one_pass(model):
         single_token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
         cache = getattr(model.body(single_token, use_cache=True), "past_key_values", None)
     tensors = [getattr(layer, name, None) for layer in getattr(cache, "layers", ()) for name in ("keys", "values")]

@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from ...models import LanguageModel
+from ...models.one_pass import BlockHook, one_pass
 from ...rundir import InputError, atomic_path
 from .._directions import Directions
 from .baked_places import Place, place_for
@@ -137,8 +138,7 @@ def _compare(model: LanguageModel, selection: Selection, directory: Path) -> Non
     for tokens, positions in _test_inputs(model):
         with torch.no_grad(), ExitStack() as stack:
             baked_logits = _logits(baked, tokens, positions)
-            for layer, row in selection.rows.items():
-                stack.enter_context(_add_row(model.blocks[layer], row))
+            stack.enter_context(one_pass(model, {layer: _adding(row) for layer, row in selection.rows.items()}))
             expected = _logits(model.model, tokens, positions)
         error = float((baked_logits - expected).abs().max())
         allowed = TOLERANCE.get(model.model.dtype, 1e-4) * float(expected.abs().max())
@@ -171,20 +171,15 @@ def _logits(
     return logits.float()
 
 
-@contextmanager
-def _add_row(block: torch.nn.Module, row: Float[Tensor, " d_model"]) -> Iterator[None]:
-    """Hook the block so that `row` is added to its output at every token."""
+def _adding(row: Float[Tensor, " d_model"]) -> BlockHook:
+    """Make a hook that adds `row` to a block's output at every token."""
 
     def add(_block: Any, _inputs: Any, output: Any) -> Any:
         activations = output[0] if isinstance(output, tuple) else output
         activations = activations + row.to(activations)
         return (activations, *output[1:]) if isinstance(output, tuple) else activations
 
-    handle = block.register_forward_hook(add)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return add
 
 
 @contextmanager

@@ -19,7 +19,9 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import TracebackType
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Integer
@@ -28,11 +30,13 @@ from transformers import PreTrainedTokenizerBase
 
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
+from ...models.one_pass import one_pass
 from ...rundir import InputError
 from ..direction import Direction
 from ..fit import check_fit
 from .hooks import PassWatch, block_hook
 from .passes import Passes
+from .scope import Scope
 from .sentence_ends import SENTENCES, at_sentence_ends
 from .steered import Steered
 from .steering import Controller, Steering, as_steerings
@@ -43,7 +47,27 @@ class SteeringNeverFired(UserWarning):
     """The warning that the model made no forward pass inside `steer`."""
 
 
-@contextmanager
+class SteerBlock:
+    """What `steer` returns: a `with` block that is entered once."""
+
+    def __init__(self, steering: AbstractContextManager[Steered]) -> None:
+        self._steering, self._is_entered = steering, False
+
+    def __enter__(self) -> Steered:
+        if self._is_entered:
+            raise InputError(
+                "this steer(...) has been entered already, and can be entered once; call steer(...) again for every "
+                "with block"
+            )
+        self._is_entered = True
+        return self._steering.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return self._steering.__exit__(kind, error, traceback)
+
+
 def steer(
     model: ModelLike,
     *directions: Direction | Steering,
@@ -57,8 +81,11 @@ def steer(
     n_prompt_tokens: int | Integer[Tensor, " rows"] | None = None,
     force: bool = False,
     tokenizer: PreTrainedTokenizerBase | None = None,
-) -> Iterator[Steered]:
+) -> SteerBlock:
     """Steer every forward pass of `model` inside the block: plain ones, `generate`, cached steps, batches with padding.
+
+    Passes of other threads and of tasks that began elsewhere are left alone; `Steered.carry` takes a function along
+    into another thread.
 
     Args:
         model: A name, a handle, a loaded model or a TransformerBridge.
@@ -79,55 +106,111 @@ def steer(
         force: Accept directions of another model of the same shape.
         tokenizer: For a model object that does not know where its own is.
 
-    Yields:
-        Counts of the tokens that were run and changed.
-
-    Raises:
-        InputError: Layers, widths, strengths or masks do not fit, or the directions are of another model.
+    Returns:
+        A context manager, to be entered once. It gives counts of the tokens that were run and changed, and raises
+        InputError where layers, widths, strengths or masks do not fit, the directions are of another model, a chosen
+        block does not run, or the model runs elsewhere only.
     """
-    handle = load(model, tokenizer)
-    if when == SENTENCES:
-        if controller is not None:
-            raise InputError(f"when={SENTENCES!r} chooses the tokens itself; give it or a controller, not both")
-        when, controller = When.response(), at_sentence_ends(handle)
     options = {
         "strength": strength,
         "operation": operation,
         "absolute": absolute,
-        "when": When.parse(when) if isinstance(when, str) else when,
+        "when": when,
         "mask": mask,
         "controller": controller,
     }
+    return SteerBlock(_steered(model, directions, layer, options, n_prompt_tokens, force, tokenizer))
+
+
+@contextmanager
+def _steered(
+    model: ModelLike,
+    directions: Sequence[Direction | Steering],
+    layer: int | Sequence[int] | None,
+    options: dict[str, Any],
+    n_prompt_tokens: int | Integer[Tensor, " rows"] | None,
+    force: bool,
+    tokenizer: PreTrainedTokenizerBase | None,
+) -> Iterator[Steered]:
+    handle = load(model, tokenizer)
+    if options["when"] == SENTENCES:
+        if options["controller"] is not None:
+            raise InputError(f"when={SENTENCES!r} chooses the tokens itself; give it or a controller, not both")
+        options |= {"when": When.response(), "controller": at_sentence_ends(handle)}
+    if isinstance(options["when"], str):
+        options |= {"when": When.parse(options["when"])}
     steerings = as_steerings(directions, layer=layer, n_layers=handle.n_layers, **options)
     for steering in steerings:
         check_fit(steering.direction, handle, force=force)
         for layer_number in steering.layers:
             handle.layer_index(layer_number)
-    steered = Steered(steerings, handle.device)
+    scope = Scope()
+    _check_prompt_tokens(n_prompt_tokens)
+    steered = Steered(steerings, handle.device, scope)
     passes = Passes(
         ends=_special_tokens(handle, "eos_token_id"),
         pads=_special_tokens(handle, "pad_token_id"),
         n_prompt_tokens=n_prompt_tokens,
     )
-    watch = PassWatch(passes, steered)
+    watch = PassWatch(handle, passes, steered, scope)
     _forget_compiled(model, handle.model)
     with ExitStack() as hooks:
         hooks.callback(watch.close)
-        for module in {id(module): module for module in (handle.model, handle.body)}.values():
-            before = module.register_forward_pre_hook(watch.before, with_kwargs=True)
-            hooks.callback(before.remove)
-            hooks.callback(module.register_forward_hook(watch.after, always_call=True).remove)
-        for number, steering in enumerate(steerings):
-            for layer_number in steering.layers:
-                hook = block_hook(watch, number, steering, layer_number)
-                hooks.callback(handle.blocks[layer_number].register_forward_hook(hook).remove)
+        hooks.enter_context(_hooked(handle, watch, steerings))
+        hooks.enter_context(scope.opened())
         yield steered
-    if not steered.n_forwards:
+    if scope.n_carried:
+        raise InputError(
+            f"{handle.name} still runs in another thread where its steering ends, and the rest would not be steered: "
+            "join the thread inside the with block"
+        )
+    if watch.is_batched_elsewhere:
+        raise InputError(
+            f"{handle.name} ran under continuous batching (generate_batch) while it was to be steered: those passes "
+            "pack texts in another thread and were not steered. Use generate with a padded batch."
+        )
+    if not watch.has_run and watch.n_elsewhere:
+        raise InputError(
+            f"{handle.name} ran in another thread or task only, where it is not steered: give the thread "
+            "steered.carry(function), or enter steer() where the model runs"
+        )
+    if not watch.has_run:
         warnings.warn(
             f"{handle.name} was not run while it was to be steered; if it is compiled, give steer() the compiled model",
             SteeringNeverFired,
-            stacklevel=3,
+            stacklevel=4,
         )
+
+
+def _check_prompt_tokens(n_prompt_tokens: object) -> None:
+    whole = isinstance(n_prompt_tokens, int) and not isinstance(n_prompt_tokens, bool) and n_prompt_tokens >= 0
+    if isinstance(n_prompt_tokens, Tensor):
+        whole = not n_prompt_tokens.is_floating_point() and n_prompt_tokens.dtype != torch.bool
+    if n_prompt_tokens is not None and not whole:
+        raise InputError(
+            f"n_prompt_tokens is a whole number of at least 0, or an integer tensor of one for each row, not "
+            f"{n_prompt_tokens!r:.60}"
+        )
+
+
+@contextmanager
+def _hooked(handle: LanguageModel, watch: PassWatch, steerings: Sequence[Steering]) -> Iterator[None]:
+    """Hook the model; not while another thread's pass may be stopped, since torch then goes through its hooks."""
+    with ExitStack() as hooks:
+        with one_pass(handle):
+            for module in {id(module): module for module in (handle.model, handle.body)}.values():
+                before = module.register_forward_pre_hook(watch.before, with_kwargs=True)
+                hooks.callback(before.remove)
+                hooks.callback(module.register_forward_hook(watch.after, always_call=True).remove)
+            for number, steering in enumerate(steerings):
+                for layer_number in steering.layers:
+                    hook = block_hook(watch, number, steering, layer_number)
+                    hooks.callback(handle.blocks[layer_number].register_forward_hook(hook).remove)
+        try:
+            yield
+        finally:
+            with one_pass(handle):
+                hooks.close()
 
 
 def _special_tokens(handle: LanguageModel, name: str) -> list[int]:

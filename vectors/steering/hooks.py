@@ -1,54 +1,114 @@
 """Hook a model for steering: one hook watches its forward passes, one on each steered block changes the output.
 
+Only passes of the contexts in which the block is open are steered (`scope.py`). Of several threads in which it is, each
+has a step of its own. A pass that runs inside another one (a controller that asks the model something) is left alone.
 torch.compile cannot trace the bookkeeping of these hooks, so they are excluded from tracing.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from ...models import LanguageModel
 from ...models.blocks import block_output
+from ...models.one_pass import skipped_blocks
 from ...rundir import InputError
 from .operations import Operation, add, operation_named
 from .passes import Passes
+from .scope import Scope
 from .steered import Steered
 from .steering import Steering
 from .step import Step
 
 
-class PassWatch:
-    """Holds the step that is being run. Its hooks are excluded from tracing, since torch.compile cannot trace them."""
+@dataclass(eq=False, slots=True)
+class _RunningPass:
+    """A forward pass that a thread is in, and the blocks that have run so far."""
 
-    def __init__(self, passes: Passes, steered: Steered) -> None:
-        self._passes, self.steered = passes, steered
-        self.step: Step | None = None
-        self._outermost: nn.Module | None = None
+    module: nn.Module  # the outermost one that was called: the model, or its body
+    step: Step | None  # None: it runs inside another pass (in a controller, say) and is left alone
+    layers_run: set[int] = field(default_factory=set)
+    is_in_body: bool = False
+
+
+class PassWatch:
+    """Holds the steps that are being run, one in each thread.
+
+    Its hooks are excluded from tracing, since torch.compile cannot trace them.
+    """
+
+    def __init__(self, handle: LanguageModel, passes: Passes, steered: Steered, scope: Scope) -> None:
+        self._handle, self._passes, self.steered, self._scope = handle, passes, steered, scope
+        self._layers = {layer for steering in steered.steerings for layer in steering.layers}
+        self._threads = threading.local()
+        self._lock = threading.Lock()
         self._is_open = True
+        self.has_run = False  # also where a pass was stopped before its end, as collection does
+        self.n_elsewhere = 0  # calls of the model in contexts in which the block is not open
+        self.is_batched_elsewhere = False  # by transformers' continuous batching, which has a thread of its own
         self.before = _untraced(self._before)
         self.after = _untraced(self._after)
 
-    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._is_open and self._outermost is None:  # the body runs inside the model
-            self.step = self._passes.begin(module, args, kwargs)
-            self._outermost = module
+    @property
+    def running(self) -> _RunningPass | None:
+        """The pass that this thread is in."""
+        passes = self._running_passes()
+        return passes[-1] if passes else None
+
+    def _running_passes(self) -> list[_RunningPass]:
+        if not hasattr(self._threads, "passes"):
+            self._threads.passes = []
+        running: list[_RunningPass] = self._threads.passes
+        return running
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
+        if not self._is_open or kwargs is None:  # None: torch calls a hook that another thread is removing
+            return
+        if not self._scope.is_here:
+            with self._lock:
+                self.n_elsewhere += 1
+                self.is_batched_elsewhere |= kwargs.get("read_index") is not None
+            return
+        outer = self.running
+        if outer is not None and module is not outer.module and not outer.is_in_body:
+            outer.is_in_body = True  # the body inside the model
+            return
+        step = None
+        if outer is None:
+            with self._lock:
+                step = self._passes.begin(module, args, kwargs)
+            self.has_run = True
+        self._running_passes().append(_RunningPass(module, step, is_in_body=module is self._handle.body))
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if module is not self._outermost:
+        running = self.running
+        if running is None:
             return
-        step, self.step, self._outermost = self.step, None, None
-        if step is not None and output is not None:
+        if module is not running.module:
+            running.is_in_body = False
+            return
+        self._running_passes().pop()
+        step = running.step
+        if step is None or output is None or not self._is_open:
+            return
+        with self._lock:
             self._passes.end(step, output)
             self.steered.count(step)
+        skipped = sorted(self._layers - running.layers_run)
+        if skipped:
+            raise skipped_blocks(self._handle.name, skipped)
 
     def close(self) -> None:
         """Stop counting: compiled code may call the hooks even after they are removed from the model."""
-        self._is_open, self.step, self._outermost = False, None, None
+        self._is_open = False
 
 
 def block_hook(watch: PassWatch, number: int, steering: Steering, layer: int) -> Callable[..., Any]:
@@ -63,8 +123,12 @@ def block_hook(watch: PassWatch, number: int, steering: Steering, layer: int) ->
         return (amount * unit_on(device)).to(dtype)
 
     def steered_output(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        step = watch.step
-        if step is None or steering.is_idle:
+        running = watch.running
+        if running is None or running.step is None:
+            return None
+        step = running.step
+        running.layers_run.add(layer)
+        if steering.is_idle:
             return None
         activations = block_output(output)
         mask, scale = _select_tokens(steering, activations, step)

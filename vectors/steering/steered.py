@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
+from .scope import Scope
 from .steering import Steering
 from .step import Step
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Steered:
     """Counts of what steering has done so far; reading one waits for the device."""
 
-    def __init__(self, steerings: Sequence[Steering], device: torch.device) -> None:
-        self.steerings = tuple(steerings)
+    def __init__(self, steerings: Sequence[Steering], device: torch.device, scope: Scope) -> None:
+        self.steerings, self._scope = tuple(steerings), scope
         self.n_forwards = 0  # forward passes of the model
         self._tokens = torch.zeros((), dtype=torch.int64, device=device)
         self._steered = torch.zeros((), dtype=torch.int64, device=device)
@@ -51,6 +55,17 @@ class Steered:
             for number, steering in enumerate(self.steerings)
             for layer in steering.layers
         ]
+
+    def carry(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Make a function that is steered in whatever thread it runs, as `generate` with a streamer needs it.
+
+        Args:
+            function: What runs the model. It has to return before the `with` block ends.
+
+        Returns:
+            The same function, for `Thread(target=...)` or an executor.
+        """
+        return self._scope.carried(function)
 
     def count(self, step: Step) -> None:
         """Add the tokens of a forward pass to the counts.

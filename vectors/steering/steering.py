@@ -11,13 +11,15 @@ Strength by operation, with n the mean norm of the residual stream at the layer,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
+from ...models.handle import whole_layer
 from ...rundir import InputError
 from ..direction import Direction
 from .operations import operation_named
@@ -48,8 +50,8 @@ class Steering:
         operation_named(self.operation)
         if not self.layers:
             raise InputError(f"no layer to steer with {self.direction.behaviour!r}; name one")
-        if not math.isfinite(self.strength):
-            raise InputError(f"a strength must be a finite number, and {self.strength} is not")
+        object.__setattr__(self, "layers", tuple(map(whole_layer, self.layers)))
+        _check_types(self.strength, self.when, self.controller, self.mask)
         if self.mask is not None and self.mask.ndim not in (1, 2):
             raise InputError(
                 f"a mask has one value for each row (rows,) or each token (rows, columns), not {tuple(self.mask.shape)}"
@@ -102,6 +104,18 @@ class Steering:
         """
         selected = self.when.of(step)
         return selected if self.mask is None else selected & _mask_of_step(self.mask, step)
+
+
+def _check_types(strength: object, when: object, controller: object, mask: object) -> None:
+    is_number = isinstance(strength, int | float | np.number) and not isinstance(strength, bool)
+    if not is_number or not math.isfinite(strength):  # type: ignore[arg-type]
+        raise InputError(f"a strength must be a finite number such as 1.5, and {strength!r:.60} is not")
+    if not isinstance(when, When):
+        raise InputError(f"when= takes a text such as 'response', or a reasonlens.When, not {when!r:.60}")
+    if controller is not None and not callable(controller):
+        raise InputError(f"a controller is a function of activations and step, not of type {type(controller).__name__}")
+    if mask is not None and not isinstance(mask, Tensor):
+        raise InputError(f"a mask is a tensor, not a {type(mask).__name__}; give torch.tensor(mask)")
 
 
 def as_steerings(
@@ -166,9 +180,10 @@ def _make_steering(
             f"the direction for {direction.behaviour!r} covers {len(direction.layers)} layers "
             f"({direction.layers[0]}..{direction.layers[-1]}); say which to steer at: layer="
         )
-    requested = direction.layers if layer is None else [layer] if isinstance(layer, int) else list(layer)
+    is_list = isinstance(layer, Iterable) and not isinstance(layer, str | Tensor)
+    requested = direction.layers if layer is None else list(layer) if is_list else [layer]  # type: ignore[arg-type]
     layers = []
-    for number in requested:
+    for number in map(whole_layer, requested):
         if not -n_layers <= number < n_layers:
             raise InputError(
                 f"layer {number} does not exist: the model has {n_layers} blocks (0..{n_layers - 1}). Negative layers "

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import reasonlens
 from reasonlens.models import LanguageModel, wrap
 from reasonlens.rundir import InputError
 from reasonlens.vectors import Direction
@@ -203,15 +205,33 @@ def test_a_bridge_of_transformer_lens_is_steered_like_the_model_it_wraps(
     [
         ({"layer": 9}, r"layer 9 does not exist: the model has 3 blocks \(0..2\)"),
         ({}, r"covers 3 layers \(0..2\); say which to steer at"),
-        ({"layer": 1, "strength": float("nan")}, "a strength must be a finite number, and nan is not"),
-        ({"layer": 1, "strength": float("inf")}, "a strength must be a finite number, and inf is not"),
+        ({"layer": 1, "strength": float("nan")}, "a strength must be a finite number such as 1.5, and nan is not"),
+        ({"layer": 1, "strength": float("inf")}, "a strength must be a finite number such as 1.5, and inf is not"),
+        ({"layer": 1, "strength": "1"}, "a strength must be a finite number such as 1.5, and '1' is not"),
+        ({"layer": 1, "strength": True}, "a strength must be a finite number such as 1.5, and True is not"),
+        ({"layer": 1, "strength": None}, "a strength must be a finite number such as 1.5, and None is not"),
+        ({"layer": 1, "strength": -float("inf")}, "a strength must be a finite number such as 1.5, and -inf is not"),
+        ({"layer": 1.0}, r"a layer is a whole number, such as 12, and not 1.0 \(float\)"),
+        ({"layer": True}, r"a layer is a whole number, such as 12, and not True \(bool\)"),
+        ({"layer": "1"}, r"a layer is a whole number, such as 12, and not '1' \(str\)"),
+        ({"layer": [0, 1.5]}, r"a layer is a whole number, such as 12, and not 1.5 \(float\)"),
+        ({"layer": []}, "no layer to steer with 'direction'; name one"),
+        ({"layer": 1, "when": 3}, "when= takes a text such as 'response', or a reasonlens.When, not 3"),
+        ({"layer": 1, "mask": [True, False, True]}, r"a mask is a tensor, not a list; give torch.tensor\(mask\)"),
+        ({"layer": 1, "controller": 5}, "a controller is a function of activations and step, not of type int"),
+        ({"layer": 1, "when": "prompt", "n_prompt_tokens": 1.5}, "n_prompt_tokens is a whole number .* not 1.5"),
+        ({"layer": 1, "when": "prompt", "n_prompt_tokens": "2"}, "n_prompt_tokens is a whole number .* not '2'"),
+        ({"layer": 1, "when": "prompt", "n_prompt_tokens": -1}, "n_prompt_tokens is a whole number .* not -1"),
         ({"layer": 1, "operation": "multiply"}, "no operation 'multiply'"),
         ({"layer": 1, "when": "answer"}, "unknown tokens 'answer' to steer: use all, prompt"),
         ({"layer": 1, "mask": torch.ones(2, 3, 4)}, "a mask has one value for each row"),
         ({"layer": 1, "mask": torch.ones(2)}, r"the mask has shape \(2,\) and the model is given 3 rows of 6 tokens"),
         ({"layer": 1, "mask": torch.ones(3, 4)}, r"the mask has shape \(3, 4\) and the model is given 3 rows of 6"),
         ({"layer": 1, "controller": lambda acts, step: acts}, r"the controller must say for each of \(3, 6\) tokens"),
-        ({"layer": 1, "when": "prompt", "n_prompt_tokens": torch.ones(2)}, "n_prompt_tokens has shape"),
+        (
+            {"layer": 1, "when": "prompt", "n_prompt_tokens": torch.tensor([1, 1])},
+            "n_prompt_tokens has shape",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(
@@ -240,6 +260,28 @@ def test_directions_that_cannot_act_are_refused(model: LanguageModel) -> None:
         logits(model)
     with steer(model, of(torch.ones(32), residual_norm=float("nan")), absolute=True):
         logits(model)
+
+
+def test_directions_of_any_dtype_and_whole_layers_of_any_type_act_alike(model: LanguageModel) -> None:
+    vector = torch.arange(1, 33)
+    found = []
+    for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.int64):
+        direction = Direction.of(vector.to(dtype), layers=np.int64(1), residual_norm=1.0)
+        for layer in (1, np.int64(1), -2, torch.tensor(1)):
+            with steer(model, direction, layer=layer, strength=np.float32(1.0)):  # type: ignore[arg-type]
+                found.append(logits(model))
+    assert all(torch.equal(found[0], other) for other in found)
+    for wrong, kind in ((np.ones(32), "ndarray"), ([1.0] * 32, "list")):
+        with pytest.raises(InputError, match=f"a tensor of real numbers, not {kind}; give torch.as_tensor"):
+            Direction.of(wrong, layers=1)  # type: ignore[arg-type]
+    for wrong in (torch.ones(32, dtype=torch.complex64), torch.ones(32, device="meta")):
+        with pytest.raises(InputError, match="a tensor of real numbers, not torch"):
+            Direction.of(wrong, layers=1)
+    for wrong_layer in (1.0, True, "1"):
+        with pytest.raises(InputError, match="a layer is a whole number"):
+            Direction.of(torch.ones(32), layers=wrong_layer)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="a layer is a whole number"):
+        reasonlens.collect(model, [], layers=[1.0])  # type: ignore[list-item]
 
 
 def test_a_cache_filled_outside_is_refused_where_the_prompt_matters_and_only_there(

@@ -1,0 +1,98 @@
+"""Run one forward pass of a model with hooks on its blocks that belong to this pass alone.
+
+1. One pass of reasonlens at a time runs on a model, in whatever threads: each holds the model's lock, and only while it
+   runs. A thread that holds it may run a pass inside another one.
+2. The hooks act in their own thread. A pass of another thread that does not ask for the lock (a user's own `generate`)
+   runs as if there were none.
+3. Afterwards each hooked block must have run exactly once. A block that was skipped has no activations, and one that
+   ran twice has two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from threading import Lock, RLock, get_ident
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from ..rundir import InputError
+from .handle import LanguageModel
+
+# Receives a block, its inputs and its output; what it returns, unless None, replaces the output.
+BlockHook = Callable[[nn.Module, Any, Any], Any]
+
+_locks: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()  # RLock is a function, no type
+_locks_lock = Lock()
+
+
+@contextmanager
+def one_pass(model: LanguageModel, hooks: Mapping[int, BlockHook] | None = None) -> Iterator[None]:
+    """Hold the model for one forward pass of this thread, with hooks on the outputs of some blocks.
+
+    Args:
+        model: The model that is run inside the context.
+        hooks: 0-based block -> what receives its output.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: A hooked block did not run, or ran several times.
+    """
+    n_runs = dict.fromkeys(hooks or {}, 0)
+    with _lock_of(model), ExitStack() as handles:
+        for layer, hook in (hooks or {}).items():
+            own = _in_this_thread(hook, layer, n_runs)
+            handles.callback(model.blocks[layer].register_forward_hook(own).remove)
+        yield
+    skipped = [layer for layer, n in n_runs.items() if not n]
+    if skipped:
+        raise skipped_blocks(model.name, skipped)
+    repeated = [layer for layer, n in n_runs.items() if n > 1]
+    if repeated:
+        raise InputError(
+            f"block {_listed(repeated)} of {model.name} ran several times in one forward pass, so that its output is "
+            "not one residual stream; choose other layers"
+        )
+
+
+def skipped_blocks(name: str, layers: list[int]) -> InputError:
+    """Make the error that some blocks of a model did not run.
+
+    Args:
+        name: The model's name.
+        layers: The 0-based blocks.
+
+    Returns:
+        The error.
+    """
+    blocks = f"block {layers[0]}" if len(layers) == 1 else f"blocks {_listed(layers)}"
+    return InputError(
+        f"{blocks} of {name} did not run on this text (cross-attention without an image, early exit, or dropped "
+        "layers), so that there is no output there; name layers without them (layers=, --layers)"
+    )
+
+
+def _listed(layers: list[int]) -> str:
+    return ", ".join(map(str, layers[:12])) + (f" and {len(layers) - 12} more" if len(layers) > 12 else "")
+
+
+def _lock_of(model: LanguageModel) -> Any:
+    """Return the lock of the model object that a handle holds; several handles may hold the same."""
+    with _locks_lock:
+        return _locks.setdefault(model.model, RLock())
+
+
+def _in_this_thread(hook: BlockHook, layer: int, n_runs: dict[int, int]) -> BlockHook:
+    thread = get_ident()
+
+    def own(module: nn.Module, inputs: Any, output: Any) -> Any:
+        if get_ident() != thread:
+            return None
+        n_runs[layer] += 1
+        return hook(module, inputs, output)
+
+    return own
