@@ -16,7 +16,7 @@ from ..traces import BEHAVIOURS
 from .example import Example
 from .read import Read
 from .store import Part, StoredActivations
-from .store.shard import Shard, read_shard, write_shard
+from .store.shard import Shard, check_finite, read_shard, write_shard
 from .store.store import read_store
 
 
@@ -84,12 +84,14 @@ class Activations:
             One row for each example, float32.
 
         Raises:
-            InputError: The layer was not collected.
+            InputError: The layer was not collected, or a number is not finite.
         """
         if layer not in self.layers:
             raise InputError(f"layer {layer} was not collected; these were: {', '.join(map(str, self.layers))}")
         slot = self.layers.index(layer)
-        return self.values.layer(slot) if isinstance(self.values, StoredActivations) else self.values[:, slot]
+        rows = self.values.layer(slot) if isinstance(self.values, StoredActivations) else self.values[:, slot]
+        check_finite(rows, self.examples, f"activations at layer {layer}")
+        return rows
 
     @property
     def embeddings(self) -> Float[Tensor, "n_examples d_embedding"] | None:

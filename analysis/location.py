@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -82,7 +81,7 @@ class Location:
                 "n_problems": sweep.n_problems,
             },
             method=f"{directions.method}; n = {n_spans} spans of {directions.n_problems} problems",
-            cosines=cosine_frame(directions, _common_layer(sweep)),
+            cosines=cosine_frame(directions, sweep.common_layer),
             sentences=telling_sentences(sweep, activations),
             measured=Measured(activations=activations, directions=directions),
         )
@@ -99,8 +98,8 @@ class Location:
 
     @property
     def common_layer(self) -> int:
-        """The one layer at which all behaviours together are read best (highest mean AUROC)."""
-        return _common_layer(self.sweep)
+        """The best layer of all behaviours together: that of the highest mean AUROC."""
+        return self.sweep.common_layer
 
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row for each behaviour and layer: AUROC and effect size with intervals, controls, counts."""
@@ -112,7 +111,7 @@ class Location:
             figure="cosine_heatmap",
             rows=self.cosines,
             options={
-                "title": f"Cosine between directions at layer {self.common_layer}",
+                "title": f"Cosine between directions at layer {self.common_layer}, the best of all behaviours together",
                 "caption": f"{self.sweep.model['name']}, {self.method}",
             },
         )
@@ -215,7 +214,7 @@ class Location:
         read_best = ", ".join(f"{name} {self.sweep.best_layer(name)}" for name in self.sweep.behaviours)
         return (
             f"Location({self.sweep.model['name']}, {self.traces['n_spans']} spans of {self.traces['n_problems']} "
-            f"problems; best layers: {read_best}; together: {self.common_layer})"
+            f"problems; best layers: {read_best}; of all together: {self.common_layer})"
         )
 
     def _measured(self, name: str, opener: str) -> Measured:
@@ -224,8 +223,3 @@ class Location:
                 f"this result was read back from JSON, which does not hold them; open {name} beside it with {opener}"
             )
         return self.measured
-
-
-def _common_layer(sweep: ProbeSweep) -> int:
-    aurocs = [[estimate.value for estimate in behaviour.auroc] for behaviour in sweep.behaviours.values()]
-    return sweep.layers[int(np.nanargmax(np.mean(aurocs, axis=0)))]

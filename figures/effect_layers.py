@@ -32,7 +32,7 @@ COLUMNS = {
 
 
 def effect_layers(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
-    """Draw a column for each behaviour: effect by layer above, AUROC by layer below; best layers are ringed.
+    """Draw a column for each behaviour: effect by layer above, AUROC by layer below; the largest are ringed.
 
     Args:
         table: One row for each behaviour and layer: `behaviour`, `layer`, `strength` (at which the effect is),

@@ -130,7 +130,7 @@ def sweep(
 def _fit_layers(activations: Activations, protocol: Protocol, progress: bool) -> tuple[list[LayerFit], Core | None]:
     """Fit the probes of every layer, and those of the token embeddings where these were collected."""
     fits = map_layers(
-        lambda layer: fit_layer(_finite_layer(activations, layer), protocol),
+        lambda layer: fit_layer(activations.layer(layer), protocol),
         activations.layers,
         protocol.device,
         progress,
@@ -189,18 +189,6 @@ def _protocol(
         device=torch.device(device),
     )
     return protocol, permutation_scheme
-
-
-def _finite_layer(activations: Activations, layer: int) -> torch.Tensor:
-    layer_activations = activations.layer(layer)
-    bad = (~layer_activations.isfinite().all(dim=1)).nonzero()
-    if len(bad):
-        example = activations.examples[int(bad[0])]
-        raise InputError(
-            f"the activation of {example.text!r:.60} in trace {example.trace!r} at layer {layer} is not finite; "
-            "collect again with dtype=bfloat16 or float32"
-        )
-    return layer_activations
 
 
 def _control_tasks(fits: Sequence[LayerFit], names: Sequence[str]) -> dict[str, list[Interval]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..stats import Interval, without_nan
+from .best_layer import best_slot
 from .metrics import Bin, SecondaryMetrics
 from .nested import Nested
 
@@ -45,8 +46,8 @@ class BehaviourSweep:
 
     @property
     def best(self) -> int:
-        """The index of the layer with the highest AUROC."""
-        return int(np.nanargmax([estimate.value for estimate in self.auroc]))
+        """The index of the best layer: that of the highest cross-validated AUROC (`best_layer.py`)."""
+        return best_slot(np.array([[estimate.value for estimate in self.auroc]]))
 
     def to_dict(self, layers: Sequence[int], selectivity: Mapping[str, Sequence[float]]) -> dict[str, Any]:
         """Convert to plain values for JSON, with the figures of each layer under `layers`; None for NaN.

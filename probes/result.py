@@ -18,6 +18,7 @@ from ..rundir import InputError
 from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
+from .best_layer import best_slot
 from .saved import SavedProbes
 from .solver import METHODS
 from .sweep_tables import CURVES_TITLE, calibration_table, curves_table, heatmap_table
@@ -85,7 +86,7 @@ class ProbeSweep:
         )
 
     def best_layer(self, behaviour: str) -> int:
-        """Find the layer with the highest cross-validated AUROC.
+        """Find the best layer of a behaviour: that of the highest cross-validated AUROC (`best_layer.py`).
 
         Args:
             behaviour: The behaviour.
@@ -94,6 +95,12 @@ class ProbeSweep:
             The number of the block.
         """
         return self.layers[self.behaviours[behaviour].best]
+
+    @property
+    def common_layer(self) -> int:
+        """The best layer of all behaviours together: that of the highest mean AUROC (`best_layer.py`)."""
+        aurocs = [[estimate.value for estimate in behaviour.auroc] for behaviour in self.behaviours.values()]
+        return self.layers[best_slot(np.array(aurocs))]
 
     def selectivity(self, behaviour: str, task: str = "first word") -> list[float]:
         """Subtract from the AUROC of a behaviour that of a control task (Hewitt & Liang 2019).
@@ -129,10 +136,10 @@ class ProbeSweep:
 
     def tables(self) -> dict[str, FigureTable]:
         """Tabulate each figure by its name: auroc, effect_size, curves, calibration."""
-        frame = self.to_frame()
+        frame, best = self.to_frame(), {name: self.best_layer(name) for name in self.behaviours}
         return {
-            "auroc": heatmap_table(frame, "auroc", self.caption),
-            "effect_size": heatmap_table(frame, "effect_size", self.caption),
+            "auroc": heatmap_table(frame, "auroc", self.caption, best),
+            "effect_size": heatmap_table(frame, "effect_size", self.caption, best),
             "curves": self.curves_table(),
             "calibration": calibration_table(self.behaviours, self.caption),
         }
@@ -157,7 +164,7 @@ class ProbeSweep:
 
     def figure(self) -> go.Figure:
         """Draw the heatmap of AUROC, behaviour by layer."""
-        return heatmap_table(self.to_frame(), "auroc", self.caption).draw()
+        return self.tables()["auroc"].draw()
 
     def about(self) -> dict[str, Any]:
         """Collect plain values of what was swept, and how, without the figures."""

@@ -30,6 +30,7 @@ from ..activations import Read
 from ..models import LanguageModel
 from ..models.identity import same_weights, state
 from ..rundir import InputError, atomic_path
+from .best_layer import best_slot
 
 FORMAT = "reasonlens.probes/2"
 FORMAT_1 = "reasonlens.probes/1"
@@ -230,7 +231,7 @@ def _from_description(description: dict[str, Any], tensors: dict[str, Tensor]) -
 
 def _upgrade_format_1(description: dict[str, Any]) -> dict[str, Any]:
     best = {
-        name: description["layers"][int(np.nanargmax(np.array(behaviour_scores["auroc"], dtype=np.float64)))]
+        name: description["layers"][best_slot(np.array([behaviour_scores["auroc"]], dtype=np.float64))]
         for name, behaviour_scores in description["scores"].items()
     }
     return description | {"best_layers": best, "prevalence": dict.fromkeys(best)}

@@ -14,19 +14,21 @@ from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
 
 COHENS_D = "Cohen's d"
+BEST = "best layer (highest cross-validated AUROC)"
 AUROC_TITLE = "Where each behaviour can be read: AUROC by layer"
 EFFECT_TITLE = "How far apart it lies: effect size of the mean difference by layer"
 CURVES_TITLE = "AUROC by layer, with its controls"
 CALIBRATION_TITLE = "Do the probes' probabilities hold?"
 
 
-def heatmap_table(frame: pd.DataFrame, column: str, caption: str) -> FigureTable:
+def heatmap_table(frame: pd.DataFrame, column: str, caption: str, best: Mapping[str, int]) -> FigureTable:
     """Tabulate AUROC or effect size of every behaviour and layer.
 
     Args:
         frame: `ProbeSweep.to_frame()`.
         column: "auroc" or "effect_size".
         caption: Caption of every figure of the sweep.
+        best: Best layer of each behaviour; it is ringed in both figures.
 
     Returns:
         The table of the figure.
@@ -41,14 +43,13 @@ def heatmap_table(frame: pd.DataFrame, column: str, caption: str) -> FigureTable
             "n": frame["n_positive"],
         }
     )
-    best = rows["value"].fillna(-math.inf).groupby(rows["behaviour"], sort=False).idxmax()
     is_auroc = column == "auroc"
     return FigureTable(
         figure="layer_heatmap",
-        rows=rows.assign(is_best=rows.index.isin(best)),
+        rows=rows.assign(is_best=rows["layer"] == rows["behaviour"].map(best)),
         options={
             "title": AUROC_TITLE if is_auroc else EFFECT_TITLE,
-            "caption": f"{caption}; ringed: best layer",
+            "caption": f"{caption}; ringed: {BEST}",
             "measure": AUROC if is_auroc else COHENS_D,
         },
     )

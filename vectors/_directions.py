@@ -21,13 +21,17 @@ from torch import Tensor
 from ..activations.layers import choose_layers
 from ..rundir import InputError, atomic_path
 from .direction import Direction
+from .finite import check_all_finite
 
 FORMAT = "reasonlens.directions/1"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Directions:
-    """Vectors of several behaviours at the same layers; `directions["backtracking"]` returns one `Direction`."""
+    """Vectors of several behaviours at the same layers; `directions["backtracking"]` returns one `Direction`.
+
+    Vectors and norms are finite (a norm that is not known is NaN): others raise InputError.
+    """
 
     vectors: dict[str, Float[Tensor, "n_layers d_model"]]  # in the units of the residual stream
     layers: tuple[int, ...]  # 0-based blocks; row i applies to the output of block layers[i]
@@ -36,11 +40,15 @@ class Directions:
     read: str
     residual_norm: tuple[float, ...]  # mean token norm at each layer: the unit of a strength; NaN: unknown
     n_examples: dict[str, int]  # behaviour -> number of spans that show it
-    n_problems: int
+    n_problems: int  # of all spans, also of other labels
     site: str = "blocks.{layer}.hook_out"
     operation: str = "add"  # the operation that brings a behaviour about
     scores: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # behaviour -> score -> one value a layer
     data_digest: str = ""  # of the traces
+    n_problems_showing: dict[str, int] = field(default_factory=dict)  # behaviour -> problems with it, if known
+
+    def __post_init__(self) -> None:
+        check_all_finite(self.vectors, self.layers, self.residual_norm)
 
     def __getitem__(self, behaviour: str) -> Direction:
         """Return one behaviour's direction at all layers.
@@ -119,7 +127,11 @@ class Directions:
 
         Args:
             path: The file to write.
+
+        Raises:
+            InputError: A vector is not finite (the message names behaviour and layer), or the file cannot be written.
         """
+        check_all_finite(self.vectors, self.layers, self.residual_norm)
         description = {
             "format": FORMAT,
             "layers": self.layers,
@@ -132,6 +144,7 @@ class Directions:
             "norms": {name: vectors.norm(dim=-1).tolist() for name, vectors in self.vectors.items()},
             "n_examples": self.n_examples,
             "n_problems": self.n_problems,
+            "n_problems_showing": self.n_problems_showing,
             "scores": self.scores,
             "data_digest": self.data_digest,
         }
@@ -170,6 +183,7 @@ class Directions:
                 vectors={name: stored[name] for name in description["norms"]},
                 layers=tuple(description["layers"]),
                 residual_norm=tuple(math.nan if norm is None else norm for norm in description["residual_norm"]),
+                n_problems_showing=description.get("n_problems_showing", {}),
                 **{
                     key: description[key]
                     for key in (
@@ -178,5 +192,7 @@ class Directions:
                     )
                 },
             )
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
         except (KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged: its description lacks {error}; write it again") from error

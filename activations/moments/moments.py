@@ -29,7 +29,7 @@ FORMAT = "reasonlens.moments/2"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Moments:
-    """The first two moments of activations by label and layer; float64, on the CPU."""
+    """The first two moments of activations by label and layer; finite float64, on the CPU."""
 
     by_label: dict[str, Summary]
     stretches: Summary  # moments of the mean over the whole labelled stretch of each trace
@@ -40,6 +40,19 @@ class Moments:
     problem_hashes: Int[np.ndarray, " n_problems"]  # 8 bytes each, ascending: they count problems also after a merge
     n_skipped: int = 0
     progress: dict[str, Any] = field(default_factory=dict)  # state of a collection that is not finished
+
+    def __post_init__(self) -> None:
+        for label, summary in self.by_label.items():
+            for numbers in (summary.mean, summary.m2):
+                self._check_finite(numbers, f"the moments of {label!r}")
+        self._check_finite(self.stretches.mean, "the means over whole labelled stretches")
+        self._check_finite(self.norm_sum[:, None], "the residual norms")
+
+    def _check_finite(self, numbers: Float[Tensor, "n_layers width"], what: str) -> None:
+        is_bad = ~numbers.isfinite().all(dim=1)
+        if is_bad.any():
+            layer = self.layers[int(is_bad.nonzero()[0])]
+            raise InputError(f"{what} at layer {layer} are not finite (NaN or infinity); leave that layer out")
 
     @classmethod
     def of(cls, activations: Activations, *, covariance: bool = False) -> Moments:

@@ -6,6 +6,7 @@ It holds one contiguous tensor for each layer and, where they are known, the mea
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,18 @@ class Shard:
 
 
 def write_shard(path: Path, part: Part, layers: tuple[int, ...], dtype: torch.dtype, about: dict[str, Any]) -> None:
-    """Write `part` atomically; raise InputError when the disk is full."""
-    tensors = {f"layer.{layer}": part.activations[slot].to(dtype).contiguous() for slot, layer in enumerate(layers)}
+    """Write `part` atomically; raise InputError when the disk is full or `dtype` cannot hold a number."""
+    tensors = {}
+    for slot, layer in enumerate(layers):
+        tensors[f"layer.{layer}"] = part.activations[slot].to(dtype).contiguous()
+        check_finite(tensors[f"layer.{layer}"], part.examples, f"activations at layer {layer}", part.activations[slot])
     if part.embeddings is not None:
         tensors["embeddings"] = part.embeddings.to(dtype).contiguous()
+        check_finite(tensors["embeddings"], part.examples, "input embeddings", part.embeddings)
+    for name, sums in (("the mean activation", part.stretch_sum), ("the mean residual norm", part.norm_sum)):
+        if not sums.isfinite().all():
+            layer = layers[int((~sums.reshape(len(layers), -1).isfinite().all(dim=1)).nonzero()[0])]
+            raise InputError(f"{name} at layer {layer} is not finite (NaN or infinity); leave that layer out")
     tensors |= {"stretch_sum": part.stretch_sum, "norm_sum": part.norm_sum}
     description = about | {
         "format": FORMAT,
@@ -75,6 +84,43 @@ def write_shard(path: Path, part: Part, layers: tuple[int, ...], dtype: torch.dt
     }
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
+
+
+def check_finite(
+    stored: Float[Tensor, "n_examples width"],
+    examples: Sequence[Example],
+    what: str,
+    exact: Float[Tensor, "n_examples width"] | None = None,
+) -> None:
+    """Refuse activations that are not finite, naming layer, trace, problem and span.
+
+    Args:
+        stored: The numbers as they are stored.
+        examples: The span of each row.
+        what: What they are, with the layer, for the message.
+        exact: The same before they were cast to the dtype in which they are stored; None if they were not.
+
+    Raises:
+        InputError: A number is NaN or infinite.
+    """
+    if stored.sum(dtype=torch.float32).isfinite():  # one pass without a mask; a sum may overflow, so it only acquits
+        return
+    is_bad = ~stored.isfinite().all(dim=1)
+    if not is_bad.any():
+        return
+    row = int(is_bad.nonzero()[0])
+    example, dtype = examples[row], str(stored.dtype).removeprefix("torch.")
+    where = f"trace {example.trace!r:.80} (problem {example.problem!r:.80}), the span {example.text!r:.60}"
+    if exact is not None and exact[row].isfinite().all():
+        largest = float(exact[row].abs().max())
+        raise InputError(
+            f"{what} reach {largest:.4g} in {where}: too large for {dtype}, which ends at "
+            f"{torch.finfo(stored.dtype).max:.6g}. Store bfloat16 or float32 (--store-dtype, dtype=)."
+        )
+    raise InputError(
+        f"{what} are not finite (NaN or infinity) in {where}. Collect again with the model in bfloat16 or "
+        "float32 (--dtype), or leave the trace or the layer out."
+    )
 
 
 def read_shard(path: Path) -> Shard:

@@ -153,7 +153,7 @@ class StrengthCurves:
             frame[name] = frame.groupby("behaviour")[column].rank(ascending=False, method="min")
         return frame
 
-    def best_layer(self, behaviour: str) -> int:
+    def strongest_layer(self, behaviour: str) -> int:
         """Find the layer at which the direction raises the rate of its behaviour most.
 
         Args:
@@ -169,7 +169,7 @@ class StrengthCurves:
     def tables(self) -> dict[str, FigureTable]:
         """Tabulate each figure by its name."""
         return {
-            "strength": strength_table(self._frame, {name: self.best_layer(name) for name in self.behaviours}),
+            "strength": strength_table(self._frame, {name: self.strongest_layer(name) for name in self.behaviours}),
             "layers": layers_table(self._by_layer, len(self.strengths)),
         }
 
@@ -178,7 +178,7 @@ class StrengthCurves:
         return draw_all(self.tables())
 
     def figure(self, behaviours: Sequence[str] | None = None) -> go.Figure:
-        """Draw rate, damage and accuracy by strength, each behaviour at its best layer.
+        """Draw rate, damage and accuracy by strength, each behaviour at its strongest layer.
 
         Args:
             behaviours: Behaviours to draw, a column each; None means all.
@@ -186,7 +186,7 @@ class StrengthCurves:
         Returns:
             The figure.
         """
-        layers = {name: self.best_layer(name) for name in behaviours or self.behaviours}
+        layers = {name: self.strongest_layer(name) for name in behaviours or self.behaviours}
         return strength_table(self._frame, layers).draw()
 
     def layer_figure(self) -> go.Figure:
@@ -250,7 +250,7 @@ class StrengthCurves:
 
     def report(self) -> str:
         """Write one self-contained HTML page with figures, tables and example responses."""
-        best = {name: self.best_layer(name) for name in self.behaviours}
+        best = {name: self.strongest_layer(name) for name in self.behaviours}
         steered = {
             name: [self.outcome("direction", name, best[name], strength) for strength in self.strengths]
             for name in best
@@ -274,7 +274,7 @@ class StrengthCurves:
         return self._by_layer.to_html(index=False, na_rep="–", float_format="{:.3f}".format)
 
     def __repr__(self) -> str:
-        best = ", ".join(f"{name} layer {self.best_layer(name)}" for name in self.behaviours)
+        best = ", ".join(f"{name} layer {self.strongest_layer(name)}" for name in self.behaviours)
         return (
             f"StrengthCurves({self.about['model']['name']}, {len(self.outcomes)} conditions; largest effects: {best})"
         )

@@ -38,7 +38,7 @@ def strength_table(frame: pd.DataFrame, layers: Mapping[str, int]) -> FigureTabl
     caption = (
         f"n = {frame['n_problems'].iloc[0]} problems, 95% intervals over them; {n_random} random directions of the "
         f"same strength, mean and range; KL on {frame['n_neutral_tokens'].iloc[0]} tokens of neutral text. The layer "
-        "is the best of those tried."
+        "is the one of the largest effect among those tried."
     )
     options = {"title": "What each direction does, by strength", "caption": caption}
     return FigureTable(figure="strength_figure", rows=pd.DataFrame(rows), options=options)
@@ -64,7 +64,8 @@ def layers_table(by_layer: pd.DataFrame, n_strengths: int) -> FigureTable:
     n = by_layer["n_problems"].iloc[0]
     options = {
         "title": "Where a direction acts" + (", and where it can be read" if has_auroc else ""),
-        "caption": f"n = {n} problems; the strength of each layer is its best of {n_strengths}; rings: the best layer",
+        "caption": f"n = {n} problems; the strength of each layer is its best of {n_strengths}; rings: the largest "
+        "effect and AUROC",
     }
     return FigureTable(figure="effect_layers", rows=by_layer.assign(**flags), options=options)
 

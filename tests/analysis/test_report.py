@@ -15,7 +15,9 @@ from reasonlens import (
     locate,
 )
 from reasonlens.analysis.sentences import telling_sentences
+from reasonlens.probes.best_layer import best_slot
 from reasonlens.stats import Interval
+from reasonlens.vectors.extraction import best_layers
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 
@@ -125,6 +127,31 @@ def test_figures_say_n_and_draw_chance_and_the_best_layer(location: Location) ->
     bins = first.nested.calibration
     assert list(calibration.data[1].y) == [each.observed.value for each in bins]
     assert sum(calibration.data[1].customdata) == 16
+
+
+def test_one_best_layer_is_named_wherever_one_is_named(location: Location) -> None:
+    sweep = location.sweep
+    effects = [Interval(value, value - 0.1, value + 0.1) for value in (0.2, 9.0, 0.1)]  # largest where no AUROC is
+    swept = replace(
+        sweep, behaviours={name: replace(one, effect_size=effects) for name, one in sweep.behaviours.items()}
+    )
+    changed, best = replace(location, sweep=swept), [2, 0]
+    for name in ("auroc", "effect_size"):
+        assert list(changed.figures()[name].data[1].x) == best, name
+        caption = changed.figures()[name].layout.title.subtitle.text
+        assert "ringed: best layer (highest cross-validated AUROC)" in caption.replace("<br>", " ")
+    results = changed.to_dict()
+    assert [row["best_layer"] for row in results["behaviours"].values()] == best
+    assert list(swept.probes().best_layers.values()) == best
+    assert f"{best[0]}" in repr(changed)
+    scores = {name: {"auroc": [one.value for one in swept.behaviours[name].auroc]} for name in swept.behaviours}
+    rows = best_layers(replace(location.directions, scores=scores))
+    assert [(row["layer"], row["chosen_by"]) for row in rows.values()] == [(layer, "auroc") for layer in best]
+    for name, layer in zip(swept.behaviours, best, strict=True):  # the common layer of one behaviour is its best one
+        assert replace(swept, behaviours={name: swept.behaviours[name]}).common_layer == layer
+    assert best_slot(np.array([[0.6, 0.7, 0.9], [0.9, 0.8, 0.6]])) == 0  # means .75, .75, .75: the first
+    assert best_slot(np.array([[0.6, np.nan, 0.7], [np.nan, np.nan, 0.5]])) == 0
+    assert best_slot(np.full((1, 3), np.nan)) == 0
 
 
 def test_sentences_are_those_the_probe_finds_misses_and_mistakes(location: Location) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from reasonlens import (
 )
 from reasonlens.cli.app import app
 from reasonlens.vectors.extraction import METHODS, lda_directions
+from reasonlens.vectors.formats.safetensors import restrict
 
 
 @pytest.fixture
@@ -41,6 +43,31 @@ def test_every_method_writes_its_directions_and_says_how_stable_they_are(
         assert all(len(scores[f"bootstrap_cosine{end}"]) == 2 for end in ("", "_low", "_high"))
     expected = METHODS[method].find(Activations.open(acts))
     assert expected.at("backtracking", 2).tolist() == pytest.approx(opened.at("backtracking", 2).tolist(), abs=1e-6)
+
+
+def test_n_counts_the_problems_of_each_label_and_not_all_of_them(tiny, traces, tmp_path: Path) -> None:
+    rare = [
+        replace(trace, spans=tuple(span for span in trace.spans if number < 5 or span.label != "backtracking"))
+        for number, trace in enumerate(traces)
+    ]
+    collect(tiny(), rare, layers=[0], out=tmp_path / "acts", progress=False)
+    collect_moments(tiny(), rare, layers=[0], out=tmp_path / "moments", progress=False)
+    out = tmp_path / "v.safetensors"
+    done = run(tmp_path / "acts", "--out", out, "--bootstrap", "0")
+    counts = {"backtracking": "10 / 5", "deduction": "24 / 12", "verification": "24 / 12"}
+    for label, count in counts.items():
+        (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith(label)]
+        assert line.rstrip().endswith(count), line
+    said = json.loads(run(tmp_path / "acts", "--out", out, "--bootstrap", "0", "--json").stdout)
+    assert {name: row["n_problems"] for name, row in said["behaviours"].items()} == {
+        "backtracking": 5,
+        "deduction": 12,
+        "verification": 12,
+    }
+    assert Directions.open(out).n_problems == 12
+    restrict(Directions.open(out), "backtracking", None).save(tmp_path / "one.safetensors")
+    assert Directions.open(tmp_path / "one.safetensors").n_problems_showing == {"backtracking": 5}
+    assert "10 / –" in run(tmp_path / "moments", "--out", out).stdout  # which keep no problems by label
 
 
 def test_options_layers_behaviours_and_content_reach_the_method(acts: Path, tmp_path: Path) -> None:

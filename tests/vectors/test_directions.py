@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from reasonlens import (
     Directions,
     InputError,
     collect,
+    import_,
     mean_difference_directions,
 )
 
@@ -66,3 +68,30 @@ def test_a_file_with_a_damaged_description_is_refused(directions: Directions, tm
         save_file({"x": torch.zeros(2, 3)}, path, metadata={"reasonlens": json.dumps(description)})
         with pytest.raises(InputError):
             Directions.open(path)
+
+
+def test_vectors_that_are_not_finite_are_neither_made_nor_saved_nor_opened(
+    directions: Directions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "vectors.safetensors"
+    for number, kind in ((torch.nan, "holds NaN"), (torch.inf, "holds infinity"), (3e38, "its norm is beyond float32")):
+        broken = directions.vectors["verification"].clone()
+        broken[1, :2] = number
+        message = f"vector for 'verification' at layer 2 .*{kind}"
+        with pytest.raises(InputError, match=message):
+            replace(directions, vectors=directions.vectors | {"verification": broken})
+        changed = replace(directions, vectors=dict(directions.vectors))
+        changed.vectors["verification"] = broken
+        with pytest.raises(InputError, match=message):
+            changed.save(path)
+        assert not path.exists()
+        with monkeypatch.context() as unchecked:  # as versions before this one wrote it
+            unchecked.setattr("reasonlens.vectors._directions.check_all_finite", lambda *_: None)
+            changed.save(path)
+        for reading in (Directions.open, lambda file: import_(file, "safetensors")):
+            with pytest.raises(InputError, match=f"vectors.safetensors.*{message}"):
+                reading(path)
+        path.unlink()
+    with pytest.raises(InputError, match="mean residual norm at layer 0 is infinite"):
+        replace(directions, residual_norm=(torch.inf, 1.0))
+    assert replace(directions, residual_norm=(torch.nan, 1.0)).residual_norm[1] == 1  # not known: allowed

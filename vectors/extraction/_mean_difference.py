@@ -80,7 +80,8 @@ def mean_difference_directions(
         The directions, in the units of the residual stream, pointing towards the behaviour.
 
     Raises:
-        InputError: No span shows a behaviour, or there is only one label and `against` is "others".
+        InputError: No span shows a behaviour, there is only one label and `against` is "others", or a direction that
+            is to be rescaled is zero.
     """
     vectors: dict[str, Tensor] = {}
     for behaviour in choose_behaviours(source, behaviours) if against == "others" else behaviours or source.behaviours:
@@ -89,7 +90,7 @@ def mean_difference_directions(
         else:
             vector = _from_activations(source, behaviour, against)
         if rescale:
-            vector = vector * (source.overall_mean.norm(dim=-1) / vector.norm(dim=-1))[:, None]
+            vector = _with_norm_of_mean(vector, source, behaviour)
         vectors[behaviour] = vector
     method = f"mean difference against {against}{', rescaled to the overall mean norm' if rescale else ''}"
     return make_directions(source, vectors, method, scores=scores, data_digest=data_digest)
@@ -110,6 +111,22 @@ def resampled_mean_difference(
     if against == "others":
         return means.difference
     return (means.positive - sample.overall_mean) * means.has_both_classes[..., None]
+
+
+def _with_norm_of_mean(
+    vector: Float[Tensor, "n_layers d_model"], source: Source, behaviour: str
+) -> Float[Tensor, "n_layers d_model"]:
+    """Give a direction the norm of the overall mean at each layer; refuse one that has no length to change."""
+    norms, mean_norms = vector.norm(dim=-1), source.overall_mean.norm(dim=-1)
+    is_zero = norms <= torch.finfo(torch.float32).eps * mean_norms  # or no more than rounding
+    if is_zero.any():
+        layer = source.layers[int(is_zero.nonzero()[0])]
+        raise InputError(
+            f"the direction for {behaviour!r} at layer {layer} is zero, and zero cannot be rescaled: the means that it "
+            "is the difference of are the same there. Leave that layer out (--layers), or rescale nothing."
+        )
+    rescaled: Tensor = vector * (mean_norms / norms)[:, None]
+    return rescaled
 
 
 def _from_activations(activations: Activations, behaviour: str, against: Against) -> Float[Tensor, "n_layers d_model"]:

@@ -30,6 +30,7 @@ from .._directions import Directions
 from .content import content_basis, project_out_content, remove_subspace
 from .methods import Method, method_named
 from .sample import LayerSample
+from .source import solving
 
 N_SHUFFLES, RESAMPLES_PER_SHUFFLE = 4, 10
 
@@ -91,9 +92,10 @@ def bootstrap_stability(
             if remove_content
             else None
         )
-        stability = _stability(
-            extraction, sample, basis, resamples, halves, resamples_of_shuffled, shuffle_seeds, options
-        )
+        with solving(f"{method} under resampled problems", layer):
+            stability = _stability(
+                extraction, sample, basis, resamples, halves, resamples_of_shuffled, shuffle_seeds, options
+            )
         for score, values in stability.items():
             layer_scores.setdefault(score, []).append(values)
     scores = {

@@ -103,6 +103,9 @@ def optimised_directions(
         residual_norm=tuple(norms),
         n_examples={name: len(sentences.get(name, all_sentences)) for name in names},
         n_problems=len({target.problem for target in all_sentences}),
+        n_problems_showing={
+            name: len({target.problem for target in sentences.get(name, all_sentences)}) for name in names
+        },
         scores=scores,
         data_digest=digest(texts),
     )

@@ -31,6 +31,7 @@ from .source import (
     make_directions,
     require_activations,
     rescale_to_mean_difference,
+    solving,
 )
 
 SUBSPACE_SIZE = 6  # vectors that the subspace iteration carries along
@@ -61,7 +62,8 @@ def pca_directions(
 
     def fit(layer: int) -> list[tuple[Tensor, float]]:
         sample = LayerSample.of(activations, names, layer)
-        return [_principal_direction(paired_differences(sample, index)[0], centred) for index in range(len(names))]
+        with solving("PCA of paired differences", layer):
+            return [_principal_direction(paired_differences(sample, index)[0], centred) for index in range(len(names))]
 
     fits = map_layers(fit, source.layers, torch.device("cpu"), progress)
     vectors = {name: torch.stack([rows[index][0] for rows in fits]) for index, name in enumerate(names)}

@@ -42,6 +42,7 @@ from .source import (
     make_directions,
     require_activations,
     rescale_to_mean_difference,
+    solving,
 )
 
 C, ALPHA = 0.01, 1000.0  # strong penalties, since there are only hundreds of spans in as many dimensions
@@ -174,7 +175,8 @@ def _fit_probes(
             torch.zeros(len(behaviours), dtype=torch.long),
             torch.full((len(behaviours),), penalty),
         )
-        weight, _ = solve(design, columns).raw(design)
+        with solving("a probe", layer):
+            weight, _ = solve(design, columns).raw(design)
         is_positive, is_negative = shows_behaviour.double(), (~shows_behaviour).double()
         exact = layer_activations.double()
         positive_mean = is_positive @ exact / is_positive.sum(dim=1, keepdim=True)

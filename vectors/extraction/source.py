@@ -6,13 +6,16 @@ either, or names what it lacks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch._C import _LinAlgError
 
 from ...activations import Activations, Moments
 from ...activations.layers import choose_layers
@@ -68,6 +71,14 @@ def count_spans(source: Source) -> tuple[dict[str, int], int]:
     return {name: int(source.shows(name).sum()) for name in source.behaviours}, len(set(source.problems))
 
 
+def count_problems(source: Source, behaviours: Iterable[str]) -> dict[str, int]:
+    """Count the problems in which each behaviour occurs; {} for moments, which count problems only over all labels."""
+    if isinstance(source, Moments):
+        return {}
+    problems = np.array(source.problems)
+    return {behaviour: len(set(problems[source.shows(behaviour)].tolist())) for behaviour in behaviours}
+
+
 def make_directions(
     source: Source,
     vectors: dict[str, Float[Tensor, "n_layers d_model"]],
@@ -98,6 +109,7 @@ def make_directions(
         residual_norm=tuple(source.residual_norm.tolist()),
         n_examples={behaviour: counts[behaviour] for behaviour in vectors},
         n_problems=n_problems,
+        n_problems_showing=count_problems(source, vectors),
         scores=scores or {},
         data_digest=data_digest,
     )
@@ -150,6 +162,30 @@ def rescale_to_mean_difference(
     """
     unit = torch.nn.functional.normalize(weights, dim=-1, eps=1e-30)
     return (mean_difference * unit).sum(dim=-1, keepdim=True) * unit
+
+
+@contextmanager
+def solving(method: str, layer: int) -> Iterator[None]:
+    """Convert a factorisation that fails to an InputError that names the method and the layer.
+
+    Args:
+        method: The name of the method, for the message.
+        layer: The layer whose activations are factorised.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: The body met a matrix that cannot be factorised.
+    """
+    try:
+        yield
+    except _LinAlgError as error:
+        raise InputError(
+            f"{method} has no solution at layer {layer}: the activations there do not vary, are all the same within a "
+            "label, or differ by more than their precision holds. Leave that layer out (--layers), or take "
+            "mean-difference."
+        ) from error
 
 
 def _n_layers(source: Source) -> int:

@@ -2,7 +2,6 @@
 
 from .check import (
     check_directions,
-    check_finite,
     check_fits,
     file_name,
 )
@@ -19,7 +18,6 @@ __all__ = [
     "Format",
     "Selection",
     "check_directions",
-    "check_finite",
     "check_fits",
     "convert",
     "export",

@@ -8,34 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-
 from ...models import LanguageModel
 from ...rundir import InputError
 from .._directions import Directions
+from ..finite import check_finite
 from ..fit import check_fit
-
-
-def check_finite(row: Float[Tensor, " d_model"], behaviour: str, layer: int) -> None:
-    """Check that a vector and its norm are finite.
-
-    Args:
-        row: The vector.
-        behaviour: The behaviour it stands for, for the message.
-        layer: Its layer, for the message.
-
-    Raises:
-        InputError: The vector holds NaN or infinity, or its norm is beyond float32.
-    """
-    if not torch.isfinite(row).all():
-        kind = "NaN" if torch.isnan(row).any() else "infinity"
-        raise InputError(
-            f"the vector for {behaviour!r} at layer {layer} holds {kind}; leave that layer out or find it again"
-        )
-    if not torch.isfinite(row.float().norm()):
-        raise InputError(f"the vector for {behaviour!r} at layer {layer} is too large: its norm is beyond float32")
 
 
 def check_directions(directions: Directions) -> None:

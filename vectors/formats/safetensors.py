@@ -83,6 +83,7 @@ def restrict(directions: Directions, behaviour: str | None, layers: Sequence[int
         layers=tuple(chosen),
         residual_norm=tuple(directions.residual_norm[row] for row in rows),
         n_examples={name: count for name, count in directions.n_examples.items() if name in names},
+        n_problems_showing={name: count for name, count in directions.n_problems_showing.items() if name in names},
         scores={name: layer_scores for name, layer_scores in scores.items() if layer_scores},
     )
 
@@ -97,6 +98,8 @@ def _check_description(text: str | None, path: Path) -> None:
     for key, kind in _KINDS.items():
         if not isinstance(description.get(key), kind):
             raise InputError(f"{path} is damaged: its description has no {key}, or one of another kind")
+    if not isinstance(description.get("n_problems_showing", {}), dict):
+        raise InputError(f"{path} is damaged: its n_problems_showing is of another kind")
     if not all(type(layer) is int for layer in description["layers"]):
         raise InputError(f"{path} is damaged: its layers are not all whole numbers")
     norms = [norm for norm in description["residual_norm"] if norm is not None]

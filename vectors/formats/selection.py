@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ...rundir import InputError
 from .._directions import Directions
-from .check import check_finite
+from ..finite import check_finite
 
 ORIGIN = "reasonlens.export/1"
 

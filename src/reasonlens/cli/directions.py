@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reasonlens.cli.console import interval_of, next_command, note, number, print_json, print_table
+from reasonlens.cli.console import UNKNOWN, interval_of, next_command, note, number, print_json, print_table
 from reasonlens.cli.options import (
     Behaviours,
     BootstrapOrNone,
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from reasonlens import Directions
 
 OPTIMISED = "optimised"
+WHY = {
+    "auroc": "highest cross-validated AUROC",
+    "held_out_loss": "least held-out loss",
+    "half_cosine": "most alike halves",
+    "norm": "longest vector in that unit",
+}
 
 
 def directions(
@@ -126,20 +132,21 @@ def _print_directions(directions: Directions, rows: dict[str, dict[str, Any]]) -
     has_halves = any("half_cosine" in row for row in rows.values())
     has_removed = any("content_removed" in row for row in rows.values())
     columns = ["layer", "norm"]
-    captions = ["norm: length in units of the mean residual norm; n: spans / problems."]
+    captions = [
+        "norm: length in units of the mean residual norm; n: spans that show the behaviour / problems with one.",
+        *(f"Layer: {WHY[score]}." for score in dict.fromkeys(row["chosen_by"] for row in rows.values())),
+    ]
     if was_searched:
         columns += ["loss", "first token"]
         captions.append(
-            "Layer: least held-out loss. Loss (nats a token) and probability of the sentence's first token, held-out "
+            "Loss (nats a token) and probability of the sentence's first token, held-out "
             "problems: unsteered -> steered (random direction of the same length)."
         )
     if was_resampled:
         columns += ["bootstrap", *(["chance", "halves"] if has_halves else [])]
         captions.append("Bootstrap: cosine of resampled problems' directions with all problems' [95%].")
     if has_halves:
-        captions.append(
-            "Layer: most alike halves. Chance: the same with labels shuffled. Halves: cosine of two halves' directions."
-        )
+        captions.append("Chance: the same with labels shuffled. Halves: cosine of two halves' directions.")
     if has_removed:
         columns.append("removed")
         captions.append("Removed: share of the square that was content.")
@@ -154,7 +161,8 @@ def _print_directions(directions: Directions, rows: dict[str, dict[str, Any]]) -
             cells += [number(row.get("chance_cosine")), number(row.get("half_cosine"))]
         if has_removed:
             cells.append(number(row.get("content_removed")))
-        table.append([*cells, f"{row['n_spans']} / {row['n_problems']}"])
+        n_problems = UNKNOWN if row["n_problems"] is None else row["n_problems"]
+        table.append([*cells, f"{row['n_spans']} / {n_problems}"])
     print_table(
         ("behaviour", *columns, "n"),
         table,

@@ -110,12 +110,12 @@ def _print_behaviours(results: dict[str, Any]) -> None:
             )
         )
     print_table(
-        ("behaviour", "layer", "AUROC", "next", "unmarked", "shuffled", "words", "position", "tokens", "n"),
+        ("behaviour", "best", "AUROC", "next", "unmarked", "shuffled", "words", "position", "tokens", "n"),
         rows,
         title=f"{results['model']['name']}: {results['traces']['n_spans']} spans of "
         f"{results['traces']['n_problems']} problems, read {results['settings']['read']}",
-        caption="AUROC [95% interval over problems], the layer of every fold chosen on the others; next: the same at "
-        "the last token before the span. Unmarked: spans without tell-tale words, at the best layer. Controls: labels "
-        "shuffled (chance is 0.5), and what the span's words, its position and its token embeddings tell without the "
-        "model. n: spans / problems.",
+        caption="Best: the layer of the highest cross-validated AUROC. AUROC [95% interval over problems]: the layer "
+        "of every fold chosen on the others; next: the same at the last token before the span. Unmarked: spans without "
+        "tell-tale words, at the best layer. Controls: labels shuffled (chance is 0.5), and what the span's words, its "
+        "position and its token embeddings tell without the model. n: spans / problems.",
     )

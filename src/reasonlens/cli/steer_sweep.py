@@ -137,5 +137,5 @@ def _print_layers(curves: StrengthCurves, table: pd.DataFrame) -> None:
         + (f", unsteered accuracy {accuracy}" if accuracy else ""),
         caption="Change of the behaviour's rate [95% interval over problems] at the strength of the largest, beside "
         "the mean and the largest of random directions; p: rank among them, not corrected for that choice. KL: nats a "
-        "token on neutral text. Ranks: 1 for the best layer.",
+        "token on neutral text. Ranks: 1 for the highest layer.",
     )

@@ -51,6 +51,18 @@ def model(tiny, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
+def loud(tiny, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same with a residual stream beyond float16."""
+    directory = tmp_path_factory.mktemp("loud")
+    made = tiny()
+    with torch.no_grad():
+        made.model.get_input_embeddings().weight.mul_(1e8)
+    made.model.save_pretrained(directory)
+    made.tokenizer.save_pretrained(directory)
+    return str(directory)
+
+
+@pytest.fixture(scope="module")
 def jsonl(many: list[Trace], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("traces") / "many.jsonl"
     write_traces(many, path)
@@ -178,10 +190,13 @@ def test_parquet_and_hugging_face_datasets_give_what_jsonl_gives(model: str, man
         assert files(out) == files(tmp_path / "alone"), name
 
 
-def test_what_is_wrong_is_said_as_without_ray(model: str, many: list[Trace], tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_as_without_ray(model: str, loud: str, many: list[Trace], tmp_path: Path) -> None:
     one = replace(TWO, workers=1)
     with pytest.raises(InputError, match="layer 9 does not exist"):
         collect_on_ray(model, many, tmp_path / "a", settings=CollectSettings(layers=[9]), cluster=one, progress=False)
+    with pytest.raises(InputError, match="activations at layer 0 reach .* too large for float16"):
+        collect_on_ray(loud, many, tmp_path / "loud", dtype=torch.float16, cluster=one, progress=False)
+    assert not list((tmp_path / "loud").glob("*.safetensors"))
     with pytest.raises(InputError, match="cannot tell what .*traces.xlsx is: give .jsonl"):
         collect_on_ray(model, "traces.xlsx", tmp_path / "b", cluster=one, progress=False)
     (tmp_path / "bad.jsonl").write_text('{"id": "a"}\n')

@@ -64,7 +64,9 @@ def test_a_layer_is_one_contiguous_tensor_and_reading_it_touches_no_other(tiny, 
         assert content.count(other) == 1
         (stored / shard).write_bytes(content.replace(other, b"\xff" * len(other)))  # NaN
     found = Activations.open(stored)
-    assert torch.equal(found.layer(1), expected) and found.layer(2).isnan().all()
+    assert torch.equal(found.layer(1), expected)
+    with pytest.raises(InputError, match="activations at layer 2 are not finite"):
+        found.layer(2)
 
 
 def test_half_precision_shards_are_half_as_large(tiny, traces, stored: Path, tmp_path: Path) -> None:

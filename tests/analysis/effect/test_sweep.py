@@ -99,7 +99,7 @@ def test_layers_ranked_by_effect_may_disagree_with_auroc(curves: StrengthCurves)
     frame = curves.by_layer().set_index("layer")
     assert frame["auroc"].to_dict() == {2: 0.7, 3: 0.6}
     assert frame["rank_auroc"].to_dict() == {2: 1, 3: 2}
-    assert curves.best_layer("verification") == frame["effect"].idxmax()
+    assert curves.strongest_layer("verification") == frame["effect"].idxmax()
 
 
 def test_the_table_holds_every_condition_with_its_interval(curves: StrengthCurves) -> None:
