@@ -92,6 +92,6 @@ def test_the_command_says_it_in_one_line(loud, traces, tmp_path: Path) -> None:
     loud.model.save_pretrained(tmp_path / "loud")
     loud.tokenizer.save_pretrained(tmp_path / "loud")
     write_traces(traces, tmp_path / "traces.jsonl")
-    arguments = ["collect", str(tmp_path / "loud"), "--traces", str(tmp_path / "traces.jsonl")]
+    arguments = ["collect", "--model", str(tmp_path / "loud"), "--traces", str(tmp_path / "traces.jsonl")]
     result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "o"), "--store-dtype", "float16"])
     assert result.exit_code == 2 and "too large for float16" in result.stderr and "Traceback" not in result.stderr
