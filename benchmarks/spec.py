@@ -72,7 +72,11 @@ class Spec:
 
         dtype = getattr(torch, self.dtype)
         if self.directory is not None:
-            return AutoModelForCausalLM.from_pretrained(self.directory, dtype=dtype).to(self.device).eval()
+            return (
+                AutoModelForCausalLM.from_pretrained(self.directory, dtype=dtype, trust_remote_code=False)
+                .to(self.device)
+                .eval()
+            )
         torch.manual_seed(0)
         with torch.device(self.device):
             return AutoModelForCausalLM.from_config(LlamaConfig(**self.config), dtype=dtype).eval()

@@ -1,8 +1,9 @@
 """Load a language model from any of its forms into one handle, and find its parts."""
 
-from ._load import BUILT_IN, load, wrap
+from ._load import load, wrap
 from .diagnosis import doctor
 from .handle import LanguageModel
 from .organism import Organism, organism_names
+from .sources import BUILT_IN
 
 __all__ = ["BUILT_IN", "LanguageModel", "Organism", "doctor", "load", "organism_names", "wrap"]

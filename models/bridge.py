@@ -76,7 +76,7 @@ def make_bridge(
         bridge = TransformerBridge.boot_transformers(
             name,
             hf_model=model,
-            tokenizer=AutoTokenizer.from_pretrained(directory),
+            tokenizer=AutoTokenizer.from_pretrained(directory, trust_remote_code=False),
             device=None if getattr(model, "hf_device_map", None) else device,
             dtype=model.dtype,
         )
@@ -96,7 +96,7 @@ def tokenizer_of(bridge: TransformerBridge) -> PreTrainedTokenizerBase:
     tokenizer: PreTrainedTokenizerBase = bridge.tokenizer
     if bridge.cfg.tokenizer_prepends_bos and tokenizer.name_or_path:
         try:
-            return AutoTokenizer.from_pretrained(tokenizer.name_or_path, local_files_only=True)
+            return AutoTokenizer.from_pretrained(tokenizer.name_or_path, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError):
             pass
     return tokenizer

@@ -20,10 +20,11 @@ from pathlib import Path
 import torch
 
 from ..rundir import InputError, content_digest, expanded, file_digest, is_there, write_json
-from ._load import BUILT_IN, ModelLike, load
+from ._load import ModelLike, load
 from .gguf import cache_directory
 from .handle import LanguageModel
 from .organism import PREFIX, organism_files
+from .sources import BUILT_IN
 
 MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.jinja", "*.py")  # in a model's directory
 CACHE = "digests.json"

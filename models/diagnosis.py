@@ -10,8 +10,8 @@ from re import match
 
 import torch
 
-from ._load import BUILT_IN
 from .gguf import cache_directory
+from .sources import BUILT_IN
 
 
 def doctor() -> dict[str, dict[str, str]]:

@@ -20,6 +20,16 @@ FAILURES = (
 )
 
 
+def reason(error: BaseException) -> str:
+    """Say in a line why transformers cannot load something: its first line, or that code would have to be run."""
+    if "trust_remote_code" in str(error):
+        return (
+            "it has code of its own, which is run only when asked for. Read the code, then load it with "
+            "reasonlens.load(..., trust_remote_code=True)"
+        )
+    return first_line(error)
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message without its full stop, or its type if it has no message."""
     message = str(error).strip()

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from ..rundir import InputError, atomic_path, short_name
-from .failures import FAILURES, first_line
+from .checkpoint import load_tokenizer, quiet
+from .failures import FAILURES, reason
 from .gguf_rope import take_rope
 from .gguf_settings import check_weights, read_gguf, take_settings
 
@@ -59,17 +60,18 @@ def _convert(file: Path, directory: Path) -> None:
         config = AutoConfig.from_pretrained(file.parent, **source)
         take_settings(content, config)
         take_rope(content, config)
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, **source)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            file.parent, config=config, dtype=torch.float32, output_loading_info=True, **source
-        )
+        tokenizer = load_tokenizer(str(file), file.parent, **source)
+        with quiet():
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                file.parent, config=config, dtype=torch.float32, output_loading_info=True, **source
+            )
         model, report = loaded
         check_weights(content, model, sorted(report["missing_keys"]))
     except InputError:
         raise
     except FAILURES as error:
         raise InputError(
-            f"cannot convert {file}: {first_line(error)}. transformers reads GGUF files of the common "
+            f"cannot convert {file}: {reason(error)}. transformers reads GGUF files of the common "
             "architectures only; load the original Hugging Face checkpoint instead."
         ) from error
     # The weights are plain float32 now; with these attributes save_pretrained would treat them as quantised.
@@ -77,5 +79,6 @@ def _convert(file: Path, directory: Path) -> None:
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    model.save_pretrained(directory)
+    with quiet():
+        model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..rundir import InputError
+from .checkpoint import in_order, some
 
 # Key of the file -> the attributes that hold it; the first one that a configuration has is meant.
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
@@ -69,7 +70,6 @@ OFF: dict[str, object] = {
     "embedding_scale": 1.0,
 }
 ROPE_TENSORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
-NAMED = 4  # how many names a message holds
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,9 +83,8 @@ class GgufFile:
 
     def refuse(self, settings: list[str]) -> InputError:
         """Make the error that names what cannot be taken from the file."""
-        more = f" and {len(settings) - NAMED} more" if len(settings) > NAMED else ""
         return InputError(
-            f"cannot convert {self.path}: {'; '.join(settings[:NAMED])}{more} would be lost, and the model would "
+            f"cannot convert {self.path}: {some(settings)} would be lost, and the model would "
             "compute something else. Load the original Hugging Face checkpoint instead."
         )
 
@@ -147,9 +146,8 @@ def check_weights(file: GgufFile, model: PreTrainedModel, missing: list[str]) ->
         InputError: Weights are missing, or weights of the file have no place in the model.
     """
     if missing:
-        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
         raise InputError(
-            f"cannot convert {file.path}: {len(missing)} weights are missing ({', '.join(missing[:NAMED])}{more}). "
+            f"cannot convert {file.path}: {len(missing)} weights are missing ({some(in_order(missing))}). "
             "Was the file split or cut? Load the original Hugging Face checkpoint instead."
         )
     config = model.config

@@ -22,7 +22,7 @@ PREFIX = "organism/"
 TRUTH = "truth.json"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Organism(LanguageModel):
     """A language model whose behaviour and skill are known by rule."""
 

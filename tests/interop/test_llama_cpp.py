@@ -13,7 +13,7 @@ import torch
 
 from reasonlens import load
 from reasonlens.models import LanguageModel
-from reasonlens.models._load import BUILT_IN
+from reasonlens.models.sources import BUILT_IN
 from reasonlens.vectors import Directions
 from reasonlens.vectors.formats import FORMATS
 

@@ -242,7 +242,7 @@ def test_settings_that_transformers_passes_over_reach_the_model(tokenizer, tmp_p
         ({"attention.scale": 0.1}, {}, "attention.scale = 0.1"),
         ({"attention.sliding_window": 24}, {}, "attention.sliding_window = 24"),
         ({"attention.causal": False}, {}, "attention.causal = False"),
-        ({"expert_count": 8, "expert_used_count": 2}, {}, "expert_count = 8; expert_used_count = 2"),
+        ({"expert_count": 8, "expert_used_count": 2}, {}, "expert_count = 8, expert_used_count = 2"),
         ({"residual_scale": 0.22}, {}, "residual_scale = 0.22"),
         ({"a.new.key": [1, 2, 3]}, {}, "a.new.key"),
         ({"attention.head_count_swa": [2, 1]}, {}, "attention.head_count_swa"),

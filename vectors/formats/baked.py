@@ -127,6 +127,7 @@ def _compare(model: LanguageModel, selection: Selection, directory: Path) -> Non
         dtype=model.model.dtype,
         attn_implementation=getattr(model.model.config, "_attn_implementation", None),
         output_loading_info=True,
+        trust_remote_code=False,
     )
     baked, report = loaded
     baked = baked.to(model.device).eval()
