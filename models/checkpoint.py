@@ -114,7 +114,9 @@ def in_order(names: Iterable[str]) -> list[str]:
 def _check(name: str, model: PreTrainedModel, report: dict[str, Any]) -> None:
     """Raise InputError unless the model has the weights that were saved."""
     if report["mismatched_keys"]:
-        shapes = {key: f"{key} {tuple(saved)} for {tuple(wanted)}" for key, saved, wanted in report["mismatched_keys"]}
+        shapes = {
+            key: f"{key} {tuple(saved)} for {tuple(configured)}" for key, saved, configured in report["mismatched_keys"]
+        }
         raise InputError(
             f"the weights of {name!r} do not fit its configuration: {len(shapes)} have another shape "
             f"({some([shapes[key] for key in in_order(shapes)])}). Are config.json and the weights of the same model?"
