@@ -151,6 +151,8 @@ def _steered(
         ends=_special_tokens(handle, "eos_token_id"),
         pads=_special_tokens(handle, "pad_token_id"),
         n_prompt_tokens=n_prompt_tokens,
+        has_masks=any(steering.mask is not None for steering in steerings),
+        window=_window(handle),
     )
     watch = PassWatch(handle, passes, steered, scope)
     _forget_compiled(model, handle.model)
@@ -219,6 +221,13 @@ def _special_tokens(handle: LanguageModel, name: str) -> list[int]:
     listed = [configured] if isinstance(configured, int) else list(configured or [])
     tokenizer_id = getattr(handle.tokenizer, name, None)
     return sorted({*listed, *([] if tokenizer_id is None else [tokenizer_id])})
+
+
+def _window(handle: LanguageModel) -> int | None:
+    """Return to how many tokens a token attends at the least; None: to all of them."""
+    config = handle.model.config.get_text_config(decoder=True)
+    widths = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    return min((int(width) for width in widths if width), default=None)
 
 
 def _forget_compiled(model_object: object, model: nn.Module) -> None:

@@ -74,7 +74,7 @@ class Steered:
             step: The pass, after it has run.
         """
         self.n_forwards += 1
-        device = step.positions.device
+        device = step.is_real.device
         self._tokens = self._tokens.to(device) + step.count_new(step.is_real)
         layers_by_mask: dict[tuple[int, int], tuple[Tensor, list[int]]] = {}
         for number, layer, mask in step.changes:

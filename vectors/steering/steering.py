@@ -150,16 +150,16 @@ def as_steerings(
 
 def _mask_of_step(mask: Tensor, step: Step) -> Bool[Tensor, "rows tokens"]:
     """Cut a user's mask to the tokens of a step; columns beyond the mask (tokens generated later) are False."""
+    step.check_rows()
     if step.prompt_rows is not None:
         mask = mask.to(step.prompt_rows.device)[step.prompt_rows]
     last = step.first_column + step.n_tokens
-    is_first_pass = step.first_column == 0 and step.n_new == step.n_tokens
-    if len(mask) != step.n_rows or (mask.ndim == 2 and is_first_pass and mask.shape[1] < step.n_tokens):
+    if len(mask) != step.n_rows or (mask.ndim == 2 and step.is_first_pass and mask.shape[1] < step.n_tokens):
         raise InputError(
             f"the mask has shape {tuple(mask.shape)} and the model is given {step.n_rows} rows of {step.n_tokens} "
             "tokens; give (rows,) or (rows, columns), padding included"
         )
-    mask = mask.to(step.positions.device).bool()
+    mask = mask.to(step.is_real.device).bool()
     if mask.ndim == 1:
         return mask[:, None].expand(-1, step.n_tokens)
     if mask.shape[1] < last:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -17,24 +18,76 @@ class Step:
 
     ids: Int[Tensor, "rows tokens"] | None  # None if the model is called with embeddings
     first_column: int  # of the padded batch, prompt and response: the number of columns in the cache before this pass
-    positions: Int[Tensor, "rows tokens"]  # among the real tokens of the row, from 0, whatever the padding
     is_real: Bool[Tensor, "rows tokens"]  # neither padding nor after the end of the row's response
+    known_positions: Int[Tensor, "rows tokens"]  # `positions`, before it is checked that they can be known
     n_prompt: Int[Tensor, " rows"] | None  # real tokens of each row's prompt; None where it is not known
     n_new: int  # how many of the last columns no earlier pass has run; fewer than all only without a cache
     prompt_rows: Int[Tensor, " rows"] | None = None  # the row of the first pass of each row; None: its own
+    needs_rows: bool = False  # whether `n_prompt` is right only while each row stays where it was
+    find_problem: Callable[[], str | None] | None = None  # why rows and positions are not known
+    rows_changed: Callable[[], bool] | None = None  # whether a row may be another one's text by now
     # (index of the steering, layer, tokens changed there); layers that change the same tokens share the mask.
     changes: list[tuple[int, int, Bool[Tensor, "rows tokens"]]] = field(default_factory=list)
     masks: dict[object, Bool[Tensor, "rows tokens"]] = field(default_factory=dict)  # of each steering, computed once
+    _is_checked: bool = False
+    _are_rows_checked: bool = False
 
     @property
     def n_rows(self) -> int:
         """The number of texts in the batch."""
-        return self.positions.shape[0]
+        return self.is_real.shape[0]
 
     @property
     def n_tokens(self) -> int:
         """The number of columns that this pass runs."""
-        return self.positions.shape[1]
+        return self.is_real.shape[1]
+
+    @property
+    def is_first_pass(self) -> bool:
+        """Whether nothing of these texts has run before."""
+        return self.first_column == 0 and self.n_new == self.n_tokens
+
+    @property
+    def positions(self) -> Int[Tensor, "rows tokens"]:
+        """The position of each token among the real tokens of its row, from 0, whatever the padding.
+
+        Raises:
+            InputError: It is not known which texts the rows hold.
+        """
+        self.check()
+        return self.known_positions
+
+    def check(self) -> None:
+        """Check that each row is one text, read from left to right.
+
+        Raises:
+            InputError: It is not, or it cannot be told.
+        """
+        if self._is_checked:
+            return
+        problem = None if self.find_problem is None else self.find_problem()
+        if problem is not None:
+            raise InputError(
+                f"cannot tell the position of each token in its text: {problem}. Run one text a row, padded with an "
+                "attention mask, or steer when='all' without a mask."
+            )
+        self._is_checked = True
+
+    def check_rows(self) -> None:
+        """Check that each row holds the text that it held in the first pass, for what is given row by row.
+
+        Raises:
+            InputError: Rows may have been reordered, dropped or repeated.
+        """
+        self.check()
+        if self._are_rows_checked:
+            return
+        if self.rows_changed is not None and self.rows_changed():
+            raise InputError(
+                "cannot tell which row is which: the rows of the cache were reordered, dropped or repeated (beam "
+                "search). Steer without a mask and n_prompt_tokens of single rows, or run one row at a time."
+            )
+        self._are_rows_checked = True
 
     def prompt_tokens(self) -> Int[Tensor, " rows"]:
         """Return the number of prompt tokens of each row.
@@ -42,11 +95,15 @@ class Step:
         Raises:
             InputError: The end of the prompt is not known.
         """
+        self.check()
         if self.n_prompt is None:
             raise InputError(
-                f"cannot tell where the prompt ends: this pass runs {self.n_tokens} tokens on a cache that was filled "
-                "outside of steer(), by parts, or for other rows. Give n_prompt_tokens=, or steer when='all'."
+                f"cannot tell where the prompt ends: this pass runs {self.n_tokens} tokens with guesses of an "
+                "assistant, a part of a prompt, or on a cache that was filled outside of steer() or by parts. Give "
+                "n_prompt_tokens=, or steer when='all'."
             )
+        if self.needs_rows:
+            self.check_rows()
         return self.n_prompt
 
     def is_response(self) -> Bool[Tensor, "rows tokens"]:
