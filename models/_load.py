@@ -1,8 +1,9 @@
 """Load anything that names or holds a model into one `LanguageModel`.
 
-Accepted are a built-in name (`smollm2-135m`, `organism/rl`), a hub id, a local directory, a `.gguf` file, a
-`PreTrainedModel` (with its tokenizer), a TransformerLens `TransformerBridge`, and a `LanguageModel` itself. Every
-public function that takes a model passes it through `load`, so all of these work everywhere.
+Accepted are a built-in name (`smollm2-135m`, `organism/rl`), a hub id, a local directory of a model or an adapter, a
+`.gguf` file, a `PreTrainedModel` or `PeftModel` (with its tokenizer), a TransformerLens `TransformerBridge`, and a
+`LanguageModel` itself. Every public function that takes a model passes it through `load`, so all of these work
+everywhere.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..rundir import InputError
+from .adapter import add_adapter, check_peft, is_peft, name_of, tuned_model
 from .blocks import find_blocks, find_body
 from .bridge import is_bridge, known_fingerprint, tokenizer_of, wrapped_model
 from .checkpoint import load_checkpoint, load_tokenizer
@@ -22,13 +24,14 @@ from .difference import add_difference
 from .handle import LanguageModel
 from .hub import cached_directory
 from .organism import PREFIX, TRUTH, Organism, organism_files
-from .sources import find_source
+from .sources import ADAPTER, Source, find_source
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformer_lens.model_bridge import TransformerBridge
 
 # Anything that names or holds a model; every public function takes any of these.
-ModelLike: TypeAlias = "str | Path | PreTrainedModel | LanguageModel | TransformerBridge"
+ModelLike: TypeAlias = "str | Path | PreTrainedModel | PeftModel | LanguageModel | TransformerBridge"
 
 
 def load(
@@ -44,8 +47,8 @@ def load(
     """Load a model, or wrap a model object, into a handle.
 
     Args:
-        model: A built-in name, a hub id, a local directory, a .gguf file, a `PreTrainedModel`, a `TransformerBridge` or
-            a handle. Objects are used where and as they are.
+        model: A built-in name, a hub id, a local directory, a .gguf file, a `PreTrainedModel`, a `PeftModel`, a
+            `TransformerBridge` or a handle. Objects are used where and as they are.
         tokenizer: The tokenizer of a `PreTrainedModel` that does not know where its own is.
         device: Where a model that is loaded by name goes; None means the first CUDA device if there is one, else the
             CPU.
@@ -65,6 +68,9 @@ def load(
     if isinstance(model, LanguageModel):
         return model
     model = getattr(model, "_orig_mod", model)  # the model inside torch.compile's wrapper
+    if is_peft(model):
+        inner = tuned_model(model)
+        return wrap(inner, tokenizer or _tokenizer_of(inner), name=name_of(inner))
     if isinstance(model, PreTrainedModel):
         return wrap(model, tokenizer or _tokenizer_of(model))
     if not isinstance(model, str | Path):
@@ -72,13 +78,16 @@ def load(
             return _wrap_bridge(model, tokenizer)
         raise InputError(
             f"cannot use a {type(model).__name__} as a model: give a name, a directory, a .gguf file, a Hugging Face "
-            "PreTrainedModel with its tokenizer, or a TransformerLens TransformerBridge"
+            "PreTrainedModel or PeftModel with its tokenizer, or a TransformerLens TransformerBridge"
         )
     if device is None and "device_map" not in options:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     target = None if device is None else _checked_device(device)
     organism = str(model) if str(model).startswith(PREFIX) else None
     source = find_source(model, revision)
+    if source.adapter is not None:
+        options |= {"trust_remote_code": trust_remote_code}
+        return _load_adapter(str(model), source, tokenizer, device=device, dtype=dtype, revision=revision, **options)
     if dtype is None:
         dtype = torch.float32 if target is not None and target.type == "cpu" else "auto"
     shared: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
@@ -96,6 +105,29 @@ def load(
         return handle
     fields = {field.name: getattr(handle, field.name) for field in dataclasses.fields(LanguageModel)}
     return Organism(**fields, directory=Path(source.location))
+
+
+def _load_adapter(
+    name: str, source: Source, tokenizer: PreTrainedTokenizerBase | None, *, revision: str | None, **options: Any
+) -> LanguageModel:
+    """Load an adapter together with its base."""
+    settings = source.adapter or {}
+    base = settings.get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise InputError(f"{name}/{ADAPTER} does not name the adapter's base: set base_model_name_or_path there")
+    check_peft(name)
+    try:
+        handle = load(base, tokenizer, revision=settings.get("revision"), **options)
+    except InputError as error:
+        raise InputError(
+            f"cannot load the base of the adapter {name!r}, which {ADAPTER} says is {base!r}: {error}. "
+            "Correct base_model_name_or_path there, or load the base and pass a PeftModel."
+        ) from error
+    model = add_adapter(handle.model, name, source.location, {"revision": revision})
+    if tokenizer is None and source.has_tokenizer:
+        code = options["trust_remote_code"]
+        tokenizer = load_tokenizer(name, source.location, revision=revision, trust_remote_code=code)
+    return wrap(model, tokenizer or handle.tokenizer, name=name, revision=source.digest)
 
 
 def wrap(
@@ -133,7 +165,7 @@ def _wrap_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase |
     handle = wrap(model, tokenizer or tokenizer_of(bridge), name=str(bridge.cfg.model_name))
     fingerprint = known_fingerprint(bridge)
     if fingerprint is not None:
-        handle.__dict__["fingerprint"] = fingerprint  # where cached_property looks first
+        handle.__dict__["weights_fingerprint"] = fingerprint  # where cached_property looks first
     return handle
 
 

@@ -2,7 +2,8 @@
 
 Llama, Qwen, Mistral, Gemma and Phi have them at `model.layers`, GPT-2 at `transformer.h`, GPT-NeoX at
 `gpt_neox.layers`, OPT at `model.decoder.layers`. One rule covers all of these: the blocks are the outermost
-ModuleList, inside the body, with as many members as the configuration says the model has layers.
+ModuleList, inside the decoder, with as many members as the configuration says the model has layers. The decoder is what
+`get_decoder` returns: a vision or audio tower may be as deep.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ def find_body(model: PreTrainedModel) -> nn.Module:
     return body
 
 
+def find_decoder(model: PreTrainedModel) -> nn.Module:
+    """Find the part of the body that holds the decoder blocks; the body itself in a model of text alone."""
+    decoder = model.get_decoder()
+    return decoder if isinstance(decoder, nn.Module) else find_body(model)
+
+
 def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
     """Find the decoder blocks in order: block L's output is the residual stream at layer L.
 
@@ -34,7 +41,9 @@ def find_blocks(model: PreTrainedModel) -> nn.ModuleList:
     if getattr(model.config, "is_encoder_decoder", False):
         raise InputError(f"{name} is an encoder-decoder model; reasonlens reads decoder-only language models")
     n_layers = getattr(config, "num_hidden_layers", None)
-    lists = [(path, module) for path, module in find_body(model).named_modules() if isinstance(module, nn.ModuleList)]
+    lists = [
+        (path, module) for path, module in find_decoder(model).named_modules() if isinstance(module, nn.ModuleList)
+    ]
     candidates = [(path, module) for path, module in lists if len(module) == n_layers]
     if not candidates:
         lists_found = ", ".join(f"{path} ({len(module)})" for path, module in lists) or "none"

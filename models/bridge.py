@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ..rundir import InputError
+from .adapter import refuse_adapters
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -70,6 +71,7 @@ def make_bridge(
     """
     from transformer_lens.model_bridge import TransformerBridge
 
+    refuse_adapters(model, "TransformerLens")
     model = copy.deepcopy(model)
     with TemporaryDirectory() as directory:  # TransformerLens reloads the tokenizer from files, to prepend BOS
         tokenizer.save_pretrained(directory)

@@ -21,10 +21,11 @@ import torch
 
 from ..rundir import InputError, content_digest, expanded, file_digest, is_there, write_json
 from ._load import ModelLike, load
+from .adapter import adapter_state
 from .gguf import cache_directory
 from .handle import LanguageModel
 from .organism import PREFIX, organism_files
-from .sources import BUILT_IN
+from .sources import ADAPTER, BUILT_IN, read_object
 
 MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.jinja", "*.py")  # in a model's directory
 CACHE = "digests.json"
@@ -56,7 +57,9 @@ def model_digest(model: ModelLike) -> str:
     if not is_there(path):
         return f"name:{model}"
     if path.is_dir():
-        return _digest_files(_model_files(path))
+        files = _digest_files(_model_files(path))
+        base = read_object(path / ADAPTER).get("base_model_name_or_path") if (path / ADAPTER).is_file() else None
+        return files if base is None else f"adapter:{content_digest([files, model_digest(str(base))])}"
     return _digest_files([path]) if path.is_file() else f"name:{model}"
 
 
@@ -69,7 +72,9 @@ def weights_digest(model: LanguageModel) -> str:
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing releases the interpreter's lock
         digests = list(pool.map(_digest_tensor, model.model.state_dict().values()))
     weights = dict(zip(model.model.state_dict(), digests, strict=True))
-    return content_digest([weights, tokenizer.get_vocab(), getattr(tokenizer, "chat_template", None)])
+    adapters = adapter_state(model.model)
+    rest = [tokenizer.get_vocab(), getattr(tokenizer, "chat_template", None)]
+    return content_digest([weights, *rest, *([] if adapters is None else [adapters])])
 
 
 def _digest_tensor(weight: torch.Tensor) -> str:

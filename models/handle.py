@@ -14,7 +14,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..rundir import InputError
+from ..rundir import InputError, content_digest
+from .adapter import adapter_state
 from .bridge import make_bridge
 
 if TYPE_CHECKING:
@@ -98,12 +99,20 @@ class LanguageModel:
         revision = f"@{self.revision[:8]}" if self.revision else ""
         return f"LanguageModel({self.name}{revision}: {self.n_layers} blocks, d_model {self.d_model}, {self.device})"
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """A digest of a sample of every weight; other weights of the same shape have another one.
 
-        Weights that accelerate has offloaded count by name and shape only.
+        Weights that accelerate has offloaded count by name and shape only. Which adapters act in the model at the
+        moment counts as well.
         """
+        adapters = adapter_state(self.model)
+        weights = self.weights_fingerprint
+        return weights if adapters is None else content_digest([weights, adapters])
+
+    @cached_property
+    def weights_fingerprint(self) -> str:
+        """The part of the fingerprint that the weights decide."""
         digest = hashlib.sha256()
         for name, weight in self.model.state_dict().items():
             digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
@@ -114,7 +123,8 @@ class LanguageModel:
         return digest.hexdigest()[:16]
 
     def identity(self) -> dict[str, Any]:
-        """Collect name, revision, shape and fingerprint, for the provenance of results."""
+        """Collect name, revision, shape, fingerprint and active adapters, for the provenance of results."""
+        adapters = adapter_state(self.model)
         return {
             "name": self.name,
             "revision": self.revision,
@@ -123,7 +133,7 @@ class LanguageModel:
             "d_model": self.d_model,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "fingerprint": self.fingerprint,
-        }
+        } | ({} if adapters is None else {"adapters": adapters["active"]})
 
 
 def whole_layer(layer: object) -> int:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import constants, hf_hub_download, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.utils._headers import build_hf_headers
 from huggingface_hub.utils._http import get_session
 
 from ..rundir import InputError
+from .failures import first_line
 
 TIMEOUT_S = 10.0
 # What the hub answers for a repository that is not to be had -> what to do.
@@ -63,3 +65,13 @@ def can_be_asked(repository: str, revision: str | None) -> bool:
     if reason is not None:
         raise InputError(f"cannot load the model {repository!r}: {reason}")
     return True
+
+
+def file_of(repository: str, name: str, revision: str | None) -> Path | None:
+    """Download one small file of a repository; None if it has no such file."""
+    try:
+        return Path(hf_hub_download(repository, name, revision=revision))
+    except EntryNotFoundError:
+        return None
+    except Exception as error:  # of the HTTP client, which is another one in other versions of huggingface_hub
+        raise InputError(f"cannot load {name} of the model {repository!r}: {first_line(error)}") from error

@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..rundir import InputError, expanded, is_there
+from .adapter import adapter_digest
 from .gguf import convert_gguf
-from .hub import cached_directory, can_be_asked
+from .hub import cached_directory, can_be_asked, file_of
 from .organism import PREFIX, organism_files, organism_names
 
 # Built-in name -> (package that carries the weights, file in it, how to get the package)
@@ -43,6 +44,8 @@ class Source:
     location: str  # a directory, or the id of a hub repository
     digest: str | None = None  # commit of the repository, or of the GGUF file that the directory was converted from
     is_on_hub: bool = False
+    adapter: dict[str, Any] | None = None  # settings of the adapter that is there in place of a model
+    has_tokenizer: bool = True
 
 
 def find_source(model: str | Path, revision: str | None = None) -> Source:
@@ -75,8 +78,7 @@ def find_source(model: str | Path, revision: str | None = None) -> Source:
         directory, digest = convert_gguf(path.resolve())
         return Source(location=str(directory), digest=digest)
     if path.is_dir():
-        check_directory(path)
-        return Source(location=str(path))
+        return _in_directory(path)
     raise InputError(f"{model} is a file that is no GGUF model; give a model directory or a .gguf file")
 
 
@@ -145,9 +147,8 @@ def _on_hub(name: str, path: Path, revision: str | None) -> Source:
     cached = cached_directory(name, revision)
     if cached is not None:
         if can_be_asked(name, revision):
-            return Source(location=name, is_on_hub=True)
-        check_directory(cached)
-        return Source(location=str(cached), digest=cached.name)
+            return _of_repository(name, revision)
+        return replace(_in_directory(cached), digest=cached.name)
     nearest = get_close_matches(name.lower(), [*BUILT_IN, *organism_names()], n=1, cutoff=0.7)
     if nearest:
         raise InputError(f"there is no model {name!r}; did you mean {nearest[0]}?")
@@ -157,4 +158,29 @@ def _on_hub(name: str, path: Path, revision: str | None) -> Source:
             f"cannot load the model {name!r}: no built-in model{folder} and nothing in the cache of the Hugging Face "
             f"hub has this name, and the hub cannot be reached. Built-in are {', '.join(built_in_names())}."
         )
-    return Source(location=name, is_on_hub=True)
+    return _of_repository(name, revision)
+
+
+def _in_directory(path: Path) -> Source:
+    check_directory(path)
+    if not (path / ADAPTER).is_file():
+        return Source(location=str(path))
+    return Source(
+        location=str(path),
+        digest=adapter_digest(path),
+        adapter=read_object(path / ADAPTER),
+        has_tokenizer=(path / "tokenizer_config.json").is_file(),
+    )
+
+
+def _of_repository(name: str, revision: str | None) -> Source:
+    settings = file_of(name, ADAPTER, revision)
+    if settings is None:
+        return Source(location=name, is_on_hub=True)
+    return Source(
+        location=name,
+        digest=settings.parent.name,
+        is_on_hub=True,
+        adapter=read_object(settings),
+        has_tokenizer=file_of(name, "tokenizer_config.json", revision) is not None,
+    )

@@ -22,6 +22,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from ...models import LanguageModel
+from ...models.adapter import refuse_adapters
 from ...models.one_pass import BlockHook, one_pass
 from ...rundir import InputError, atomic_path
 from .._directions import Directions
@@ -71,6 +72,7 @@ def write(
             f"name the layer to bake the vector into (--layer); there are directions at "
             f"{', '.join(map(str, directions.layers))}"
         )
+    refuse_adapters(model.model, "a baked checkpoint")
     selection = select(directions, behaviour, layers=layers, strength=strength)
     place = place_for(model.model)
     with atomic_path(path) as temporary, _quiet():
