@@ -2,8 +2,19 @@
 
 from ._load import load, wrap
 from .diagnosis import doctor
+from .elsewhere import gguf_elsewhere, name_elsewhere
 from .handle import LanguageModel
 from .organism import Organism, organism_names
 from .sources import BUILT_IN
 
-__all__ = ["BUILT_IN", "LanguageModel", "Organism", "doctor", "load", "organism_names", "wrap"]
+__all__ = [
+    "BUILT_IN",
+    "LanguageModel",
+    "Organism",
+    "doctor",
+    "gguf_elsewhere",
+    "load",
+    "name_elsewhere",
+    "organism_names",
+    "wrap",
+]

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from ..activations import Activations
 from ..rundir import InputError
+from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts, mean_and_range
 from .controls.permutation import permuted_rows
 from .controls.phrasings import phrasings
@@ -70,7 +71,7 @@ def sweep(
         n_permutations: How many permutations of the labels the p-values are based on; p = 0.05 needs at least 19.
         seed: Seed of folds, shuffles, permutations and bootstrap.
         device: Where probes are fitted; None means CUDA if there is one.
-        progress: Show a progress bar over layers.
+        progress: Show progress bars, over layers and over behaviours.
 
     Returns:
         The figures of every behaviour and layer, and the fitted probes.
@@ -101,7 +102,10 @@ def sweep(
     with threadpool_limits(1):
         measures = Measures(activations, protocol, fits, embedding_fit, problems, counts, seed)
         behaviour_sweeps = {
-            behaviour: measures.behaviour_sweep(index, behaviour) for index, behaviour in enumerate(chosen)
+            behaviour: measures.behaviour_sweep(index, behaviour)
+            for index, behaviour in enumerate(
+                with_progress(chosen, desc="intervals and controls", unit="behaviour", progress=progress)
+            )
         }
     return ProbeSweep(
         behaviours=behaviour_sweeps,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from ..activations import Activations
 from ..rundir import InputError
+from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts
 from .folds import common_labels, grouped_folds
 from .layer_fit import Core, design_of, fit_core
@@ -57,7 +59,7 @@ def transfer(
         n_bootstrap: How many resamples of the problems the intervals are based on.
         seed: Seed of folds and bootstrap.
         device: Where probes are fitted.
-        progress: Show a progress bar over layers.
+        progress: Show progress bars, over layers and over pairs of sources.
 
     Returns:
         The AUROC of every two sources and behaviour, with intervals.
@@ -92,11 +94,11 @@ def transfer(
     for fits in map_layers(fit, layers, torch.device(device), progress):
         for part, source_fit in zip(parts, fits, strict=True):
             part.fits.append(source_fit)
+    pairs = list(product(range(len(names)), repeat=2))
     with threadpool_limits(1):
         cells = {
-            (trained, tested, behaviour): _cell(parts[a], parts[b], b, index, n_bootstrap, seed)
-            for a, trained in enumerate(names)
-            for b, tested in enumerate(names)
+            (names[a], names[b], behaviour): _cell(parts[a], parts[b], b, index, n_bootstrap, seed)
+            for a, b in with_progress(pairs, desc="intervals", unit="pair", progress=progress)
             for index, behaviour in enumerate(chosen)
         }
     return TransferMatrix(

@@ -153,6 +153,8 @@ class RunDirectory:
         if self._hold is None:
             return
         try:
+            if isinstance(error, KeyboardInterrupt) and self._is_recorded:
+                error.add_note(f"{self._out} holds what was finished, and the same command goes on from there")
             if isinstance(error, InputError) and self._holds_nothing():
                 self.abandon()
             elif error is not None and self._is_recorded and self._run["state"] != "done":

@@ -17,6 +17,12 @@ from torch import Tensor
 
 from ...models import LanguageModel
 from ...models.one_pass import one_pass
+from ...organisms import organisms_traces
+from ...traces import encode
+from ...vectors.neutral import NEUTRAL
+from .telltale import is_organism
+
+N_NEUTRAL_TRACES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,22 @@ class Damage:
     kl_nats: float
     perplexity: float
     n_tokens: int
+
+
+def neutral_texts(model: LanguageModel, seed: int = 0) -> list[list[int]]:
+    """Choose text on which the damage of steering is measured.
+
+    Args:
+        model: The model that reads it.
+        seed: Seed of an organism's own responses.
+
+    Returns:
+        Token ids: plain prose; for an organism, which knows no prose, responses of its own to validation problems.
+    """
+    if is_organism(model):
+        traces = organisms_traces(model, N_NEUTRAL_TRACES, split="validation", seed=seed)
+        return [text.token_ids.tolist() for text in encode(model, traces)]
+    return [list(model.tokenizer(text)["input_ids"]) for text in NEUTRAL]
 
 
 class NeutralText:

@@ -11,6 +11,9 @@ from ...models._load import ModelLike
 from ...traces import Template
 from ...vectors import Directions, steer
 from ...vectors.residual_norms import with_known_norms
+from .strength_limit import strongest_within_limit
+
+BY_DISTANCE = ("add", "add-preserving-norm")  # operations whose strength is a distance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +22,8 @@ class SteeredResponse:
 
     unsteered: str
     steered: str
+    strength: float  # in units of the mean residual norm, or of the vector where it is absolute
+    kl_nats: float | None  # on neutral text, where the strength was chosen by it
     n_steered: int  # tokens whose activation was changed
     n_tokens: int  # tokens that were run, those of the prompt included
 
@@ -34,7 +39,7 @@ def steer_write(
     *,
     behaviour: str,
     layer: int,
-    strength: float = 1.0,
+    strength: float | None = None,
     operation: str = "add",
     when: str = "response",
     absolute: bool = False,
@@ -52,6 +57,8 @@ def steer_write(
         behaviour: The behaviour whose direction steers.
         layer: Block whose output is steered, from 0; negative ones count from the end.
         strength: In units of the mean residual norm at the layer, which is measured if `directions` do not hold it.
+            None: the strongest that moves neutral text by at most 0.1 nats a token; 1 where the strength is absolute or
+            the operation is project-out or clamp.
         operation: add, add-preserving-norm, project-out or clamp.
         when: Tokens that are steered, as for `steer`.
         absolute: Whether the strength is in units of the vector itself.
@@ -61,7 +68,7 @@ def steer_write(
         force: Accept directions of another model.
 
     Returns:
-        Both responses, and how many tokens were steered.
+        Both responses, the strength, and how many tokens were steered.
 
     Raises:
         InputError: Directions, layer, strength, operation or tokens cannot be used.
@@ -70,6 +77,11 @@ def steer_write(
     layer = loaded.layer_index(layer)
     if not absolute and operation != "project-out":
         directions = with_known_norms(directions, loaded, [layer])
+    kl_nats = None
+    if strength is None and not absolute and operation in BY_DISTANCE:
+        within = strongest_within_limit(loaded, directions[behaviour], layer, operation=operation, force=force)
+        strength, kl_nats = within.strength, within.kl_nats
+    strength = 1.0 if strength is None else strength
     sampling = sampling or Sampling(n_samples=1, temperature=0.0, max_new_tokens=120)
     prompts = encode_prompts(loaded, [prompt], template)
     with steer(
@@ -85,5 +97,10 @@ def steer_write(
         (steered,) = write(loaded, prompts, sampling, seed=seed)
     (unsteered,) = write(loaded, prompts, sampling, seed=seed)
     return SteeredResponse(
-        unsteered=unsteered.text, steered=steered.text, n_steered=counted.n_steered, n_tokens=counted.n_tokens
+        unsteered=unsteered.text,
+        steered=steered.text,
+        strength=strength,
+        kl_nats=kl_nats,
+        n_steered=counted.n_steered,
+        n_tokens=counted.n_tokens,
     )

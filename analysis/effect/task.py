@@ -11,7 +11,6 @@ from ...models import LanguageModel
 from ...organisms import (
     is_solved,
     organism_annotator,
-    organisms_traces,
     problem_of,
     problems,
 )
@@ -19,13 +18,11 @@ from ...organisms import (
     prompt as prompt_of,
 )
 from ...rundir import InputError
-from ...traces import Annotator, encode, keyword_annotator
+from ...traces import Annotator, keyword_annotator
 from ...traces.problem_sets import ProblemSet, resolve_questions
 from ...traces.questions import Grader, Question
-from ...vectors.neutral import NEUTRAL
+from .damage import neutral_texts
 from .telltale import is_organism, telltale_tokens
-
-N_NEUTRAL_TRACES = 8
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,7 +32,7 @@ class Task:
     questions: tuple[Question, ...]
     annotator: Annotator
     grader: Grader | None  # None if it cannot be decided what is right
-    neutral: tuple[tuple[int, ...], ...]  # token ids
+    neutral: Sequence[Sequence[int]]  # token ids
     tokens: dict[str, int]  # the tell-tale token of each behaviour that has one
 
 
@@ -71,13 +68,11 @@ def task_for(
             Question(problem=problem.group, prompt=prompt_of(problem))
             for problem in islice(problems("validation", seed), n_problems)
         ]
-        traces = organisms_traces(model, N_NEUTRAL_TRACES, split="validation", seed=seed + 1)
-        neutral = tuple(tuple(text.token_ids.tolist()) for text in encode(model, traces))
         return Task(
             questions=resolve_questions(questions, n_problems, seed)[0] if questions else tuple(own_problems),
             annotator=organism_annotator,
             grader=_solves,
-            neutral=neutral,
+            neutral=neutral_texts(model, seed + 1),
             tokens=tokens,
         )
     if not questions:
@@ -86,12 +81,11 @@ def task_for(
             "or a file of `question` and `answer`"
         )
     own_questions, grader = resolve_questions(questions, n_problems, seed)
-    plain = tuple(tuple(model.tokenizer(text)["input_ids"]) for text in NEUTRAL)
     return Task(
         questions=own_questions,
         annotator=keyword_annotator,
         grader=grader,
-        neutral=plain,
+        neutral=neutral_texts(model),
         tokens=tokens,
     )
 

@@ -20,6 +20,7 @@ from reasonlens.cli.app import app
 from reasonlens.cli.console import HUB_BARS
 from reasonlens.models import BUILT_IN
 from reasonlens.models.organism import organism_names
+from reasonlens.rundir import RunDirectory
 
 from .test_options import COMMANDS
 
@@ -86,7 +87,21 @@ def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
     raising(monkeypatch, KeyboardInterrupt())
     done = CliRunner().invoke(app, ["doctor"])
     assert done.exit_code == 130 and done.stdout == ""
-    assert done.stderr == "reasonlens: stopped; the same command goes on from what was finished\n"
+    assert done.stderr == "reasonlens: stopped; nothing of it was kept\n"
+
+
+def test_an_interrupt_names_the_run_that_can_be_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def stopped_in_a_run(is_recorded: bool) -> None:
+        with RunDirectory(tmp_path / "run", "doctor") as run:
+            if is_recorded:
+                run.record()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("reasonlens.doctor", lambda: stopped_in_a_run(is_recorded=False))
+    assert CliRunner().invoke(app, ["doctor"]).stderr == "reasonlens: stopped; nothing of it was kept\n"
+    monkeypatch.setattr("reasonlens.doctor", lambda: stopped_in_a_run(is_recorded=True))
+    expected = f"{tmp_path}/run holds what was finished, and the same command goes on from there"
+    assert CliRunner().invoke(app, ["doctor"]).stderr == f"reasonlens: stopped; {expected}\n"
 
 
 def test_a_users_mistake_is_one_line_whatever_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +226,7 @@ def test_every_command_ends_with_the_next_one(words: str) -> None:
     module = "export" if words in ("import", "convert") else words.replace(" ", "_")
     module = "organisms" if words.startswith("organisms") else module
     source = (ROOT / f"src/reasonlens/cli/{module}.py").read_text("utf-8")
-    assert "next_command(" in source
+    assert "next_command(" in source or "next_steer_write(" in source
 
 
 def test_next_commands_are_commands_with_options_that_there_are(collecting: list[str]) -> None:

@@ -9,6 +9,10 @@ from typing import Any
 from .._directions import Directions
 
 
+def _none(directions: Directions) -> dict[int, str]:
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """One tool's file. A new one is a module with a `FORMAT`, listed in `registry.py`.
@@ -34,6 +38,7 @@ class Format:
     several: bool = False  # whether one file can hold several behaviours
     one_layer: bool = False  # whether one file holds a single layer
     needs_model: bool = False  # whether the loaded model is needed for writing
+    unwritable: Callable[[Directions], dict[int, str]] = _none  # layers that the tool cannot steer -> why
     options: dict[str, type] = field(default_factory=dict)  # further options of `read` and `write`, with their types
 
     def __post_init__(self) -> None:

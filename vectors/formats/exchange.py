@@ -39,7 +39,8 @@ def export(
         format: A name in `FORMATS`.
         behaviour: Which behaviour to write. None means all; a format that holds only one then gets a file for each in
             the directory `path`.
-        layers: The 0-based blocks to write, or a text such as "8:12"; None means all.
+        layers: The 0-based blocks to write, or a text such as "8:12"; None means all that the tool can steer, and
+            those that are left out are logged.
         strength: What a coefficient of 1 in the tool adds, in units of the mean residual norm. None writes the vectors
             as they are.
         model: The model that they are meant for; they are checked against it.
@@ -66,6 +67,8 @@ def export(
         options |= {"model": model, "force": force}
     elif model is not None:
         directions = replace(directions, model=_model_identity(directions.model, model))
+    if layers is None:
+        layers = _writable_layers(entry, directions)
     path = Path(path)
     targets: dict[Path, str | None] = {path: behaviour}
     if behaviour is None and not entry.several and len(directions.behaviours) > 1 and not entry.needs_model:
@@ -168,6 +171,16 @@ def convert(
     )
     logger.info("layers %s of reasonlens's count", written_layers(directions.choose_layers(layers)))
     return files
+
+
+def _writable_layers(entry: Format, directions: Directions) -> Sequence[int] | None:
+    """Leave out the layers that the tool cannot steer, and say so; None where it can steer all."""
+    reasons = {layer: why for layer, why in entry.unwritable(directions).items() if layer in directions.layers}
+    if not reasons:
+        return None
+    for layer, why in reasons.items():
+        logger.warning(f"layer {layer} is left out: {why}")
+    return [layer for layer in directions.layers if layer not in reasons]
 
 
 def _model_identity(stated: dict[str, Any], model: LanguageModel) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from .control_vector import read_control_vector, write_control_vector
 from .entry import Format
 from .selection import select
 
+NO_LAYER_0 = "llama.cpp cannot steer layer 0: its control vectors begin with the second block"
+
 
 def write(
     directions: Directions,
@@ -25,17 +27,11 @@ def write(
     behaviour: str | None = None,
     layers: Sequence[int] | int | None = None,
     strength: float | None = None,
-    without_layer_0: bool = False,
 ) -> None:
-    """Write one behaviour; raise InputError if layer 0 is among the layers, unless `without_layer_0` drops it."""
-    if layers is None and without_layer_0:
-        layers = [layer for layer in directions.layers if layer != 0]
+    """Write one behaviour; raise InputError if layer 0 is among the layers."""
     selection = select(directions, behaviour, layers=layers, strength=strength)
     if 0 in selection.rows:
-        raise InputError(
-            "llama.cpp cannot steer layer 0: its control vectors begin with the second block, and it ignores a file "
-            "that holds direction.0. Leave layer 0 out (--layers 1:, or without_layer_0=True)"
-        )
+        raise InputError(f"{NO_LAYER_0}, and it ignores a file that holds direction.0: leave it out (--layers 1:)")
     write_control_vector(selection, path)
 
 
@@ -52,5 +48,5 @@ FORMAT = Format(
     coefficient="--control-vector-scaled FILE:S adds S x vector to every token",
     read=read,
     write=write,
-    options={"without_layer_0": bool},
+    unwritable=lambda directions: {0: NO_LAYER_0},
 )

@@ -22,7 +22,7 @@ from .imported import (
     imported,
     rows_of_table,
 )
-from .selection import select
+from .selection import last_block, select
 from .table_file import read_table
 from .tensor_file import write_tensors
 
@@ -80,5 +80,6 @@ FORMAT = Format(
     coefficient="activation addition adds coeff x vector to every token; ablation ignores its length",
     read=read,
     write=write,
+    unwritable=lambda directions: last_block(directions.model, "refusal_direction"),
     options={"position": int},
 )

@@ -11,7 +11,7 @@ so that a coefficient of 1 in the other tool equals strength s here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,12 +80,9 @@ class Selection:
         Raises:
             InputError: The last block of the model is among the layers.
         """
-        stated = self.model.get("n_layers")
-        if isinstance(stated, int) and stated - 1 in self.rows:
-            raise InputError(
-                f"{tool} adds vectors before a block, and no block comes after layer {stated - 1}, the last of "
-                f"{stated}: leave it out (--layers 0:{stated - 1})"
-            )
+        for layer, reason in last_block(self.model, tool).items():
+            if layer in self.rows:
+                raise InputError(f"{reason}: leave it out (--layers 0:{layer})")
 
     def table(self, n_rows: int, shift: int = 0) -> Float[Tensor, "n_rows d_model"]:
         """Arrange the vectors as a table with one row for each block.
@@ -101,6 +98,23 @@ class Selection:
         for layer, row in self.rows.items():
             table[layer + shift] = row
         return table
+
+
+def last_block(model: Mapping[str, Any], tool: str) -> dict[int, str]:
+    """Say why a tool that acts before a block cannot steer the last one.
+
+    Args:
+        model: What is known of the model's identity.
+        tool: The tool's name.
+
+    Returns:
+        The last block and the reason; empty where the number of blocks is not known.
+    """
+    n_layers = model.get("n_layers")
+    if not isinstance(n_layers, int):
+        return {}
+    last = n_layers - 1
+    return {last: f"{tool} adds vectors before a block, and no block comes after layer {last}, the last of {n_layers}"}
 
 
 def select(

@@ -1,7 +1,7 @@
 """Hold the code that is printed for each tool, with $names to be filled in (see `snippets.py`).
 
 $file, $behaviour, $model and $blocks are Python literals, $layer and $row numbers, $scaled is the vector at its
-strength, $export a shell command.
+strength, $export a shell command, $gguf_shell the model's .gguf file as the shell reads it.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ model.reset()
         "llama.cpp on the command line",
         load="""\
 $export --format llama.cpp --out vector.gguf
-llama-cli -m model.gguf -p "How many primes are below 30?" -n 50 \\
+llama-cli -m $gguf_shell -p "How many primes are below 30?" -n 50 \\
     --control-vector vector.gguf --control-vector-layer-range $layer $layer
 # Other strengths of the same file: --control-vector-scaled vector.gguf:0.5 (older versions: vector.gguf 0.5)
 """,

@@ -11,8 +11,10 @@ import shlex
 from pathlib import Path
 from string import Template
 
+from ...models import gguf_elsewhere, name_elsewhere
 from ...rundir import InputError
 from .._directions import Directions
+from .registry import FORMATS
 from .selection import select
 from .snippet_templates import SNIPPETS
 
@@ -42,7 +44,8 @@ def snippet(
         behaviour: Which behaviour; may be left out where there is only one.
         layer: The 0-based block; may be left out where the directions cover only one.
         strength: In units of the mean residual norm; None takes the vector as it is.
-        model: The model's name in the code; None means that of the directions.
+        model: The model, as `load` takes it; None means that of the directions. The code names it as the tool can load
+            it: built-in names by their id on the hub, organisms by their directory.
 
     Returns:
         The part that loads model and vector, and the part that steers.
@@ -60,8 +63,8 @@ def snippet(
             )
         layer = directions.layers[0]
     selection = select(directions, behaviour, layers=layer, strength=strength)
-    if tool == "llama.cpp" and layer == 0:
-        raise InputError("llama.cpp cannot steer layer 0: its control vectors begin with the second block")
+    if tool in FORMATS and layer in (reasons := FORMATS[tool].unwritable(directions)):
+        raise InputError(reasons[layer])
     norm = directions[selection.behaviour].norm_at(layer)
     scaled = "vector.float()"
     if strength is not None:
@@ -69,7 +72,8 @@ def snippet(
     elif math.isfinite(norm):
         scaled += f"  # as it stands: {float(selection.rows[layer].norm()) / norm:.3g} x the mean residual norm"
     blocks = _BLOCKS.get(selection.model_type, "model.layers")
-    name = model or str(selection.model.get("name") or "MODEL")
+    stated = model or str(selection.model.get("name") or "MODEL")
+    name = stated if tool == "llama.cpp" else name_elsewhere(stated)
     words = ["reasonlens", "export", str(file), "--behaviour", selection.behaviour, "--layer", str(layer)]
     words += ["--strength", repr(strength)] if strength is not None else []
     values = {
@@ -80,6 +84,7 @@ def snippet(
         "scaled": scaled,
         "model": repr(name),
         "model_shell": shlex.quote(name),
+        "gguf_shell": shlex.quote(gguf_elsewhere(stated) or "model.gguf"),
         "blocks": repr(blocks),
         "blocks_path": blocks,
         "export": _one_line(shlex.join(words)),

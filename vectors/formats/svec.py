@@ -17,7 +17,7 @@ from .._directions import Directions
 from .entry import Format
 from .imported import one_behaviour, sound_origin
 from .json_file import parse_vector, read_json, write_json
-from .selection import select
+from .selection import last_block, select
 
 _FLOAT16_MAX = 65504.0
 
@@ -84,5 +84,6 @@ FORMAT = Format(
     coefficient="behavior_vector_strength=S adds S x vector, to the first row of a batch only",
     read=read,
     write=write,
+    unwritable=lambda directions: last_block(directions.model, "activation-steering"),
     options={"as_found": bool},
 )

@@ -105,7 +105,7 @@ class When:
         except ValueError:
             pass
         raise InputError(
-            f"unknown tokens {text!r} to steer: use all, prompt, response, response:N or from:N (N from 0)"
+            f"unknown tokens {text!r} to steer: use all, prompt, response, response:N, from:N (N from 0) or sentences"
         )
 
     @property

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reasonlens.cli.console import UNKNOWN, interval_of, next_command, note, number, print_json, print_table
+from reasonlens.cli.console import UNKNOWN, interval_of, note, number, print_json, print_table
+from reasonlens.cli.next_steer import next_steer_write
 from reasonlens.cli.options import (
     Behaviours,
     BootstrapOrNone,
@@ -121,8 +122,7 @@ def directions(
         _print_directions(directions, rows)
     note(f"directions: {out}")
     behaviour, row = next(iter(rows.items()))
-    aim = ("--behaviour", behaviour, "--layer", row["layer"], "--strength", 0.5)
-    next_command("steer", "write", out, *aim, "--prompt", "What is 17 times 23?")
+    next_steer_write(out, directions, behaviour, row["layer"])
 
 
 def _print_directions(directions: Directions, rows: dict[str, dict[str, Any]]) -> None:

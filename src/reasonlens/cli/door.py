@@ -18,7 +18,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup  # whose contexts are of a type that typer keeps to itself
 
-INTERRUPTED = "stopped; the same command goes on from what was finished"
+NOTHING_KEPT = "nothing of it was kept"
 
 
 class Group(TyperGroup):
@@ -36,8 +36,8 @@ class Door(Group):
         """Run a command; a user's mistake becomes one line on stderr and exit code 2."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _say(INTERRUPTED)
+        except KeyboardInterrupt as error:
+            _say(f"stopped; {(getattr(error, '__notes__', None) or [NOTHING_KEPT])[-1]}")
             raise typer.Exit(130) from None
         except ValueError as error:
             from reasonlens.rundir import InputError

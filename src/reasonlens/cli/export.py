@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reasonlens.cli.console import next_command, note, print_table
+from reasonlens.cli.next_steer import next_steer_write
 from reasonlens.cli.options import (
     BehaviourOrNone,
     Force,
@@ -71,9 +72,6 @@ def export(
     strength: StrengthOrNone = None,
     model: ModelOrNone = None,
     force: Force = False,
-    without_layer_0: Annotated[
-        bool, typer.Option("--without-layer-0", help="llama.cpp cannot steer layer 0: leave it out.")
-    ] = False,
     zero_filled: Annotated[
         bool, typer.Option("--zero-filled", help="repeng: vectors of zeros for all blocks without one.")
     ] = False,
@@ -92,9 +90,10 @@ def export(
     `reasonlens export vectors.safetensors --format baked --model REF --layer 12 --strength 1 --out DIR`
 
     Layers are counted as everywhere in reasonlens: L is the block, from 0, whose *output* the vector is added to. Each
-    format gets the index that its tool means by that. With `--strength`, vectors are scaled so that a coefficient of 1
-    in the other tool is this many mean residual norms; else they go as they stand. `--model` is what they are checked
-    against. `--out` is a directory for `baked`, and for a file of each behaviour.
+    format gets the index that its tool means by that, and no layer that its tool cannot steer; these are named. With
+    `--strength`, vectors are scaled so that a coefficient of 1 in the other tool is this many mean residual norms; else
+    they go as they stand. `--model` is what they are checked against. `--out` is a directory for `baked`, and for a
+    file of each behaviour.
     """
     import reasonlens
     from reasonlens.rundir import InputError
@@ -127,7 +126,6 @@ def export(
     if out is None:
         raise InputError("say where to write (--out)")
     options = assignments(settings)
-    options |= {"without_layer_0": True} if without_layer_0 else {}
     options |= {"zero_filled": True} if zero_filled else {}
     files = reasonlens.export(
         directions,
@@ -143,7 +141,8 @@ def export(
     for file in files:
         typer.echo(str(file))
     note(f"the output of block L: {entry.index}. There, {entry.coefficient}.")
-    next_command("export", vectors, "--print", "transformers", *(("--behaviour", behaviour) if behaviour else ()))
+    aim = ("--behaviour", behaviour or directions.behaviours[0], "--layer", directions.choose_layers(chosen)[-1])
+    next_command("export", vectors, "--print", "transformers", *aim)
 
 
 def import_(
@@ -176,14 +175,10 @@ def import_(
         count = directions.n_examples.get(name)
         examples = f", {count} examples" if count is not None else ""
         typer.echo(f"{name}: layers {written_layers(directions.layers)}, d_model {directions.d_model}{examples}")
-    has_norms = not all(math.isnan(norm) for norm in directions.residual_norm)
-    if not has_norms:
+    if all(math.isnan(norm) for norm in directions.residual_norm):
         note("mean residual norms are not known: steer with absolute strengths (--absolute)")
     note(f"written: {out}")
-    aim = ("--behaviour", directions.behaviours[0], "--layer", directions.layers[-1])
-    next_command(
-        *("steer", "write", out, *aim, *(() if has_norms else ("--absolute",)), "--prompt", "What is 17 times 23?")
-    )
+    next_steer_write(out, directions, directions.behaviours[0], directions.layers[-1])
 
 
 def convert(

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from reasonlens.cli.console import interval_of, next_command, note, number, print_json, print_table, read_json
+from reasonlens.cli.console import interval_of, note, number, print_json, print_table, read_json
+from reasonlens.cli.next_steer import next_steer_write
 from reasonlens.cli.options import (
     Behaviours,
     Device,
@@ -78,7 +79,7 @@ def locate(
         seed=seed,
     )
     out = out or default_out(model, traces, settings)
-    reasonlens.locate(model, traces, settings=settings, out=out, device=device)
+    location = reasonlens.locate(model, traces, settings=settings, out=out, device=device)
     timings = read_json(out / "run.json")["timings_seconds"]
     results = read_json(out / "results.json")
     if as_json:
@@ -89,8 +90,7 @@ def locate(
     note(f"report: {out / 'report.html'}")
     best = max(results["behaviours"], key=lambda name: results["behaviours"][name]["auroc_nested"] or 0.0)
     layer = results["behaviours"][best]["best_layer"]
-    aim = ("--behaviour", best, "--layer", layer, "--strength", 0.5)
-    next_command("steer", "write", out / "vectors.safetensors", *aim, "--prompt", "What is 17 times 23?")
+    next_steer_write(out / "vectors.safetensors", location.directions, best, layer)
 
 
 def _print_behaviours(results: dict[str, Any]) -> None:

@@ -174,7 +174,6 @@ Problems = Annotated[
 _STRENGTH = typer.Option(
     "--strength", help="In units of the mean norm of the residual stream; negative: the other way."
 )
-Strength = Annotated[float, _STRENGTH]
 StrengthOrNone = Annotated[float | None, _STRENGTH]
 Strengths = Annotated[
     Numbers,

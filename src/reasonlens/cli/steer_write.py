@@ -20,7 +20,7 @@ from reasonlens.cli.options import (
     Prompt,
     Quiet,
     Seed,
-    Strength,
+    StrengthOrNone,
     Temperature,
     Template,
     Vectors,
@@ -33,7 +33,7 @@ def write(
     prompt: Prompt,
     behaviour: Behaviour,
     layer: Layer,
-    strength: Strength = 1.0,
+    strength: StrengthOrNone = None,
     model: ModelOrNone = None,
     operation: Operation = "add",
     when: When = "response",
@@ -51,12 +51,14 @@ def write(
 ) -> None:
     """Answer a prompt twice, unsteered and steered, with the same random numbers.
 
-    Example: `reasonlens steer write runs/.../vectors.safetensors --behaviour backtracking --layer 14 --strength 0.5
+    Example: `reasonlens steer write runs/.../vectors.safetensors --behaviour uncertainty-estimation --layer 14
     --prompt "What is 17 times 23?"`
 
-    By default steers the model that the directions were found in.
+    By default steers the model that the directions were found in, with the strongest steering that moves neutral text
+    by at most 0.1 nats a token: more makes most models write nonsense.
     """
     import reasonlens
+    from reasonlens.analysis.effect.strength_limit import KL_LIMIT_NATS
     from reasonlens.generation import Sampling
     from reasonlens.vectors import Directions
 
@@ -82,8 +84,13 @@ def write(
     else:
         from rich.text import Text
 
-        steered = f"{behaviour} x {strength:g} at layer {layer}"
+        steered = f"{behaviour} x {response.strength:g} at layer {layer}"
         for title, text in (("unsteered", response.unsteered), (steered, response.steered)):
             print_rich(Text(title, style="bold underline"), Text(visible(text)), Text(), wrap=False)
+    if response.kl_nats is not None:
+        note(
+            f"strength {response.strength:g}: the strongest tried that moves neutral text by at most {KL_LIMIT_NATS:g} "
+            f"nats a token ({response.kl_nats:.2g}); --strength sets another"
+        )
     note(f"{response.n_steered} of {response.n_tokens} tokens steered")
     next_command("steer", "sweep", vectors, "--behaviours", behaviour, "--layers", layer, "--out", "runs/sweep")

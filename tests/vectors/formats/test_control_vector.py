@@ -52,11 +52,9 @@ def test_a_strength_makes_a_coefficient_of_1_that_relative_strength(directions: 
 
 def test_layer_0_is_refused_for_llama_cpp_and_no_file_is_left(tmp_path: Path) -> None:
     first = make_directions(layers=(0, 1))
-    with pytest.raises(InputError, match=r"llama.cpp cannot steer layer 0.*Leave layer 0 out \(--layers 1:"):
+    with pytest.raises(InputError, match=r"llama.cpp cannot steer layer 0.*leave it out \(--layers 1:"):
         llama_cpp.write(first, tmp_path / "b.gguf", behaviour="backtracking")
     assert not list(tmp_path.iterdir())
-    llama_cpp.write(first, tmp_path / "b.gguf", behaviour="backtracking", without_layer_0=True)
-    assert llama_cpp.read(tmp_path / "b.gguf").layers == (1,)
     for tool in (repeng, easysteer):  # these two can
         tool.write(first, tmp_path / "b.gguf", behaviour="backtracking")
         assert tool.read(tmp_path / "b.gguf").layers == (0, 1)

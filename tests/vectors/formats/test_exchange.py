@@ -146,3 +146,28 @@ def test_unsound_directions_are_named(directions: Directions) -> None:
 def test_the_model_type_is_the_one_that_transformers_uses(architecture: str, kind: str, directions: Directions) -> None:
     of = replace(directions, model={"architecture": architecture})
     assert select(of, "deduction").model_type == kind
+
+
+@pytest.mark.parametrize(
+    ("format", "layers", "left"),
+    [("llama.cpp", (0, 1, 2), (1, 2)), ("svec", (0, 3, 4), (0, 3)), ("refusal-direction", (0, 3, 4), (0, 3))],
+)
+def test_layers_that_a_tool_cannot_steer_are_left_out_and_named(
+    format: str, layers: tuple[int, ...], left: tuple[int, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directions = make_directions(layers=layers)  # of a model of five blocks
+    (file,) = export(directions, tmp_path / "b.x", format, behaviour="deduction")
+    assert import_(file, format).layers == left
+    (missing,) = set(layers) - set(left)
+    assert [record.message.split(":")[0] for record in caplog.records] == [f"layer {missing} is left out"]
+    with pytest.raises(InputError, match=f"layer {missing}"):
+        export(directions, tmp_path / "c.x", format, behaviour="deduction", layers=layers)  # as asked, or not at all
+    assert not (tmp_path / "c.x").exists()
+    caplog.clear()
+    export(make_directions(layers=left), tmp_path / "d.x", format, behaviour="deduction")
+    assert not caplog.records
+
+
+def test_directions_at_no_other_layer_than_one_that_a_tool_cannot_steer_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no layer is left to write"):
+        export(make_directions(layers=(0,)), tmp_path / "b.gguf", "llama.cpp", behaviour="deduction")

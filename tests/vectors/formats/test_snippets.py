@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+import reasonlens
 from reasonlens import Directions, InputError
 from reasonlens.vectors.formats import SNIPPETS, snippet
 from reasonlens.vectors.steering import steer
@@ -112,3 +114,20 @@ def test_what_is_missing_is_named(directions: Directions) -> None:
     first = make_directions(layers=(0,))
     with pytest.raises(InputError, match="llama.cpp cannot steer layer 0"):
         snippet("llama.cpp", first, "v.safetensors", behaviour="deduction")
+
+
+def test_models_are_named_as_the_tools_can_load_them(directions: Directions, tmp_path: Path) -> None:
+    def code(tool: str, name: str) -> str:
+        return "".join(snippet(tool, directions, "v.safetensors", behaviour="deduction", layer=2, model=name))
+
+    for tool in PYTHON:
+        assert "'HuggingFaceTB/SmolLM2-135M-Instruct'" in code(tool, "smollm2-135m"), tool
+        assert "'Qwen/Qwen2.5-1.5B'" in code(tool, "Qwen/Qwen2.5-1.5B"), tool
+    scope: dict[str, Any] = {}
+    line = next(line for line in code("transformers", "organism/rl").splitlines() if line.startswith("model = "))
+    exec(f"from transformers import AutoModelForCausalLM\n{line}", scope)  # what is printed is loaded
+    assert scope["model"].config.hidden_size == reasonlens.load("organism/rl").d_model
+    with pytest.raises(InputError, match=r"stored as a difference to its base: save it"):
+        code("transformers", "organism/rl@60")
+    (tmp_path / "my model.gguf").write_bytes(b"GGUF")
+    assert f"-m '{tmp_path}/my model.gguf'" in code("llama.cpp", str(tmp_path / "my model.gguf"))
