@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -73,3 +74,12 @@ def test_sources_that_cannot_be_compared_are_named() -> None:
     with pytest.raises(InputError, match="no behaviour is in at least 5 problems of every source"):
         transfer({"a": one, "b": renamed}, **QUICK)
     assert np.isfinite(transfer({"a": one, "b": one}, **QUICK).to_frame()["auroc"]).all()
+
+
+def test_intervals_have_a_bar_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """The probes are fitted in a part of the time only: 100% of them is not the end."""
+    one = source(0, 1)
+    transfer({"one": one, "two": source(0, 2)}, **(QUICK | {"progress": True}))
+    assert re.search(r"intervals: 100%.* 4/4 ", capsys.readouterr().err)
+    sweep(one, n_folds=3, n_bootstrap=20, n_shuffles=1, n_permutations=19, progress=True)
+    assert re.search(r"intervals and controls: 100%.* 2/2 ", capsys.readouterr().err)
