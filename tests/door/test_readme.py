@@ -1,6 +1,6 @@
 """README, line by line, from an empty directory: every command and every block of Python does what it says.
 
-The quick test puts a tiny random model in the place of the real ones, and reads a third of the bundled traces. The long one
+The quick test puts a tiny random model in the place of the real ones, and reads a fifth of the bundled traces. The long one
 runs the README as it stands, but for names of the hub, and compares what it shows of SmolLM2 too.
 """
 
@@ -25,7 +25,10 @@ from .floor_plan import ROOT
 
 HUB_NAMES = ("Qwen/Qwen2.5-1.5B",)
 INSTALLATION = ("python3 -m venv ", ".venv/bin/pip install ", ".venv/bin/python -m pytest ", "pip install ")
-MINUTES_LONG = ("reasonlens hybrid --quick",)
+MINUTES_LONG = (
+    "reasonlens hybrid --quick",
+    "reasonlens locate --model organism/base --traces rl.jsonl --read before:1 --out runs/foresight",
+)
 OF_SMOLLM2 = "17 * 23 = 381"
 
 
@@ -64,8 +67,8 @@ def tiny_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: PreTrai
 
 def test_readme_runs_from_an_empty_directory(tiny_hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(BUILT_IN, "smollm2-135m")  # so that the directory of this name is loaded
-    write_traces(bundled_traces()[::3], tiny_hub / "third.jsonl")
-    monkeypatch.setattr("reasonlens.traces.bundled.BUNDLED", tiny_hub / "third.jsonl")
+    write_traces(bundled_traces()[::5], tiny_hub / "fifth.jsonl")
+    monkeypatch.setattr("reasonlens.traces.bundled.BUNDLED", tiny_hub / "fifth.jsonl")
     run_readme(left_out=MINUTES_LONG, outputs_of_smollm2=False)
 
 
