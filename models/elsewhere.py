@@ -10,9 +10,9 @@ import importlib.util
 from pathlib import Path
 
 from ..rundir import InputError, expanded
-from ._load import BUILT_IN
 from .gguf import convert_gguf
 from .organism import PREFIX, organism_files
+from .sources import BUILT_IN
 
 # Built-in name -> id on the Hugging Face hub, in full precision
 HUB_IDS = {"smollm2-135m": "HuggingFaceTB/SmolLM2-135M-Instruct"}

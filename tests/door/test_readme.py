@@ -1,7 +1,7 @@
 """README, line by line, from an empty directory: every command and every block of Python does what it says.
 
-The quick test puts a tiny random model in the place of the real ones, and reads a fifth of the bundled traces. The long one
-runs the README as it stands, but for names of the hub, and compares what it shows of SmolLM2 too.
+The quick test puts a tiny random model in the place of the real ones, and reads a fifth of the bundled traces. The long
+one runs the README as it stands, but for names of the hub, and compares what it shows of SmolLM2 too.
 """
 
 from __future__ import annotations

@@ -9,10 +9,6 @@ from typing import Any
 from .._directions import Directions
 
 
-def _none(directions: Directions) -> dict[int, str]:
-    return {}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """One tool's file. A new one is a module with a `FORMAT`, listed in `registry.py`.
@@ -38,12 +34,24 @@ class Format:
     several: bool = False  # whether one file can hold several behaviours
     one_layer: bool = False  # whether one file holds a single layer
     needs_model: bool = False  # whether the loaded model is needed for writing
-    unwritable: Callable[[Directions], dict[int, str]] = _none  # layers that the tool cannot steer -> why
+    unwritable: Callable[[Directions], dict[int, str]] | None = None  # layers that the tool cannot steer -> why
     options: dict[str, type] = field(default_factory=dict)  # further options of `read` and `write`, with their types
 
     def __post_init__(self) -> None:
         if self.read is None and self.write is None:
             raise ValueError(f"format {self.name} can neither be read nor written")
+
+    def cannot_steer(self, directions: Directions) -> dict[int, str]:
+        """Find the layers of directions that the tool cannot steer.
+
+        Args:
+            directions: The directions.
+
+        Returns:
+            Layer -> why the tool cannot steer it.
+        """
+        reasons = {} if self.unwritable is None else self.unwritable(directions)
+        return {layer: why for layer, why in reasons.items() if layer in directions.layers}
 
     def describe(self) -> dict[str, Any]:
         """Tabulate name, about, whether it can be read and written, and index, for lists of formats."""

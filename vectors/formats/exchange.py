@@ -175,7 +175,7 @@ def convert(
 
 def _writable_layers(entry: Format, directions: Directions) -> Sequence[int] | None:
     """Leave out the layers that the tool cannot steer, and say so; None where it can steer all."""
-    reasons = {layer: why for layer, why in entry.unwritable(directions).items() if layer in directions.layers}
+    reasons = entry.cannot_steer(directions)
     if not reasons:
         return None
     for layer, why in reasons.items():

@@ -63,7 +63,7 @@ def snippet(
             )
         layer = directions.layers[0]
     selection = select(directions, behaviour, layers=layer, strength=strength)
-    if tool in FORMATS and layer in (reasons := FORMATS[tool].unwritable(directions)):
+    if tool in FORMATS and layer in (reasons := FORMATS[tool].cannot_steer(directions)):
         raise InputError(reasons[layer])
     norm = directions[selection.behaviour].norm_at(layer)
     scaled = "vector.float()"
