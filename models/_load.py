@@ -19,7 +19,7 @@ from ..rundir import InputError
 from .adapter import add_adapter, check_peft, is_peft, name_of, tuned_model
 from .blocks import find_blocks, find_body
 from .bridge import is_bridge, known_fingerprint, tokenizer_of, wrapped_model
-from .checkpoint import load_checkpoint, load_tokenizer
+from .checkpoint import load_checkpoint, load_tokenizer, some
 from .difference import add_difference
 from .handle import LanguageModel
 from .hub import cached_directory
@@ -147,7 +147,11 @@ def wrap(
 
     Returns:
         The handle.
+
+    Raises:
+        InputError: The model has no decoder blocks that can be read, or its weights are on the meta device.
     """
+    _check_has_weights(model)
     model.eval()
     return LanguageModel(
         model=model,
@@ -157,6 +161,17 @@ def wrap(
         name=name or getattr(model.config, "_name_or_path", "") or type(model).__name__,
         revision=revision or getattr(model.config, "_commit_hash", None),
     )
+
+
+def _check_has_weights(model: PreTrainedModel) -> None:
+    """Raise InputError for a model of shapes alone; accelerate's offloaded weights come when they are needed."""
+    is_offloaded = hasattr(model, "hf_device_map") or any(hasattr(module, "_hf_hook") for module in model.modules())
+    empty = [name for name, weight in model.named_parameters() if weight.device.type == "meta"]
+    if empty and not is_offloaded:
+        raise InputError(
+            f"{len(empty)} weights of this {type(model).__name__} are on the meta device, where they have no values "
+            f"({some(empty)}): load it with from_pretrained, or fill it with model.to_empty and load_state_dict"
+        )
 
 
 def _wrap_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase | None) -> LanguageModel:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -59,6 +60,32 @@ class LanguageModel:
         """The longest sequence that the model was built for; None if its configuration does not state it."""
         limit = getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
         return int(limit) if limit else None
+
+    @cached_property
+    def n_token_embeddings(self) -> int:
+        """The number of token ids that the input embedding has a row for."""
+        embedding = self.model.get_input_embeddings()
+        return int(getattr(embedding, "num_embeddings", 0) or next(embedding.parameters()).shape[0])
+
+    def check_token_ids(self, token_ids: Int[np.ndarray, " n_tokens"], text: str) -> None:
+        """Check that the input embedding has a row for every token.
+
+        Args:
+            token_ids: What the tokenizer made of a text.
+            text: What to call the text in the message.
+
+        Raises:
+            InputError: A token is beyond the embedding, or the tokenizer has no number for it.
+        """
+        beyond = (token_ids < 0) | (token_ids >= self.n_token_embeddings)
+        if beyond.any():
+            token = int(token_ids[beyond][0])
+            word = self.tokenizer.convert_ids_to_tokens([token])[0]
+            raise InputError(
+                f"{text} has the token {token} ({word!r}), and the embedding of {self.name} has "
+                f"{self.n_token_embeddings} rows: is the tokenizer that of another model? If tokens were added, resize "
+                "the model before it is tuned and saved: model.resize_token_embeddings(len(tokenizer))."
+            )
 
     @cached_property
     def takes_position_ids(self) -> bool:

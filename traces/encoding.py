@@ -95,6 +95,7 @@ def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bo
     text = prefix + trace.text
     encoded = model.tokenizer(text, add_special_tokens=template == "plain", return_offsets_mapping=True, verbose=False)
     token_ids = np.asarray(encoded["input_ids"], dtype=np.int64)
+    model.check_token_ids(token_ids, f"trace {trace.id!r}")
     offsets = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
     limit = model.context_tokens
     if limit is not None and len(token_ids) > limit:

@@ -167,6 +167,17 @@ def _bridge_made_elsewhere(model: LanguageModel, monkeypatch: pytest.MonkeyPatch
     return bridge
 
 
+def test_an_adapter_is_loaded_without_the_code_of_its_base(directory: Path, marker: Path, tmp_path: Path) -> None:
+    settings = {"base_model_name_or_path": str(directory), "peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 2}
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps(settings))
+    for name in ("config.json", "tokenizer_config.json", *(file.name for file in directory.glob("*.py"))):
+        (tmp_path / "adapter" / name).write_text((directory / name).read_text())
+    with pytest.raises(InputError, match="cannot load"):
+        load(tmp_path / "adapter", device="cpu")
+    assert not marker.exists()
+
+
 def test_a_gguf_file_is_converted_without_the_code_beside_it(tiny, directory: Path, marker: Path) -> None:
     torch.manual_seed(0)
     config = LlamaConfig(

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from reasonlens import collect
+from reasonlens.generation import encode_prompts
 from reasonlens.models import LanguageModel, load
 from reasonlens.rundir import InputError
 
@@ -93,6 +96,34 @@ def test_an_unusable_device_is_named(tiny, tmp_path: Path) -> None:
 def test_something_that_is_no_model_is_refused() -> None:
     with pytest.raises(InputError, match="cannot use a int as a model"):
         load(3)
+
+
+def test_a_model_without_values_is_refused(tiny) -> None:
+    config = tiny().model.config
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    with pytest.raises(InputError, match=r"30 weights of this LlamaForCausalLM are on the meta device, .* and 26 more"):
+        load(model, tiny().tokenizer)
+
+
+def test_a_token_beyond_the_embedding_is_named_before_anything_is_run(tiny, traces) -> None:
+    model = tiny()
+    tokenizer = copy.deepcopy(model.tokenizer)
+    tokenizer.add_tokens(["Wait"])
+    extended = load(model.model, tokenizer)
+    message = (
+        r"trace 't0' has the token 400 \('Wait'\), and the embedding of .* has 400 rows: .*resize_token_embeddings"
+    )
+    with pytest.raises(InputError, match=message):
+        collect(extended, traces, progress=False)
+    with pytest.raises(InputError, match="has the token 400"):
+        encode_prompts(extended, ["Wait, what?"])
+    assert collect(model, traces, progress=False).values.isfinite().all()
+
+
+def test_what_load_returns_is_shown_in_a_line() -> None:
+    for name in ("organism/rl", "organism/rl@60"):
+        assert len(repr(load(name, device="cpu"))) < 100 and name in repr(load(name, device="cpu"))
 
 
 def test_a_model_spread_over_devices_is_read_where_it_lies(tiny, traces, tmp_path: Path) -> None:
