@@ -21,11 +21,12 @@ from .checkpoint import load_tokenizer, quiet
 from .failures import FAILURES, reason
 from .gguf_rope import take_rope
 from .gguf_settings import check_weights, read_gguf, take_settings
+from .gguf_tokenizer import split_as_in
 
 logger = logging.getLogger(__name__)
 
 # Part of the name in the cache. Raise it when the same file is converted otherwise than before.
-CONVERSION = 2
+CONVERSION = 3
 
 
 def cache_directory() -> Path:
@@ -61,6 +62,7 @@ def _convert(file: Path, directory: Path) -> None:
         take_settings(content, config)
         take_rope(content, config)
         tokenizer = load_tokenizer(str(file), file.parent, **source)
+        split_as_in(content, tokenizer)
         with quiet():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 file.parent, config=config, dtype=torch.float32, output_loading_info=True, **source

@@ -80,6 +80,8 @@ class GgufFile:
     settings: dict[str, Any]  # without the architecture's prefix: "rope.freq_base"
     n_elements: dict[str, int]  # of each tensor
     rope: dict[str, Float[np.ndarray, " rotary_half"]]  # the tensors among ROPE_TENSORS
+    tokenizer: str | None  # its kind
+    splitting: str | None  # name of how it splits text into pieces
 
     def refuse(self, settings: list[str]) -> InputError:
         """Make the error that names what cannot be taken from the file."""
@@ -101,8 +103,14 @@ def read_gguf(path: Path) -> GgufFile:
             if name.startswith(prefix)
         },
         n_elements={tensor.name: int(tensor.n_elements) for tensor in reader.tensors},
+        tokenizer=_text(reader, "tokenizer.ggml.model"),
+        splitting=_text(reader, "tokenizer.ggml.pre"),
         rope={tensor.name: np.asarray(tensor.data) for tensor in reader.tensors if tensor.name in ROPE_TENSORS},
     )
+
+
+def _text(reader: gguf.GGUFReader, key: str) -> str | None:
+    return str(reader.fields[key].contents()) if key in reader.fields else None
 
 
 def take_settings(file: GgufFile, config: PreTrainedConfig) -> None:

@@ -22,6 +22,7 @@ def write_gguf(
     tensors: Mapping[str, Any] | None = None,
     *,
     architecture: str = "llama",
+    splitting: str = "gpt-2",
 ) -> Path:
     config = model.config
     writer = gguf.GGUFWriter(path, architecture)
@@ -39,6 +40,7 @@ def write_gguf(
     writer.add_rope_freq_base(rope["rope_theta"])
     for key, value in (settings or {}).items():
         _add_setting(writer, f"{architecture}.{key}", value)
+    writer.add_tokenizer_pre(splitting)
     _add_vocabulary(writer, tokenizer, config.vocab_size)
     _add_weights(writer, model, architecture)
     for name, values in (tensors or {}).items():
