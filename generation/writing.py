@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 from ..models import LanguageModel
 from ..traces import Template, Trace, encode
+from ..traces.thoughts import TAG, ending_opener
 from .loop import generate
 from .sampling import Sampling
 from .vocabulary import end_tokens
+
+MAX_OPENER_TOKENS = 16  # of a prompt's end, that may be the tag of thoughts and lines after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,12 @@ class Written:
     text: str
     n_tokens: int
     is_truncated: bool  # cut off at the limit, with no end of its own
+    opener: str = ""  # the tag of thoughts that the prompt ended in: the response does not show it
+
+    @property
+    def graded_text(self) -> str:
+        """The response with the tag that opens its thoughts, as graders read it."""
+        return self.opener + self.text
 
 
 def encode_prompts(model: LanguageModel, prompts: Sequence[str], template: Template = "auto") -> list[list[int]]:
@@ -64,12 +73,30 @@ def write(
     """
     stops = set(end_tokens(model))
     responses = generate(model, prompts, sampling, seed=seed, n_rows=n_rows, numbers=numbers)
-    return [_written(model, tokens, stops) for tokens in responses]
+    openers = thought_openers(model, prompts)
+    return [_written(model, tokens, stops, opener) for tokens, opener in zip(responses, openers, strict=True)]
 
 
-def _written(model: LanguageModel, tokens: list[int], stops: set[int]) -> Written:
+def thought_openers(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> list[str]:
+    """Find the tag of thoughts that each prompt ends in, as chat templates of thinking models write it.
+
+    Args:
+        model: Whose tokens they are.
+        prompts: Token ids of each prompt.
+
+    Returns:
+        The tags; empty for a prompt that opens no thoughts, and where the tags are special tokens, which are left out
+        of what is written.
+    """
+    if any(TAG.fullmatch(token) for token in model.tokenizer.all_special_tokens):
+        return [""] * len(prompts)
+    ends = [model.tokenizer.decode(list(prompt)[-MAX_OPENER_TOKENS:], skip_special_tokens=False) for prompt in prompts]
+    return [ending_opener(str(end)) for end in ends]
+
+
+def _written(model: LanguageModel, tokens: list[int], stops: set[int], opener: str) -> Written:
     has_ended = bool(tokens) and tokens[-1] in stops
     text = model.tokenizer.decode(
         tokens[:-1] if has_ended else tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
     )
-    return Written(str(text), len(tokens), not has_ended)
+    return Written(str(text), len(tokens), not has_ended, opener)

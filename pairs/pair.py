@@ -27,7 +27,8 @@ from ..organisms import (
 from ..organisms.task import DOUBLES, Split
 from ..rundir import InputError
 from ..traces import Annotator, Template, keyword_annotator
-from ..traces.questions import Grader, Question, mathematics
+from ..traces.grading import mathematics
+from ..traces.questions import Grader, Question
 
 STEP_BY_STEP = "\n\nLet's think step by step."
 DOUBLED = ("organism/sft",)  # what they learnt is the doubled kind

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..rundir import InputError
+from .grading import mathematics
 from .procedural import procedural
 from .questions import (
     ANSWER,
@@ -25,7 +26,6 @@ from .questions import (
     Grader,
     Question,
     final_answer,
-    mathematics,
     read_questions,
 )
 

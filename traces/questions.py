@@ -1,10 +1,7 @@
-"""Read questions with their answers, and grade responses by rule.
+"""Read questions with their answers.
 
 A JSONL file has one object a line: `question` (or `prompt`, `problem`) and `answer` (or `solution`). Of an answer that
-ends in `#### 42`, as GSM8K's do, or holds `\\boxed{42}`, that part is used. Of a response, the part after its
-thoughts is used (one whose thoughts never end answers nothing): the last `\\boxed{...}` there, else the number after
-"answer is", else the last formula or number. Both are
-compared as mathematics (math-verify), not as text.
+ends in `#### 42`, as GSM8K's do, or holds `\\boxed{42}`, that part is used.
 """
 
 from __future__ import annotations
@@ -16,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..rundir import InputError
-from .thoughts import after_thoughts
 
 QUESTION = ("question", "prompt", "problem")
 ANSWER = ("answer", "solution")
@@ -31,8 +27,9 @@ class Question:
     answer: str | None = None  # None: not known
 
 
-# A new way of grading is one function of this type: whether the response answers the question.
-Grader = Callable[[Question, str], bool]
+# A new way of grading is one function of this type: whether the response answers the question, None where it cannot be
+# told. A response to a prompt that opened thoughts begins with their tag (`thoughts.ending_opener`).
+Grader = Callable[[Question, str], bool | None]
 
 
 def read_questions(path: str | Path) -> list[Question]:
@@ -65,35 +62,3 @@ def _question(path: str | Path, number: int, line: str) -> Question:
 def final_answer(text: str) -> str:
     """Return the text after the last `####`, or all of it without one."""
     return re.split(r"####", text)[-1].strip()
-
-
-def answer_part(response: str) -> str | None:
-    """Return the part of a response that answers: its last complete `\\boxed{...}`, else all after its thoughts.
-
-    None if its thoughts never end.
-    """
-    answer = after_thoughts(response)
-    if answer is None:
-        return None
-    begin = answer.rfind("\\boxed{")
-    while begin >= 0:
-        depth = 0
-        for end in range(begin, len(answer)):
-            depth += (answer[end] == "{") - (answer[end] == "}")
-            if answer[end] == "}" and depth == 0:
-                return answer[begin : end + 1]
-        begin = answer.rfind("\\boxed{", 0, begin)
-    return answer
-
-
-def mathematics(question: Question, response: str) -> bool:
-    """Grade whether the final answer of a response (`answer_part`) equals that of the question."""
-    from math_verify import parse, verify
-
-    if question.answer is None:
-        raise InputError(f"the question {question.prompt!r:.60} has no answer to grade by")
-    answer = answer_part(response)
-    if answer is None:
-        return False
-    expected = parse(question.answer if "\\boxed" in question.answer else f"\\boxed{{{question.answer}}}")
-    return bool(verify(expected, parse(answer)))

@@ -22,6 +22,15 @@ def without_opener(prefix: str) -> str:
     return prefix[: openers[-1].start()] if openers and not prefix[openers[-1].end() :].strip() else prefix
 
 
+def ending_opener(prefix: str) -> str:
+    """Return the tag that opens thoughts at the end of a prompt; empty where none stands there.
+
+    A response to such a prompt shows no opening tag of its own: put this before it, and nothing counts as an answer
+    before the thoughts end.
+    """
+    return prefix[len(without_opener(prefix)) :].strip()
+
+
 def thoughts_of(response: str) -> tuple[int, int] | None:
     """Find the thoughts of a response.
 

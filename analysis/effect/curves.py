@@ -103,6 +103,8 @@ class StrengthCurves:
                 of the unsteered model, and the number of problems.
             kl_nats, perplexity: On neutral text; KL in nats a token.
             accuracy: Share of problems solved; NaN without a grader.
+            unsure: Share of responses whose grade cannot be told; accuracy is higher by it, were all of them right.
+            answered_in_thoughts: Share of responses with an answer in a box of thoughts that never ended.
             truncated: Share of responses that did not end.
             share_steered: Share of the tokens run whose activation was changed.
         """
@@ -300,6 +302,8 @@ class StrengthCurves:
             "perplexity": outcome.damage.perplexity,
             "n_neutral_tokens": outcome.damage.n_tokens,
             **(accuracy.columns("accuracy") if accuracy else {"accuracy": math.nan}),
+            "unsure": math.nan if (unsure := outcome.unsure()) is None else unsure,
+            "answered_in_thoughts": float(np.mean(outcome.answered_in_thoughts)),
             "truncated": float(np.mean(outcome.is_truncated)),
             "share_steered": outcome.n_steered / outcome.n_run if outcome.n_run else 0.0,
             "n_problems": len(outcome.n_sentences),

@@ -20,6 +20,7 @@ from ...stats import (
     wilson_proportion,
 )
 from ...traces import Annotator, segment
+from ...traces.grading import answered_in_thoughts
 from ...traces.questions import Grader, Question
 from .condition import Condition
 from .damage import Damage
@@ -36,7 +37,8 @@ class Outcome:
     n_shown: dict[str, list[int]]  # behaviour -> sentences that show it
     n_tokens: list[int]
     is_truncated: list[bool]
-    is_solved: list[bool] | None  # None without a grader
+    is_solved: list[bool | None] | None  # None without a grader; of a response, where it cannot be told
+    answered_in_thoughts: list[bool]  # whether an answer stands in a box of thoughts that never ended
     damage: Damage
     n_steered: int  # tokens whose activation was changed while the responses were written
     n_run: int  # tokens that were run
@@ -57,8 +59,14 @@ class Outcome:
         )
 
     def accuracy(self) -> Interval | None:
-        """Compute the share of problems solved; None without a grader."""
-        return None if self.is_solved is None else wilson_proportion(np.array(self.is_solved, dtype=float))
+        """Compute the share of problems solved; None without a grader. What cannot be told does not count as solved."""
+        if self.is_solved is None:
+            return None
+        return wilson_proportion(np.array([is_right is True for is_right in self.is_solved], dtype=float))
+
+    def unsure(self) -> float | None:
+        """Compute the share of responses whose grade cannot be told; accuracy is higher by it if all are right."""
+        return None if self.is_solved is None else self.is_solved.count(None) / max(len(self.is_solved), 1)
 
     def _counts(self, behaviour: str) -> Float[np.ndarray, " problems"]:
         return np.array(self.n_shown.get(behaviour, [0] * len(self.n_sentences)), dtype=float)
@@ -82,7 +90,7 @@ def outcome_of(
         questions: The questions.
         written: The response to each question.
         annotator: Labels sentences with behaviours.
-        grader: Decides whether a response is right; None if it cannot be decided.
+        grader: Grades a response; None if there is no right answer to compare with.
         damage: Damage on neutral text under the same condition.
         n_steered: Tokens whose activation was changed.
         n_run: Tokens that were run.
@@ -102,7 +110,10 @@ def outcome_of(
         n_shown={name: [text_labels.count(name) for text_labels in labels] for name in behaviours},
         n_tokens=[w.n_tokens for w in written],
         is_truncated=[w.is_truncated for w in written],
-        is_solved=None if grader is None else [grader(q, w.text) for q, w in zip(questions, written, strict=True)],
+        is_solved=None
+        if grader is None
+        else [grader(q, w.graded_text) for q, w in zip(questions, written, strict=True)],
+        answered_in_thoughts=[answered_in_thoughts(w.graded_text) for w in written],
         damage=damage,
         n_steered=n_steered,
         n_run=n_run,

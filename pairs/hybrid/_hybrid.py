@@ -56,7 +56,7 @@ def hybrid(
             questions; None: organisms, which have problems of their own.
         pairs: What is run in place of all these (`question_pair`, `organism_pair`).
         settings: Arms, gate, strengths and sizes; default `HybridSettings()`.
-        judge: Grades final answers beside the rule.
+        judge: Grades the final answers that the rule is unsure of.
         out: Directory for results.json, table.csv, report.html and everything that is made on the way; the same call
             goes on there where it was cut off, and one with other settings is refused. None keeps nothing.
         resume: Whether to go on from what is in `out`; else that is removed first.

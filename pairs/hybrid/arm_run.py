@@ -14,7 +14,8 @@ class ArmRun:
 
     name: str
     records: tuple[tuple[RowRecord, ...], ...]  # for each seed, for each problem
-    is_solved: tuple[tuple[bool, ...], ...]
+    is_solved: tuple[tuple[bool | None, ...], ...]  # None: cannot be told
+    answered_in_thoughts: tuple[tuple[bool, ...], ...]  # in a box of thoughts that never ended
 
 
 def steered_strengths(records: Sequence[RowRecord]) -> list[float]:

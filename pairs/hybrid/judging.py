@@ -1,4 +1,4 @@
-"""A second opinion: a language model grades what the rule has graded, asked about final answers only."""
+"""A judge for what the rule cannot tell: a language model grades the responses that are unsure, and no others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from ...rundir import InputError
 from ...stats import Interval, RecoveredGap, gap_recovered_over_groups
-from ...traces.agreement import Agreement, agreement
 from ...traces.judge import Judge
 from ..pair import Pair
 from .arms import BASE, HYBRID, THINKING
@@ -23,30 +22,38 @@ JUDGED = (BASE, THINKING, HYBRID, "probe-gated")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Judged:
-    """What a judge says of a pair's arms, beside the rule. A response that it would not grade counts as wrong."""
+    """The figures of a pair's arms where a judge grades what the rule is unsure of.
+
+    A response that the judge would not grade either counts as not right.
+    """
 
     model: str
-    accuracy: dict[str, float]  # arm -> share that the judge calls right
-    agreement: dict[str, Agreement]  # arm -> of judge and rule
-    gap: RecoveredGap  # that the hybrid recovers, by the judge
+    accuracy: dict[str, float]  # arm -> share right, by the rule or, where that is unsure, by the judge
+    n_asked: dict[str, int]  # arm -> responses that the rule was unsure of
+    n_ungraded: dict[str, int]  # arm -> of these, that the judge said neither yes nor no to
+    gap: RecoveredGap  # that the hybrid recovers
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, with None for what is not known."""
-        share = self.gap.share.to_dict()
         return {
             "model": self.model,
             "accuracy": self.accuracy,
-            "agreement": {name: arm.to_json() for name, arm in self.agreement.items()},
-            "gap": share,
+            "n_asked": self.n_asked,
+            "n_ungraded": self.n_ungraded,
+            "gap": self.gap.share.to_dict(),
             "no_gap": self.gap.no_gap,
         }
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Judged:
         """Read what `to_dict` returned."""
-        agreements = {name: _agreement(arm) for name, arm in row["agreement"].items()}
-        gap = RecoveredGap(Interval.from_dict(row["gap"]), row["no_gap"])
-        return cls(model=row["model"], accuracy=dict(row["accuracy"]), agreement=agreements, gap=gap)
+        return cls(
+            model=row["model"],
+            accuracy=dict(row["accuracy"]),
+            n_asked=dict(row["n_asked"]),
+            n_ungraded=dict(row["n_ungraded"]),
+            gap=RecoveredGap(Interval.from_dict(row["gap"]), row["no_gap"]),
+        )
 
 
 def check_answers(pair: Pair) -> None:
@@ -63,13 +70,16 @@ def check_answers(pair: Pair) -> None:
 
 
 def judge_pair(run: PairRun, judge: Judge, replies: Path | None = None, arms: Sequence[str] = JUDGED) -> Judged:
-    """Have a judge grade the arms of a pair.
+    """Have a judge grade what the rule is unsure of in the arms of a pair.
 
     Args:
         run: What the arms wrote.
         judge: Who grades.
         replies: File of its replies, so that nothing is asked twice.
         arms: Which to grade, of those that ran; base, thinking model and hybrid are among them.
+
+    Returns:
+        The figures with the judge's grades in the place of the rule's doubts.
 
     Raises:
         InputError: A question has no answer to compare with, or the judge cannot be reached or says nothing clear.
@@ -78,27 +88,25 @@ def judge_pair(run: PairRun, judge: Judge, replies: Path | None = None, arms: Se
     check_answers(run.pair)
     problems = [question.problem for question in questions]
     check_problems(problems)
-    by_judge: dict[str, list[bool | None]] = {}
-    by_rule: dict[str, list[bool]] = {}
+    grades: dict[str, list[bool | None]] = {}
+    n_asked: dict[str, int] = {}
     for name in arms:
-        if name in run.arms:
-            texts = [record.text for record in run.arms[name].records[0]]
-            by_judge[name], by_rule[name] = judge.grade(questions, texts, replies), list(run.arms[name].is_solved[0])
-    if not any(_is_clear(grades) for grades in by_judge.values()):
+        if name not in run.arms:
+            continue
+        records, by_rule = run.arms[name].records[0], list(run.arms[name].is_solved[0])
+        unsure = [number for number, grade in enumerate(by_rule) if grade is None]
+        by_judge = judge.grade([questions[n] for n in unsure], [records[n].text for n in unsure], replies)
+        for number, grade in zip(unsure, by_judge, strict=True):
+            by_rule[number] = grade
+        grades[name], n_asked[name] = by_rule, len(unsure)
+    n_ungraded = {name: of_arm.count(None) for name, of_arm in grades.items()}
+    if any(n_asked.values()) and n_ungraded == n_asked:
         raise InputError(f"{judge.model} said neither yes nor no to any answer of {run.pair.name}; ask another model")
-    right = {name: np.array([grade is True for grade in grades]) for name, grades in by_judge.items()}
+    right = {name: np.array([grade is True for grade in of_arm]) for name, of_arm in grades.items()}
     return Judged(
         model=judge.model,
-        accuracy={name: float(grades.mean()) for name, grades in right.items()},
-        agreement={name: agreement(by_rule[name], grades) for name, grades in by_judge.items() if _is_clear(grades)},
+        accuracy={name: float(of_arm.mean()) for name, of_arm in right.items()},
+        n_asked=n_asked,
+        n_ungraded=n_ungraded,
         gap=gap_recovered_over_groups(right[BASE], right[THINKING], right[HYBRID], problems),
     )
-
-
-def _agreement(row: Mapping[str, Any]) -> Agreement:
-    figures: dict[str, Any] = {name: np.nan if value is None else value for name, value in row.items()}
-    return Agreement(**figures)
-
-
-def _is_clear(grades: Sequence[bool | None]) -> bool:
-    return any(grade is not None for grade in grades)

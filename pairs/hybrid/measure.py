@@ -52,6 +52,8 @@ class ArmResult:
     effective: float  # at which it was open with a strength, or the thinking model's token was taken
     changed: float  # that are others than the base model's own
     truncated: float  # of the responses
+    unsure: float  # of the responses: the grade cannot be told; accuracy + unsure, were all of them right
+    answered_in_thoughts: float  # of the responses: in a box of thoughts that never ended, which is no answer
     tokens: float  # a response
 
     def to_dict(self) -> dict[str, Any]:
@@ -149,6 +151,8 @@ def measure_arm(run: ArmRun, runs: Mapping[str, ArmRun], problems: Sequence[str]
         effective=sum(record.n_effective for record in records) / n_tokens,
         changed=sum(record.n_changed for record in records) / n_tokens,
         truncated=float(np.mean([record.is_truncated for record in records])),
+        unsure=float(np.mean([grade is None for of_seed in run.is_solved for grade in of_seed])),
+        answered_in_thoughts=float(np.mean(run.answered_in_thoughts)),
         tokens=n_tokens / max(len(records), 1),
     )
 
@@ -165,4 +169,4 @@ def check_problems(problems: Sequence[str]) -> None:
 
 
 def _solved(run: ArmRun) -> Bool[np.ndarray, "n_seeds n_questions"]:
-    return np.array(run.is_solved, dtype=bool)
+    return np.array([[grade is True for grade in of_seed] for of_seed in run.is_solved], dtype=bool)

@@ -29,7 +29,7 @@ class PairResult:
     components: dict[str, Any]  # counts of what the hybrid was made of
     next_sentence: pd.DataFrame  # of `next_sentence.py`
     arms: dict[str, ArmResult]
-    judged: Judged | None = None  # what a judge says beside the rule
+    judged: Judged | None = None  # with a judge's grades where the rule is unsure
     run: PairRun | None = None  # models, components and responses; None where the result was read from a file
 
     @classmethod

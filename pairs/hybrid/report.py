@@ -14,6 +14,7 @@ from .arms import ARMS, BASE, HYBRID, NETWORK, THINKING
 from .pair_result import PairResult
 from .pair_run import PairRun
 from .settings import HybridSettings
+from .steered_trace import grade_name
 from .tuning import named_strengths
 
 N_EXAMPLES = 4
@@ -35,7 +36,7 @@ def examples(run: PairRun) -> list[dict[str, Any]]:
     """Choose problems to show side by side: first those that only the hybrid solves, then others that it steers."""
     base, hybrid = run.arms[BASE], run.arms[HYBRID]
     worth = [
-        (not base.is_solved[0][number] and hybrid.is_solved[0][number], record.n_gated > 0)
+        (base.is_solved[0][number] is False and hybrid.is_solved[0][number] is True, record.n_gated > 0)
         for number, record in enumerate(hybrid.records[0])
     ]
     chosen = sorted(range(len(worth)), key=lambda number: worth[number], reverse=True)[:N_EXAMPLES]
@@ -69,7 +70,7 @@ def _example(run: PairRun, number: int) -> dict[str, Any]:
     columns = [
         {
             "arm": arm,
-            "is_right": trace.is_right,
+            "grade": grade_name(trace.is_right),
             "n_gated": trace.record.n_gated,
             "n_tokens": trace.record.n_tokens,
             "tokens": steered_tokens(trace.to_frame(), trace.colour_order()),

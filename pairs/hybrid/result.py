@@ -21,7 +21,8 @@ from .tables import gap_table
 
 FORMAT = "reasonlens.hybrid/2"
 SHOWN = (  # in notebooks
-    *("arm", "accuracy", "gap", "gap_low", "gap_high", "steered", "effective", "p_mcnemar", "truncated", "n"),
+    *("arm", "accuracy", "gap", "gap_low", "gap_high", "steered", "effective", "p_mcnemar", "truncated"),
+    *("unsure", "answered_in_thoughts", "n"),
 )
 ARTIFACTS = (RESULTS, TABLE, REPORT)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...rundir import columns_of, from_row, to_row
 from ._decode import Plan
-from .answering import answer
+from .answering import Graded, answer
 from .arm import Arm, Tuned
 from .arm_run import ArmRun
 from .arms import ARMS, varied_strengths
@@ -19,7 +19,7 @@ from .record import RowRecord
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = {KEY: int, **columns_of(RowRecord), "is_solved": bool}
+COLUMNS = {KEY: int, **columns_of(RowRecord), **columns_of(Graded)}
 
 
 def run_arms(experiment: Experiment, components: Components, tuned: Tuned) -> dict[str, ArmRun]:
@@ -62,13 +62,16 @@ def unmet_need(
 
 def _run(experiment: Experiment, arm: Arm, components: Components, tuned: Tuned, runs: Mapping[str, ArmRun]) -> ArmRun:
     settings, has_seeds = experiment.settings, "seeds" in arm.needs
-    records, is_solved = [], []
+    records, is_solved, in_thoughts = [], [], []
     for seed in range(settings.n_seeds if has_seeds else 1):
         plan = plan_of(arm.name, components, tuned, settings, seed=seed + 1000 * settings.seed, runs=runs)
         rows = _answers(experiment, arm, plan, f"{arm.name}-{seed}" if has_seeds else arm.name)
         records.append(tuple(from_row(RowRecord, row) for row in rows))
         is_solved.append(tuple(row["is_solved"] for row in rows))
-    return ArmRun(name=arm.name, records=tuple(records), is_solved=tuple(is_solved))
+        in_thoughts.append(tuple(row["answered_in_thoughts"] for row in rows))
+    return ArmRun(
+        name=arm.name, records=tuple(records), is_solved=tuple(is_solved), answered_in_thoughts=tuple(in_thoughts)
+    )
 
 
 def _answers(experiment: Experiment, arm: Arm, plan: Plan, name: str) -> list[dict[str, Any]]:
@@ -83,10 +86,10 @@ def _answers(experiment: Experiment, arm: Arm, plan: Plan, name: str) -> list[di
 
     def answer_some(numbers: range) -> list[dict[str, Any]]:
         questions = [pair.test[number] for number in numbers]
-        records, is_solved = answer(experiment, arm, plan, questions, numbers)
+        records, grades = answer(experiment, arm, plan, questions, numbers)
         return [
-            {KEY: number} | to_row(record) | {"is_solved": bool(right)}
-            for number, record, right in zip(numbers, records, is_solved, strict=True)
+            {KEY: number} | to_row(record) | to_row(graded)
+            for number, record, graded in zip(numbers, records, grades, strict=True)
         ]
 
     return experiment.answer_once(log, len(pair.test), answer_some, desc=name, is_many="problems")

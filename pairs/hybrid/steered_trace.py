@@ -26,7 +26,7 @@ class SteeredTrace:
 
     question: str
     arm: str
-    is_right: bool
+    is_right: bool | None  # None: cannot be told
     record: RowRecord
     behaviours: tuple[str, ...]
     pieces: tuple[str, ...]  # the text of each token; half a character goes with the token that ends it
@@ -41,7 +41,7 @@ class SteeredTrace:
         *,
         question: str = "",
         arm: str = "hybrid",
-        is_right: bool = False,
+        is_right: bool | None = False,
         behaviours: Sequence[str] = (),
     ) -> SteeredTrace:
         """Write out what `decode` gave.
@@ -51,7 +51,7 @@ class SteeredTrace:
             record: Of the response.
             question: What was asked.
             arm: That wrote it.
-            is_right: Whether the response is right.
+            is_right: Whether the response is right; None where it cannot be told.
             behaviours: By their numbers in the record.
         """
         names = {token: _text(model, [token]) for token in {*record.base, *record.thinking}}
@@ -147,7 +147,7 @@ class SteeredTrace:
     def caption(self) -> str:
         """Say whose response this is, whether it is right, and how much of it was steered."""
         record = self.record
-        head = f"{self.arm} ({'right' if self.is_right else 'wrong'})"
+        head = f"{self.arm} ({grade_name(self.is_right)})"
         if not record.n_gated:
             return head
         return f"{head}, {record.n_gated} of {record.n_tokens} tokens gated, {record.n_changed} changed"
@@ -157,7 +157,7 @@ class SteeredTrace:
 
     def __repr__(self) -> str:
         return (
-            f"SteeredTrace({self.arm}, {'right' if self.is_right else 'wrong'}, {self.record.n_gated} of "
+            f"SteeredTrace({self.arm}, {grade_name(self.is_right)}, {self.record.n_gated} of "
             f"{self.record.n_tokens} tokens gated)"
         )
 
@@ -170,6 +170,11 @@ def _pieces(model: LanguageModel, tokens: Sequence[int]) -> list[str]:
         before = before if not text else text_so_far
         pieces.append(text)
     return pieces
+
+
+def grade_name(is_right: bool | None) -> str:
+    """Name a grade: right, wrong, or unsure where it cannot be told."""
+    return "unsure" if is_right is None else "right" if is_right else "wrong"
 
 
 def _text(model: LanguageModel, ids: Sequence[int]) -> str:

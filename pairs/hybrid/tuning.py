@@ -46,7 +46,7 @@ COLUMNS = {
 }
 
 # Decodes the validation problems by the plan of an arm: what was written, and whether it is right.
-Trial = Callable[[str, Plan], tuple[list[RowRecord], Sequence[bool]]]
+Trial = Callable[[str, Plan], tuple[list[RowRecord], Sequence[bool | None]]]
 
 
 def tuned_on_validation(experiment: Experiment, components: Components) -> tuple[Tuned, pd.DataFrame]:
@@ -61,9 +61,10 @@ def tuned_on_validation(experiment: Experiment, components: Components) -> tuple
     """
     pair, settings = experiment.pair, experiment.settings
 
-    def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
+    def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool | None]]:
         with enough_memory(f"{settings.n_rows} problems at once"):
-            return answer(experiment, ARMS[arm], plan, pair.validation, range(len(pair.validation)))
+            records, grades = answer(experiment, ARMS[arm], plan, pair.validation, range(len(pair.validation)))
+        return records, [graded.is_solved for graded in grades]
 
     log = experiment.directory.log("grid.jsonl", about={"pair": pair.name}, key=CELL, columns=COLUMNS)
     grid = Grid(components=components, settings=settings, trial=trial, log=log)
@@ -164,7 +165,11 @@ class Grid:
 
     def _measured(self, arm: str, tuned: Tuned, cell: dict[str, Any]) -> dict[str, Any]:
         records, solved = self.trial(arm, plan_of(arm, self.components, tuned, self.settings))
-        return cell | {"accuracy": float(np.mean(solved)), "steered": gated_share(records), "n": len(solved)}
+        return cell | {
+            "accuracy": float(np.mean([is_right is True for is_right in solved])),
+            "steered": gated_share(records),
+            "n": len(solved),
+        }
 
 
 def named_strengths(behaviours: Sequence[str], tuned: Tuned) -> str:

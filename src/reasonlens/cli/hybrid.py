@@ -91,7 +91,7 @@ def hybrid(
     ] = 4.0,
     judge_url: Annotated[
         str | None,
-        typer.Option(help="Chat-completions endpoint, https://host/v1, that grades final answers beside the rule."),
+        typer.Option(help="Chat-completions endpoint, https://host/v1, that grades what the rule is unsure of."),
     ] = None,
     judge_model: Annotated[str | None, typer.Option(help="Which model is asked there.")] = None,
     judge_key_variable: Annotated[
@@ -172,8 +172,8 @@ def _print(result: HybridResult) -> None:
     for name, pair in result.pairs.items():
         if pair.judged is not None:
             typer.echo(f"{name}, by {pair.judged.model}: {pair.judged.gap.share.value:.3f} of the gap")
-            for arm, agreement in pair.judged.agreement.items():
-                typer.echo(f"  {arm}: judge and rule {agreement}")
+            for arm, accuracy in pair.judged.accuracy.items():
+                typer.echo(f"  {arm}: {accuracy:.3f} right, asked about {pair.judged.n_asked[arm]} unsure answers")
 
 
 def _print_summary(result: HybridResult) -> None:
@@ -207,7 +207,7 @@ def _print_summary(result: HybridResult) -> None:
 
 def _print_arms(pair: PairResult) -> None:
     print_table(
-        ("arm", "accuracy", "gap recovered", "steered", "changed", "p", "truncated"),
+        ("arm", "accuracy", "gap recovered", "steered", "changed", "p", "truncated", "unsure"),
         [
             (
                 name,
@@ -217,12 +217,14 @@ def _print_arms(pair: PairResult) -> None:
                 f"{arm.changed:.1%}",
                 UNKNOWN if name == "base" else f"{arm.p_mcnemar:.2g}",
                 f"{arm.truncated:.1%}",
+                f"{arm.unsure:.1%}",
             )
             for name, arm in pair.arms.items()
         ],
         title=f"{pair.name}: {pair.arms['hybrid'].n} test problems",
         caption="Gap recovered: (arm - base) / (thinking - base), unclipped [95% interval over problems]. Changed: "
-        "tokens that are others than the base's. p: exact McNemar test against the base.",
+        "tokens that are others than the base's. p: exact McNemar test against the base. Unsure: the rule cannot "
+        "tell; not counted as right, and accuracy is higher by so much if all of them are.",
     )
 
 

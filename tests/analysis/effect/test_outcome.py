@@ -61,6 +61,7 @@ def outcome(shown: list[int], sentences: list[int], kind: Kind = "direction") ->
         n_tokens=[1] * len(shown),
         is_truncated=[False] * len(shown),
         is_solved=[bool(each) for each in shown],
+        answered_in_thoughts=[False] * len(shown),
         damage=Damage(0.1, 2.0, 10),
         n_steered=1,
         n_run=2,

@@ -12,7 +12,6 @@ from reasonlens.pairs.hybrid.arm import Role, Tuned
 from reasonlens.pairs.hybrid.judging import Judged
 from reasonlens.pairs.hybrid.measure import ArmResult
 from reasonlens.stats import Interval, RecoveredGap
-from reasonlens.traces.agreement import agreement
 
 EVIL = "<script>alert('x')</script>"
 
@@ -25,7 +24,8 @@ def arm_result(name: str, gap: float, spread: float = 0.05, *, role: Role = "hyb
         **{"gain": gap / 2, "gain_low": gap / 2 - spread, "gain_high": gap / 2 + spread, "no_gap": ""},
         **{"gap": gap, "gap_low": gap - spread, "gap_high": gap + spread, "p_mcnemar": 0.1, "steered": 0.05},
         **{"behind": 0.2, "behind_low": 0.1, "behind_high": 0.3},
-        **{"effective": 0.05, "changed": 0.04, "truncated": 0.0, "tokens": 50.0},
+        **{"effective": 0.05, "changed": 0.04, "truncated": 0.0, "tokens": 50.0, "unsure": 0.02},
+        **{"answered_in_thoughts": 0.01},
     }
     return ArmResult(**(known | figures))
 
@@ -39,7 +39,8 @@ def hybrid_result() -> HybridResult:
     judged = Judged(
         model=EVIL,
         accuracy={"hybrid": 0.5},
-        agreement={"hybrid": agreement([True, False, True, None], [True, False, False, True])},
+        n_asked={"hybrid": 4},
+        n_ungraded={"hybrid": 1},
         gap=RecoveredGap(Interval(0.7, 0.5, 0.9, 4)),
     )
     return HybridResult(

@@ -30,6 +30,7 @@ def run(name: str, *solved: np.ndarray) -> ArmRun:
         name=name,
         records=tuple((RECORD,) * len(of_seed) for of_seed in solved),
         is_solved=tuple(tuple(of_seed.tolist()) for of_seed in solved),
+        answered_in_thoughts=tuple((False,) * len(of_seed) for of_seed in solved),
     )
 
 

@@ -1,0 +1,186 @@
+"""Grade a response by rule: right, wrong, or unsure where a reader could not tell either.
+
+1. The thoughts are left out; where they never end there is no answer (`thoughts.py`). What a base model runs on to
+   after its answer ("Question: ...") is left out too.
+2. The answer is the last complete `\\boxed{...}`, else what follows `####`, else the statement after "the answer is",
+   else the conclusion of the text, found by what the question asks for (`conclusion.py`).
+3. Numbers are compared by value (`numerals.py`), words and options by name, and expressions as mathematics
+   (`equivalence.py`).
+
+A response whose conclusion gives several numbers with equal right, one of them the reference, is unsure.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..rundir import InputError
+from .conclusion import MAX_CHARACTERS, Asked, concluded, statements
+from .equivalence import are_equal
+from .numerals import Numeral, numerals, plain_text, sole_numeral
+from .questions import Question
+from .thoughts import after_thoughts
+
+_RUN_ON = re.compile(
+    r"\n\s*(?:[#*]*\s*(?:Q|Question|Problem|Exercise|Example|Human|User|Instruction|Task)\s*\d*\s*\**\s*[:.]|"
+    r"#+\s*(?:Question|Problem|Exercise|Example|Instruction|Task)\b)",
+    re.IGNORECASE,
+)
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
+_MARKER = re.compile(
+    r"(?:####|\b(?:final\s+)?answers?\b(?:\s+(?:to|for)\s+[^.:\n]{0,80}?)?\s*(?:\*\*|__)?\s*(?:(?:is|are|would be|"
+    r"should be|=)(?!\s+not\b)\s*:?|:|\n)|\bA:\s)",
+    re.IGNORECASE,
+)
+_CLASSES = (
+    "monday tuesday wednesday thursday friday saturday sunday",
+    "january february march april may june july august september october november december",
+    "yes no",
+    "true false",
+    "north south east west",
+)
+_CONTRAST = re.compile(
+    r"\b(?:not|than|before|after|since|because|instead of|until|from|if|only if|isn't)\b", re.IGNORECASE
+)
+
+
+def mathematics(question: Question, response: str) -> bool | None:
+    """Grade the final answer of a response by that of the question.
+
+    Args:
+        question: What was asked, with a reference answer.
+        response: What was written; where the prompt opened thoughts, with that tag (`thoughts.with_opener`).
+
+    Returns:
+        Whether the answer is right; None if it cannot be told.
+
+    Raises:
+        InputError: The question has no answer.
+    """
+    if question.answer is None:
+        raise InputError(f"the question {question.prompt!r:.60} has no answer to grade by")
+    said = after_thoughts(response)
+    if said is None or not said.strip():
+        return False
+    said = _RUN_ON.split(said)[0] if _has_answer_before_run_on(said) else said
+    reference = last_box(question.answer) or question.answer
+    box = last_box(said)
+    if box is not None:
+        return _equals_box(reference, box)
+    number = sole_numeral(reference)
+    if number is not None:
+        return _number(question, number, plain_text(said))
+    if re.fullmatch(r"\(?[A-J]\)?\.?", reference.strip()):
+        return _option(reference.strip("(). "), plain_text(said))
+    if re.fullmatch(r"[^\W\d]+(?:[ '-][^\W\d]+){0,4}\.?", reference.strip()):
+        return _words(reference, plain_text(said))
+    return _expression(reference, said)
+
+
+def answered_in_thoughts(response: str) -> bool:
+    """Check whether a response has a complete box in thoughts that never end: it knew an answer and gave none."""
+    return after_thoughts(response) is None and last_box(response) is not None
+
+
+def last_box(text: str) -> str | None:
+    """Return the content of the last complete `\\boxed{...}` of a text; None without one."""
+    for match in reversed(list(_BOX.finditer(text))):
+        depth = 1
+        for end in range(match.end(), len(text)):
+            depth += (text[end] == "{") - (text[end] == "}")
+            if depth == 0:
+                return text[match.end() : end]
+    return None
+
+
+def _has_answer_before_run_on(said: str) -> bool:
+    match = _RUN_ON.search(said)
+    return match is not None and re.search(r"\w", said[: match.start()]) is not None
+
+
+def _equals_box(reference: str, box: str) -> bool | None:
+    expected, actual = sole_numeral(reference), sole_numeral(box)
+    if expected is not None and actual is not None:
+        return expected.equals(actual)
+    plain, plain_box = _name(reference), _name(box)
+    if plain == plain_box:
+        return bool(plain)
+    if re.fullmatch(r"[a-j]", plain) and re.match(r"[a-j]\b", plain_box):
+        return plain == plain_box[0]
+    if re.fullmatch(r"[a-z][a-z ]*", plain) and len(plain) > 1:
+        return False
+    return are_equal(f"\\boxed{{{reference}}}", f"\\boxed{{{box}}}")
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[\s{}$().*\\]+", " ", plain_text(text)).strip().lower()
+
+
+def _answer_part(said: str, has_answer: re.Pattern[str]) -> str | None:
+    """The statement after the last "the answer is"; None without one that holds an answer."""
+    for match in reversed(list(_MARKER.finditer(said))):
+        for line in said[match.end() :].split("\n"):
+            if line.strip(" *_:#"):
+                first = statements(line)
+                part = next((statement for statement in first if has_answer.search(statement)), None)
+                if part is not None:
+                    return part
+                break
+    return None
+
+
+def _number(question: Question, reference: Numeral, said: str) -> bool | None:
+    asked, said = Asked.of(plain_text(question.prompt)), said[-MAX_CHARACTERS:]
+    part = _answer_part(said, _NUMBER)
+    candidates = [] if part is None else concluded(part, asked, reference)
+    if part is not None and (opening := re.match(r"[\s*_:$(=€£-]*", part)):
+        first = next((n for n in numerals(part) if n.start <= opening.end()), None)
+        if first is not None and first.is_time == reference.is_time and len(candidates) < 2:
+            return reference.equals(first)
+    candidates = candidates or concluded(said, asked, reference)
+    if not candidates:
+        return False
+    top = [c for c in candidates if c.weight == candidates[0].weight]
+    is_among = [reference.equals(c.numeral) for c in top]
+    if len(top) > 1 and any(is_among):
+        return None
+    if is_among[0] and not top[0].is_spoken_for and part is None and len(candidates) > 1:
+        return None
+    return is_among[0]
+
+
+def _option(reference: str, said: str) -> bool | None:
+    pattern = re.compile(r"\(([A-J])\)|(?<![A-Za-z'(])([A-J])(?![A-Za-z'])")
+    part = _answer_part(said, pattern) or (statements(said) or [""])[-1]
+    part = _main_clause(part)
+    options = {
+        match[1] or match[2]
+        for match in pattern.finditer(part)
+        if match[2] not in ("A", "I") or part.strip() == match[2]
+    }
+    options = options or {match[1] or match[2] for match in pattern.finditer(part)}
+    if len(options) > 1 and reference in options:
+        return None
+    return options == {reference}
+
+
+def _words(reference: str, said: str) -> bool | None:
+    name = _name(reference)
+    pattern = re.compile(r"\w")
+    part = _answer_part(said, pattern) or (statements(said) or [""])[-1]
+    clause = re.sub(r"\s+", " ", _main_clause(part).lower())
+    if not re.search(rf"\b{re.escape(name)}\b", clause):
+        return False
+    rivals = {other for words in _CLASSES if name in words.split() for other in words.split() if other != name}
+    return None if any(re.search(rf"\b{other}\b", clause) for other in rivals) else True
+
+
+def _main_clause(statement: str) -> str:
+    return _CONTRAST.split(statement, maxsplit=1)[0] if _CONTRAST.search(statement) else statement
+
+
+def _expression(reference: str, said: str) -> bool | None:
+    part = _answer_part(said, re.compile(r"\S")) or (statements(said) or [""])[-1]
+    if _name(reference) == _name(part):
+        return True
+    return are_equal(f"\\boxed{{{reference}}}", part)
