@@ -6,7 +6,8 @@
    currency or unit that the question asks for, it follows "is" or "costs"; and against it: it
    follows a preposition ("for 6 days", "of the 27 players"), stands in a side clause ("because", "not", "than"), or
    is given in the question. Operands of equations do not count.
-3. The first statement whose best number is spoken for is the conclusion. Its place alone never decides.
+3. The last statement whose best number is spoken for is the conclusion. Its place alone never decides: another number
+   of an earlier statement that has more of the question's words is its rival, unless the last equation agrees.
 """
 
 from __future__ import annotations
@@ -15,29 +16,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .numerals import NUMBER, WORDS, Numeral, numerals
+from .asked import PREPOSITIONS, SENTENCE_END, Asked, leading_nouns, word_stems
+from .numerals import Numeral, numerals
 
 N_STATEMENTS = 5  # from the end that are read
 MAX_NUMERALS = 40  # of a statement, from its end
 MAX_CHARACTERS = 4000  # of a text, from its end
 WINDOW = 300  # characters around a number that tell what it is
 
-_AUXILIARY = set(
-    "do does did is are was were will would can could has have had must should may might be in on at of for to from "
-    "per there they he she it we you each every if when after before that".split()
-)
-_MONEY = re.compile(
-    r"\b(?:dollars?|cents?|euros?|pounds?|money|\$|cost|costs|price|pay|pays|paid|earn|earns|earnings|spend|spends|spent|profit|"
-    r"salary|save|saves|charge[ds]?|owe[sd]?|rent|income|revenue|bill)\b|[$€£]",
-    re.IGNORECASE,
-)
-_FILLERS = set("more additional total whole full new other different extra fewer less a an the single equal".split())
-_PREPOSITIONS = set(
-    "over of for at in from to with within by after before than all on every since as between until another only first "
-    "last next under above below every around near through during without except per both these those other".split()
-)
 _DETERMINED = re.compile(
-    rf"\b(?:{'|'.join(sorted(_PREPOSITIONS))}|each)\s+(?:the|his|her|their|its|these|those)\W*$", re.IGNORECASE
+    rf"\b(?:{'|'.join(sorted(PREPOSITIONS))}|each)\s+(?:the|his|her|their|its|these|those)\W*$", re.IGNORECASE
 )
 _RESULT_OF = re.compile(
     r"\b(?:total|profit|sum|speed|average|answer|result|cost|price|number|value|rate|age|difference|product|amount|"
@@ -58,9 +46,10 @@ _SIDE = re.compile(
 )
 _MINOR = re.compile(r",\s*(?:which|up|down|with|and|above|below|more|at|out)\b|;", re.IGNORECASE)
 _SO = re.compile(
-    r"[,;.:]?\s+(?:and\s+)?(?:so|therefore|thus|hence|consequently)\b(?!\s+(?:that|far|on|many|much))[,:]?\s+", re.I
+    r"[,;.:]?\s+(?=(?:and\s+)?(?:so|therefore|thus|hence|consequently)\b(?!\s+(?:that|far|on|many|much))[,:]?\s)",
+    re.IGNORECASE,
 )
-_STOP = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\bvs\.)\**[\"')]*\s+(?=\S)|\n+")
+_CONCLUDES = re.compile(r"\W*(?:and\s+)?(?:so|therefore|thus|hence|consequently|in total|altogether)\b", re.IGNORECASE)
 _OPERATOR_AFTER = re.compile(
     r"\s*\)*\s*(?:[A-Za-z%]+\s+){0,3}\(?\s*(?:[+*×÷·=/]|-\s*[\d$(a-z]|x\s*[\d$(]|"
     r"(?:times|plus|minus|divided by|multiplied by)\b)",
@@ -80,70 +69,23 @@ class Candidate:
     numeral: Numeral
     weight: int
     is_spoken_for: bool  # something beside its place does
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a question asks for."""
-
-    nouns: frozenset[str]
-    is_money: bool
-    is_percent: bool
-    is_comparison: bool
-    is_hypothetical: bool
-    values: tuple[Numeral, ...]  # that the question gives
-    words: frozenset[str]
-
-    @classmethod
-    def of(cls, question: str) -> Asked:
-        """Read the last question of a problem."""
-        sentences = [part for part in _STOP.split(question) if part.strip()] or [""]
-        last = next((part for part in reversed(sentences) if "?" in part), sentences[-1])
-        lowered = last.lower()
-        nouns: set[str] = set()
-        for match in re.finditer(
-            r"\b(?:how many|number of|what fraction of|how much)\s+((?:[a-z'-]+\s*){1,6})", lowered
-        ):
-            nouns |= _leading(match[1])
-        for match in re.finditer(r"\bin ((?:[a-z]+ ?){1,3}?)(?= per\b|,|\?| does| do| is| did| will)", lowered):
-            nouns |= _leading(match[1])
-        if "how old" in lowered or re.search(r"\bage\b", lowered):
-            nouns |= {"year"}
-        if "how long" in lowered:
-            nouns |= {
-                "second",
-                "minute",
-                "hour",
-                "day",
-                "week",
-                "month",
-                "year",
-                "metre",
-                "meter",
-                "cm",
-                "inche",
-                "foot",
-            }
-        if "how far" in lowered or "distance" in lowered:
-            nouns |= {"mile", "meter", "metre", "km", "kilometer", "kilometre", "feet", "foot", "block"}
-        is_money = not (nouns - {"dollar", "cent", "euro", "money", "profit"}) and bool(_MONEY.search(last))
-        return cls(
-            nouns=frozenset(nouns),
-            is_money=is_money,
-            is_percent=bool(re.search(r"percent|per cent|%", lowered)),
-            is_comparison=bool(re.search(r"\b(?:more|less|fewer|[a-z]{2,}er)\b.*\bthan\b", lowered)),
-            is_hypothetical=bool(re.search(r"\b(?:would|if|had)\b", lowered)),
-            values=tuple(numerals(question)),
-            words=frozenset(_stem(word) for word in re.findall(r"[a-z]+", lowered) if word not in _AUXILIARY),
-        )
+    is_result: bool  # it is that of the last equation
 
 
 def statements(text: str) -> list[str]:
     """Split a text into sentences, and at every "so" that begins a conclusion."""
-    return [part for line in _STOP.split(text) for part in _SO.split(line) if part.strip()]
+    return [part for line in SENTENCE_END.split(text) for part in _SO.split(line) if part.strip()]
 
 
-def concluded(text: str, asked: Asked, like: Numeral) -> list[Candidate]:
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The numbers of the concluding statement, heaviest first, and what an earlier statement says with more right."""
+
+    candidates: tuple[Candidate, ...] = ()
+    rival: Numeral | None = None
+
+
+def concluded(text: str, asked: Asked, like: Numeral) -> Conclusion:
     """Weigh the numbers of the conclusion of a text.
 
     Args:
@@ -152,24 +94,35 @@ def concluded(text: str, asked: Asked, like: Numeral) -> list[Candidate]:
         like: A number or a time: only these are weighed.
 
     Returns:
-        The numbers of the conclusion, heaviest first; empty if there is none.
+        The numbers of the conclusion; none if no statement holds one. The rival is another number, which an earlier
+        statement gives that has more words of the question, where the conclusion rests on its place.
     """
     parts = statements(text)
+    spoken: list[tuple[int, list[Candidate]]] = []  # statements with a number that is spoken for, from the last
     fallback: list[Candidate] = []
-    read = 0
+    n_read = 0
     for index in range(len(parts) - 1, -1, -1):
         statement = _without_supposition(parts[index], asked)
         candidates = _weighed(statement, _last_result(parts[: index + 1], like), asked, like)
         if not candidates:
             continue
-        read += 1
+        n_read += 1
         if candidates[0].is_spoken_for:
-            return candidates
-        if not fallback or candidates[0].weight > fallback[0].weight:
+            spoken.append((candidates[0].weight + min(3, len(word_stems(statement) & asked.words)), candidates))
+            if len(spoken) == 1 and (_CONCLUDES.match(statement) or candidates[0].is_result):
+                return Conclusion(tuple(candidates))
+        elif not fallback or candidates[0].weight > fallback[0].weight:
             fallback = candidates
-        if read == N_STATEMENTS:
+        if n_read == N_STATEMENTS:
             break
-    return fallback
+    if not spoken:
+        return Conclusion(tuple(fallback))
+    rivals = [
+        candidates[0].numeral
+        for weight, candidates in spoken[1:]
+        if weight > spoken[0][0] and not candidates[0].numeral.equals(spoken[0][1][0].numeral)
+    ]
+    return Conclusion(tuple(spoken[0][1]), rivals[0] if rivals else None)
 
 
 def _without_supposition(statement: str, asked: Asked) -> str:
@@ -234,14 +187,11 @@ def _weigh(statement: str, numeral: Numeral, result: Numeral | None, asked: Aske
         return None  # "one of them"
     is_result = bool(_RESULT_BEFORE.search(before))
     is_agreed = result is not None and numeral.equals(result)
-    follows_copula = (
-        numeral.is_time
-        and re.search(r"\b(?:ends?|at|is)\s*$", before) is not None
-        or bool(_COPULA.search(before.rstrip("*_$ ") + " "))
-    )
+    follows_copula = bool(_COPULA.search(before.rstrip("*_$ ") + " "))
+    follows_copula |= numeral.is_time and re.search(r"\b(?:ends?|at)\s*$", before) is not None
     weight = 2 * is_result + 2 * is_agreed + 2 * has_unit + follows_copula
     is_at_time = numeral.is_time and last_word == "at"
-    weight -= 2 * (last_word in _PREPOSITIONS and is_adjacent and not is_at_time and not _RESULT_OF.search(before))
+    weight -= 2 * (last_word in PREPOSITIONS and is_adjacent and not is_at_time and not _RESULT_OF.search(before))
     weight -= 3 * (numeral.is_time and re.search(r"\b(?:before|after|until|from|since)\b[^.;]*$", before) is not None)
     if _DETERMINED.search(before):
         weight -= 2
@@ -255,8 +205,8 @@ def _weigh(statement: str, numeral: Numeral, result: Numeral | None, asked: Aske
     is_comparison = re.match(r"[^.,;\d]{0,30}?\b(?:more|less|fewer|[a-z]{2,}er)\s+than\b", after, re.IGNORECASE)
     weight -= 3 * bool(is_comparison and not asked.is_comparison)
     is_spoken_for = weight > 0 and (is_result or is_agreed or has_unit or follows_copula)
-    weight += min(2, len(_words(clause + " " + re.split(r"[,;.(]\s|,$", after)[0]) & asked.words) // 2)
-    return Candidate(numeral, weight, is_spoken_for)
+    weight += min(2, len(word_stems(clause + " " + re.split(r"[,;.(]\s|,$", after)[0]) & asked.words) // 2)
+    return Candidate(numeral, weight, is_spoken_for, is_result or is_agreed)
 
 
 def _has_unit(numeral: Numeral, after: str, asked: Asked) -> bool:
@@ -267,25 +217,4 @@ def _has_unit(numeral: Numeral, after: str, asked: Asked) -> bool:
     if asked.is_money and re.match(r"\s*(?:dollars|cents|euros|pounds|bucks)\b", after, re.IGNORECASE):
         return True
     match = re.match(r"[\s*$_-]*((?:[A-Za-z'-]+[\s*]*){1,4})", after)
-    return match is not None and bool(_leading(match[1]) & asked.nouns)
-
-
-def _leading(words: str) -> set[str]:
-    """Stems of the noun that a phrase begins with: up to the first word that ends it."""
-    stems: set[str] = set()
-    for word in re.findall(r"[A-Za-z']+", words.lower()):
-        if word in _AUXILIARY or word in _PREPOSITIONS and word not in ("other",) or word == "and":
-            break
-        if word not in _FILLERS and word not in WORDS:
-            stems.add(_stem(word))
-        if len(stems) == 3:
-            break
-    return stems
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(_stem(word) for word in re.findall(r"[a-z]+", NUMBER.sub(" ", text).lower()))
-
-
-def _stem(word: str) -> str:
-    return word[:-1] if word.endswith("s") and len(word) > 2 else word
+    return match is not None and bool(leading_nouns(match[1]) & asked.nouns)

@@ -7,6 +7,7 @@ works in every thread and event loop, and can be ended whatever it computes.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import queue
@@ -39,13 +40,15 @@ class _Worker:
         )
         self.pid = os.getpid()
         self.answers: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
         self.is_new = True
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.answers.put(line)
+        with self.process.stdout as output:
+            for line in output:
+                self.answers.put(line)
         self.answers.put("")
 
     def ask(self, reference: str, answer: str) -> bool | None:
@@ -60,8 +63,12 @@ class _Worker:
         return is_equal
 
     def end(self) -> None:
+        assert self.process.stdin is not None
         self.process.kill()
         self.process.wait()
+        self.reader.join()
+        with contextlib.suppress(OSError):  # what was not yet read by the process is lost with it
+            self.process.stdin.close()
 
 
 _worker: _Worker | None = None
@@ -84,10 +91,10 @@ def are_equal(reference: str, answer: str) -> bool | None:
     with _lock:
         if _worker is not None and (_worker.pid != os.getpid() or _worker.process.poll() is not None):
             _worker = None  # of the process that this one was forked from, or ended
-        if _worker is None:
-            _worker = _Worker()
-            _worker.ask("1", "1")
         try:
+            if _worker is None:
+                _worker = _Worker()
+                _worker.ask("1", "1")
             return _worker.ask(reference, answer)
         except (queue.Empty, OSError, ValueError):
             _end()

@@ -15,7 +15,8 @@ from __future__ import annotations
 import re
 
 from ..rundir import InputError
-from .conclusion import MAX_CHARACTERS, Asked, concluded, statements
+from .asked import Asked
+from .conclusion import MAX_CHARACTERS, Conclusion, concluded, statements
 from .equivalence import are_equal
 from .numerals import Numeral, numerals, plain_text, sole_numeral
 from .questions import Question
@@ -42,6 +43,8 @@ _CLASSES = (
 _CONTRAST = re.compile(
     r"\b(?:not|than|before|after|since|because|instead of|until|from|if|only if|isn't)\b", re.IGNORECASE
 )
+_NUMBER = re.compile(r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b", re.IGNORECASE)
+_OPTION = re.compile(r"\(([A-J])\)|(?<![A-Za-z'(])([A-J])(?![A-Za-z'])")
 
 
 def mathematics(question: Question, response: str) -> bool | None:
@@ -132,33 +135,39 @@ def _answer_part(said: str, has_answer: re.Pattern[str]) -> str | None:
 def _number(question: Question, reference: Numeral, said: str) -> bool | None:
     asked, said = Asked.of(plain_text(question.prompt)), said[-MAX_CHARACTERS:]
     part = _answer_part(said, _NUMBER)
-    candidates = [] if part is None else concluded(part, asked, reference)
-    if part is not None and (opening := re.match(r"[\s*_:$(=€£-]*", part)):
-        first = next((n for n in numerals(part) if n.start <= opening.end()), None)
-        if first is not None and first.is_time == reference.is_time and len(candidates) < 2:
+    conclusion = Conclusion() if part is None else concluded(part, asked, reference)
+    if part is not None and len(conclusion.candidates) < 2:
+        first = _opening(part)
+        if first is not None and first.is_time == reference.is_time:
             return reference.equals(first)
-    candidates = candidates or concluded(said, asked, reference)
+    if not conclusion.candidates:
+        conclusion = concluded(said, asked, reference)
+    candidates = conclusion.candidates
     if not candidates:
         return False
-    top = [c for c in candidates if c.weight == candidates[0].weight]
-    is_among = [reference.equals(c.numeral) for c in top]
-    if len(top) > 1 and any(is_among):
+    heaviest = [candidate for candidate in candidates if candidate.weight == candidates[0].weight]
+    is_among = [reference.equals(candidate.numeral) for candidate in heaviest]
+    if len(heaviest) > 1 and any(is_among):
         return None
-    if is_among[0] and not top[0].is_spoken_for and part is None and len(candidates) > 1:
+    if conclusion.rival is not None and (is_among[0] or reference.equals(conclusion.rival)):
+        return None
+    if is_among[0] and not heaviest[0].is_spoken_for and part is None and len(candidates) > 1:
         return None
     return is_among[0]
 
 
+def _opening(statement: str) -> Numeral | None:
+    """The number that a statement begins with."""
+    begin = re.match(r"[\s*_:$(=€£-]*", statement)
+    assert begin is not None
+    return next((numeral for numeral in numerals(statement) if numeral.start <= begin.end()), None)
+
+
 def _option(reference: str, said: str) -> bool | None:
-    pattern = re.compile(r"\(([A-J])\)|(?<![A-Za-z'(])([A-J])(?![A-Za-z'])")
-    part = _answer_part(said, pattern) or (statements(said) or [""])[-1]
-    part = _main_clause(part)
-    options = {
-        match[1] or match[2]
-        for match in pattern.finditer(part)
-        if match[2] not in ("A", "I") or part.strip() == match[2]
-    }
-    options = options or {match[1] or match[2] for match in pattern.finditer(part)}
+    part = _main_clause(_answer_part(said, _OPTION) or (statements(said) or [""])[-1])
+    matches = list(_OPTION.finditer(part))
+    options = {match[1] or match[2] for match in matches if match[2] not in ("A", "I")}  # which may be words
+    options = options or {match[1] or match[2] for match in matches}
     if len(options) > 1 and reference in options:
         return None
     return options == {reference}

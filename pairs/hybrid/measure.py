@@ -56,6 +56,11 @@ class ArmResult:
     answered_in_thoughts: float  # of the responses: in a box of thoughts that never ended, which is no answer
     tokens: float  # a response
 
+    @property
+    def accuracy_bounds(self) -> tuple[float, float]:
+        """The accuracy if none, and if all, of the responses whose grade cannot be told were right."""
+        return self.accuracy, self.accuracy + self.unsure
+
     def to_dict(self) -> dict[str, Any]:
         """Return the figures by name, with None for NaN, which JSON lacks."""
         return {

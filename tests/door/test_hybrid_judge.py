@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from reasonlens.cli.app import app
 from reasonlens.organisms import problems, prompt
+from reasonlens.pairs import pair
 from tests.traces.test_judge import Endpoint, said
 
 COUNTS = ("--train", "40", "--validation", "5", "--test", "10")
@@ -21,6 +22,8 @@ CHOSEN = ("--mechanism", "mean-difference", "--layers", "2", "--strengths", "0.7
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    exact = pair._solves
+    monkeypatch.setattr(pair, "_solves", lambda question, text: exact(question, text) or None)  # unsure, not wrong
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("MY_KEY", "secret")
     found = Endpoint()
@@ -47,14 +50,16 @@ def run(tmp_path: Path, url: str) -> tuple[int, str, str]:
 def test_the_judge_stands_beside_the_rule_and_is_asked_once(tmp_path: Path, endpoint: Endpoint) -> None:
     code, out, err = run(tmp_path, endpoint.url)
     assert code == 0, err
-    (pair,) = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"].values()
-    assert set(pair["judge"]["agreement"]) == {"base", "thinking", "hybrid", "probe-gated"}
-    assert pair["judge"]["model"] == "grader" and pair["judge"]["agreement"]["base"]["n"] == 10
-    assert "by grader" in out and "judge and rule the same on" in out
+    (result,) = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"].values()
+    n_asked = result["judge"]["n_asked"]
+    assert result["judge"]["model"] == "grader"
+    assert n_asked == {name: round(result["arms"][name]["unsure"] * 10) for name in n_asked}
+    assert set(n_asked) == {"base", "thinking", "hybrid", "probe-gated"} and n_asked["base"] > 0
+    assert "by grader" in out and f"asked about {n_asked['base']} unsure answers" in out
     assert "Judged by grader" in (tmp_path / "h" / "report.html").read_text("utf-8")
     assert endpoint.asked[0][1]["Authorization"] == "Bearer secret"
     n = len(endpoint.asked)
-    assert 10 <= n <= 40
+    assert 0 < n <= sum(n_asked.values())
     code, _, err = run(tmp_path, endpoint.url)
     assert code == 0 and len(endpoint.asked) == n, err
 
@@ -63,6 +68,6 @@ def test_a_judge_that_refuses_loses_no_results(tmp_path: Path, endpoint: Endpoin
     endpoint.reply = lambda *_: (401, {}, "who are you?")
     code, _, err = run(tmp_path, endpoint.url)
     assert code == 2 and "401" in err and "secret" not in err
-    (pair,) = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"].values()
-    assert pair["judge"] is None and pair["arms"]["hybrid"]["n"] == 10
+    (result,) = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"].values()
+    assert result["judge"] is None and result["arms"]["hybrid"]["n"] == 10
     assert (tmp_path / "h" / "report.html").is_file()

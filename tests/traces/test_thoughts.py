@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from reasonlens import Span, Trace
+from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.traces import encode, keyword_annotator, segment, within_thoughts
-from reasonlens.traces.questions import Question, mathematics
-from reasonlens.traces.thoughts import after_thoughts, thoughts_of
+from reasonlens.traces.grading import mathematics
+from reasonlens.traces.questions import Question
+from reasonlens.traces.thoughts import after_thoughts, ending_opener, thoughts_of
 
 OPENING = (
     "{% for m in messages %}[user]{{ m.content }}{% endfor %}"
@@ -87,3 +89,27 @@ def test_thoughts_that_the_template_opens_are_not_opened_twice(tiny, gap: str, m
 )
 def test_there_is_no_answer_before_the_thoughts_end(response: str, is_right: bool) -> None:
     assert mathematics(Question(problem="p", prompt="p", answer="42"), response) is is_right
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opener"),
+    [
+        ("[assistant]<think>\n", "<think>"),
+        ("[assistant]\n<|begin_of_thought|>\n\n", "<|begin_of_thought|>"),
+        ("[assistant]<think>\n\n</think>\n\n", ""),  # thinking is turned off
+        ("What does <think> mean? [assistant]", ""),
+    ],
+)
+def test_a_prompt_that_opens_thoughts_is_known_by_its_end(prompt: str, opener: str) -> None:
+    assert ending_opener(prompt) == opener
+
+
+def test_what_a_model_writes_bears_the_thoughts_that_its_template_opened(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny()
+    sampling = Sampling(n_samples=1, temperature=0.0, max_new_tokens=3)
+    monkeypatch.setattr(model.tokenizer, "chat_template", OPENING)
+    (response,) = write(model, encode_prompts(model, ["What is 4?"]), sampling)
+    assert response.opener == "<think>" and response.graded_text == f"<think>{response.text}"
+    monkeypatch.setattr(model.tokenizer, "chat_template", OPENING.replace("<think>\n", ""))
+    (response,) = write(model, encode_prompts(model, ["What is 4?"]), sampling)
+    assert response.opener == "" and response.graded_text == response.text

@@ -25,7 +25,7 @@ N = 40
 
 
 class Judge:
-    """Says yes to what contains 42, and nothing clear to an empty response."""
+    """Says yes to what contains 42, and nothing clear to what has no number."""
 
     model = "a judge"
 
@@ -34,7 +34,7 @@ class Judge:
 
     def grade(self, questions: Sequence[Question], texts: Sequence[str], kept: Path | None) -> list[bool | None]:
         self.asked.append((len(questions), kept))
-        return [None if not text else "42" in text for text in texts]
+        return [None if "?" in text else "42" in text for text in texts]
 
 
 def record(text: str) -> RowRecord:
@@ -52,7 +52,8 @@ def run(texts: dict[str, list[str]], answer: str | None = "42") -> PairRun:
         name: ArmRun(
             name=name,
             records=(tuple(record(text) for text in said),),
-            is_solved=(tuple(text.endswith("42") for text in said),),
+            is_solved=(tuple(None if " or " in text else text == "42" for text in said),),
+            answered_in_thoughts=((False,) * len(said),),
         )
         for name, said in texts.items()
     }
@@ -68,23 +69,20 @@ def run(texts: dict[str, list[str]], answer: str | None = "42") -> PairRun:
     )
 
 
-def test_the_gap_by_the_judge_stands_beside_its_agreement_with_the_rule(tmp_path: Path) -> None:
+def test_a_judge_is_asked_about_what_the_rule_is_unsure_of_and_nothing_else(tmp_path: Path) -> None:
     judge: Any = Judge()
     texts = {
         "base": ["41"] * N,
         "thinking": ["42"] * N,
-        "hybrid": ["42"] * 20 + ["42 or 41"] * 10 + [""] * 10,  # the rule says no to the second, the judge yes
+        "hybrid": ["42"] * 20 + ["42 or 41"] * 10 + ["40 or 41"] * 5 + [""] * 5,
     }
-    found = judge_pair(run(texts), judge, tmp_path / "judge.jsonl")
-    assert found.accuracy == {"base": 0.0, "thinking": 1.0, "hybrid": 0.75}
-    assert found.gap.share.value == pytest.approx(0.75) and found.gap.share.low < 0.75 < found.gap.share.high
-    agreed = found.agreement["hybrid"]
-    assert (agreed.n, agreed.n_ungraded, agreed.n_only_second) == (30, 10, 10)
-    assert agreed.share == pytest.approx(2 / 3)
-    assert judge.asked == [(N, tmp_path / "judge.jsonl")] * 3
-    written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert written["agreement"]["base"]["share"] == 1.0
-    assert Judged.from_dict(written).to_dict() == found.to_dict()
+    judged = judge_pair(run(texts), judge, tmp_path / "judge.jsonl")
+    assert judged.accuracy == {"base": 0.0, "thinking": 1.0, "hybrid": 0.75}
+    assert judged.n_asked == {"base": 0, "thinking": 0, "hybrid": 15} and judged.n_ungraded["hybrid"] == 0
+    assert judged.gap.share.value == pytest.approx(0.75) and judged.gap.share.low < 0.75 < judged.gap.share.high
+    assert judge.asked == [(n, tmp_path / "judge.jsonl") for n in (0, 0, 15)]
+    written = json.loads(json.dumps(judged.to_dict(), allow_nan=False))
+    assert Judged.from_dict(written).to_dict() == judged.to_dict()
 
 
 def test_problems_without_one_right_answer_are_not_judged() -> None:
@@ -97,6 +95,6 @@ def test_problems_without_one_right_answer_are_not_judged() -> None:
 
 def test_a_judge_that_never_says_yes_or_no_is_named() -> None:
     judge: Any = Judge()
-    texts = {name: [""] * N for name in ("base", "thinking", "hybrid")}
+    texts = {name: ["this or that?"] * N for name in ("base", "thinking", "hybrid")}
     with pytest.raises(InputError, match="a judge said neither yes nor no to any answer of pair"):
         judge_pair(run(texts), judge)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,14 @@ def test_an_arm_of_several_seeds_is_compared_with_the_hybrid_and_the_ends_of_the
     assert (found.steered, found.changed, found.tokens) == (0.75, 0.25, 4.0)
     assert found.effective == 0.5, "a gate that opens without a strength does nothing; one that takes the token does"
     assert measure_arm(runs["thinking"], runs, problems).gap == 1.0
+
+
+def test_what_is_unsure_is_not_counted_as_right_and_its_share_stands_beside() -> None:
+    solved = np.array([True, False] * 10)
+    runs = {name: run(name, solved) for name in ("base", "thinking", "hybrid")}
+    unsure = tuple(None if number < 5 else bool(right) for number, right in enumerate(solved))
+    doubtful = replace(runs["base"], is_solved=(unsure,), answered_in_thoughts=((True,) * 2 + (False,) * 18,))
+    measured = measure_arm(doubtful, runs | {"base": doubtful}, [f"p{number}" for number in range(20)])
+    assert measured.accuracy == pytest.approx(7 / 20)
+    assert measured.unsure == pytest.approx(5 / 20) and measured.answered_in_thoughts == pytest.approx(2 / 20)
+    assert measured.accuracy_bounds == pytest.approx((7 / 20, 12 / 20))
