@@ -1,67 +1,172 @@
 """Ask a chat-completions endpoint for one reply, and try again while it is busy or out of reach.
 
-Without a connection, without an answer in time and on 408, 429 and 5xx it is tried again, after waits that double or
-are as long as the endpoint asks for. Any other refusal is final. Redirections are not followed, since the key would be
-sent to another address.
+Without a connection, without a whole answer in time and on 408, 429 and 5xx it is tried again, after waits that double
+or are as long as the endpoint asks for. Any other refusal is final. Redirections are not followed, since the key would
+be sent to another address. A request has one deadline, whatever trickles in meanwhile, and a reply has a largest size.
+Nothing that is returned, raised or logged holds the key (`scrubbing.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import math
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
-from http.client import HTTPException
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import httpx
+
 from ..rundir import InputError
+from .scrubbing import Scrubber
 
 MAX_WAIT_S = 60.0
+MAX_BYTES = 8 * 2**20  # of a reply
+MAX_ERROR_BYTES = 2**16  # of a refusal
+MAX_SHOWN = 200  # characters of a reply in a message
 BUSY = (408, 429)
+_LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
+def endpoint_url(address: str) -> httpx.URL:
+    """Read the address of an endpoint.
+
+    Args:
+        address: Up to and with the version, such as https://host/v1.
+
+    Returns:
+        The address with which chat completions are asked for; a query stays at its end.
+
+    Raises:
+        InputError: It is no address of http or https, or holds a user name or key.
+    """
+    try:
+        url = httpx.URL(address.strip())
+        is_usable = url.scheme in ("http", "https") and bool(url.host) and (url.port is None or 0 < url.port < 2**16)
+    except (httpx.InvalidURL, ValueError, TypeError):
+        is_usable = False
+    if not is_usable:
+        shown = address.split("@")[-1].split("?")[0]
+        raise InputError(f"a judge's address begins with http:// or https://, as https://host/v1; not {shown!r:.80}")
+    if url.userinfo:
+        raise InputError(
+            f"the judge's address at {url.host} holds a user name or key: leave it out, and give the key in an "
+            "environment variable (--judge-key-variable)"
+        )
+    return url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions", fragment=None)
 
 
-def ask(url: str, body: Mapping[str, Any], *, secret: str | None, timeout_s: float, n_tries: int, wait_s: float) -> str:
-    """Return the text of the reply; raise InputError if the endpoint refuses, answers otherwise, or is out of reach."""
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {secret}"} if secret else {})
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
-    opener = urllib.request.build_opener(_NoRedirect)
+def ask(
+    url: httpx.URL, body: Mapping[str, Any], *, secret: str | None, timeout_s: float, n_tries: int, wait_s: float
+) -> str:
+    """Ask for one reply. Call it in a thread without an event loop.
+
+    Args:
+        url: `endpoint_url` of the endpoint.
+        body: The request, written as JSON.
+        secret: The key, which is sent as a bearer token; None sends none.
+        timeout_s: Seconds for each try, from its begin to the end of the reply.
+        n_tries: Tries while the endpoint is busy or out of reach.
+        wait_s: Seconds before the second try; doubled before each later one.
+
+    Returns:
+        The text of the reply, without the key.
+
+    Raises:
+        InputError: The endpoint refuses, answers otherwise than one of chat completions, or is out of reach.
+    """
+    scrubber = Scrubber.of(secret, url)
+    place = str(url.copy_with(query=None))
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+    headers |= {"Authorization": f"Bearer {secret}"} if secret else {}
     last_error, requested_wait_s = "", 0.0
     for number in range(n_tries):
         if number:
             time.sleep(min(max(wait_s * 2 ** (number - 1), requested_wait_s), MAX_WAIT_S))
         try:
-            with opener.open(request, timeout=timeout_s) as answer:
-                return _text(url, answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                reply = error.read()[:200].decode("utf-8", "replace")
-            last_error = f"{error.code} {error.reason}: {reply.replace(secret, '(key)') if secret else reply}"
-            if error.code not in BUSY and error.code < 500:
-                raise InputError(f"{url} refuses: {last_error}. Check the address, the model and the key.") from error
-            requested_wait_s = _requested_wait(error)
-        except (OSError, HTTPException) as error:  # URLError and timeouts are OSErrors
-            last_error = str(error) or type(error).__name__
+            with _scrubbed_logs(scrubber):
+                status, reason, wait, content = asyncio.run(_post(url, json.dumps(body).encode(), headers, timeout_s))
+        except TimeoutError:
+            last_error = f"timed out after {timeout_s:g} s"
+            continue
+        except (httpx.HTTPError, OSError) as error:
+            last_error = scrubber.scrub(_reason(error))[:MAX_SHOWN]
+            continue
+        except (httpx.InvalidURL, httpx.StreamError, ValueError) as error:
+            raise InputError(f"{place} cannot be asked: {scrubber.scrub(_reason(error))[:MAX_SHOWN]}") from None
+        if 200 <= status < 300:
+            return scrubber.scrub(_text(place, content, scrubber))
+        shown = scrubber.scrub(content.decode("utf-8", "replace"))[:MAX_SHOWN]
+        last_error = f"{status} {scrubber.scrub(reason)[:MAX_SHOWN]}: {shown}"
+        if status not in BUSY and status < 500:
+            raise InputError(f"{place} refuses: {last_error}. Check the address, the model and the key.")
+        requested_wait_s = wait
     raise InputError(
-        f"{url} gave no answer in {n_tries} tries ({last_error}). What was answered is kept: try again later."
+        f"{place} gave no answer in {n_tries} tries ({last_error}). What was answered is kept: try again later."
     )
 
 
-def _requested_wait(error: urllib.error.HTTPError) -> float:
+async def _post(
+    url: httpx.URL, body: bytes, headers: Mapping[str, str], timeout_s: float
+) -> tuple[int, str, float, bytes]:
+    """Post a request; return status, reason, seconds until the next one, and the reply as far as it is read."""
+    async with asyncio.timeout(timeout_s), httpx.AsyncClient(follow_redirects=False, timeout=None) as client:
+        async with client.stream("POST", url, content=body, headers=headers) as response:
+            limit = MAX_BYTES if response.is_success else MAX_ERROR_BYTES
+            content = bytearray()
+            async for chunk in response.aiter_raw():
+                content += chunk
+                if len(content) > limit:
+                    break
+            if response.is_success and len(content) > limit:
+                raise httpx.StreamError(f"it answers with more than {limit:,} bytes")
+            return response.status_code, response.reason_phrase, _requested_wait(response), bytes(content[:limit])
+
+
+def _requested_wait(response: httpx.Response) -> float:
     try:
-        return float(error.headers.get("Retry-After") or 0)
+        seconds = float(response.headers.get("Retry-After") or 0)
     except ValueError:  # a date
         return 0.0
+    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
 
-def _text(url: str, content: bytes) -> str:
+def _reason(error: BaseException) -> str:
+    """Say what is at the bottom of an error of a connection."""
+    reason = str(error) or type(error).__name__
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error, reason = cause, str(cause) or reason
+    return "connection refused" if isinstance(error, ConnectionRefusedError) else reason
+
+
+def _text(place: str, content: bytes, scrubber: Scrubber) -> str:
     try:
-        return str(json.loads(content)["choices"][0]["message"]["content"] or "")
-    except (ValueError, LookupError, TypeError) as error:
-        reply = content[:200].decode("utf-8", "replace")
-        raise InputError(f"{url} does not answer as a chat-completions endpoint: {reply!r}") from error
+        message = json.loads(content)["choices"][0]["message"]["content"]
+        if isinstance(message, list):  # of parts
+            message = "".join(part["text"] for part in message if part.get("type", "text") in ("text", "output_text"))
+        if message is not None and not isinstance(message, str):
+            raise TypeError
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        shown = scrubber.scrub(content[:MAX_ERROR_BYTES].decode("utf-8", "replace"))[:MAX_SHOWN]
+        raise InputError(f"{place} does not answer as a chat-completions endpoint: {shown!r}") from None
+    return message or ""
+
+
+@contextmanager
+def _scrubbed_logs(scrubber: Scrubber) -> Iterator[None]:
+    """Keep secrets out of what the HTTP library logs: addresses and headers."""
+
+    def scrub(record: logging.LogRecord) -> bool:
+        record.msg, record.args = scrubber.scrub(record.getMessage()), ()
+        return True
+
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        logger.addFilter(scrub)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(scrub)

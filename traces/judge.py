@@ -19,10 +19,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..rundir import InputError, RowLog, expanded, only_writer_of
-from .chat_endpoint import ask
+from .chat_endpoint import ask, endpoint_url
 from .questions import Question
 from .thoughts import after_thoughts
 
@@ -43,24 +42,26 @@ Does the final answer of the response equal the reference answer? The same value
 response that gives no final answer, or several, is not. Reply with one word: yes or no."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Judge:
     """The model that grades, where it is reached, and how often it is tried."""
 
     url: str  # up to and with the version: https://host/v1
     model: str
     key_variable: str = "OPENAI_API_KEY"  # the environment variable that holds the key; without it none is sent
-    timeout_s: float = 60.0
+    timeout_s: float = 60.0  # for each try, from its begin to the end of the reply
     n_tries: int = 5
     wait_s: float = 1.0  # before the second try; doubled before each later one
     n_parallel: int = 8  # questions asked at the same time
     options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": 2048})  # room to think
 
     def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc:
-            raise InputError(f"a judge's address begins with http:// or https://, as https://host/v1; not {self.url!r}")
+        endpoint_url(self.url)  # refuses what is none
         if self.n_tries < 1 or self.n_parallel < 1 or not self.timeout_s > 0 or not self.wait_s >= 0:
             raise InputError("a judge needs at least one try, one question at a time, and some time to answer")
+
+    def __repr__(self) -> str:
+        return f"Judge({self.model!r} at {endpoint_url(self.url).host}, key in {self.key_variable})"
 
     def grade(
         self, questions: Sequence[Question], responses: Sequence[str], replies: str | Path | None = None
@@ -90,11 +91,11 @@ class Judge:
         keys = [None if text is None else self._key(text) for text in requests]
         missing = {key: text for key, text in zip(keys, requests, strict=True) if key and text and key not in log}
         body = {"model": self.model, **self.options}
-        secret = os.environ.get(self.key_variable)
+        url, secret = endpoint_url(self.url), self._secret()
 
         def ask_once(key: str, text: str) -> None:
             reply = ask(
-                f"{self.url.rstrip('/')}/chat/completions",
+                url,
                 {**body, "messages": [{"role": "user", "content": text}]},
                 secret=secret,
                 timeout_s=self.timeout_s,
@@ -112,6 +113,14 @@ class Judge:
                 for future in futures:
                     future.cancel()
         return [False if key is None else parse_reply(log[key]["reply"]) for key in keys]
+
+    def _secret(self) -> str | None:
+        secret = os.environ.get(self.key_variable, "").strip()  # a file's last line break is no part of it
+        if not re.fullmatch(r"[!-~]*", secret):
+            raise InputError(
+                f"the key in {self.key_variable} holds a space, a line break or a letter that no key has: set it anew"
+            )
+        return secret or None
 
     def _key(self, text: str) -> str:
         request = json.dumps([self.model, dict(self.options), text], sort_keys=True)

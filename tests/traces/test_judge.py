@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+import logging
 import os
+import socket
 import threading
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +17,7 @@ from typing import Any
 import pytest
 
 from reasonlens.rundir import InputError, only_writer_of
+from reasonlens.traces import chat_endpoint
 from reasonlens.traces.judge import (
     N_CHARACTERS,
     Judge,
@@ -221,3 +228,128 @@ def test_two_judges_on_one_file_are_refused(endpoint: Endpoint, tmp_path: Path) 
             judge(endpoint).grade(QUESTIONS, RIGHT, tmp_path / "kept.jsonl")
     judge(endpoint).grade(QUESTIONS, RIGHT, tmp_path / "kept.jsonl")
     assert os.listdir(tmp_path) == ["kept.jsonl"]
+
+
+def test_a_reply_that_trickles_in_is_given_up_at_the_deadline(endpoint: Endpoint) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    is_done = threading.Event()
+
+    def trickle() -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 1000:
+                connection.sendall(bytes([byte]))
+                if is_done.wait(0.05):
+                    break
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    start = time.monotonic()
+    try:
+        with pytest.raises(InputError, match="timed out after 0.5 s"):
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+            judge(endpoint, url=url, n_tries=1, timeout_s=0.5).grade(QUESTIONS[:1], RIGHT[:1])
+    finally:
+        is_done.set()
+        thread.join()
+        server.close()
+    assert time.monotonic() - start < 5
+
+
+def test_a_reply_without_end_is_not_read_whole(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_endpoint, "MAX_BYTES", 1000)
+    endpoint.reply = lambda number, text: said("yes" + " " * 10**6)
+    with pytest.raises(InputError, match="more than 1,000 bytes"):
+        judge(endpoint).grade(QUESTIONS[:1], RIGHT[:1])
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, "9" * 5000, '{"choices": [{"message": {"content": 1}}]}'])
+def test_a_reply_that_no_reader_takes_is_one_line(endpoint: Endpoint, content: str) -> None:
+    endpoint.reply = lambda number, text: (200, {}, content)
+    with pytest.raises(InputError, match="does not answer as a chat-completions endpoint") as raised:
+        judge(endpoint).grade(QUESTIONS[:1], RIGHT[:1])
+    assert len(str(raised.value)) < 500
+
+
+def test_content_in_parts_is_read(endpoint: Endpoint) -> None:
+    parts = [{"type": "reasoning", "text": "no?"}, {"type": "text", "text": "Y"}, {"type": "text", "text": "es."}]
+    content = json.dumps({"choices": [{"message": {"content": parts}}]})
+    endpoint.reply = lambda number, text: (200, {}, content)
+    assert judge(endpoint).grade(QUESTIONS[:1], RIGHT[:1]) == [True]
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1/v1", "http://h:99999999/v1", "http:///v1", "file:///etc/hosts", "http://h\n/v1", ""]
+)
+def test_what_is_no_address_is_refused_in_one_line(address: str) -> None:
+    with pytest.raises(InputError, match="begins with http:// or https://"):
+        Judge(url=address, model="m")
+
+
+KEY = "sk-Very/Secret+Key=="
+ECHOES = [
+    KEY,
+    KEY.replace("/", "%2F").replace("+", "%2B").replace("=", "%3D"),
+    KEY.replace("/", "%2f").replace("+", "%2b").replace("=", "%3d"),
+    base64.b64encode(KEY.encode()).decode(),
+    base64.b64encode(f"user:{KEY}".encode()).decode(),
+    base64.b64encode(f"me:{KEY}".encode()).decode(),
+]
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_key_that_is_echoed_is_neither_shown_nor_kept(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, echo: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("MY_KEY", f"{KEY}\n")
+    asker = judge(endpoint, key_variable="MY_KEY", n_tries=1, url=f"{endpoint.url}?api-key=another-secret")
+    shown = [repr(asker)]
+    for code, body in ((401, echo), (500, "x" * 190 + echo), (200, echo)):
+        endpoint.reply = lambda number, text, code=code, body=body: (code, {"X-Echo": echo}, body)
+        with pytest.raises(InputError) as raised:
+            asker.grade(QUESTIONS[:1], RIGHT[:1])
+        shown.append("".join(traceback.format_exception(raised.value)))
+    endpoint.reply = lambda number, text: said(f"yes {echo} another-secret")
+    assert asker.grade(QUESTIONS[:1], RIGHT[:1], tmp_path / "replies.jsonl") == [True]
+    shown += [(tmp_path / "replies.jsonl").read_text(), caplog.text]
+    assert endpoint.asked[0][1]["Authorization"] == f"Bearer {KEY}"
+    assert endpoint.asked[0][0] == "/v1/chat/completions?api-key=another-secret"
+    core = base64.b64encode(f"me:{KEY}".encode()).decode()[8:24]
+    for text in shown:
+        assert not any(part in text for part in (KEY, "Very", echo[:12], core, "another-secret")), text
+
+
+def test_a_key_in_a_reason_phrase_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("MY_KEY", KEY)
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(f"HTTP/1.1 401 bad {KEY}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    thread = threading.Thread(target=refuse)
+    thread.start()
+    url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+    try:
+        with pytest.raises(InputError, match=r"401 bad \(key\)"):
+            Judge(url=url, model="m", key_variable="MY_KEY").grade(QUESTIONS[:1], RIGHT[:1])
+    finally:
+        thread.join()
+        server.close()
+
+
+def test_keys_in_addresses_and_keys_of_several_lines_are_refused_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="holds a user name or key") as raised:
+        Judge(url=f"https://user:{KEY.replace('/', '%2F')}@host/v1", model="m")
+    assert "Very" not in str(raised.value)
+    with pytest.raises(InputError, match="begins with http") as raised:
+        Judge(url="https://user:Very@[::1/v1?key=Very", model="m")
+    assert "Very" not in str(raised.value)
+    monkeypatch.setenv("MY_KEY", "Very\nSecret")
+    with pytest.raises(InputError, match="the key in MY_KEY holds a space, a line break") as raised:
+        Judge(url="http://127.0.0.1:9/v1", model="m", key_variable="MY_KEY").grade(QUESTIONS[:1], RIGHT[:1])
+    assert "Very" not in str(raised.value)
