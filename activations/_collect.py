@@ -18,7 +18,7 @@ from ..models._load import ModelLike
 from ..models.content import weights_digest
 from ..rundir import expanded
 from ..rundir.progress import ProgressBar
-from ..traces import Template, Trace, digest
+from ..traces import Template, Trace, TraceSource, digest, stream_traces
 from .activations import Activations
 from .collector import Collector, nothing_to_read
 from .read import Read
@@ -30,7 +30,7 @@ SHARD_BYTES = 1 << 29
 
 def collect(
     model: ModelLike,
-    traces: Iterable[Trace],
+    traces: TraceSource,
     *,
     layers: str | Sequence[int] | None = None,
     read: Read | str = "mean",
@@ -49,7 +49,8 @@ def collect(
 
     Args:
         model: A name, a handle or a loaded model.
-        traces: Traces with labelled spans; may be a generator.
+        traces: Traces with labelled spans: "bundled", a JSONL file, Trace objects or dictionaries as in the file, also
+            from a generator.
         layers: 0-based blocks whose output is read, negative ones from the end, or "0,4,10:20:2"; None means all.
         read: Which tokens of a span are averaged (see `Read`).
         template: How prompt and text become tokens (see `traces.encode`).
@@ -87,9 +88,14 @@ def collect(
     if out is not None:
         collector = Collector(model, settings)
         return collect_into(
-            expanded(out), collector, traces, dtype=dtype, spans_per_shard=spans_per_shard, progress=progress
+            expanded(out),
+            collector,
+            stream_traces(traces),
+            dtype=dtype,
+            spans_per_shard=spans_per_shard,
+            progress=progress,
         )
-    traces = list(traces)
+    traces = list(stream_traces(traces))
     collector = Collector(model, settings)
     with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
         part = read_part(collector, traces, bar.update, bar.reset)

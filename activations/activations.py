@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..rundir import InputError, expanded
+from ..rundir import InputError, expanded, reading
 from ..traces import BEHAVIOURS
 from .example import Example
 from .read import Read
@@ -171,7 +171,8 @@ class Activations:
             _, shards = read_store(path, verify=verify)
         else:
             shards = [read_shard(path)]
-        return cls._of_shards(shards)
+        with reading(path, "activations"):
+            return cls._of_shards(shards)
 
     @classmethod
     def _of_shards(cls, shards: list[Shard]) -> Activations:
@@ -188,6 +189,31 @@ class Activations:
             residual_norm=(_total([shard.norm_sum for shard in shards]) / n_stretches).float(),
             n_skipped=sum(shard.n_skipped for shard in shards),
         )
+
+
+ActivationsSource: TypeAlias = Activations | str | Path
+
+
+def open_activations(source: ActivationsSource) -> Activations:
+    """Take activations, or open those at a path.
+
+    Args:
+        source: Activations, or the directory or file that `collect` or `save` wrote.
+
+    Returns:
+        The activations.
+
+    Raises:
+        InputError: There are no activations at the path, or `source` is something else.
+    """
+    if isinstance(source, Activations):
+        return source
+    if isinstance(source, str | Path):
+        return Activations.open(source)
+    raise InputError(
+        f"{source!r:.60} ({type(source).__name__}) holds no activations; give what `collect` returned or wrote. Of "
+        "traces, collect them first: collect(model, traces); `probe` and `locate` do both"
+    )
 
 
 def _total(sums: list[Tensor]) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import plotly.graph_objects as go
 
 from ..figures import FigureTable
-from ..rundir import InputError, atomic_path, expanded, write_text
+from ..rundir import InputError, atomic_path, expanded, parse_json, write_text
+from ..rundir.reading import WRONG_SHAPE
 
 IMAGES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
 
@@ -51,11 +51,11 @@ def _drawn(path: Path) -> go.Figure:
     if path.suffix == ".csv":
         raise InputError(f"{path} is CSV and names no figure; {remedy}")
     try:
-        return FigureTable.from_dict(json.loads(path.read_text("utf-8"))).draw()
+        return FigureTable.from_dict(parse_json(path.read_bytes(), path)).draw()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; {remedy}") from None
-    except ValueError as error:
-        raise InputError(f"{path} cannot be drawn: {error}; {remedy}") from None
+    except WRONG_SHAPE as error:
+        raise InputError(f"{path} cannot be drawn: {str(error).removeprefix(f'{path}: ')}; {remedy}") from None
 
 
 def _write_image(chart: go.Figure, path: Path) -> None:

@@ -32,7 +32,7 @@ from ..probes.folds import common_labels, grouped_folds
 from ..probes.result import PROBES
 from ..rundir import InputError, RunDirectory
 from ..rundir.result_files import REPORT, RESULTS
-from ..traces import Trace, digest, resolve_traces
+from ..traces import Trace, TraceSource, digest, resolve_traces
 from ..vectors import mean_difference_directions
 from .location import VECTORS, Location
 from .model_run import done_content, model_run
@@ -48,7 +48,7 @@ BEFORE = Read.before()
 
 def locate(
     model: ModelLike = "smollm2-135m",
-    traces: str | Path | Sequence[Trace] = "bundled",
+    traces: TraceSource = "bundled",
     *,
     settings: LocateSettings | None = None,
     out: str | Path | None = None,
@@ -59,7 +59,7 @@ def locate(
 
     Args:
         model: The model, or its name or path.
-        traces: "bundled", a JSONL file, or traces with labelled spans.
+        traces: "bundled", a JSONL file, or traces with labelled spans (objects, or dictionaries as in the file).
         settings: Layers, read, probes, controls; None means the defaults.
         out: The run directory: vectors, probes, results, report and activations. An unfinished run with the same
             settings is resumed, one that is done is read back. None writes nothing.

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ..activations import Activations, CollectSettings, Read, collect
+from ..activations import Activations, ActivationsSource, CollectSettings, Read, collect, open_activations
 from ..models import load
 from ..models._load import ModelLike
 from ..probes.folds import grouped_folds
 from ..probes.result import PROBES
-from ..rundir import InputError, RunDirectory, file_digest
+from ..rundir import InputError, RunDirectory, expanded, file_digest
 from ..rundir.result_files import REPORT, RESULTS
-from ..traces import Trace, resolve_traces
+from ..traces import Trace, TraceSource, resolve_traces
 from .model_run import done_content, model_run
 from .probe_sources import probe_sources
 from .probing import ProbeSettings, Probing
@@ -26,10 +26,10 @@ ARTIFACTS = (PROBES, RESULTS, REPORT)
 
 
 def probe(
-    sources: Mapping[str, Activations] | Iterable[str | Path] | None = None,
+    sources: Mapping[str, ActivationsSource] | ActivationsSource | Iterable[str | Path] | None = None,
     *,
     model: ModelLike = "smollm2-135m",
-    traces: str | Path | Sequence[Trace] = "bundled",
+    traces: TraceSource = "bundled",
     layers: str | Sequence[int] = "all",
     read: str = "mean",
     settings: ProbeSettings | None = None,
@@ -40,10 +40,11 @@ def probe(
     """Fit linear probes for every behaviour and layer, and compare them with their controls.
 
     Args:
-        sources: Name -> activations, or directories or files that `collect` wrote. With several, probes of all layers
+        sources: Activations, the directory or file that `collect` wrote, several of the latter, or name -> one of
+            them. With several, probes of all layers
             are fitted on the first, and probes of each source are tested on every source. None: `model` reads `traces`.
         model: The model whose activations are read if `sources` is None.
-        traces: "bundled", a JSONL file, or traces, that `model` reads.
+        traces: "bundled", a JSONL file, or traces (objects, or dictionaries as in the file), that `model` reads.
         layers: 0-based blocks whose output is read, or a text such as "4:8".
         read: Tokens of a span that are averaged, such as "mean" or "last".
         settings: Kind of probe, folds, controls; None means the defaults.
@@ -61,12 +62,17 @@ def probe(
             be used, or `out` holds another run.
     """
     settings = settings or ProbeSettings()
+    if isinstance(sources, Activations):
+        sources = {"activations": sources}
+    if isinstance(sources, str | Path):
+        sources = [sources]
     if isinstance(sources, Mapping):
         if out is not None:
             raise InputError("a run directory compares files: give the paths of what `collect` wrote, or no out")
-        return probe_sources(sources, settings, device=device, progress=progress)
+        opened = {name: open_activations(source) for name, source in sources.items()}
+        return probe_sources(opened, settings, device=device, progress=progress)
     if sources is not None:
-        paths = [Path(path) for path in sources]
+        paths = [_path_of(source) for source in sources]
         run = _run_on_files(paths, settings, out)
     else:
         paths, examples = [], resolve_traces(traces)
@@ -84,6 +90,15 @@ def probe(
             result.write(run.path)
             run.finish(ARTIFACTS)
     return result
+
+
+def _path_of(source: object) -> Path:
+    if isinstance(source, str | Path):
+        return expanded(source)
+    raise InputError(
+        f"{source!r:.60} ({type(source).__name__}) is no path of activations; give directories or files that `collect` "
+        "wrote, a dictionary of name and activations, or traces= for a model to read"
+    )
 
 
 def _run_on_files(paths: Sequence[Path], settings: ProbeSettings, out: str | Path | None) -> RunDirectory:
@@ -146,5 +161,5 @@ def _read(
     return collect(loaded, traces, layers=layers, read=read, out=run.file("activations"), progress=progress)
 
 
-def _name_of(traces: str | Path | Sequence[Trace]) -> str:
+def _name_of(traces: TraceSource) -> str:
     return Path(traces).stem if isinstance(traces, str | Path) else "traces"

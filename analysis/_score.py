@@ -96,9 +96,13 @@ def score(
 
 def _traces(texts: str | Trace | Iterable[str | Trace], prompt: str) -> list[Trace]:
     """Wrap texts as traces, and check that there is something to score."""
+    if not isinstance(texts, Iterable) and not isinstance(texts, Trace):
+        raise InputError(f"{texts!r:.60} ({type(texts).__name__}) is no text; give a string, a Trace or several")
     items = [texts] if isinstance(texts, str | Trace) else list(texts)
     traces = []
     for number, text in enumerate(items, start=1):
+        if not isinstance(text, str | Trace):
+            raise InputError(f"text {number}, {text!r:.60} ({type(text).__name__}), is neither a string nor a Trace")
         trace = text if isinstance(text, Trace) else Trace(f"text {number}", prompt, text)
         if any("\ud800" <= character <= "\udfff" for character in trace.prompt + trace.text):
             raise InputError(f"{trace.id} holds half of a surrogate pair, which is no text; is it UTF-8?")

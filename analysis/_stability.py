@@ -24,7 +24,7 @@ from ..models import load
 from ..models._load import ModelLike
 from ..organisms import organism_annotator
 from ..rundir import InputError, callable_name, from_row
-from ..traces import Annotator, Template, Trace, keyword_annotator, resolve_traces
+from ..traces import Annotator, Template, TraceSource, keyword_annotator, resolve_traces
 from .before_after import compare_before_after
 from .boundaries import COLUMNS, KEY, chosen_boundaries, sample_boundaries
 from .boundary import Boundary
@@ -76,7 +76,7 @@ OF_ROWS = ("n_samples", "temperature", "top_p", "max_new_tokens", "template", "t
 
 def stability(
     model: ModelLike = "smollm2-135m",
-    traces: str | Path | Sequence[Trace] = "bundled",
+    traces: TraceSource = "bundled",
     *,
     settings: StabilitySettings | None = None,
     annotator: Annotator | None = None,

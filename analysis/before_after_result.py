@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from ..figures import FigureTable, draw_all, result_page
 from ..figures.before_after import AFTER, BEFORE, RANDOM
-from ..rundir import InputError
+from ..rundir import InputError, restoring
 from ..rundir.result_files import check_format, write_result
 from ..vectors import Directions
 
@@ -103,6 +103,7 @@ class BeforeAfter:
         return {"format": FORMAT, "rows": rows, "notes": self.notes}
 
     @classmethod
+    @restoring
     def from_dict(cls, content: Mapping[str, Any]) -> BeforeAfter:
         """Build a result from plain values: the inverse of `to_dict`.
 

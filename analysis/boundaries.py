@@ -17,7 +17,7 @@ from ..models import load
 from ..models._load import ModelLike
 from ..rundir import InputError, RowLog, callable_name, columns_of, from_row, to_row
 from ..rundir.progress import with_progress
-from ..traces import Annotator, Template, Trace, keyword_annotator
+from ..traces import Annotator, Template, Trace, TraceSource, keyword_annotator, resolve_traces
 from .boundary import Boundary, prefix_of, sample_boundary
 from .stability_result import Stability
 
@@ -28,7 +28,7 @@ COLUMNS = columns_of(Boundary)
 
 def sample_boundaries(
     model: ModelLike,
-    traces: Sequence[Trace],
+    traces: TraceSource,
     *,
     behaviours: Sequence[str] | None = None,
     n_samples: int = 4,
@@ -49,7 +49,8 @@ def sample_boundaries(
 
     Args:
         model: The model that continues, or its name or path.
-        traces: Labelled traces, each with an id of its own.
+        traces: "bundled", a JSONL file, or labelled traces (objects, or dictionaries as in the file), each with its own
+            id.
         behaviours: Labels whose boundaries are sampled; None means all. With one alone, chance cannot be estimated.
         n_samples: Continuations of each boundary.
         temperature: Temperature of sampling; 0 gives one greedy continuation. At 1 a small model samples many unlikely
@@ -74,6 +75,7 @@ def sample_boundaries(
         InputError: No boundary is left, or traces share an id.
     """
     sampling = Sampling(n_samples=n_samples, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens)
+    traces = resolve_traces(traces)
     chosen = chosen_boundaries(traces, behaviours, max_boundaries, seed)
     loaded = load(model)
     rows = RowLog(None, about={}, key=KEY, columns=COLUMNS) if log is None else log

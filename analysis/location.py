@@ -14,7 +14,7 @@ from ..activations import Activations
 from ..figures import FigureTable, draw_all, render
 from ..probes import ProbeSweep
 from ..probes.result import PROBES
-from ..rundir import InputError
+from ..rundir import InputError, restoring
 from ..rundir.result_files import check_format, write_result
 from ..vectors import Directions
 from .geometry import cosine_frame
@@ -146,6 +146,7 @@ class Location:
         }
 
     @classmethod
+    @restoring
     def from_dict(cls, content: Mapping[str, Any]) -> Location:
         """Build a result from plain values: the inverse of `to_dict`.
 

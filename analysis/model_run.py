@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from ..models import load
 from ..models._load import ModelLike
 from ..models.content import model_digest
-from ..rundir import RunDirectory
+from ..rundir import RunDirectory, check_kinds, read_json
 from ..rundir.result_files import RESULTS
 from ..traces import Trace, digest
 
@@ -74,5 +73,4 @@ def done_content(run: RunDirectory, artifacts: Sequence[str]) -> dict[str, Any] 
     if not run.is_done(artifacts):
         return None
     logger.info(f"{run.path} is done already; remove it or choose another --out to run again")
-    content: dict[str, Any] = json.loads((run.path / RESULTS).read_text("utf-8"))
-    return content
+    return check_kinds(read_json(run.path / RESULTS, "results"), {}, run.path / RESULTS)

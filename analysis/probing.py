@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from ..figures import FigureTable, draw_all, render
 from ..probes import ProbeSweep, TransferMatrix
 from ..probes.result import PROBES
-from ..rundir import from_row
+from ..rundir import from_row, restoring
 from ..rundir.result_files import check_format, write_result
 
 FORMAT = "reasonlens.probe/2"
@@ -78,6 +78,7 @@ class Probing:
         }
 
     @classmethod
+    @restoring
     def from_dict(cls, content: Mapping[str, Any]) -> Probing:
         """Build a result from plain values: the inverse of `to_dict`.
 

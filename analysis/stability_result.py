@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from ..figures import FigureTable, draw_all, result_page
 from ..figures.returns import CHANCE, OWN
-from ..rundir import InputError, from_row, to_row
+from ..rundir import InputError, from_row, restoring, to_row
 from ..rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ..stats import Interval, ratio_over_groups, wilson_proportion
 from ..traces import Span, Trace, write_traces
@@ -139,6 +139,7 @@ class Stability:
         }
 
     @classmethod
+    @restoring
     def from_dict(cls, content: Mapping[str, Any]) -> Stability:
         """Build a result from plain values: the inverse of `to_dict`.
 

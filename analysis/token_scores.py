@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all
 from ..figures.tokens import Scale, tokens_fragment, tokens_page
-from ..rundir import write_csv, write_text
+from ..rundir import restoring, write_csv, write_text
 from ..rundir.result_files import check_format, write_result
 from .scored_text import ScoredText
 
@@ -116,6 +116,7 @@ class TokenScores:
         }
 
     @classmethod
+    @restoring
     def from_dict(cls, content: Mapping[str, Any]) -> TokenScores:
         """Build a result from plain values: the inverse of `to_dict`.
 

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Int
 from threadpoolctl import threadpool_limits
 
-from ..activations import Activations
+from ..activations import Activations, ActivationsSource, open_activations
 from ..rundir import InputError
 from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts, mean_and_range
@@ -41,7 +41,7 @@ from .solver import method_named
 
 
 def sweep(
-    activations: Activations,
+    activations: ActivationsSource,
     *,
     behaviours: Sequence[str] | None = None,
     estimator: str = "logistic",
@@ -60,7 +60,7 @@ def sweep(
     be larger than memory.
 
     Args:
-        activations: Activations of labelled spans, in memory or in a store.
+        activations: Activations of labelled spans, or the directory or file that holds them.
         behaviours: The behaviours to probe; None means every label.
         estimator: logistic, ridge, lda or mean-difference.
         penalties: The penalties to choose from on inner folds, strongest first. None means those of the estimator; with
@@ -79,6 +79,7 @@ def sweep(
     Raises:
         InputError: A behaviour does not occur, or has fewer spans or problems than there are folds.
     """
+    activations = open_activations(activations)
     chosen = tuple(activations.behaviours if behaviours is None else behaviours)
     shows = np.stack([activations.shows(behaviour) for behaviour in chosen])
     names, problems = np.unique(activations.problems, return_inverse=True)

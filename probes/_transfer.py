@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
 
-from ..activations import Activations
+from ..activations import Activations, ActivationsSource, open_activations
 from ..rundir import InputError
 from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts
@@ -37,7 +37,7 @@ from .transfer_matrix import Transfer, TransferMatrix
 
 
 def transfer(
-    sources: Mapping[str, Activations],
+    sources: Mapping[str, ActivationsSource],
     *,
     behaviours: Sequence[str] | None = None,
     estimator: str = "logistic",
@@ -51,7 +51,7 @@ def transfer(
     """Train probes on each source and test them on each.
 
     Args:
-        sources: Name -> activations, all at the same layers.
+        sources: Name -> activations, or where they are; all at the same layers.
         behaviours: The behaviours to probe; None means all that every source has in at least `n_folds` problems.
         estimator: logistic, ridge, lda or mean-difference.
         penalties: The penalties to choose from on inner folds, strongest first; None means those of the estimator.
@@ -68,10 +68,11 @@ def transfer(
         InputError: There are fewer than two sources, or they differ in layers or width, or have no behaviour in common.
     """
     names = tuple(sources)
-    all_activations = list(sources.values())
+    opened = {name: open_activations(source) for name, source in sources.items()}
+    all_activations = list(opened.values())
     if len(names) < 2:
         raise InputError(f"a transfer needs at least two sources, and {len(names)} was given")
-    for name, activations in sources.items():
+    for name, activations in opened.items():
         shape = activations.layers, _width(activations)
         first = all_activations[0].layers, _width(all_activations[0])
         if shape != first:
@@ -79,7 +80,7 @@ def transfer(
                 f"{name} was read at layers {list(shape[0])} of width {shape[1]}, and {names[0]} at {list(first[0])} "
                 f"of width {first[1]}: only activations of the same layers and width can be compared"
             )
-    chosen = tuple(_common(sources, n_folds) if behaviours is None else behaviours)
+    chosen = tuple(_common(opened, n_folds) if behaviours is None else behaviours)
     folds = _folds(all_activations, chosen, n_folds, seed)
     parts = [
         _Source(activations, chosen, fold, estimator, penalties, n_folds, torch.device(device))

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all, result_page
-from ..rundir import InputError
+from ..rundir import InputError, restoring
 from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
@@ -195,6 +195,7 @@ class ProbeSweep:
         return {"format": FORMAT, **self.about(), "behaviours": self.behaviour_dicts()}
 
     @classmethod
+    @restoring
     def from_dict(cls, content: Mapping[str, Any]) -> ProbeSweep:
         """Restore a sweep, without its probes, from what `to_dict` returned.
 

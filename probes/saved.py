@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..activations import Read
 from ..models import LanguageModel
 from ..models.identity import same_weights, state
-from ..rundir import InputError, atomic_path
+from ..rundir import InputError, atomic_path, read_description, reading
 from .best_layer import best_slot
 
 FORMAT = "reasonlens.probes/2"
@@ -186,24 +186,16 @@ class SavedProbes:
         Raises:
             InputError: The file holds something else, or is damaged.
         """
-        try:
+        remedy = "give the probes.safetensors that `reasonlens locate` or `probe` wrote"
+        description = read_description(path, "probes", (FORMAT, FORMAT_1), remedy)
+        with reading(path, "probes"):
             with safe_open(path, framework="pt") as file:
-                description = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
-                kind = description.get("format") if isinstance(description, dict) else None
-                if kind not in (FORMAT, FORMAT_1):
-                    raise InputError(f"{path} holds no probes of reasonlens (format {FORMAT})")
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
-        except InputError:
-            raise
-        except (OSError, SafetensorError, ValueError, RecursionError, RuntimeError, AttributeError) as error:
-            raise InputError(f"cannot read probes from {path}: {error}") from error
-        if kind == FORMAT and description.pop("sha256", None) != _digest(json.dumps(description), tensors):
-            raise InputError(f"{path} is damaged: its content does not have the digest that was written with it")
-        try:
-            return _from_description(description if kind == FORMAT else _upgrade_format_1(description), tensors)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise InputError(f"{path} is damaged, or was not written by reasonlens: {reason}") from error
+            if description["format"] == FORMAT_1:
+                return _from_description(_upgrade_format_1(description), tensors)
+            if description.pop("sha256", None) != _digest(json.dumps(description), tensors):
+                raise InputError(f"{path} is damaged: its content does not have the digest that was written with it")
+            return _from_description(description, tensors)
 
     def _known(self, behaviour: str) -> str:
         if behaviour not in self.weights:

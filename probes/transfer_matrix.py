@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ..figures import FigureTable, draw_all, result_page
+from ..rundir import restoring
 from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
 
@@ -98,6 +99,7 @@ class TransferMatrix:
         }
 
     @classmethod
+    @restoring
     def from_dict(cls, content: Mapping[str, Any]) -> TransferMatrix:
         """Restore a matrix from what `to_dict` returned.
 

@@ -7,6 +7,7 @@ from .digests import content_digest, directory_digest, file_digest, tensors_dige
 from .errors import InputError, refusal, writing
 from .lock import only_writer_of
 from .places import expanded, is_there, short_name
+from .reading import check_kinds, parse_json, read_description, read_json, reading, restoring
 from .row_log import RowLog
 from .run_directory import RunDirectory
 
@@ -15,6 +16,7 @@ __all__ = [
     "RowLog",
     "RunDirectory",
     "atomic_path",
+    "check_kinds",
     "callable_name",
     "columns_of",
     "content_digest",
@@ -25,8 +27,13 @@ __all__ = [
     "from_row",
     "is_there",
     "only_writer_of",
+    "parse_json",
     "plain",
+    "read_description",
+    "read_json",
+    "reading",
     "refusal",
+    "restoring",
     "short_name",
     "tensors_digest",
     "to_row",

@@ -31,12 +31,17 @@ def expanded(path: str | Path) -> Path:
         The path without `~`.
 
     Raises:
-        InputError: There is no such user, or no home directory.
+        InputError: There is no such user, no home directory, or the path holds bytes that are not UTF-8, which neither
+            safetensors nor a record in JSON can name.
     """
     try:
-        return Path(path).expanduser()
+        place = Path(path).expanduser()
+        str(place).encode()
     except RuntimeError as error:
         raise InputError(f"cannot find the home directory in {str(path)!r}: {error}. Write the path out.") from error
+    except UnicodeEncodeError as error:
+        raise InputError(f"the path {os.fsencode(place)!r:.200} is not UTF-8; rename it, or choose another") from error
+    return place
 
 
 def short_name(name: str, max_bytes: int = 160) -> str:

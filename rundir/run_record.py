@@ -5,7 +5,6 @@ Command, settings, digests of inputs, versions, seeds, timings, state and digest
 
 from __future__ import annotations
 
-import json
 import platform
 import shlex
 import sys
@@ -18,6 +17,7 @@ from .comparison import Json, differences, plain
 from .errors import InputError, short
 from .lock import is_of_the_lock
 from .places import is_left_over
+from .reading import WRONG_SHAPE, parse_json
 
 FORMAT = "reasonlens.run/2"
 RUN = "run.json"
@@ -69,14 +69,14 @@ def earlier_record(directory: Path, record: Record) -> Record | None:
         _check_empty(directory)
         return None
     try:
-        earlier = json.loads(file.read_text("utf-8"))
+        earlier = parse_json(file.read_text("utf-8"), RUN)
         if earlier["format"] != FORMAT:
             raise ValueError(f"format {earlier['format']!r}, not {FORMAT!r}")
         different = changes(earlier, record)
         known = {name: earlier[name] for name in ("state", "timings_seconds", "artifacts")}
         if not all(isinstance(known[name], dict) for name in ("timings_seconds", "artifacts")):
             raise TypeError("timings and artifacts are no objects")
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (*WRONG_SHAPE, RecursionError, OSError) as error:
         raise InputError(f"{file} cannot be read ({error}); choose another --out or remove it") from error
     if different:
         raise InputError(f"{short(file.parent)} holds another run ({different}); choose another --out or remove it")

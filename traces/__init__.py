@@ -2,7 +2,7 @@
 
 from .annotated import parse_annotated
 from .annotators import Annotator, keyword_annotator, within_thoughts
-from .bundled import bundled_traces, resolve_traces
+from .bundled import bundled_traces
 from .encoding import EncodedTrace, Template, encode
 from .jsonl import (
     digest,
@@ -12,8 +12,10 @@ from .jsonl import (
 )
 from .markers import BEHAVIOURS, MARKERS, is_marked
 from .sentences import segment
+from .sources import TraceSource, resolve_traces, stream_traces
 from .token_spans import token_span
 from .trace import Span, Trace
+from .trace_list import TraceList
 
 __all__ = [
     "BEHAVIOURS",
@@ -32,6 +34,9 @@ __all__ = [
     "keyword_annotator",
     "read_traces",
     "resolve_traces",
+    "stream_traces",
+    "TraceList",
+    "TraceSource",
     "segment",
     "token_span",
     "within_thoughts",

@@ -79,7 +79,14 @@ def _prefix(model: LanguageModel, prompt: str, template: Template) -> tuple[str,
 
     def render(content: str) -> str:
         conversation = [{"role": "user", "content": content}]
-        return str(model.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
+        try:
+            return str(model.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
+        except Exception as error:  # a template is a program: its own raise_exception, a mistake in it, a missing name
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise InputError(
+                f"the chat template of {model.name} fails on the prompt {content!r:.60}: {reason}. Use template "
+                "'plain' (--template plain), or mend the template"
+            ) from error
 
     before, stand_in, after = render(_STAND_IN).partition(_STAND_IN)
     if not stand_in:

@@ -15,9 +15,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..rundir import InputError, atomic_path
+from ..rundir import InputError, atomic_path, parse_json
 from .annotated import has_end_tag, parse_annotated
 from .trace import Span, Trace
+from .trace_list import TraceList
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def iter_traces(path: str | Path) -> Iterator[Trace]:
     return (trace for _, trace in _numbered_traces(Path(path)))
 
 
-def read_traces(path: str | Path) -> list[Trace]:
+def read_traces(path: str | Path) -> TraceList:
     """Read all traces of a JSONL file.
 
     Args:
@@ -53,7 +54,7 @@ def read_traces(path: str | Path) -> list[Trace]:
         InputError: The file cannot be read or holds no trace, a line is malformed, or an id repeats. The message names
             the line.
     """
-    traces: list[Trace] = []
+    traces = TraceList()
     line_of_id: dict[str, int] = {}
     for number, trace in _numbered_traces(Path(path)):
         if trace.id in line_of_id:
@@ -69,22 +70,24 @@ def read_traces(path: str | Path) -> list[Trace]:
 
 
 def _numbered_traces(path: Path) -> Iterator[tuple[int, Trace]]:
+    number = 0
     try:
-        with path.open(encoding="utf-8-sig", newline="\n") as file:  # splitlines would cut at U+2028 inside a string
+        with path.open("rb") as file:  # lines are cut at newlines alone: U+2028 may stand inside a string
             for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, parse_line(line, f"{path}, line {number}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read traces from {path}: {error}") from error
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if text.strip():
+                    yield number, parse_line(text, f"{path}, line {number}")
+    except OSError as error:
+        raise InputError(f"cannot read traces from {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"cannot read traces from {path}, line {number}: byte {error.start} of it is not UTF-8; save it as UTF-8"
+        ) from error
 
 
 def parse_line(line: str, source: str) -> Trace:
     """Parse one line of JSON as a trace; errors name `source`."""
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{source}: not valid JSON ({error})") from error
-    return trace_of_row(row, source)
+    return trace_of_row(parse_json(line, source), source)
 
 
 def trace_of_row(row: Any, source: str) -> Trace:

@@ -6,13 +6,12 @@ ends in `#### 42`, as GSM8K's do, or holds `\\boxed{42}`, that part is used.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..rundir import InputError
+from ..rundir import InputError, parse_json
 
 QUESTION = ("question", "prompt", "problem")
 ANSWER = ("answer", "solution")
@@ -45,10 +44,7 @@ def read_questions(path: str | Path) -> list[Question]:
 
 
 def _question(path: str | Path, number: int, line: str) -> Question:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{path}, line {number}: no JSON ({error})") from error
+    row = parse_json(line, f"{path}, line {number}")
     prompt = next((row[key] for key in QUESTION if key in row), None) if isinstance(row, dict) else None
     if not isinstance(prompt, str) or not prompt.strip():
         raise InputError(f"{path}, line {number}: no question in it; one of {', '.join(QUESTION)} must hold a text")

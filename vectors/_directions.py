@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..activations.layers import choose_layers
-from ..rundir import InputError, atomic_path
+from ..rundir import InputError, atomic_path, read_description, reading
+from .description import check_description
 from .direction import Direction
-from .finite import check_all_finite
+from .soundness import check_all_finite, check_shapes
 
 FORMAT = "reasonlens.directions/1"
 
@@ -168,21 +169,18 @@ class Directions:
         Raises:
             InputError: The file cannot be read, is damaged, or is not a file of directions.
         """
-        try:
+        remedy = "give the vectors.safetensors that `reasonlens locate`, `directions` or `import` wrote"
+        description = read_description(path, "directions", (FORMAT,), remedy)
+        check_description(description, path)
+        with reading(path, "directions"):
             with safe_open(path, framework="pt") as file:
-                description = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
-                if description.get("format") != FORMAT:
-                    raise InputError(f"{path} holds no directions of reasonlens (format {FORMAT})")
-                stored = {name: file.get_tensor(name) for name in file.keys()}
-        except (OSError, SafetensorError, ValueError, AttributeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"cannot read directions from {path}: {error}") from error
-        try:
+                vectors = {name: file.get_tensor(name) for name in description["norms"]}
+            norms = tuple(math.nan if norm is None else float(norm) for norm in description["residual_norm"])
+            check_shapes(vectors, description["layers"], norms)
             return cls(
-                vectors={name: stored[name] for name in description["norms"]},
+                vectors=vectors,
                 layers=tuple(description["layers"]),
-                residual_norm=tuple(math.nan if norm is None else norm for norm in description["residual_norm"]),
+                residual_norm=norms,
                 n_problems_showing=description.get("n_problems_showing", {}),
                 **{
                     key: description[key]
@@ -192,7 +190,3 @@ class Directions:
                     )
                 },
             )
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged: its description lacks {error}; write it again") from error

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ import torch
 
 from ...rundir import InputError, expanded
 from ...rundir.progress import ProgressBar
-from ...traces import Trace, digest
+from ...traces import Trace, TraceSource, digest, stream_traces
 from .._collect import windows
 from ..activations import Activations
 from ..collector import nothing_to_read
@@ -49,7 +49,7 @@ class ClusterSettings:
 
 def collect_on_ray(
     model: str,
-    source: str | Path | Iterable[Trace],
+    source: TraceSource,
     out: str | Path,
     *,
     keep: Literal["activations", "moments"] = "activations",
@@ -66,7 +66,8 @@ def collect_on_ray(
 
     Args:
         model: A name or path that every machine can load.
-        source: A path or URL of .jsonl or .parquet, a Hugging Face dataset (see `cluster.source`), or traces.
+        source: A path or URL of .jsonl or .parquet, a Hugging Face dataset (see `cluster.source`), or what
+            `collect` takes.
         out: A directory that every machine can write to. The same call resumes a run that was interrupted.
         keep: The activations of every span, or only their moments.
         settings: What is read; None means the defaults.
@@ -96,8 +97,9 @@ def collect_on_ray(
         return Activations.open(out)
 
 
-def _read(source: str | Path | Iterable[Trace]) -> Generator[Trace]:
-    yield from ray_traces(str(source)) if isinstance(source, str | Path) else source
+def _read(source: TraceSource) -> Generator[Trace]:
+    is_elsewhere = isinstance(source, str | Path) and source != "bundled"
+    yield from ray_traces(str(source)) if is_elsewhere else stream_traces(source)
 
 
 def _shards(

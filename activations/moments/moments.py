@@ -14,17 +14,34 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...rundir import InputError, atomic_path, expanded, tensors_digest
+from ...rundir import (
+    InputError,
+    atomic_path,
+    check_kinds,
+    expanded,
+    read_description,
+    reading,
+    tensors_digest,
+)
 from ...traces import BEHAVIOURS
 from ..activations import Activations
 from ..read import Read
 from .summary import Summary
 
 FORMAT = "reasonlens.moments/2"
+KINDS: dict[str, type] = {
+    "labels": dict,
+    "n_traces": int,
+    "layers": list,
+    "read": str,
+    "model": dict,
+    "n_skipped": int,
+    "progress": dict,
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -225,30 +242,30 @@ class Moments:
 
 def read_moments(path: Path) -> Moments:
     """Read moments from a file, finished or not."""
-    try:
+    remedy = "give what `reasonlens collect --keep moments --out` wrote"
+    about = read_description(path, "moments", (FORMAT,), remedy)
+    with reading(path, "moments"):
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
-            if about.get("format") != FORMAT:
-                raise InputError(f"{path} holds no moments of reasonlens (format {FORMAT})")
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-            if about.pop("digest", None) != tensors_digest(about, tensors):
-                raise InputError(f"{path} is altered: its digest is another; remove it and collect again")
-    except (OSError, SafetensorError, ValueError) as error:
-        raise InputError(f"cannot read moments from {path}: {error}") from error
-    return Moments(
-        by_label={
-            label: Summary(count, tensors[f"{number}.mean"], tensors[f"{number}.m2"], tensors.get(f"{number}.comoment"))
-            for number, (label, count) in enumerate(about["labels"].items())
-        },
-        stretches=Summary(about["n_traces"], tensors["stretches.mean"], tensors["stretches.m2"]),
-        norm_sum=tensors["norm_sum"],
-        layers=tuple(about["layers"]),
-        read=Read.parse(about["read"]),
-        model=about["model"],
-        problem_hashes=tensors["problem_hashes"].numpy(),
-        n_skipped=about["n_skipped"],
-        progress=about["progress"],
-    )
+        if about.pop("digest", None) != tensors_digest(about, tensors):
+            raise InputError(f"{path} is altered: its digest is another; remove it and collect again")
+        check_kinds(about, KINDS, path)
+        return Moments(
+            by_label={
+                label: Summary(
+                    count, tensors[f"{number}.mean"], tensors[f"{number}.m2"], tensors.get(f"{number}.comoment")
+                )
+                for number, (label, count) in enumerate(about["labels"].items())
+            },
+            stretches=Summary(about["n_traces"], tensors["stretches.mean"], tensors["stretches.m2"]),
+            norm_sum=tensors["norm_sum"],
+            layers=tuple(about["layers"]),
+            read=Read.parse(about["read"]),
+            model=about["model"],
+            problem_hashes=tensors["problem_hashes"].numpy(),
+            n_skipped=about["n_skipped"],
+            progress=about["progress"],
+        )
 
 
 def hashes(problems: Iterable[str]) -> Int[np.ndarray, " n"]:

@@ -19,7 +19,7 @@ from ...models._load import ModelLike
 from ...models.content import weights_digest
 from ...rundir import InputError, RunDirectory, differences, expanded
 from ...rundir.progress import ProgressBar
-from ...traces import Template, Trace, digest
+from ...traces import Template, Trace, TraceSource, digest, stream_traces
 from .._collect import windows
 from ..collector import Collector, nothing_to_read
 from ..read import Read
@@ -34,7 +34,7 @@ FILE = "moments.safetensors"
 
 def collect_moments(
     model: ModelLike,
-    traces: Iterable[Trace],
+    traces: TraceSource,
     *,
     layers: str | Sequence[int] | None = None,
     read: Read | str = "mean",
@@ -53,7 +53,8 @@ def collect_moments(
 
     Args:
         model: A name, a handle or a loaded model.
-        traces: Traces with labelled spans; may be a generator.
+        traces: Traces with labelled spans: "bundled", a JSONL file, Trace objects or dictionaries as in the file, also
+            from a generator.
         layers: 0-based blocks whose output is read, negative ones from the end, or "0,4,10:20:2"; None means all.
         read: Which tokens of a span are averaged (see `Read`).
         template: How prompt and text become tokens (see `traces.encode`).
@@ -85,6 +86,7 @@ def collect_moments(
         share_prefixes=share_prefixes,
         compile=compile,
     )
+    traces = stream_traces(traces)
     collector = Collector(load(model), settings, on_device=True)
     description = collector.settings.describe(collector.model)
     description |= {"covariance": covariance, "spans_per_window": spans_per_window}

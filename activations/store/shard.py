@@ -13,14 +13,23 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...rundir import InputError, atomic_path
+from ...rundir import InputError, atomic_path, check_kinds, read_description, reading
 from ..example import Example
 
 FORMAT = "reasonlens.activations/3"
+KINDS: dict[str, type] = {
+    "layers": list,
+    "examples": list,
+    "n_stretches": int,
+    "n_skipped": int,
+    "read": str,
+    "model": dict,
+}
+EXAMPLE_KINDS: dict[str, type] = {"trace": str, "problem": str, "label": str, "start": int, "end": int, "text": str}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,13 +59,13 @@ class Shard:
 
     def layer(self, layer: int) -> Float[Tensor, "n_examples d_model"]:
         """Read one layer (the block's number), memory-mapped: no other part of the file is touched."""
-        with safe_open(self.path, framework="pt") as file:
+        with reading(self.path, "activations"), safe_open(self.path, framework="pt") as file:
             activations: Tensor = file.get_tensor(f"layer.{layer}")
         return activations
 
     def embeddings(self) -> Float[Tensor, "n_examples d_embedding"] | None:
         """Read the mean input embeddings, memory-mapped like a layer; None where the file holds none."""
-        with safe_open(self.path, framework="pt") as file:
+        with reading(self.path, "activations"), safe_open(self.path, framework="pt") as file:
             embeddings: Tensor | None = file.get_tensor("embeddings") if "embeddings" in file.keys() else None
         return embeddings
 
@@ -125,20 +134,29 @@ def check_finite(
 
 def read_shard(path: Path) -> Shard:
     """Read the description of a shard; raise InputError if the file is something else or damaged."""
-    try:
+    about = read_description(path, "activations", (FORMAT,), "give what `reasonlens collect --out` wrote")
+    check_kinds(about, KINDS, path)
+    with reading(path, "activations"):
+        examples = tuple(_example(example, path) for example in about.pop("examples"))
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
-            if about.get("format") != FORMAT:
-                raise InputError(f"{path} holds no activations of reasonlens (format {FORMAT})")
             stretch_sum, norm_sum = file.get_tensor("stretch_sum").clone(), file.get_tensor("norm_sum").clone()
-    except (OSError, SafetensorError, ValueError) as error:
-        raise InputError(f"cannot read activations from {path}: {error}") from error
+            n_layers, d_model = stretch_sum.shape
+            shapes = {f"layer.{layer}": file.get_slice(f"layer.{layer}").get_shape() for layer in about["layers"]}
+        if len(about["layers"]) != n_layers or norm_sum.shape != (n_layers,):
+            raise InputError(f"{path} is damaged: it has {len(about['layers'])} layers and sums of {n_layers}")
+        for name, shape in shapes.items():
+            if shape != [len(examples), d_model]:
+                raise InputError(f"{path} is damaged: {name} has the shape {shape} for {len(examples)} spans")
     return Shard(
         path=path,
-        examples=tuple(Example(**example) for example in about.pop("examples")),
+        examples=examples,
         stretch_sum=stretch_sum,
         norm_sum=norm_sum,
         n_stretches=about.pop("n_stretches"),
         n_skipped=about.pop("n_skipped"),
         about=about,
     )
+
+
+def _example(row: Any, path: Path) -> Example:
+    return Example(**check_kinds(row, EXAMPLE_KINDS, f"{path}, a span"))

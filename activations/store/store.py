@@ -24,9 +24,11 @@ import torch
 from ...rundir import (
     InputError,
     RunDirectory,
+    check_kinds,
     content_digest,
     differences,
     file_digest,
+    read_json,
     write_json,
 )
 from .provenance import collection_run, without_names
@@ -36,6 +38,16 @@ logger = logging.getLogger(__name__)
 
 FORMAT = "reasonlens.store/3"
 MANIFEST = "manifest.json"
+MANIFEST_KINDS: dict[str, type] = {"complete": bool, "tokens_per_batch": int, "description": dict, "shards": dict}
+DESCRIPTION_KINDS: dict[str, type] = {"layers": list, "read": str, "model": dict}
+ENTRY_KINDS: dict[str, type] = {
+    "file": str,
+    "sha256": str,
+    "n_bytes": int,
+    "traces": str,
+    "n_traces": int,
+    "n_examples": int,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +226,19 @@ def write_entry(path: Path, index: int, traces: str, part: Part, n_traces: int, 
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Read the manifest of a store; raise InputError if there is none or it was altered."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path / MANIFEST}: {error}") from error
+    manifest = read_json(path / MANIFEST, "the list of shards")
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path / MANIFEST} is no manifest of reasonlens (format {FORMAT})")
     if manifest.pop("digest", None) != content_digest(manifest):
         raise InputError(f"{path / MANIFEST} is altered: its digest is another; remove {path} and collect again")
+    check_kinds(manifest, MANIFEST_KINDS, path / MANIFEST)
+    check_kinds(
+        manifest["description"], {"layers": list, "read": str, "model": dict}, f"{path / MANIFEST}, description"
+    )
+    for index, entry in manifest["shards"].items():
+        check_kinds(entry, ENTRY_KINDS, f"{path / MANIFEST}, shard {index[:20]}")
+        if not index.isdigit() or set(entry) != set(ENTRY_KINDS) or Path(entry["file"]).name != entry["file"]:
+            raise InputError(f"{path / MANIFEST} is damaged: the shard {index[:20]!r} is none that reasonlens writes")
     return manifest
 
 
@@ -245,4 +262,6 @@ def read_store(path: Path, *, verify: bool = False) -> tuple[dict[str, Any], lis
                 f"{file} is missing, torn or altered; run the command that wrote {path} again, and it is read anew"
             )
         shards.append(read_shard(file))
+    if not shards:
+        raise InputError(f"{path / MANIFEST} is damaged: it names no shard; remove {path} and collect again")
     return manifest["description"], shards

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all, render
-from ...rundir import InputError, from_row, to_row
+from ...rundir import InputError, from_row, restoring, to_row
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...stats import p_value_of_draws
 from .condition import Condition, Kind
@@ -221,6 +221,7 @@ class StrengthCurves:
         }
 
     @classmethod
+    @restoring
     def from_dict(cls, content: Mapping[str, Any]) -> StrengthCurves:
         """Build a result from plain values: the inverse of `to_dict`.
 

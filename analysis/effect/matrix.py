@@ -20,7 +20,7 @@ from ...figures import FigureTable, draw_all, result_page
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
 from ...models.content import weights_digest
-from ...rundir import InputError, RunDirectory, write_csv
+from ...rundir import InputError, RunDirectory, restoring, write_csv
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...vectors import Directions
 from ...vectors.residual_norms import with_known_norms
@@ -99,6 +99,7 @@ class SteeringMatrix:
         }
 
     @classmethod
+    @restoring
     def from_dict(cls, content: Mapping[str, Any]) -> SteeringMatrix:
         """Build a result from plain values: the inverse of `to_dict`.
 

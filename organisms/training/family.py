@@ -10,7 +10,6 @@ Every stage runs on one thread in a process of its own, so weights do not depend
 
 from __future__ import annotations
 
-import json
 import logging
 import multiprocessing
 import signal
@@ -19,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 
-from ...rundir import InputError, RunDirectory
+from ...rundir import InputError, RunDirectory, check_kinds, read_json
 from ...rundir.progress import is_silent
 from .stages import (
     STAGES,
@@ -77,7 +76,14 @@ def organisms_train(
                 "a training process was killed (out of memory?); the same command goes on from there"
             ) from error
         run.finish()
-        return {name: json.loads((run.path / name / "training.json").read_text("utf-8"))["seconds"] for name in members}
+        return {name: _seconds(run.path / name / "training.json") for name in members}
+
+
+def _seconds(path: Path) -> float:
+    seconds = check_kinds(read_json(path, "the record of a training"), {}, path).get("seconds")
+    if not isinstance(seconds, int | float):
+        raise InputError(f"{path} is damaged: it does not say how many seconds the training took; remove its folder")
+    return float(seconds)
 
 
 def parse_members(text: str) -> tuple[Name, ...]:

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from ...rundir import InputError, atomic_path, tensors_digest
 from ...rundir.progress import ProgressBar
+from ...rundir.reading import WRONG_SHAPE
 
 MAX_GRADIENT_NORM = 1.0
 
@@ -111,7 +112,7 @@ def _take_up(model: PreTrainedModel, optimizers: Sequence[Optimizer], state: Pat
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # a safetensors handle is no dict
         if about["digest"] != tensors_digest(about["step"], tensors):
             raise ValueError("its digest is another")
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, RecursionError, *WRONG_SHAPE) as error:
         raise InputError(
             f"{state} is altered ({error}); remove it, and its member is trained from the start"
         ) from error

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models._load import ModelLike
-from ...rundir import InputError, RunDirectory, expanded
+from ...rundir import InputError, RunDirectory, expanded, parse_json
 from ...rundir.lock import only_writer
 from ...rundir.result_files import TABLES
 from ...traces.judge import Judge
@@ -145,10 +144,10 @@ def forget(out: Path, folders: Sequence[str]) -> None:
 def _record(out: Path) -> dict[str, Any] | None:
     """Read the record of the run in a directory; None where there is no run."""
     try:
-        record = json.loads((out / RUN).read_text("utf-8"))
+        record = parse_json((out / RUN).read_bytes(), RUN)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, InputError) as error:
         raise InputError(f"{out / RUN} cannot be read ({error}); choose another --out or remove it") from error
     return record if isinstance(record, dict) else {}
 

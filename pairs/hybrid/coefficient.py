@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu, normalize, softplus
 
 from ...generation import StepState
-from ...rundir import InputError, atomic_path
+from ...rundir import atomic_path, read_description, reading
 from .mechanism import Mechanism
 
 FORMAT = "reasonlens.coefficients/2"
@@ -108,24 +108,19 @@ class Coefficients:
     @classmethod
     def open(cls, path: str | Path) -> Coefficients:
         """Read back what `save` wrote. Raises InputError when the file is something else."""
-        try:
+        remedy = "give what `reasonlens hybrid` wrote"
+        described = read_description(path, "coefficients", (FORMAT,), remedy)
+        with reading(path, "coefficients"):
             with safe_open(path, framework="pt") as file:
-                described = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
-                if described.get("format") != FORMAT:
-                    raise InputError(f"{path} holds no coefficients of reasonlens (format {FORMAT})")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
             n_behaviours, d_model = tensors["vectors"].shape
             network = CoefficientNetwork(n_behaviours, d_model, described["residual_norm"])
             network.load_state_dict(tensors)
-        except (OSError, SafetensorError, ValueError, KeyError, RuntimeError, AttributeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"cannot read coefficients from {path}: {error}") from error
-        return cls.of(
-            network,
-            behaviours=tuple(described["behaviours"]),
-            layer=described["layer"],
-            residual_norm=described["residual_norm"],
-            scores=described["scores"],
-            model=described["model"],
-        )
+            return cls.of(
+                network,
+                behaviours=tuple(described["behaviours"]),
+                layer=described["layer"],
+                residual_norm=described["residual_norm"],
+                scores=described["scores"],
+                model=described["model"],
+            )

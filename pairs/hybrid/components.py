@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ...generation import Gate, StepState
-from ...rundir import InputError, atomic_path
+from ...rundir import atomic_path, read_description, reading
 from ...traces import Trace
 from ...vectors import Directions
 from ._decode import Chooser
@@ -63,11 +62,10 @@ class Probes:
         Raises:
             InputError: The file is something else.
         """
-        try:
+        remedy = "give what `reasonlens hybrid` wrote"
+        description = read_description(path, "probes of a hybrid", (FORMAT,), remedy)
+        with reading(path, "probes of a hybrid"):
             with safe_open(path, framework="pt") as file:
-                description: dict[str, Any] = json.loads((file.metadata() or {}).get("reasonlens", "{}"))
-                if description.get("format") != FORMAT:
-                    raise InputError(f"{path} holds no probes of a hybrid (format {FORMAT})")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
             layers = [int(layer) for layer in description["layers"]]
             return cls(
@@ -79,8 +77,6 @@ class Probes:
                 n_disagreements=description["n_disagreements"],
                 n_tokens=description["n_tokens"],
             )
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise InputError(f"cannot read probes from {path}: {error}") from error
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -10,14 +10,13 @@ measures       the figures of every arm
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ...rundir import InputError, write_json
+from ...rundir import InputError, parse_json, reading, write_json
 from ..pair import Pair
 from .arm import Tuned
 from .arm_run import ArmRun
@@ -126,4 +125,5 @@ def _save_frame(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _open_frame(path: Path) -> pd.DataFrame:
-    return pd.DataFrame(json.loads(path.read_text("utf-8")))
+    with reading(path, "a table of the hybrid"):
+        return pd.DataFrame(parse_json(path.read_text("utf-8"), path))

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all
-from ...rundir import InputError, expanded, from_row
+from ...rundir import InputError, expanded, from_row, restoring
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from .pair_result import PairResult
 from .report import report_html
@@ -61,6 +61,7 @@ class HybridResult:
         }
 
     @classmethod
+    @restoring
     def from_dict(cls, row: Mapping[str, Any]) -> HybridResult:
         """Read what `to_dict` returned; models, components and responses are not in it.
 

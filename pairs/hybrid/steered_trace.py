@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from ...figures import FigureTable, draw_all
 from ...figures.steered import steered_fragment, steered_page
 from ...models import LanguageModel
-from ...rundir import InputError, expanded, from_row, to_row, write_text
+from ...rundir import InputError, expanded, from_row, restoring, to_row, write_text
 from ...rundir.result_files import check_format, write_result
 from .record import RowRecord
 
@@ -114,6 +114,7 @@ class SteeredTrace:
         return {"format": FORMAT, **to_row(self)}
 
     @classmethod
+    @restoring
     def from_dict(cls, content: Mapping[str, Any]) -> SteeredTrace:
         """Read what `to_dict` returned.
 

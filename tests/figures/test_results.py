@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,21 @@ def test_a_line_says_the_headline(result: Result) -> None:
 def test_plain_values_of_another_kind_are_refused(result: Result, content: Any) -> None:
     with pytest.raises(InputError, match="this is no reasonlens.*/.*, its format is"):
         type(result).from_dict(content)
+
+
+def test_plain_values_of_other_shapes_are_refused_in_one_line(result: Result) -> None:
+    sound = json.loads(json.dumps(result.to_dict()))
+    type(result).from_dict(sound)
+    for name in sound:
+        for odd in (None, [], {}, "x", 7, [None], {"x": None}, [[]]):
+            try:
+                again = type(result).from_dict(sound | {name: odd})
+            except InputError as error:
+                assert "this is no" in str(error) and "\n" not in str(error)
+            else:
+                assert again is not None
+        with suppress(InputError):
+            type(result).from_dict({key: value for key, value in sound.items() if key != name})
 
 
 def test_what_json_does_not_hold_is_said_with_the_file_that_does(tiny: Any, hostile: list[Trace]) -> None:

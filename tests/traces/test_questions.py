@@ -23,7 +23,12 @@ def test_questions_are_read_with_the_answer_that_counts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "holds no question"), ("{", "line 1: no JSON"), ('{"a": 1}', "line 1: no question"), ("[1]", "no question")],
+    [
+        ("", "holds no question"),
+        ("{", "line 1: not valid JSON"),
+        ('{"a": 1}', "line 1: no question"),
+        ("[1]", "no question"),
+    ],
 )
 def test_files_without_questions_are_refused_by_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "q.jsonl"

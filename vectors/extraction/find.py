@@ -12,7 +12,7 @@ from typing import Any
 
 from ...activations import Activations, Moments
 from ...activations.moments.stream import FILE
-from ...rundir import InputError
+from ...rundir import InputError, expanded
 from .._directions import Directions
 from .bootstrap import bootstrap_stability
 from .content import project_out_content
@@ -96,7 +96,12 @@ def open_source(path: str | Path) -> Source:
     Raises:
         InputError: There is neither at the path, or the file is damaged.
     """
-    path = Path(path)
+    if not isinstance(path, str | Path):
+        raise InputError(
+            f"{path!r:.60} ({type(path).__name__}) holds no activations; give what `collect` returned or wrote. Of "
+            "traces, collect them first: collect(model, traces)"
+        )
+    path = expanded(path)
     if not path.exists():
         raise InputError(f"there is nothing at {path}; `reasonlens collect --out {path}` collects activations")
     if path.is_dir() and (path / FILE).is_file():

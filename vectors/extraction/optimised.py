@@ -27,7 +27,7 @@ from ...models._load import ModelLike
 from ...rundir import InputError
 from ...rundir.progress import ProgressBar
 from ...stats import Interval, percentile_ends
-from ...traces import Trace, digest
+from ...traces import TraceSource, digest, resolve_traces
 from .._directions import Directions
 from .descent import DescentResult, Task, descend
 from .likelihood import frozen, sentence_likelihood
@@ -40,7 +40,7 @@ BIAS = "bias"
 
 def optimised_directions(
     model: ModelLike,
-    traces: Sequence[Trace],
+    traces: TraceSource,
     layers: str | Sequence[int] | None = None,
     settings: OptimisedSettings | None = None,
     *,
@@ -53,7 +53,7 @@ def optimised_directions(
 
     Args:
         model: The model to steer: a name, a handle or a loaded model.
-        traces: Traces with labelled sentences.
+        traces: "bundled", a JSONL file, or traces with labelled sentences (objects, or dictionaries as in the file).
         layers: The layers, each searched on its own ("8:24", [12, 16]); None means all.
         settings: How the search is done; None means the defaults.
         progress: Show a progress bar over steps.
@@ -69,7 +69,7 @@ def optimised_directions(
             `settings.bias` is on.
     """
     settings = settings or OptimisedSettings()
-    handle, texts = load(model), list(traces)
+    handle, texts = load(model), resolve_traces(traces)
     layer_numbers = CollectSettings(layers=layers).layers_of(handle)
     targets = Targets.of(handle, texts, settings)
     if BIAS in targets.behaviours and settings.bias:

@@ -11,8 +11,8 @@ from pathlib import Path
 from ...models import LanguageModel
 from ...rundir import InputError
 from .._directions import Directions
-from ..finite import check_finite
 from ..fit import check_fit
+from ..soundness import check_all_finite, check_shapes
 
 
 def check_directions(directions: Directions) -> None:
@@ -24,25 +24,8 @@ def check_directions(directions: Directions) -> None:
     Raises:
         InputError: There are no vectors, layers are out of order, shapes differ, or a number is not finite.
     """
-    if not directions.vectors:
-        raise InputError("there are no directions in it")
-    layers = directions.layers
-    if list(layers) != sorted(set(layers)) or not layers or layers[0] < 0:
-        raise InputError(f"layers must be different numbers from 0 in rising order, and are {layers}")
-    if len(directions.residual_norm) != len(layers):
-        raise InputError(f"there are {len(directions.residual_norm)} residual norms for {len(layers)} layers")
-    widths = set()
-    for behaviour, vectors in directions.vectors.items():
-        if vectors.ndim != 2 or len(vectors) != len(layers) or not vectors.is_floating_point():
-            raise InputError(
-                f"the vectors for {behaviour!r} have the shape {tuple(vectors.shape)} ({vectors.dtype}), and there are "
-                f"{len(layers)} layers: one row of floating-point numbers for each is right"
-            )
-        widths.add(vectors.shape[1])
-        for layer, row in zip(layers, vectors, strict=True):
-            check_finite(row, behaviour, layer)
-    if len(widths) > 1 or 0 in widths:
-        raise InputError(f"vectors must all have one width, and have {', '.join(map(str, sorted(widths)))}")
+    check_shapes(directions.vectors, directions.layers, directions.residual_norm)
+    check_all_finite(directions.vectors, directions.layers, directions.residual_norm)
 
 
 def check_fits(directions: Directions, model: LanguageModel, *, force: bool = False) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...rundir import InputError
 from .._directions import Directions
-from ..finite import check_finite
+from ..soundness import check_finite
 from .selection import ORIGIN
 
 MAX_LAYERS = 4096  # more than any model has: a larger number means a damaged file

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...rundir import InputError, atomic_path
+from ...rundir import InputError, atomic_path, parse_json
 from .imported import MAX_WIDTH
 
 MAX_BYTES = 1 << 29
@@ -21,11 +21,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise InputError(f"{path} has {size} bytes, and a file of vectors never has as many")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_bytes(), f"{path} is not a JSON file")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not a JSON file: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a JSON {type(content).__name__}, and an object was expected")
     return content

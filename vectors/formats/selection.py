@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ...rundir import InputError
 from .._directions import Directions
-from ..finite import check_finite
+from ..soundness import check_finite
 
 ORIGIN = "reasonlens.export/1"
 

@@ -11,11 +11,11 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...rundir import InputError, atomic_path
+from ...rundir import InputError, atomic_path, parse_json, reading
 
 MAX_HEADER = 16 << 20
 MAX_TENSORS = 1 << 16
@@ -36,13 +36,9 @@ def check_header(path: Path) -> dict[str, str]:
                     f"{path} is not a safetensors file, or damaged: its header would have {length} bytes, and the file "
                     f"has {size}"
                 )
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(length), f"{path} is not a safetensors file, or damaged: its header")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is not a safetensors file, or damaged: its header is no JSON") from error
     if not isinstance(header, dict) or len(header) > MAX_TENSORS:
         raise InputError(f"{path} is not a safetensors file, or damaged: its header is no list of tensors")
     metadata = header.pop("__metadata__", {})
@@ -76,11 +72,8 @@ def _whole_numbers(numbers: Any) -> list[int] | None:
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read tensors and metadata of a safetensors file; raise InputError for a damaged one."""
     metadata = check_header(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+    with reading(path, "vectors"), safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, metadata
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], origin: dict[str, Any]) -> None:

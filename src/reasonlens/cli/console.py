@@ -156,7 +156,9 @@ def print_json(value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read results that a run has written."""
-    return json.loads(path.read_text("utf-8"))
+    from reasonlens import rundir
+
+    return rundir.read_json(path, "results")
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -7,7 +7,6 @@ in every path and in whatever may be a path. Names and numbers joined by commas 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -42,12 +41,17 @@ class Numbers(tuple[float, ...]):
 
 def path_of(text: str | Path) -> Path:
     """Read a path, `~` expanded."""
-    return Path(os.path.expanduser(text))
+    from reasonlens import rundir
+
+    try:
+        return rundir.expanded(text)
+    except rundir.InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def name_or_path(text: str) -> str:
     """Read what is a name or a path, `~` expanded."""
-    return os.path.expanduser(text)
+    return str(path_of(text)) if text.startswith("~") or not text.isascii() else text
 
 
 def assignments(options: list[str] | None) -> dict[str, Any]:

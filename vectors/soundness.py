@@ -1,4 +1,4 @@
-"""Check that vectors and norms are finite: a NaN that is written once turns up as a model that writes nonsense."""
+"""Check that vectors and norms are finite and of sound shapes: a NaN that is written once turns up as nonsense."""
 
 from __future__ import annotations
 
@@ -53,3 +53,33 @@ def check_all_finite(
     for layer, norm in zip(layers, residual_norm, strict=False):
         if math.isinf(norm):
             raise InputError(f"the mean residual norm at layer {layer} is infinite; leave that layer out")
+
+
+def check_shapes(
+    vectors: Mapping[str, Float[Tensor, "n_layers d_model"]], layers: Sequence[int], residual_norm: Sequence[float]
+) -> None:
+    """Check that all behaviours have one row of one width for each layer.
+
+    Args:
+        vectors: Behaviour -> one row for each layer.
+        layers: The block of each row.
+        residual_norm: The mean token norm at each layer.
+
+    Raises:
+        InputError: There are no vectors, layers are out of order, or shapes differ.
+    """
+    if not vectors:
+        raise InputError("there are no directions in it")
+    if list(layers) != sorted(set(layers)) or not layers or layers[0] < 0:
+        raise InputError(f"layers must be different numbers from 0 in rising order, and are {layers}")
+    if len(residual_norm) != len(layers):
+        raise InputError(f"there are {len(residual_norm)} residual norms for {len(layers)} layers")
+    for behaviour, rows in vectors.items():
+        if rows.ndim != 2 or len(rows) != len(layers) or not rows.is_floating_point():
+            raise InputError(
+                f"the vectors for {behaviour!r} have the shape {tuple(rows.shape)} ({rows.dtype}), and there are "
+                f"{len(layers)} layers: one row of floating-point numbers for each is right"
+            )
+    widths = {rows.shape[1] for rows in vectors.values()}
+    if len(widths) > 1 or 0 in widths:
+        raise InputError(f"vectors must all have one width, and have {', '.join(map(str, sorted(widths)))}")
