@@ -19,6 +19,7 @@ from ..models import LanguageModel
 from ..rundir import InputError
 from .thoughts import begins_with_thoughts, without_opener
 from .token_spans import token_span
+from .tokenising import tokenise
 from .trace import Trace
 
 Template = Literal["auto", "chat", "plain"]
@@ -100,15 +101,15 @@ def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bo
     if begins_with_thoughts(trace.text):  # a template that opens the thoughts would open them twice
         prefix = without_opener(prefix)
     text = prefix + trace.text
-    encoded = model.tokenizer(text, add_special_tokens=template == "plain", return_offsets_mapping=True, verbose=False)
-    token_ids = np.asarray(encoded["input_ids"], dtype=np.int64)
+    tokens = tokenise(model, text, add_special_tokens=template == "plain")
+    token_ids, offsets = tokens.ids, tokens.offsets
     model.check_token_ids(token_ids, f"trace {trace.id!r}")
-    offsets = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
     limit = model.context_tokens
     if limit is not None and len(token_ids) > limit:
         if not truncate:
+            count = f"{len(token_ids)} tokens" if tokens.is_whole else f"{len(text)} characters and over {limit} tokens"
             raise InputError(
-                f"trace {trace.id!r} has {len(token_ids)} tokens, more than the {limit} of {model.name}'s context; "
+                f"trace {trace.id!r} has {count}, more than the {limit} of {model.name}'s context; "
                 "shorten it, or allow truncation (--truncate, truncate=True)"
             )
         token_ids, offsets = token_ids[:limit], offsets[:limit]

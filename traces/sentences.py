@@ -15,7 +15,7 @@ NEVER_LAST = {"e.g", "i.e", "vs", "cf", "mr", "mrs", "ms", "dr", "prof", "st", "
 LAST_BEFORE_A_CAPITAL = {"etc", "al", "a.m", "p.m", "u.s"}  # "etc. The" ends a sentence, "etc. and" does not
 BEFORE_A_NUMBER = {"no", "fig", "eq", "sec", "vol", "p", "pp", "jan", "feb", "aug", "sept", "oct", "nov", "dec"}
 END = re.compile(r"[.!?;]+[\"'”’)\]*]*(?=\s|$)|\n+")
-WORD_BEFORE_POINT = re.compile(r"[\w.]+(?=\.$)")
+NEXT_LETTER = re.compile(r"\S")
 
 
 def segment(text: str, min_words: int = 3) -> list[tuple[int, int]]:
@@ -43,15 +43,24 @@ def segment(text: str, min_words: int = 3) -> list[tuple[int, int]]:
 def _ends_sentence(text: str, end: re.Match[str]) -> bool:
     if end.group() != ".":
         return True
-    line = text[text.rfind("\n", 0, end.start()) + 1 : end.end()]
-    match = WORD_BEFORE_POINT.search(line)
-    if match is None:
+    start = end.start()
+    while start and (text[start - 1].isalnum() or text[start - 1] in "_."):
+        start -= 1
+    word = text[start : end.start()].lower()
+    if not word:
         return True
-    word, following = match.group().lower(), text[end.end() :].lstrip()[:1]
-    if word.isdigit() and not line[: match.start()].strip():
+    next_letter = NEXT_LETTER.search(text, end.end())
+    following = next_letter.group() if next_letter else ""
+    if word.isdigit() and _begins_line(text, start):
         return False  # "1." opens a list item
     if word in BEFORE_A_NUMBER:
         return not following.isdigit()
     if word in LAST_BEFORE_A_CAPITAL:
         return not following or following.isupper()
     return word not in NEVER_LAST
+
+
+def _begins_line(text: str, place: int) -> bool:
+    while place and text[place - 1].isspace() and text[place - 1] != "\n":
+        place -= 1
+    return not place or text[place - 1] == "\n"
