@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..rundir import InputError, expanded, reading
+from ..rundir import InputError, did_you_mean, expanded, reading
 from ..traces import BEHAVIOURS
 from .example import Example
 from .read import Read
@@ -71,6 +71,7 @@ class Activations:
         if not shows_behaviour.any():
             raise InputError(
                 f"no example shows {behaviour!r}; the labels here are {', '.join(self.behaviours)}. Check the spelling."
+                f"{did_you_mean(behaviour, self.behaviours)}"
             )
         return shows_behaviour
 
@@ -87,7 +88,10 @@ class Activations:
             InputError: The layer was not collected, or a number is not finite.
         """
         if layer not in self.layers:
-            raise InputError(f"layer {layer} was not collected; these were: {', '.join(map(str, self.layers))}")
+            raise InputError(
+                f"layer {layer} was not collected; these were: {', '.join(map(str, self.layers))}."
+                f"{did_you_mean(layer, self.layers)}"
+            )
         slot = self.layers.index(layer)
         rows = self.values.layer(slot) if isinstance(self.values, StoredActivations) else self.values[:, slot]
         check_finite(rows, self.examples, f"activations at layer {layer}")

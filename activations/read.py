@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..rundir import InputError
+from ..rundir import InputError, did_you_mean
+
+READS = ("mean", "first", "last", "before", "window")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,10 @@ class Read:
             raise
         except ValueError:
             pass
-        raise InputError(f"unknown read {text!r}: use mean, first, last, before:N (N > 0) or window:A:B (window:-1:10)")
+        raise InputError(
+            f"unknown read {text!r}: use mean, first, last, before:N (N > 0) or window:A:B (window:-1:10)."
+            f"{did_you_mean(name, READS)}"
+        )
 
     def positions(self, first: int, stop: int) -> range:
         """Compute the positions that are read for one span.

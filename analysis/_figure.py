@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from ..figures import FigureTable
 from ..rundir import InputError, atomic_path, expanded, parse_json, write_text
-from ..rundir.reading import WRONG_SHAPE
+from ..rundir.readers import WRONG_SHAPE
 
 IMAGES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
 

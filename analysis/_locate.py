@@ -30,7 +30,7 @@ from ..models._load import ModelLike
 from ..probes import ProbeSweep, sweep
 from ..probes.folds import common_labels, grouped_folds
 from ..probes.result import PROBES
-from ..rundir import InputError, RunDirectory
+from ..rundir import InputError, RunDirectory, did_you_mean
 from ..rundir.result_files import REPORT, RESULTS
 from ..traces import Trace, TraceSource, digest, resolve_traces
 from ..vectors import mean_difference_directions
@@ -206,7 +206,10 @@ def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: Locat
     labels, problems = zip(*spans, strict=True)
     missing = set(settings.behaviours or ()) - set(labels)
     if missing:
-        raise InputError(f"no span is labelled {sorted(missing)[0]!r}; the labels are {', '.join(sorted(set(labels)))}")
+        first, known = sorted(missing)[0], sorted(set(labels))
+        raise InputError(
+            f"no span is labelled {first!r}; the labels are {', '.join(known)}.{did_you_mean(first, known)}"
+        )
     common = common_labels(labels, problems, settings.n_folds)
     probed = settings.behaviours or common or sorted(set(labels))
     grouped_folds(labels, problems, probed, settings.n_folds, settings.seed)

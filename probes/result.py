@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all, result_page
-from ..rundir import InputError, restoring
+from ..rundir import ByBehaviour, InputError, did_you_mean, restoring
 from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
@@ -42,8 +42,12 @@ class FittedProbes:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ProbeSweep:
-    """Linear probes for several behaviours at several layers, and how well they generalise to unseen problems."""
+class ProbeSweep(ByBehaviour[BehaviourSweep]):
+    """Linear probes for several behaviours at several layers, and how well they generalise to unseen problems.
+
+    It has the manners of a dictionary: `sweep["backtracking"]` returns the figures of one behaviour, and
+    `for behaviour in sweep`, `len`, `in`, `keys()`, `items()` go over the behaviours.
+    """
 
     behaviours: dict[str, BehaviourSweep]
     layers: tuple[int, ...]
@@ -93,8 +97,33 @@ class ProbeSweep:
 
         Returns:
             The number of the block.
+
+        Raises:
+            InputError: The behaviour was not probed.
         """
-        return self.layers[self.behaviours[behaviour].best]
+        return self.layers[self[behaviour].best]
+
+    def __getitem__(self, behaviour: str) -> BehaviourSweep:
+        """Return the figures of one behaviour.
+
+        Args:
+            behaviour: One of `behaviours`.
+
+        Returns:
+            Its figures; lists have one entry for each layer.
+
+        Raises:
+            InputError: The behaviour was not probed.
+        """
+        if behaviour not in self.behaviours:
+            raise InputError(
+                f"{behaviour!r} was not probed; these were: {', '.join(self.behaviours)}."
+                f"{did_you_mean(behaviour, self.behaviours)}"
+            )
+        return self.behaviours[behaviour]
+
+    def _by_behaviour(self) -> dict[str, BehaviourSweep]:
+        return self.behaviours
 
     @property
     def common_layer(self) -> int:
@@ -111,8 +140,16 @@ class ProbeSweep:
 
         Returns:
             The selectivity at each layer.
+
+        Raises:
+            InputError: The behaviour was not probed, or there is no such control task.
         """
-        pairs = zip(self.behaviours[behaviour].auroc, self.control_tasks[task], strict=True)
+        if task not in self.control_tasks:
+            raise InputError(
+                f"there is no control task {task!r}; there are {', '.join(self.control_tasks)}."
+                f"{did_you_mean(task, self.control_tasks)}"
+            )
+        pairs = zip(self[behaviour].auroc, self.control_tasks[task], strict=True)
         return [real.value - control.value for real, control in pairs]
 
     def to_frame(self) -> pd.DataFrame:

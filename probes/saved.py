@@ -29,7 +29,7 @@ from torch import Tensor
 from ..activations import Read
 from ..models import LanguageModel
 from ..models.identity import same_weights, state
-from ..rundir import InputError, atomic_path, read_description, reading
+from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, read_description, reading
 from .best_layer import best_slot
 
 FORMAT = "reasonlens.probes/2"
@@ -38,8 +38,11 @@ SITE = "blocks.{layer}.hook_out"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SavedProbes:
-    """A linear probe for each behaviour and layer, and where they come from; parts that disagree raise InputError."""
+class SavedProbes(ByBehaviour[Tensor]):
+    """A linear probe for each behaviour and layer, and where they come from; parts that disagree raise InputError.
+
+    It has the manners of a dictionary: `for behaviour in probes`, `len`, `in`, `keys()`; `items()` gives the weights.
+    """
 
     weights: dict[str, Float[Tensor, "n_layers d_model"]]  # for raw activations
     biases: dict[str, Float[Tensor, " n_layers"]]
@@ -59,6 +62,9 @@ class SavedProbes:
             object.__setattr__(self, name, floats)
         object.__setattr__(self, "layers", tuple(self.layers))
         _check(self)
+
+    def _by_behaviour(self) -> dict[str, Tensor]:
+        return self.weights
 
     @property
     def behaviours(self) -> tuple[str, ...]:
@@ -100,7 +106,10 @@ class SavedProbes:
         """
         layer = self.best_layers[self._known(behaviour)] if layer is None else layer
         if layer not in self.layers:
-            raise InputError(f"no probe at layer {layer}; there are probes at {', '.join(map(str, self.layers))}")
+            raise InputError(
+                f"no probe at layer {layer}; there are probes at {', '.join(map(str, self.layers))}."
+                f"{did_you_mean(layer, self.layers)}"
+            )
         return layer
 
     def score(
@@ -199,7 +208,10 @@ class SavedProbes:
 
     def _known(self, behaviour: str) -> str:
         if behaviour not in self.weights:
-            raise InputError(f"no probe for {behaviour!r}; there are probes for {', '.join(self.weights)}")
+            raise InputError(
+                f"no probe for {behaviour!r}; there are probes for {', '.join(self.weights)}."
+                f"{did_you_mean(behaviour, self.weights)}"
+            )
         return behaviour
 
 

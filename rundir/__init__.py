@@ -6,12 +6,16 @@ from .comparison import callable_name, differences, plain
 from .digests import content_digest, directory_digest, file_digest, tensors_digest
 from .errors import InputError, refusal, writing
 from .lock import only_writer_of
+from .names import ByBehaviour, did_you_mean, nearest_file
 from .places import expanded, is_there, short_name
-from .reading import check_kinds, parse_json, read_description, read_json, reading, restoring
+from .readers import check_kinds, parse_json, read_description, read_json, reading, restoring
 from .row_log import RowLog
 from .run_directory import RunDirectory
 
 __all__ = [
+    "ByBehaviour",
+    "did_you_mean",
+    "nearest_file",
     "InputError",
     "RowLog",
     "RunDirectory",

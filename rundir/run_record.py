@@ -17,7 +17,7 @@ from .comparison import Json, differences, plain
 from .errors import InputError, short
 from .lock import is_of_the_lock
 from .places import is_left_over
-from .reading import WRONG_SHAPE, parse_json
+from .readers import WRONG_SHAPE, parse_json
 
 FORMAT = "reasonlens.run/2"
 RUN = "run.json"

@@ -11,11 +11,10 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..rundir import InputError, atomic_path, parse_json
+from ..rundir import InputError, atomic_path, did_you_mean, nearest_file, parse_json
 from .annotated import has_end_tag, parse_annotated
 from .trace import Span, Trace
 from .trace_list import TraceList
@@ -78,7 +77,7 @@ def _numbered_traces(path: Path) -> Iterator[tuple[int, Trace]]:
                 if text.strip():
                     yield number, parse_line(text, f"{path}, line {number}")
     except OSError as error:
-        raise InputError(f"cannot read traces from {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read traces from {path}: {error.strerror or error}.{nearest_file(path)}") from error
     except UnicodeDecodeError as error:
         raise InputError(
             f"cannot read traces from {path}, line {number}: byte {error.start} of it is not UTF-8; save it as UTF-8"
@@ -159,8 +158,7 @@ def _check_keys(row: dict[str, Any], keys: tuple[str, ...]) -> None:
     """Refuse a key that is ignored otherwise: `probelm` would make every trace a problem of its own."""
     for key in row:
         if key not in keys:
-            nearest = get_close_matches(key, keys, n=1, cutoff=0.5)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+            hint = did_you_mean(key, keys, cutoff=0.5).replace(" Did", "; did") or "."
             free = f"; anything else goes into {FREE!r}" if FREE in keys else ""
             raise InputError(f"there is no key {key!r}{hint} The keys are {', '.join(keys)}{free}")
 

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..activations.layers import choose_layers
-from ..rundir import InputError, atomic_path, read_description, reading
+from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, read_description, reading
 from .description import check_description
 from .direction import Direction
 from .soundness import check_all_finite, check_shapes
@@ -28,9 +28,10 @@ FORMAT = "reasonlens.directions/1"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Directions:
+class Directions(ByBehaviour[Direction]):
     """Vectors of several behaviours at the same layers; `directions["backtracking"]` returns one `Direction`.
 
+    It has the manners of a dictionary: `for behaviour in directions`, `len`, `in`, `keys()`, `items()`.
     Vectors and norms are finite (a norm that is not known is NaN): others raise InputError.
     """
 
@@ -64,7 +65,10 @@ class Directions:
             InputError: There is no direction for this behaviour.
         """
         if behaviour not in self.vectors:
-            raise InputError(f"no direction for {behaviour!r}; there are directions for {', '.join(self.vectors)}")
+            raise InputError(
+                f"no direction for {behaviour!r}; there are directions for {', '.join(self.vectors)}."
+                f"{did_you_mean(behaviour, self.vectors)}"
+            )
         return Direction(
             behaviour=behaviour,
             vectors=self.vectors[behaviour],
@@ -73,6 +77,9 @@ class Directions:
             model=self.model,
             operation=self.operation,
         )
+
+    def _by_behaviour(self) -> dict[str, Direction]:
+        return {behaviour: self[behaviour] for behaviour in self.vectors}
 
     @property
     def behaviours(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..models.handle import whole_layer
-from ..rundir import InputError
+from ..rundir import InputError, did_you_mean
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -150,6 +150,6 @@ class Direction:
         if layer not in self.layers:
             raise InputError(
                 f"no direction for {self.behaviour!r} at layer {layer}; these are covered: "
-                f"{', '.join(map(str, self.layers))}"
+                f"{', '.join(map(str, self.layers))}.{did_you_mean(layer, self.layers)}"
             )
         return self.layers.index(layer)

@@ -22,6 +22,7 @@ from ...rundir import (
     InputError,
     atomic_path,
     check_kinds,
+    did_you_mean,
     expanded,
     read_description,
     reading,
@@ -141,7 +142,10 @@ class Moments:
             InputError: No span has this label.
         """
         if label not in self.by_label:
-            raise InputError(f"no span shows {label!r}; the labels here are {', '.join(self.behaviours)}")
+            raise InputError(
+                f"no span shows {label!r}; the labels here are {', '.join(self.behaviours)}."
+                f"{did_you_mean(label, self.behaviours)}"
+            )
         return self.by_label[label]
 
     def of_others(self, label: str) -> Summary:
@@ -231,7 +235,7 @@ class Moments:
             InputError: `path` holds something else, or a collection that is not finished.
         """
         path = expanded(path)
-        moments = read_moments(path / "moments.safetensors" if path.is_dir() else path)
+        moments = read_moments(file if (file := path / "moments.safetensors").is_file() else path)
         if moments.progress.get("complete", True):
             return moments
         raise InputError(

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all, render
-from ...rundir import InputError, from_row, restoring, to_row
+from ...rundir import InputError, did_you_mean, from_row, restoring, to_row
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...stats import p_value_of_draws
 from .condition import Condition, Kind
@@ -163,7 +163,15 @@ class StrengthCurves:
 
         Returns:
             A 0-based layer.
+
+        Raises:
+            InputError: No direction of this behaviour was tried.
         """
+        if behaviour not in self.behaviours:
+            raise InputError(
+                f"no direction of {behaviour!r} was tried; there are {', '.join(self.behaviours)}."
+                f"{did_you_mean(behaviour, self.behaviours)}"
+            )
         frame = self._by_layer
         own = frame[frame["behaviour"] == behaviour]
         return int(own["layer"].iloc[int(own["effect"].to_numpy().argmax())])

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from ...rundir import InputError, atomic_path, tensors_digest
 from ...rundir.progress import ProgressBar
-from ...rundir.reading import WRONG_SHAPE
+from ...rundir.readers import WRONG_SHAPE
 
 MAX_GRADIENT_NORM = 1.0
 

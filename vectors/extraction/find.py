@@ -12,7 +12,7 @@ from typing import Any
 
 from ...activations import Activations, Moments
 from ...activations.moments.stream import FILE
-from ...rundir import InputError, expanded
+from ...rundir import InputError, expanded, nearest_file
 from .._directions import Directions
 from .bootstrap import bootstrap_stability
 from .content import project_out_content
@@ -103,7 +103,9 @@ def open_source(path: str | Path) -> Source:
         )
     path = expanded(path)
     if not path.exists():
-        raise InputError(f"there is nothing at {path}; `reasonlens collect --out {path}` collects activations")
+        raise InputError(
+            f"there is nothing at {path}; `reasonlens collect --out {path}` collects activations.{nearest_file(path)}"
+        )
     if path.is_dir() and (path / FILE).is_file():
         return Moments.open(path)
     try:

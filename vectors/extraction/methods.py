@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from jaxtyping import Float
 from torch import Tensor
 
-from ...rundir import InputError
+from ...rundir import InputError, did_you_mean
 from .._directions import Directions
 from ._mean_difference import mean_difference_directions, resampled_mean_difference
 from .discriminant import lda_directions, resampled_lda
@@ -62,7 +62,10 @@ class Method:
         """
         for option in options:
             if option not in self.options:
-                raise InputError(f"{name} has no option {option!r}; it has {', '.join(self.options)}")
+                raise InputError(
+                    f"{name} has no option {option!r}; it has {', '.join(self.options)}."
+                    f"{did_you_mean(option, self.options)}"
+                )
         return options
 
 
@@ -90,5 +93,7 @@ def method_named(name: str) -> Method:
         InputError: There is no method of this name.
     """
     if name not in METHODS:
-        raise InputError(f"there is no way {name!r} to find directions; there are {', '.join(METHODS)}")
+        raise InputError(
+            f"there is no way {name!r} to find directions; there are {', '.join(METHODS)}.{did_you_mean(name, METHODS)}"
+        )
     return METHODS[name]

@@ -20,7 +20,7 @@ from ...activations import Activations, Moments
 from ...activations.layers import choose_layers
 from ...activations.moments import Summary
 from ...activations.store import StoredActivations
-from ...rundir import InputError
+from ...rundir import InputError, did_you_mean
 from .._directions import Directions
 
 Source: TypeAlias = Activations | Moments
@@ -43,6 +43,7 @@ def choose_behaviours(source: Source, behaviours: Sequence[str] | None) -> tuple
         if behaviour not in source.behaviours:
             raise InputError(
                 f"no span shows {behaviour!r}; the labels here are {', '.join(source.behaviours)}. Check the spelling."
+                f"{did_you_mean(behaviour, source.behaviours)}"
             )
     if not source.behaviours:
         return ()
@@ -131,7 +132,10 @@ def at_layers(source: Source, layers: str | Sequence[int]) -> Source:
         layers = choose_layers(layers, source.layers, _n_layers(source))
     for layer in layers:
         if layer not in source.layers:
-            raise InputError(f"layer {layer} was not collected; these were: {', '.join(map(str, source.layers))}")
+            raise InputError(
+                f"layer {layer} was not collected; these were: {', '.join(map(str, source.layers))}."
+                f"{did_you_mean(layer, source.layers)}"
+            )
     chosen = tuple(sorted(set(layers)))
     slots = [source.layers.index(layer) for layer in chosen]
     if isinstance(source, Moments):

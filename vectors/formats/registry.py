@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...rundir import InputError
+from ...rundir import InputError, did_you_mean
 from . import (
     baked,
     easysteer,
@@ -51,5 +51,5 @@ def format_named(name: str) -> Format:
         InputError: There is no format of this name.
     """
     if name not in FORMATS:
-        raise InputError(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+        raise InputError(f"there is no format {name!r}; there are {', '.join(FORMATS)}.{did_you_mean(name, FORMATS)}")
     return FORMATS[name]

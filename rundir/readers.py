@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from safetensors import SafetensorError, safe_open
 
 from .errors import InputError, short
+from .names import nearest_file
 from .places import expanded
 
 Result = TypeVar("Result")
@@ -48,9 +49,10 @@ def reading(source: str | Path, what: str) -> Iterator[None]:
     except InputError as error:
         if name in str(error):
             raise
-        raise InputError(f"{name}: {error}") from error
+        raise InputError(f"{name} is damaged, or was not written by reasonlens: {error}") from error
     except OSError as error:
-        raise InputError(f"cannot read {what} from {name}: {error.strerror or error}") from error
+        reason = f"{error.strerror or error}".rstrip(".")
+        raise InputError(f"cannot read {what} from {name}: {reason}.{nearest_file(source)}") from error
     except UnicodeDecodeError as error:
         raise InputError(
             f"cannot read {what} from {name}: byte {error.start} is not UTF-8 ({error.reason}); save it as UTF-8"
@@ -120,7 +122,9 @@ def read_description(path: str | Path, what: str, formats: tuple[str, ...], reme
     """
     path = expanded(path)
     if path.is_dir():
-        inside = next((content for file, content in HOLDS_MANY.items() if (path / file).is_file()), "files")
+        inside = next((content for file, content in HOLDS_MANY.items() if (path / file).is_file()), None)
+        if inside is None:
+            raise InputError(f"cannot read {what} from {short(path)}: it is a directory; {remedy}")
         raise InputError(f"{short(path)} holds no {what} of reasonlens, it is a directory of {inside}: {remedy}")
     with reading(path, what), safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("reasonlens", "{}")
@@ -165,7 +169,14 @@ def check_kinds(content: Any, kinds: Mapping[str, type], source: str | Path) -> 
 def restoring(
     restore: Callable[[type[Result], Mapping[str, Any]], Result],
 ) -> Callable[[type[Result], Mapping[str, Any]], Result]:
-    """Make a `from_dict` raise InputError for plain values of another shape than its result has."""
+    """Make a `from_dict` raise InputError for plain values of another shape than its result has.
+
+    Args:
+        restore: The method, as it stands below `@classmethod`.
+
+    Returns:
+        The same method, which raises nothing else.
+    """
 
     @wraps(restore)
     def restore_or_refuse(cls: type[Result], content: Mapping[str, Any]) -> Result:
