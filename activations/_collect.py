@@ -95,12 +95,12 @@ def collect(
             spans_per_shard=spans_per_shard,
             progress=progress,
         )
-    traces = list(stream_traces(traces))
+    texts = list(stream_traces(traces))
     collector = Collector(model, settings)
     with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
-        part = read_part(collector, traces, bar.update, bar.reset)
+        part = read_part(collector, texts, bar.update, bar.reset)
     if not part.examples:
-        raise nothing_to_read(len(traces), sum(len(trace.spans) for trace in traces), settings)
+        raise nothing_to_read(len(texts), sum(len(trace.spans) for trace in texts), settings)
     return Activations(
         values=part.activations.transpose(0, 1),
         embedding_values=part.embeddings,
