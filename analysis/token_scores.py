@@ -89,7 +89,7 @@ class TokenScores:
         options = {
             "title": f"{self._names()}, token by token",
             "caption": self._source() + (f"; {_count(n_left, 'text')} more not drawn" if n_left > 0 else ""),
-            "measure": "log odds above<br>any span's" if self.are_log_odds else "score",
+            "measure": "log odds above\nany span's" if self.are_log_odds else "score",
         }
         return {"tokens": FigureTable(figure="token_strip", rows=pd.concat(parts, ignore_index=True), options=options)}
 

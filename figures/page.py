@@ -14,6 +14,8 @@ import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader
 from plotly.offline import get_plotlyjs
 
+from ._text import neutral
+
 PAGES = "pages"
 
 
@@ -29,7 +31,7 @@ def render(page: str, results: Mapping[str, Any], figures: Mapping[str, go.Figur
     Returns:
         The whole page. All text in `results` and `more` is escaped, except where the template says `safe`.
     """
-    environment = Environment(loader=PackageLoader("reasonlens.figures", PAGES), autoescape=True)
+    environment = Environment(loader=PackageLoader("reasonlens.figures", PAGES), autoescape=True, finalize=_neutral)
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
     options = {"full_html": False, "include_plotlyjs": False, "config": {"displaylogo": False}}
     return environment.get_template(page).render(
@@ -53,7 +55,7 @@ def result_page(title: str, lead: str, figures: Mapping[str, go.Figure], frame: 
     Returns:
         The whole page, every text in it escaped.
     """
-    table = frame.to_html(index=False, border=0, na_rep="–", float_format="{:.3f}".format)
+    table = neutral(frame.to_html(index=False, border=0, na_rep="–", float_format="{:.3f}".format))
     return render("result.html.jinja", {"title": title, "lead": lead}, figures, table=table)
 
 
@@ -82,3 +84,8 @@ def offline_page(title: str, style: str, body: str) -> str:
 </body>
 </html>
 """
+
+
+def _neutral(value: Any) -> Any:
+    """Neutralise text that a template shows; what is marked safe has been."""
+    return neutral(value) if type(value) is str else value

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 import pandas as pd
 
+from ._text import page_text
 from .page import offline_page
 from .palette import (
     CONTROL,
@@ -63,13 +63,13 @@ def steered_page(table: pd.DataFrame, behaviours: Sequence[str], *, question: st
         caption: What stands above the response.
     """
     fragment = steered_fragment(table, behaviours, caption=caption)
-    return offline_page("A steered response", PAGE, f"<h1>{escape(question)}</h1>\n{fragment}")
+    return offline_page("A steered response", PAGE, f"<h1>{page_text(question)}</h1>\n{fragment}")
 
 
 def steered_fragment(table: pd.DataFrame, behaviours: Sequence[str], *, caption: str) -> str:
     """Write the coloured response with its legend, to stand inside another page."""
     return (
-        f'<div class="rl-steered"><style>{STYLE}</style><p class="rl-soft">{escape(caption)}</p>'
+        f'<div class="rl-steered"><style>{STYLE}</style><p class="rl-soft">{page_text(caption)}</p>'
         f'<div class="rl-text">{steered_tokens(table, behaviours)}</div>{legend(table, behaviours)}</div>'
     )
 
@@ -85,7 +85,7 @@ def legend(table: pd.DataFrame, behaviours: Sequence[str]) -> str:
     steered = set(table["behaviour"]) - {""}
     keys = [
         f'<span class="rl-key"><span class="{_mark(name, behaviours)} rl-changed">&nbsp;&nbsp;</span> '
-        f"{escape(name)}</span>"
+        f"{page_text(name)}</span>"
         for name in behaviours
         if name in steered
     ]
@@ -109,7 +109,7 @@ def _token(
     base_logprob: float,
     thinking_logprob: float | None,
 ) -> str:
-    text = escape(token)
+    text = page_text(token)
     if not gated or not (behaviour or is_changed):  # of tokens taken over everywhere, only those that differ
         return text
     done = f"{behaviour}, strength {strength:.3g}; " if behaviour else ""
@@ -119,7 +119,7 @@ def _token(
         + (f", thinking {thinking_logprob:.2f}" if is_known else "")
     )
     kind = "rl-changed" if is_changed else "rl-stayed"
-    return f'<span class="{_mark(behaviour, behaviours)} {kind}" title="{escape(title)}">{text or "&nbsp;"}</span>'
+    return f'<span class="{_mark(behaviour, behaviours)} {kind}" title="{page_text(title)}">{text or "&nbsp;"}</span>'
 
 
 def _mark(behaviour: str, behaviours: Sequence[str]) -> str:

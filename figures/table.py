@@ -33,6 +33,7 @@ from . import (
     token_strip,
     transfer,
 )
+from ._text import plotly_text
 
 FORMAT = "reasonlens.table/1"
 KINDS = {str: "a text", bool: "true or false", float: "a number"}
@@ -84,9 +85,15 @@ class FigureTable:
                 raise ValueError(f"the column {name} of the figure {self.figure} must hold {KINDS[kind]} in every row")
 
     def draw(self) -> go.Figure:
-        """Draw the figure."""
+        """Draw the figure; text in the table is shown as it is, whatever markup it holds."""
         draw, _ = FIGURES[self.figure]
-        return draw(self.rows, **self.options)
+        rows = self.rows.copy()
+        for name in rows.columns:
+            if any(isinstance(value, str) for value in rows[name]):
+                rows[name] = [
+                    plotly_text(value.replace("\n", "⏎")) if isinstance(value, str) else value for value in rows[name]
+                ]
+        return draw(rows, **{name: plotly_text(text) for name, text in self.options.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values for JSON, with None for NaN; `from_dict` reads them back."""

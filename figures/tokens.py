@@ -11,9 +11,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from ._text import page_text
 from .page import offline_page
 from .palette import SECOND, SIGNAL, faint
 
@@ -103,10 +103,10 @@ def tokens_page(
         are_log_odds: Whether scores have a probability.
     """
     return offline_page(
-        escape(title),
+        page_text(title),
         PAGE,
-        f"""<h1>{escape(heading)}</h1>
-<p class="note">{escape(caption)}</p>
+        f"""<h1>{page_text(heading)}</h1>
+<p class="note">{page_text(caption)}</p>
 {tokens_fragment(texts, scales, are_log_odds=are_log_odds)}""",
     )
 
@@ -124,7 +124,7 @@ def tokens_fragment(
     """
     pieces = "\n".join(_text(text, scales, are_log_odds) for text in texts)
     labels = {label for text in texts for _, _, label in text.labels}
-    more = f'<p class="rl-soft">{escape(note)}</p>' if note else ""
+    more = f'<p class="rl-soft">{page_text(note)}</p>' if note else ""
     return f"""<div class="rl-tokens">
 <style>{STYLE}{_rules(len(scales))}</style>
 <div class="rl-pick">
@@ -136,7 +136,7 @@ def tokens_fragment(
 
 
 def _choices(scales: Sequence[Scale]) -> str:
-    names = [f"{escape(scale.behaviour)} <span class='rl-soft'>layer {scale.layer}</span>" for scale in scales]
+    names = [f"{page_text(scale.behaviour)} <span class='rl-soft'>layer {scale.layer}</span>" for scale in scales]
     groups: tuple[tuple[str, dict[Any, str]], ...] = (("b", dict(enumerate(names))), ("u", dict(UNITS)))
     return "".join(
         f"<div{' hidden' if len(choices) == 1 else ''}>"
@@ -162,10 +162,10 @@ def _legends(scales: Sequence[Scale], labels: set[str], are_log_odds: bool) -> s
                 notes = [f"transparent: {_signed(scale.prior)}, as of any training span ({_share(scale.prior)})"]
                 notes += ["dotted: even odds"] if even else []
             if scale.behaviour in labels:
-                notes.append(f'<span style="{UNDERLINE}">underlined</span>: labelled {escape(scale.behaviour)}')
+                notes.append(f'<span style="{UNDERLINE}">underlined</span>: labelled {page_text(scale.behaviour)}')
             bar = f'<span class="rl-bar" style="background:{ramp}">{even}</span>'
             legends.append(
-                f'<div class="rl-legend rl-{unit}{index}"><span>{unit_name} of {escape(scale.behaviour)} at layer '
+                f'<div class="rl-legend rl-{unit}{index}"><span>{unit_name} of {page_text(scale.behaviour)} at layer '
                 f"{scale.layer}</span><span>{_signed(low)} {bar} {_signed(high)}</span>"
                 f'<span class="rl-soft">{"; ".join(notes)}</span></div>'
             )
@@ -191,7 +191,7 @@ def _rules(n_behaviours: int) -> str:
 def _text(text: ColouredText, scales: Sequence[Scale], are_log_odds: bool) -> str:
     prompt = f'<div class="rl-prompt rl-soft" dir="auto">{_shown(text.prompt)}</div>' if text.prompt else ""
     pieces = "".join(_pieces(text, scales, are_log_odds))
-    name = f'<div class="rl-id" dir="auto">{escape(text.name)}</div>'
+    name = f'<div class="rl-id" dir="auto">{page_text(text.name)}</div>'
     return f'{name}{prompt}<div class="rl-text" dir="auto">{pieces}</div>'
 
 
@@ -223,12 +223,12 @@ def _pieces(text: ColouredText, scales: Sequence[Scale], are_log_odds: bool) -> 
                     else f"{scale.behaviour}, sentence {written[0]}"
                 )
         shown = _shown(text.text[first:stop])
-        title = escape("\n".join(lines)).replace("\n", "&#10;")
+        title = page_text("\n".join(lines)).replace("\n", "&#10;")
         yield f'<span class="{" ".join(classes)}" title="{title}">{shown}</span>' if lines else shown
 
 
 def _shown(text: str) -> str:
-    return escape(text).replace("\r", "&#13;").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return page_text(text).replace("\r", "&#13;").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _written(value: float, is_log_odds: bool) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from reasonlens.cli.collect import collect
-from reasonlens.cli.console import notes_on_stderr
+from reasonlens.cli.console import notes_on_stderr, say
 from reasonlens.cli.directions import directions
 from reasonlens.cli.doctor import doctor
 from reasonlens.cli.door import Door
@@ -31,7 +31,7 @@ app = typer.Typer(name="reasonlens", cls=Door, pretty_exceptions_enable=False, r
 
 def _print_version(requested: bool) -> None:
     if requested:
-        typer.echo(f"reasonlens {version('reasonlens')}")
+        say(f"reasonlens {version('reasonlens')}")
         raise typer.Exit
 
 

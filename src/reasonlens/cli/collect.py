@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from reasonlens.cli.console import next_command, note, print_json
+from reasonlens.cli.console import next_command, note, one_line, print_json, say
 from reasonlens.cli.options import (
     Device,
     Json,
@@ -142,13 +142,13 @@ def collect(
 def _print_about(about: dict[str, Any]) -> None:
     from reasonlens.activations.layers import written_layers
 
-    typer.echo(f"{about['out']}: {about['kind']} of {about['n_spans']} spans of {about['n_problems']} problems")
+    say(f"{about['out']}: {about['kind']} of {about['n_spans']} spans of {about['n_problems']} problems")
     layers = written_layers(about["layers"])
-    typer.echo(f"  {about['model']}, layers {layers}, d_model {about['d_model']}, read {about['read']}")
+    say(f"  {about['model']}, layers {layers}, d_model {about['d_model']}, read {about['read']}")
     for label, count in about["labels"].items():
-        typer.echo(f"  {count:7} {label}")
+        say(f"  {count:7} {one_line(label)}")
     if about["n_skipped"]:
-        typer.echo(f"  {about['n_skipped']:7} left out: no token of theirs may be read")
+        say(f"  {about['n_skipped']:7} left out: no token of theirs may be read")
 
 
 def _about(collected: Activations | Moments) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class _PlainLines(logging.Handler):
     """Print what is logged as plain lines on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(record.getMessage(), err=True)
+        typer.echo(visible(record.getMessage()), err=True)
 
 
 @contextmanager
@@ -86,6 +86,11 @@ def next_command(*words: object) -> None:
     logger.info(f"next: reasonlens {shlex.join(map(str, words))}")
 
 
+def say(line: str = "") -> None:
+    """Print a line of results; what would command the terminal is shown instead."""
+    typer.echo(visible(line))
+
+
 def print_table(
     columns: Sequence[str],
     rows: Iterable[Sequence[str | Text]],
@@ -111,15 +116,15 @@ def print_table(
     from rich.text import Text
 
     table = Table(
-        title=Text(title) if title else None,
-        caption=Text(caption) if caption else None,
+        title=Text(visible(title)) if title else None,
+        caption=Text(visible(caption)) if caption else None,
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
     )
-    cells_of = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    cells_of = [[Text(one_line(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows]
     is_terminal = Console().is_terminal  # else there is room for every word: it is broken nowhere
-    for number, column in enumerate(columns):
+    for number, column in enumerate(map(one_line, columns)):
         cells = [Text(column), *(row[number] for row in cells_of)]
         if number < n_names:
             longest = max((cell_len(word) for cell in cells for word in cell.plain.split()), default=1)
@@ -140,9 +145,12 @@ def print_rich(*parts: RenderableType, wrap: bool = True) -> None:
         wrap: Whether long lines of text are broken between words; else they are left to the terminal.
     """
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(highlight=False)
     for part in parts:
+        if isinstance(part, Text):
+            part.plain = visible(part.plain)  # of the same length, so that styles stay where they are
         if not console.is_terminal:
             console.width = ENDLESS  # what is measured is never wider than the console
             console.width = max(PIPE_WIDTH, console.measure(part).minimum)
@@ -151,7 +159,10 @@ def print_rich(*parts: RenderableType, wrap: bool = True) -> None:
 
 def print_json(value: Any) -> None:
     """Print results as JSON, and nothing else, on stdout."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
+    written = json.dumps(value, ensure_ascii=False, indent=1)
+    if visible(written) != written:
+        written = "".join(letter if visible(letter) == letter else json.dumps(letter)[1:-1] for letter in written)
+    typer.echo(written)
 
 
 def read_json(path: Path) -> Any:
@@ -182,8 +193,15 @@ def signed_interval_of(row: Mapping[Any, Any], name: str) -> str:
     return f"{row[name]:+.3f} [{row[f'{name}_low']:+.3f}, {row[f'{name}_high']:+.3f}]"
 
 
+def one_line(text: str) -> str:
+    """Show the line breaks of a name, which would make it look like several lines of a table."""
+    return visible(text).replace("\n", "⏎")
+
+
 def visible(text: str) -> str:
     """Replace control and direction characters: printed raw, they would command the terminal."""
+    if text.isascii() and text.isprintable():
+        return text
 
     def shown(character: str) -> str:
         kind = unicodedata.category(character)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
-from reasonlens.cli.console import next_command, print_json
+from reasonlens.cli.console import next_command, print_json, say
 from reasonlens.cli.options import Json, Quiet
 
 
@@ -17,7 +15,7 @@ def doctor(as_json: Json = False, quiet: Quiet = False) -> None:
         print_json(entries_by_title)
     else:
         for title, entries in entries_by_title.items():
-            typer.echo(title)
+            say(title)
             for name, value in entries.items():
-                typer.echo(f"  {name:24} {value}")
+                say(f"  {name:24} {value}")
     next_command("locate")

@@ -81,4 +81,6 @@ class Door(Group):
 
 
 def _say(message: str) -> None:
-    typer.echo(f"reasonlens: {' '.join(message.split())}", err=True)
+    from reasonlens.cli.console import visible
+
+    typer.echo(visible(f"reasonlens: {' '.join(message.split())}"), err=True)

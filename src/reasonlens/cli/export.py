@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.console import next_command, note, print_table
+from reasonlens.cli.console import next_command, note, print_table, say
 from reasonlens.cli.next_steer import next_steer_write
 from reasonlens.cli.options import (
     BehaviourOrNone,
@@ -118,7 +118,7 @@ def export(
             strength=strength,
             model=model,
         )
-        typer.echo("\n".join(part for part in code if part).rstrip())
+        say("\n".join(part for part in code if part).rstrip())
         next_command("export", "--formats")
         return
     assert format is not None
@@ -139,7 +139,7 @@ def export(
         **options,
     )
     for file in files:
-        typer.echo(str(file))
+        say(str(file))
     note(f"the output of block L: {entry.index}. There, {entry.coefficient}.")
     aim = ("--behaviour", behaviour or directions.behaviours[0], "--layer", directions.choose_layers(chosen)[-1])
     next_command("export", vectors, "--print", "transformers", *aim)
@@ -174,7 +174,7 @@ def import_(
     for name in directions.behaviours:
         count = directions.n_examples.get(name)
         examples = f", {count} examples" if count is not None else ""
-        typer.echo(f"{name}: layers {written_layers(directions.layers)}, d_model {directions.d_model}{examples}")
+        say(f"{name}: layers {written_layers(directions.layers)}, d_model {directions.d_model}{examples}")
     if all(math.isnan(norm) for norm in directions.residual_norm):
         note("mean residual norms are not known: steer with absolute strengths (--absolute)")
     note(f"written: {out}")
@@ -216,7 +216,7 @@ def convert(
         **assignments(settings),
     )
     for file in files:
-        typer.echo(str(file))
+        say(str(file))
     next_command("import", files[0], "--format", to, "--out", "vectors.safetensors")
 
 

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from reasonlens.cli.completion import complete_models
-from reasonlens.cli.console import UNKNOWN, interval, next_command, note, number, print_json, print_table, read_json
+from reasonlens.cli.console import (
+    UNKNOWN,
+    interval,
+    next_command,
+    note,
+    number,
+    print_json,
+    print_table,
+    read_json,
+    say,
+)
 from reasonlens.cli.options import (
     Device,
     Json,
@@ -168,12 +178,12 @@ def _print(result: HybridResult) -> None:
     if len(result.pairs) > 1:
         _print_summary(result)
     for name, pair in result.pairs.items():
-        typer.echo(f"{name}: {pair.verdict}")
+        say(f"{name}: {pair.verdict}")
     for name, pair in result.pairs.items():
         if pair.judged is not None:
-            typer.echo(f"{name}, by {pair.judged.model}: {pair.judged.gap.share.value:.3f} of the gap")
+            say(f"{name}, by {pair.judged.model}: {pair.judged.gap.share.value:.3f} of the gap")
             for arm, accuracy in pair.judged.accuracy.items():
-                typer.echo(f"  {arm}: {accuracy:.3f} right, asked about {pair.judged.n_asked[arm]} unsure answers")
+                say(f"  {arm}: {accuracy:.3f} right, asked about {pair.judged.n_asked[arm]} unsure answers")
 
 
 def _print_summary(result: HybridResult) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.console import UNKNOWN, next_command, print_json, print_table
+from reasonlens.cli.console import UNKNOWN, next_command, print_json, print_table, say
 from reasonlens.cli.door import Group
 from reasonlens.cli.options import (
     Json,
@@ -52,7 +52,7 @@ def train(
     settings = FamilySettings(seed=seed, members=parse_members(members))
     seconds = reasonlens.organisms_train(out, settings, jobs)
     for name, took in seconds.items():
-        typer.echo(f"{name:14} {took / 60:5.1f} min  {out / name}")
+        say(f"{name:14} {took / 60:5.1f} min  {out / name}")
     next_command("organisms", "evaluate", "--family", out)
 
 
@@ -74,7 +74,7 @@ def traces_of(
 
     traces = reasonlens.organisms_traces(model, n_traces, seed=seed, doubled=doubled, greedy=greedy)
     write_traces(traces, out)
-    typer.echo(f"{out}: {len(traces)} traces, {sum(len(trace.spans) for trace in traces)} labelled sentences")
+    say(f"{out}: {len(traces)} traces, {sum(len(trace.spans) for trace in traces)} labelled sentences")
     next_command("locate", "--model", model, "--traces", out, "--read", "before:1")
 
 
