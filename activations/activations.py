@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,9 +12,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..rundir import InputError, did_you_mean, expanded, reading
+from ..rundir import InputError, did_you_mean, expanded, listed, looked_at, reading
 from ..traces import BEHAVIOURS
 from .example import Example
+from .layers import written_layers
 from .read import Read
 from .store import Part, StoredActivations
 from .store.shard import Shard, check_finite, read_shard, write_shard
@@ -192,6 +194,16 @@ class Activations:
             overall_mean=(_total([shard.stretch_sum for shard in shards]) / n_stretches).float(),
             residual_norm=(_total([shard.norm_sum for shard in shards]) / n_stretches).float(),
             n_skipped=sum(shard.n_skipped for shard in shards),
+        )
+
+    @looked_at(".behaviours, .layer(number), .where(label), .examples[0]")
+    def __repr__(self) -> str:
+        counts = Counter(self.labels)
+        place = "on disk" if isinstance(self.values, StoredActivations) else "in memory"
+        return (
+            f"Activations({len(self.examples)} spans of {len(set(self.problems))} problems, {place}: "
+            f"{listed(f'{label} {counts[label]}' for label in self.behaviours)}; {self.model.get('name', 'a model')}, "
+            f"layers {written_layers(self.layers)}, width {self.overall_mean.shape[-1]}, read {self.read})"
         )
 
 

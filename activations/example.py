@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..rundir import brief
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -16,3 +18,5 @@ class Example:
     end: int
     text: str
     marked: bool | None  # whether it holds a tell-tale word of its behaviour
+
+    __repr__ = brief

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from ..figures import FigureTable, draw_all, result_page
 from ..figures.before_after import AFTER, BEFORE, RANDOM
-from ..rundir import InputError, restoring
+from ..rundir import InputError, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 from ..vectors import Directions
 
@@ -144,6 +144,7 @@ class BeforeAfter:
     def _repr_html_(self) -> str:
         return self.to_frame().to_html(index=False, na_rep="–", float_format="{:.3f}".format)
 
+    @looked_at(".figure(), .to_frame()")
     def __repr__(self) -> str:
         behaviours = dict.fromkeys(row["behaviour"] for row in self.rows)
         probed = [name for name in behaviours if name not in self.notes]

@@ -15,6 +15,7 @@ from jaxtyping import Int
 
 from ..generation import Sampling, continuations
 from ..models import LanguageModel
+from ..rundir import brief
 from ..traces import (
     Annotator,
     Span,
@@ -36,6 +37,8 @@ class Boundary:
     is_seen: bool  # whether the annotator gives this label to the trace's own words
     found: tuple[str | None, ...]  # behaviour of each continuation, None without one; the name of the column in files
     said: tuple[str, ...]  # text of each continuation, cut after its first sentence; the name of the column in files
+
+    __repr__ = brief
 
     @property
     def n_samples(self) -> int:

@@ -14,7 +14,7 @@ from ..activations import Activations
 from ..figures import FigureTable, draw_all, render
 from ..probes import ProbeSweep
 from ..probes.result import PROBES
-from ..rundir import InputError, restoring
+from ..rundir import InputError, brief, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 from ..vectors import Directions
 from .geometry import cosine_frame
@@ -32,6 +32,8 @@ class Measured:
 
     activations: Activations
     directions: Directions
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -211,6 +213,7 @@ class Location:
     def _repr_html_(self) -> str:
         return self.sweep._repr_html_()
 
+    @looked_at(".figure(), .to_frame(), .figures(), .report()")
     def __repr__(self) -> str:
         read_best = ", ".join(f"{name} {self.sweep.best_layer(name)}" for name in self.sweep.behaviours)
         return (

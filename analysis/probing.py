@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from ..figures import FigureTable, draw_all, render
 from ..probes import ProbeSweep, TransferMatrix
 from ..probes.result import PROBES
-from ..rundir import from_row, restoring
+from ..rundir import from_row, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 
 FORMAT = "reasonlens.probe/2"
@@ -122,6 +122,7 @@ class Probing:
     def _repr_html_(self) -> str:
         return self.sweep._repr_html_()
 
+    @looked_at(".figure(), .to_frame(), .figures()")
     def __repr__(self) -> str:
         across = "" if self.transfer is None else f", {self.transfer!r}"
         return f"Probing({self.source}: {self.sweep!r}{across})"

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..figures.tokens import ColouredText
+from ..rundir import brief
 from ..traces import Span, Trace
 
 
@@ -27,6 +28,9 @@ class ScoredText:
     log_odds: Float[np.ndarray, "n_behaviours n_tokens"]
     sentences: tuple[Span, ...]  # the trace's own spans, or its sentences, with an empty label
     sentence_log_odds: Float[np.ndarray, "n_behaviours n_sentences"]  # NaN where the read takes no token
+
+    LOOK = ".log_odds, .trace"
+    __repr__ = brief
 
     def stretches(self) -> list[tuple[int, int, int]]:
         """List (start, end, token): characters shown as one, in order and disjoint, and the token that scores them.

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from ..figures import FigureTable, draw_all, result_page
 from ..figures.returns import CHANCE, OWN
-from ..rundir import InputError, from_row, restoring, to_row
+from ..rundir import InputError, from_row, looked_at, restoring, to_row
 from ..rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ..stats import Interval, ratio_over_groups, wilson_proportion
 from ..traces import Span, Trace, write_traces
@@ -188,6 +188,7 @@ class Stability:
     def _repr_html_(self) -> str:
         return self.summary().to_html(index=False, na_rep="–", float_format="{:.3f}".format)
 
+    @looked_at(".figure(), .to_frame()")
     def __repr__(self) -> str:
         n_stable = sum(boundary.share >= self.threshold for boundary in self.boundaries)
         return (

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all
 from ..figures.tokens import Scale, tokens_fragment, tokens_page
-from ..rundir import restoring, write_csv, write_text
+from ..rundir import looked_at, restoring, write_csv, write_text
 from ..rundir.result_files import check_format, write_result
 from .scored_text import ScoredText
 
@@ -182,6 +182,7 @@ class TokenScores:
             note=f"… and {_count(n_left, 'text')} more: to_html() shows all" if n_left else "",
         )
 
+    @looked_at(".figure(), .to_frame()")
     def __repr__(self) -> str:
         n_tokens = sum(len(text.characters) for text in self.texts)
         return f"TokenScores({len(self.texts)} texts, {n_tokens} tokens, {', '.join(self.behaviours)})"

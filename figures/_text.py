@@ -53,6 +53,6 @@ def page_text(text: str) -> str:
 
 
 def _shown(character: str) -> str:
-    if character in "\n\t\N{ZERO WIDTH JOINER}" or unicodedata.category(character) not in COMMANDING:
+    if character in "\n\r\t\N{ZERO WIDTH JOINER}" or unicodedata.category(character) not in COMMANDING:
         return character
     return chr(0x2400 + ord(character)) if ord(character) < 0x20 else "\N{REPLACEMENT CHARACTER}"

@@ -84,6 +84,10 @@ class FigureTable:
             if not _is_all(self.rows[name], kind):
                 raise ValueError(f"the column {name} of the figure {self.figure} must hold {KINDS[kind]} in every row")
 
+    def __repr__(self) -> str:
+        title = " ".join(str(self.options.get("title", "")).split())
+        return f"FigureTable({self.figure}, {len(self.rows)} rows: {title!r:.200}; look: .draw(), .rows)"
+
     def draw(self) -> go.Figure:
         """Draw the figure; text in the table is shown as it is, whatever markup it holds."""
         draw, _ = FIGURES[self.figure]

@@ -62,6 +62,9 @@ class ColouredText:
     sentences: Sequence[Scored]
     labels: Sequence[tuple[int, int, str]]  # start, end, label
 
+    def __repr__(self) -> str:
+        return f"ColouredText({self.name!r:.80}, {len(self.text)} characters, {len(self.tokens)} tokens)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:

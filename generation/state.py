@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..rundir import InputError
+from ..rundir import InputError, brief
 from .sampling import Sampling, choose_tokens
 
 GREEDY = Sampling(temperature=0)
@@ -32,6 +32,8 @@ class StepState:
     sampling: Sampling = GREEDY
     uniforms: Float[Tensor, " rows"] | None = None  # each row's random number for this token; None: greedy
     _tokens: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)  # computed once
+
+    __repr__ = brief
 
     def likeliest(self) -> Int[Tensor, " rows"]:
         """Return the likeliest next token of the model that writes."""
@@ -96,6 +98,8 @@ class Change:
     rows: Int[Tensor, " changed"]  # places among the rows of the state
     tokens: Int[Tensor, " changed"] | None = None  # emitted instead
     activations: Float[Tensor, "changed d_model"] | None = None  # the output of the block that is read instead
+
+    __repr__ = brief
 
 
 # At which rows to act. A new gate is one function of this type.

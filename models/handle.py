@@ -15,7 +15,7 @@ from jaxtyping import Int
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..rundir import InputError, content_digest
+from ..rundir import InputError, content_digest, looked_at
 from .adapter import adapter_state
 from .bridge import make_bridge
 
@@ -122,6 +122,7 @@ class LanguageModel:
             self.model, self.tokenizer, name=self.name, device=str(self.device), fingerprint=self.fingerprint
         )
 
+    @looked_at(".identity(), .blocks, .tokenizer")
     def __repr__(self) -> str:
         revision = f"@{self.revision[:8]}" if self.revision else ""
         return f"LanguageModel({self.name}{revision}: {self.n_layers} blocks, d_model {self.d_model}, {self.device})"

@@ -25,7 +25,7 @@ from ..organisms import (
     prompt as prompt_of,
 )
 from ..organisms.task import DOUBLES, Split
-from ..rundir import InputError
+from ..rundir import InputError, brief
 from ..traces import Annotator, Template, keyword_annotator
 from ..traces.grading import mathematics
 from ..traces.questions import Grader, Question
@@ -49,6 +49,9 @@ class Pair:
     base_template: Template = "plain"  # the bare question
     thinking_template: Template = "auto"
     step_by_step: str | None = STEP_BY_STEP  # what the chain-of-thought arm adds to a question; None: no such arm
+
+    LOOK = ".base, .thinking"
+    __repr__ = brief
 
     @property
     def digest(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..rundir import brief
 from ..stats import Interval, without_nan
 from .best_layer import best_slot
 from .metrics import Bin, SecondaryMetrics
@@ -43,6 +44,9 @@ class BehaviourSweep:
     n_negative: int
     n_unmarked: int  # positive spans without a tell-tale word
     n_problems: int  # with at least one positive span
+
+    LOOK = ".auroc, .nested, .to_dict(layers, {})"
+    __repr__ = brief
 
     @property
     def best(self) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ..rundir import brief
 from ..stats import Interval
 from .layer_fit import Core, best
 from .metrics import (
@@ -35,6 +36,8 @@ class Nested:
     calibration: tuple[Bin, ...]  # empty if scores are no log odds
     layers: tuple[int, ...]  # chosen for each fold
     penalties: tuple[float, ...]  # chosen for each fold
+
+    __repr__ = brief
 
 
 def choose(

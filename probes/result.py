@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all, result_page
-from ..rundir import ByBehaviour, InputError, did_you_mean, restoring
+from ..rundir import ByBehaviour, InputError, brief, did_you_mean, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
@@ -39,6 +39,8 @@ class FittedProbes:
     weights: Float[np.ndarray, "n_behaviours n_layers d_model"]  # fitted on all examples, for raw activations
     biases: Float[np.ndarray, "n_behaviours n_layers"]
     scores: Float[np.ndarray, "n_behaviours n_layers n_examples"]  # out of fold
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -323,6 +325,7 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
     def _repr_html_(self) -> str:
         return self.headline().to_html(index=False, na_rep="–", float_format="{:.3f}".format)
 
+    @looked_at(".figure(), .headline(), .to_frame(), .figures()")
     def __repr__(self) -> str:
         best = ", ".join(f"{name} {behaviour.nested.auroc.value:.3f}" for name, behaviour in self.behaviours.items())
         return f"ProbeSweep({self.model['name']}, {len(self.layers)} layers; nested AUROC: {best})"

@@ -27,9 +27,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..activations import Read
+from ..activations.layers import written_layers
 from ..models import LanguageModel
 from ..models.identity import same_weights, state
-from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, read_description, reading
+from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, listed, looked_at, read_description, reading
 from .best_layer import best_slot
 
 FORMAT = "reasonlens.probes/2"
@@ -213,6 +214,14 @@ class SavedProbes(ByBehaviour[Tensor]):
                 f"{did_you_mean(behaviour, self.weights)}"
             )
         return behaviour
+
+    @looked_at(".score(activations, behaviour), .best_layers, .scores")
+    def __repr__(self) -> str:
+        best = listed(f"{name} at {layer}" for name, layer in self.best_layers.items())
+        return (
+            f"SavedProbes({len(self)} behaviours, best layers: {best}; {self.model.get('name', 'a model')}, layers "
+            f"{written_layers(self.layers)}, width {self.d_model}, read {self.read}; {self.method})"
+        )
 
 
 def _from_description(description: dict[str, Any], tensors: dict[str, Tensor]) -> SavedProbes:

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ..figures import FigureTable, draw_all, result_page
-from ..rundir import restoring
+from ..rundir import brief, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
 
@@ -28,6 +28,8 @@ class Transfer:
     by_layer: list[Interval]
     n_positive: int  # spans of the test source that show the behaviour
     n_problems: int
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -163,6 +165,7 @@ class TransferMatrix:
     def _repr_html_(self) -> str:
         return self.to_frame().to_html(index=False, na_rep="–", float_format="{:.3f}".format)
 
+    @looked_at(".figure(), .to_frame()")
     def __repr__(self) -> str:
         across = [cell.auroc.value for (trained, tested, _), cell in self.cells.items() if trained != tested]
         return (

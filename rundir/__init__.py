@@ -1,6 +1,7 @@
 """Keep runs on disk: locked directories that resume, logs that survive a kill, atomic files, and errors for users."""
 
 from .atomic import atomic_path, write_csv, write_json, write_text
+from .brevity import brief, listed, looked_at
 from .columns import columns_of, from_row, to_row
 from .comparison import callable_name, differences, plain
 from .digests import content_digest, directory_digest, file_digest, tensors_digest
@@ -13,6 +14,11 @@ from .row_log import RowLog
 from .run_directory import RunDirectory
 
 __all__ = [
+    "brief",
+    "listed",
+    "brief",
+    "listed",
+    "looked_at",
     "ByBehaviour",
     "did_you_mean",
     "nearest_file",

@@ -32,7 +32,14 @@ def did_you_mean(name: object, names: Iterable[object], cutoff: float = 0.6) -> 
 
 
 def nearest_file(path: str | Path) -> str:
-    """Name a file in the same directory that is called almost like one that is not there, as the end of a message."""
+    """Name a file in the same directory that is called almost like one that is not there.
+
+    Args:
+        path: The file that is not there.
+
+    Returns:
+        The end of a message, or nothing where no file is called alike.
+    """
     place = Path(path)
     try:
         if place.exists():
@@ -62,7 +69,7 @@ class ByBehaviour(Generic[Part]):
         return len(self._by_behaviour())
 
     def __bool__(self) -> bool:
-        """Be true, also without behaviours."""
+        """Return True, also without behaviours: only `None` is nothing."""
         return True
 
     def __contains__(self, behaviour: object) -> bool:

@@ -79,7 +79,9 @@ def parse_json(text: str | bytes, source: str | Path) -> Any:
         InputError: It is no JSON, nested too deeply, or holds a number of thousands of digits.
     """
     try:
-        return json.loads(text)
+        return json.loads(text.decode() if isinstance(text, bytes) else text)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{short(source)}: byte {error.start} is not UTF-8; save it as UTF-8") from error
     except RecursionError as error:
         raise InputError(f"{short(source)}: nested too deeply; no file of reasonlens is") from error
     except ValueError as error:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ..rundir import InputError
+from ..rundir import InputError, brief
 from ..stats import Interval, bootstrap_counts, percentile_ends, wilson_proportion, without_nan
 
 N_RESAMPLES = 5000
@@ -36,6 +36,8 @@ class Agreement:
     kappa_high: float
     n_only_first: int  # right by the first grader only
     n_only_second: int  # right by the second grader only
+
+    __repr__ = brief
 
     def to_json(self) -> dict[str, Any]:
         """Convert to a dictionary with None for what is not known."""

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ..models import LanguageModel
-from ..rundir import InputError
+from ..rundir import InputError, looked_at
 from .thoughts import begins_with_thoughts, without_opener
 from .token_spans import token_span
 from .tokenising import tokenise
@@ -38,6 +38,10 @@ class EncodedTrace:
 
     def __len__(self) -> int:
         return len(self.token_ids)
+
+    @looked_at(".token_ids, .is_markup, .spans, .trace")
+    def __repr__(self) -> str:
+        return f"EncodedTrace({self.trace.id!r:.60}, {len(self)} tokens, {len(self.spans)} spans)"
 
 
 def encode(

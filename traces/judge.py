@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..rundir import InputError, RowLog, expanded, only_writer_of
+from ..rundir import InputError, RowLog, brief, expanded, only_writer_of
 from .chat_endpoint import ask, endpoint_url
 from .questions import Question
 from .thoughts import after_thoughts
@@ -54,6 +54,9 @@ class Judge:
     wait_s: float = 1.0  # before the second try; doubled before each later one
     n_parallel: int = 8  # questions asked at the same time
     options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": 2048})  # room to think
+
+    LOOK = ".grade(...)"
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         endpoint_url(self.url)  # refuses what is none

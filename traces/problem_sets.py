@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..rundir import InputError
+from ..rundir import InputError, brief
 from .grading import mathematics
 from .procedural import procedural
 from .questions import (
@@ -45,6 +45,8 @@ class ProblemSet:
     name: str
     questions: tuple[Question, ...]
     grader: Grader
+
+    __repr__ = brief
 
     @property
     def digest(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..rundir import InputError, parse_json
+from ..rundir import InputError, brief, parse_json
 
 QUESTION = ("question", "prompt", "problem")
 ANSWER = ("answer", "solution")
@@ -24,6 +24,8 @@ class Question:
     problem: str  # the group that resampling keeps together
     prompt: str
     answer: str | None = None  # None: not known
+
+    __repr__ = brief
 
 
 # A new way of grading is one function of this type: whether the response answers the question, None where it cannot be

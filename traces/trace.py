@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from ..rundir import InputError
+from ..rundir import InputError, brief, listed, looked_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Span:
     end: int
     label: str
     marked: bool | None = None  # whether it holds a tell-tale word of its behaviour; None: not known
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +65,12 @@ class Trace:
             Its characters.
         """
         return self.text[span.start : span.end]
+
+    @looked_at(".text, .spans, .text_of(span)")
+    def __repr__(self) -> str:
+        counts = Counter(span.label for span in self.spans)
+        labels = listed(f"{label} {count}" for label, count in counts.items())
+        return (
+            f"Trace({self.id!r:.60}, problem {self.problem!r:.60}, prompt of {len(self.prompt)} characters, text of "
+            f"{len(self.text)}: {self.text[:60]!r}, {len(self.spans)} spans{f': {labels}' if labels else ''})"
+        )

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import SupportsIndex, overload
 
+from ..rundir import listed, looked_at
 from .trace import Trace
 
 
 class TraceList(list[Trace]):
     """A list of traces; it does all that a list does, and its slices and sums are such lists too."""
 
+    @looked_at("traces[0], traces[0].spans")
     def __repr__(self) -> str:
-        labels = Counter(span.label for trace in self for span in trace.spans)
-        shown = ", ".join(f"{label:.40} {count}" for label, count in labels.most_common(8))
-        more = f" and {len(labels) - 8} more labels" if len(labels) > 8 else ""
-        problems = len({trace.problem for trace in self})
+        counts = Counter(span.label for trace in self for span in trace.spans)
+        labels = listed(f"{label} {count}" for label, count in counts.most_common())
         return (
-            f"{len(self)} traces of {problems} problems, {labels.total()} labelled spans"
-            f"{f' ({shown}{more})' if labels else ''}; traces[0] is the first, .spans of a trace its labels"
+            f"TraceList({len(self)} traces of {len({trace.problem for trace in self})} problems, {counts.total()} "
+            f"labelled spans{f': {labels}' if labels else ''})"
         )
 
     @overload

@@ -18,8 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..activations.layers import choose_layers
-from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, read_description, reading
+from ..activations.layers import choose_layers, written_layers
+from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, listed, looked_at, read_description, reading
 from .description import check_description
 from .direction import Direction
 from .soundness import check_all_finite, check_shapes
@@ -197,3 +197,11 @@ class Directions(ByBehaviour[Direction]):
                     )
                 },
             )
+
+    @looked_at("directions[behaviour], .at(behaviour, layer), .scores, .items()")
+    def __repr__(self) -> str:
+        width = self.d_model if self.vectors else 0
+        return (
+            f"Directions({len(self)} behaviours: {listed(self.behaviours)}; {self.model.get('name', 'a model')}, "
+            f"layers {written_layers(self.layers)}, width {width}, read {self.read}; {self.method})"
+        )

@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..activations.layers import written_layers
 from ..models.handle import whole_layer
-from ..rundir import InputError, did_you_mean
+from ..rundir import InputError, did_you_mean, looked_at
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -153,3 +154,10 @@ class Direction:
                 f"{', '.join(map(str, self.layers))}.{did_you_mean(layer, self.layers)}"
             )
         return self.layers.index(layer)
+
+    @looked_at(".at(layer), .unit(layer), .norm_at(layer)")
+    def __repr__(self) -> str:
+        return (
+            f"Direction({self.behaviour!r:.80}; {self.model.get('name', 'a model')}, layers "
+            f"{written_layers(self.layers)}, width {self.d_model}, to {self.operation})"
+        )

@@ -24,12 +24,15 @@ from ...rundir import (
     check_kinds,
     did_you_mean,
     expanded,
+    listed,
+    looked_at,
     read_description,
     reading,
     tensors_digest,
 )
 from ...traces import BEHAVIOURS
 from ..activations import Activations
+from ..layers import written_layers
 from ..read import Read
 from .summary import Summary
 
@@ -241,6 +244,16 @@ class Moments:
         raise InputError(
             f"{path} is not whole yet: {moments.progress['n_windows']} windows are done. Run the command that wrote it "
             "again; it goes on where it was."
+        )
+
+    @looked_at(".behaviours, .of_label(label), .overall_mean")
+    def __repr__(self) -> str:
+        counts = listed(f"{label} {self.by_label[label].count}" for label in self.behaviours)
+        has_covariances = any(summary.comoment is not None for summary in self.by_label.values())
+        return (
+            f"Moments({sum(summary.count for summary in self.by_label.values())} spans of {self.n_problems} problems: "
+            f"{counts}; {self.model.get('name', 'a model')}, layers {written_layers(self.layers)}, width "
+            f"{self.stretches.mean.shape[-1]}, read {self.read}{', with covariances' if has_covariances else ''})"
         )
 
 

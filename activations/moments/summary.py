@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...rundir import InputError
+from ...rundir import InputError, brief
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -27,6 +27,9 @@ class Summary:
     mean: Float[Tensor, "n_layers d_model"]  # float64
     m2: Float[Tensor, "n_layers d_model"]  # float64
     comoment: Float[Tensor, "n_layers d_model d_model"] | None = None  # float64, sums of outer products of deviations
+
+    LOOK = ".mean, .variance()"
+    __repr__ = brief
 
     @classmethod
     def of(cls, activations: Float[Tensor, "n_layers n d_model"], covariance: bool = False) -> Summary:

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...rundir import InputError, atomic_path, check_kinds, read_description, reading
+from ...rundir import InputError, atomic_path, brief, check_kinds, read_description, reading
 from ..example import Example
 
 FORMAT = "reasonlens.activations/3"
@@ -44,6 +44,8 @@ class Part:
     n_stretches: int
     n_skipped: int
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Shard:
@@ -56,6 +58,9 @@ class Shard:
     n_stretches: int
     n_skipped: int
     about: dict[str, Any]  # layers, read, model
+
+    LOOK = ".layer(number)"
+    __repr__ = brief
 
     def layer(self, layer: int) -> Float[Tensor, "n_examples d_model"]:
         """Read one layer (the block's number), memory-mapped: no other part of the file is touched."""

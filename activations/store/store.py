@@ -24,6 +24,7 @@ import torch
 from ...rundir import (
     InputError,
     RunDirectory,
+    brief,
     check_kinds,
     content_digest,
     differences,
@@ -60,6 +61,8 @@ class Entry:
     traces: str  # digest of the traces
     n_traces: int
     n_examples: int
+
+    __repr__ = brief
 
 
 class Store:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...rundir import looked_at
 from .shard import Shard
 
 
@@ -77,3 +78,10 @@ class StoredActivations:
         for slot in range(len(self.layers)):
             activations[slot] = self.layer(slot)
         return activations.transpose(0, 1)
+
+    @looked_at(".layer(place), .load()")
+    def __repr__(self) -> str:
+        n_examples, n_layers, d_model = self.shape
+        return (
+            f"StoredActivations({n_examples} spans, {n_layers} layers, width {d_model}, in {len(self.shards)} shards)"
+        )

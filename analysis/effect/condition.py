@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from ...models import LanguageModel
-from ...rundir import InputError
+from ...rundir import InputError, brief
 from ...vectors import Direction, Directions
 
 Kind = Literal["unsteered", "direction", "random", "token"]
@@ -33,6 +33,8 @@ class Condition:
     layer: int = -1  # 0-based block whose output is steered; -1 where unsteered
     strength: float = 0.0  # in units of the mean residual norm
     number: int = 0  # of the random direction
+
+    __repr__ = brief
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all, render
-from ...rundir import InputError, did_you_mean, from_row, restoring, to_row
+from ...rundir import InputError, did_you_mean, from_row, looked_at, restoring, to_row
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...stats import p_value_of_draws
 from .condition import Condition, Kind
@@ -284,6 +284,7 @@ class StrengthCurves:
     def _repr_html_(self) -> str:
         return self._by_layer.to_html(index=False, na_rep="–", float_format="{:.3f}".format)
 
+    @looked_at(".figure(), .to_frame(), .by_layer()")
     def __repr__(self) -> str:
         best = ", ".join(f"{name} layer {self.strongest_layer(name)}" for name in self.behaviours)
         return (

@@ -18,6 +18,7 @@ from torch import Tensor
 from ...models import LanguageModel
 from ...models.one_pass import one_pass
 from ...organisms import organisms_traces
+from ...rundir import brief
 from ...traces import encode
 from ...vectors.neutral import NEUTRAL
 from .telltale import is_organism
@@ -32,6 +33,8 @@ class Damage:
     kl_nats: float
     perplexity: float
     n_tokens: int
+
+    __repr__ = brief
 
 
 def neutral_texts(model: LanguageModel, seed: int = 0) -> list[list[int]]:

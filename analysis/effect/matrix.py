@@ -20,7 +20,7 @@ from ...figures import FigureTable, draw_all, result_page
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
 from ...models.content import weights_digest
-from ...rundir import InputError, RunDirectory, restoring, write_csv
+from ...rundir import InputError, RunDirectory, looked_at, restoring, write_csv
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...vectors import Directions
 from ...vectors.residual_norms import with_known_norms
@@ -139,6 +139,7 @@ class SteeringMatrix:
     def _repr_html_(self) -> str:
         return self.effects().to_html(index=False, na_rep="–", float_format="{:.3f}".format)
 
+    @looked_at(".figure(), .to_frame()")
     def __repr__(self) -> str:
         sources, targets = (dict.fromkeys(pair[place] for pair in self.cells) for place in (0, 1))
         return f"SteeringMatrix(directions of {', '.join(sources)} in {', '.join(targets)})"

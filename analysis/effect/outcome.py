@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ...generation import Written
+from ...rundir import brief
 from ...stats import (
     Interval,
     ratio_difference_over_groups,
@@ -43,6 +44,8 @@ class Outcome:
     n_steered: int  # tokens whose activation was changed while the responses were written
     n_run: int  # tokens that were run
     examples: list[str]  # the first responses
+
+    __repr__ = brief
 
     def rate(self, behaviour: str) -> Interval:
         """Compute the share of sentences that show `behaviour`; 0 for a model that writes no sentence."""

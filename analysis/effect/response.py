@@ -8,6 +8,7 @@ from typing import Any
 from ...generation import Sampling, encode_prompts, write
 from ...models import load
 from ...models._load import ModelLike
+from ...rundir import brief
 from ...traces import Template
 from ...vectors import Directions, steer
 from ...vectors.residual_norms import with_known_norms
@@ -26,6 +27,9 @@ class SteeredResponse:
     kl_nats: float | None  # on neutral text, where the strength was chosen by it
     n_steered: int  # tokens whose activation was changed
     n_tokens: int  # tokens that were run, those of the prompt included
+
+    LOOK = ".unsteered, .steered, .to_dict()"
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON: the texts and counts."""

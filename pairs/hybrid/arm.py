@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ...generation import Gate
+from ...rundir import brief
 from ._decode import Plan, StrengthRule
 from .arm_run import ArmRun
 from .components import Components
@@ -44,6 +45,8 @@ class Tuned:
     threshold: float  # of the probe gate, in log odds
     behaviour_strengths: tuple[float, ...] = ()  # where each behaviour has its own
     network_strength: float = 1.0  # multiple of the network's strengths in the arm network-strength
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

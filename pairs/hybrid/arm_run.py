@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...rundir import brief
 from .record import RowRecord
 
 
@@ -16,6 +17,8 @@ class ArmRun:
     records: tuple[tuple[RowRecord, ...], ...]  # for each seed, for each problem
     is_solved: tuple[tuple[bool | None, ...], ...]  # None: cannot be told
     answered_in_thoughts: tuple[tuple[bool, ...], ...]  # in a box of thoughts that never ended
+
+    __repr__ = brief
 
 
 def steered_strengths(records: Sequence[RowRecord]) -> list[float]:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, normalize, softplus
 
 from ...generation import StepState
-from ...rundir import atomic_path, read_description, reading
+from ...rundir import atomic_path, brief, read_description, reading
 from .mechanism import Mechanism
 
 FORMAT = "reasonlens.coefficients/2"
@@ -67,6 +67,9 @@ class Coefficients:
     network: CoefficientNetwork
     scores: dict[str, Any] = field(default_factory=dict)  # losses in nats, and numbers of tokens
     model: dict[str, Any] = field(default_factory=dict)  # LanguageModel.identity()
+
+    LOOK = ".mechanism, .scores"
+    __repr__ = brief
 
     @classmethod
     def of(

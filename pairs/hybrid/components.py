@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...generation import Gate, StepState
-from ...rundir import atomic_path, read_description, reading
+from ...rundir import atomic_path, brief, read_description, reading
 from ...traces import Trace
 from ...vectors import Directions
 from ._decode import Chooser
@@ -36,6 +36,8 @@ class Probes:
     auroc_when: dict[int, float]  # on rollouts the probe has not seen; NaN where they never differ, or always
     n_disagreements: int
     n_tokens: int  # of the rollouts, of which those are some
+
+    __repr__ = brief
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, atomically."""
@@ -89,6 +91,9 @@ class Components:
     probes: Probes
     sentence_ends: Bool[Tensor, " vocabulary"]  # tokens of the base that end a sentence
     networks: dict[int, Coefficients] = field(default_factory=dict)  # layer -> what sets strengths; added to as needed
+
+    LOOK = ".traces, .directions, .probes"
+    __repr__ = brief
 
     @property
     def behaviours(self) -> tuple[str, ...]:

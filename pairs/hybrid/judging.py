@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...rundir import InputError
+from ...rundir import InputError, brief
 from ...stats import Interval, RecoveredGap, gap_recovered_over_groups
 from ...traces.judge import Judge
 from ..pair import Pair
@@ -32,6 +32,8 @@ class Judged:
     n_asked: dict[str, int]  # arm -> responses that the rule was unsure of
     n_ungraded: dict[str, int]  # arm -> of these, that the judge said neither yes nor no to
     gap: RecoveredGap  # that the hybrid recovers
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, with None for what is not known."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from ...rundir import InputError, content_digest
+from ...rundir import InputError, brief, content_digest
 from ...stats import (
     Interval,
     RecoveredGap,
@@ -55,6 +55,8 @@ class ArmResult:
     unsure: float  # of the responses: the grade cannot be told; accuracy + unsure, were all of them right
     answered_in_thoughts: float  # of the responses: in a box of thoughts that never ended, which is no answer
     tokens: float  # a response
+
+    __repr__ = brief
 
     @property
     def accuracy_bounds(self) -> tuple[float, float]:

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...rundir import InputError
+from ...rundir import InputError, brief
 from ...vectors import Directions
 
 
@@ -27,6 +27,8 @@ class Mechanism:
     units: Float[Tensor, "n_behaviours d_model"]
     layer: int
     residual_norm: float
+
+    __repr__ = brief
 
     @classmethod
     def of(cls, directions: Directions, layer: int, behaviours: Sequence[str] | None = None) -> Mechanism:

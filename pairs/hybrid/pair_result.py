@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...rundir import from_row
+from ...rundir import from_row, looked_at
 from .arm import Tuned
 from .judging import Judged
 from .measure import ArmResult
@@ -92,5 +92,6 @@ class PairResult:
             judged=None if row["judge"] is None else Judged.from_dict(row["judge"]),
         )
 
+    @looked_at(".verdict, .to_dict()")
     def __repr__(self) -> str:
         return f"PairResult({self.name}: {len(self.arms)} arms; {self.verdict})"

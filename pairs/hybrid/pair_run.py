@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...rundir import InputError, parse_json, reading, write_json
+from ...rundir import InputError, brief, parse_json, reading, write_json
 from ..pair import Pair
 from .arm import Tuned
 from .arm_run import ArmRun
@@ -45,6 +45,8 @@ class PairRun:
     next_sentence: pd.DataFrame  # of `next_sentence.py`
     arms: dict[str, ArmRun]
     measures: dict[str, ArmResult]
+
+    __repr__ = brief
 
     def trace(self, number: int, arm: str = HYBRID) -> SteeredTrace:
         """Take what an arm wrote on a test problem, token by token; of several seeds the first.

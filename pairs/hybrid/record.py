@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ...models import LanguageModel
+from ...rundir import brief
 
 DECIMALS = 4  # of log probabilities
 
@@ -30,6 +31,8 @@ class RowRecord:
     base_logprob: tuple[float, ...] = field(compare=False)
     thinking_logprob: tuple[float | None, ...] = field(compare=False)
     is_truncated: bool
+
+    __repr__ = brief
 
     @property
     def n_tokens(self) -> int:

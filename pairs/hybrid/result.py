@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all
-from ...rundir import InputError, expanded, from_row, restoring
+from ...rundir import InputError, expanded, from_row, looked_at, restoring
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from .pair_result import PairResult
 from .report import report_html
@@ -90,6 +90,7 @@ class HybridResult:
         """
         write_result(expanded(directory), self, self.report())
 
+    @looked_at(".figure(), .to_frame()")
     def __repr__(self) -> str:
         return f"HybridResult({'; '.join(f'{name}: {pair.verdict}' for name, pair in self.pairs.items())})"
 

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from ...figures import FigureTable, draw_all
 from ...figures.steered import steered_fragment, steered_page
 from ...models import LanguageModel
-from ...rundir import InputError, expanded, from_row, restoring, to_row, write_text
+from ...rundir import InputError, expanded, from_row, looked_at, restoring, to_row, write_text
 from ...rundir.result_files import check_format, write_result
 from .record import RowRecord
 
@@ -156,6 +156,7 @@ class SteeredTrace:
     def _repr_html_(self) -> str:
         return steered_fragment(self.to_frame(), self.colour_order(), caption=self.caption())
 
+    @looked_at(".figure(), .to_frame()")
     def __repr__(self) -> str:
         return (
             f"SteeredTrace({self.arm}, {grade_name(self.is_right)}, {self.record.n_gated} of "

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
+from ...rundir import brief
 from ...stats import Interval, percentile_ends
 from ._concordance import Matrix
 
@@ -21,6 +22,8 @@ class Bin:
     predicted: float  # mean probability
     observed: Interval  # share that shows the behaviour, with its interval over problems
     n: int
+
+    __repr__ = brief
 
 
 def calibration(

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
+from ...rundir import brief
 from ...stats import Interval, percentile_ends
 from ._concordance import Matrix
 
@@ -31,6 +32,8 @@ class SecondaryMetrics:
     recall_at_1_percent: Interval
     accuracy: Interval
     brier: Interval  # NaN if scores are no log odds
+
+    __repr__ = brief
 
 
 def secondary_metrics(

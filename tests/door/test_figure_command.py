@@ -59,8 +59,8 @@ def test_a_changed_table_changes_the_figure(saved: Path, tmp_path: Path) -> None
         ("tables/nothing.json", "cannot read .*nothing.json: No such file or directory; give a file of the folder"),
         ("tables", "cannot read .*tables: Is a directory"),
         (".", "cannot read .*: Is a directory; draw one of auroc.json in .*/tables"),
-        ("tables/binary.json", "binary.json cannot be drawn: 'utf-8' codec"),
-        ("tables/half.json", "half.json cannot be drawn: Unterminated string"),
+        ("tables/binary.json", "binary.json cannot be drawn: byte 0 is not UTF-8"),
+        ("tables/half.json", "half.json cannot be drawn: not valid JSON .Unterminated string"),
         ("tables/twice.json", "twice.json cannot be drawn: two rows for the behaviour 'deduction' and the layer 0"),
     ],
 )

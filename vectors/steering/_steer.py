@@ -53,6 +53,10 @@ class SteerBlock:
     def __init__(self, steering: AbstractContextManager[Steered]) -> None:
         self._steering, self._is_entered = steering, False
 
+    def __repr__(self) -> str:
+        state = "entered already" if self._is_entered else "not entered yet: with steer(...) as steered"
+        return f"SteerBlock({state}; look: steered.n_steered, steered.by_layer())"
+
     def __enter__(self) -> Steered:
         if self._is_entered:
             raise InputError(

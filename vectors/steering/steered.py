@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from ...rundir import listed, looked_at
 from .scope import Scope
 from .steering import Steering
 from .step import Step
@@ -88,3 +89,8 @@ class Steered:
             changed = mask if changed is None else changed | mask
         if changed is not None:
             self._steered = self._steered.to(device) + (n_new if len(layers_by_mask) == 1 else step.count_new(changed))
+
+    @looked_at(".n_tokens, .n_steered, .by_layer()")
+    def __repr__(self) -> str:
+        behaviours = listed(steering.direction.behaviour for steering in self.steerings)
+        return f"Steered({behaviours}; {self.n_steered} of {self.n_tokens} tokens changed, {self.n_forwards} passes)"

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from ...models.handle import whole_layer
-from ...rundir import InputError
+from ...rundir import InputError, brief
 from ..direction import Direction
 from .operations import operation_named
 from .step import Step
@@ -45,6 +45,8 @@ class Steering:
     when: When = When.all()  # which tokens
     mask: Bool[Tensor, " rows"] | Bool[Tensor, "rows columns"] | Integer[Tensor, "*shape"] | None = None
     controller: Controller | None = None
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         operation_named(self.operation)
