@@ -28,7 +28,7 @@ def neutral(text: str) -> str:
 
 
 def plotly_text(text: str) -> str:
-    """Escape a text so that plotly shows it as it is; a line break becomes one of plotly's.
+    """Convert a text to plotly's markup, so that it is shown as it is; a line break becomes one of plotly's.
 
     Args:
         text: Any text.
@@ -41,7 +41,7 @@ def plotly_text(text: str) -> str:
 
 
 def page_text(text: str) -> str:
-    """Escape a text so that a page shows it as it is.
+    """Convert a text to HTML, so that a page shows it as it is.
 
     Args:
         text: Any text.

@@ -87,5 +87,5 @@ def offline_page(title: str, style: str, body: str) -> str:
 
 
 def _neutral(value: Any) -> Any:
-    """Neutralise text that a template shows; what is marked safe has been."""
+    """Replace the control characters of text that a template shows; what is marked safe has none."""
     return neutral(value) if type(value) is str else value

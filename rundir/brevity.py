@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from typing import Any, TypeVar
@@ -76,7 +76,7 @@ def _short(value: Any) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
         return f"{type(value).__name__}{tuple(shape)}"
-    if is_dataclass(value) or not isinstance(value, Sized | Mapping):
+    if is_dataclass(value) or not isinstance(value, Collection):
         return _cut_part(repr(value)) if not is_dataclass(value) else f"{type(value).__name__}(…)"
     written = repr(value) if len(value) <= 8 and all(map(_is_plain, value)) else ""
     if isinstance(value, Mapping):

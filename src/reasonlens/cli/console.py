@@ -194,7 +194,7 @@ def signed_interval_of(row: Mapping[Any, Any], name: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Show the line breaks of a name, which would make it look like several lines of a table."""
+    """Replace the line breaks of a name, which would make it look like several lines of a table."""
     return visible(text).replace("\n", "⏎")
 
 
