@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..rundir import InputError, RowLog, brief, expanded, only_writer_of
+from ..rundir import InputError, RowLog, expanded, looked_at, only_writer_of
 from .chat_endpoint import ask, endpoint_url
 from .questions import Question
 from .thoughts import after_thoughts
@@ -55,14 +55,12 @@ class Judge:
     n_parallel: int = 8  # questions asked at the same time
     options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": 2048})  # room to think
 
-    LOOK = ".grade(...)"
-    __repr__ = brief
-
     def __post_init__(self) -> None:
         endpoint_url(self.url)  # refuses what is none
         if self.n_tries < 1 or self.n_parallel < 1 or not self.timeout_s > 0 or not self.wait_s >= 0:
             raise InputError("a judge needs at least one try, one question at a time, and some time to answer")
 
+    @looked_at(".grade(questions, responses)")
     def __repr__(self) -> str:
         return f"Judge({self.model!r} at {endpoint_url(self.url).host}, key in {self.key_variable})"
 

@@ -267,6 +267,7 @@ def read_moments(path: Path) -> Moments:
         if about.pop("digest", None) != tensors_digest(about, tensors):
             raise InputError(f"{path} is altered: its digest is another; remove it and collect again")
         check_kinds(about, KINDS, path)
+        check_kinds(about["labels"], dict.fromkeys(about["labels"], int), f"{path}, labels")
         return Moments(
             by_label={
                 label: Summary(

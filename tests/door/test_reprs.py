@@ -23,6 +23,7 @@ import torch
 import reasonlens
 from reasonlens import (
     Activations,
+    Judge,
     Moments,
     Trace,
     bundled_traces,
@@ -100,7 +101,13 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
     swept = sweep(activations, n_folds=3, n_bootstrap=10, n_shuffles=1, n_permutations=2, progress=False)
     made = [
         *(model, activations, stored.values, found, found["deduction"], block, steered, swept.probes(), traces[0]),
-        *(bundled_traces(), encode(model, traces)[0], Moments.of(activations), swept.tables()["auroc"]),
+        *(
+            Judge(url="http://localhost/v1", model="m"),
+            bundled_traces(),
+            encode(model, traces)[0],
+            Moments.of(activations),
+            swept.tables()["auroc"],
+        ),
         *(
             next(iter(hybrid_result().pairs.values())),
             ColouredText(name="a", prompt="p", text="t" * 5_000, tokens=[], sentences=[], labels=[]),
