@@ -29,6 +29,7 @@ class Asked:
     """What a question asks for."""
 
     nouns: frozenset[str]
+    is_amount: bool  # "how much water": the answer may be in litres
     is_money: bool
     is_percent: bool
     is_comparison: bool
@@ -71,6 +72,7 @@ class Asked:
         is_money = not (nouns - {"dollar", "cent", "euro", "money", "profit"}) and bool(_MONEY.search(last))
         return cls(
             nouns=frozenset(nouns),
+            is_amount="how much" in lowered and not is_money,
             is_money=is_money,
             is_percent=bool(re.search(r"percent|per cent|%", lowered)),
             is_comparison=bool(re.search(r"\b(?:more|less|fewer|[a-z]{2,}er)\b.*\bthan\b", lowered)),

@@ -39,6 +39,9 @@ _COPULA = re.compile(
     r"(?:\s+(?:now|about|only|exactly|therefore|then|also|still|a|an|the|total|of|in|all|left|with))*\s*$",
     re.IGNORECASE,
 )
+_WOULD_IF = re.compile(
+    r"(?=.*\bwould\b).*\b(?:if|with|without|more|need|otherwise|had|instead|too|were)\b", re.IGNORECASE | re.DOTALL
+)
 _SIDE = re.compile(
     r"[,;(]?\s*\b(?:since|because|as (?!well)|than|not|instead of|rather than|so that|if|where|while|whereas|near|"
     r"unless|which would|and not|too|even though|although|but if|for (?:each|every) of)\b",
@@ -137,7 +140,7 @@ def _without_supposition(statement: str, asked: Asked) -> str:
 
 def _is_supposition(statement: str) -> bool:
     begins = re.match(r"\W*(?:if|suppose|imagine|let)\b", statement, re.IGNORECASE) is not None
-    return bool(re.search(r"\bwould\b", statement, re.IGNORECASE)) or (
+    return bool(_WOULD_IF.search(statement)) or (
         begins and bool(re.search(r"\b(?:had|were|let)\b", statement, re.IGNORECASE))
     )
 
@@ -196,8 +199,8 @@ def _weigh(statement: str, numeral: Numeral, result: Numeral | None, asked: Aske
     if _DETERMINED.search(before):
         weight -= 2
     weight -= 2 * any(numeral.equals(value) for value in asked.values)
-    weight -= bool(asked.is_money and not numeral.is_money and re.match(r"\s*[a-z]{3,}", after) and not has_unit)
-    clause = re.split(r"[;(]|,\s", before)[-1]
+    weight -= 2 * (not has_unit and _has_other_unit(numeral, after, asked))
+    clause = re.split(r"[;(]|,\s|\band\b", before)[-1]
     if _SIDE.search(before) and not (is_result and "(" in before and not re.search(r"\bnot\b|\bthan\b", clause)):
         weight -= 4
     elif _MINOR.search(before):
@@ -205,8 +208,18 @@ def _weigh(statement: str, numeral: Numeral, result: Numeral | None, asked: Aske
     is_comparison = re.match(r"[^.,;\d]{0,30}?\b(?:more|less|fewer|[a-z]{2,}er)\s+than\b", after, re.IGNORECASE)
     weight -= 3 * bool(is_comparison and not asked.is_comparison)
     is_spoken_for = weight > 0 and (is_result or is_agreed or has_unit or follows_copula)
-    weight += min(2, len(word_stems(clause + " " + re.split(r"[,;.(]\s|,$", after)[0]) & asked.words) // 2)
+    weight += min(2, len(word_stems(clause + " " + re.split(r"[,;.(]\s|,$|\band\b", after)[0]) & asked.words) // 2)
     return Candidate(numeral, weight, is_spoken_for, is_result or is_agreed)
+
+
+def _has_other_unit(numeral: Numeral, after: str, asked: Asked) -> bool:
+    """Check whether a number counts something else than the question asks for."""
+    if asked.is_amount or not (asked.nouns or asked.is_money or asked.is_percent):
+        return False
+    if numeral.is_money:
+        return True
+    match = re.match(r"\s*([A-Za-z]{3,})", after)
+    return match is not None and bool(leading_nouns(match[1]))
 
 
 def _has_unit(numeral: Numeral, after: str, asked: Asked) -> bool:

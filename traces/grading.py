@@ -40,9 +40,7 @@ _CLASSES = (
     "true false",
     "north south east west",
 )
-_CONTRAST = re.compile(
-    r"\b(?:not|than|before|after|since|because|instead of|until|from|if|only if|isn't)\b", re.IGNORECASE
-)
+_CONTRAST = re.compile(r"\b(?:not|than|since|because|instead of|if|only if|isn't)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b", re.IGNORECASE)
 _OPTION = re.compile(r"\(([A-J])\)|(?<![A-Za-z'(])([A-J])(?![A-Za-z'])")
 
@@ -178,6 +176,7 @@ def _words(reference: str, said: str) -> bool | None:
     pattern = re.compile(r"\w")
     part = _answer_part(said, pattern) or (statements(said) or [""])[-1]
     clause = re.sub(r"\s+", " ", _main_clause(part).lower())
+    clause = re.sub(r"\b(?:before|after|until|from) (?:the )?\w+", " ", clause)
     if not re.search(rf"\b{re.escape(name)}\b", clause):
         return False
     rivals = {other for words in _CLASSES if name in words.split() for other in words.split() if other != name}

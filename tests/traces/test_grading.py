@@ -17,8 +17,8 @@ from reasonlens.traces import equivalence
 from reasonlens.traces.grading import answered_in_thoughts, mathematics
 from reasonlens.traces.questions import Question
 
-# Each with the grade that a reader gives. `open` were looked at while the rule was written; `sealed` and `fresh` were
-# written before the rule was measured on them (`fresh` after `sealed` had been opened).
+# Each with the grade that a reader gives. `open` were looked at while the rule was written; `sealed`, `fresh`, `fresh2`
+# and `fresh3` were measured first and looked at afterwards, one after the other, with changes of the rule between.
 ENDINGS: list[dict[str, str]] = [
     json.loads(line) for line in (Path(__file__).parent / "endings.jsonl").read_text("utf-8").split("\n") if line
 ]
