@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _located(
     next_sweep_result = None
     if settings.next_behaviour and Read.parse(settings.read) != BEFORE:
         with run.stage("next behaviour"):
-            next_sweep_result = _next_swept(read_into(NEXT_ACTIVATIONS, BEFORE), settings, progress)
+            next_sweep_result = _next_swept(partial(read_into, NEXT_ACTIVATIONS, BEFORE), settings, progress)
     with run.stage("directions"):
         directions = mean_difference_directions(
             activations,
@@ -174,13 +175,13 @@ def _swept(activations: Activations, settings: LocateSettings, progress: bool) -
     )
 
 
-def _next_swept(activations: Activations, settings: LocateSettings, progress: bool) -> ProbeSweep | None:
+def _next_swept(read: Callable[[], Activations], settings: LocateSettings, progress: bool) -> ProbeSweep | None:
     """Fit probes at the last token before each span; None where too few spans have one that may be read.
 
     A span at the beginning of a response has none: the token before it is markup.
     """
     try:
-        return _swept(activations, settings, progress)
+        return _swept(read(), settings, progress)
     except InputError as error:
         logger.info(f"not probed at the last token before each span: {error}")
         return None

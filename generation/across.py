@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from ..models import LanguageModel
+from ..models.causality import check_causal
 from ..models.one_pass import one_pass
 from .alignment import AlignedText, Spelling
 from .cached_model import CachedModel
@@ -75,6 +76,7 @@ class MappedFollower:
     def __init__(
         self, model: LanguageModel, prompts: Sequence[Sequence[int]], writer: CachedModel, token_map: TokenMap
     ) -> None:
+        check_causal(model)
         self._writer, self._map = writer, token_map
         self._spellable: tuple[Tensor, Tensor] | None = None  # tokens that the writer can spell; its first of each
         self._rows = [

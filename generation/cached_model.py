@@ -25,6 +25,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
 from ..models import LanguageModel
+from ..models.causality import check_causal
 from ..models.one_pass import one_pass
 from .above import UpperBlocks
 from .vocabulary import end_tokens
@@ -88,6 +89,7 @@ class CachedModel:
             model: The language model.
             prompts: Token ids of each row's prompt, one token or more each.
         """
+        check_causal(model)
         self.model = model
         self.logits: Float[Tensor, "rows vocabulary"] | None = None  # of the last step
         every = [tuple(prompt) for prompt in prompts]

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Int
 
 from ..models import LanguageModel
 from ..rundir import InputError, looked_at
+from .known import check_known
 from .thoughts import begins_with_thoughts, without_opener
 from .token_spans import token_span
 from .tokenising import tokenise
@@ -61,8 +62,8 @@ def encode(
         The encoded traces, in the same order.
 
     Raises:
-        InputError: A text is too long, the template is missing, or the tokenizer does not report the characters that a
-            token covers.
+        InputError: A text is too long, many words are unknown, the template is missing, or the tokenizer does not report
+            the characters that a token covers.
     """
     if not model.tokenizer.is_fast:
         raise InputError(
@@ -73,7 +74,9 @@ def encode(
         template = "chat" if model.tokenizer.chat_template else "plain"
     if template == "chat" and not model.tokenizer.chat_template:
         raise InputError(f"the tokenizer of {model.name} has no chat template; use template 'plain'")
-    return [_encode(model, trace, template, truncate) for trace in traces]
+    encoded = [_encode(model, trace, template, truncate) for trace in traces]
+    check_known(model, [text.token_ids for text in encoded])
+    return encoded
 
 
 def _prefix(model: LanguageModel, prompt: str, template: Template) -> tuple[str, tuple[int, int]]:

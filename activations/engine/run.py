@@ -23,6 +23,7 @@ from torch import Tensor
 from transformers import Cache, DynamicCache
 
 from ...models import LanguageModel
+from ...models.causality import check_causal
 from ...rundir import InputError
 from .batching import Batch, batches, batches_of_groups
 from .budget import MIN_TOKENS, PASS_COST_TOKENS, first_budget
@@ -92,8 +93,9 @@ class Engine:
             The results of each batch.
 
         Raises:
-            InputError: Memory runs out even with the smallest batch.
+            InputError: Memory runs out even with the smallest batch, or the model does not read from left to right.
         """
+        check_causal(self.model)  # not where all is read already, and nothing is to run
         used_texts = [int(text) for text in np.unique(segments.text)]
         if self._share_prefixes:
             text_groups = groups([texts[text] for text in used_texts])

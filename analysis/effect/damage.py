@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...models import LanguageModel
+from ...models.causality import check_causal
 from ...models.one_pass import one_pass
 from ...organisms import organisms_traces
 from ...rundir import brief
@@ -57,6 +58,7 @@ class NeutralText:
     """Neutral texts, with the unsteered model's log probabilities (4 bytes x vocabulary for each token in memory)."""
 
     def __init__(self, model: LanguageModel, texts: Sequence[Sequence[int]], max_tokens: int = 600) -> None:
+        check_causal(model)
         self._model = model
         self._texts: list[list[int]] = []
         for text in texts:

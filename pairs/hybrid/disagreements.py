@@ -21,6 +21,7 @@ from torch import Tensor
 from ...activations.engine.batching import batches
 from ...generation.above import UpperBlocks
 from ...models import LanguageModel
+from ...models.causality import check_causal
 from ...models.one_pass import one_pass
 from ...traces import Template, Trace, encode
 from ...vectors.extraction.prefix_cache import PrefixCache
@@ -55,6 +56,7 @@ def disagreements(
 ) -> Disagreements:
     """Of a base model with labelled rollouts of a thinking model."""
     encoded = encode(model, traces, template=template, truncate=truncate)
+    check_causal(model)
     above = UpperBlocks(model, layer)
     labels = [_labels(text.spans, [span.label for span in text.trace.spans], len(text)) for text in encoded]
     rows: list[tuple[int, int, Tensor]] = []  # rollout, position, activation

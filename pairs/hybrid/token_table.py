@@ -19,6 +19,7 @@ from ...generation.alignment import Spelling, agree
 from ...generation.vocabulary import same_tokens, width
 from ...models import LanguageModel
 from ...models.blocks import block_output
+from ...models.causality import check_causal
 from ...models.one_pass import one_pass
 from ...rundir import InputError
 from ...rundir.progress import ProgressBar
@@ -90,6 +91,7 @@ def _read(
     model: LanguageModel, traces: Sequence[Trace], template: Template, layers: Sequence[int]
 ) -> list[tuple[Float[Tensor, "n n_layers d_model"], dict[int, tuple[int, int]]]]:
     """Of each trace its activations, and where tokens begin: character -> token, and what the model would say there."""
+    check_causal(model)
     encoded = encode(model, traces, template=template, truncate=True)
     ids = torch.zeros(len(encoded), max(len(text) for text in encoded), dtype=torch.long)
     mask = torch.zeros_like(ids)

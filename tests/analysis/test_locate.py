@@ -51,6 +51,22 @@ def test_a_run_writes_everything_it_names(tiny, traces, tmp_path: Path) -> None:
     }
 
 
+def test_where_no_span_has_a_token_before_it_that_is_skipped_with_a_note_and_the_sweep_is_kept(
+    tiny, tmp_path: Path, caplog
+) -> None:
+    sentences = {"deduction": "So 3 plus 3 makes 6.", "backtracking": "Wait, that was wrong."}
+    alone = [
+        Trace(f"{label}-{number}", "", f"{sentence} {number}", (Span(0, len(sentence), label),), problem=f"p{number}")
+        for number in range(9)
+        for label, sentence in sentences.items()
+    ]
+    with caplog.at_level("INFO", logger="reasonlens"):
+        location = locate(tiny(), alone, settings=QUICK, out=tmp_path / "run", progress=False)
+    assert location.next_sweep is None and set(location.sweep.behaviours) == set(sentences)
+    assert any("not probed at the last token before each span: nothing to read" in line for line in caplog.messages)
+    assert set(results(tmp_path / "run")["behaviours"]) == set(sentences)
+
+
 def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
     tiny, traces, tmp_path: Path, monkeypatch, caplog
 ) -> None:

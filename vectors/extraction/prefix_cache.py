@@ -21,6 +21,7 @@ from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 from ...activations.engine.batching import batches
 from ...activations.engine.cache import can_continue
 from ...models import LanguageModel
+from ...models.causality import check_causal
 from ...models.one_pass import one_pass
 
 
@@ -47,6 +48,7 @@ class PrefixCache:
         Returns:
             The cache; None if the model cannot continue from a cache, or if it would be larger than `gigabytes`.
         """
+        check_causal(model)
         longest = max(map(len, texts))
         if not (can_continue(model) and model.takes_position_ids) or _shortest_window(model) < longest:
             return None

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, Mi
 from reasonlens import InputError, LanguageModel
 from reasonlens.activations.engine import Engine, Segments
 from reasonlens.models import wrap
+from reasonlens.models.causality import check_causal
 
 from ...conftest import CONFIGS, D_MODEL, N_LAYERS, VOCABULARY
 
@@ -104,6 +105,7 @@ def test_what_is_shared_is_run_once(tiny) -> None:
     model = tiny()
     texts, segments = texts_and_segments()
     counted: list[int] = []
+    check_causal(model)  # a pass of its own, once a model
     hook = model.blocks[0].register_forward_pre_hook(lambda _m, inputs: counted.append(inputs[0].shape[:2].numel()))
     run(Engine(model, range(N_LAYERS)), texts, segments)
     shared = sum(counted)
