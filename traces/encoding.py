@@ -62,8 +62,8 @@ def encode(
         The encoded traces, in the same order.
 
     Raises:
-        InputError: A text is too long, many words are unknown, the template is missing, or the tokenizer does not report
-            the characters that a token covers.
+        InputError: A text is too long, many words are unknown, the template is missing, or the tokenizer does not
+            report the characters that a token covers.
     """
     if not model.tokenizer.is_fast:
         raise InputError(

@@ -54,11 +54,12 @@ def test_a_run_writes_everything_it_names(tiny, traces, tmp_path: Path) -> None:
 def test_where_no_span_has_a_token_before_it_that_is_skipped_with_a_note_and_the_sweep_is_kept(
     tiny, tmp_path: Path, caplog
 ) -> None:
-    sentences = {"deduction": "So 3 plus 3 makes 6.", "backtracking": "Wait, that was wrong."}
+    sentences = {"deduction": "So {} plus {} makes more.", "backtracking": "Wait, {} was wrong, not {}."}
     alone = [
-        Trace(f"{label}-{number}", "", f"{sentence} {number}", (Span(0, len(sentence), label),), problem=f"p{number}")
+        Trace(f"{label}-{number}", "", text, (Span(0, len(text), label),), problem=f"p{number}")
         for number in range(9)
         for label, sentence in sentences.items()
+        for text in [sentence.format(number, 7 * number)]
     ]
     with caplog.at_level("INFO", logger="reasonlens"):
         location = locate(tiny(), alone, settings=QUICK, out=tmp_path / "run", progress=False)
