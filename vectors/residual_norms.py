@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..activations import collect
+from ..models import LanguageModel, load
 from ..models._load import ModelLike
 from ..rundir import InputError
 from ..traces import Span, Trace
@@ -50,13 +51,19 @@ def with_norms_of(directions: Directions, model: ModelLike, texts: Sequence[Trac
     return replace(directions, residual_norm=tuple(activations.residual_norm.tolist()))
 
 
-def with_known_norms(directions: Directions, model: ModelLike, layers: Sequence[int]) -> Directions:
+def with_known_norms(
+    directions: Directions,
+    model: ModelLike,
+    layers: Sequence[int],
+    neutral: Callable[[LanguageModel], Sequence[Trace | str]] | None = None,
+) -> Directions:
     """Measure the mean residual norm on neutral text where the directions do not say it.
 
     Args:
         directions: Directions of `model`.
         model: The model whose residual stream is the unit.
         layers: The layers at which the norm is needed; where all are known, nothing is measured.
+        neutral: Makes texts whose words the model knows; None: plain prose.
 
     Returns:
         The same directions, with a norm at each of their layers.
@@ -65,4 +72,4 @@ def with_known_norms(directions: Directions, model: ModelLike, layers: Sequence[
     if not any(math.isnan(norms.get(layer, 0.0)) for layer in layers):
         return directions
     logger.info("the directions do not say how long activations are: measuring it on neutral text")
-    return with_norms_of(directions, model, NEUTRAL)
+    return with_norms_of(directions, model, NEUTRAL if neutral is None else neutral(load(model)))

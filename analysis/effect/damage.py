@@ -20,7 +20,7 @@ from ...models.causality import check_causal
 from ...models.one_pass import one_pass
 from ...organisms import organisms_traces
 from ...rundir import brief
-from ...traces import encode
+from ...traces import Trace, encode
 from ...vectors.neutral import NEUTRAL
 from .telltale import is_organism
 
@@ -49,9 +49,24 @@ def neutral_texts(model: LanguageModel, seed: int = 0) -> list[list[int]]:
         Token ids: plain prose; for an organism, which knows no prose, responses of its own to validation problems.
     """
     if is_organism(model):
-        traces = organisms_traces(model, N_NEUTRAL_TRACES, split="validation", seed=seed)
-        return [text.token_ids.tolist() for text in encode(model, traces)]
+        return [text.token_ids.tolist() for text in encode(model, _own_traces(model, seed))]
     return [list(model.tokenizer(text)["input_ids"]) for text in NEUTRAL]
+
+
+def texts_for_norms(model: LanguageModel) -> Sequence[Trace | str]:
+    """Choose text on which the mean residual norm is measured, of words that the model knows.
+
+    Args:
+        model: The model that reads it.
+
+    Returns:
+        Plain prose; for an organism responses of its own to validation problems.
+    """
+    return _own_traces(model, seed=0) if is_organism(model) else NEUTRAL
+
+
+def _own_traces(model: LanguageModel, seed: int) -> list[Trace]:
+    return organisms_traces(model, N_NEUTRAL_TRACES, split="validation", seed=seed)
 
 
 class NeutralText:

@@ -25,6 +25,7 @@ from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_r
 from ...vectors import Directions
 from ...vectors.residual_norms import with_known_norms
 from .curves import StrengthCurves
+from .damage import texts_for_norms
 from .settings import EffectSettings
 from .sweep import digest_of, steer_sweep
 from .tables import matrix_table
@@ -172,7 +173,7 @@ def steer_matrix(
     """
     loaded = {target: load(model) for target, model in models.items()}
     known = {
-        name: with_known_norms(own, loaded[name], own.layers) if name in loaded else own
+        name: with_known_norms(own, loaded[name], own.layers, texts_for_norms) if name in loaded else own
         for name, own in directions.items()
     }
     scaled = {(source, target): _in_units_of(known, source, target) for target in models for source in directions}

@@ -12,6 +12,7 @@ from ...rundir import brief
 from ...traces import Template
 from ...vectors import Directions, steer
 from ...vectors.residual_norms import with_known_norms
+from .damage import texts_for_norms
 from .strength_limit import strongest_within_limit
 
 BY_DISTANCE = ("add", "add-preserving-norm")  # operations whose strength is a distance
@@ -80,7 +81,7 @@ def steer_write(
     loaded = load(model)
     layer = loaded.layer_index(layer)
     if not absolute and operation != "project-out":
-        directions = with_known_norms(directions, loaded, [layer])
+        directions = with_known_norms(directions, loaded, [layer], texts_for_norms)
     kl_nats = None
     if strength is None and not absolute and operation in BY_DISTANCE:
         within = strongest_within_limit(loaded, directions[behaviour], layer, operation=operation, force=force)

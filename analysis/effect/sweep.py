@@ -51,7 +51,7 @@ from ...vectors.steering import (
 from ...vectors.steering.sentence_ends import SENTENCES
 from .condition import Condition, all_conditions
 from .curves import FILES, StrengthCurves
-from .damage import NeutralText
+from .damage import NeutralText, texts_for_norms
 from .outcome import Outcome, outcome_of
 from .settings import EffectSettings
 from .task import Task, task_for
@@ -106,7 +106,7 @@ def steer_sweep(
     for layer in layers:
         directions.at(behaviours[0], layer)
     if settings.operation != "project-out":  # which has no strength, and needs no unit for it
-        directions = with_known_norms(directions, loaded, layers)
+        directions = with_known_norms(directions, loaded, layers, texts_for_norms)
     task = task or task_for(loaded, behaviours, questions, n_problems=settings.n_problems, seed=settings.seed)
     if len(task.questions) < 2:
         raise InputError(f"intervals need at least two problems, and there are {len(task.questions)}")
