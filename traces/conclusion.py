@@ -16,8 +16,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .asked import PREPOSITIONS, SENTENCE_END, Asked, leading_nouns, word_stems
 from .numerals import Numeral, numerals
+from .target import PREPOSITIONS, SENTENCE_END, Target, leading_nouns, word_stems
 
 N_STATEMENTS = 5  # from the end that are read
 MAX_NUMERALS = 40  # of a statement, from its end
@@ -88,12 +88,12 @@ class Conclusion:
     rival: Numeral | None = None
 
 
-def concluded(text: str, asked: Asked, like: Numeral) -> Conclusion:
-    """Weigh the numbers of the conclusion of a text.
+def concluded(text: str, target: Target, like: Numeral) -> Conclusion:
+    """Find the conclusion of a text and weigh its numbers.
 
     Args:
         text: A response or the part of it that answers, made plain.
-        asked: What the question asks for.
+        target: What the question asks for.
         like: A number or a time: only these are weighed.
 
     Returns:
@@ -105,13 +105,13 @@ def concluded(text: str, asked: Asked, like: Numeral) -> Conclusion:
     fallback: list[Candidate] = []
     n_read = 0
     for index in range(len(parts) - 1, -1, -1):
-        statement = _without_supposition(parts[index], asked)
-        candidates = _weighed(statement, _last_result(parts[: index + 1], like), asked, like)
+        statement = _without_supposition(parts[index], target)
+        candidates = _weighed(statement, _last_result(parts[: index + 1], like), target, like)
         if not candidates:
             continue
         n_read += 1
         if candidates[0].is_spoken_for:
-            spoken.append((candidates[0].weight + min(3, len(word_stems(statement) & asked.words)), candidates))
+            spoken.append((candidates[0].weight + min(3, len(word_stems(statement) & target.words)), candidates))
             if len(spoken) == 1 and (_CONCLUDES.match(statement) or candidates[0].is_result):
                 return Conclusion(tuple(candidates))
         elif not fallback or candidates[0].weight > fallback[0].weight:
@@ -128,9 +128,9 @@ def concluded(text: str, asked: Asked, like: Numeral) -> Conclusion:
     return Conclusion(tuple(spoken[0][1]), rivals[0] if rivals else None)
 
 
-def _without_supposition(statement: str, asked: Asked) -> str:
+def _without_supposition(statement: str, target: Target) -> str:
     """Leave out the clauses that say what would be."""
-    if asked.is_hypothetical or not re.search(r"\bwould\b|\bif\b|\bhad\b|\bwere\b", statement, re.IGNORECASE):
+    if target.is_hypothetical or not re.search(r"\bwould\b|\bif\b|\bhad\b|\bwere\b", statement, re.IGNORECASE):
         return statement
     if _is_supposition(re.split(r",\s", statement)[0]):
         return ""
@@ -146,7 +146,7 @@ def _is_supposition(statement: str) -> bool:
 
 
 def _last_result(parts: Sequence[str], like: Numeral) -> Numeral | None:
-    """The result of the last equation."""
+    """Find the result of the last equation."""
     for part in reversed(parts):
         for numeral in reversed(_of_kind(part, like)):
             if _RESULT_BEFORE.search(part[max(numeral.start - WINDOW, 0) : numeral.start]) and not _is_operand(
@@ -167,10 +167,10 @@ def _of_kind(text: str, like: Numeral) -> list[Numeral]:
     return [numeral for numeral in numerals(text) if numeral.is_time == like.is_time][-MAX_NUMERALS:]
 
 
-def _weighed(statement: str, result: Numeral | None, asked: Asked, like: Numeral) -> list[Candidate]:
+def _weighed(statement: str, result: Numeral | None, target: Target, like: Numeral) -> list[Candidate]:
     best: dict[object, Candidate] = {}
     for numeral in _of_kind(statement, like):
-        candidate = _weigh(statement, numeral, result, asked)
+        candidate = _weigh(statement, numeral, result, target)
         if candidate is not None:
             key = (numeral.value, numeral.is_percent)
             if key not in best or best[key].weight < candidate.weight:
@@ -178,14 +178,14 @@ def _weighed(statement: str, result: Numeral | None, asked: Asked, like: Numeral
     return sorted(best.values(), key=lambda candidate: -candidate.weight)
 
 
-def _weigh(statement: str, numeral: Numeral, result: Numeral | None, asked: Asked) -> Candidate | None:
+def _weigh(statement: str, numeral: Numeral, result: Numeral | None, target: Target) -> Candidate | None:
     before = statement[max(numeral.start - WINDOW, 0) : numeral.start]
     after = statement[numeral.end : numeral.end + WINDOW]
     if _is_operand(statement, numeral):
         return None
     last_word = (re.findall(r"[A-Za-z]+", before[-25:].lower()) or [""])[-1]
     is_adjacent = re.search(r"[A-Za-z]\W{0,4}$", before) is not None and not re.search(r"[.:=]\W*$", before)
-    has_unit = _has_unit(numeral, after, asked)
+    has_unit = _has_unit(numeral, after, target)
     if numeral.is_word and not has_unit and after.strip(" .*!"):
         return None  # "one of them"
     is_result = bool(_RESULT_BEFORE.search(before))
@@ -198,23 +198,23 @@ def _weigh(statement: str, numeral: Numeral, result: Numeral | None, asked: Aske
     weight -= 3 * (numeral.is_time and re.search(r"\b(?:before|after|until|from|since)\b[^.;]*$", before) is not None)
     if _DETERMINED.search(before):
         weight -= 2
-    weight -= 2 * any(numeral.equals(value) for value in asked.values)
-    weight -= 2 * (not has_unit and _has_other_unit(numeral, after, asked))
+    weight -= 2 * any(numeral.equals(value) for value in target.values)
+    weight -= 2 * (not has_unit and _has_other_unit(numeral, after, target))
     clause = re.split(r"[;(]|,\s|\band\b", before)[-1]
     if _SIDE.search(before) and not (is_result and "(" in before and not re.search(r"\bnot\b|\bthan\b", clause)):
         weight -= 4
     elif _MINOR.search(before):
         weight -= 1
     is_comparison = re.match(r"[^.,;\d]{0,30}?\b(?:more|less|fewer|[a-z]{2,}er)\s+than\b", after, re.IGNORECASE)
-    weight -= 3 * bool(is_comparison and not asked.is_comparison)
+    weight -= 3 * bool(is_comparison and not target.is_comparison)
     is_spoken_for = weight > 0 and (is_result or is_agreed or has_unit or follows_copula)
-    weight += min(2, len(word_stems(clause + " " + re.split(r"[,;.(]\s|,$|\band\b", after)[0]) & asked.words) // 2)
+    weight += min(2, len(word_stems(clause + " " + re.split(r"[,;.(]\s|,$|\band\b", after)[0]) & target.words) // 2)
     return Candidate(numeral, weight, is_spoken_for, is_result or is_agreed)
 
 
-def _has_other_unit(numeral: Numeral, after: str, asked: Asked) -> bool:
+def _has_other_unit(numeral: Numeral, after: str, target: Target) -> bool:
     """Check whether a number counts something else than the question asks for."""
-    if asked.is_amount or not (asked.nouns or asked.is_money or asked.is_percent):
+    if target.is_amount or not (target.nouns or target.is_money or target.is_percent):
         return False
     if numeral.is_money:
         return True
@@ -222,12 +222,12 @@ def _has_other_unit(numeral: Numeral, after: str, asked: Asked) -> bool:
     return match is not None and bool(leading_nouns(match[1]))
 
 
-def _has_unit(numeral: Numeral, after: str, asked: Asked) -> bool:
+def _has_unit(numeral: Numeral, after: str, target: Target) -> bool:
     if numeral.is_money:
-        return asked.is_money
+        return target.is_money
     if numeral.is_percent:
-        return asked.is_percent
-    if asked.is_money and re.match(r"\s*(?:dollars|cents|euros|pounds|bucks)\b", after, re.IGNORECASE):
+        return target.is_percent
+    if target.is_money and re.match(r"\s*(?:dollars|cents|euros|pounds|bucks)\b", after, re.IGNORECASE):
         return True
     match = re.match(r"[\s*$_-]*((?:[A-Za-z'-]+[\s*]*){1,4})", after)
-    return match is not None and bool(leading_nouns(match[1]) & asked.nouns)
+    return match is not None and bool(leading_nouns(match[1]) & target.nouns)

@@ -15,11 +15,11 @@ from __future__ import annotations
 import re
 
 from ..rundir import InputError
-from .asked import Asked
 from .conclusion import MAX_CHARACTERS, Conclusion, concluded, statements
 from .equivalence import are_equal
 from .numerals import Numeral, numerals, plain_text, sole_numeral
 from .questions import Question
+from .target import Target
 from .thoughts import after_thoughts
 
 _RUN_ON = re.compile(
@@ -60,22 +60,22 @@ def mathematics(question: Question, response: str) -> bool | None:
     """
     if question.answer is None:
         raise InputError(f"the question {question.prompt!r:.60} has no answer to grade by")
-    said = after_thoughts(response)
-    if said is None or not said.strip():
+    answer = after_thoughts(response)
+    if answer is None or not answer.strip():
         return False
-    said = _RUN_ON.split(said)[0] if _has_answer_before_run_on(said) else said
+    answer = _RUN_ON.split(answer)[0] if _has_answer_before_run_on(answer) else answer
     reference = last_box(question.answer) or question.answer
-    box = last_box(said)
+    box = last_box(answer)
     if box is not None:
         return _equals_box(reference, box)
     number = sole_numeral(reference)
     if number is not None:
-        return _number(question, number, plain_text(said))
+        return _number(question, number, plain_text(answer))
     if re.fullmatch(r"\(?[A-J]\)?\.?", reference.strip()):
-        return _option(reference.strip("(). "), plain_text(said))
+        return _option(reference.strip("(). "), plain_text(answer))
     if re.fullmatch(r"[^\W\d]+(?:[ '-][^\W\d]+){0,4}\.?", reference.strip()):
-        return _words(reference, plain_text(said))
-    return _expression(reference, said)
+        return _words(reference, plain_text(answer))
+    return _expression(reference, answer)
 
 
 def answered_in_thoughts(response: str) -> bool:
@@ -94,9 +94,9 @@ def last_box(text: str) -> str | None:
     return None
 
 
-def _has_answer_before_run_on(said: str) -> bool:
-    match = _RUN_ON.search(said)
-    return match is not None and re.search(r"\w", said[: match.start()]) is not None
+def _has_answer_before_run_on(answer: str) -> bool:
+    match = _RUN_ON.search(answer)
+    return match is not None and re.search(r"\w", answer[: match.start()]) is not None
 
 
 def _equals_box(reference: str, box: str) -> bool | None:
@@ -117,10 +117,10 @@ def _name(text: str) -> str:
     return re.sub(r"[\s{}$().*\\]+", " ", plain_text(text)).strip().lower()
 
 
-def _answer_part(said: str, has_answer: re.Pattern[str]) -> str | None:
-    """The statement after the last "the answer is"; None without one that holds an answer."""
-    for match in reversed(list(_MARKER.finditer(said))):
-        for line in said[match.end() :].split("\n"):
+def _answer_part(answer: str, has_answer: re.Pattern[str]) -> str | None:
+    """Find the statement after the last "the answer is"; None without one that holds an answer."""
+    for match in reversed(list(_MARKER.finditer(answer))):
+        for line in answer[match.end() :].split("\n"):
             if line.strip(" *_:#"):
                 first = statements(line)
                 part = next((statement for statement in first if has_answer.search(statement)), None)
@@ -130,16 +130,16 @@ def _answer_part(said: str, has_answer: re.Pattern[str]) -> str | None:
     return None
 
 
-def _number(question: Question, reference: Numeral, said: str) -> bool | None:
-    asked, said = Asked.of(plain_text(question.prompt)), said[-MAX_CHARACTERS:]
-    part = _answer_part(said, _NUMBER)
-    conclusion = Conclusion() if part is None else concluded(part, asked, reference)
+def _number(question: Question, reference: Numeral, answer: str) -> bool | None:
+    target, answer = Target.of(plain_text(question.prompt)), answer[-MAX_CHARACTERS:]
+    part = _answer_part(answer, _NUMBER)
+    conclusion = Conclusion() if part is None else concluded(part, target, reference)
     if part is not None and len(conclusion.candidates) < 2:
         first = _opening(part)
         if first is not None and first.is_time == reference.is_time:
             return reference.equals(first)
     if not conclusion.candidates:
-        conclusion = concluded(said, asked, reference)
+        conclusion = concluded(answer, target, reference)
     candidates = conclusion.candidates
     if not candidates:
         return False
@@ -155,14 +155,14 @@ def _number(question: Question, reference: Numeral, said: str) -> bool | None:
 
 
 def _opening(statement: str) -> Numeral | None:
-    """The number that a statement begins with."""
+    """Find the number that a statement begins with."""
     begin = re.match(r"[\s*_:$(=€£-]*", statement)
     assert begin is not None
     return next((numeral for numeral in numerals(statement) if numeral.start <= begin.end()), None)
 
 
-def _option(reference: str, said: str) -> bool | None:
-    part = _main_clause(_answer_part(said, _OPTION) or (statements(said) or [""])[-1])
+def _option(reference: str, answer: str) -> bool | None:
+    part = _main_clause(_answer_part(answer, _OPTION) or (statements(answer) or [""])[-1])
     matches = list(_OPTION.finditer(part))
     options = {match[1] or match[2] for match in matches if match[2] not in ("A", "I")}  # which may be words
     options = options or {match[1] or match[2] for match in matches}
@@ -171,10 +171,10 @@ def _option(reference: str, said: str) -> bool | None:
     return options == {reference}
 
 
-def _words(reference: str, said: str) -> bool | None:
+def _words(reference: str, answer: str) -> bool | None:
     name = _name(reference)
     pattern = re.compile(r"\w")
-    part = _answer_part(said, pattern) or (statements(said) or [""])[-1]
+    part = _answer_part(answer, pattern) or (statements(answer) or [""])[-1]
     clause = re.sub(r"\s+", " ", _main_clause(part).lower())
     clause = re.sub(r"\b(?:before|after|until|from) (?:the )?\w+", " ", clause)
     if not re.search(rf"\b{re.escape(name)}\b", clause):
@@ -187,8 +187,8 @@ def _main_clause(statement: str) -> str:
     return _CONTRAST.split(statement, maxsplit=1)[0] if _CONTRAST.search(statement) else statement
 
 
-def _expression(reference: str, said: str) -> bool | None:
-    part = _answer_part(said, re.compile(r"\S")) or (statements(said) or [""])[-1]
+def _expression(reference: str, answer: str) -> bool | None:
+    part = _answer_part(answer, re.compile(r"\S")) or (statements(answer) or [""])[-1]
     if _name(reference) == _name(part):
         return True
     return are_equal(f"\\boxed{{{reference}}}", part)

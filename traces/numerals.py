@@ -104,13 +104,13 @@ def plain_text(text: str) -> str:
 def numerals(text: str) -> list[Numeral]:
     """List the numbers and times of a plain text in their order; ordinals (`2nd`) are none."""
     times = [_time(match) for match in TIME.finditer(text) if int(match[1]) < 25]
-    taken = [(time.start, time.end) for time in times]
-    found = list(times)
+    time_spans = [(time.start, time.end) for time in times]
+    values = list(times)
     for match in NUMBER.finditer(text):
         value = _value(match)
-        if value is not None and not any(start < match.end() and match.start() < end for start, end in taken):
-            found.append(value)
-    return sorted(found, key=lambda numeral: numeral.start)
+        if value is not None and not any(start < match.end() and match.start() < end for start, end in time_spans):
+            values.append(value)
+    return sorted(values, key=lambda numeral: numeral.start)
 
 
 def sole_numeral(text: str) -> Numeral | None:

@@ -61,7 +61,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def _base64_forms(secret: bytes) -> set[str]:
-    """The characters of a base64 text that depend on the secret alone, for each place at which it may begin."""
+    """List the characters of a base64 text that depend on the secret alone, for each place at which it may begin."""
     forms = set()
     for n_before in range(3):
         first, last = -(-n_before * 8 // 6), (n_before + len(secret)) * 8 // 6

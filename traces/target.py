@@ -25,7 +25,7 @@ SENTENCE_END = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\bvs\.)\**[\"')]*\s+(?=\
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Target:
     """What a question asks for."""
 
     nouns: frozenset[str]
@@ -38,7 +38,7 @@ class Asked:
     words: frozenset[str]
 
     @classmethod
-    def of(cls, question: str) -> Asked:
+    def of(cls, question: str) -> Target:
         """Read the last question of a problem."""
         sentences = [part for part in SENTENCE_END.split(question) if part.strip()] or [""]
         last = next((part for part in reversed(sentences) if "?" in part), sentences[-1])
@@ -83,7 +83,7 @@ class Asked:
 
 
 def leading_nouns(words: str) -> set[str]:
-    """Stems of the noun that a phrase begins with: up to the first word that ends it."""
+    """Collect the stems of the noun that a phrase begins with, up to the first word that ends it."""
     stems: set[str] = set()
     for word in re.findall(r"[A-Za-z']+", words.lower()):
         if word in _AUXILIARY or word in PREPOSITIONS and word not in ("other",) or word == "and":
