@@ -130,7 +130,7 @@ def test_a_result_read_back_from_json_gives_the_same_figures(done: tuple[HybridR
     assert again.pairs["rl"].verdict == written["pairs"]["rl"]["verdict"]
     assert again.pairs["rl"].run is None and "<h2>rl: organism/base" in again.report()
     assert "rl: The base can" in repr(result) and len(repr(result)) < 400
-    with pytest.raises(InputError, match="this is no reasonlens.hybrid/2, its format is .reasonlens.hybrid/1."):
+    with pytest.raises(InputError, match="this is no reasonlens.hybrid/3, its format is .reasonlens.hybrid/1."):
         HybridResult.from_dict({"format": "reasonlens.hybrid/1"})
 
 
