@@ -149,7 +149,9 @@ def _on_hub(name: str, path: Path, revision: str | None) -> Source:
         if can_be_asked(name, revision):
             return _of_repository(name, revision)
         return replace(_in_directory(cached), digest=cached.name)
-    nearest = get_close_matches(name.lower(), [*BUILT_IN, *organism_names()], n=1, cutoff=0.7)
+    # A repository with an owner may be called like a built-in model; only organisms have a name of two parts.
+    alike = organism_names() if "/" in name else [*BUILT_IN, *organism_names()]
+    nearest = get_close_matches(name.lower(), alike, n=1, cutoff=0.7)
     if nearest:
         raise InputError(f"there is no model {name!r}; did you mean {nearest[0]}?")
     if not can_be_asked(name, revision):

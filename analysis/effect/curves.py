@@ -17,7 +17,8 @@ from ...figures import FigureTable, draw_all, render
 from ...rundir import InputError, did_you_mean, from_row, looked_at, restoring, to_row
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...stats import p_value_of_draws
-from .condition import Condition, Kind
+from .condition import Kind
+from .conditions_frame import conditions_frame
 from .outcome import Outcome
 from .tables import layers_table, strength_table
 
@@ -112,7 +113,7 @@ class StrengthCurves:
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        return pd.DataFrame([row for outcome in self.outcomes for row in self._rows(outcome)])
+        return conditions_frame(self.outcomes, self.unsteered, self.behaviours)
 
     def by_layer(self) -> pd.DataFrame:
         """Tabulate for each behaviour and layer the strength with the largest effect, that effect, and the AUROC.
@@ -302,33 +303,4 @@ class StrengthCurves:
                 outcome.condition.strength,
             )
             == (kind, behaviour, layer, strength)
-        ]
-
-    def _rows(self, outcome: Outcome) -> list[dict[str, Any]]:
-        condition: Condition = outcome.condition
-        accuracy = outcome.accuracy()
-        shared = {
-            "kl_nats": outcome.damage.kl_nats,
-            "perplexity": outcome.damage.perplexity,
-            "n_neutral_tokens": outcome.damage.n_tokens,
-            **(accuracy.columns("accuracy") if accuracy else {"accuracy": math.nan}),
-            "unsure": math.nan if (unsure := outcome.unsure()) is None else unsure,
-            "answered_in_thoughts": float(np.mean(outcome.answered_in_thoughts)),
-            "truncated": float(np.mean(outcome.is_truncated)),
-            "share_steered": outcome.n_steered / outcome.n_run if outcome.n_run else 0.0,
-            "n_problems": len(outcome.n_sentences),
-        }
-        return [
-            {
-                "kind": condition.kind,
-                "steered": condition.behaviour,
-                "layer": condition.layer if condition.layer >= 0 else math.nan,
-                "strength": condition.strength,
-                "number": condition.number,
-                "measured": behaviour,
-                **outcome.rate(behaviour).columns("rate"),
-                **outcome.effect(behaviour, self.unsteered).columns("effect"),
-                **shared,
-            }
-            for behaviour in self.behaviours
         ]

@@ -57,7 +57,8 @@ def cohens_d(
         counts: How often each problem is in each resample (`stats.bootstrap_counts`).
 
     Returns:
-        d, positive where the behaviour's projections are larger; n counts the problems.
+        d, positive where the behaviour's projections are larger; NaN where all projections of a class are equal, which
+        leaves nothing to measure by. n counts the problems.
     """
     n_problems = counts.shape[1]
 
@@ -81,4 +82,5 @@ def _d(positive_sums: Matrix, negative_sums: Matrix) -> Matrix:
         scatter = (positive_squares - n_positive * positive_mean**2) + (
             negative_squares - n_negative * negative_mean**2
         )
-        return np.asarray((positive_mean - negative_mean) / np.sqrt(scatter / (n_positive + n_negative - 2)))
+        d = np.asarray((positive_mean - negative_mean) / np.sqrt(scatter / (n_positive + n_negative - 2)))
+    return np.where(np.isfinite(d), d, np.nan)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -38,3 +40,11 @@ def test_measured_on_its_own_spans_noise_would_seem_an_effect() -> None:
     acts, positive, problems, _ = noise(0.0, n=300)
     own = (acts[positive].mean(axis=0) - acts[~positive].mean(axis=0)) @ acts.T
     assert cohens_d(own, positive, problems, bootstrap_counts(60, 10, 0)).value > 1
+
+
+def test_projections_without_spread_have_no_effect_size() -> None:
+    """Their difference over a spread of 0 would be infinite, which JSON cannot hold."""
+    positive, problems = np.arange(20) % 2 == 0, np.arange(20) // 5
+    found = cohens_d(np.where(positive, 1.0, 0.0), positive, problems, bootstrap_counts(4, 50, 0))
+    assert np.isnan(found.value) and np.isnan(found.low) and np.isnan(found.high)
+    assert json.dumps(found.json_columns("d"), allow_nan=False)
