@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from ...rundir import InputError, brief, content_digest
+from ...rundir import InputError, brief, content_digest, to_row
 from ...stats import (
     Interval,
     RecoveredGap,
@@ -105,10 +105,10 @@ def measure_once(experiment: Experiment, runs: Mapping[str, ArmRun]) -> dict[str
         key=("arm", ROWS),
         columns=COLUMNS | {ROWS: str},
     )
-    compared = [repr(runs[name].is_solved) for name in (BASE, THINKING, HYBRID)]
+    compared = [to_row(runs[name])["is_solved"] for name in (BASE, THINKING, HYBRID)]
     results = {}
     for name, run in runs.items():
-        key = (name, content_digest([repr(run), compared]))  # other rows have other figures
+        key = (name, content_digest([to_row(run), compared]))  # other rows have other figures
         if key not in log:
             log.add([measure_arm(run, runs, problems).to_dict() | {ROWS: key[1]}])
         results[name] = ArmResult.from_dict(log[key])

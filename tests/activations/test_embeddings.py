@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, OPTConfig
 
 from reasonlens import (
     Activations,
+    InputError,
     LanguageModel,
     Read,
     Span,
@@ -133,7 +134,9 @@ def test_reading_embeddings_from_a_store_touches_no_layer(tiny, traces, tmp_path
             layer = file.get_tensor("layer.1").numpy().tobytes()
         (tmp_path / "stored" / shard).write_bytes(content.replace(layer, b"\xff" * len(layer)))  # NaN
     found = Activations.open(tmp_path / "stored")
-    assert found.layer(1).isnan().all() and torch.equal(found.embeddings, expected)
+    assert torch.equal(found.embeddings, expected)
+    with pytest.raises(InputError, match="activations at layer 1 are not finite"):
+        found.layer(1)
 
 
 def test_a_store_that_was_cut_off_ends_with_the_embeddings_of_one_left_alone(tiny, traces, tmp_path: Path) -> None:

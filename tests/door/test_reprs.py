@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -43,6 +42,7 @@ from reasonlens.traces import TraceList
 
 from ..figures.test_results import MAKERS
 from ..pairs.hybrid.results import hybrid_result
+from .floor_plan import modules
 
 LIMIT = 1_000
 SEEN_WHOLE = (Interval, RecoveredGap, ColouredText, CoefficientNetwork)  # there is no more to look at, or torch says it
@@ -51,9 +51,9 @@ SEEN_WHOLE = (Interval, RecoveredGap, ColouredText, CoefficientNetwork)  # there
 def all_classes() -> dict[str, type]:
     """Every class that a module of the package defines, by its name."""
     classes = {}
-    for module in pkgutil.walk_packages(reasonlens.__path__, "reasonlens."):
-        if not module.name.endswith("__main__") and ".cli" not in module.name:
-            for name, member in vars(importlib.import_module(module.name)).items():
+    for module in modules():
+        if not module.endswith("__main__") and ".cli" not in module:
+            for name, member in vars(importlib.import_module(module)).items():
                 if inspect.isclass(member) and member.__module__.startswith("reasonlens"):
                     classes[name] = member
     return classes

@@ -23,6 +23,7 @@ from reasonlens.generation import (
     takeover,
 )
 from reasonlens.models import LanguageModel
+from reasonlens.models.causality import check_causal
 from tests.generation.conftest import CACHED, EVERY, UNCACHED
 
 PROMPTS = [[7, 8, 9, 10, 11, 12], [20, 21, 22], [30, 31, 32, 33], [40], [20, 21, 22], [51, 52, 53, 54, 55, 56, 57]]
@@ -90,7 +91,8 @@ def with_ends(speaker: Speaker, architecture: str) -> LanguageModel:
 
 @contextmanager
 def passes(model: LanguageModel) -> Iterator[list[tuple[int, int]]]:
-    """Rows and tokens of every pass."""
+    """Rows and tokens of every pass, but for the one that finds out, once a model, that it reads from left to right."""
+    check_causal(model)
     shapes: list[tuple[int, int]] = []
     handle = model.model.get_input_embeddings().register_forward_hook(
         lambda module, args, output: shapes.append(tuple(args[0].shape))

@@ -10,6 +10,7 @@ import pytest
 
 from reasonlens import Activations, InputError, collect
 from reasonlens.activations.store import store as store_module
+from reasonlens.models.causality import check_causal
 
 from .conftest import OPTIONS, SHARDS, files
 
@@ -72,6 +73,7 @@ def test_a_run_that_fails_half_way_goes_on_and_ends_bit_identical(
 
 def test_nothing_is_run_again_that_stands_in_the_store(tiny, traces, stored: Path) -> None:
     model = tiny()
+    check_causal(model)  # a pass of its own, once a model
     ran: list[int] = []
     model.blocks[0].register_forward_pre_hook(lambda *_: ran.append(1))
     collect(model, traces, out=stored, **OPTIONS)
@@ -168,6 +170,7 @@ def test_a_whole_store_that_is_added_to_is_not_whole_until_it_is_done(
 def test_a_smaller_batch_may_be_asked_for_when_going_on(tiny, traces, stored: Path) -> None:
     (stored / SHARDS[3]).unlink()
     model = tiny()
+    check_causal(model)  # a pass of its own, once a model
     widest: list[int] = []
     model.blocks[0].register_forward_pre_hook(lambda _m, inputs: widest.append(inputs[0].shape[:2].numel()))
     collect(model, traces, out=stored, tokens_per_batch=16, **OPTIONS)
