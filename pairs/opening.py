@@ -11,9 +11,8 @@ from ..models import load
 from ..models._load import ModelLike
 from ..models.organism import PREFIX
 from ..rundir import InputError
-from ..traces.grading import mathematics
 from ..traces.problem_sets import PROCEDURAL, ProblemSet, open_problem_set
-from ..traces.questions import Question
+from ..traces.questions import Question, mathematics
 from .pair import Pair, organism_pair, question_pair
 
 logger = logging.getLogger(__name__)

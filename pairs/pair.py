@@ -27,8 +27,7 @@ from ..organisms import (
 from ..organisms.task import DOUBLES, Split
 from ..rundir import InputError, brief
 from ..traces import Annotator, Template, keyword_annotator
-from ..traces.grading import mathematics
-from ..traces.questions import Grader, Question
+from ..traces.questions import Grader, Question, mathematics
 
 STEP_BY_STEP = "\n\nLet's think step by step."
 DOUBLED = ("organism/sft",)  # what they learnt is the doubled kind

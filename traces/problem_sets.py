@@ -18,16 +18,9 @@ from typing import Any
 import numpy as np
 
 from ..rundir import InputError, brief
-from .grading import mathematics
 from .procedural import procedural
-from .questions import (
-    ANSWER,
-    QUESTION,
-    Grader,
-    Question,
-    final_answer,
-    read_questions,
-)
+from .question_files import ANSWER, QUESTION, final_answer, read_questions
+from .questions import Grader, Question, mathematics
 
 # Name -> repository on the hub, its configuration, and its split.
 HUB: dict[str, tuple[str, str | None, str]] = {

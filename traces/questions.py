@@ -1,7 +1,13 @@
-"""Read questions with their answers.
+"""Hold a question, and grade a response to it by rule: right, wrong, or unsure where a reader could not tell either.
 
-A JSONL file has one object a line: `question` (or `prompt`, `problem`) and `answer` (or `solution`). Of an answer that
-ends in `#### 42`, as GSM8K's do, or holds `\\boxed{42}`, that part is used.
+1. The thoughts are left out; where they never end there is no answer (`thoughts.py`). What a base model runs on to
+   after its answer ("Question: ...") is left out too.
+2. The answer is the last complete `\\boxed{...}`, else what follows `####`, else the statement after "the answer is",
+   else the conclusion of the text, found by what the question asks for (`conclusion.py`).
+3. Numbers are compared by value (`numerals.py`), words and options by name, and expressions as mathematics
+   (`equivalence.py`).
+
+A response whose conclusion gives several numbers with equal right, one of them the reference, is unsure.
 """
 
 from __future__ import annotations
@@ -9,12 +15,35 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..rundir import InputError, brief, parse_json
+from ..rundir import InputError, brief
+from .conclusion import MAX_CHARACTERS, Conclusion, concluded, statements
+from .equivalence import are_equal
+from .numerals import Numeral, numerals, plain_text, sole_numeral
+from .target import Target
+from .thoughts import after_thoughts
 
-QUESTION = ("question", "prompt", "problem")
-ANSWER = ("answer", "solution")
+_RUN_ON = re.compile(
+    r"\n\s*(?:[#*]*\s*(?:Q|Question|Problem|Exercise|Example|Human|User|Instruction|Task)\s*\d*\s*\**\s*[:.]|"
+    r"#+\s*(?:Question|Problem|Exercise|Example|Instruction|Task)\b)",
+    re.IGNORECASE,
+)
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
+_MARKER = re.compile(
+    r"(?:####|\b(?:final\s+)?answers?\b(?:\s+(?:to|for)\s+[^.:\n]{0,80}?)?\s*(?:\*\*|__)?\s*(?:(?:is|are|would be|"
+    r"should be|=)(?!\s+not\b)\s*:?|:|\n)|\bA:\s)",
+    re.IGNORECASE,
+)
+_CLASSES = (
+    "monday tuesday wednesday thursday friday saturday sunday",
+    "january february march april may june july august september october november december",
+    "yes no",
+    "true false",
+    "north south east west",
+)
+_CONTRAST = re.compile(r"\b(?:not|than|since|because|instead of|if|only if|isn't)\b", re.IGNORECASE)
+_NUMBER = re.compile(r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b", re.IGNORECASE)
+_OPTION = re.compile(r"\(([A-J])\)|(?<![A-Za-z'(])([A-J])(?![A-Za-z'])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +62,150 @@ class Question:
 Grader = Callable[[Question, str], bool | None]
 
 
-def read_questions(path: str | Path) -> list[Question]:
-    """Read the questions of a JSONL file; raise InputError with the line that cannot be used."""
-    try:
-        lines = Path(path).read_text("utf-8").split("\n")  # not splitlines: JSON may hold other line separators
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read questions from {path}: {error}") from error
-    questions = [_question(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not questions:
-        raise InputError(f"{path} holds no question; each line is a JSON object with `question` and `answer`")
-    return questions
+def mathematics(question: Question, response: str) -> bool | None:
+    """Grade the final answer of a response by that of the question.
+
+    Args:
+        question: What was asked, with a reference answer.
+        response: What was written; where the prompt opened thoughts, with that tag (`thoughts.with_opener`).
+
+    Returns:
+        Whether the answer is right; None if it cannot be told.
+
+    Raises:
+        InputError: The question has no answer.
+    """
+    if question.answer is None:
+        raise InputError(f"the question {question.prompt!r:.60} has no answer to grade by")
+    answer = after_thoughts(response)
+    if answer is None or not answer.strip():
+        return False
+    answer = _RUN_ON.split(answer)[0] if _has_answer_before_run_on(answer) else answer
+    reference = last_box(question.answer) or question.answer
+    box = last_box(answer)
+    if box is not None:
+        return _equals_box(reference, box)
+    number = sole_numeral(reference)
+    if number is not None:
+        return _number(question, number, plain_text(answer))
+    if re.fullmatch(r"\(?[A-J]\)?\.?", reference.strip()):
+        return _option(reference.strip("(). "), plain_text(answer))
+    if re.fullmatch(r"[^\W\d]+(?:[ '-][^\W\d]+){0,4}\.?", reference.strip()):
+        return _words(reference, plain_text(answer))
+    return _expression(reference, answer)
 
 
-def _question(path: str | Path, number: int, line: str) -> Question:
-    row = parse_json(line, f"{path}, line {number}")
-    prompt = next((row[key] for key in QUESTION if key in row), None) if isinstance(row, dict) else None
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise InputError(f"{path}, line {number}: no question in it; one of {', '.join(QUESTION)} must hold a text")
-    answer = next((str(row[key]) for key in ANSWER if row.get(key) is not None), None)
-    name = row.get("id")
-    return Question(
-        problem=prompt if name is None else str(name), prompt=prompt, answer=answer and final_answer(answer)
-    )
+def answered_in_thoughts(response: str) -> bool:
+    """Check whether a response has a complete box in thoughts that never end: it knew an answer and gave none."""
+    return after_thoughts(response) is None and last_box(response) is not None
 
 
-def final_answer(text: str) -> str:
-    """Return the text after the last `####`, or all of it without one."""
-    return re.split(r"####", text)[-1].strip()
+def last_box(text: str) -> str | None:
+    """Return the content of the last complete `\\boxed{...}` of a text; None without one."""
+    for match in reversed(list(_BOX.finditer(text))):
+        depth = 1
+        for end in range(match.end(), len(text)):
+            depth += (text[end] == "{") - (text[end] == "}")
+            if depth == 0:
+                return text[match.end() : end]
+    return None
+
+
+def _has_answer_before_run_on(answer: str) -> bool:
+    match = _RUN_ON.search(answer)
+    return match is not None and re.search(r"\w", answer[: match.start()]) is not None
+
+
+def _equals_box(reference: str, box: str) -> bool | None:
+    expected, actual = sole_numeral(reference), sole_numeral(box)
+    if expected is not None and actual is not None:
+        return expected.equals(actual)
+    plain, plain_box = _name(reference), _name(box)
+    if plain == plain_box:
+        return bool(plain)
+    if re.fullmatch(r"[a-j]", plain) and re.match(r"[a-j]\b", plain_box):
+        return plain == plain_box[0]
+    if re.fullmatch(r"[a-z][a-z ]*", plain) and len(plain) > 1:
+        return False
+    return are_equal(f"\\boxed{{{reference}}}", f"\\boxed{{{box}}}")
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[\s{}$().*\\]+", " ", plain_text(text)).strip().lower()
+
+
+def _answer_part(answer: str, has_answer: re.Pattern[str]) -> str | None:
+    """Find the statement after the last "the answer is"; None without one that holds an answer."""
+    for match in reversed(list(_MARKER.finditer(answer))):
+        for line in answer[match.end() :].split("\n"):
+            if line.strip(" *_:#"):
+                first = statements(line)
+                part = next((statement for statement in first if has_answer.search(statement)), None)
+                if part is not None:
+                    return part
+                break
+    return None
+
+
+def _number(question: Question, reference: Numeral, answer: str) -> bool | None:
+    target, answer = Target.of(plain_text(question.prompt)), answer[-MAX_CHARACTERS:]
+    part = _answer_part(answer, _NUMBER)
+    conclusion = Conclusion() if part is None else concluded(part, target, reference)
+    if part is not None and len(conclusion.candidates) < 2:
+        first = _opening(part)
+        if first is not None and first.is_time == reference.is_time:
+            return reference.equals(first)
+    if not conclusion.candidates:
+        conclusion = concluded(answer, target, reference)
+    candidates = conclusion.candidates
+    if not candidates:
+        return False
+    heaviest = [candidate for candidate in candidates if candidate.weight == candidates[0].weight]
+    is_among = [reference.equals(candidate.numeral) for candidate in heaviest]
+    if len(heaviest) > 1 and any(is_among):
+        return None
+    if conclusion.rival is not None and (is_among[0] or reference.equals(conclusion.rival)):
+        return None
+    if is_among[0] and not heaviest[0].is_spoken_for and part is None and len(candidates) > 1:
+        return None
+    return is_among[0]
+
+
+def _opening(statement: str) -> Numeral | None:
+    """Find the number that a statement begins with."""
+    begin = re.match(r"[\s*_:$(=€£-]*", statement)
+    assert begin is not None
+    return next((numeral for numeral in numerals(statement) if numeral.start <= begin.end()), None)
+
+
+def _option(reference: str, answer: str) -> bool | None:
+    part = _main_clause(_answer_part(answer, _OPTION) or (statements(answer) or [""])[-1])
+    matches = list(_OPTION.finditer(part))
+    options = {match[1] or match[2] for match in matches if match[2] not in ("A", "I")}  # which may be words
+    options = options or {match[1] or match[2] for match in matches}
+    if len(options) > 1 and reference in options:
+        return None
+    return options == {reference}
+
+
+def _words(reference: str, answer: str) -> bool | None:
+    name = _name(reference)
+    pattern = re.compile(r"\w")
+    part = _answer_part(answer, pattern) or (statements(answer) or [""])[-1]
+    clause = re.sub(r"\s+", " ", _main_clause(part).lower())
+    clause = re.sub(r"\b(?:before|after|until|from) (?:the )?\w+", " ", clause)
+    if not re.search(rf"\b{re.escape(name)}\b", clause):
+        return False
+    rivals = {other for words in _CLASSES if name in words.split() for other in words.split() if other != name}
+    return None if any(re.search(rf"\b{other}\b", clause) for other in rivals) else True
+
+
+def _main_clause(statement: str) -> str:
+    return _CONTRAST.split(statement, maxsplit=1)[0] if _CONTRAST.search(statement) else statement
+
+
+def _expression(reference: str, answer: str) -> bool | None:
+    part = _answer_part(answer, re.compile(r"\S")) or (statements(answer) or [""])[-1]
+    if _name(reference) == _name(part):
+        return True
+    return are_equal(f"\\boxed{{{reference}}}", part)

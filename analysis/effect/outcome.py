@@ -21,8 +21,7 @@ from ...stats import (
     wilson_proportion,
 )
 from ...traces import Annotator, segment
-from ...traces.grading import answered_in_thoughts
-from ...traces.questions import Grader, Question
+from ...traces.questions import Grader, Question, answered_in_thoughts
 from .condition import Condition
 from .damage import Damage
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from ...generation import end_tokens
 from ...generation.vocabulary import same_tokens
 from ...generation.writing import thought_openers
-from ...traces.grading import answered_in_thoughts
-from ...traces.questions import Question
+from ...traces.questions import Question, answered_in_thoughts
 from ..pair import encoded
 from ._decode import Plan, decode
 from .arm import Arm

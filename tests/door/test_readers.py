@@ -43,7 +43,7 @@ from reasonlens.pairs.hybrid.coefficient import Coefficients
 from reasonlens.pairs.hybrid.components import Probes
 from reasonlens.probes.saved import _digest
 from reasonlens.rundir import content_digest, read_json, tensors_digest
-from reasonlens.traces.questions import read_questions
+from reasonlens.traces.question_files import read_questions
 
 DEEP, ENDLESS = "[" * 100_000, "9" * 5_000
 ODD: list[Any] = [

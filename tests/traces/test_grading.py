@@ -14,8 +14,7 @@ import pytest
 
 from reasonlens.rundir import InputError
 from reasonlens.traces import equivalence
-from reasonlens.traces.grading import answered_in_thoughts, mathematics
-from reasonlens.traces.questions import Question
+from reasonlens.traces.questions import Question, answered_in_thoughts, mathematics
 
 # Each with the grade that a reader gives. `open` were looked at while the rule was written; `sealed`, `fresh`, `fresh2`
 # and `fresh3` were measured first and looked at afterwards, one after the other, with changes of the rule between.

@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 from reasonlens.rundir import InputError
-from reasonlens.traces.grading import mathematics
 from reasonlens.traces.problem_sets import ProblemSet, open_problem_set, resolve_questions
-from reasonlens.traces.questions import Question
+from reasonlens.traces.questions import Question, mathematics
 
 GSM8K = [
     {"question": "How many eggs?", "answer": "16 - 7 = <<16-7=9>>9 eggs\n#### 9"},

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from reasonlens.rundir import InputError
-from reasonlens.traces.questions import Question, read_questions
+from reasonlens.traces.question_files import read_questions
+from reasonlens.traces.questions import Question
 
 
 def test_questions_are_read_with_the_answer_that_counts(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ import pytest
 from reasonlens import Span, Trace
 from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.traces import encode, keyword_annotator, segment, within_thoughts
-from reasonlens.traces.grading import mathematics
-from reasonlens.traces.questions import Question
+from reasonlens.traces.questions import Question, mathematics
 from reasonlens.traces.thoughts import after_thoughts, ending_opener, thoughts_of
 
 OPENING = (
