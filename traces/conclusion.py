@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .asides import without_asides
 from .numerals import Numeral, numerals
 from .target import PREPOSITIONS, SENTENCE_END, Target, leading_nouns, word_stems
 
@@ -34,8 +35,8 @@ _RESULT_OF = re.compile(
     re.IGNORECASE,
 )
 _COPULA = re.compile(
-    r"\b(?:is|are|was|were|be|costs?|cost|makes?|made|needs?|takes?|took|has|have|had|gets?|got|holds?|pays?|paid|equals?|"
-    r"earns?|earned|leaves?|gives?|spends?|spent|sells?|sold|buys?|bought|means?|means that|eats?|ate|drinks?)\s*:?"
+    r"(?:\b(?:that|it|this)'s|\b(?:is|are|was|were|be|costs?|cost|makes?|made|needs?|takes?|took|has|have|had|gets?|got|holds?|pays?|paid|equals?|"
+    r"earns?|earned|leaves?|gives?|spends?|spent|sells?|sold|buys?|bought|means?|means that|eats?|ate|drinks?))\s*:?"
     r"(?:\s+(?:now|about|only|exactly|therefore|then|also|still|a|an|the|total|of|in|all|left|with))*\s*$",
     re.IGNORECASE,
 )
@@ -43,14 +44,17 @@ _WOULD_IF = re.compile(
     r"(?=.*\bwould\b).*\b(?:if|with|without|more|need|otherwise|had|instead|too|were)\b", re.IGNORECASE | re.DOTALL
 )
 _SIDE = re.compile(
-    r"[,;(]?\s*\b(?:since|because|as (?!well)|than|not|instead of|rather than|so that|if|where|while|whereas|near|"
+    r"[,;(]?\s*\b(?:since|because|as (?!well)|than|not|instead of|rather than|so that(?!\s+(?:makes|gives|leaves|is|means|comes)\b)|if|where|while|whereas|near|"
     r"unless|which would|and not|too|even though|although|but if|for (?:each|every) of)\b",
     re.IGNORECASE,
 )
 _MINOR = re.compile(r",\s*(?:which|up|down|with|and|above|below|more|at|out)\b|;", re.IGNORECASE)
 _SO = re.compile(
-    r"[,;.:]?\s+(?=(?:and\s+)?(?:so|therefore|thus|hence|consequently)\b(?!\s+(?:that|far|on|many|much))[,:]?\s)",
+    r"[,;.:]?\s+(?=(?:and\s+)?(?:so|therefore|thus|hence|consequently)\b(?!\s+(?:that(?!\s+(?:makes|gives|leaves|is|means|comes)\b)|far|on|many|much))[,:]?\s)",
     re.IGNORECASE,
+)
+_OTHER_TIME = re.compile(
+    r"\bin \w+ (?:years|months|weeks|days|hours)\b[^.]*\bwill\b|\bwill\b[^.]*\bin \w+ years\b|\bago\b", re.I
 )
 _CONCLUDES = re.compile(r"\W*(?:and\s+)?(?:so|therefore|thus|hence|consequently|in total|altogether)\b", re.IGNORECASE)
 _OPERATOR_AFTER = re.compile(
@@ -100,6 +104,11 @@ def concluded(text: str, target: Target, like: Numeral) -> Conclusion:
         The numbers of the conclusion; none if no statement holds one. The rival is another number, which an earlier
         statement gives that has more words of the question, where the conclusion rests on its place.
     """
+    shorter = without_asides(text)
+    if shorter != text:
+        conclusion = concluded(shorter, target, like)
+        if conclusion.candidates and conclusion.candidates[0].is_spoken_for:
+            return conclusion
     parts = statements(text)
     spoken: list[tuple[int, list[Candidate]]] = []  # statements with a number that is spoken for, from the last
     fallback: list[Candidate] = []
@@ -129,7 +138,9 @@ def concluded(text: str, target: Target, like: Numeral) -> Conclusion:
 
 
 def _without_supposition(statement: str, target: Target) -> str:
-    """Leave out the clauses that say what would be."""
+    """Leave out the clauses that say what would be, and what is at another time than the question's."""
+    if target.is_now and _OTHER_TIME.search(statement):
+        return ""
     if target.is_hypothetical or not re.search(r"\bwould\b|\bif\b|\bhad\b|\bwere\b", statement, re.IGNORECASE):
         return statement
     if _is_supposition(re.split(r",\s", statement)[0]):
@@ -205,10 +216,22 @@ def _weigh(statement: str, numeral: Numeral, result: Numeral | None, target: Tar
         weight -= 4
     elif _MINOR.search(before):
         weight -= 1
-    is_comparison = re.match(r"[^.,;\d]{0,30}?\b(?:more|less|fewer|[a-z]{2,}er)\s+than\b", after, re.IGNORECASE)
-    weight -= 3 * bool(is_comparison and not target.is_comparison)
-    is_spoken_for = weight > 0 and (is_result or is_agreed or has_unit or follows_copula)
+    is_comparison = re.match(
+        r"[^.,;\d]{0,30}?\b(?:(?:more|less|fewer)\b[^.,;\d]{0,25}?|[a-z]{2,}er)\s+than\b", after, re.IGNORECASE
+    )
+    is_side_comparison = is_comparison is not None and not target.is_comparison
+    weight -= 3 * is_side_comparison
+    is_total = re.match(r"\s*(?:[A-Za-z]+\s)?(?:in total|in all|altogether)\b", after) is not None
+    weight += is_total
+    is_spoken_for = (
+        weight > 0 and not is_side_comparison and (is_total or is_result or is_agreed or has_unit or follows_copula)
+    )
     weight += min(2, len(word_stems(clause + " " + re.split(r"[,;.(]\s|,$|\band\b", after)[0]) & target.words) // 2)
+    condition = re.search(r"\b(?:after|in|for)\s+[^,;.]*$", re.split(r"[;(]|,\s", before)[-1], re.IGNORECASE)
+    if condition is not None and any(
+        number.equals(value) for number in numerals(condition[0]) for value in target.values
+    ):
+        weight += 1
     return Candidate(numeral, weight, is_spoken_for, is_result or is_agreed)
 
 
@@ -223,6 +246,8 @@ def _has_other_unit(numeral: Numeral, after: str, target: Target) -> bool:
 
 
 def _has_unit(numeral: Numeral, after: str, target: Target) -> bool:
+    if target.predicate and re.match(rf"\s+(?:[A-Za-z]+\s+){{0,4}}{target.predicate}\b", after, re.IGNORECASE):
+        return True
     if numeral.is_money:
         return target.is_money
     if numeral.is_percent:

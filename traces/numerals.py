@@ -115,7 +115,7 @@ def numerals(text: str) -> list[Numeral]:
 
 def sole_numeral(text: str) -> Numeral | None:
     """Read a text that is one number and no more than its unit, as a reference answer is; None for anything else."""
-    plain = plain_text(text).strip().strip("$.*").strip()
+    plain = re.sub(r"^[\s$*.]*(?<!\.)(?=\.?\d)|[\s$*.]+$", "", plain_text(text).strip())
     plain = re.sub(r"^[a-zA-Z]\s*=\s*", "", plain)
     values = numerals(plain)
     if len(values) != 1:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..rundir import InputError, brief
+from .asides import without_asides
 from .conclusion import MAX_CHARACTERS, Conclusion, concluded, statements
 from .equivalence import are_equal
 from .numerals import Numeral, numerals, plain_text, sole_numeral
@@ -43,6 +44,7 @@ _CLASSES = (
 )
 _CONTRAST = re.compile(r"\b(?:not|than|since|because|instead of|if|only if|isn't)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d|\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b", re.IGNORECASE)
+_RATIO = re.compile(r"(?<![\d:])\d+(?:\s?(?::|to)\s?\d+)+(?![\d:])")
 _OPTION = re.compile(r"\(([A-J])\)|(?<![A-Za-z'(])([A-J])(?![A-Za-z'])")
 
 
@@ -88,6 +90,8 @@ def mathematics(question: Question, response: str) -> bool | None:
     number = sole_numeral(reference)
     if number is not None:
         return _number(question, number, plain_text(answer))
+    if _RATIO.fullmatch(reference.strip(" .$")):
+        return _ratio(question, reference, plain_text(answer))
     if re.fullmatch(r"\(?[A-J]\)?\.?", reference.strip()):
         return _option(reference.strip("(). "), plain_text(answer))
     if re.fullmatch(r"[^\W\d]+(?:[ '-][^\W\d]+){0,4}\.?", reference.strip()):
@@ -198,6 +202,19 @@ def _words(reference: str, answer: str) -> bool | None:
         return False
     rivals = {other for words in _CLASSES if name in words.split() for other in words.split() if other != name}
     return None if any(re.search(rf"\b{other}\b", clause) for other in rivals) else True
+
+
+def _ratio(question: Question, reference: str, answer: str) -> bool:
+    part = _answer_part(answer, _RATIO)
+    parts = [part] if part is not None else list(reversed(statements(without_asides(answer))))
+    match = next((list(_RATIO.finditer(part))[-1] for part in parts if _RATIO.search(part)), None)
+    if match is None:
+        return False
+    expected, actual = ([int(term) for term in re.findall(r"\d+", text)] for text in (reference, match[0]))
+    is_reduced = re.search(r"\b(?:simplest|lowest|simplified|reduced)\b", question.prompt, re.IGNORECASE) is not None
+    if is_reduced or len(expected) != len(actual):
+        return expected == actual
+    return all(a * actual[0] == b * expected[0] for a, b in zip(expected, actual, strict=True))
 
 
 def _main_clause(statement: str) -> str:

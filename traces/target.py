@@ -34,6 +34,8 @@ class Target:
     is_percent: bool
     is_comparison: bool
     is_hypothetical: bool
+    is_now: bool  # asks for the present, beside other times
+    predicate: str  # "red" of "how many are red"
     values: tuple[Numeral, ...]  # that the question gives
     words: frozenset[str]
 
@@ -69,6 +71,9 @@ class Target:
             }
         if "how far" in lowered or "distance" in lowered:
             nouns |= {"mile", "meter", "metre", "km", "kilometer", "kilometre", "feet", "foot", "block"}
+        predicate = re.search(
+            r"\bhow many(?: of [a-z ]+?)? (?:are|were|is) (?!not\b|there\b|left\b)([a-z]{3,})", lowered
+        )
         is_money = not (nouns - {"dollar", "cent", "euro", "money", "profit"}) and bool(_MONEY.search(last))
         return cls(
             nouns=frozenset(nouns),
@@ -77,6 +82,8 @@ class Target:
             is_percent=bool(re.search(r"percent|per cent|%", lowered)),
             is_comparison=bool(re.search(r"\b(?:more|less|fewer|[a-z]{2,}er)\b.*\bthan\b", lowered)),
             is_hypothetical=bool(re.search(r"\b(?:would|if|had)\b", lowered)),
+            is_now=re.search(r"\b(?:now|currently|today|at present)\b", lowered) is not None,
+            predicate=predicate[1] if predicate else "",
             values=tuple(numerals(question)),
             words=frozenset(_stem(word) for word in re.findall(r"[a-z]+", lowered) if word not in _AUXILIARY),
         )
