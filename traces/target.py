@@ -74,7 +74,10 @@ class Target:
         predicate = re.search(
             r"\bhow many(?: of [a-z ]+?)? (?:are|were|is) (?!not\b|there\b|left\b)([a-z]{3,})", lowered
         )
-        is_money = not (nouns - {"dollar", "cent", "euro", "money", "profit"}) and bool(_MONEY.search(last))
+        is_money = not (nouns - {"dollar", "cent", "euro", "money", "profit"}) and (
+            bool(_MONEY.search(last))
+            or (not nouns and "how much" in lowered and any(value.is_money for value in numerals(question)))
+        )
         return cls(
             nouns=frozenset(nouns),
             is_amount="how much" in lowered and not is_money,
