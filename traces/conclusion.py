@@ -6,8 +6,9 @@
    currency or unit that the question asks for, it follows "is" or "costs"; and against it: it
    follows a preposition ("for 6 days", "of the 27 players"), stands in a side clause ("because", "not", "than"), or
    is given in the question. Operands of equations do not count.
-3. The last statement whose best number is spoken for is the conclusion. Its place alone never decides: another number
-   of an earlier statement that has more of the question's words is its rival, unless the last equation agrees.
+3. The last statement whose best number is spoken for is the conclusion. Its place alone never decides: an earlier
+   statement for which more speaks, with the question's words, is the conclusion instead, unless the last one concludes
+   ("so"), agrees with the last equation or tells of a change ("now", "but").
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _WOULD_IF = re.compile(
     r"(?=.*\bwould\b).*\b(?:if|with|without|more|need|otherwise|had|instead|too|were)\b", re.IGNORECASE | re.DOTALL
 )
 _SIDE = re.compile(
-    r"[,;(]?\s*\b(?:since|because|as (?!well)|than|not|instead of|rather than|so that(?!\s+(?:makes|gives|leaves|is|means|comes)\b)|if|where|while|whereas|near|"
+    r"[,;(]?\s*\b(?:since|because|as (?!well|an? (?:fraction|percent|percentage|decimal|ratio|result|total|whole))|than|not|instead of|rather than|so that(?!\s+(?:makes|gives|leaves|is|means|comes)\b)|if|where|while|whereas|near|"
     r"unless|which would|and not|too|even though|although|but if|for (?:each|every) of)\b",
     re.IGNORECASE,
 )
@@ -55,6 +56,10 @@ _SO = re.compile(
 )
 _OTHER_TIME = re.compile(
     r"\bin \w+ (?:years|months|weeks|days|hours)\b[^.]*\bwill\b|\bwill\b[^.]*\bin \w+ years\b|\bago\b", re.I
+)
+_CHANGE = re.compile(
+    r"\W*(?:and\s+)?(?:now|but|then|finally|however|wait|no|actually|afterwards|later|in the end|at last)\b",
+    re.IGNORECASE,
 )
 _CONCLUDES = re.compile(r"\W*(?:and\s+)?(?:so|therefore|thus|hence|consequently|in total|altogether)\b", re.IGNORECASE)
 _OPERATOR_AFTER = re.compile(
@@ -77,6 +82,8 @@ class Candidate:
     weight: int
     is_spoken_for: bool  # something beside its place does
     is_result: bool  # it is that of the last equation
+    is_given: bool  # by the question
+    is_change: bool  # its statement says what has become of an earlier number
 
 
 def statements(text: str) -> list[str]:
@@ -86,10 +93,9 @@ def statements(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The numbers of the concluding statement, heaviest first, and what an earlier statement says with more right."""
+    """The numbers of the concluding statement, heaviest first."""
 
     candidates: tuple[Candidate, ...] = ()
-    rival: Numeral | None = None
 
 
 def concluded(text: str, target: Target, like: Numeral) -> Conclusion:
@@ -101,8 +107,7 @@ def concluded(text: str, target: Target, like: Numeral) -> Conclusion:
         like: A number or a time: only these are weighed.
 
     Returns:
-        The numbers of the conclusion; none if no statement holds one. The rival is another number, which an earlier
-        statement gives that has more words of the question, where the conclusion rests on its place.
+        The numbers of the conclusion; none if no statement holds one.
     """
     shorter = without_asides(text)
     if shorter != text:
@@ -129,12 +134,10 @@ def concluded(text: str, target: Target, like: Numeral) -> Conclusion:
             break
     if not spoken:
         return Conclusion(tuple(fallback))
-    rivals = [
-        candidates[0].numeral
-        for weight, candidates in spoken[1:]
-        if weight > spoken[0][0] and not candidates[0].numeral.equals(spoken[0][1][0].numeral)
-    ]
-    return Conclusion(tuple(spoken[0][1]), rivals[0] if rivals else None)
+    last_weight, last = spoken[0]
+    rivals = [candidates for weight, candidates in spoken[1:] if weight > last_weight]
+    is_change = last[0].is_change or not rivals or rivals[0][0].numeral.equals(last[0].numeral)
+    return Conclusion(tuple(last if is_change else rivals[0]))
 
 
 def _without_supposition(statement: str, target: Target) -> str:
@@ -209,7 +212,12 @@ def _weigh(statement: str, numeral: Numeral, result: Numeral | None, target: Tar
     weight -= 3 * (numeral.is_time and re.search(r"\b(?:before|after|until|from|since)\b[^.;]*$", before) is not None)
     if _DETERMINED.search(before):
         weight -= 2
-    weight -= 2 * any(numeral.equals(value) for value in target.values)
+    is_given = any(numeral.equals(value) for value in target.values)
+    weight -= 2 * is_given
+    weight -= 4 * (
+        not target.is_negative
+        and re.match(r"[^.,;]*?\b(?:are|is|were|was|do|does|did)(?:n't| not)\b", after) is not None
+    )
     weight -= 2 * (not has_unit and _has_other_unit(numeral, after, target))
     clause = re.split(r"[;(]|,\s|\band\b", before)[-1]
     if _SIDE.search(before) and not (is_result and "(" in before and not re.search(r"\bnot\b|\bthan\b", clause)):
@@ -232,7 +240,9 @@ def _weigh(statement: str, numeral: Numeral, result: Numeral | None, target: Tar
         number.equals(value) for number in numerals(condition[0]) for value in target.values
     ):
         weight += 1
-    return Candidate(numeral, weight, is_spoken_for, is_result or is_agreed)
+    return Candidate(
+        numeral, weight, is_spoken_for, is_result or is_agreed, is_given, _CHANGE.match(statement) is not None
+    )
 
 
 def _has_other_unit(numeral: Numeral, after: str, target: Target) -> bool:

@@ -83,6 +83,7 @@ def mathematics(question: Question, response: str) -> bool | None:
     if answer is None or not answer.strip():
         return False
     answer = _RUN_ON.split(answer)[0] if _has_answer_before_run_on(answer) else answer
+    answer = _before_next_problem(question.prompt, answer)
     reference = last_box(question.answer) or question.answer
     box = last_box(answer)
     if box is not None:
@@ -118,6 +119,18 @@ def last_box(text: str) -> str | None:
 def _has_answer_before_run_on(answer: str) -> bool:
     match = _RUN_ON.search(answer)
     return match is not None and re.search(r"\w", answer[: match.start()]) is not None
+
+
+def _before_next_problem(prompt: str, answer: str) -> str:
+    """Cut a response at a line that begins as the question does, or asks, with other numbers: that is a new problem."""
+    opening = prompt.split()[:3]
+    given = {numeral.value for numeral in numerals(plain_text(prompt))}
+    for match in re.finditer(r"\n+([^\n]+)", answer):
+        is_posed = match[1].split()[:3] == opening or match[1].rstrip().endswith("?")
+        has_others = any(numeral.value not in given for numeral in numerals(plain_text(match[1])))
+        if is_posed and has_others and _NUMBER.search(answer[: match.start()]):
+            return answer[: match.start()]
+    return answer
 
 
 def _equals_box(reference: str, box: str) -> bool | None:
@@ -165,10 +178,9 @@ def _number(question: Question, reference: Numeral, answer: str) -> bool | None:
     if not candidates:
         return False
     heaviest = [candidate for candidate in candidates if candidate.weight == candidates[0].weight]
+    heaviest = [candidate for candidate in heaviest if not candidate.is_given] or heaviest
     is_among = [reference.equals(candidate.numeral) for candidate in heaviest]
     if len(heaviest) > 1 and any(is_among):
-        return None
-    if conclusion.rival is not None and (is_among[0] or reference.equals(conclusion.rival)):
         return None
     if is_among[0] and not heaviest[0].is_spoken_for and part is None and len(candidates) > 1:
         return None
@@ -204,13 +216,19 @@ def _words(reference: str, answer: str) -> bool | None:
     return None if any(re.search(rf"\b{other}\b", clause) for other in rivals) else True
 
 
-def _ratio(question: Question, reference: str, answer: str) -> bool:
+def _terms(ratio: str) -> list[int]:
+    return [int(term) for term in re.findall(r"\d+", ratio)]
+
+
+def _ratio(question: Question, reference: str, answer: str) -> bool | None:
     part = _answer_part(answer, _RATIO)
     parts = [part] if part is not None else list(reversed(statements(without_asides(answer))))
-    match = next((list(_RATIO.finditer(part))[-1] for part in parts if _RATIO.search(part)), None)
-    if match is None:
+    ratios = next(([_terms(match[0]) for match in _RATIO.finditer(part)] for part in parts if _RATIO.search(part)), [])
+    if not ratios:
         return False
-    expected, actual = ([int(term) for term in re.findall(r"\d+", text)] for text in (reference, match[0]))
+    expected, actual = _terms(reference), ratios[-1]
+    if expected in ratios and actual[::-1] in ratios and actual != actual[::-1]:
+        return None  # "1:2, and the other way round 2:1"
     is_reduced = re.search(r"\b(?:simplest|lowest|simplified|reduced)\b", question.prompt, re.IGNORECASE) is not None
     if is_reduced or len(expected) != len(actual):
         return expected == actual

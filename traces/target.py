@@ -34,6 +34,7 @@ class Target:
     is_percent: bool
     is_comparison: bool
     is_hypothetical: bool
+    is_negative: bool  # "are not"
     is_now: bool  # asks for the present, beside other times
     predicate: str  # "red" of "how many are red"
     values: tuple[Numeral, ...]  # that the question gives
@@ -85,6 +86,7 @@ class Target:
             is_percent=bool(re.search(r"percent|per cent|%", lowered)),
             is_comparison=bool(re.search(r"\b(?:more|less|fewer|[a-z]{2,}er)\b.*\bthan\b", lowered)),
             is_hypothetical=bool(re.search(r"\b(?:would|if|had)\b", lowered)),
+            is_negative=re.search(r"\bnot\b|n't\b", lowered) is not None,
             is_now=re.search(r"\b(?:now|currently|today|at present)\b", lowered) is not None,
             predicate=predicate[1] if predicate else "",
             values=tuple(numerals(question)),
