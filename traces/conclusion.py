@@ -45,7 +45,10 @@ _WOULD_IF = re.compile(
     r"(?=.*\bwould\b).*\b(?:if|with|without|more|need|otherwise|had|instead|too|were)\b", re.IGNORECASE | re.DOTALL
 )
 _SIDE = re.compile(
-    r"[,;(]?\s*\b(?:since|because|as (?!well|an? (?:fraction|percent|percentage|decimal|ratio|result|total|whole))|than|not|instead of|rather than|so that(?!\s+(?:makes|gives|leaves|is|means|comes)\b)|if|where|while|whereas|near|"
+    r"[,;(]?\s*\b(?:since|because|"
+    r"as (?!well|an? (?:fraction|percent|percentage|decimal|ratio|result|total|whole))|than|not|instead of|rather than|"
+    r"so that(?!\s+(?:makes|gives|leaves|is|means|comes)\b)|if|where|while|whereas|"
+    r"near|"
     r"unless|which would|and not|too|even though|although|but if|for (?:each|every) of)\b",
     re.IGNORECASE,
 )
@@ -55,7 +58,7 @@ _SO = re.compile(
     re.IGNORECASE,
 )
 _OTHER_TIME = re.compile(
-    r"\bin \w+ (?:years|months|weeks|days|hours)\b[^.]*\bwill\b|\bwill\b[^.]*\bin \w+ years\b|\bago\b", re.I
+    r"\bin \w+ (?:years|months|weeks|days|hours)\b[^.]*\bwill\b|\bwill\b[^.]*\bin \w+ years\b|\bago\b", re.IGNORECASE
 )
 _CHANGE = re.compile(
     r"\W*(?:and\s+)?(?:now|but|then|finally|however|wait|no|actually|afterwards|later|in the end|at last)\b",

@@ -124,10 +124,10 @@ def _has_answer_before_run_on(answer: str) -> bool:
 def _before_next_problem(prompt: str, answer: str) -> str:
     """Cut a response at a line that begins as the question does, or asks, with other numbers: that is a new problem."""
     opening = prompt.split()[:3]
-    given = {numeral.value for numeral in numerals(plain_text(prompt))}
+    prompt_values = {numeral.value for numeral in numerals(plain_text(prompt))}
     for match in re.finditer(r"\n+([^\n]+)", answer):
         is_posed = match[1].split()[:3] == opening or match[1].rstrip().endswith("?")
-        has_others = any(numeral.value not in given for numeral in numerals(plain_text(match[1])))
+        has_others = any(numeral.value not in prompt_values for numeral in numerals(plain_text(match[1])))
         if is_posed and has_others and _NUMBER.search(answer[: match.start()]):
             return answer[: match.start()]
     return answer

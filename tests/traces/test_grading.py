@@ -16,10 +16,14 @@ from reasonlens.rundir import InputError
 from reasonlens.traces import equivalence
 from reasonlens.traces.questions import Question, answered_in_thoughts, mathematics
 
-# Each with the grade that a reader gives. `open` were looked at while the rule was written; `sealed`, `fresh`, `fresh2`
-# and `fresh3` were measured first and looked at afterwards, one after the other, with changes of the rule between.
+# Each with the grade that a reader gives. `open` were looked at while the rule was written; all others were measured
+# first and looked at afterwards, one part after the other, with changes of the rule between: what passes here is no
+# measure of endings that are new to the rule (docs/traces.md has those figures).
 ENDINGS: list[dict[str, str]] = [
-    json.loads(line) for line in (Path(__file__).parent / "endings.jsonl").read_text("utf-8").split("\n") if line
+    json.loads(line)
+    for name in ("endings.jsonl", "endings_later.jsonl")
+    for line in (Path(__file__).parent / name).read_text("utf-8").split("\n")
+    if line
 ]
 GRADES = {True: "right", False: "wrong", None: "unsure"}
 
@@ -174,3 +178,21 @@ def test_what_is_said_last_is_graded_and_nothing_before(response: str, said: str
 def test_place_alone_makes_no_answer() -> None:
     assert grade("8", "First 7, then 8.") is None
     assert grade("9", "First 7, then 8.") is False
+
+
+@pytest.mark.parametrize(
+    ("answer", "question", "response", "expected"),
+    [
+        ("0.2", "p", "\\boxed{.20}", True),
+        ("2:3", "What is the ratio of boys to girls?", "The ratio is 2:3.", True),
+        ("2:3", "What is the ratio of boys to girls?", "The ratio is 3:2.", False),
+        ("2:3", "Give the ratio in simplest form.", "The ratio is 4:6.", False),
+        ("21", "How many of 35 are red?", "So there are 21 red balls and 14 blue balls.", True),
+        ("14", "How many of 35 are red?", "So there are 21 red balls and 14 blue balls.", False),
+        ("7", "Solve for x.", "So x = 7. Let me check: 7 + 4 = 11. Correct.", True),
+        ("8", "Solve for x.", "So x = 7. Let me check: 7 + 4 = 11. Wait, so x = 8.", True),
+        ("33", "A man made 18 hats. How many now?", "18 + 15 = 33\nA man made 20 hats. How many?\n20 + 10 = 30", True),
+    ],
+)
+def test_kinds_that_first_looks_brought_up(answer: str, question: str, response: str, expected: bool) -> None:
+    assert grade(answer, response, question) is expected
