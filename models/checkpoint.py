@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 NAMED = 4  # how many weights a message names
 # Buffers that older versions of transformers saved and that are computed now, and scales of a quantised KV cache.
-WITHOUT_EFFECT = re.compile(r"(inv_freq|masked_bias|attn\.bias|attention\.bias|[kv]_scale)$")
+WITHOUT_EFFECT = re.compile(r"(^|\.)(inv_freq|masked_bias|attn\.bias|attention\.bias|kv?_scale|v_scale)$")
 
 
 def load_checkpoint(name: str, location: str, dtype: torch.dtype | str, options: dict[str, Any]) -> PreTrainedModel:
@@ -135,8 +135,22 @@ def _check(name: str, model: PreTrainedModel, report: dict[str, Any]) -> None:
             f"{name!r} has {len(in_blocks)} weights in its blocks that its configuration ({len(blocks)} blocks) has no "
             f"place for: {some(in_blocks)}. Are config.json and the weights of the same model?"
         )
+    modules = {name for name, _ in model.named_modules()}
+    in_decoder = [
+        key for key in unknown if _owner(key) in modules or f"{model.base_model_prefix}.{_owner(key)}" in modules
+    ]
+    if in_decoder:
+        raise InputError(
+            f"{name!r} has {len(in_decoder)} weights that its configuration has no place for: {some(in_decoder)}. Are "
+            "config.json and the weights of the same model?"
+        )
     if unknown:
         logger.warning(f"{len(unknown)} weights of {name} outside its decoder are not used: {some(unknown)}")
+
+
+def _owner(key: str) -> str:
+    """Return the path of the module that a weight belongs to."""
+    return key.rpartition(".")[0]
 
 
 def _is_in(key: str, place: str) -> bool:

@@ -12,6 +12,7 @@ FAILURES = (
     LookupError,
     TypeError,
     AttributeError,
+    ArithmeticError,
     AssertionError,
     RuntimeError,
     ImportError,

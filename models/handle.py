@@ -59,7 +59,7 @@ class LanguageModel:
     def context_tokens(self) -> int | None:
         """The longest sequence that the model was built for; None if its configuration does not state it."""
         limit = getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-        return int(limit) if limit else None
+        return int(limit) if limit and limit > 0 else None
 
     @cached_property
     def n_token_embeddings(self) -> int:

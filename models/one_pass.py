@@ -4,12 +4,14 @@
    runs. A thread that holds it may run a pass inside another one.
 2. The hooks act in their own thread. A pass of another thread that does not ask for the lock (a user's own `generate`)
    runs as if there were none.
-3. Afterwards each hooked block must have run exactly once. A block that was skipped has no activations, and one that
+3. It runs in evaluation mode, also where the model is being trained.
+4. Afterwards each hooked block must have run exactly once. A block that was skipped has no activations, and one that
    ran twice has two.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from threading import Lock, RLock, get_ident
@@ -47,6 +49,7 @@ def one_pass(model: LanguageModel, hooks: Mapping[int, BlockHook] | None = None)
         for layer, hook in (hooks or {}).items():
             own = _in_this_thread(hook, layer, n_runs)
             handles.callback(model.blocks[layer].register_forward_hook(own).remove)
+        handles.enter_context(_evaluating(model.model))
         yield
     skipped = [layer for layer, n in n_runs.items() if not n]
     if skipped:
@@ -57,6 +60,21 @@ def one_pass(model: LanguageModel, hooks: Mapping[int, BlockHook] | None = None)
             f"block {_listed(repeated)} of {model.name} ran several times in one forward pass, so that its output is "
             "not one residual stream; choose other layers"
         )
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Turn training mode off, in which dropout would change what is read, and back on afterwards."""
+    if not module.training:
+        yield
+        return
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
 
 
 def skipped_blocks(name: str, layers: list[int]) -> InputError:
@@ -78,6 +96,17 @@ def skipped_blocks(name: str, layers: list[int]) -> InputError:
 
 def _listed(layers: list[int]) -> str:
     return ", ".join(map(str, layers[:12])) + (f" and {len(layers) - 12} more" if len(layers) > 12 else "")
+
+
+def _forget_locks() -> None:
+    """Begin with free locks in a forked process: the thread that held one is not in it."""
+    global _locks_lock
+    _locks.clear()
+    _locks_lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_forget_locks)
 
 
 def _lock_of(model: LanguageModel) -> Any:

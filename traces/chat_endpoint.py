@@ -97,7 +97,7 @@ def ask(
         except (httpx.InvalidURL, httpx.StreamError, ValueError) as error:
             raise InputError(f"{place} cannot be asked: {scrubber.scrub(_reason(error))[:MAX_SHOWN]}") from None
         if 200 <= status < 300:
-            return scrubber.scrub(_text(place, content, scrubber))
+            return scrubber.scrub_reply(_text(place, content, scrubber))
         shown = scrubber.scrub(content.decode("utf-8", "replace"))[:MAX_SHOWN]
         last_error = f"{status} {scrubber.scrub(reason)[:MAX_SHOWN]}: {shown}"
         if status not in BUSY and status < 500:

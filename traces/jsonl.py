@@ -160,12 +160,12 @@ def _check_keys(row: dict[str, Any], keys: tuple[str, ...]) -> None:
         if key not in keys:
             hint = did_you_mean(key, keys, cutoff=0.5).replace(" Did", "; did") or "."
             free = f"; anything else goes into {FREE!r}" if FREE in keys else ""
-            raise InputError(f"there is no key {key!r}{hint} The keys are {', '.join(keys)}{free}")
+            raise InputError(f"there is no key {key!r:.60}{hint} The keys are {', '.join(keys)}{free}")
 
 
 def _span(row: Any) -> Span:
     if not isinstance(row, dict):
-        raise InputError(f"a span must be an object with start, end and label, found {row!r}")
+        raise InputError(f"a span must be an object with start, end and label, found {row!r:.60}")
     _check_keys(row, SPAN_KEYS)
     marked = _field(row, "marked", bool) if row.get("marked") is not None else None
     return Span(_field(row, "start", int), _field(row, "end", int), _field(row, "label", str), marked)
@@ -173,7 +173,8 @@ def _span(row: Any) -> Span:
 
 def _field(row: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
     if key not in row:
-        raise InputError(f"{key!r} is missing (found: {', '.join(map(repr, row)) or 'nothing'})")
+        present = ", ".join(f"{other!r:.60}" for other in [*row][:20])
+        raise InputError(f"{key!r} is missing (found: {present or 'nothing'})")
     value = row[key]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))

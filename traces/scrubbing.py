@@ -18,13 +18,15 @@ import httpx
 
 HIDDEN = "(key)"
 MIN_CHARACTERS = 4  # shorter ones are no secrets, and occur in words
+MIN_IN_REPLY = 8  # what a model replies may hold a placeholder of a key ("no") in its own right
 
 
 @dataclass(frozen=True, slots=True)
 class Scrubber:
-    """A pattern of all forms of some secrets."""
+    """Patterns of all forms of some secrets, and of those that no model replies by chance."""
 
     pattern: re.Pattern[str] | None
+    in_reply: re.Pattern[str] | None
 
     @classmethod
     def of(cls, key: str | None, url: httpx.URL) -> Scrubber:
@@ -45,12 +47,20 @@ class Scrubber:
                 continue
         forms = {form for secret in secrets for form in _forms(secret) if len(form) >= MIN_CHARACTERS}
         forms |= {key} if key else set()  # also a short one
-        longest_first = sorted(forms, key=len, reverse=True)
-        return cls(re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if forms else None)
+        return cls(_pattern(forms), _pattern({form for form in forms if len(form) >= MIN_IN_REPLY}))
 
     def scrub(self, text: str) -> str:
         """Replace every secret in a text."""
         return text if self.pattern is None else self.pattern.sub(HIDDEN, text)
+
+    def scrub_reply(self, text: str) -> str:
+        """Replace every secret in what a model replies, but for placeholders that are words of it."""
+        return text if self.in_reply is None else self.in_reply.sub(HIDDEN, text)
+
+
+def _pattern(forms: set[str]) -> re.Pattern[str] | None:
+    longest_first = sorted(forms, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if forms else None
 
 
 def _forms(secret: str) -> set[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Thread
@@ -133,3 +136,41 @@ def test_a_block_that_runs_twice_in_a_pass_is_refused(model: LanguageModel) -> N
     ):
         for _ in range(2):
             model.model(torch.tensor([[5, 6, 7]]))
+
+
+def test_a_child_that_is_forked_while_a_thread_reads_has_free_locks(model: LanguageModel, traces: list[Trace]) -> None:
+    held, release = Event(), Event()
+
+    def hold() -> None:
+        with one_pass(model):
+            held.set()
+            release.wait(30)
+
+    holder = Thread(target=hold)
+    holder.start()
+    held.wait(30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python warns of forks beside threads
+        child = os.fork()
+    if not child:
+        signal.alarm(20)  # a lock that nobody frees ends the child by a signal
+        with one_pass(model):
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    release.set()
+    holder.join()
+    assert status == 0
+
+
+def test_a_model_in_training_is_read_in_evaluation_mode_and_goes_on_training(
+    tiny: Callable[..., LanguageModel], traces: list[Trace]
+) -> None:
+    model = tiny("gpt2")  # has dropout
+    expected = collected(model, traces)
+    model.model.train()
+    model.blocks[1].eval()
+    assert torch.equal(collected(model, traces), expected)
+    assert model.model.training and not model.blocks[1].training
+    fresh = tiny("gpt2")
+    fresh.model.train()  # from its first pass on, which finds out that it reads from left to right
+    assert torch.equal(collected(fresh, traces), expected)

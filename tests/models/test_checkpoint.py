@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,25 @@ def test_fewer_blocks_in_the_configuration_than_in_the_file_are_refused(checkpoi
         load(checkpoint, device="cpu")
 
 
-def test_a_bias_that_the_configuration_has_no_place_for_is_refused(checkpoint: Path) -> None:
-    _change_weights(checkpoint, lambda weights: weights.update({"model.layers.0.mlp.up_proj.bias": torch.ones(48)}))
-    with pytest.raises(InputError, match=r"1 weights in its blocks .*model\.layers\.0\.mlp\.up_proj\.bias"):
+@pytest.mark.parametrize(
+    "weight", ["model.layers.0.mlp.up_proj.bias", "model.layers.0.self_attn.c_attn.bias", "model.layers.0.mlp.qk_scale"]
+)
+def test_a_weight_of_a_block_that_the_configuration_has_no_place_for_is_refused(checkpoint: Path, weight: str) -> None:
+    _change_weights(checkpoint, lambda weights: weights.update({weight: torch.ones(48)}))
+    with pytest.raises(InputError, match=rf"1 weights in its blocks .*{re.escape(weight)}"):
+        load(checkpoint, device="cpu")
+
+
+@pytest.mark.parametrize("weight", ["model.layers.0.self_attn.rotary_emb.inv_freq", "model.layers.0.attn.bias"])
+def test_buffers_that_older_versions_saved_are_passed_over(checkpoint: Path, weight: str) -> None:
+    _change_weights(checkpoint, lambda weights: weights.update({weight: torch.ones(4)}))
+    load(checkpoint, device="cpu")
+
+
+@pytest.mark.parametrize("weight", ["model.norm.bias", "lm_head.bias"])
+def test_a_weight_of_the_last_norm_or_the_head_that_has_no_place_is_refused(checkpoint: Path, weight: str) -> None:
+    _change_weights(checkpoint, lambda weights: weights.update({weight: torch.ones(32)}))
+    with pytest.raises(InputError, match=rf"1 weights .*has no place for: {re.escape(weight)}"):
         load(checkpoint, device="cpu")
 
 
@@ -119,6 +136,7 @@ def test_what_save_pretrained_writes_is_complete_for_every_architecture(
         ("config.json", b'{"model_type": "llama", "hidden_size": "wide"}', r"cannot load the \w+ .*hidden_size"),
         ("config.json", b'{"model_type": "llama", "num_hidden_layers": -1}', r"."),
         ("config.json", b'{"model_type": ["llama"]}', r"cannot load the "),
+        ("config.json", b'{"model_type": "llama", "num_attention_heads": 0}', r"cannot load the "),
         ("tokenizer_config.json", b"[]", r"tokenizer_config.json holds a list"),
         ("tokenizer.json", b"{}", r"cannot load the tokenizer of .*tokenizer.save_pretrained"),
         ("tokenizer.json", b"3", r"tokenizer.json holds a int"),

@@ -13,6 +13,7 @@ from reasonlens import (
     write_traces,
 )
 from reasonlens.traces import digest
+from reasonlens.traces.sources import resolve_traces
 
 GOOD = {"id": "a", "prompt": "p", "text": "Some text", "spans": [{"start": 0, "end": 4, "label": "deduction"}]}
 
@@ -111,3 +112,12 @@ def test_an_empty_or_missing_file_is_named(tmp_path: Path) -> None:
         read_traces(tmp_path / "empty.jsonl")
     with pytest.raises(InputError, match="cannot read traces from .*absent.jsonl"):
         read_traces(tmp_path / "absent.jsonl")
+
+
+@pytest.mark.parametrize(
+    "row", [{"id": "a", "k" * 10**5: 1}, {"id": "a", "text": "b", "spans": ["s" * 10**5]}, {"x" * 10**5: 1}]
+)
+def test_a_message_names_no_more_than_the_beginning_of_what_is_long(row: dict[str, object]) -> None:
+    with pytest.raises(InputError) as error:
+        resolve_traces([row])
+    assert len(str(error.value)) < 1000

@@ -353,3 +353,12 @@ def test_keys_in_addresses_and_keys_of_several_lines_are_refused_unseen(monkeypa
     with pytest.raises(InputError, match="the key in MY_KEY holds a space, a line break") as raised:
         Judge(url="http://127.0.0.1:9/v1", model="m", key_variable="MY_KEY").grade(QUESTIONS[:1], RIGHT[:1])
     assert "Very" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("key", "reply", "grade"), [("no", "No.", False), ("yes", "Yes, it is.", True)])
+def test_a_placeholder_of_a_key_does_not_hide_a_reply(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, key: str, reply: str, grade: bool
+) -> None:
+    monkeypatch.setenv("MY_KEY", key)
+    endpoint.reply = lambda number, text: said(reply)
+    assert judge(endpoint, key_variable="MY_KEY").grade(QUESTIONS[:1], RIGHT[:1]) == [grade]

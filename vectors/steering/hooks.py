@@ -8,9 +8,11 @@ torch.compile cannot trace the bookkeeping of these hooks, so they are excluded 
 from __future__ import annotations
 
 import functools
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
@@ -35,6 +37,7 @@ class _RunningPass:
 
     module: nn.Module  # the outermost one that was called: the model, or its body
     step: Step | None  # None: it runs inside another pass (in a controller, say) and is left alone
+    caller: FrameType | None  # torch's call of the module, on the stack as long as the pass runs; None: not found
     layers_run: set[int] = field(default_factory=set)
     is_in_body: bool = False
 
@@ -77,6 +80,7 @@ class PassWatch:
                 self.n_elsewhere += 1
                 self.is_batched_elsewhere |= kwargs.get("read_index") is not None
             return
+        self._forget_interrupted()
         outer = self.running
         if outer is not None and module is not outer.module and not outer.is_in_body:
             outer.is_in_body = True  # the body inside the model
@@ -86,7 +90,15 @@ class PassWatch:
             with self._lock:
                 step = self._passes.begin(module, args, kwargs)
             self.has_run = True
-        self._running_passes().append(_RunningPass(module, step, is_in_body=module is self._handle.body))
+        caller = next((frame for frame in _stack() if frame.f_code.co_name == "_call_impl"), None)
+        self._running_passes().append(_RunningPass(module, step, caller, is_in_body=module is self._handle.body))
+
+    def _forget_interrupted(self) -> None:
+        """Remove passes that a KeyboardInterrupt ended: torch calls no hook after it."""
+        running = self._running_passes()
+        if running:
+            on_stack = {None, *_stack()}
+            running[:] = [earlier for earlier in running if earlier.caller in on_stack]
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         running = self.running
@@ -111,16 +123,36 @@ class PassWatch:
         self._is_open = False
 
 
+def _stack() -> Iterator[FrameType]:
+    """Yield the frames of this thread, the innermost first."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
 def block_hook(watch: PassWatch, number: int, steering: Steering, layer: int) -> Callable[..., Any]:
     operation: Operation = operation_named(steering.operation)
     unit, amount = steering.direction.unit(layer), steering.amount(layer)
+    is_trained = unit.requires_grad
+    has_own_length = steering.absolute and steering.operation in ("add", "add-preserving-norm")
 
-    def unit_on(device: torch.device) -> Float[Tensor, " d_model"]:
-        return unit.to(device)  # not cached: a copy made without gradients would hide them from a later pass
+    def unit_and_amount(device: torch.device) -> tuple[Float[Tensor, " d_model"], float | Tensor]:
+        if not is_trained:
+            return unit.to(device), amount
+        # Anew in each pass: a step of an optimiser changes the vector, and each graph is walked back once.
+        vector = steering.direction.at(layer).to(device)
+        length = steering.strength * vector.norm() if has_own_length else amount
+        return steering.direction.unit(layer).to(device), length
 
     @functools.cache
     def shift_on(device: torch.device, dtype: torch.dtype) -> Float[Tensor, " d_model"]:
-        return (amount * unit_on(device)).to(dtype)
+        shift = (amount * unit.to(device)).to(dtype)
+        if not bool(shift.isfinite().all()):
+            raise InputError(
+                f"the strength {steering.strength:g} at layer {layer} is more than {dtype} can hold; give a smaller one"
+            )
+        return shift
 
     def steered_output(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         running = watch.running
@@ -132,12 +164,12 @@ def block_hook(watch: PassWatch, number: int, steering: Steering, layer: int) ->
             return None
         activations = block_output(output)
         mask, scale = _select_tokens(steering, activations, step)
-        if scale is None and operation is add and not unit.requires_grad:  # the same sum, with its vector made once
+        if scale is None and operation is add and not is_trained:  # the same sum, with its vector made once
             changed = activations + shift_on(activations.device, activations.dtype)
-        elif scale is None:
-            changed = operation(activations, unit_on(activations.device), amount)
         else:
-            changed = operation(activations, unit_on(activations.device), (amount * scale[..., None]).float())
+            own_unit, own_amount = unit_and_amount(activations.device)
+            own_amount = own_amount if scale is None else (own_amount * scale[..., None]).float()
+            changed = operation(activations, own_unit, own_amount)
         step.changes.append((number, layer, mask))
         replaced = torch.where(mask[..., None], changed, activations)
         return (replaced, *output[1:]) if isinstance(output, tuple) else replaced

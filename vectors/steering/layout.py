@@ -54,6 +54,31 @@ def cache_of(arguments: dict[str, Any]) -> tuple[Cache | None, str | None]:
     return None, None
 
 
+def columns_in(cache: Cache) -> int | None:
+    """Count the columns that a cache holds.
+
+    Args:
+        cache: The cache of a pass that is about to run.
+
+    Returns:
+        Their number; None where the cache is filled and counts none, as that of a recurrent model.
+    """
+    n_columns = _length(cache)
+    if n_columns:
+        return n_columns
+    n_columns = max((_length(cache, layer) or 0 for layer in range(len(cache.layers))), default=0)
+    flags = [flag for layer in cache.layers for flag in getattr(layer, "has_previous_state", {}).values()]
+    has_state = any(flags) or any(isinstance(state, Tensor) for state in getattr(cache, "linear_cache", ()))
+    return None if not n_columns and has_state else n_columns
+
+
+def _length(cache: Cache, *layer: int) -> int | None:
+    try:
+        return int(cache.get_seq_length(*layer))
+    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError):  # a layer that counts none
+        return None
+
+
 def layout_of(
     arguments: dict[str, Any],
     n_rows: int,

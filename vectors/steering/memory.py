@@ -22,6 +22,7 @@ class CacheState:
     has_ended: Bool[Tensor, " rows"]
     rows: Int[Tensor, " rows"] | None = None  # the row of the first pass of each row; None: its own
     last_keys: Float[Tensor, rows * shape] | None = None  # that the last pass left in the last layer
+    n_run: int = 0  # columns that were run so far, for a cache that counts none
 
     @classmethod
     def of(cls, n_columns: int, n_prompt: Int[Tensor, " rows"], all_real: Bool[Tensor, ""]) -> CacheState:

@@ -26,7 +26,7 @@ from transformers.cache_utils import Cache
 
 from ...generation import prompt_rows, text_of
 from ...rundir import InputError
-from .layout import Layout, cache_of, layout_of
+from .layout import Layout, cache_of, columns_in, layout_of
 from .memory import CacheState, Uncached, has_guesses, is_part_of_prompt, last_keys_of
 from .step import Step
 
@@ -64,10 +64,11 @@ class Passes:
         n_rows, n_tokens = inputs.shape[:2]
         cache, unknown_cache = cache_of(arguments)
         known = None if cache is None else self._state_of(cache)
-        first = 0 if cache is None else int(cache.get_seq_length())
-        mask = arguments.get("attention_mask")
-        if first == 0 and known is not None and isinstance(mask, Tensor) and mask.ndim == 2:
-            first = mask.shape[1] - n_tokens  # a recurrent model's cache does not count tokens
+        n_columns = 0 if cache is None else columns_in(cache)
+        if n_columns is None:
+            n_columns = 0 if known is None else known.n_run
+            unknown_cache = type(cache).__name__ if known is None else None
+        first = n_columns
         layout = layout_of(
             arguments,
             n_rows,
@@ -120,6 +121,8 @@ class Passes:
             n_real = step.is_real.all()
             self._states[cache] = CacheState.of(step.n_tokens, step.n_prompt, n_real)
         state = self._states.get(cache)
+        if state is not None:
+            state.n_run = step.first_column + step.n_tokens
         if self._keeps_keys and state is not None and step.n_rows > 1:
             keys = last_keys_of(cache, step.first_column + step.n_tokens)
             state.last_keys = None if keys is None else keys.clone()

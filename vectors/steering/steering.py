@@ -77,7 +77,9 @@ class Steering:
         if self.operation == "project-out":
             return self.strength
         if self.absolute:
-            return self.strength * (1.0 if self.operation == "clamp" else float(self.direction.at(layer).norm()))
+            return self.strength * (
+                1.0 if self.operation == "clamp" else float(self.direction.at(layer).detach().norm())
+            )
         norm = self.direction.norm_at(layer)
         if not norm > 0 or not math.isfinite(norm):
             raise InputError(
