@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Thread
 from typing import Any
 
@@ -272,7 +273,7 @@ def test_a_mask_of_four_dimensions_is_read_where_it_is_that_of_one_text_a_row(
         for kind in ("packed", "both-ways"):
             other = four_dimensional(kind, dtype)
             message = "the attention mask is not that of one text in each row, read from left to right"
-            run = lambda other=other: model.model(ids, attention_mask=other, position_ids=positions)  # noqa: E731
+            run = partial(model.model, ids, attention_mask=other, position_ids=positions)
             refused(model, direction, message, run, when=when)
 
 
@@ -365,7 +366,7 @@ def test_masks_that_do_not_cover_the_text_and_caches_that_are_not_known_are_refu
     for when in ("prompt", "response", "from:2"):
         cache = DynamicCache(config=model.model.config)
         cache.layers = filled.layers
-        run = lambda cache=cache: model.model(token[:1], past_key_values=cache)  # noqa: E731
+        run = partial(model.model, token[:1], past_key_values=cache)
         if when == "from:2":
             with torch.no_grad(), steer(model, direction, layer=LAYER, when=when) as steered:
                 run()
