@@ -93,6 +93,7 @@ def test_many_workers_write_the_shards_that_one_process_writes(
     torch.testing.assert_close(found.layer(2), expected.layer(2), rtol=0, atol=0)
 
 
+@pytest.mark.long
 def test_moments_of_many_workers_are_those_of_one_process(
     model: str, many: list[Trace], jsonl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +191,7 @@ def test_parquet_and_hugging_face_datasets_give_what_jsonl_gives(model: str, man
         assert files(out) == files(tmp_path / "alone"), name
 
 
+@pytest.mark.long
 def test_what_is_wrong_is_said_as_without_ray(model: str, loud: str, many: list[Trace], tmp_path: Path) -> None:
     one = replace(TWO, workers=1)
     with pytest.raises(InputError, match="layer 9 does not exist"):

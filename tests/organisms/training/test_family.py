@@ -101,6 +101,7 @@ def test_a_finished_family_is_left_alone_and_other_settings_are_refused(family: 
         organisms_train(family, replace(TINY, seed=4))
 
 
+@pytest.mark.long
 def test_a_family_killed_at_any_moment_ends_with_the_same_weights(family: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     script = tmp_path / "train.py"
