@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from ..rundir import InputError
@@ -79,11 +79,24 @@ def load_tokenizer(name: str, location: str | Path, **options: Any) -> PreTraine
                 location, **({"trust_remote_code": False} | options)
             )
     except FAILURES as error:
+        _check_configuration(name, location, options)
         raise InputError(
             f"cannot load the tokenizer of {name!r}: {reason(error)}. Save it beside the model with "
             "tokenizer.save_pretrained, or pass one: reasonlens.load(model, tokenizer)."
         ) from error
     return tokenizer
+
+
+def _check_configuration(name: str, location: str | Path, options: dict[str, Any]) -> None:
+    """Raise InputError if it is config.json that cannot be read, which a tokenizer is chosen by too."""
+    try:
+        with quiet():
+            AutoConfig.from_pretrained(location, **({"trust_remote_code": False} | options))
+    except FAILURES as error:
+        if "trust_remote_code" not in str(error):
+            raise InputError(
+                f"cannot read config.json of {name!r}: {reason(error)}. Save the model again with save_pretrained."
+            ) from error
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Run one forward pass of a model with hooks on its blocks that belong to this pass alone.
 
 1. One pass of reasonlens at a time runs on a model, in whatever threads: each holds the model's lock, and only while it
-   runs. A thread that holds it may run a pass inside another one.
+   runs. A thread that holds it may run a pass inside another one, also of another model (`pass_lock.py`).
 2. The hooks act in their own thread. A pass of another thread that does not ask for the lock (a user's own `generate`)
    runs as if there were none.
 3. It runs in evaluation mode, also where the model is being trained.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from threading import Lock, RLock, get_ident
+from threading import Lock, get_ident
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,11 +22,12 @@ from torch import nn
 
 from ..rundir import InputError
 from .handle import LanguageModel
+from .pass_lock import PassLock
 
 # Receives a block, its inputs and its output; what it returns, unless None, replaces the output.
 BlockHook = Callable[[nn.Module, Any, Any], Any]
 
-_locks: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()  # RLock is a function, no type
+_locks: WeakKeyDictionary[nn.Module, PassLock] = WeakKeyDictionary()
 _locks_lock = Lock()
 
 
@@ -42,7 +43,7 @@ def one_pass(model: LanguageModel, hooks: Mapping[int, BlockHook] | None = None)
         Nothing.
 
     Raises:
-        InputError: A hooked block did not run, or ran several times.
+        InputError: A hooked block did not run, or ran several times; or two threads would wait for each other's model.
     """
     n_runs = dict.fromkeys(hooks or {}, 0)
     with _lock_of(model), ExitStack() as handles:
@@ -109,10 +110,10 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(after_in_child=_forget_locks)
 
 
-def _lock_of(model: LanguageModel) -> Any:
+def _lock_of(model: LanguageModel) -> PassLock:
     """Return the lock of the model object that a handle holds; several handles may hold the same."""
     with _locks_lock:
-        return _locks.setdefault(model.model, RLock())
+        return _locks.setdefault(model.model, PassLock())
 
 
 def _in_this_thread(hook: BlockHook, layer: int, n_runs: dict[int, int]) -> BlockHook:

@@ -166,18 +166,23 @@ def _last_result(parts: Sequence[str], like: Numeral) -> Numeral | None:
     """Find the result of the last equation."""
     for part in reversed(parts):
         for numeral in reversed(_of_kind(part, like)):
-            if _RESULT_BEFORE.search(part[max(numeral.start - WINDOW, 0) : numeral.start]) and not _is_operand(
-                part, numeral
-            ):
+            if is_result(part, numeral):
                 return numeral
     return None
 
 
-def _is_operand(text: str, numeral: Numeral) -> bool:
+def is_operand(text: str, numeral: Numeral) -> bool:
+    """Check whether a number of a text is within an equation, not its result."""
     if _OPERATOR_AFTER.match(text, numeral.end):
         return True
     before = text[max(numeral.start - WINDOW, 0) : numeral.start]
     return bool(_OPERATOR_BEFORE.search(before)) and not _RESULT_BEFORE.search(before)
+
+
+def is_result(text: str, numeral: Numeral) -> bool:
+    """Check whether a number of a text is what an equation comes to."""
+    before = text[max(numeral.start - WINDOW, 0) : numeral.start]
+    return bool(_RESULT_BEFORE.search(before)) and not is_operand(text, numeral)
 
 
 def _of_kind(text: str, like: Numeral) -> list[Numeral]:
@@ -198,7 +203,7 @@ def _weighed(statement: str, result: Numeral | None, target: Target, like: Numer
 def _weigh(statement: str, numeral: Numeral, result: Numeral | None, target: Target) -> Candidate | None:
     before = statement[max(numeral.start - WINDOW, 0) : numeral.start]
     after = statement[numeral.end : numeral.end + WINDOW]
-    if _is_operand(statement, numeral):
+    if is_operand(statement, numeral):
         return None
     last_word = (re.findall(r"[A-Za-z]+", before[-25:].lower()) or [""])[-1]
     is_adjacent = re.search(r"[A-Za-z]\W{0,4}$", before) is not None and not re.search(r"[.:=]\W*$", before)

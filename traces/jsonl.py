@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..rundir import InputError, atomic_path, did_you_mean, nearest_file, parse_json
 from .annotated import has_end_tag, parse_annotated
 from .trace import Span, Trace
@@ -171,11 +173,18 @@ def _span(row: Any) -> Span:
     return Span(_field(row, "start", int), _field(row, "end", int), _field(row, "label", str), marked)
 
 
+def _plain(value: Any) -> Any:
+    """Return what JSON would give for a number of numpy's and for a tuple, which rows of data frames hold."""
+    if isinstance(value, np.integer):
+        return int(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _field(row: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
     if key not in row:
         present = ", ".join(f"{other!r:.60}" for other in [*row][:20])
         raise InputError(f"{key!r} is missing (found: {present or 'nothing'})")
-    value = row[key]
+    value = _plain(row[key])
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
         raise InputError(f"{key!r} must be {expected}, found {value!r:.60}")

@@ -43,6 +43,8 @@ _TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split()
 WORDS = {word: number for number, word in enumerate(_UNITS)} | _TENS
 _WORD = "|".join(sorted(WORDS, key=len, reverse=True))
 
+_BELOW_100 = rf"(?:{_WORD})(?:[- ](?:{'|'.join(_UNITS[1:10])}))?(?!-?\w)"
+
 _PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 NUMBER = re.compile(
     rf"""(?<![\w.\\])
@@ -52,7 +54,7 @@ NUMBER = re.compile(
      |(?P<numerator>{_PLAIN})\s?/\s?(?P<denominator>{_PLAIN})
      |(?P<mantissa>{_PLAIN})(?:\s?(?:x|×|\*|·)\s?10\s?(?:\^|\*\*)\s?(?P<power>[-+]?\d+)|[eE](?P<e_power>[-+]?\d+)(?!\w))
      |(?P<plain>{_PLAIN})
-     |(?P<word>(?:(?:{_WORD})(?:[- ](?:{"|".join(_UNITS[1:10])}))?(?:\ (?:hundred|thousand|million))?)(?!-?\w)))
+     |(?P<word>{_BELOW_100}(?:\ (?:hundred|thousand|million)(?:(?:\ and)?\ {_BELOW_100})?)*(?!-?\w)))
     (?P<scale>\s(?:hundred|thousand|million|billion)\b)?
     (?P<after>\s?%|\s?(?:percent|per\ cent)\b|\s?[€£¥]|(?:st|nd|rd|th)\b)?""",
     re.VERBOSE | re.IGNORECASE,
@@ -171,10 +173,15 @@ def _value(match: re.Match[str]) -> Numeral | None:
 
 
 def _of_words(text: str) -> Fraction:
-    total = 0
+    total = group = 0  # "two thousand three hundred and five": a group ends at "thousand" and above
     for word in re.split(r"[-\s]+", text.lower()):
-        total = total * SCALES[word] if word in SCALES else total + WORDS[word]
-    return Fraction(total)
+        if word == "hundred":
+            group *= 100
+        elif word in SCALES:
+            total, group = total + group * SCALES[word], 0
+        elif word != "and":
+            group += WORDS[word]
+    return Fraction(total + group)
 
 
 def _fraction(digits: str) -> Fraction:

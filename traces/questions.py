@@ -7,7 +7,8 @@
 3. Numbers are compared by value (`numerals.py`), words and options by name, and expressions as mathematics
    (`equivalence.py`).
 
-A response whose conclusion gives several numbers with equal right, one of them the reference, is unsure.
+A response whose conclusion gives several numbers with equal right, one of them the reference, is unsure. So is one
+whose ending speaks against its grade (`contested.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from dataclasses import dataclass
 
 from ..rundir import InputError, brief
 from .asides import without_asides
-from .conclusion import MAX_CHARACTERS, Conclusion, concluded, statements
+from .conclusion import MAX_CHARACTERS, Conclusion, concluded, is_operand, statements
+from .contested import is_contested
 from .equivalence import are_equal
 from .numerals import Numeral, numerals, plain_text, sole_numeral
 from .target import Target
@@ -32,7 +34,7 @@ _RUN_ON = re.compile(
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _MARKER = re.compile(
     r"(?:####|\b(?:final\s+)?answers?\b(?:\s+(?:to|for)\s+[^.:\n]{0,80}?)?\s*(?:\*\*|__)?\s*(?:(?:is|are|would be|"
-    r"should be|=)(?!\s+not\b)\s*:?|:|\n)|\bA:\s)",
+    r"should be|=)(?!\s+not\b)\s*:?|:|\n)|(?<!option )\bA:\s)",
     re.IGNORECASE,
 )
 _CLASSES = (
@@ -77,14 +79,36 @@ def mathematics(question: Question, response: str) -> bool | None:
     Raises:
         InputError: The question has no answer.
     """
+    reference, answer = _reference(question), _graded_part(question, response)
+    guess = _guess(question, reference, answer)
+    if guess is None or last_box(answer) is not None or not answer:
+        return guess
+    ending = plain_text(answer)
+    ending = _marked_line(ending) or ending
+    return None if is_contested(plain_text(question.prompt), reference, ending, guess) else guess
+
+
+def best_guess(question: Question, response: str) -> bool | None:
+    """Grade as `mathematics` does, but decide also where the ending of the response speaks against the grade."""
+    return _guess(question, _reference(question), _graded_part(question, response))
+
+
+def _reference(question: Question) -> str:
     if question.answer is None:
         raise InputError(f"the question {question.prompt!r:.60} has no answer to grade by")
-    answer = after_thoughts(response)
-    if answer is None or not answer.strip():
-        return False
+    return last_box(question.answer) or question.answer
+
+
+def _graded_part(question: Question, response: str) -> str:
+    """Leave out the thoughts and what a base model runs on to; empty where the thoughts never end."""
+    answer = (after_thoughts(response) or "").strip()
     answer = _RUN_ON.split(answer)[0] if _has_answer_before_run_on(answer) else answer
-    answer = _before_next_problem(question.prompt, answer)
-    reference = last_box(question.answer) or question.answer
+    return _before_next_problem(question.prompt, answer)
+
+
+def _guess(question: Question, reference: str, answer: str) -> bool | None:
+    if not answer:
+        return False
     box = last_box(answer)
     if box is not None:
         return _equals_box(reference, box)
@@ -164,6 +188,12 @@ def _answer_part(answer: str, has_answer: re.Pattern[str]) -> str | None:
     return None
 
 
+def _marked_line(answer: str) -> str:
+    """Find the rest of the line, or the line, after the last "the answer is"; empty without one."""
+    lines = [answer[match.end() :].strip().split("\n")[0] for match in _MARKER.finditer(answer)]
+    return next((line for line in reversed(lines) if re.search(r"\w", line)), "")
+
+
 def _number(question: Question, reference: Numeral, answer: str) -> bool | None:
     target, answer = Target.of(plain_text(question.prompt)), answer[-MAX_CHARACTERS:]
     part = _answer_part(answer, _NUMBER)
@@ -191,7 +221,7 @@ def _opening(statement: str) -> Numeral | None:
     """Find the number that a statement begins with."""
     begin = re.match(r"[\s*_:$(=€£-]*", statement)
     assert begin is not None
-    return next((numeral for numeral in numerals(statement) if numeral.start <= begin.end()), None)
+    return next((n for n in numerals(statement) if n.start <= begin.end() and not is_operand(statement, n)), None)
 
 
 def _option(reference: str, answer: str) -> bool | None:

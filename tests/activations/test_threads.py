@@ -8,7 +8,7 @@ import signal
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Thread
+from threading import Barrier, Event, Thread
 
 import pytest
 import torch
@@ -174,3 +174,29 @@ def test_a_model_in_training_is_read_in_evaluation_mode_and_goes_on_training(
     fresh = tiny("gpt2")
     fresh.model.train()  # from its first pass on, which finds out that it reads from left to right
     assert torch.equal(collected(fresh, traces), expected)
+
+
+def test_threads_that_run_each_others_model_inside_their_own_do_not_wait_for_ever(
+    tiny: Callable[..., LanguageModel],
+) -> None:
+    first, second = tiny("llama"), tiny("gpt2")
+    both_hold, errors = Barrier(2), []
+
+    def nested(outer: LanguageModel, inner: LanguageModel) -> None:
+        with one_pass(outer):
+            both_hold.wait(30)
+            try:
+                with one_pass(inner), one_pass(outer):
+                    pass
+            except InputError as error:
+                errors.append(str(error))
+
+    threads = [Thread(target=nested, args=pair, daemon=True) for pair in ((first, second), (second, first))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+    assert len(errors) == 1 and "would wait for each other" in errors[0]
+    with one_pass(first), one_pass(second), one_pass(first):
+        pass

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,18 @@ import pytest
 
 from reasonlens.rundir import InputError
 from reasonlens.traces import equivalence
-from reasonlens.traces.questions import Question, answered_in_thoughts, mathematics
+from reasonlens.traces.questions import Grader, Question, answered_in_thoughts, best_guess, mathematics
+
 
 # Each with the grade that a reader gives. `open` were looked at while the rule was written; all others were measured
 # first and looked at afterwards, one part after the other, with changes of the rule between: what passes here is no
 # measure of endings that are new to the rule (docs/traces.md has those figures).
-ENDINGS: list[dict[str, str]] = [
-    json.loads(line)
-    for name in ("endings.jsonl", "endings_later.jsonl")
-    for line in (Path(__file__).parent / name).read_text("utf-8").split("\n")
-    if line
-]
+def endings(name: str) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (Path(__file__).parent / name).read_text("utf-8").split("\n") if line]
+
+
+ENDINGS = endings("endings.jsonl") + endings("endings_later.jsonl")
+OF_OTHERS = endings("endings_of_others.jsonl")  # by two writers who did not know the rule
 GRADES = {True: "right", False: "wrong", None: "unsure"}
 
 
@@ -32,11 +34,18 @@ def grade(answer: str, response: str, question: str = "p") -> bool | None:
     return mathematics(Question("p", question, answer), response)
 
 
-def test_endings_are_graded_as_a_reader_grades_them() -> None:
+def cells_by(grader: Grader, given: Sequence[dict[str, str]]) -> Counter[tuple[str, str, str]]:
+    """Count endings by form, a reader's grade and the grader's."""
     cells: Counter[tuple[str, str, str]] = Counter()
-    for ending in ENDINGS:
+    for ending in given:
         form = "boxed" if "\\boxed" in ending["response"] else "prose"
-        cells[form, ending["grade"], GRADES[grade(ending["gold"], ending["response"], ending["question"])]] += 1
+        is_right = grader(Question("p", ending["question"], ending["gold"]), ending["response"])
+        cells[form, ending["grade"], GRADES[is_right]] += 1
+    return cells
+
+
+def test_endings_are_graded_as_a_reader_grades_them() -> None:
+    cells = cells_by(best_guess, ENDINGS)
     n = cells.total()
     assert n >= 150
     agreed = {form: sum(cells[form, each, each] for each in GRADES.values()) for form in ("boxed", "prose")}
@@ -45,6 +54,44 @@ def test_endings_are_graded_as_a_reader_grades_them() -> None:
     assert abs(agreed["boxed"] / of_form["boxed"] - agreed["prose"] / of_form["prose"]) <= 0.03
     assert sum(count for cell, count in cells.items() if cell[1:] == ("wrong", "right")) / n <= 0.01
     assert sum(count for cell, count in cells.items() if cell[2] == "unsure") / n <= 0.05
+
+
+def test_what_is_decided_is_decided_right_also_where_the_writer_did_not_know_the_rule() -> None:
+    cells, guesses = cells_by(mathematics, ENDINGS + OF_OTHERS), cells_by(best_guess, ENDINGS + OF_OTHERS)
+    for form in ("boxed", "prose"):
+        n_right = sum(count for cell, count in cells.items() if cell[:2] == (form, "right"))
+        n_wrong = sum(count for cell, count in cells.items() if cell[:2] == (form, "wrong"))
+        assert cells[form, "right", "wrong"] / n_right <= 0.01
+        assert cells[form, "wrong", "right"] / n_wrong <= 0.015
+    assert cells["prose", "right", "wrong"] < 0.1 * guesses["prose", "right", "wrong"]
+    assert cells["prose", "right", "right"] >= guesses["prose", "right", "right"]
+    assert sum(count for cell, count in cells.items() if cell[0] == "boxed" and cell[2] == "unsure") == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "question", "response", "expected"),
+    [
+        ("63", "How many spots?", "Answer = 9 x 7 = 63 spots", True),
+        (
+            "9:05",
+            "When is it over?",
+            "It begins at 8:40. 20 minutes later it's 9:00. 5 more, and it ends by 9:05.",
+            None,
+        ),
+        ("0", "How many are left?", "She gives away 24. There are no stickers left of the 24.", None),
+        ("7/8", "What fraction?", "Kim eats 3 of 8, so the fraction is 3/8. There is 5/8 of the pizza left.", False),
+        ("8", "Of 8 slices, how many are left?", "So of the 8 slices 5 are left.", False),
+        ("40", "How many miles?", "40 + 2 = 42. So he runs 42 miles.", False),
+        ("14", "How many players?", "Option A: 14 players. Option B: 7 players. Tell me which you meant.", None),
+        ("Friday", "Which day?", "The answer is Saturday, as it was a Friday before.", None),
+        ("Friday", "Which day?", "The answer is Saturday.", False),
+        ("5", "How many?", "It is 5, or \\boxed{6}.", False),
+    ],
+)
+def test_a_wrong_answer_whose_ending_holds_the_reference_may_be_right(
+    answer: str, question: str, response: str, expected: bool | None
+) -> None:
+    assert grade(answer, response, question) is expected
 
 
 @pytest.mark.parametrize(
@@ -58,6 +105,9 @@ def test_endings_are_graded_as_a_reader_grades_them() -> None:
         ("42", "It is \uff14\uff12."),
         ("42", "It is \u096a\u0968."),
         ("Friday", "The answer is Friday."),
+        ("245", "The answer is two hundred and forty-five dollars."),
+        ("2030", "It is two thousand and thirty."),
+        ("1200", "It is one thousand two hundred."),
         ("42", "So \\boxed{42}. Check: \\boxed{"),
         ("5/2", "It is 2\u00bd."),
         ("2 1/2", "\\boxed{2\\frac{1}{2}}"),
@@ -188,11 +238,11 @@ def test_place_alone_makes_no_answer() -> None:
         ("2:3", "What is the ratio of boys to girls?", "The ratio is 3:2.", False),
         ("2:3", "Give the ratio in simplest form.", "The ratio is 4:6.", False),
         ("21", "How many of 35 are red?", "So there are 21 red balls and 14 blue balls.", True),
-        ("14", "How many of 35 are red?", "So there are 21 red balls and 14 blue balls.", False),
+        ("14", "How many of 35 are red?", "So there are 21 red balls and 14 blue balls.", None),
         ("7", "Solve for x.", "So x = 7. Let me check: 7 + 4 = 11. Correct.", True),
         ("8", "Solve for x.", "So x = 7. Let me check: 7 + 4 = 11. Wait, so x = 8.", True),
         ("33", "A man made 18 hats. How many now?", "18 + 15 = 33\nA man made 20 hats. How many?\n20 + 10 = 30", True),
     ],
 )
-def test_kinds_that_first_looks_brought_up(answer: str, question: str, response: str, expected: bool) -> None:
+def test_kinds_that_first_looks_brought_up(answer: str, question: str, response: str, expected: bool | None) -> None:
     assert grade(answer, response, question) is expected

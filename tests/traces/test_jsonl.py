@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reasonlens import (
@@ -121,3 +122,12 @@ def test_a_message_names_no_more_than_the_beginning_of_what_is_long(row: dict[st
     with pytest.raises(InputError) as error:
         resolve_traces([row])
     assert len(str(error.value)) < 1000
+
+
+def test_rows_of_a_data_frame_are_read_as_those_of_json() -> None:
+    row = GOOD | {"id": np.int64(3), "spans": ({"start": np.int32(0), "end": np.int64(4), "label": "deduction"},)}
+    (trace,) = resolve_traces([row])
+    (expected,) = resolve_traces([GOOD | {"id": 3}])
+    assert trace == expected and type(trace.spans[0].start) is int
+    with pytest.raises(InputError, match="'id' must be str or int, found np.True_"):
+        resolve_traces([GOOD | {"id": np.bool_(True)}])

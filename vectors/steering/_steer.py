@@ -192,6 +192,7 @@ def _check_prompt_tokens(n_prompt_tokens: object) -> None:
     is_whole = isinstance(n_prompt_tokens, int) and not isinstance(n_prompt_tokens, bool) and n_prompt_tokens >= 0
     if isinstance(n_prompt_tokens, Tensor):
         is_whole = not n_prompt_tokens.is_floating_point() and n_prompt_tokens.dtype != torch.bool
+        is_whole = is_whole and not bool((n_prompt_tokens < 0).any())
     if n_prompt_tokens is not None and not is_whole:
         raise InputError(
             f"n_prompt_tokens is a whole number of at least 0, or an integer tensor of one for each row, not "

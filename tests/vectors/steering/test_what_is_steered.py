@@ -222,6 +222,10 @@ def test_a_bridge_of_transformer_lens_is_steered_like_the_model_it_wraps(
         ({"layer": 1, "when": "prompt", "n_prompt_tokens": 1.5}, "n_prompt_tokens is a whole number .* not 1.5"),
         ({"layer": 1, "when": "prompt", "n_prompt_tokens": "2"}, "n_prompt_tokens is a whole number .* not '2'"),
         ({"layer": 1, "when": "prompt", "n_prompt_tokens": -1}, "n_prompt_tokens is a whole number .* not -1"),
+        (
+            {"layer": 1, "when": "prompt", "n_prompt_tokens": torch.tensor([1, -1, 1])},
+            r"n_prompt_tokens is a whole number .* not tensor\(\[ 1, -1,  1\]\)",
+        ),
         ({"layer": 1, "operation": "multiply"}, "no operation 'multiply'"),
         ({"layer": 1, "when": "answer"}, "unknown tokens 'answer' to steer: use all, prompt"),
         ({"layer": 1, "mask": torch.ones(2, 3, 4)}, "a mask has one value for each row"),
