@@ -45,7 +45,7 @@ def is_contested(prompt: str, reference: str, text: str, grade: bool) -> bool:
         return any(re.search(rf"(?<!\w){name}(?!\w)", statement.lower()) for statement in ending)
     if number.value == 0 and any(map(_NONE.search, ending)):
         return True
-    is_given = any(number.equals(given) for given in Target.of(prompt).values)
+    is_given = any(number.equals(value) for value in Target.of(prompt).values)
     return any(
         number.equals(numeral) and (is_result(statement, numeral) if is_given else not is_operand(statement, numeral))
         for statement in ending
