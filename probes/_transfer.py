@@ -5,7 +5,8 @@
    test source's raw spans of that fold. No problem of any source is on both sides.
 
 On the diagonal this is ordinary nested cross-validation. AUROC compares spans inside one fold only, so a shift between
-the sources costs nothing; a rotation or a change of scale does.
+the sources costs nothing; a rotation or a change of scale does. Off it intervals are wider than the luck of the tested
+problems by as much as at home, where the training set's part is known (`metrics/expected.py`).
 """
 
 from __future__ import annotations
@@ -25,11 +26,8 @@ from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts
 from .folds import common_labels, grouped_folds
 from .layer_fit import Core, design_of, fit_core
-from .metrics import (
-    auroc_given_probes,
-    concordance,
-)
-from .nested import choose
+from .metrics import CrossValidated
+from .nested import choice_changes, choose
 from .parallel_layers import map_layers
 from .protocol import Protocol
 from .solver import Columns, method_named
@@ -146,6 +144,7 @@ class _Source:
             device=device,
         )
         self.fits: list[_Fit] = []  # of every layer
+        self._at_home: dict[int, tuple[CrossValidated, list[CrossValidated]]] = {}
 
     def fit(self, own: torch.Tensor, all_sources: Sequence[torch.Tensor]) -> _Fit:
         """Fit the probes of one layer on the activations of this source, and score those of all sources."""
@@ -164,6 +163,24 @@ class _Source:
         shape = (len(self.shows), protocol.n_folds, -1)
         return _Fit(core, [source_scores.T.reshape(shape).cpu().numpy() for source_scores in scores])
 
+    def at_home(self, behaviour: int, n_bootstrap: int, seed: int) -> tuple[CrossValidated, list[CrossValidated]]:
+        """Return the AUROC on this source itself, with the layer chosen on inner folds and of every layer."""
+        if behaviour not in self._at_home:
+            cores = [fit.core for fit in self.fits]
+            scores, choices = choose(cores, behaviour, self.folds)
+            counts = bootstrap_counts(int(self.problems.max()) + 1, n_bootstrap, seed)
+
+            def cross_validated(
+                scores: Float[np.ndarray, " n"], changes: Float[np.ndarray, " n_folds"]
+            ) -> CrossValidated:
+                return CrossValidated.of(scores, self.shows[behaviour], self.problems, self.folds, counts, changes)
+
+            self._at_home[behaviour] = (
+                cross_validated(scores, choice_changes(cores, behaviour, choices)),
+                [cross_validated(core.reported(self.folds)[behaviour], core.changes(behaviour)) for core in cores],
+            )
+        return self._at_home[behaviour]
+
 
 def _cell(
     trained: _Source, tested: _Source, tested_index: int, behaviour: int, n_bootstrap: int, seed: int
@@ -173,13 +190,16 @@ def _cell(
     by_layer = [fit.scores[tested_index][behaviour, tested.folds, rows] for fit in trained.fits]
     _, places = choose([fit.core for fit in trained.fits], behaviour, trained.folds)
     chosen = np.array([layer for layer, _ in places])[tested.folds]
+    nested_at_home, at_home = trained.at_home(behaviour, n_bootstrap, seed)
 
-    def estimate(scores: Float[np.ndarray, " n"]) -> Interval:
-        return auroc_given_probes(concordance(scores, positive, tested.problems, tested.folds), counts)
+    def estimate(scores: Float[np.ndarray, " n"], trained_at_home: CrossValidated) -> Interval:
+        if trained is tested:
+            return trained_at_home.interval()
+        return CrossValidated.of(scores, positive, tested.problems, tested.folds, counts).given(trained_at_home)
 
     return Transfer(
-        auroc=estimate(np.stack(by_layer)[chosen, rows]),
-        by_layer=[estimate(scores) for scores in by_layer],
+        auroc=estimate(np.stack(by_layer)[chosen, rows], nested_at_home),
+        by_layer=[estimate(scores, layer) for scores, layer in zip(by_layer, at_home, strict=True)],
         n_positive=int(positive.sum()),
         n_problems=len(np.unique(tested.problems[positive])),
     )

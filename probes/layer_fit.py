@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from .controls.permutation import ridge_aurocs
-from .metrics import held_out_projections, rank_wins
+from .metrics import held_out_projections, rank_wins, training_changes
 from .protocol import Protocol
 from .solver import Columns, Design
 
@@ -34,8 +35,20 @@ class Core:
     """The cross-validation of one layer: AUROCs that decide penalty and layer, and the scores to report."""
 
     scores: Float[np.ndarray, "n_behaviours n_penalties n_examples"]  # out of fold, float32
-    inner: Float[np.ndarray, "n_behaviours n_penalties n_folds"]  # AUROC on the other folds, without this one
-    overall: Float[np.ndarray, "n_behaviours n_penalties"]  # AUROC on all folds
+    wins: Float[np.ndarray, "n_behaviours n_penalties n_folds"]  # correctly ranked pairs of each test fold
+    pairs: Float[np.ndarray, "n_behaviours n_penalties n_folds"]
+    inner_wins: Float[np.ndarray, "n_behaviours n_penalties n_folds n_folds"]  # of the last fold, without the other
+    inner_pairs: Float[np.ndarray, "n_behaviours n_penalties n_folds n_folds"]
+
+    @cached_property
+    def inner(self) -> Float[np.ndarray, "n_behaviours n_penalties n_folds"]:
+        """The AUROC on the other folds, without this one."""
+        return _share(self.inner_wins.sum(axis=3), self.inner_pairs.sum(axis=3))
+
+    @cached_property
+    def overall(self) -> Float[np.ndarray, "n_behaviours n_penalties"]:
+        """The AUROC on all folds."""
+        return _share(self.wins.sum(axis=2), self.pairs.sum(axis=2))
 
     @property
     def best_penalty(self) -> Int[np.ndarray, " n_behaviours"]:
@@ -52,6 +65,16 @@ class Core:
         chosen = self.inner_penalty[:, folds]  # (n_behaviours, n_examples)
         scores: Array = np.take_along_axis(self.scores, chosen[:, None], axis=1)[:, 0]
         return scores
+
+    def changes(self, behaviour: int) -> Float[np.ndarray, " n_folds"]:
+        """Return the changes of a reported AUROC if one more fold is left out of the training (`expected.py`)."""
+        folds = np.arange(self.wins.shape[2])
+        penalty = self.inner_penalty[behaviour]
+        return training_changes(
+            self.wins[behaviour, penalty, folds],
+            self.pairs[behaviour, penalty, folds],
+            self.inner_wins[behaviour, penalty, :, folds].T,
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,15 +113,15 @@ def fit_core(design: Design, protocol: Protocol) -> Core:
     bank = torch.from_numpy(protocol.shows).to(protocol.device)
     scores = np.empty((n_behaviours, n_penalties, n_examples), dtype=np.float32)
     wins, pairs = np.zeros((2, n_behaviours, n_penalties, n_folds))
-    inner_wins, inner_pairs = np.zeros((2, n_behaviours, n_penalties, n_folds))
+    inner_wins, inner_pairs = np.zeros((2, n_behaviours, n_penalties, n_folds, n_folds))
     penalties = np.array(protocol.penalties)[column_of[1]]
 
-    def count(columns: Numbers, fold: int, test_scores: Tensor, wins: Array, pairs: Array, cell: Numbers) -> None:
+    def count(columns: Numbers, test_scores: Tensor, wins: Array, pairs: Array, *folds: int) -> None:
         behaviour, penalty = column_of[0, columns], column_of[1, columns]
-        positive = bank[torch.from_numpy(behaviour).to(bank.device)][:, rows_of[fold]]
+        positive = bank[torch.from_numpy(behaviour).to(bank.device)][:, rows_of[folds[-1]]]
         n_wins, n_pairs = rank_wins(test_scores, positive)
-        np.add.at(wins, (behaviour, penalty, cell), n_wins.cpu().numpy())
-        np.add.at(pairs, (behaviour, penalty, cell), n_pairs.cpu().numpy())
+        wins[(behaviour, penalty, *folds)] = n_wins.cpu().numpy()
+        pairs[(behaviour, penalty, *folds)] = n_pairs.cpu().numpy()
 
     for batch, batch_scores in _solve_in_batches(design, protocol, bank, column_of[0], column_of[2], penalties):
         subset = column_of[2, batch]
@@ -110,20 +133,20 @@ def fit_core(design: Design, protocol: Protocol) -> Core:
                 scores[column_of[0, columns], column_of[1, columns]] = _with_test_scores(
                     scores[column_of[0, columns], column_of[1, columns]], part, protocol.folds == fold
                 )
-                count(columns, fold, part, wins, pairs, np.full(len(columns), fold))
+                count(columns, part, wins, pairs, fold)
             for number, pair in enumerate(protocol.pairs):
                 if fold in pair:
                     inner = np.flatnonzero(subset == n_folds + number)
                     if len(inner):
                         part = batch_scores[torch.from_numpy(inner).to(batch_scores.device)][:, rows_of[fold]]
                         other = pair[0] if fold == pair[1] else pair[1]
-                        count(batch[inner], fold, part, inner_wins, inner_pairs, np.full(len(inner), other))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return Core(
-            scores=scores,
-            inner=inner_wins / inner_pairs,
-            overall=wins.sum(axis=2) / pairs.sum(axis=2),
-        )
+                        count(batch[inner], part, inner_wins, inner_pairs, other, fold)
+    return Core(scores=scores, wins=wins, pairs=pairs, inner_wins=inner_wins, inner_pairs=inner_pairs)
+
+
+def _share(wins: Array, pairs: Array) -> Array:
+    shares: Array = np.divide(wins, pairs, out=np.full(wins.shape, np.nan), where=pairs > 0)
+    return shares
 
 
 def fit_layer(activations: Float[Tensor, "n_examples d_model"], protocol: Protocol) -> LayerFit:

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from ..activations import Activations
-from ..stats import (
-    Interval,
-    corrected_p_values,
-    mean_and_range,
-    simultaneous_band,
-)
+from ..stats import Interval, corrected_p_values, maximum_quantile, mean_and_range
 from ..traces import is_marked
 from .behaviour_sweep import BehaviourSweep
 from .controls.baselines import position_scores, text_scores
 from .layer_fit import Core, LayerFit
 from .metrics import (
+    CrossValidated,
+    SecondaryMetrics,
     auroc,
     auroc_draws,
     auroc_given_probes,
     cohens_d,
     concordance,
+    expected_auroc,
     secondary_metrics,
+    widened,
 )
 from .metrics._concordance import FoldPairs, Matrix
-from .nested import nested
+from .nested import choice_changes, choose, nested
 from .protocol import HeldOutPhrasing, Protocol
 
 
@@ -57,26 +55,32 @@ class Measures:
         fits, protocol, counts = self._fits, self._protocol, self._counts
         positive = protocol.shows[index]
         unmarked = _unmarked(self._activations, behaviour, positive)
-        pairs = [self._pairs(scores[index], positive) for scores in self._reported]
-        draws = np.stack([auroc_draws(layer, counts) for layer in pairs])
-        values = np.array([auroc(layer) for layer in pairs])
+        by_layer = [
+            self._cross_validated(fit.core.reported(protocol.folds)[index], positive, fit.core.changes(index))
+            for fit in fits
+        ]
+        quantile = maximum_quantile(
+            np.array([layer.value for layer in by_layer]), np.stack([layer.draws for layer in by_layer])
+        )
+        scores, choices = choose([fit.core for fit in fits], index, protocol.folds)
+        changes = choice_changes([fit.core for fit in fits], index, choices)
         held_out = [
             (number, phrasing) for number, phrasing in enumerate(protocol.held_out) if phrasing.behaviour == index
-        ]
-        phrasing_pairs = [
-            {phrasing.phrasing: self._phrasing_pairs(fit, number, phrasing) for number, phrasing in held_out}
-            for fit in fits
         ]
         embedding_fit = self._embedding_fit
         permuted = np.stack([fit.permuted[index] for fit in fits])
         return BehaviourSweep(
-            auroc=[auroc_given_probes(layer, counts) for layer in pairs],
-            auroc_band=simultaneous_band(values, draws, counts.shape[1], bounds=(0.0, 1.0)),
+            auroc=[layer.interval() for layer in by_layer],
+            auroc_band=[expected_auroc(layer.value, layer.error, layer.n, quantile) for layer in by_layer],
             p_value=corrected_p_values(np.array([fit.ridge[index] for fit in fits]), permuted).tolist(),
-            metrics=[self._metrics(scores[index], positive) for scores in self._reported],
+            metrics=[
+                self._metrics(scores[index], positive, layer.widening)
+                for scores, layer in zip(self._reported, by_layer, strict=True)
+            ],
             nested=nested(
-                [fit.core for fit in fits],
-                index,
+                self._cross_validated(scores, positive, changes),
+                scores,
+                choices,
                 positive,
                 self._problems,
                 protocol.folds,
@@ -85,7 +89,10 @@ class Measures:
                 penalties=protocol.penalties,
                 are_log_odds=protocol.method.gives_log_odds,
             ),
-            auroc_unmarked=[self._auroc(scores[index], positive, unmarked) for scores in self._reported],
+            auroc_unmarked=[
+                self._cross_validated(scores[index], positive, included=unmarked).given(layer)
+                for scores, layer in zip(self._reported, by_layer, strict=True)
+            ],
             auroc_shuffled=[mean_and_range(fit.shuffled[index]) for fit in fits],
             auroc_naive_split=[
                 auroc_given_probes(
@@ -94,23 +101,30 @@ class Measures:
                 for fit in fits
             ],
             auroc_new_phrasing=[
-                auroc_given_probes([fold for folds in layer.values() for fold in folds], counts)
-                for layer in phrasing_pairs
+                self._new_phrasings(fit, held_out, layer) for fit, layer in zip(fits, by_layer, strict=True)
             ],
             phrasings={
                 phrasing.phrasing: (
                     int(phrasing.spans.sum()),
-                    [auroc_given_probes(layer[phrasing.phrasing], counts) for layer in phrasing_pairs],
+                    [
+                        self._new_phrasings(fit, [(number, phrasing)], layer)
+                        for fit, layer in zip(fits, by_layer, strict=True)
+                    ],
                 )
-                for _, phrasing in held_out
+                for number, phrasing in held_out
             },
-            auroc_text=self._auroc(self._text[index], positive),
-            auroc_position=self._auroc(self._position[index], positive),
+            auroc_text=self._cross_validated(self._text[index], positive).interval(),
+            auroc_position=self._cross_validated(self._position[index], positive).interval(),
             auroc_keyword=self._keyword(behaviour, positive),
             auroc_embeddings=Interval(float("nan"))
             if embedding_fit is None
-            else self._auroc(embedding_fit.reported(protocol.folds)[index], positive),
-            effect_size=[cohens_d(fit.projections[index], positive, self._problems, counts) for fit in fits],
+            else self._cross_validated(
+                embedding_fit.reported(protocol.folds)[index], positive, embedding_fit.changes(index)
+            ).interval(),
+            effect_size=[
+                cohens_d(fit.projections[index], positive, self._problems, counts, layer.widening)
+                for fit, layer in zip(fits, by_layer, strict=True)
+            ],
             penalty=[protocol.penalties[fit.core.best_penalty[index]] for fit in fits],
             n_positive=int(positive.sum()),
             n_negative=int((~positive).sum()),
@@ -118,23 +132,20 @@ class Measures:
             n_problems=len(np.unique(self._problems[positive])),
         )
 
-    def _pairs(
+    def _cross_validated(
         self,
-        scores: np.ndarray[Any, Any],
+        scores: Float[np.ndarray, " n_examples"],
         positive: Bool[np.ndarray, " n_examples"],
+        changes: Float[np.ndarray, " n_folds"] | None = None,
         included: Bool[np.ndarray, " n_examples"] | None = None,
-    ) -> list[FoldPairs]:
-        return concordance(scores, positive, self._problems, self._protocol.folds, included)
+    ) -> CrossValidated:
+        return CrossValidated.of(
+            scores, positive, self._problems, self._protocol.folds, self._counts, changes, included
+        )
 
-    def _auroc(
-        self,
-        scores: np.ndarray[Any, Any],
-        positive: Bool[np.ndarray, " n_examples"],
-        included: Bool[np.ndarray, " n_examples"] | None = None,
-    ) -> Interval:
-        return auroc_given_probes(self._pairs(scores, positive, included), self._counts)
-
-    def _metrics(self, scores: np.ndarray[Any, Any], positive: Bool[np.ndarray, " n_examples"]) -> Any:
+    def _metrics(
+        self, scores: Float[np.ndarray, " n_examples"], positive: Bool[np.ndarray, " n_examples"], widening: float
+    ) -> SecondaryMetrics:
         return secondary_metrics(
             scores,
             positive,
@@ -142,17 +153,28 @@ class Measures:
             self._protocol.folds,
             self._counts,
             are_log_odds=self._protocol.method.gives_log_odds,
+            widening=widening,
         )
 
-    def _phrasing_pairs(self, fit: LayerFit, number: int, phrasing: HeldOutPhrasing) -> list[FoldPairs]:
-        """Compare spans of a phrasing that was left out of training with all that do not show the behaviour."""
-        included = phrasing.spans | ~self._protocol.shows[phrasing.behaviour]
-        return self._pairs(fit.held_out[number], phrasing.spans, included)
+    def _new_phrasings(
+        self, fit: LayerFit, phrasings: Sequence[tuple[int, HeldOutPhrasing]], trained: CrossValidated
+    ) -> Interval:
+        """Compare spans of phrasings that were left out of training with all that do not show the behaviour."""
+        pairs: list[FoldPairs] = []
+        spans = np.zeros(len(self._problems), dtype=bool)
+        for number, phrasing in phrasings:
+            included = phrasing.spans | ~self._protocol.shows[phrasing.behaviour]
+            pairs += concordance(fit.held_out[number], phrasing.spans, self._problems, self._protocol.folds, included)
+            spans |= phrasing.spans
+        n = min(len(np.unique(self._problems[spans])), trained.n)
+        return widened(auroc(pairs), auroc_draws(pairs, self._counts), trained.widening, n)
 
     def _keyword(self, behaviour: str, positive: Bool[np.ndarray, " n_examples"]) -> Interval:
         """Compute the AUROC of "holds a tell-tale word"; NaN for a behaviour without a list of such words."""
         marked = [is_marked(example.text, behaviour) for example in self._activations.examples]
-        return Interval(float("nan")) if None in marked else self._auroc(np.array(marked, dtype=float), positive)
+        if None in marked:
+            return Interval(float("nan"))
+        return self._cross_validated(np.array(marked, dtype=float), positive).interval()
 
 
 def _unmarked(

@@ -16,20 +16,13 @@ from jaxtyping import Bool, Float, Int
 from ..rundir import brief
 from ..stats import Interval
 from .layer_fit import Core, best
-from .metrics import (
-    Bin,
-    SecondaryMetrics,
-    auroc_given_probes,
-    calibration,
-    concordance,
-    secondary_metrics,
-)
+from .metrics import Bin, CrossValidated, SecondaryMetrics, calibration, secondary_metrics, training_changes
 from .metrics._concordance import Matrix
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Nested:
-    """A behaviour's probe with layer and penalty chosen on inner folds; 95% intervals over problems."""
+    """A behaviour's probe with layer and penalty chosen on inner folds; 95% intervals of the whole procedure."""
 
     auroc: Interval
     metrics: SecondaryMetrics
@@ -56,8 +49,9 @@ def choose(
 
 
 def nested(
-    cores: Sequence[Core],
-    behaviour: int,
+    cross_validated: CrossValidated,
+    scores: Float[np.ndarray, " n_examples"],
+    choices: Sequence[tuple[int, int]],
     positive: Bool[np.ndarray, " n_examples"],
     problems: Int[np.ndarray, " n_examples"],
     folds: Int[np.ndarray, " n_examples"],
@@ -67,12 +61,31 @@ def nested(
     penalties: Sequence[float],
     are_log_odds: bool,
 ) -> Nested:
-    """Compute all figures of a behaviour's nested scores."""
-    scores, choices = choose(cores, behaviour, folds)
+    """Compute all figures of a behaviour's nested scores, which `choose` returned."""
     return Nested(
-        auroc=auroc_given_probes(concordance(scores, positive, problems, folds), counts),
-        metrics=secondary_metrics(scores, positive, problems, folds, counts, are_log_odds=are_log_odds),
+        auroc=cross_validated.interval(),
+        metrics=secondary_metrics(
+            scores,
+            positive,
+            problems,
+            folds,
+            counts,
+            are_log_odds=are_log_odds,
+            widening=cross_validated.widening,
+        ),
         calibration=tuple(calibration(scores, positive, problems, counts)) if are_log_odds else (),
         layers=tuple(layers[layer] for layer, _ in choices),
         penalties=tuple(penalties[penalty] for _, penalty in choices),
+    )
+
+
+def choice_changes(
+    cores: Sequence[Core], behaviour: int, choices: Sequence[tuple[int, int]]
+) -> Float[np.ndarray, " n_folds"]:
+    """Return the changes of the nested AUROC if one more fold is left out of the training, the choices as they are."""
+    chosen = [(cores[layer], penalty, fold) for fold, (layer, penalty) in enumerate(choices)]
+    return training_changes(
+        np.array([core.wins[behaviour, penalty, fold] for core, penalty, fold in chosen]),
+        np.array([core.pairs[behaviour, penalty, fold] for core, penalty, fold in chosen]),
+        np.stack([core.inner_wins[behaviour, penalty, :, fold] for core, penalty, fold in chosen], axis=1),
     )

@@ -15,7 +15,7 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | whether two sets of different problems differ | `permutation_test_over_groups` |
 | whether two arms differ, questions independent of each other | `mcnemar_over_questions` |
 | samples of each problem, and how many are right | `pass_at_k`, then `mean_over_groups` |
-| a figure at many layers, and its draws | `simultaneous_band`, `corrected_p_values` |
+| a figure at many layers, and its draws | `simultaneous_band` (or `maximum_quantile`), `corrected_p_values` |
 | a figure, and its draws under a null | `p_value_of_draws`; `row_permutations` draws labels within groups |
 | draws of a control, to show beside a figure | `mean_and_range` |
 | any other figure of sums over groups | `bootstrap_counts`, `sum_by_group`, `percentile_ends` |
@@ -30,7 +30,7 @@ from .attempts import pass_at_k
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .interval import Interval, mean_and_range, without_nan
-from .maximum import corrected_p_values, simultaneous_band
+from .maximum import corrected_p_values, maximum_quantile, simultaneous_band
 from .paired_tests import McNemar, mcnemar_over_questions
 from .permutation import p_value_of_draws, row_permutations
 from .proportion import wilson_proportion
@@ -53,6 +53,7 @@ __all__ = [
     "bootstrap_counts",
     "corrected_p_values",
     "gap_recovered_over_groups",
+    "maximum_quantile",
     "mcnemar_over_questions",
     "mean_and_range",
     "mean_over_groups",

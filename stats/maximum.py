@@ -41,13 +41,11 @@ def simultaneous_band(
     Returns:
         One interval a layer; its ends are NaN where nothing varies over the draws.
     """
-    finite = draws[:, np.isfinite(draws).all(axis=0)]
-    spread = finite.std(axis=1, ddof=1) if finite.shape[1] > 1 else np.zeros(len(values))
+    quantile, spread = _quantile_and_spread(values, draws, level)
     varies = spread > 0
     if not varies.any():
         return [Interval(float(value), n=n) for value in values]
-    distance = np.abs(finite[varies] - values[varies, None]) / spread[varies, None]
-    half_width = np.quantile(distance.max(axis=0), level) * spread
+    half_width = quantile * spread
     low, high = np.maximum(values - half_width, bounds[0]), np.minimum(values + half_width, bounds[1])
     return [
         Interval(float(value), float(low[layer]), float(high[layer]), n)
@@ -55,6 +53,34 @@ def simultaneous_band(
         else Interval(float(value), n=n)
         for layer, value in enumerate(values)
     ]
+
+
+def maximum_quantile(
+    values: Float[np.ndarray, " n_layers"], draws: Float[np.ndarray, "n_layers n_resamples"], level: float = LEVEL
+) -> float:
+    """Compute how many standard errors a band is away from its figures, to cover those of all layers at once.
+
+    Args:
+        values: The figure at each layer.
+        draws: The figure at each layer in each resample; the resamples are the same at all layers.
+        level: Share of experiments in which the band is to hold all figures.
+
+    Returns:
+        The quantile of the largest distance of a draw, in standard deviations; NaN where nothing varies.
+    """
+    return _quantile_and_spread(values, draws, level)[0]
+
+
+def _quantile_and_spread(
+    values: Float[np.ndarray, " n_layers"], draws: Float[np.ndarray, "n_layers n_resamples"], level: float
+) -> tuple[float, Float[np.ndarray, " n_layers"]]:
+    finite = draws[:, np.isfinite(draws).all(axis=0)]
+    spread = finite.std(axis=1, ddof=1) if finite.shape[1] > 1 else np.zeros(len(values))
+    varies = spread > 0
+    if not varies.any():
+        return float("nan"), spread
+    distance = np.abs(finite[varies] - values[varies, None]) / spread[varies, None]
+    return float(np.quantile(distance.max(axis=0), level)), spread
 
 
 def corrected_p_values(

@@ -8,12 +8,23 @@ from ._concordance import (
     auroc_given_probes,
     concordance,
 )
+from .cross_validated import CrossValidated
 from .effect_size import cohens_d, held_out_projections
+from .expected import (
+    FEWEST_PROBLEMS,
+    expected_auroc,
+    expected_difference,
+    standard_error,
+    training_changes,
+    widened,
+)
 from .ranks import rank_wins
 from .weighted import SecondaryMetrics, secondary_metrics
 
 __all__ = [
+    "FEWEST_PROBLEMS",
     "Bin",
+    "CrossValidated",
     "FoldPairs",
     "SecondaryMetrics",
     "auroc",
@@ -22,7 +33,12 @@ __all__ = [
     "calibration",
     "cohens_d",
     "concordance",
+    "expected_auroc",
+    "expected_difference",
     "held_out_projections",
     "rank_wins",
     "secondary_metrics",
+    "standard_error",
+    "training_changes",
+    "widened",
 ]

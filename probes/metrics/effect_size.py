@@ -9,11 +9,14 @@ dimensions; out of fold it is centred on zero for noise.
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ...stats import Interval, percentile_ends
+from ...stats import Interval
 from ._concordance import Matrix
+from .expected import widened
 
 
 def held_out_projections(
@@ -47,18 +50,20 @@ def cohens_d(
     positive: Bool[np.ndarray, " n_examples"],
     problems: Int[np.ndarray, " n_examples"],
     counts: Matrix,
+    widening: float = 1.0,
 ) -> Interval:
-    """Compute Cohen's d of projections, with a percentile interval over problems.
+    """Compute Cohen's d of projections, with an interval over problems.
 
     Args:
         projections: Out-of-fold projections (`held_out_projections`).
         positive: Whether the example shows the behaviour.
         problems: The problem of each example, as a number.
         counts: How often each problem is in each resample (`stats.bootstrap_counts`).
+        widening: What the training sets add to the interval (`CrossValidated.widening`).
 
     Returns:
         d, positive where the behaviour's projections are larger; NaN where all projections of a class are equal, which
-        leaves nothing to measure by. n counts the problems.
+        leaves nothing to measure by. n counts the problems with an example, or those without one, whichever are fewer.
     """
     n_problems = counts.shape[1]
 
@@ -70,7 +75,8 @@ def cohens_d(
     positive_sums, negative_sums = moments(positive), moments(~positive)
     resampled = _d(positive_sums @ counts.T, negative_sums @ counts.T)
     value = float(_d(positive_sums.sum(axis=1), negative_sums.sum(axis=1)))
-    return Interval(value, *percentile_ends(resampled), len(np.unique(problems)))
+    n = min(len(np.unique(problems[members])) for members in (positive, ~positive))
+    return widened(value, resampled, widening, n, bounds=(-inf, inf))
 
 
 def _d(positive_sums: Matrix, negative_sums: Matrix) -> Matrix:

@@ -6,7 +6,8 @@
                          of the training share of the class
     Brier score          mean of (p - y)^2, p the probability from the log odds; low if sharp and calibrated
 
-Ranks are compared inside a fold only (see `_concordance.py`). A resample of problems is a weight for every example.
+Ranks are compared inside a fold only (see `_concordance.py`). A resample of problems is a weight for every example; the
+intervals are as much wider than its percentiles as that of the AUROC of the same probes is (`expected.py`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
 from ...rundir import brief
-from ...stats import Interval, percentile_ends
+from ...stats import Interval
 from ._concordance import Matrix
+from .expected import widened
 
 FALSE_POSITIVE_RATE = 0.01
 
@@ -44,6 +46,7 @@ def secondary_metrics(
     counts: Matrix,
     *,
     are_log_odds: bool = True,
+    widening: float = 1.0,
 ) -> SecondaryMetrics:
     """Compute the metrics of out-of-fold scores.
 
@@ -54,6 +57,7 @@ def secondary_metrics(
         folds: The fold of each example.
         counts: How often each problem is in each resample (`stats.bootstrap_counts`).
         are_log_odds: Whether scores are log odds; otherwise the threshold is 0 and there is no Brier score.
+        widening: What the training sets add to the intervals (`CrossValidated.widening`).
 
     Returns:
         The metrics.
@@ -71,7 +75,7 @@ def secondary_metrics(
             share = np.clip(positive[~test].mean(), 1e-9, 1 - 1e-9)
             threshold[test] = np.log(share / (1 - share))
     above = scores > threshold
-    n = len(np.unique(problems))
+    n = min(len(np.unique(problems[members])) for members in (positive, ~positive))
     with np.errstate(divide="ignore", invalid="ignore"):
         rates = [
             (weights[:, members] @ is_correct[members]) / weights[:, members].sum(axis=1)
@@ -82,7 +86,7 @@ def secondary_metrics(
         brier = weights @ square / weights.sum(axis=1)
         return SecondaryMetrics(
             *(
-                Interval(float(values[0]), *percentile_ends(values[1:]), n)
+                widened(float(values[0]), values[1:], widening, n)
                 for values in (sum_precision / n_positive, n_recalled / n_positive, accuracy, brier)
             ),
         )

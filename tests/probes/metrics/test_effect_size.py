@@ -20,10 +20,10 @@ def noise(distance: float, n: int = 3000, d_model: int = 200):
 
 def test_d_equals_its_textbook_formula() -> None:
     generator = np.random.default_rng(1)
-    z, positive, problems = generator.normal(size=80), np.arange(80) % 3 == 0, np.arange(80) % 8
+    z, positive, problems = generator.normal(size=80), np.arange(80) % 3 == 0, np.arange(80) % 10
     up, down = z[positive], z[~positive]
     pooled = np.sqrt(((len(up) - 1) * up.var(ddof=1) + (len(down) - 1) * down.var(ddof=1)) / 78)
-    found = cohens_d(z, positive, problems, bootstrap_counts(8, 50, 0))
+    found = cohens_d(z, positive, problems, bootstrap_counts(10, 50, 0))
     assert found.value == pytest.approx((up.mean() - down.mean()) / pooled, abs=1e-12)
     assert found.low < found.value < found.high
 

@@ -1,0 +1,85 @@
+"""Hold a cross-validated AUROC with all that its interval needs, and compare it with another on the same spans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ...rundir import brief
+from ...stats import Interval
+from ._concordance import Matrix, auroc, auroc_draws, concordance
+from .expected import expected_auroc, expected_difference, standard_error, widened
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrossValidated:
+    """A cross-validated AUROC, in every resample of the problems, and with one more fold left out of the training."""
+
+    value: float
+    draws: Float[np.ndarray, " n_resamples"]  # the fitted probes as they are
+    changes: Float[np.ndarray, " n_folds"]  # `expected.training_changes`
+    n: int  # problems with an example, or those without one, whichever are fewer
+    n_problems: int  # that were resampled
+
+    __repr__ = brief
+
+    @classmethod
+    def of(
+        cls,
+        scores: Float[np.ndarray, " n_examples"],
+        positive: Bool[np.ndarray, " n_examples"],
+        problems: Int[np.ndarray, " n_examples"],
+        folds: Int[np.ndarray, " n_examples"],
+        counts: Matrix,
+        changes: Float[np.ndarray, " n_folds"] | None = None,
+        included: Bool[np.ndarray, " n_examples"] | None = None,
+    ) -> CrossValidated:
+        """Compute the AUROC of out-of-fold scores.
+
+        Args:
+            scores: Out-of-fold score of each example.
+            positive: Whether the example shows the behaviour.
+            problems: The problem of each example, as a number.
+            folds: The fold of each example.
+            counts: How often each problem is in each resample (`stats.bootstrap_counts`).
+            changes: Changes of the AUROC if one more fold is left out of the training; None: nothing was trained.
+            included: The examples to compare; None means all.
+
+        Returns:
+            The AUROC.
+        """
+        pairs = concordance(scores, positive, problems, folds, included)
+        compared = np.ones(len(scores), dtype=bool) if included is None else included
+        return cls(
+            value=auroc(pairs),
+            draws=auroc_draws(pairs, counts),
+            changes=np.zeros(1) if changes is None else changes,
+            n=min(len(np.unique(problems[compared & shown])) for shown in (positive, ~positive)),
+            n_problems=counts.shape[1],
+        )
+
+    @property
+    def error(self) -> float:
+        """The standard error of the AUROC."""
+        return standard_error(self.draws, self.changes, self.n_problems)
+
+    @property
+    def widening(self) -> float:
+        """The standard error in units of that of the draws alone; 1 where these do not vary."""
+        alone = standard_error(self.draws, np.zeros(1), self.n_problems)
+        return self.error / alone if alone else 1.0
+
+    def interval(self) -> Interval:
+        """Return the AUROC with the interval of what the procedure reaches on average on fresh problems."""
+        return expected_auroc(self.value, self.error, self.n)
+
+    def given(self, trained: CrossValidated) -> Interval:
+        """Return the AUROC with an interval that is widened as that of the AUROC of the same probes on all spans."""
+        return widened(self.value, self.draws, trained.widening, self.n)
+
+    def minus(self, other: CrossValidated) -> Interval:
+        """Subtract another AUROC on the same spans and folds, paired over problems."""
+        error = standard_error(self.draws - other.draws, self.changes - other.changes, self.n_problems)
+        return expected_difference(self.value - other.value, error, self.n)

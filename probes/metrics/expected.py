@@ -1,0 +1,131 @@
+"""Bound the AUROC that probes reach on average on fresh problems, from one cross-validation.
+
+Resampling the problems with the fitted probes as they are counts the luck of the test problems alone, and is too
+narrow: every pair of problems meets twice, once with each of them trained on. So the luck of the training problems is
+added, from fits that leave one more fold out (those that choose the penalty):
+
+    V   = V_test m / (m - 1) + sum_f (D_f - mean D)^2          m: problems that were resampled
+    D_f = change of the AUROC on the other folds if fold f is left out of their training too, by share of all pairs
+    ends: of probit(AUROC) -/+ c sqrt(V) / phi(probit(AUROC)), c: 1.96, or for a band over layers that of the maximum
+
+What is covered is the mean AUROC, over training sets of as many problems as each fold was trained on, of the whole
+procedure with its choice of penalty (and layer); not that of the probe at hand. docs/statistics.md shows how often.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import norm
+
+from ...stats import LEVEL, Interval, percentile_ends
+
+FEWEST_PROBLEMS = 10  # with an example, and without one; with fewer no interval is given
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def training_changes(
+    wins: Float[np.ndarray, " n_folds"],
+    pairs: Float[np.ndarray, " n_folds"],
+    inner_wins: Float[np.ndarray, "n_folds n_folds"],
+) -> Float[np.ndarray, " n_folds"]:
+    """Compute how the AUROC changes if one more fold is left out of the training.
+
+    Args:
+        wins: Correctly ranked pairs of every test fold.
+        pairs: All pairs of every test fold.
+        inner_wins: Correctly ranked pairs of the test fold (column) if the fold of the row is left out as well.
+
+    Returns:
+        One change for each fold that is left out, in units of AUROC; negative where the fold helped.
+    """
+    changes = np.where(np.eye(len(wins), dtype=bool), 0.0, inner_wins - wins)
+    by_fold: Matrix = changes.sum(axis=1) / pairs.sum()
+    return by_fold
+
+
+def standard_error(
+    draws: Float[np.ndarray, " n_resamples"], changes: Float[np.ndarray, " n_folds"], n_problems: int
+) -> float:
+    """Compute the standard error of a cross-validated figure.
+
+    Args:
+        draws: The figure in every resample of the problems, the fitted probes as they are.
+        changes: Its changes if one more fold is left out of the training (`training_changes`).
+        n_problems: Problems that were resampled.
+
+    Returns:
+        The standard error; 0 where nothing varies.
+    """
+    finite = draws[np.isfinite(draws)]
+    of_tests = finite.var() * n_problems / (n_problems - 1) if len(finite) else 0.0
+    return float(np.sqrt(of_tests + np.square(changes - changes.mean()).sum()))
+
+
+def expected_auroc(value: float, error: float, n: int, quantile: float = float(norm.ppf((1 + LEVEL) / 2))) -> Interval:
+    """Make the interval of a cross-validated AUROC.
+
+    Args:
+        value: The AUROC.
+        error: Its standard error (`standard_error`).
+        n: Problems with an example, or those without one, whichever are fewer.
+        quantile: How many standard errors the ends are away.
+
+    Returns:
+        The AUROC, with ends between 0 and 1; NaN ends with fewer than `FEWEST_PROBLEMS`. If all pairs are ranked alike
+        nothing varies, and the ends are those of a rate of which n problems show no case (rule of three).
+    """
+    if n < FEWEST_PROBLEMS or not np.isfinite(value):
+        return Interval(value, n=n)
+    if value in (0.0, 1.0) or not error:
+        margin = min(3 / n, 1.0)
+        return Interval(value, max(value - margin, 0.0), min(value + margin, 1.0), n)
+    place = norm.ppf(value)
+    half_width = quantile * error / norm.pdf(place)
+    return Interval(value, float(norm.cdf(place - half_width)), float(norm.cdf(place + half_width)), n)
+
+
+def expected_difference(value: float, error: float, n: int) -> Interval:
+    """Make the interval of a difference of two cross-validated AUROCs on the same problems.
+
+    Args:
+        value: The difference.
+        error: Its standard error: draws and changes are those of the difference.
+        n: Problems with an example, or those without one, whichever are fewer.
+
+    Returns:
+        The difference; NaN ends with fewer than `FEWEST_PROBLEMS`.
+    """
+    if n < FEWEST_PROBLEMS or not np.isfinite(value):
+        return Interval(value, n=n)
+    half_width = float(norm.ppf((1 + LEVEL) / 2)) * error
+    return Interval(value, max(value - half_width, -1.0), min(value + half_width, 1.0), n)
+
+
+def widened(
+    value: float,
+    draws: Float[np.ndarray, " n_resamples"],
+    widening: float,
+    n: int,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> Interval:
+    """Make the percentile interval of a figure of fitted probes, moved apart by what the training sets add.
+
+    Args:
+        value: The figure.
+        draws: The figure in every resample of the problems.
+        widening: Standard error of the AUROC of the same probes, in units of that of its draws alone; at least 1.
+        n: Problems with an example, or those without one, whichever are fewer.
+        bounds: The least and the greatest that the figure can be.
+
+    Returns:
+        The figure; NaN ends with fewer than `FEWEST_PROBLEMS`.
+    """
+    if n < FEWEST_PROBLEMS or not np.isfinite(value):
+        return Interval(value, n=n)
+    low, high = percentile_ends(draws)
+    return Interval(
+        value, max(value - widening * (value - low), bounds[0]), min(value + widening * (high - value), bounds[1]), n
+    )
