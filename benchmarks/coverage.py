@@ -28,9 +28,9 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 
-from reasonlens.probes.layer_fit import Core, design_of, fit_core
+from reasonlens.probes.layer_fit import Core, changes_over, design_of, fit_core
 from reasonlens.probes.metrics import FEWEST_PROBLEMS, CrossValidated, expected_auroc, rank_wins
-from reasonlens.probes.nested import choice_changes, choose
+from reasonlens.probes.nested import choose
 from reasonlens.probes.protocol import Protocol
 from reasonlens.probes.solver import Columns, method_named
 from reasonlens.stats import bootstrap_counts, maximum_quantile, percentile_ends, wilson_proportion
@@ -176,7 +176,7 @@ def _analysed(
     alone = [cross_validated(core.reported(folds)[0], core.changes(0)) for core in cores]
     expected = [reached[number, core.inner_penalty[0], np.arange(N_FOLDS)].mean() for number, core in enumerate(cores)]
     scores, choices = choose(cores[:2], 0, folds)
-    nested = cross_validated(scores, choice_changes(cores[:2], 0, choices))
+    nested = cross_validated(scores, changes_over(cores[:2], 0))
     expected_nested = np.mean([reached[layer, chosen, fold] for fold, (layer, chosen) in enumerate(choices)])
     quantile = maximum_quantile(
         np.array([layer.value for layer in alone[:2]]), np.stack([layer.draws for layer in alone[:2]])

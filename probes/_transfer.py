@@ -25,9 +25,9 @@ from ..rundir import InputError
 from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts
 from .folds import common_labels, grouped_folds
-from .layer_fit import Core, design_of, fit_core
+from .layer_fit import Core, changes_over, design_of, fit_core
 from .metrics import CrossValidated
-from .nested import choice_changes, choose
+from .nested import choose
 from .parallel_layers import map_layers
 from .protocol import Protocol
 from .solver import Columns, method_named
@@ -167,7 +167,7 @@ class _Source:
         """Return the AUROC on this source itself, with the layer chosen on inner folds and of every layer."""
         if behaviour not in self._at_home:
             cores = [fit.core for fit in self.fits]
-            scores, choices = choose(cores, behaviour, self.folds)
+            scores, _ = choose(cores, behaviour, self.folds)
             counts = bootstrap_counts(int(self.problems.max()) + 1, n_bootstrap, seed)
 
             def cross_validated(
@@ -176,7 +176,7 @@ class _Source:
                 return CrossValidated.of(scores, self.shows[behaviour], self.problems, self.folds, counts, changes)
 
             self._at_home[behaviour] = (
-                cross_validated(scores, choice_changes(cores, behaviour, choices)),
+                cross_validated(scores, changes_over(cores, behaviour)),
                 [cross_validated(core.reported(self.folds)[behaviour], core.changes(behaviour)) for core in cores],
             )
         return self._at_home[behaviour]

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -68,13 +68,25 @@ class Core:
 
     def changes(self, behaviour: int) -> Float[np.ndarray, " n_folds"]:
         """Return the changes of a reported AUROC if one more fold is left out of the training (`expected.py`)."""
-        folds = np.arange(self.wins.shape[2])
-        penalty = self.inner_penalty[behaviour]
-        return training_changes(
-            self.wins[behaviour, penalty, folds],
-            self.pairs[behaviour, penalty, folds],
-            self.inner_wins[behaviour, penalty, :, folds].T,
-        )
+        return changes_over([self], behaviour)
+
+
+def changes_over(cores: Sequence[Core], behaviour: int) -> Float[np.ndarray, " n_folds"]:
+    """Return the changes of an AUROC whose layer and penalty are chosen if one more fold is left out.
+
+    Args:
+        cores: The cross-validation of each layer that is chosen from.
+        behaviour: The number of the behaviour.
+
+    Returns:
+        One change for each fold (`expected.training_changes`).
+    """
+    return training_changes(
+        np.concatenate([core.wins[behaviour] for core in cores]),
+        np.concatenate([core.pairs[behaviour] for core in cores]),
+        np.concatenate([core.inner_wins[behaviour] for core in cores]),
+        np.concatenate([core.inner_pairs[behaviour] for core in cores]),
+    )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

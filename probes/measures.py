@@ -12,7 +12,7 @@ from ..stats import Interval, corrected_p_values, maximum_quantile, mean_and_ran
 from ..traces import is_marked
 from .behaviour_sweep import BehaviourSweep
 from .controls.baselines import position_scores, text_scores
-from .layer_fit import Core, LayerFit
+from .layer_fit import Core, LayerFit, changes_over
 from .metrics import (
     CrossValidated,
     SecondaryMetrics,
@@ -26,7 +26,7 @@ from .metrics import (
     widened,
 )
 from .metrics._concordance import FoldPairs, Matrix
-from .nested import choice_changes, choose, nested
+from .nested import choose, nested
 from .protocol import HeldOutPhrasing, Protocol
 
 
@@ -63,7 +63,7 @@ class Measures:
             np.array([layer.value for layer in by_layer]), np.stack([layer.draws for layer in by_layer])
         )
         scores, choices = choose([fit.core for fit in fits], index, protocol.folds)
-        changes = choice_changes([fit.core for fit in fits], index, choices)
+        changes = changes_over([fit.core for fit in fits], index)
         held_out = [
             (number, phrasing) for number, phrasing in enumerate(protocol.held_out) if phrasing.behaviour == index
         ]

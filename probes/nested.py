@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from ..rundir import brief
 from ..stats import Interval
 from .layer_fit import Core, best
-from .metrics import Bin, CrossValidated, SecondaryMetrics, calibration, secondary_metrics, training_changes
+from .metrics import Bin, CrossValidated, SecondaryMetrics, calibration, secondary_metrics
 from .metrics._concordance import Matrix
 
 
@@ -76,16 +76,4 @@ def nested(
         calibration=tuple(calibration(scores, positive, problems, counts)) if are_log_odds else (),
         layers=tuple(layers[layer] for layer, _ in choices),
         penalties=tuple(penalties[penalty] for _, penalty in choices),
-    )
-
-
-def choice_changes(
-    cores: Sequence[Core], behaviour: int, choices: Sequence[tuple[int, int]]
-) -> Float[np.ndarray, " n_folds"]:
-    """Return the changes of the nested AUROC if one more fold is left out of the training, the choices as they are."""
-    chosen = [(cores[layer], penalty, fold) for fold, (layer, penalty) in enumerate(choices)]
-    return training_changes(
-        np.array([core.wins[behaviour, penalty, fold] for core, penalty, fold in chosen]),
-        np.array([core.pairs[behaviour, penalty, fold] for core, penalty, fold in chosen]),
-        np.stack([core.inner_wins[behaviour, penalty, :, fold] for core, penalty, fold in chosen], axis=1),
     )

@@ -5,7 +5,7 @@ narrow: every pair of problems meets twice, once with each of them trained on. S
 added, from fits that leave one more fold out (those that choose the penalty):
 
     V   = V_test m / (m - 1) + sum_f (D_f - mean D)^2          m: problems that were resampled
-    D_f = change of the AUROC on the other folds if fold f is left out of their training too, by share of all pairs
+    D_f = change of the AUROC on the other folds if fold f is left out of their choice and training too
     ends: of probit(AUROC) -/+ c sqrt(V) / phi(probit(AUROC)), c: 1.96, or for a band over layers that of the maximum
 
 What is covered is the mean AUROC, over training sets of as many problems as each fold was trained on, of the whole
@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.stats import norm
 
 from ...stats import LEVEL, Interval, percentile_ends
@@ -27,23 +27,42 @@ Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def training_changes(
-    wins: Float[np.ndarray, " n_folds"],
-    pairs: Float[np.ndarray, " n_folds"],
-    inner_wins: Float[np.ndarray, "n_folds n_folds"],
+    wins: Float[np.ndarray, "n_candidates n_folds"],
+    pairs: Float[np.ndarray, "n_candidates n_folds"],
+    inner_wins: Float[np.ndarray, "n_candidates n_folds n_folds"],
+    inner_pairs: Float[np.ndarray, "n_candidates n_folds n_folds"],
 ) -> Float[np.ndarray, " n_folds"]:
-    """Compute how the AUROC changes if one more fold is left out of the training.
+    """Compute how the AUROC of the chosen candidates changes if one more fold is left out of choice and training.
 
     Args:
-        wins: Correctly ranked pairs of every test fold.
+        wins: Correctly ranked pairs of every test fold, for each candidate (penalty, or layer and penalty).
         pairs: All pairs of every test fold.
-        inner_wins: Correctly ranked pairs of the test fold (column) if the fold of the row is left out as well.
+        inner_wins: Correctly ranked pairs of the test fold (last) if the fold before it is left out of training too.
+        inner_pairs: All pairs, likewise.
 
     Returns:
         One change for each fold that is left out, in units of AUROC; negative where the fold helped.
     """
-    changes = np.where(np.eye(len(wins), dtype=bool), 0.0, inner_wins - wins)
-    by_fold: Matrix = changes.sum(axis=1) / pairs.sum()
+    n_folds = wins.shape[1]
+    chosen = best_candidate(inner_wins.sum(axis=2), inner_pairs.sum(axis=2))  # of each test fold
+    changes = np.zeros(n_folds)
+    for left_out in range(n_folds):
+        kept = np.arange(n_folds) != left_out
+        chosen_without = best_candidate(inner_wins[:, :, kept].sum(axis=2), inner_pairs[:, :, kept].sum(axis=2))
+        for tested in np.flatnonzero(kept):
+            changes[left_out] += inner_wins[chosen_without[tested], left_out, tested] - wins[chosen[tested], tested]
+    total: float = pairs[chosen, np.arange(n_folds)].sum()
+    by_fold: Matrix = changes / total
     return by_fold
+
+
+def best_candidate(
+    wins: Float[np.ndarray, "n_candidates n_folds"], pairs: Float[np.ndarray, "n_candidates n_folds"]
+) -> Int[np.ndarray, " n_folds"]:
+    """Find the first candidate with the highest share of wins for each fold; the first of all where none has pairs."""
+    shares = np.divide(wins, pairs, out=np.full(wins.shape, -1.0), where=pairs > 0)
+    index: np.ndarray[Any, np.dtype[np.int64]] = shares.argmax(axis=0)
+    return index
 
 
 def standard_error(

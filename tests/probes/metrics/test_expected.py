@@ -20,9 +20,21 @@ from reasonlens.stats import bootstrap_counts, percentile_ends
 
 
 def test_changes_are_those_of_the_other_folds_by_their_share_of_pairs() -> None:
-    wins, pairs = np.array([6.0, 8.0, 3.0]), np.array([10.0, 10.0, 5.0])
-    inner = np.array([[99.0, 7.0, 2.0], [5.0, 99.0, 3.0], [6.0, 9.0, 99.0]])
-    assert training_changes(wins, pairs, inner) == pytest.approx(np.array([-2, -1, 1]) / 25)
+    wins, pairs = np.array([[6.0, 8.0, 3.0]]), np.array([[10.0, 10.0, 5.0]])
+    inner = np.array([[[0.0, 7.0, 2.0], [5.0, 0.0, 3.0], [6.0, 9.0, 0.0]]])
+    inner_pairs = pairs[:, None] * (1 - np.eye(3))
+    assert training_changes(wins, pairs, inner, inner_pairs) == pytest.approx(np.array([-2, -1, 1]) / 25)
+
+
+def test_a_choice_that_hangs_on_one_fold_is_made_again_without_it() -> None:
+    """Fold 2 alone speaks for the second candidate; without it the first is chosen for folds 0 and 1."""
+    pairs = np.full((2, 3), 10.0)
+    inner_pairs = np.full((2, 3, 3), 10.0) * (1 - np.eye(3))
+    inner = np.array([[[0, 7, 1], [7, 0, 1], [7, 7, 0]], [[0, 6, 9], [6, 0, 9], [6, 6, 0]]], dtype=float)
+    wins = np.array([[7, 7, 1], [6, 6, 9]], dtype=float)
+    changes = training_changes(wins, pairs, inner, inner_pairs)
+    assert changes[2] == pytest.approx(((7 - 6) + (7 - 6)) / 30)  # of folds 0 and 1, by the first candidate now
+    assert changes[0] == pytest.approx(((6 - 6) + (1 - 1)) / 30)  # of fold 1 by the second, of fold 2 by the first
 
 
 def test_the_error_adds_what_tests_and_training_sets_bring() -> None:
