@@ -5,8 +5,8 @@
    one, and a baseline of few features that shares a part of it.
 2. Each data set goes through the whole cross-validation of a sweep: penalty and layer chosen on inner folds.
 3. What an interval is for is the mean over all data sets of the cell of what their probes reach on fresh problems
-   (2,000 of them for each data set's probes, the penalty and layer of each fold as chosen). The interval of the
-   difference is for the same mean of the probe's AUROC minus the baseline's.
+   (2,000 of them for each data set's probes, in sets as large as a test fold, the penalty and layer of each fold as
+   chosen). The interval of the difference is for the same mean of the probe's AUROC minus the baseline's.
 4. Reported: the share of intervals that hold it, with a 95% interval of its own (Wilson); of the percentile bootstrap
    of fitted probes beside it. Data sets with too few problems of either kind for an interval are drawn again.
 """
@@ -41,6 +41,7 @@ SHARES = (0.5, 0.1)
 SIGNALS = {"none": 0.0, "weak": 0.8, "strong": 2.5}
 FIGURES = ("auroc", "nested", "band", "excess", "percentile")
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Drawn = tuple[list[Matrix], np.ndarray[Any, np.dtype[np.bool_]], np.ndarray[Any, np.dtype[np.int64]]]
 
 
 def main() -> None:
@@ -81,22 +82,20 @@ def _datasets(
     n_problems, n_spans = size
     generator = np.random.default_rng(seed)
     counts = bootstrap_counts(n_problems, N_BOOTSTRAP, seed)
-    fresh_problems = max(N_FRESH // n_spans, 100)
+    fold_problems = n_problems // N_FOLDS
     n_done = 0
     while n_done < n_datasets:
         layers, positive, problems = _draw(generator, n_problems, n_spans, share, signal)
         folds = _folds(generator, positive, problems)
         if folds is None:
             continue
-        fresh_layers, fresh_positive, _ = _draw(generator, fresh_problems, n_spans, share, signal)
-        result = _analysed(layers, positive, problems, folds, counts, estimator, fresh_layers, fresh_positive)
+        fresh = _draw(generator, N_FRESH // fold_problems * fold_problems, n_spans, share, signal)
+        result = _analysed(layers, positive, problems, folds, counts, estimator, fresh, fold_problems * n_spans)
         n_done += 1
         yield result
 
 
-def _draw(
-    generator: np.random.Generator, n_problems: int, n_spans: int, share: float, signal: float
-) -> tuple[list[Matrix], Bool[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+def _draw(generator: np.random.Generator, n_problems: int, n_spans: int, share: float, signal: float) -> Drawn:
     """Draw the activations of two layers and the features of a baseline, labels and problems."""
     problems = np.repeat(np.arange(n_problems), n_spans)
     log_odds = np.log(share / (1 - share)) + (0.7 * generator.normal(size=n_problems)[problems] if n_spans > 1 else 0)
@@ -136,8 +135,8 @@ def _analysed(
     folds: Int[np.ndarray, " n"],
     counts: Matrix,
     estimator: str,
-    fresh_layers: list[Matrix],
-    fresh_positive: Bool[np.ndarray, " n_fresh"],
+    fresh: Drawn,
+    set_size: int,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     method = method_named(estimator)
     none = np.zeros((0, 1, len(folds)), dtype=bool)
@@ -157,7 +156,9 @@ def _analysed(
     cores: list[Core] = []
     reached = np.empty((len(layers), len(method.penalties), N_FOLDS))  # on fresh problems
     penalty, fold = np.indices((len(method.penalties), N_FOLDS)).reshape(2, -1)
-    for number, (features, fresh) in enumerate(zip(layers, fresh_layers, strict=True)):
+    fresh_layers, fresh_positive, _ = fresh
+    in_sets = torch.from_numpy(fresh_positive).reshape(1, -1, set_size).expand(len(fold), -1, -1).flatten(0, 1)
+    for number, (features, fresh_features) in enumerate(zip(layers, fresh_layers, strict=True)):
         design = design_of(torch.from_numpy(features).float(), protocol)
         cores.append(fit_core(design, protocol))
         columns = Columns(
@@ -166,8 +167,10 @@ def _analysed(
             torch.from_numpy(np.array(method.penalties)[penalty]).to(protocol.dtype),
         )
         weights, biases = method.solve(design, columns).raw(design)
-        scores = torch.from_numpy(fresh).to(weights.dtype) @ weights.T + biases
-        wins, pairs = rank_wins(scores.T, torch.from_numpy(fresh_positive).expand(len(fold), -1))
+        scores = torch.from_numpy(fresh_features).to(weights.dtype) @ weights.T + biases
+        wins, pairs = (
+            part.reshape(len(fold), -1).sum(dim=1) for part in rank_wins(scores.T.reshape(-1, set_size), in_sets)
+        )
         reached[number] = (wins / pairs).numpy().reshape(len(method.penalties), N_FOLDS)
 
     def cross_validated(scores: Float[np.ndarray, " n"], changes: Float[np.ndarray, " n_folds"]) -> CrossValidated:
