@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Int
 
 from ..rundir import brief
 from ..stats import Interval
-from .layer_fit import Core, best
-from .metrics import Bin, CrossValidated, SecondaryMetrics, calibration, secondary_metrics
+from .layer_fit import Core
+from .metrics import Bin, CrossValidated, SecondaryMetrics, best_candidate, calibration, secondary_metrics
 from .metrics._concordance import Matrix
 
 
@@ -36,15 +36,25 @@ class Nested:
 def choose(
     cores: Sequence[Core], behaviour: int, folds: Int[np.ndarray, " n_examples"]
 ) -> tuple[Float[np.ndarray, " n_examples"], list[tuple[int, int]]]:
-    """Choose layer and penalty of each fold; return out-of-fold scores and the two indices for each fold."""
-    inner = np.stack([core.inner[behaviour] for core in cores])  # (n_layers, n_penalties, n_folds)
-    n_penalties = inner.shape[1]
+    """Choose layer (or baseline) and penalty of each fold by the others.
+
+    Args:
+        cores: The cross-validation of each layer.
+        behaviour: The number of the behaviour.
+        folds: The fold of each example.
+
+    Returns:
+        Out-of-fold scores, and for each fold the indices of the layer and of its penalty.
+    """
+    candidates = [(layer, penalty) for layer, core in enumerate(cores) for penalty in range(core.scores.shape[1])]
+    chosen = best_candidate(
+        np.concatenate([core.inner_wins[behaviour].sum(axis=2) for core in cores]),
+        np.concatenate([core.inner_pairs[behaviour].sum(axis=2) for core in cores]),
+    )
+    choices = [candidates[index] for index in chosen]
     scores = np.empty(len(folds))
-    choices = []
-    for fold, index in enumerate(best(inner.reshape(-1, inner.shape[2]).T).tolist()):
-        layer, penalty = divmod(index, n_penalties)
+    for fold, (layer, penalty) in enumerate(choices):
         scores[folds == fold] = cores[layer].scores[behaviour, penalty, folds == fold]
-        choices.append((layer, penalty))
     return scores, choices
 
 

@@ -12,6 +12,7 @@ from .cross_validated import CrossValidated
 from .effect_size import cohens_d, held_out_projections
 from .expected import (
     FEWEST_PROBLEMS,
+    best_candidate,
     expected_auroc,
     expected_difference,
     standard_error,
@@ -30,6 +31,7 @@ __all__ = [
     "auroc",
     "auroc_draws",
     "auroc_given_probes",
+    "best_candidate",
     "calibration",
     "cohens_d",
     "concordance",
