@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -57,6 +58,19 @@ class Pair:
         """Of every question and answer, set by set: what the pair is measured on."""
         sets = [[[question.problem, question.prompt, question.answer] for question in part] for part in self._sets]
         return hashlib.sha256(json.dumps(sets).encode()).hexdigest()
+
+    @property
+    def chance(self) -> float | None:
+        """Compute the accuracy of one answer given to every test question; None where there are several right ones."""
+        answers = [question.answer for question in self.test]
+        if not answers or any(answer is None for answer in answers):
+            return None
+        return max(Counter(answers).values()) / len(answers)
+
+    @property
+    def can_be_prompted(self) -> bool:
+        """Tell whether the base could be asked to reason: the language of organisms has no words for it."""
+        return self.step_by_step is not None or not is_organism(self.base)
 
     @property
     def _sets(self) -> tuple[tuple[Question, ...], ...]:

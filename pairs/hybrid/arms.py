@@ -110,6 +110,7 @@ _ENTRIES = (
         about="the base model, asked to think step by step",
         role="prompt",
         needs=frozenset({"step-by-step prompt"}),
+        in_quick=True,
         plan=_base_alone,
     ),
     Arm(
@@ -163,6 +164,7 @@ _ENTRIES = (
         about="one general vector where the models differ",
         role="control",
         needs=frozenset({"thinking model", "bias vector"}),
+        in_quick=True,
         plan=_bias,
     ),
     Arm(
@@ -178,6 +180,7 @@ _ENTRIES = (
         about="any behaviour's vector where the models differ",
         role="control",
         needs=frozenset({"thinking model"}),
+        in_quick=True,
         plan=_random_behaviour,
     ),
     Arm(

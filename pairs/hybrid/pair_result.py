@@ -11,10 +11,12 @@ import pandas as pd
 
 from ...rundir import from_row, looked_at
 from .arm import Tuned
+from .evidence import Evidence
 from .judging import Judged
 from .measure import ArmResult
 from .pair_run import PairRun, rows_of
-from .verdict import verdict_of
+from .verdict import Verdict
+from .verdict_rules import verdict_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,6 +47,8 @@ class PairResult:
             grid=run.grid,
             components={
                 "problems_digest": run.pair.digest,
+                "chance": run.pair.chance,
+                "can_be_prompted": run.pair.can_be_prompted,
                 "n_validation": len(run.pair.validation),
                 "n_rollouts": len(run.components.traces),
                 "n_disagreements": probes.n_disagreements,
@@ -59,16 +63,17 @@ class PairResult:
         )
 
     @property
-    def verdict(self) -> str:
-        """What the arms say, in a sentence with the numbers that decide it."""
-        return verdict_of(self.arms)
+    def verdict(self) -> Verdict:
+        """What the arms say by the rules of docs/verdicts.md; `str()` of it is the sentence."""
+        chance, can_be_prompted = (self.components[name] for name in ("chance", "can_be_prompted"))
+        return verdict_of(Evidence(arms=self.arms, chance=chance, has_prompt=can_be_prompted))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the run as plain values."""
         return {
             "base": self.base,
             "thinking": self.thinking,
-            "verdict": self.verdict,
+            "verdict": self.verdict.to_dict(),
             "tuned": asdict(self.tuned),
             "grid": rows_of(self.grid),
             "components": self.components,
@@ -94,4 +99,4 @@ class PairResult:
 
     @looked_at(".verdict, .to_dict()")
     def __repr__(self) -> str:
-        return f"PairResult({self.name}: {len(self.arms)} arms; {self.verdict})"
+        return f"PairResult({self.name}: {len(self.arms)} arms; {self.verdict.headline})"

@@ -48,7 +48,7 @@ def _section(pair: PairResult) -> dict[str, Any]:
         "name": pair.name,
         "base": pair.base["name"],
         "thinking": pair.thinking["name"],
-        "verdict": pair.verdict,
+        "verdict": pair.verdict.to_dict(),
         "arms": [arm.to_dict() | {"about": _about(name)} for name, arm in pair.arms.items()],
         "tuned": asdict(pair.tuned),
         "strengths": named_strengths(pair.components["behaviours"], pair.tuned),

@@ -19,7 +19,7 @@ from .report import report_html
 from .settings import HybridSettings
 from .tables import gap_table
 
-FORMAT = "reasonlens.hybrid/3"
+FORMAT = "reasonlens.hybrid/4"
 SHOWN = (  # in notebooks
     *("arm", "accuracy", "gap", "gap_low", "gap_high", "steered", "effective", "p_mcnemar", "truncated"),
     *("unsure", "answered_in_thoughts", "n"),
@@ -92,7 +92,7 @@ class HybridResult:
 
     @looked_at(".figure(), .to_frame()")
     def __repr__(self) -> str:
-        return f"HybridResult({'; '.join(f'{name}: {pair.verdict}' for name, pair in self.pairs.items())})"
+        return f"HybridResult({'; '.join(f'{name}: {pair.verdict.headline}' for name, pair in self.pairs.items())})"
 
     def _repr_html_(self) -> str:
         """Show the verdicts and the arms of each pair; `figure()` draws them, `report()` is the whole page."""
@@ -102,5 +102,5 @@ class HybridResult:
         for name, pair in self.pairs.items():
             rows = figures[figures["pair"] == name][list(SHOWN)]
             table = rows.to_html(index=False, formatters=formatters, na_rep="–")
-            parts.append(f"<p><b>{escape(name)}</b>: {escape(pair.verdict)}</p>{table}")
+            parts.append(f"<p><b>{escape(name)}</b>: {escape(str(pair.verdict))}</p>{table}")
         return "".join(parts)

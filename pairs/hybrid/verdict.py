@@ -1,61 +1,95 @@
-"""What the arms of a pair say together, in a sentence, by rules that are written down before anything is run.
-
-1. No gap: the thinking model is not shown to be better than the base. There is nothing to recover.
-2. Worse: the interval of hybrid - base lies below 0.
-3. Little: the upper end of the hybrid's interval stays under LITTLE. These vectors do not get from the base what the
-   thinking model learnt.
-4. Nothing shown: no control was run, or the hybrid is not shown to be better than some control (problems paired).
-5. When: the hybrid recovers at least RECOVERED of the gap, the lower end of its interval at least RECOVERED_LOW, and
-   every control less than CONTROL. The base has the skill; the thinking model knows when.
-6. Else: part of the gap.
-"""
+"""Hold a verdict about a pair: a sentence, the figures that decided it, and what would have refuted it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import nan
+from typing import Any
 
-from .arms import HYBRID
+from ...rundir import brief
+from ...stats import without_nan
+from .evidence import Evidence
 from .measure import ArmResult
 
-RECOVERED = 0.5
-RECOVERED_LOW = 0.4
-LITTLE = 0.25
-CONTROL = 0.25
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """A figure that decided a verdict; ends are NaN where it has none."""
+
+    arm: str
+    figure: str  # gap: gap recovered; behind: accuracy of the hybrid above this arm's; or another field of `ArmResult`
+    value: float
+    low: float
+    high: float
+
+    __repr__ = brief
 
 
-def verdict_of(arms: Mapping[str, ArmResult]) -> str:
-    """Say what the arms of one pair show, with the numbers that decide it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A sentence about a pair, with what decided it and what would have refuted it."""
+
+    rule: str  # its name in docs/verdicts.md
+    headline: str
+    because: str  # the figures in words
+    refutable_by: tuple[str, ...]  # the arms, or the control, that would have refuted it, or could settle it
+    figures: tuple[Deciding, ...]
+
+    __repr__ = brief
+
+    def __str__(self) -> str:
+        return f"{self.headline}: {self.because}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, with None for NaN, which JSON lacks."""
+        figures = [asdict(figure) for figure in self.figures]
+        for row in figures:
+            row |= {name: without_nan(row[name]) for name in ("value", "low", "high")}
+        return {
+            "rule": self.rule,
+            "sentence": str(self),
+            "refutable_by": list(self.refutable_by),
+            "figures": figures,
+        }
+
+
+def conclude(rule: str, headline: str, because: str, refutable_by: tuple[str, ...], *figures: Deciding) -> Verdict:
+    """Make a verdict.
 
     Args:
-        arms: Arm -> its figures; the hybrid is among them.
+        rule: The name of the rule that applies.
+        headline: What is concluded.
+        because: The figures in words.
+        refutable_by: What would have refuted it, or could settle it.
+        figures: Those that decided.
     """
-    hybrid = arms[HYBRID]
-    if math.isnan(hybrid.gap):
-        return f"No gap to recover: {hybrid.no_gap}."
-    interval = f"[{hybrid.gap_low:.2f}, {hybrid.gap_high:.2f}]"
-    recovered = f"{hybrid.gap:.2f} {interval} of the gap with {hybrid.steered:.1%} of tokens steered"
-    if hybrid.gain_high < 0:
-        return f"The hybrid is worse than its base: {recovered}."
-    best = best_control(arms)
-    beside = "; no control was run"
-    if best is not None:
-        beside = f"; the best control, {best.arm}, recovers {best.gap:.2f}"
-    if hybrid.gap_high < LITTLE:
-        return (
-            f"Steering recovers little: {recovered}{beside}. These vectors do not get from the base what the thinking "
-            "model learnt."
-        )
-    not_beaten = [arm.arm for arm in arms.values() if arm.role == "control" and arm.behind_low <= 0]
-    if not_beaten or best is None:
-        beaten = f", and is not shown to be more than {', '.join(not_beaten)}" if not_beaten else ""
-        return f"Nothing shown: {recovered}{beaten}{beside}."
-    if hybrid.gap >= RECOVERED and hybrid.gap_low >= RECOVERED_LOW and best.gap < CONTROL:
-        return f"The base can, and is not told when: {recovered}{beside}."
-    return f"Part of the gap: {recovered}{beside}."
+    return Verdict(rule=rule, headline=headline, because=because, refutable_by=refutable_by, figures=figures)
 
 
-def best_control(arms: Mapping[str, ArmResult]) -> ArmResult | None:
-    """Find the control that recovers most of the gap; None where none was run, or there is no gap."""
-    controls = [arm for arm in arms.values() if arm.role == "control" and not math.isnan(arm.gap)]
-    return max(controls, key=lambda arm: arm.gap, default=None)
+def deciding(arm: ArmResult, figure: str) -> Deciding:
+    """Take a figure of an arm with the ends of its interval, NaN where it has none."""
+    value, low, high = (float(getattr(arm, f"{figure}{end}", nan)) for end in ("", "_low", "_high"))
+    return Deciding(arm.arm, figure, value, low, high)
+
+
+def deciding_both(evidence: Evidence, arm: ArmResult) -> tuple[Deciding, ...]:
+    """Take what compares the hybrid with another arm: what both recover, and the paired difference."""
+    return deciding(evidence.hybrid, "gap"), deciding(arm, "gap"), deciding(arm, "behind")
+
+
+def recovered(evidence: Evidence) -> str:
+    """Say how much of the gap the hybrid recovers, with how many tokens steered."""
+    hybrid = evidence.hybrid
+    return f"the hybrid recovers {ends(hybrid, 'gap')} of the gap with {hybrid.steered:.1%} of tokens steered"
+
+
+def against(evidence: Evidence, arm: ArmResult) -> str:
+    """Say how much hybrid and another arm recover, and by how much accuracy the hybrid is ahead."""
+    ahead = f"the hybrid solves {ends(arm, 'behind')} more"
+    return f"{recovered(evidence)}, {arm.arm} {ends(arm, 'gap')}; of all questions {ahead}"
+
+
+def ends(arm: ArmResult, figure: str) -> str:
+    """Write a figure of an arm with the ends of its interval."""
+    one = deciding(arm, figure)
+    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"

@@ -179,6 +179,8 @@ def _print(result: HybridResult) -> None:
         _print_summary(result)
     for name, pair in result.pairs.items():
         say(f"{name}: {pair.verdict}")
+        settled_by = ", ".join(pair.verdict.refutable_by)
+        say(f"  rule {pair.verdict.rule!r}; would have refuted it, or could settle it: {settled_by}")
     for name, pair in result.pairs.items():
         if pair.judged is not None:
             say(f"{name}, by {pair.judged.model}: {pair.judged.gap.share.value:.3f} of the gap")
@@ -188,7 +190,7 @@ def _print(result: HybridResult) -> None:
 
 def _print_summary(result: HybridResult) -> None:
     """Print a row for each pair: the hybrid beside the best of its controls."""
-    from reasonlens.pairs.hybrid.verdict import best_control
+    from reasonlens.pairs.hybrid.evidence import best_control
 
     rows = []
     for name, pair in result.pairs.items():

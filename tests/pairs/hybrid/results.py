@@ -84,7 +84,14 @@ def _pair(name: str, arms: dict[str, ArmResult], judged: Judged | None) -> PairR
         tuned=Tuned(layer=2, strength=0.5, threshold=0.0, behaviour_strengths=(0.5, 1.0)),
         grid=pd.DataFrame([cell | {"accuracy": 0.5, "steered": 0.1, "n": 4}]),
         components={
-            **{"problems_digest": "0" * 64, "n_validation": 4, "n_rollouts": 8, "n_disagreements": 3},
+            **{
+                "chance": None,
+                "can_be_prompted": True,
+                "problems_digest": "0" * 64,
+                "n_validation": 4,
+                "n_rollouts": 8,
+                "n_disagreements": 3,
+            },
             **{"n_gate_tokens": 90, "auroc_when": None, "behaviours": ["deduction", EVIL]},
         },
         next_sentence=pd.DataFrame([probed | {"n": 40, "n_shows": 9}]),

@@ -12,6 +12,7 @@ from reasonlens.pairs import organism_pair
 from reasonlens.pairs.hybrid import ARMS, Arm, ArmContext, HybridSettings, Plan, hybrid
 from reasonlens.pairs.hybrid.arm import Need, Role
 from reasonlens.pairs.hybrid.arms import HYBRID, arms_of_role
+from reasonlens.pairs.hybrid.evidence import Evidence
 from reasonlens.pairs.hybrid.strength import constant
 from reasonlens.rundir import InputError
 
@@ -55,7 +56,7 @@ def test_an_arm_that_is_one_entry_goes_through_settings_run_verdict_figure_and_p
     strengths = {strength for record in pair.run.arms[arm.name].records[0] for strength in record.strength}
     assert sorted(strengths) == pytest.approx([0.0, 1e-3])
     assert pair.arms[arm.name].role == "control" and pair.arms[arm.name].gap == pytest.approx(0, abs=0.1)
-    assert "too-weak" in pair.verdict, "a control that the verdict compares with"
+    assert "too-weak" in {arm.arm for _, arm in Evidence(arms=pair.arms).controls()}, "the verdict compares with it"
     assert "too-weak" in result.figure().to_json() and arm.about in result.report()
     assert "too-weak" in set(result.to_frame()["arm"])
 
@@ -82,7 +83,8 @@ def test_unknown_arms_and_empty_grids_are_refused() -> None:
     assert HybridSettings(arms=("oracle",)).arms == ("base", "thinking", "hybrid", "oracle")
     quick = HybridSettings.quick()
     assert quick.n_test == 200 and quick.arms == (
-        *("base", "thinking", "hybrid", "probe-gated", "oracle", "forcing", "random-vectors", "random-positions"),
+        *("base", "base-step-by-step", "thinking", "hybrid", "probe-gated", "oracle", "forcing", "bias"),
+        *("random-vectors", "random-behaviour", "random-positions"),
     )
     assert HybridSettings().arms == tuple(ARMS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -77,7 +78,8 @@ def test_a_base_steered_at_few_tokens_recovers_most_of_the_gap_and_controls_do_n
     assert pair.arms["probe-gated"].gap > 0.5
     for control in ("random-vectors", "random-behaviour", "random-positions"):
         assert pair.arms[control].gap < 0.25, control
-    assert pair.verdict.startswith("The base can, and is not told when")
+    assert str(pair.verdict).startswith("The base can, and is not told when"), str(pair.verdict)
+    assert "the base has no words to be asked with" in str(pair.verdict)
 
 
 def test_taken_over_wherever_they_differ_the_base_is_the_thinking_model(done: tuple[HybridResult, Path]) -> None:
@@ -127,10 +129,11 @@ def test_a_result_read_back_from_json_gives_the_same_figures(done: tuple[HybridR
     assert again.to_dict() == result.to_dict() and again.settings == result.settings
     pd.testing.assert_frame_equal(again.to_frame(), result.to_frame())
     assert again.figure().to_json() == result.figure().to_json()
-    assert again.pairs["rl"].verdict == written["pairs"]["rl"]["verdict"]
+    assert again.pairs["rl"].verdict.to_dict() == written["pairs"]["rl"]["verdict"]
+    assert escape(str(result.pairs["rl"].verdict)) in result.report(), "one sentence in file, page and terminal"
     assert again.pairs["rl"].run is None and "<h2>rl: organism/base" in again.report()
     assert "rl: The base can" in repr(result) and len(repr(result)) < 400
-    with pytest.raises(InputError, match="this is no reasonlens.hybrid/3, its format is .reasonlens.hybrid/1."):
+    with pytest.raises(InputError, match="this is no reasonlens.hybrid/4, its format is .reasonlens.hybrid/1."):
         HybridResult.from_dict({"format": "reasonlens.hybrid/1"})
 
 
