@@ -20,7 +20,7 @@ from ..traces import (
 )
 from .embeddings import mean_embeddings
 from .engine import Engine, Pooled
-from .example import Example
+from .example import CHARACTERS_BEFORE, Example
 from .plan import Plan, plan
 from .settings import CollectSettings
 
@@ -82,7 +82,7 @@ class Collector:
         texts = encode(self.model, traces, template=self.settings.template, truncate=self.settings.truncate)
         planned = plan(texts, self.settings.tokens, self.settings.include_markup)
         return Window(
-            examples=tuple(_example(texts[text].trace, number) for text, number in planned.spans),
+            examples=_examples(texts, planned),
             n_stretches=len(planned.stretches),
             n_skipped=planned.n_skipped,
             n_tokens=sum(len(texts[text]) for text in {text for text, _ in planned.spans}),
@@ -138,8 +138,22 @@ def nothing_to_read(n_traces: int, n_spans: int, settings: CollectSettings) -> I
     )
 
 
-def _example(trace: Trace, number: int) -> Example:
+def _examples(texts: Sequence[EncodedTrace], planned: Plan) -> tuple[Example, ...]:
+    """Make the example of each planned span; the read ends where its last token does."""
+    segments = planned.segments
+    stops = np.zeros(len(planned.spans), dtype=np.int64)
+    is_span = segments.segment < len(planned.spans)
+    np.maximum.at(stops, segments.segment[is_span], segments.stop[is_span])
+    return tuple(
+        _example(texts[text].trace, number, int(texts[text].characters[stop - 1, 1]))
+        for (text, number), stop in zip(planned.spans, stops, strict=True)
+    )
+
+
+def _example(trace: Trace, number: int, read_end: int) -> Example:
     span = trace.spans[number]
     text = trace.text_of(span)
     marked = is_marked(text, span.label) if span.marked is None else span.marked
-    return Example(trace.id, trace.problem, span.label, span.start, span.end, text, marked)
+    read_end = min(read_end, span.end)
+    before = trace.text[: min(span.start, read_end)][-CHARACTERS_BEFORE:]
+    return Example(trace.id, trace.problem, span.label, span.start, span.end, text, marked, before, read_end)

@@ -20,7 +20,7 @@ from torch import Tensor
 from ...rundir import InputError, atomic_path, brief, check_kinds, read_description, reading
 from ..example import Example
 
-FORMAT = "reasonlens.activations/3"
+FORMAT = "reasonlens.activations/4"
 KINDS: dict[str, type] = {
     "layers": list,
     "examples": list,
@@ -29,7 +29,15 @@ KINDS: dict[str, type] = {
     "read": str,
     "model": dict,
 }
-EXAMPLE_KINDS: dict[str, type] = {"trace": str, "problem": str, "label": str, "start": int, "end": int, "text": str}
+EXAMPLE_KINDS: dict[str, type] = {
+    "trace": str,
+    "problem": str,
+    "label": str,
+    "start": int,
+    "end": int,
+    "text": str,
+    "before": str,
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

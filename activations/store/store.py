@@ -37,7 +37,7 @@ from .shard import Part, Shard, read_shard, write_shard
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "reasonlens.store/3"
+FORMAT = "reasonlens.store/4"
 MANIFEST = "manifest.json"
 MANIFEST_KINDS: dict[str, type] = {"complete": bool, "tokens_per_batch": int, "description": dict, "shards": dict}
 DESCRIPTION_KINDS: dict[str, type] = {"layers": list, "read": str, "model": dict}
