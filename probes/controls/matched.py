@@ -2,8 +2,8 @@
 
 A negative matches a positive if it begins with the same word and is of similar length (within a quarter, or three
 words); of those that match, the nearest in the response is taken. For a read before the span the last word before it
-stands for the first word, and length is not known. Each negative is used once; pairs are made from the nearest on, so
-the choice depends on no order and no seed.
+stands for the first word, and length is not known. Both are in one test fold, since AUROC compares inside folds: what
+knows the first word only is then at 0.5 exactly. Each negative is used once, and the nearest pairs are made first.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def matched_spans(
     examples: Sequence[Example],
     read: Read,
     positive: Bool[np.ndarray, " n_examples"],
-    folds: Int[np.ndarray, " n_examples"] | None = None,
+    folds: Int[np.ndarray, " n_examples"],
 ) -> MatchedSpans:
     """Find for each span of a behaviour a span of another that begins alike, is about as long and stands as far on.
 
@@ -55,7 +55,7 @@ def matched_spans(
         examples: The spans.
         read: The tokens that were read.
         positive: Whether each span shows the behaviour.
-        folds: The fold of each span, to pair inside folds only, where AUROC compares; None: everywhere.
+        folds: The test fold of each span.
 
     Returns:
         The pairs; spans without a match are in none.
@@ -63,7 +63,7 @@ def matched_spans(
     words = first_words(examples, read)
     n_characters = places(examples, read)[:, 0]
     n_words = np.array([len(example.text_read.split()) if is_inside(read) else 0 for example in examples])
-    kinds = list(zip(words, np.zeros(len(words), dtype=np.int64) if folds is None else folds, strict=True))
+    kinds = list(zip(words, folds.tolist(), strict=True))
     negatives_of: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for index in np.flatnonzero(~positive).tolist():
         negatives_of[kinds[index]].append(index)

@@ -243,3 +243,11 @@ def test_a_behaviour_that_the_training_folds_lack_is_scored_alike() -> None:
         test = FOLDS == 7 % N_FOLDS
         assert baseline.wins[0, 7 % N_FOLDS] == baseline.pairs[0, 7 % N_FOLDS] / 2 > 0
         assert np.ptp(baseline.scores[0, test]) == 0
+
+
+@pytest.mark.parametrize("read", ["mean", "before:1"])
+def test_spans_that_are_all_alike_are_scored_alike(read: str) -> None:
+    alike = [Example(f"t{problem}", f"p{problem}", "x", 0, 1, "?", None) for problem in PROBLEMS]
+    baselines = fit_baselines(alike, Read.parse(read), random_labels(4), FOLDS, np.zeros((len(alike), 4)))
+    for name, baseline in baselines.items():
+        assert (baseline.inner == 0.5).all(), name
