@@ -13,7 +13,6 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | base, thinking model and arm on the same questions | `gap_recovered_over_groups` |
 | whether two arms on the same questions differ | `sign_flip_test_over_groups` |
 | whether two sets of different problems differ | `permutation_test_over_groups` |
-| whether two arms differ, questions independent of each other | `mcnemar_over_questions` |
 | samples of each problem, and how many are right | `pass_at_k`, then `mean_over_groups` |
 | a figure at many layers, and its draws | `simultaneous_band` (or `maximum_quantile`), `corrected_p_values` |
 | a figure, and its draws under a null | `p_value_of_draws`; `row_permutations` draws labels within groups |
@@ -31,7 +30,6 @@ from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .interval import Interval, mean_and_range, without_nan
 from .maximum import corrected_p_values, maximum_quantile, simultaneous_band
-from .paired_tests import McNemar, mcnemar_over_questions
 from .permutation import p_value_of_draws, row_permutations
 from .proportion import wilson_proportion
 from .ratios import mean_over_groups, ratio_difference_over_groups, ratio_over_groups
@@ -42,7 +40,6 @@ __all__ = [
     "Groups",
     "Interval",
     "LEVEL",
-    "McNemar",
     "N_RESAMPLES",
     "RecoveredGap",
     "Seed",
@@ -54,7 +51,6 @@ __all__ = [
     "corrected_p_values",
     "gap_recovered_over_groups",
     "maximum_quantile",
-    "mcnemar_over_questions",
     "mean_and_range",
     "mean_over_groups",
     "p_value_of_draws",

@@ -17,7 +17,7 @@ from ...stats import (
     accuracy_difference_over_groups,
     accuracy_over_groups,
     gap_recovered_over_groups,
-    mcnemar_over_questions,
+    sign_flip_test_over_groups,
 )
 from .arm import Role
 from .arm_run import ArmRun, gated_share
@@ -47,7 +47,7 @@ class ArmResult:
     behind: float  # accuracy of the hybrid above this arm's, problems paired
     behind_low: float
     behind_high: float
-    p_mcnemar: float  # against the base; with several seeds, of the first
+    p_value: float  # against the base, two-sided: sign-flip test over problems, of all seeds
     steered: float  # at which the gate was open
     effective: float  # at which it was open with a strength, or the thinking model's token was taken
     changed: float  # that are others than the base model's own
@@ -124,7 +124,10 @@ def measure_arm(run: ArmRun, runs: Mapping[str, ArmRun], problems: Sequence[str]
         problems: Of each question; the questions of one are resampled together.
 
     Returns:
-        Its figures, means over its runs.
+        Its figures, means over its runs. `p_value` is that of a sign-flip test over problems: were the arm no better
+        or worse than the base, the difference of each problem, summed over its questions and averaged over the runs,
+        could as well have had the other sign. It counts all signs where it can (with one question a problem and one
+        run it is McNemar's exact test) and draws 10,000 elsewhere.
 
     Raises:
         InputError: All problems are one.
@@ -153,7 +156,7 @@ def measure_arm(run: ArmRun, runs: Mapping[str, ArmRun], problems: Sequence[str]
         **gap.share.columns("gap"),
         no_gap=gap.no_gap,
         **behind.columns("behind"),
-        p_mcnemar=mcnemar_over_questions(solved[0], base[0]).p,
+        p_value=sign_flip_test_over_groups(share, base.mean(axis=0), problems).p,
         steered=gated_share(records),
         effective=sum(record.n_effective for record in records) / n_tokens,
         changed=sum(record.n_changed for record in records) / n_tokens,

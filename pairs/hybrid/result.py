@@ -21,7 +21,7 @@ from .tables import gap_table
 
 FORMAT = "reasonlens.hybrid/4"
 SHOWN = (  # in notebooks
-    *("arm", "accuracy", "gap", "gap_low", "gap_high", "steered", "effective", "p_mcnemar", "truncated"),
+    *("arm", "accuracy", "gap", "gap_low", "gap_high", "steered", "effective", "p_value", "truncated"),
     *("unsure", "answered_in_thoughts", "n"),
 )
 ARTIFACTS = (RESULTS, TABLE, REPORT)
@@ -97,7 +97,7 @@ class HybridResult:
     def _repr_html_(self) -> str:
         """Show the verdicts and the arms of each pair; `figure()` draws them, `report()` is the whole page."""
         figures = self.to_frame()
-        formatters = {name: "{:.3f}".format for name in SHOWN[1:-1]} | {"p_mcnemar": "{:.2g}".format}
+        formatters = {name: "{:.3f}".format for name in SHOWN[1:-1]} | {"p_value": "{:.2g}".format}
         parts = []
         for name, pair in self.pairs.items():
             rows = figures[figures["pair"] == name][list(SHOWN)]

@@ -227,7 +227,7 @@ def _print_arms(pair: PairResult) -> None:
                 _gap(arm),
                 f"{arm.steered:.1%}",
                 f"{arm.changed:.1%}",
-                UNKNOWN if name == "base" else f"{arm.p_mcnemar:.2g}",
+                UNKNOWN if name == "base" else f"{arm.p_value:.2g}",
                 f"{arm.truncated:.1%}",
                 f"{arm.unsure:.1%}",
             )
@@ -235,8 +235,8 @@ def _print_arms(pair: PairResult) -> None:
         ],
         title=f"{pair.name}: {pair.arms['hybrid'].n} test problems",
         caption="Gap recovered: (arm - base) / (thinking - base), unclipped [95% interval over problems]. Changed: "
-        "tokens that are others than the base's. p: exact McNemar test against the base. Unsure: the rule cannot "
-        "tell; not counted as right, and accuracy is higher by so much if all of them are.",
+        "tokens that are others than the base's. p: sign-flip test over problems against the base, all seeds. Unsure: "
+        "the rule cannot tell; not counted as right, and accuracy is higher by so much if all of them are.",
     )
 
 

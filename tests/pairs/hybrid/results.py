@@ -22,7 +22,7 @@ def arm_result(name: str, gap: float, spread: float = 0.05, *, role: Role = "hyb
         **{"arm": name, "role": role, "n": 500, "n_problems": 500, "n_seeds": 1},
         **{"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6},
         **{"gain": gap / 2, "gain_low": gap / 2 - spread, "gain_high": gap / 2 + spread, "no_gap": ""},
-        **{"gap": gap, "gap_low": gap - spread, "gap_high": gap + spread, "p_mcnemar": 0.1, "steered": 0.05},
+        **{"gap": gap, "gap_low": gap - spread, "gap_high": gap + spread, "p_value": 0.1, "steered": 0.05},
         **{"behind": 0.2, "behind_low": 0.1, "behind_high": 0.3},
         **{"effective": 0.05, "changed": 0.04, "truncated": 0.0, "tokens": 50.0, "unsure": 0.02},
         **{"answered_in_thoughts": 0.01},

@@ -11,7 +11,7 @@ from reasonlens.pairs.hybrid.arm_run import ArmRun
 from reasonlens.pairs.hybrid.measure import measure_arm
 from reasonlens.pairs.hybrid.record import RowRecord
 from reasonlens.rundir import InputError
-from reasonlens.stats import accuracy_difference_over_groups, gap_recovered_over_groups
+from reasonlens.stats import accuracy_difference_over_groups, gap_recovered_over_groups, sign_flip_test_over_groups
 
 RECORD = RowRecord(
     text="",
@@ -61,7 +61,19 @@ def test_an_arm_of_several_seeds_is_compared_with_the_hybrid_and_the_ends_of_the
     assert (found.n, found.n_problems, found.n_seeds, found.role) == (60, 30, 3, "control")
     assert (found.steered, found.changed, found.tokens) == (0.75, 0.25, 4.0)
     assert found.effective == 0.5, "a gate that opens without a strength does nothing; one that takes the token does"
+    assert found.p_value == sign_flip_test_over_groups(share, solved["base"], problems).p
     assert measure_arm(runs["thinking"], runs, problems).gap == 1.0
+
+
+def test_p_counts_problems_and_all_seeds_and_not_the_questions_of_the_first() -> None:
+    """Six problems of four like questions each, all better by one seed of two: as likely as six heads or six tails."""
+    base, better = np.zeros(24, dtype=bool), np.ones(24, dtype=bool)
+    runs = {name: run(name, base) for name in ("base", "thinking", "hybrid")}
+    problems = [f"p{number // 4}" for number in range(24)]
+    assert measure_arm(run("random-vectors", base, better), runs, problems).p_value == pytest.approx(2 / 2**6)
+    assert measure_arm(run("random-vectors", base, base), runs, problems).p_value == 1.0
+    by_question = [f"p{number}" for number in range(24)]
+    assert measure_arm(run("hybrid", better), runs, by_question).p_value == pytest.approx(2 / 2**24)  # McNemar's
 
 
 def test_what_is_unsure_is_not_counted_as_right_and_its_share_stands_beside() -> None:
