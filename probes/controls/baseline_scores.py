@@ -21,7 +21,8 @@ from jaxtyping import Bool, Float, Int
 from threadpoolctl import threadpool_limits
 
 from ...activations import Example, Read
-from ..metrics import rank_wins
+from ..layer_fit import Core
+from ..metrics import best_candidate, rank_wins
 from .baseline_scorers import (
     EMBEDDING_PENALTIES,
     Scorer,
@@ -59,6 +60,17 @@ class BaselineScores:
         wins, pairs = self.inner_wins.sum(axis=2), self.inner_pairs.sum(axis=2)
         shares: Array = np.divide(wins, pairs, out=np.full(wins.shape, np.nan), where=pairs > 0)
         return shares
+
+    @property
+    def core(self) -> Core:
+        """The same as the cross-validation of a layer with one penalty, to choose among it and others."""
+        return Core(
+            scores=self.scores[:, None],
+            wins=self.wins[:, None],
+            pairs=self.pairs[:, None],
+            inner_wins=self.inner_wins[:, None],
+            inner_pairs=self.inner_pairs[:, None],
+        )
 
 
 def fit_baselines(
@@ -120,8 +132,9 @@ def strongest(
         The scores, and the name of the baseline for each behaviour and fold.
     """
     names = list(baselines)
-    aurocs = np.stack([baseline.inner for baseline in baselines.values()])  # (n_baselines, n_behaviours, n_folds)
-    chosen = np.nan_to_num(aurocs, nan=-1.0).argmax(axis=0)  # (n_behaviours, n_folds)
+    wins = np.stack([baseline.inner_wins.sum(axis=2) for baseline in baselines.values()])
+    pairs = np.stack([baseline.inner_pairs.sum(axis=2) for baseline in baselines.values()])
+    chosen = np.stack([best_candidate(wins[:, index], pairs[:, index]) for index in range(wins.shape[1])])
     all_scores = np.stack([baseline.scores for baseline in baselines.values()])
     scores: Array = np.take_along_axis(all_scores, chosen[:, folds][None], axis=0)[0]
     return scores, [[names[index] for index in row] for row in chosen]

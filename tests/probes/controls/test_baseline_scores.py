@@ -17,6 +17,7 @@ from reasonlens.probes.controls.known_text import first_words, places, words_rea
 from reasonlens.probes.controls.stacking import stacked
 from reasonlens.probes.controls.word_counts import WORDS, WordCounts
 from reasonlens.probes.metrics._concordance import auroc, concordance
+from reasonlens.probes.nested import choose
 
 N_TRACES, PER_TRACE, N_FOLDS = 60, 8, 5
 PROBLEMS = np.repeat(np.arange(N_TRACES), PER_TRACE)
@@ -217,6 +218,16 @@ def test_the_strongest_baseline_of_a_fold_is_chosen_on_the_other_folds() -> None
     scores, names = strongest({"a": of(weak, 1.0), "b": of(strong, 2.0)}, np.array([0, 0, 1, 1, 2, 2]))
     assert names == [["b", "a", "b"]]
     assert scores.tolist() == [[2, 2, 1, 1, 2, 2]]
+
+
+def test_a_baseline_competes_with_layers_as_one_of_them() -> None:
+    shows = np.stack([PLACES >= 5, random_labels(10)[0]])
+    baselines = fit_baselines(examples_of(random_sentences(), "mean"), Read.mean(), shows, FOLDS)
+    scores, names = strongest(baselines, FOLDS)
+    for behaviour in range(len(shows)):
+        chosen, choices = choose([baseline.core for baseline in baselines.values()], behaviour, FOLDS)
+        assert np.array_equal(chosen, scores[behaviour])
+        assert [list(baselines)[place] for place, _ in choices] == names[behaviour]
 
 
 def test_a_score_that_says_nothing_or_the_opposite_gets_little_or_no_weight() -> None:
