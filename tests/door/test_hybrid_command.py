@@ -34,6 +34,9 @@ def test_a_pair_is_measured_with_its_controls_and_written_down(done: tuple[Path,
     assert len(results["pairs"]["rl"]["components"]["problems_digest"]) == 64
     assert {row["model"] for row in results["pairs"]["rl"]["next_sentence"]} == {"base", "thinking"}
     assert results["pairs"]["rl"]["judge"] is None
+    verdict = results["pairs"]["rl"]["verdict"]
+    assert verdict["sentence"].startswith("There is no gap to recover"), "ten problems show none"
+    assert f"rl: {verdict['sentence']}" in " ".join(said.split()) and f"rule {verdict['rule']!r}" in said
     assert (out / "report.html").is_file() and (out / "table.csv").is_file()
     assert json.loads((out / "run.json").read_text())["state"] == "done"
 

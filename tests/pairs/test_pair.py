@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from reasonlens.models import load
+from reasonlens.models import LanguageModel, load
 from reasonlens.pairs import open_pairs, organism_pair, question_pair
 from reasonlens.rundir import InputError
 from reasonlens.traces.questions import Question
@@ -49,3 +51,18 @@ def test_pairs_are_opened_by_the_names_of_models_and_problems(tmp_path: Path) ->
     assert open_pairs("organism/base", "organism/rl", questions, **counts)[0].train[0] in questions
     with pytest.raises(InputError, match="smollm2-135m needs problems to solve: give --problems"):
         open_pairs("smollm2-135m", "organism/rl", **counts)
+
+
+def test_the_chance_level_is_what_the_commonest_answer_alone_would_solve() -> None:
+    pair = organism_pair("organism/rl", n_train=1, n_validation=1, n_test=4)
+    assert pair.chance is None, "a problem of theirs has several right answers"
+    answers = ("A", "B", "A", "C")
+    test = tuple(Question(f"p{number}", f"q{number}", answer) for number, answer in enumerate(answers))
+    assert replace(pair, test=test).chance == 0.5
+
+
+def test_only_organisms_have_no_words_to_be_asked_with(tiny: Callable[..., LanguageModel]) -> None:
+    pair = organism_pair("organism/rl", n_train=1, n_validation=1, n_test=2)
+    assert not pair.can_be_prompted
+    assert replace(pair, step_by_step=" think").can_be_prompted
+    assert replace(pair, base=tiny()).can_be_prompted, "a prompt that was left out is a control that is missing"
