@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ..models.handle import whole_layer
 from ..rundir import InputError, did_you_mean, expanded, listed, looked_at, reading
 from ..traces import BEHAVIOURS
 from .example import Example
@@ -72,8 +73,8 @@ class Activations:
         shows_behaviour = np.array([label == behaviour for label in self.labels])
         if not shows_behaviour.any():
             raise InputError(
-                f"no example shows {behaviour!r}; the labels here are {', '.join(self.behaviours)}. Check the spelling."
-                f"{did_you_mean(behaviour, self.behaviours)}"
+                f"no example shows {behaviour!r:.60}; the labels here are {listed(self.behaviours, 10)}. Check the "
+                f"spelling.{did_you_mean(behaviour, self.behaviours)}"
             )
         return shows_behaviour
 
@@ -89,7 +90,7 @@ class Activations:
         Raises:
             InputError: The layer was not collected, or a number is not finite.
         """
-        if layer not in self.layers:
+        if whole_layer(layer) not in self.layers:
             raise InputError(
                 f"layer {layer} was not collected; these were: {', '.join(map(str, self.layers))}."
                 f"{did_you_mean(layer, self.layers)}"

@@ -1,10 +1,38 @@
-"""Parse layers as they are written on a command line."""
+"""Parse layers as they are written on a command line, and check those of a list."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ..rundir import InputError
+from ..models.handle import whole_layer
+from ..rundir import InputError, shown
+
+
+def layer_numbers(layers: object) -> tuple[int, ...]:
+    """Check a list of layers.
+
+    Args:
+        layers: Whole numbers of any type, in any order.
+
+    Returns:
+        The numbers as they stand; negative ones stay negative.
+
+    Raises:
+        InputError: It is no list, is empty, or a member is no whole number (True and 1.0 are not either).
+    """
+    if not isinstance(layers, Iterable) or isinstance(layers, str | bytes):
+        remedy = "give [12]" if not isinstance(layers, int) or isinstance(layers, bool) else f"give [{layers}]"
+        raise InputError(
+            f"layers takes a list of whole numbers or a text such as '0,4,10:20:2', and not {shown(layers)}; {remedy}"
+        )
+    try:
+        members = list(layers)
+    except TypeError:  # a tensor of no dimension
+        members = [layers]
+    numbers = tuple(map(whole_layer, members))
+    if not numbers:
+        raise InputError(f"layers names no layer, and {shown(layers)} leaves nothing to do; give 'all', or [12]")
+    return numbers
 
 
 def parse_layers(text: str, n_layers: int) -> Sequence[int]:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..rundir import InputError, did_you_mean
+from ..rundir import InputError, did_you_mean, text_of, whole_number
 
+MOST = 10**9  # tokens
 READS = ("mean", "first", "last", "before", "window")
 
 
@@ -28,7 +29,8 @@ class Read:
     last_only: bool = False
 
     def __post_init__(self) -> None:
-        if self.end is not None and self.end <= self.begin:
+        whole_number(self.begin, "a read's begin", -MOST, MOST)
+        if self.end is not None and whole_number(self.end, "a read's end", -MOST, MOST) <= self.begin:
             raise InputError(f"a window must end after it begins, and {self.begin}:{self.end} does not")
 
     @classmethod
@@ -87,7 +89,7 @@ class Read:
         Raises:
             InputError: The text is none of these.
         """
-        name, *numbers = text.split(":")
+        name, *numbers = text_of(text, "read").split(":")
         try:
             match name, [int(number) for number in numbers]:
                 case "mean", []:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..models import LanguageModel
-from ..rundir import InputError
+from ..rundir import InputError, whole_number
 from ..traces import Template
-from .layers import parse_layers
+from .layers import layer_numbers, parse_layers
 from .read import Read
 
 
@@ -27,10 +27,12 @@ class CollectSettings:
     compile: bool = False  # run blocks through torch.compile: half a minute at first, faster after, other rounding
 
     def __post_init__(self) -> None:
-        if isinstance(self.read, str):
+        if not isinstance(self.read, Read):
             object.__setattr__(self, "read", Read.parse(self.read))
-        if self.tokens_per_batch is not None and self.tokens_per_batch < 1:
-            raise InputError(f"a batch needs at least one token, and tokens_per_batch is {self.tokens_per_batch}")
+        if self.layers is not None and not isinstance(self.layers, str):
+            layer_numbers(self.layers)
+        if self.tokens_per_batch is not None:
+            whole_number(self.tokens_per_batch, "tokens_per_batch")
 
     @property
     def tokens(self) -> Read:
@@ -53,7 +55,8 @@ class CollectSettings:
         if self.layers is None:
             requested = range(model.n_layers)
         else:
-            requested = parse_layers(self.layers, model.n_layers) if isinstance(self.layers, str) else self.layers
+            written = self.layers
+            requested = parse_layers(written, model.n_layers) if isinstance(written, str) else layer_numbers(written)
         layers = tuple(sorted({model.layer_index(layer) for layer in requested}))
         if not layers:
             raise InputError(f"no layers asked for; {model.name} has blocks 0..{model.n_layers - 1}")

@@ -31,7 +31,7 @@ from ..models._load import ModelLike
 from ..probes import ProbeSweep, sweep
 from ..probes.folds import common_labels, grouped_folds
 from ..probes.result import PROBES
-from ..rundir import InputError, RunDirectory, did_you_mean
+from ..rundir import InputError, RunDirectory, did_you_mean, settings_of
 from ..rundir.result_files import REPORT, RESULTS
 from ..traces import Trace, TraceSource, digest, resolve_traces
 from ..vectors import mean_difference_directions
@@ -73,7 +73,7 @@ def locate(
     Raises:
         InputError: The model, the traces, the settings or the directory cannot be used.
     """
-    settings = settings or LocateSettings()
+    settings = settings_of(settings, LocateSettings)
     Read.parse(settings.read)
     examples = resolve_traces(traces)
     spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]

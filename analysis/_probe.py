@@ -15,7 +15,7 @@ from ..models import load
 from ..models._load import ModelLike
 from ..probes.folds import grouped_folds
 from ..probes.result import PROBES
-from ..rundir import InputError, RunDirectory, expanded, file_digest
+from ..rundir import InputError, RunDirectory, expanded, file_digest, settings_of
 from ..rundir.result_files import REPORT, RESULTS
 from ..traces import Trace, TraceSource, resolve_traces
 from .model_run import done_content, model_run
@@ -61,7 +61,7 @@ def probe(
         InputError: There are no activations at a path, two have the same name, the model, the traces or a layer cannot
             be used, or `out` holds another run.
     """
-    settings = settings or ProbeSettings()
+    settings = settings_of(settings, ProbeSettings)
     if isinstance(sources, Activations):
         sources = {"activations": sources}
     if isinstance(sources, str | Path):

@@ -23,7 +23,7 @@ from ..activations.engine import Engine, Segments
 from ..models import LanguageModel, load
 from ..models._load import ModelLike
 from ..probes.saved import SavedProbes
-from ..rundir import InputError
+from ..rundir import InputError, listed
 from ..rundir.progress import ProgressBar
 from ..traces import (
     EncodedTrace,
@@ -126,7 +126,7 @@ def _layers(probes: SavedProbes, behaviours: Sequence[str] | None, layer: int | 
         layer += n_layers
     chosen = probes.behaviours if behaviours is None else tuple(dict.fromkeys(behaviours))
     if not chosen:
-        raise InputError(f"no behaviours asked for; there are probes for {', '.join(probes.behaviours)}")
+        raise InputError(f"no behaviours asked for; there are probes for {listed(probes.behaviours, 10)}")
     return {behaviour: probes.layer_of(behaviour, layer) for behaviour in chosen}
 
 

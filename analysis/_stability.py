@@ -23,7 +23,7 @@ from ..generation import Sampling
 from ..models import load
 from ..models._load import ModelLike
 from ..organisms import organism_annotator
-from ..rundir import InputError, callable_name, from_row
+from ..rundir import InputError, callable_name, from_row, settings_of
 from ..traces import Annotator, Template, TraceSource, keyword_annotator, resolve_traces
 from .before_after import compare_before_after
 from .boundaries import COLUMNS, KEY, chosen_boundaries, sample_boundaries
@@ -102,7 +102,7 @@ def stability(
     Raises:
         InputError: The model, traces, settings or directory cannot be used.
     """
-    settings = settings or StabilitySettings()
+    settings = settings_of(settings, StabilitySettings)
     examples = resolve_traces(traces)
     chosen_boundaries(examples, settings.behaviours, settings.max_boundaries, settings.seed)
     changeable = asdict(settings)

@@ -12,8 +12,10 @@ import plotly.graph_objects as go
 
 from ..figures import FigureTable, draw_all, render
 from ..probes import ProbeSweep, TransferMatrix
+from ..probes.folds import check_sizes
 from ..probes.result import PROBES
-from ..rundir import from_row, looked_at, restoring
+from ..probes.solver import method_named
+from ..rundir import brief, from_row, looked_at, names_of, restoring
 from ..rundir.result_files import check_format, write_result
 
 FORMAT = "reasonlens.probe/2"
@@ -31,6 +33,16 @@ class ProbeSettings:
     n_shuffles: int = 5
     n_permutations: int = 200
     seed: int = 0
+
+    __repr__ = brief
+
+    def __post_init__(self) -> None:
+        if self.behaviours is not None:
+            object.__setattr__(self, "behaviours", names_of(self.behaviours, "behaviours"))
+        check_sizes(self.n_folds, self.n_bootstrap, self.seed, self.n_shuffles, self.n_permutations)
+        if self.penalties is not None:
+            object.__setattr__(self, "penalties", method_named(self.estimator).penalties_of(self.penalties))
+        method_named(self.estimator)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

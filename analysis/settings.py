@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..activations import Read
+from ..activations.layers import layer_numbers
+from ..probes.folds import check_sizes
 from ..probes.solver import method_named
-from ..rundir import InputError, is_there, short_name
+from ..rundir import brief, is_there, names_of, short_name
 from ..traces import Template
 from ..vectors import Against
 
@@ -34,13 +37,17 @@ class LocateSettings:
     next_behaviour: bool = True  # also probe the last token before each span for its behaviour
     seed: int = 0  # of folds, shuffles, permutations and bootstrap
 
+    __repr__ = brief
+
     def __post_init__(self) -> None:
         if not isinstance(self.layers, str):
-            object.__setattr__(self, "layers", tuple(int(layer) for layer in self.layers))
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"a seed must lie between 0 and 4294967295, and {self.seed} does not")
-        if self.n_bootstrap < 1 or self.n_shuffles < 1 or self.n_permutations < 1:
-            raise InputError("intervals and controls need at least one resample, one shuffle and one permutation")
+            object.__setattr__(self, "layers", layer_numbers(self.layers))
+        Read.parse(self.read)
+        if self.behaviours is not None:
+            object.__setattr__(self, "behaviours", names_of(self.behaviours, "behaviours"))
+        check_sizes(self.n_folds, self.n_bootstrap, self.seed, self.n_shuffles, self.n_permutations)
+        if self.penalties is not None:
+            object.__setattr__(self, "penalties", method_named(self.estimator).penalties_of(self.penalties))
         method_named(self.estimator)
 
     @classmethod

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all
 from ..figures.tokens import Scale, tokens_fragment, tokens_page
-from ..rundir import looked_at, restoring, write_csv, write_text
+from ..rundir import listed, looked_at, restoring, write_csv, write_text
 from ..rundir.result_files import check_format, write_result
 from .scored_text import ScoredText
 
@@ -185,7 +185,7 @@ class TokenScores:
     @looked_at(".figure(), .to_frame()")
     def __repr__(self) -> str:
         n_tokens = sum(len(text.characters) for text in self.texts)
-        return f"TokenScores({len(self.texts)} texts, {n_tokens} tokens, {', '.join(self.behaviours)})"
+        return f"TokenScores({len(self.texts)} texts, {n_tokens} tokens, {listed(self.behaviours, 10)})"
 
     def _of(self, behaviour: str, log_odds: Float[np.ndarray, " n"]) -> dict[str, Any]:
         return {

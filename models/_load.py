@@ -20,6 +20,7 @@ from .adapter import add_adapter, check_peft, is_peft, name_of, tuned_model
 from .blocks import find_blocks, find_body
 from .bridge import is_bridge, known_fingerprint, tokenizer_of, wrapped_model
 from .checkpoint import load_checkpoint, load_tokenizer, some
+from .device import device_of
 from .difference import add_difference
 from .handle import LanguageModel
 from .hub import cached_directory
@@ -82,7 +83,7 @@ def load(
         )
     if device is None and "device_map" not in options:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    target = None if device is None else _checked_device(device)
+    target = None if device is None else device_of(device)
     organism = str(model) if str(model).startswith(PREFIX) else None
     source = find_source(model, revision)
     if source.adapter is not None:
@@ -182,17 +183,6 @@ def _wrap_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase |
     if fingerprint is not None:
         handle.__dict__["weights_fingerprint"] = fingerprint  # where cached_property looks first
     return handle
-
-
-def _checked_device(device: str | torch.device) -> torch.device:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device {str(device)!r} cannot be used here: {str(error).splitlines()[0]}. "
-            "`reasonlens doctor` lists the devices of this machine."
-        ) from error
-    return torch.device(device)
 
 
 def _tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerBase:

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..rundir import InputError, content_digest, looked_at
+from ..rundir import InputError, content_digest, looked_at, shown
 from .adapter import adapter_state
 from .bridge import make_bridge
 
@@ -181,6 +181,4 @@ def whole_layer(layer: object) -> int:
             raise TypeError
         return operator.index(layer)  # type: ignore[arg-type]
     except TypeError:
-        raise InputError(
-            f"a layer is a whole number, such as 12, and not {layer!r:.60} ({type(layer).__name__})"
-        ) from None
+        raise InputError(f"a layer is a whole number, such as 12, and not {shown(layer)}") from None

@@ -19,13 +19,14 @@ from jaxtyping import Bool, Int
 from threadpoolctl import threadpool_limits
 
 from ..activations import Activations, ActivationsSource, open_activations
-from ..rundir import InputError
+from ..models.device import device_of
+from ..rundir import InputError, names_of
 from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts, mean_and_range
 from .controls.permutation import permuted_rows
 from .controls.phrasings import phrasings
 from .controls.tasks import control_labels
-from .folds import grouped_folds
+from .folds import check_sizes, grouped_folds
 from .layer_fit import (
     Core,
     LayerFit,
@@ -80,7 +81,9 @@ def sweep(
         InputError: A behaviour does not occur, or has fewer spans or problems than there are folds.
     """
     activations = open_activations(activations)
-    chosen = tuple(activations.behaviours if behaviours is None else behaviours)
+    chosen = activations.behaviours if behaviours is None else names_of(behaviours, "behaviours")
+    check_sizes(n_folds, n_bootstrap, seed, n_shuffles, n_permutations)
+    device = device_of(device)
     shows = np.stack([activations.shows(behaviour) for behaviour in chosen])
     names, problems = np.unique(activations.problems, return_inverse=True)
     tasks = control_labels(activations.examples, max(1, min(3, n_shuffles)), seed)
@@ -164,7 +167,7 @@ def _protocol(
     n_shuffles: int,
     n_permutations: int,
     seed: int,
-    device: str | torch.device | None,
+    device: torch.device,
 ) -> tuple[Protocol, str]:
     method = method_named(estimator)
     folds = grouped_folds(activations.labels, activations.problems, chosen, n_folds, seed)
@@ -178,20 +181,18 @@ def _protocol(
         for index, behaviour in enumerate(chosen)
         for phrasing, spans in phrasings(activations.examples, behaviour, shows[index]).items()
     ]
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     protocol = Protocol(
         shows=shows,
         folds=folds,
         naive_folds=naive,
         n_folds=n_folds,
         method=method,
-        penalties=tuple(method.penalties if penalties is None else penalties),
+        penalties=method.penalties_of(penalties),
         shuffled=np.stack(shuffled),
         tasks=tasks,
         held_out=tuple(held_out),
         permuted=permuted,
-        device=torch.device(device),
+        device=device,
     )
     return protocol, permutation_scheme
 

@@ -21,10 +21,11 @@ from jaxtyping import Float, Int
 from threadpoolctl import threadpool_limits
 
 from ..activations import Activations, ActivationsSource, open_activations
-from ..rundir import InputError
+from ..models.device import device_of
+from ..rundir import InputError, listed, names_of, shown
 from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts
-from .folds import common_labels, grouped_folds
+from .folds import check_sizes, common_labels, grouped_folds
 from .layer_fit import Core, changes_over, design_of, fit_core
 from .metrics import CrossValidated
 from .nested import choose
@@ -65,6 +66,10 @@ def transfer(
     Raises:
         InputError: There are fewer than two sources, or they differ in layers or width, or have no behaviour in common.
     """
+    if not isinstance(sources, Mapping):
+        raise InputError(f"sources takes a dictionary of name and activations, and not {shown(sources)}; give one")
+    check_sizes(n_folds, n_bootstrap, seed)
+    device = device_of(device)
     names = tuple(sources)
     opened = {name: open_activations(source) for name, source in sources.items()}
     all_activations = list(opened.values())
@@ -78,10 +83,10 @@ def transfer(
                 f"{name} was read at layers {list(shape[0])} of width {shape[1]}, and {names[0]} at {list(first[0])} "
                 f"of width {first[1]}: only activations of the same layers and width can be compared"
             )
-    chosen = tuple(_common(opened, n_folds) if behaviours is None else behaviours)
+    chosen = tuple(_common(opened, n_folds) if behaviours is None else names_of(behaviours, "behaviours"))
     folds = _folds(all_activations, chosen, n_folds, seed)
     parts = [
-        _Source(activations, chosen, fold, estimator, penalties, n_folds, torch.device(device))
+        _Source(activations, chosen, fold, estimator, penalties, n_folds, device)
         for activations, fold in zip(all_activations, folds, strict=True)
     ]
     layers = all_activations[0].layers
@@ -90,7 +95,7 @@ def transfer(
         at_layer = [activations.layer(layer) for activations in all_activations]
         return [part.fit(own, at_layer) for part, own in zip(parts, at_layer, strict=True)]
 
-    for fits in map_layers(fit, layers, torch.device(device), progress):
+    for fits in map_layers(fit, layers, device, progress):
         for part, source_fit in zip(parts, fits, strict=True):
             part.fits.append(source_fit)
     pairs = list(product(range(len(names)), repeat=2))
@@ -136,7 +141,7 @@ class _Source:
             naive_folds=np.zeros_like(folds),
             n_folds=n_folds,
             method=method,
-            penalties=tuple(method.penalties if penalties is None else penalties),
+            penalties=method.penalties_of(penalties),
             shuffled=none,
             tasks=none[:, 0],
             held_out=(),
@@ -215,7 +220,7 @@ def _common(sources: Mapping[str, Activations], n_folds: int) -> list[str]:
     ]
     common = set.intersection(*frequent)
     if not common:
-        labels = "; ".join(f"{name}: {', '.join(activations.behaviours)}" for name, activations in sources.items())
+        labels = "; ".join(f"{name}: {listed(activations.behaviours, 10)}" for name, activations in sources.items())
         raise InputError(f"no behaviour is in at least {n_folds} problems of every source ({labels})")
     return [behaviour for behaviour in next(iter(sources.values())).behaviours if behaviour in common]
 

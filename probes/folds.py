@@ -9,7 +9,29 @@ import numpy as np
 from jaxtyping import Int
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ..rundir import InputError
+from ..rundir import InputError, seed_of, whole_number
+
+
+def check_sizes(
+    n_folds: object, n_bootstrap: object, seed: object, n_shuffles: object = 1, n_permutations: object = 1
+) -> None:
+    """Check how many folds, resamples and repetitions there are, and the seed.
+
+    Args:
+        n_folds: At least 3, which `grouped_folds` checks.
+        n_bootstrap: Resamples of the problems, at least 1.
+        seed: From 0 to 4294967295.
+        n_shuffles: Repetitions of the shuffled-label control, at least 1.
+        n_permutations: Permutations of the labels, at least 1.
+
+    Raises:
+        InputError: One is no whole number, or out of range.
+    """
+    whole_number(n_folds, "n_folds")
+    whole_number(n_bootstrap, "n_bootstrap")
+    whole_number(n_shuffles, "n_shuffles")
+    whole_number(n_permutations, "n_permutations")
+    seed_of(seed)
 
 
 def common_labels(labels: Sequence[str], problems: Sequence[str], n_folds: int) -> list[str]:

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ..rundir import InputError, listed
 from .controls.permutation import ridge_aurocs
 from .metrics import held_out_projections, rank_wins, training_changes
 from .protocol import Protocol
@@ -238,7 +239,14 @@ def _solve_in_batches(
             torch.from_numpy(penalty[batch]).to(bank.device, protocol.dtype),
             None if trainable is None else trainable[labels],
         )
-        yield batch, protocol.method.solve(design, columns).scores(design)
+        scores = protocol.method.solve(design, columns).scores(design)
+        if not torch.isfinite(scores).all():
+            raise InputError(
+                f"{protocol.method.about}: the scores of some probes are not finite at {protocol.method.penalty_name} "
+                f"{listed(f'{number:g}' for number in np.unique(penalty[batch]))}; give other penalties, or leave out "
+                "layers whose activations are extreme"
+            )
+        yield batch, scores
 
 
 def _out_of_fold(

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all, result_page
-from ..rundir import ByBehaviour, InputError, brief, did_you_mean, looked_at, restoring
+from ..rundir import ByBehaviour, InputError, brief, did_you_mean, listed, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
@@ -119,7 +119,7 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
         """
         if behaviour not in self.behaviours:
             raise InputError(
-                f"{behaviour!r} was not probed; these were: {', '.join(self.behaviours)}."
+                f"{behaviour!r:.60} was not probed; these were: {listed(self.behaviours, 10)}."
                 f"{did_you_mean(behaviour, self.behaviours)}"
             )
         return self.behaviours[behaviour]

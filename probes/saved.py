@@ -259,7 +259,7 @@ def _check(probes: SavedProbes) -> None:
     for part in ("biases", "best_layers", "prevalence", "scores"):
         by_behaviour = getattr(probes, part)
         if not isinstance(by_behaviour, dict) or set(by_behaviour) != set(names):
-            raise InputError(f"the {part} of probes must be given for each of their behaviours: {', '.join(names)}")
+            raise InputError(f"the {part} of probes must be given for each of their behaviours: {listed(names, 10)}")
     d_model = probes.weights[names[0]].shape[-1] if probes.weights[names[0]].ndim else 0
     for name, weight in probes.weights.items():
         shapes = tuple(weight.shape), tuple(probes.biases[name].shape)

@@ -1,7 +1,18 @@
 """Keep runs on disk: locked directories that resume, logs that survive a kill, atomic files, and errors for users."""
 
+from .arguments import (
+    entry_of,
+    members_of,
+    names_of,
+    number_between,
+    seed_of,
+    settings_of,
+    text_of,
+    truth_of,
+    whole_number,
+)
 from .atomic import atomic_path, write_csv, write_json, write_text
-from .brevity import brief, listed, looked_at
+from .brevity import brief, listed, looked_at, printable, shown
 from .columns import columns_of, from_row, to_row
 from .comparison import callable_name, differences, plain
 from .digests import content_digest, directory_digest, file_digest, tensors_digest
@@ -16,9 +27,18 @@ from .run_directory import RunDirectory
 __all__ = [
     "brief",
     "listed",
-    "brief",
-    "listed",
     "looked_at",
+    "printable",
+    "shown",
+    "entry_of",
+    "members_of",
+    "names_of",
+    "number_between",
+    "seed_of",
+    "settings_of",
+    "text_of",
+    "truth_of",
+    "whole_number",
     "ByBehaviour",
     "did_you_mean",
     "nearest_file",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import wraps
+from itertools import islice
 from typing import Any, TypeVar
 
 Owner = TypeVar("Owner")
 
 LONGEST = 900  # characters of a whole line
 LONGEST_PART = 60
+LONGEST_MESSAGE = 990  # characters of an error
+LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 
 
 def brief(owner: Any) -> str:
@@ -56,14 +60,55 @@ def listed(names: Iterable[object], most: int = 8) -> str:
     Returns:
         Such as "deduction, backtracking and 12 more".
     """
-    shown = [_cut_part(str(name)) for name in names]
-    more = f" and {len(shown) - most} more" if len(shown) > most else ""
-    return ", ".join(shown[:most]) + more
+    rest = iter(names)
+    shown = [printable(_cut_part(str(name))) for name in islice(rest, most)]
+    n_more = sum(1 for _ in rest)
+    return ", ".join(shown) + (f" and {n_more} more" if n_more else "")
+
+
+def printable(text: str) -> str:
+    """Write what a terminal would obey (escape sequences, marks that turn the writing round) as Python escapes it.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The same text, without a character that cannot be seen.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def one_line(text: str) -> str:
+    """Write a message in one line of fewer than 1,000 characters, the middle left out where it is longer.
+
+    Args:
+        text: The message, which may quote what others wrote.
+
+    Returns:
+        The line; its end, which says what to do, is always whole.
+    """
+    line = printable(LINE_BREAK.sub(" ", text))
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE - 302]} … {line[-299:]}"
+
+
+def shown(value: object) -> str:
+    """Write a value for a message: its beginning, in one line, and its type.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        Such as "[1, 2] (list)".
+    """
+    written = one_line(repr(value)) if not isinstance(value, str) else repr(value[:LONGEST_PART])
+    return f"{_cut_part(written)} ({type(value).__name__})"
 
 
 def cut(text: str, look: str) -> str:
     """Close a description with what shows more, its middle left out where it is too long."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     if len(line) > LONGEST:
         line = f"{line[: LONGEST - 100]} … {line[-80:]}"
     return f"{line}{f'; look: {look}' if look else ''})"

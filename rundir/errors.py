@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .brevity import one_line
+
 ELSEWHERE = "Choose a place that you may write to."
 OF_NO_FILE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)  # what the disk refuses, whatever the file
 
@@ -30,7 +32,10 @@ REMEDIES = {
 
 
 class InputError(ValueError):
-    """A mistake in what the user gave. The message says what was wrong, the value, and what to do."""
+    """A mistake in what the user gave. The message says what was wrong, the value, and what to do, in one line."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 @contextmanager

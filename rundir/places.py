@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from .brevity import shown
 from .errors import InputError, short
 
 MAX_NAME_BYTES = 255  # of one file name on every common file system
@@ -31,9 +32,13 @@ def expanded(path: str | Path) -> Path:
         The path without `~`.
 
     Raises:
-        InputError: There is no such user, no home directory, or the path holds bytes that are not UTF-8, which neither
-            safetensors nor a record in JSON can name.
+        InputError: It is no path or an empty one, there is no such user, no home directory, or the path holds bytes
+            that are not UTF-8, which neither safetensors nor a record in JSON can name.
     """
+    if not isinstance(path, str | Path) or not str(path):
+        raise InputError(f"a path is a text or a pathlib.Path, such as 'runs/first', and not {shown(path)}; give one")
+    if "\0" in str(path):
+        raise InputError(f"the path {str(path)[:60]!r} holds a null character, which no file has; leave it out")
     try:
         place = Path(path).expanduser()
         str(place).encode()

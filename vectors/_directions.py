@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..activations.layers import choose_layers, written_layers
+from ..activations.layers import choose_layers, layer_numbers, written_layers
 from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, listed, looked_at, read_description, reading
 from .description import check_description
 from .direction import Direction
@@ -50,6 +50,7 @@ class Directions(ByBehaviour[Direction]):
     n_problems_showing: dict[str, int] = field(default_factory=dict)  # behaviour -> problems with it, if known
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", layer_numbers(self.layers))
         check_all_finite(self.vectors, self.layers, self.residual_norm)
 
     def __getitem__(self, behaviour: str) -> Direction:
@@ -64,9 +65,9 @@ class Directions(ByBehaviour[Direction]):
         Raises:
             InputError: There is no direction for this behaviour.
         """
-        if behaviour not in self.vectors:
+        if not isinstance(behaviour, str) or behaviour not in self.vectors:
             raise InputError(
-                f"no direction for {behaviour!r}; there are directions for {', '.join(self.vectors)}."
+                f"no direction for {behaviour!r:.60}; there are directions for {listed(self.vectors, 10)}."
                 f"{did_you_mean(behaviour, self.vectors)}"
             )
         return Direction(
@@ -112,7 +113,7 @@ class Directions(ByBehaviour[Direction]):
             n_layers = max(max(self.layers) + 1, known if isinstance(known, int) else 0)
         if isinstance(layers, str):
             return choose_layers(layers, self.layers, n_layers)
-        numbers = (layers,) if isinstance(layers, int) else layers
+        numbers = layer_numbers((layers,) if isinstance(layers, int) else layers)
         return tuple(sorted({number + n_layers if number < 0 else number for number in numbers}))
 
     def at(self, behaviour: str, layer: int) -> Float[Tensor, " d_model"]:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..activations.layers import written_layers
+from ..activations.layers import layer_numbers, written_layers
 from ..models.handle import whole_layer
 from ..rundir import InputError, did_you_mean, looked_at
 
@@ -44,6 +44,7 @@ class Direction:
                 f"{len(self.layers)} layers and {len(self.residual_norm)} norms; give each layer one row (d_model) and "
                 "one norm"
             )
+        object.__setattr__(self, "layers", layer_numbers(self.layers))
 
     @classmethod
     def of(
@@ -69,7 +70,7 @@ class Direction:
         Raises:
             InputError: The numbers of rows, layers and norms differ.
         """
-        layers = tuple(map(whole_layer, layers if isinstance(layers, Iterable) else [layers]))
+        layers = layer_numbers(layers if isinstance(layers, Iterable) else [layers])
         norms = (residual_norm,) * len(layers) if isinstance(residual_norm, int | float) else tuple(residual_norm)
         rows = vectors[None] if isinstance(vectors, Tensor) and vectors.ndim == 1 else vectors
         return cls(behaviour=behaviour, vectors=rows, layers=layers, residual_norm=norms)
@@ -148,7 +149,7 @@ class Direction:
         return unit
 
     def _row(self, layer: int) -> int:
-        if layer not in self.layers:
+        if whole_layer(layer) not in self.layers:
             raise InputError(
                 f"no direction for {self.behaviour!r} at layer {layer}; these are covered: "
                 f"{', '.join(map(str, self.layers))}.{did_you_mean(layer, self.layers)}"

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import torch
 
-from ...rundir import InputError, expanded
+from ...rundir import InputError, expanded, settings_of
 from ...rundir.progress import ProgressBar
 from ...traces import Trace, TraceSource, digest, stream_traces
 from .._collect import windows
@@ -83,7 +83,7 @@ def collect_on_ray(
     Raises:
         InputError: As `collect` does; or Ray is not installed, or the cluster cannot be reached.
     """
-    settings, cluster = settings or CollectSettings(), cluster or ClusterSettings()
+    settings, cluster = settings_of(settings, CollectSettings), settings_of(cluster, ClusterSettings)
     out = expanded(out).absolute()
     with _ray(cluster) as ray, closing(_read(source)) as traces:
         pool = _Pool(ray, model, settings, cluster, keep == "moments")

@@ -146,7 +146,7 @@ class Moments:
         """
         if label not in self.by_label:
             raise InputError(
-                f"no span shows {label!r}; the labels here are {', '.join(self.behaviours)}."
+                f"no span shows {label!r:.60}; the labels here are {listed(self.behaviours, 10)}."
                 f"{did_you_mean(label, self.behaviours)}"
             )
         return self.by_label[label]

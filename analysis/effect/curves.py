@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all, render
-from ...rundir import InputError, did_you_mean, from_row, looked_at, restoring, to_row
+from ...rundir import InputError, did_you_mean, from_row, listed, looked_at, restoring, to_row
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...stats import p_value_of_draws
 from .condition import Kind
@@ -170,7 +170,7 @@ class StrengthCurves:
         """
         if behaviour not in self.behaviours:
             raise InputError(
-                f"no direction of {behaviour!r} was tried; there are {', '.join(self.behaviours)}."
+                f"no direction of {behaviour!r:.60} was tried; there are {listed(self.behaviours, 10)}."
                 f"{did_you_mean(behaviour, self.behaviours)}"
             )
         frame = self._by_layer

@@ -20,7 +20,7 @@ from ...figures import FigureTable, draw_all, result_page
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
 from ...models.content import weights_digest
-from ...rundir import InputError, RunDirectory, looked_at, restoring, write_csv
+from ...rundir import InputError, RunDirectory, looked_at, restoring, settings_of, write_csv
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...vectors import Directions
 from ...vectors.residual_norms import with_known_norms
@@ -178,7 +178,7 @@ def steer_matrix(
     }
     scaled = {(source, target): _in_units_of(known, source, target) for target in models for source in directions}
     cells: dict[tuple[str, str], StrengthCurves] = {}
-    with _open_run(out, loaded, directions, settings or EffectSettings()) as run:
+    with _open_run(out, loaded, directions, settings_of(settings, EffectSettings)) as run:
         for number, ((source, target), own) in enumerate(scaled.items()):
             place = run.file(f"{CELLS}/{number}")
             run.record()

@@ -33,6 +33,7 @@ from ...rundir import (
     content_digest,
     from_row,
     plain,
+    settings_of,
     to_row,
 )
 from ...rundir.progress import with_progress
@@ -96,7 +97,7 @@ def steer_sweep(
         InputError: The directions do not fit the model, behaviours or layers are unknown, the model has no questions,
             or the directory holds another run.
     """
-    settings = settings or EffectSettings()
+    settings = settings_of(settings, EffectSettings)
     loaded = load(model, device=device)
     check_fit(directions, loaded, force=force)
     behaviours = settings.behaviours or directions.behaviours

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from transformers import PreTrainedModel
 
 from ...models import organism_names
-from ...rundir import InputError
+from ...rundir import InputError, settings_of
 from ...stats import (
     Interval,
     mean_over_groups,
@@ -79,7 +79,7 @@ def evaluate(
     settings: EvaluateSettings | None = None,
 ) -> Table:
     """Model name -> figure -> value with interval. `models` must hold `base`; what is compared is compared to it."""
-    chosen = settings or EvaluateSettings()
+    chosen = settings_of(settings, EvaluateSettings)
     plain = _Ground(models["base"], unseen(chosen.problems, chosen.seed))
     doubled = _Ground(models["base"], unseen(chosen.problems, chosen.seed, doubled=True))
     table: Table = {}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models._load import ModelLike
-from ...rundir import InputError, RunDirectory, expanded, parse_json
+from ...rundir import InputError, RunDirectory, expanded, parse_json, settings_of
 from ...rundir.lock import only_writer
 from ...rundir.result_files import TABLES
 from ...traces.judge import Judge
@@ -68,7 +68,7 @@ def hybrid(
     Raises:
         InputError: Models, problems or settings cannot be used, or `out` holds another run or is being written.
     """
-    settings = settings or HybridSettings()
+    settings = settings_of(settings, HybridSettings)
     if pairs is None:
         pairs = open_pairs(
             base,

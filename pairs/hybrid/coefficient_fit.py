@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy
 from ...activations import collect
 from ...models import LanguageModel
 from ...probes.folds import common_labels
-from ...rundir import InputError
+from ...rundir import InputError, listed, settings_of
 from ...rundir.progress import with_progress
 from ...traces import Template, Trace, encode
 from ...vectors.extraction.likelihood import frozen
@@ -84,7 +84,7 @@ def fit_coefficients(
     or more. mechanism: vectors that are kept as they are, only their strength is learnt; its behaviours are then taken.
     Raises InputError where base and rollouts disagree too seldom to hold problems out.
     """
-    settings = settings or CoefficientSettings()
+    settings = settings_of(settings, CoefficientSettings)
     layer = base.layer_index(layer)
     if mechanism is not None:
         if mechanism.layer != layer:
@@ -146,7 +146,7 @@ class _Fit:
             if not names or not len(part):
                 raise InputError(
                     f"of {examples.n_tokens} tokens the base would not say {len(examples)}; of those none of the "
-                    f"behaviours ({', '.join(names) or 'none is common'}) is left to be {what}. Give more rollouts, or "
+                    f"behaviours ({listed(names, 9) or 'none common'}) is left to be {what}. Give more rollouts, or "
                     "check the labels' spelling."
                 )
         self._share = torch.zeros(len(examples), device=base.device)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ...rundir import InputError
+from ...rundir import InputError, entry_of, number_between, shown
 from .closed_forms import solve_discriminant, solve_mean_difference, solve_ridge
 from .design import Columns, Design, Solution
 from .logistic import solve_logistic
@@ -20,15 +20,46 @@ class Method:
     solve: Solver
     penalty_name: str
     penalties: tuple[float, ...]  # strongest first
+    limits: tuple[float, float]  # the least and the greatest penalty that float32 can solve
     gives_log_odds: bool
     about: str  # a few words for lists
 
+    def penalties_of(self, penalties: object) -> tuple[float, ...]:
+        """Check the penalties to choose from.
+
+        Args:
+            penalties: Numbers within `limits`, strongest first; None means those of the kind.
+
+        Returns:
+            The penalties, in their order.
+
+        Raises:
+            InputError: It is no list of numbers, is empty, or one is out of the limits.
+        """
+        if penalties is None:
+            return self.penalties
+        if not isinstance(penalties, Iterable) or isinstance(penalties, str | bytes | Mapping):
+            raise InputError(
+                f"penalties takes a list of numbers, strongest first, and not {shown(penalties)}; give "
+                f"{list(self.penalties)}"
+            )
+        numbers = tuple(
+            number_between(number, f"penalties ({self.penalty_name})", *self.limits) for number in penalties
+        )
+        if not numbers:
+            raise InputError(f"penalties names none to choose from: give None, or such as {list(self.penalties)}")
+        return numbers
+
 
 METHODS: dict[str, Method] = {
-    "logistic": Method(solve_logistic, "C", (1e-3, 1e-2, 1e-1, 1.0), True, "logistic regression, L2"),
-    "ridge": Method(solve_ridge, "alpha", (1e4, 1e3, 1e2, 1e1), False, "ridge regression on labels 1 and -1"),
-    "lda": Method(solve_discriminant, "shrinkage", (0.9, 0.5, 0.2, 0.05), True, "linear discriminant, shrunk"),
-    "mean-difference": Method(solve_mean_difference, "none", (1.0,), False, "mean difference"),
+    "logistic": Method(solve_logistic, "C", (1e-3, 1e-2, 1e-1, 1.0), (1e-8, 1e8), True, "logistic regression, L2"),
+    "ridge": Method(
+        solve_ridge, "alpha", (1e4, 1e3, 1e2, 1e1), (1e-6, 1e12), False, "ridge regression on labels 1 and -1"
+    ),
+    "lda": Method(
+        solve_discriminant, "shrinkage", (0.9, 0.5, 0.2, 0.05), (1e-6, 1.0), True, "linear discriminant, shrunk"
+    ),
+    "mean-difference": Method(solve_mean_difference, "none", (1.0,), (1e-6, 1e12), False, "mean difference"),
 }
 
 
@@ -44,6 +75,4 @@ def method_named(name: str) -> Method:
     Raises:
         InputError: There is no kind of this name.
     """
-    if name not in METHODS:
-        raise InputError(f"unknown kind of probe {name!r}: use {', '.join(METHODS)}")
-    return METHODS[name]
+    return entry_of(METHODS, name, "unknown kind of probe {}")

@@ -292,7 +292,7 @@ def test_what_cannot_be_probed_is_said(activations: Activations) -> None:
         sweep(alone, progress=False)
     with pytest.raises(InputError, match="at least 3 folds, not 2"):
         sweep(activations, n_folds=2, progress=False)
-    with pytest.raises(InputError, match="unknown kind of probe 'svm': use logistic, ridge, lda, mean-difference"):
+    with pytest.raises(InputError, match="unknown kind of probe 'svm'; there are logistic, ridge, lda, mean-diff"):
         sweep(activations, estimator="svm", progress=False)
 
 

@@ -24,7 +24,7 @@ from torch.nn.functional import cosine_similarity, normalize
 from ...activations import CollectSettings, Read, collect
 from ...models import load
 from ...models._load import ModelLike
-from ...rundir import InputError
+from ...rundir import InputError, settings_of
 from ...rundir.progress import ProgressBar
 from ...stats import Interval, percentile_ends
 from ...traces import TraceSource, digest, resolve_traces
@@ -68,7 +68,7 @@ def optimised_directions(
         InputError: A layer does not exist, a behaviour is in too few problems, or one is called "bias" while
             `settings.bias` is on.
     """
-    settings = settings or OptimisedSettings()
+    settings = settings_of(settings, OptimisedSettings)
     handle, texts = load(model), resolve_traces(traces)
     layer_numbers = CollectSettings(layers=layers).layers_of(handle)
     targets = Targets.of(handle, texts, settings)

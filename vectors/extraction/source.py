@@ -17,10 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...activations import Activations, Moments
-from ...activations.layers import choose_layers
+from ...activations.layers import choose_layers, layer_numbers
 from ...activations.moments import Summary
 from ...activations.store import StoredActivations
-from ...rundir import InputError, did_you_mean
+from ...rundir import InputError, did_you_mean, listed
 from .._directions import Directions
 
 Source: TypeAlias = Activations | Moments
@@ -42,8 +42,8 @@ def choose_behaviours(source: Source, behaviours: Sequence[str] | None) -> tuple
     for behaviour in behaviours or ():
         if behaviour not in source.behaviours:
             raise InputError(
-                f"no span shows {behaviour!r}; the labels here are {', '.join(source.behaviours)}. Check the spelling."
-                f"{did_you_mean(behaviour, source.behaviours)}"
+                f"no span shows {behaviour!r:.60}; the labels here are {listed(source.behaviours, 10)}. Check the "
+                f"spelling.{did_you_mean(behaviour, source.behaviours)}"
             )
     if not source.behaviours:
         return ()
@@ -120,7 +120,8 @@ def at_layers(source: Source, layers: str | Sequence[int]) -> Source:
 
     Args:
         source: Activations or moments.
-        layers: Layers that were collected, in any order; or a text such as "all" or "0,4,10:20:2".
+        layers: Layers that were collected, in any order, negative ones counted from the model's end; or a text such as
+            "all" or "0,4,10:20:2".
 
     Returns:
         The same at these layers, ascending.
@@ -129,14 +130,17 @@ def at_layers(source: Source, layers: str | Sequence[int]) -> Source:
         InputError: A layer was not collected.
     """
     if isinstance(layers, str):
-        layers = choose_layers(layers, source.layers, _n_layers(source))
-    for layer in layers:
+        numbers = choose_layers(layers, source.layers, _n_layers(source))
+    else:
+        n_layers = _n_layers(source)
+        numbers = tuple(layer + n_layers if layer < 0 else layer for layer in layer_numbers(layers))
+    for layer in numbers:
         if layer not in source.layers:
             raise InputError(
                 f"layer {layer} was not collected; these were: {', '.join(map(str, source.layers))}."
                 f"{did_you_mean(layer, source.layers)}"
             )
-    chosen = tuple(sorted(set(layers)))
+    chosen = tuple(sorted(set(numbers)))
     slots = [source.layers.index(layer) for layer in chosen]
     if isinstance(source, Moments):
         return replace(

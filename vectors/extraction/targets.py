@@ -14,7 +14,7 @@ from jaxtyping import Int
 
 from ...models import LanguageModel
 from ...probes.folds import common_labels, grouped_folds
-from ...rundir import InputError
+from ...rundir import InputError, listed
 from ...traces import Trace, encode
 from .optimised_settings import OptimisedSettings
 
@@ -77,8 +77,8 @@ class Targets:
         for behaviour in settings.behaviours or ():
             if behaviour not in labels:
                 raise InputError(
-                    f"no sentence shows {behaviour!r}; the labels here are {', '.join(sorted(set(labels)))}. Check the "
-                    "spelling."
+                    f"no sentence shows {behaviour!r:.60}; the labels here are {listed(sorted(set(labels)), 10)}. "
+                    "Check the spelling."
                 )
         behaviours = settings.behaviours or tuple(common_labels(labels, problems, settings.n_folds))
         if not behaviours:

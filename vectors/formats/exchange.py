@@ -10,7 +10,7 @@ from typing import Any
 
 from ...activations.layers import written_layers
 from ...models import LanguageModel
-from ...rundir import InputError
+from ...rundir import InputError, listed
 from .._directions import Directions
 from .check import check_directions, check_fits, file_name
 from .entry import Format
@@ -74,7 +74,7 @@ def export(
     if behaviour is None and not entry.several and len(directions.behaviours) > 1 and not entry.needs_model:
         if path.suffix and not path.is_dir():
             raise InputError(
-                f"a file of {entry.name} holds one behaviour, and there are {', '.join(directions.behaviours)}: name "
+                f"a file of {entry.name} holds one behaviour, and there are {listed(directions.behaviours, 10)}: name "
                 "one (--behaviour), or give a directory for a file of each (--out)"
             )
         targets = {path / (file_name(name) + entry.suffix): name for name in directions.behaviours}

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...rundir import InputError
+from ...rundir import InputError, listed
 from .._directions import Directions
 from .entry import Format
 from .imported import MAX_LAYERS, imported
@@ -42,7 +42,7 @@ def read(
     means, counts = _means_and_counts(read_torch(path), path)
     labels = [label for label in means if label != OVERALL]
     if behaviour is not None and behaviour not in labels:
-        raise InputError(f"{path} has no mean for {behaviour!r}; there are {', '.join(labels)}")
+        raise InputError(f"{path} has no mean for {behaviour!r:.60}; there are {listed(labels, 10)}")
     if against == "overall" and OVERALL not in means:
         raise InputError(
             f"{path} has no mean for {OVERALL!r}: take the means against the other labels (against=others)"

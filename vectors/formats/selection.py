@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...rundir import InputError
+from ...rundir import InputError, listed
 from .._directions import Directions
 from ..soundness import check_finite
 
@@ -143,7 +143,7 @@ def select(
         if len(directions.behaviours) != 1:
             raise InputError(
                 f"a file of this format holds one behaviour, and there are directions for "
-                f"{', '.join(directions.behaviours)}: name one (--behaviour, behaviour=)"
+                f"{listed(directions.behaviours, 10)}: name one (--behaviour, behaviour=)"
             )
         behaviour = directions.behaviours[0]
     direction = directions[behaviour]

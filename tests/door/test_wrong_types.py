@@ -1,0 +1,91 @@
+"""Arguments of a wrong type or out of range, at every door: one line with the argument, the value and what to give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from reasonlens import (
+    Directions,
+    InputError,
+    LocateSettings,
+    ProbeSettings,
+    collect,
+    directions,
+    mean_difference_directions,
+    sweep,
+)
+
+QUICK = {"n_bootstrap": 5, "n_shuffles": 1, "n_permutations": 3, "progress": False}
+
+
+@pytest.fixture
+def parts(tiny, traces) -> SimpleNamespace:
+    """A model, traces, their activations, and directions found from these."""
+    model = tiny()
+    acts = collect(model, traces, progress=False)
+    return SimpleNamespace(model=model, traces=traces, acts=acts, directions=mean_difference_directions(acts))
+
+
+Door = Callable[[SimpleNamespace, Any], object]
+# A call, what is given, and a part of the message.
+PENALTIES: Door = lambda parts, value: sweep(parts.acts, penalties=value, **QUICK)  # noqa: E731
+LAYERS: Door = lambda parts, value: collect(parts.model, parts.traces, layers=value, progress=False)  # noqa: E731
+DIRECTIONS: Door = lambda parts, value: directions(parts.acts, layers=value, progress=False)  # noqa: E731
+
+TABLE: dict[str, list[tuple[Door, Any, str]]] = {
+    "penalties": [
+        *(
+            (PENALTIES, value, "penalties")
+            for value in ([0], [1e-300], [-1], [np.nan], [np.inf], [], "strong", 5, ["a"], [None], {}, np.zeros((3, 4)))
+        ),
+        (lambda _, value: ProbeSettings(penalties=value), (0.0,), "penalties"),
+        (lambda _, value: LocateSettings(penalties=value), (0.0,), "penalties"),
+    ],
+    "layers": [
+        *((LAYERS, value, "layer") for value in (2, 1.5, [1.0], [True], [None], ["a"], [], {}, object())),
+        *((DIRECTIONS, value, "layer") for value in (2, None, [1.0], [True], [], {}, np.array([[1, 2]]), b"1")),
+        (lambda parts, value: parts.directions.at("verification", value), True, "a layer is a whole number"),
+        (lambda parts, value: parts.directions.at("verification", value), "1", "a layer is a whole number"),
+        (lambda parts, value: parts.directions.choose_layers(value), 1.5, "layers takes a list"),
+        (lambda parts, value: parts.acts.layer(value), 1.0, "a layer is a whole number"),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", TABLE)
+def test_an_argument_of_a_wrong_type_is_one_line_that_names_it(
+    kind: str, parts: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for door, value, message in TABLE[kind]:
+        with pytest.raises(InputError) as caught:
+            door(parts, value)
+        line = str(caught.value)
+        assert message in line, (value, line)
+        assert line.isprintable() and len(line) < 1_000, (value, line)
+    assert not list(tmp_path.iterdir()), "a refused call wrote files"
+
+
+def test_layers_of_any_integer_type_are_stored_and_read_back(parts: SimpleNamespace, tmp_path: Path) -> None:
+    for layers in ([0, 1], (1, 0), np.array([0, 1]), torch.tensor([0, 1]), range(2), {0, 1}):
+        found = directions(parts.acts, layers=layers, n_resamples=0)
+        found.save(tmp_path / "vectors.safetensors")
+        assert Directions.open(tmp_path / "vectors.safetensors").layers == found.layers == (0, 1)
+        assert "0, 1" in repr(found)
+    assert directions(parts.acts, layers=[-1], n_resamples=0).layers == (parts.acts.layers[-1],)
+
+
+def test_every_penalty_within_the_limits_gives_finite_scores(parts: SimpleNamespace) -> None:
+    from reasonlens.probes.solver import METHODS
+
+    for name, method in METHODS.items():
+        for penalty in (method.limits[0], method.limits[1]):
+            found = sweep(parts.acts, estimator=name, penalties=[penalty], n_folds=3, behaviours=["deduction"], **QUICK)
+            assert np.isfinite(found.fitted.scores).all(), (name, penalty)
