@@ -132,17 +132,27 @@ def whole_number(number: object, argument: str, least: int = 1, most: int | None
         InputError: It is no whole number (True and 1.0 are not either), or out of range.
     """
     try:
-        whole = None if isinstance(number, bool) else operator.index(number)  # type: ignore[arg-type]
+        value = None if isinstance(number, bool) else operator.index(number)  # type: ignore[arg-type]
     except TypeError:
-        whole = None
-    if whole is None or whole < least or (most is not None and whole > most):
+        value = None
+    if value is None or value < least or (most is not None and value > most):
         limits = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise InputError(f"{argument} takes a whole number {limits}, such as {max(least, 5)}, and not {shown(number)}")
-    return whole
+    return value
 
 
 def seed_of(seed: object) -> int:
-    """Check a seed; raise InputError unless it is a whole number from 0 to 4294967295."""
+    """Check a seed.
+
+    Args:
+        seed: What was given.
+
+    Returns:
+        The seed.
+
+    Raises:
+        InputError: It is no whole number from 0 to 4294967295.
+    """
     return whole_number(seed, "seed", 0, MAX_SEED)
 
 
@@ -171,14 +181,36 @@ def number_between(number: object, argument: str, low: float, high: float) -> fl
 
 
 def truth_of(value: object, argument: str) -> bool:
-    """Check a switch; raise InputError unless it is True or False ('no' is a text, and would count as true)."""
+    """Check a switch: 'no' is a text, and would count as true.
+
+    Args:
+        value: What was given.
+        argument: The argument, such as "absolute".
+
+    Returns:
+        True or False.
+
+    Raises:
+        InputError: It is neither.
+    """
     if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
         return bool(value)
     raise InputError(f"{argument} takes True or False, and not {shown(value)}")
 
 
 def text_of(text: object, argument: str) -> str:
-    """Check a text; raise InputError for anything else, such as None or bytes."""
+    """Check a text.
+
+    Args:
+        text: What was given.
+        argument: The argument, such as "prompt".
+
+    Returns:
+        The text.
+
+    Raises:
+        InputError: It is something else, such as None or bytes.
+    """
     if isinstance(text, str):
         return text
     raise InputError(f"{argument} takes a text, and not {shown(text)}; give a str")
