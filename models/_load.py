@@ -179,10 +179,7 @@ def _wrap_bridge(bridge: TransformerBridge, tokenizer: PreTrainedTokenizerBase |
     """Return the handle on the Hugging Face model that a bridge wraps."""
     model = wrapped_model(bridge)
     handle = wrap(model, tokenizer or tokenizer_of(bridge), name=str(bridge.cfg.model_name))
-    fingerprint = known_fingerprint(bridge)
-    if fingerprint is not None:
-        handle.__dict__["weights_fingerprint"] = fingerprint  # where cached_property looks first
-    return handle
+    return dataclasses.replace(handle, bridged=known_fingerprint(bridge))
 
 
 def _tokenizer_of(model: PreTrainedModel) -> PreTrainedTokenizerBase:

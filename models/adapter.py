@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 from ..rundir import InputError, content_digest, file_digest
 from .checkpoint import in_order, quiet, some
 from .failures import FAILURES, reason
+from .merging import can_be_merged, separate_shared_weights
 
 REMEDY = "pip install 'reasonlens[peft]'"
 # Kinds that change what modules compute and nothing else, and that can be merged into the weights.
@@ -65,13 +66,16 @@ def adapter_state(model: nn.Module) -> dict[str, Any] | None:
 
     Returns:
         The names of the active adapters, and a digest of where they act, how strongly, and where they are merged; None
-        for a model without adapters. Adapters that are switched off are not active.
+        for a model without adapters. Adapters that are switched off are not active; those of them that are merged are
+        taken out of the weights, as in the model's next pass.
     """
     active: set[str] = set()
     modules: list[list[Any]] = []
     for path, module in model.named_modules():
         if not isinstance(getattr(type(module), "disable_adapters", None), property):  # of all of peft's layers
             continue
+        if module.disable_adapters and getattr(module, "merged", False):
+            module.unmerge()  # as its next pass would: what is switched off does not act
         merged = list(getattr(module, "merged_adapters", []))
         names = [] if module.disable_adapters else list(getattr(module, "active_adapters", []))
         scales = dict(getattr(module, "scaling", {}) or {})
@@ -92,7 +96,7 @@ def refuse_adapters(model: nn.Module, purpose: str) -> None:
 
 
 def add_adapter(model: PreTrainedModel, name: str, location: str, options: dict[str, Any]) -> PreTrainedModel:
-    """Put an adapter into its base, in place, and merge it into the weights unless these are quantised.
+    """Put an adapter into its base, in place, and merge it into weights that are not quantised and can hold it.
 
     Args:
         model: The base.
@@ -112,6 +116,7 @@ def add_adapter(model: PreTrainedModel, name: str, location: str, options: dict[
     try:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft uses old names of transformers
+            warnings.filterwarnings("ignore", "Model has .tie_word_embeddings=True. and a tied layer")  # see merging.py
             settings: Any = PeftConfig.from_pretrained(location, **options)
             _check_kind(name, settings)
             settings.inference_mode = True
@@ -131,9 +136,17 @@ def add_adapter(model: PreTrainedModel, name: str, location: str, options: dict[
                 if names
             )
         )
-    if getattr(model, "is_quantized", False):
+    if getattr(model, "is_quantized", False) or not can_be_merged(model):
         return tuned_model(tuned)
-    merged: PreTrainedModel = tuned.merge_and_unload(safe_merge=True)
+    separate_shared_weights(model)
+    try:
+        with quiet(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Input and output embeddings are no longer tied")
+            merged: PreTrainedModel = tuned.merge_and_unload(safe_merge=True)
+    except FAILURES as error:
+        raise InputError(
+            f"cannot merge the adapter {name!r} into its base: {reason(error)}. Are its weights finite?"
+        ) from error
     return merged
 
 

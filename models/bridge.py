@@ -16,13 +16,15 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from ..rundir import InputError
 from .adapter import refuse_adapters
+from .fingerprint import weights_fingerprint
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
 
 _OWN_TOKENIZER: WeakKeyDictionary[Any, PreTrainedTokenizerBase] = WeakKeyDictionary()  # of bridges from `make_bridge`
-_FINGERPRINT: WeakKeyDictionary[Any, str] = WeakKeyDictionary()  # of their models, since a bridge renames weights
+# Of their weights as they were made and of their models, since a bridge renames weights.
+_FINGERPRINT: WeakKeyDictionary[Any, tuple[str, str]] = WeakKeyDictionary()
 
 
 def is_bridge(model: object) -> TypeGuard[TransformerBridge]:
@@ -49,8 +51,8 @@ def wrapped_model(bridge: TransformerBridge) -> PreTrainedModel:
     return cast(PreTrainedModel, model)
 
 
-def known_fingerprint(bridge: TransformerBridge) -> str | None:
-    """Return the fingerprint of the model that `make_bridge` was given, or None for a bridge made elsewhere."""
+def known_fingerprint(bridge: TransformerBridge) -> tuple[str, str] | None:
+    """Return the fingerprints of a bridge as `make_bridge` made it and of its model; None for one made elsewhere."""
     return _FINGERPRINT.get(bridge)
 
 
@@ -83,7 +85,7 @@ def make_bridge(
             dtype=model.dtype,
         )
     _OWN_TOKENIZER[bridge] = tokenizer
-    _FINGERPRINT[bridge] = fingerprint
+    _FINGERPRINT[bridge] = (weights_fingerprint(wrapped_model(bridge)), fingerprint)
     return bridge
 
 

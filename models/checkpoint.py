@@ -78,7 +78,7 @@ def load_tokenizer(name: str, location: str | Path, **options: Any) -> PreTraine
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 location, **({"trust_remote_code": False} | options)
             )
-    except FAILURES as error:
+    except Exception as error:  # tokenizers raises it as it is for a file that it cannot read
         _check_configuration(name, location, options)
         raise InputError(
             f"cannot load the tokenizer of {name!r}: {reason(error)}. Save it beside the model with "

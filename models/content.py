@@ -69,10 +69,10 @@ def weights_digest(model: LanguageModel) -> str:
     Weights that accelerate has offloaded count by name, shape and type only.
     """
     tokenizer = model.tokenizer
+    adapters = adapter_state(model.model)  # before the weights, which it may change
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing releases the interpreter's lock
         digests = list(pool.map(_digest_tensor, model.model.state_dict().values()))
     weights = dict(zip(model.model.state_dict(), digests, strict=True))
-    adapters = adapter_state(model.model)
     rest = [tokenizer.get_vocab(), getattr(tokenizer, "chat_template", None)]
     return content_digest([weights, *rest, *([] if adapters is None else [adapters])])
 

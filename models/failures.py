@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pickle import UnpicklingError
+
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
@@ -18,6 +21,8 @@ FAILURES = (
     ImportError,
     SafetensorError,
     StrictDataclassError,
+    UnpicklingError,
+    re.error,
 )
 
 

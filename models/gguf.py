@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -26,7 +29,7 @@ from .gguf_tokenizer import split_as_in
 logger = logging.getLogger(__name__)
 
 # Part of the name in the cache. Raise it when the same file is converted otherwise than before.
-CONVERSION = 3
+CONVERSION = 4
 
 
 def cache_directory() -> Path:
@@ -49,23 +52,35 @@ def convert_gguf(file: Path) -> tuple[Path, str]:
     target = cache_directory() / "models" / f"{short_name(file.stem)}-{digest}-{CONVERSION}"
     if not target.is_dir():
         logger.info(f"converting {file.name} to {target} (once, about half a minute for a small model)")
-        with atomic_path(target) as temporary:
-            _convert(file, temporary)
+        with atomic_path(target) as temporary, _alone(file) as linked:
+            _convert(file, linked, temporary)
     return target, digest
 
 
-def _convert(file: Path, directory: Path) -> None:
+@contextmanager
+def _alone(file: Path) -> Iterator[Path]:
+    """Link a file into a directory of its own: transformers would prefer a tokenizer or an adapter that lies beside."""
+    with TemporaryDirectory() as directory:
+        linked = Path(directory) / file.name
+        try:
+            linked.symlink_to(file.resolve())
+        except OSError:  # where links of this kind need a privilege
+            os.link(file, linked)
+        yield linked
+
+
+def _convert(file: Path, linked: Path, directory: Path) -> None:
     source: dict[str, Any] = {"gguf_file": file.name, "trust_remote_code": False}
     try:
         content = read_gguf(file)
-        config = AutoConfig.from_pretrained(file.parent, **source)
+        config = AutoConfig.from_pretrained(linked.parent, **source)
         take_settings(content, config)
         take_rope(content, config)
-        tokenizer = load_tokenizer(str(file), file.parent, **source)
+        tokenizer = load_tokenizer(str(file), linked.parent, **source)
         split_as_in(content, tokenizer)
         with quiet():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
-                file.parent, config=config, dtype=torch.float32, output_loading_info=True, **source
+                linked.parent, config=config, dtype=torch.float32, output_loading_info=True, **source
             )
         model, report = loaded
         check_weights(content, model, sorted(report["missing_keys"]))

@@ -30,6 +30,13 @@ UNUSED = {
     "alpha": (0.0, 1.0),
 }
 
+FREQUENCIES = ("rope_freqs.weight",)  # infinity is a factor that stops a pair
+LONG_ROPE = ("rope_factors_long.weight", "rope_factors_short.weight")
+# Settings that are numbers above 0; those of the second line may be 0, which is to leave them out.
+POSITIVE = {"freq_base", "freq_base_swa", "dimension_count", "dimension_count_swa"}
+ZERO_IS_UNSET = {"scaling.factor", "scale_linear", "scaling.original_context_length", "scaling.attn_factor"}
+POSITIVE |= ZERO_IS_UNSET | {f"scaling.{key}" for key in YARN_BETAS}
+
 
 def take_rope(file: GgufFile, config: PreTrainedConfig) -> None:
     """Put the rotary embedding of a file into the configuration that transformers made of it, in place.
@@ -38,6 +45,8 @@ def take_rope(file: GgufFile, config: PreTrainedConfig) -> None:
         InputError: The configuration cannot hold it.
     """
     settings = {key.removeprefix("rope."): value for key, value in file.settings.items() if key.startswith("rope.")}
+    if unsound := _unsound(settings, file.rope):
+        raise file.refuse_values(unsound)
     stored: dict[str, Any] | None = getattr(config, "rope_parameters", None)
     if not stored:
         if file.rope or any(key.startswith(("scal", "freq")) for key in settings):
@@ -69,6 +78,21 @@ def take_rope(file: GgufFile, config: PreTrainedConfig) -> None:
         config.rope_parameters = parameters
     if "original_max_position_embeddings" in parameters and hasattr(config, "original_max_position_embeddings"):
         config.original_max_position_embeddings = parameters["original_max_position_embeddings"]
+
+
+def _unsound(settings: dict[str, Any], tensors: Mapping[str, Float[np.ndarray, " rotary_half"]]) -> list[str]:
+    """Return the settings and tensors with numbers that are not finite and above 0, as angles need them."""
+    wrong = [
+        f"rope.{key} = {value}"
+        for key, value in settings.items()
+        if key in POSITIVE and not _is_positive(value) and not (key in ZERO_IS_UNSET and value == 0)
+    ]
+    wrong += [name for name in LONG_ROPE if name in tensors and not all(map(_is_positive, tensors[name].tolist()))]
+    return wrong + [name for name in FREQUENCIES if name in tensors and not (tensors[name] > 0).all()]
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
 
 
 def _take_width(settings: dict[str, Any], parameters: dict[str, Any], config: PreTrainedConfig) -> list[str]:
@@ -114,7 +138,7 @@ def _take_scaling(
             "short_factor": _floats(short),
             "original_max_position_embeddings": original,
         }
-        if attention_factor is not None:
+        if attention_factor:
             parameters["attention_factor"] = float(attention_factor)
         return refused
     if kind == "longrope" or long is not None or short is not None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import gguf
 import numpy as np
+import torch
 from jaxtyping import Float
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -90,6 +91,13 @@ class GgufFile:
             "compute something else. Load the original Hugging Face checkpoint instead."
         )
 
+    def refuse_values(self, settings: list[str]) -> InputError:
+        """Make the error that names numbers of the file that no model can have."""
+        return InputError(
+            f"cannot convert {self.path}: {some(settings)}: no model computes with such numbers. Is the file damaged? "
+            "Get it anew, or load the original Hugging Face checkpoint."
+        )
+
 
 def read_gguf(path: Path) -> GgufFile:
     """Read what a GGUF file says of its model, without its weights."""
@@ -123,6 +131,8 @@ def take_settings(file: GgufFile, config: PreTrainedConfig) -> None:
     """
     refused = []
     settings = dict(file.settings)
+    if unsound := [f"{key} = {_short(value)}" for key, value in settings.items() if not _is_sound(key, value)]:
+        raise file.refuse_values(unsound)
     if "head_dim" in config.to_dict() and "attention.head_count" in settings:
         settings.setdefault("attention.key_length", config.hidden_size // config.num_attention_heads)
     for key, value in settings.items():
@@ -151,13 +161,16 @@ def check_weights(file: GgufFile, model: PreTrainedModel, missing: list[str]) ->
         missing: Names of the weights that were not in the file.
 
     Raises:
-        InputError: Weights are missing, or weights of the file have no place in the model.
+        InputError: Weights are missing or not finite, or weights of the file have no place in the model.
     """
     if missing:
         raise InputError(
             f"cannot convert {file.path}: {len(missing)} weights are missing ({some(in_order(missing))}). "
             "Was the file split or cut? Load the original Hugging Face checkpoint instead."
         )
+    weights = model.state_dict()
+    if unsound := [name for name, weight in weights.items() if not torch.isfinite(weight).all()]:
+        raise file.refuse_values([f"{name} holds NaN or infinity" for name in in_order(unsound)])
     config = model.config
     n_extra = file.settings.get("nextn_predict_layers", 0)
     unused = {f"blk.{config.num_hidden_layers + extra}." for extra in range(n_extra)}
@@ -168,7 +181,7 @@ def check_weights(file: GgufFile, model: PreTrainedModel, missing: list[str]) ->
         and not any(name.startswith(prefix) for prefix in unused)
         and not (name == "output.weight" and config.tie_word_embeddings)
     }
-    used = {weight.data_ptr(): weight.numel() for weight in model.state_dict().values()}
+    used = {weight.data_ptr(): weight.numel() for weight in weights.values()}
     if sum(stored.values()) <= sum(used.values()):
         return
     names = _gguf_names(model)
@@ -215,6 +228,15 @@ def _take(key: str, value: Any, config: PreTrainedConfig) -> bool:
     if key == "attention.sliding_window":  # a window as long as the context hides nothing
         return bool(value == 0 or value >= getattr(config, "max_position_embeddings", math.inf))
     return key in ("context_length", "feed_forward_length") or (value == OFF[key] if key in OFF else not value)
+
+
+def _is_sound(key: str, value: Any) -> bool:
+    """Check that a number is finite, and that an epsilon is above 0; `take_rope` checks those of `rope.*`."""
+    if key.startswith("rope."):
+        return True
+    values = value if isinstance(value, list) else [value]
+    numbers = [entry for entry in values if isinstance(entry, int | float)]
+    return all(map(math.isfinite, numbers)) and not (key.endswith("epsilon") and any(entry <= 0 for entry in numbers))
 
 
 def _take_biases(file: GgufFile, config: PreTrainedConfig) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import operator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..rundir import InputError, content_digest, looked_at, shown
 from .adapter import adapter_state
 from .bridge import make_bridge
+from .fingerprint import weights_fingerprint
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -36,6 +36,7 @@ class LanguageModel:
     blocks: nn.ModuleList
     name: str
     revision: str | None = None  # commit of the hub repository, or digest of the file it was converted from
+    bridged: tuple[str, str] | None = None  # fingerprints: a bridge's when it was made, its model's
 
     @property
     def n_layers(self) -> int:
@@ -132,23 +133,13 @@ class LanguageModel:
         """A digest of a sample of every weight; other weights of the same shape have another one.
 
         Weights that accelerate has offloaded count by name and shape only. Which adapters act in the model at the
-        moment counts as well.
+        moment counts as well. It is made anew each time, since weights can be changed in place.
         """
         adapters = adapter_state(self.model)
-        weights = self.weights_fingerprint
+        weights = weights_fingerprint(self.model)
+        if self.bridged is not None and weights == self.bridged[0]:
+            weights = self.bridged[1]
         return weights if adapters is None else content_digest([weights, adapters])
-
-    @cached_property
-    def weights_fingerprint(self) -> str:
-        """The part of the fingerprint that the weights decide."""
-        digest = hashlib.sha256()
-        for name, weight in self.model.state_dict().items():
-            digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-            if weight.device.type != "meta" and weight.numel():
-                flat = weight.detach().flatten()
-                sample = flat[:: max(1, len(flat) // 64)][:64].float()
-                digest.update(sample.cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
 
     def identity(self) -> dict[str, Any]:
         """Collect name, revision, shape, fingerprint and active adapters, for the provenance of results."""

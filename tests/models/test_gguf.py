@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
 
 from reasonlens.models import load
 
@@ -87,3 +92,28 @@ def test_another_file_of_the_same_name_is_converted_anew(gguf_file: Path, tmp_pa
     content[-8] ^= 1
     gguf_file.write_bytes(content)
     assert load(gguf_file, device="cpu").revision != before
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # of peft
+@pytest.mark.parametrize("neighbour", ["tokenizer", "adapter"])
+def test_what_lies_beside_a_gguf_file_has_no_part_in_its_conversion(
+    tiny, gguf_file: Path, tmp_path: Path, monkeypatch, neighbour: str
+) -> None:
+    monkeypatch.setenv("REASONLENS_CACHE", str(tmp_path / "cache of the file alone"))
+    expected = load(gguf_file, device="cpu")
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    shutil.copy(gguf_file, beside)
+    if neighbour == "tokenizer":
+        raw = Tokenizer(WordLevel({"[UNK]": 0, "So": 1}, unk_token="[UNK]"))
+        PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="[UNK]").save_pretrained(beside)
+    else:
+        tiny().model.save_pretrained(tmp_path / "base")
+        options = {"r": 4, "init_lora_weights": False, "target_modules": ["q_proj"]}
+        tuned = get_peft_model(load(tmp_path / "base", tiny().tokenizer, device="cpu").model, LoraConfig(**options))
+        tuned.save_pretrained(beside)
+    monkeypatch.setenv("REASONLENS_CACHE", str(tmp_path / "cache"))
+    model = load(beside / gguf_file.name, device="cpu")
+    assert model.fingerprint == expected.fingerprint
+    assert model.tokenizer.get_vocab() == expected.tokenizer.get_vocab()
+    assert model.tokenizer("So the wait").input_ids == expected.tokenizer("So the wait").input_ids

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 import torch
 from torch import Tensor
@@ -295,3 +297,70 @@ def test_a_block_that_the_file_lacks_is_named(tokenizer, tmp_path: Path) -> None
     model.config.num_hidden_layers = 3
     with pytest.raises(InputError, match=r"9 weights are missing \(model.layers.2.input_layernorm.w.* and 5 more"):
         load(write_gguf(tmp_path / "m.gguf", model, tokenizer), device="cpu")
+
+
+BEYOND = "no model computes with such numbers"
+NUMBERS: dict[str, tuple[Settings, dict[str, Any], str]] = {
+    f"{key} of {value}": ({key: value, **more}, {}, f"{key} = {value}")
+    for values, more, keys in (
+        ((-4.0, math.inf, math.nan), {"rope.scaling.type": "linear"}, ("rope.scaling.factor", "rope.scale_linear")),
+        ((-4.0, math.inf), {"rope.scaling.type": "yarn"}, ("rope.scaling.factor",)),
+        (
+            (0.0, -1.0, math.nan),
+            {"rope.scaling.type": "yarn", "rope.scaling.factor": 2.0},
+            ("rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow"),
+        ),
+        ((0.0, -1e4, math.inf, math.nan), {}, ("rope.freq_base_swa",)),
+        ((math.inf, math.nan), {}, ("attention.scale", "logit_scale")),
+    )
+    for key in keys
+    for value in values
+} | {
+    f"{name} with {factor}": (
+        {"rope.scaling.original_context_length": 64},
+        {"rope_factors_long.weight": LONG, "rope_factors_short.weight": SHORT} | {name: [1.0, 2.0, factor, 4.0]},
+        name,
+    )
+    for name in ("rope_factors_long.weight", "rope_factors_short.weight", "rope_freqs.weight")
+    for factor in (-1.0, 0.0, math.nan)
+}
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_numbers_that_no_model_has_are_refused_by_name(tokenizer, tmp_path: Path, case: str) -> None:
+    settings, tensors, name = NUMBERS[case]
+    file = write_gguf(tmp_path / "m.gguf", _model(LlamaConfig(**SIZES)), tokenizer, settings, tensors)
+    with pytest.raises(InputError, match=rf"m\.gguf: {name}.*{BEYOND}"):
+        load(file, device="cpu")
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("value", [0.0, -1e-5, math.nan, math.inf])
+@pytest.mark.parametrize("key", ["rope.freq_base", "attention.layer_norm_rms_epsilon"])
+def test_a_base_or_an_epsilon_that_no_model_has_is_refused_by_name(
+    tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: float
+) -> None:
+    writer = {"rope.freq_base": "add_rope_freq_base", "attention.layer_norm_rms_epsilon": "add_layer_norm_rms_eps"}
+    add = getattr(gguf.GGUFWriter, writer[key])
+    monkeypatch.setattr(gguf.GGUFWriter, writer[key], lambda file, _: add(file, value))
+    file = write_gguf(tmp_path / "m.gguf", _model(LlamaConfig(**SIZES)), tokenizer)
+    with pytest.raises(InputError, match=rf"m\.gguf: {key} = .*{BEYOND}"):
+        load(file, device="cpu")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(tokenizer, tmp_path: Path, value: float) -> None:
+    model = _model(LlamaConfig(**SIZES))
+    with torch.no_grad():
+        model.model.layers[1].mlp.up_proj.weight[3, 5] = value
+    with pytest.raises(InputError, match=rf"m\.gguf: model.layers.1.mlp.up_proj.weight holds NaN or inf.*{BEYOND}"):
+        load(write_gguf(tmp_path / "m.gguf", model, tokenizer), device="cpu")
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+
+def test_factors_of_zero_are_left_out(tokenizer, tmp_path: Path) -> None:
+    """The control: llama.cpp takes these zeros for settings that are not made."""
+    model = _model(LlamaConfig(**SIZES))
+    settings: Settings = {f"rope.{key}": 0.0 for key in ("scaling.factor", "scale_linear", "scaling.attn_factor")}
+    loaded = load(write_gguf(tmp_path / "m.gguf", model, tokenizer, settings), device="cpu").model
+    torch.testing.assert_close(_logits(loaded), _logits(model), rtol=1e-4, atol=1e-4)
