@@ -15,7 +15,7 @@ from ..figures import FigureTable, draw_all, result_page
 from ..figures.returns import CHANCE, OWN
 from ..rundir import InputError, from_row, looked_at, restoring, to_row
 from ..rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
-from ..stats import Interval, ratio_over_groups, wilson_proportion
+from ..stats import Interval, proportion_over_groups, ratio_over_groups
 from ..traces import Span, Trace, write_traces
 from .before_after_result import BeforeAfter
 from .boundary import Boundary
@@ -59,7 +59,8 @@ class Stability:
         Columns:
             share_stable: Share of the behaviour's boundaries that are stable.
             base_stable: Share of the other behaviours' boundaries at which this behaviour appears in enough
-                continuations to be stable: chance. Both have Wilson intervals, which assume independent boundaries.
+                continuations to be stable: chance. Both have Wilson intervals of as many boundaries as are worth
+                independent ones: those of one problem are alike.
             return_rate: Share of the continuations at the behaviour's boundaries that show it.
             base_rate: Share of the continuations at other behaviours' boundaries that show it: chance. Both have
                 intervals over resampled problems.
@@ -244,7 +245,8 @@ def check_threshold(threshold: float) -> None:
 def _share_stable(boundaries: Sequence[Boundary], behaviour: str, threshold: float) -> Interval:
     if not boundaries:
         return UNKNOWN
-    return wilson_proportion(np.array([float(boundary.share_of(behaviour) >= threshold) for boundary in boundaries]))
+    is_stable = np.array([float(boundary.share_of(behaviour) >= threshold) for boundary in boundaries])
+    return proportion_over_groups(is_stable, [boundary.problem for boundary in boundaries])
 
 
 def _rate(boundaries: Sequence[Boundary], behaviour: str) -> Interval:

@@ -5,7 +5,8 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | what you have | function |
 |---|---|
 | independent trials that hit or miss | `wilson_proportion` |
-| one value a group | `mean_over_groups` |
+| trials that hit or miss, several a group | `proportion_over_groups` |
+| one value a group, or several | `mean_over_groups` |
 | sums above and below a line for each group | `ratio_over_groups` |
 | two such ratios of the same groups | `ratio_difference_over_groups` |
 | which questions an arm solved, and their problems | `accuracy_over_groups` |
@@ -31,7 +32,7 @@ from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test
 from .interval import Interval, mean_and_range, without_nan
 from .maximum import corrected_p_values, maximum_quantile, simultaneous_band
 from .permutation import p_value_of_draws, row_permutations
-from .proportion import wilson_proportion
+from .proportion import proportion_over_groups, wilson_proportion
 from .ratios import mean_over_groups, ratio_difference_over_groups, ratio_over_groups
 from .resampling import LEVEL, N_RESAMPLES, Groups, Seed, bootstrap_counts, percentile_ends, sum_by_group
 
@@ -57,6 +58,7 @@ __all__ = [
     "pass_at_k",
     "percentile_ends",
     "permutation_test_over_groups",
+    "proportion_over_groups",
     "ratio_difference_over_groups",
     "ratio_over_groups",
     "row_permutations",

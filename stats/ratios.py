@@ -6,22 +6,25 @@ group are drawn together, since long responses count for more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
 from .interval import Interval
 from .proportion import wilson_ends
-from .resampling import Seed, bootstrap_counts, percentile_ends
+from .resampling import Groups, Seed, bootstrap_counts, percentile_ends, sum_by_group
 
-ByGroup = Float[np.ndarray, " n_groups"]
+Values = Float[np.ndarray, " n"]
 
 
-def mean_over_groups(values: ByGroup, seed: Seed = 0) -> Interval:
-    """Estimate the mean of one value a group, with an interval over groups.
+def mean_over_groups(values: Values, seed: Seed = 0, groups: Groups | None = None) -> Interval:
+    """Estimate the mean of values, with an interval over groups.
 
     Args:
-        values: One value for each group.
+        values: One value for each observation.
         seed: Of the resamples.
+        groups: The group of each observation; None: each is one of its own.
 
     Returns:
         The mean; where all values are 0, or all 1, with the Wilson interval (see `ratio_over_groups`).
@@ -29,19 +32,22 @@ def mean_over_groups(values: ByGroup, seed: Seed = 0) -> Interval:
     Raises:
         ValueError: There is no group.
     """
-    return ratio_over_groups(values, np.ones(len(values)), seed)
+    return ratio_over_groups(values, np.ones(len(values)), seed, groups)
 
 
-def ratio_over_groups(numerators: ByGroup, denominators: ByGroup, seed: Seed = 0) -> Interval:
+def ratio_over_groups(
+    numerators: Values, denominators: Values, seed: Seed = 0, groups: Groups | None = None
+) -> Interval:
     """Estimate sum(numerators) / sum(denominators), with an interval over groups.
 
     Where every group has the same share of 0 or 1, no resample differs; there the Wilson interval of as many groups is
     given, since a group's parts are not independent. Resamples with nothing below are left out.
 
     Args:
-        numerators: The sum of each group above the line (`sum_by_group` makes it).
-        denominators: The sum of each group below the line.
+        numerators: What each observation (or group) adds above the line.
+        denominators: What it adds below the line.
         seed: Of the resamples.
+        groups: The group of each observation; None: each is one of its own.
 
     Returns:
         The ratio; its ends are unknown (NaN) where a single group says nothing of how groups differ.
@@ -54,6 +60,8 @@ def ratio_over_groups(numerators: ByGroup, denominators: ByGroup, seed: Seed = 0
         raise ValueError(f"a ratio has a numerator and a denominator a group, not {n} and {len(denominators)}")
     if not n or not np.sum(denominators):
         raise ValueError("a ratio needs a group with something below the line, and there is none")
+    numerators, denominators = _by_group([numerators, denominators], groups)
+    n = len(numerators)
     value = float(np.sum(numerators) / np.sum(denominators))
     if np.array_equal(numerators, denominators) or not np.any(numerators):
         return Interval(value, *wilson_ends(value * n, n), n)
@@ -66,16 +74,22 @@ def ratio_over_groups(numerators: ByGroup, denominators: ByGroup, seed: Seed = 0
 
 
 def ratio_difference_over_groups(
-    numerators: ByGroup, denominators: ByGroup, other_numerators: ByGroup, other_denominators: ByGroup, seed: Seed = 0
+    numerators: Values,
+    denominators: Values,
+    other_numerators: Values,
+    other_denominators: Values,
+    seed: Seed = 0,
+    groups: Groups | None = None,
 ) -> Interval:
     """Estimate by how much a ratio is above another of the same groups, which are resampled together (paired).
 
     Args:
-        numerators: The sum of each group above the line.
-        denominators: The sum of each group below the line, not negative.
+        numerators: What each observation (or group) adds above the line.
+        denominators: What it adds below the line, not negative.
         other_numerators: The same of the ratio that is subtracted.
         other_denominators: The same of the ratio that is subtracted.
         seed: Of the resamples.
+        groups: The group of each observation; None: each is one of its own.
 
     Returns:
         The difference; a ratio with nothing below the line counts as 0. Its ends are unknown for a single group.
@@ -87,6 +101,8 @@ def ratio_difference_over_groups(
     n = len(numerators)
     if not n or {len(column) for column in columns} != {n}:
         raise ValueError(f"paired ratios are of the same groups, not of {' and '.join(str(len(c)) for c in columns)}")
+    columns = _by_group(columns, groups)
+    n = len(columns[0])
     value = _ratio(np.sum(numerators), np.sum(denominators)) - _ratio(
         np.sum(other_numerators), np.sum(other_denominators)
     )
@@ -94,6 +110,12 @@ def ratio_difference_over_groups(
         return Interval(float(value), n=1)
     above, below, other_above, other_below = (bootstrap_counts(n, seed=seed) @ column for column in columns)
     return Interval(float(value), *percentile_ends(_ratio(above, below) - _ratio(other_above, other_below)), n)
+
+
+def _by_group(columns: Sequence[Values], groups: Groups | None) -> list[Values]:
+    if groups is None:
+        return list(columns)
+    return list(sum_by_group(np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1), groups).T)
 
 
 def _ratio(above: Float[np.ndarray, "*n"], below: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:

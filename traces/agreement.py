@@ -17,14 +17,14 @@ import numpy as np
 from jaxtyping import Float
 
 from ..rundir import InputError, brief
-from ..stats import Interval, bootstrap_counts, percentile_ends, wilson_proportion, without_nan
+from ..stats import Interval, bootstrap_counts, percentile_ends, proportion_over_groups, sum_by_group, without_nan
 
 N_RESAMPLES = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """The agreement of one grader with another; intervals are 95%."""
+    """The agreement of one grader with another; intervals are 95%, over problems."""
 
     n: int  # responses that both graded
     n_ungraded: int  # responses that one of them did not grade
@@ -50,12 +50,15 @@ class Agreement:
         )
 
 
-def agreement(first: Sequence[bool | None], second: Sequence[bool | None]) -> Agreement:
+def agreement(
+    first: Sequence[bool | None], second: Sequence[bool | None], problems: Sequence[str] | None = None
+) -> Agreement:
     """Compare two graders of the same responses.
 
     Args:
         first: Whether each response is right by the first grader; None where it gave no grade.
         second: The same by the second grader.
+        problems: The problem of each response; responses of one are resampled together. None: each is one of its own.
 
     Returns:
         The share of agreement and kappa, with intervals.
@@ -65,14 +68,24 @@ def agreement(first: Sequence[bool | None], second: Sequence[bool | None]) -> Ag
     """
     if len(first) != len(second):
         raise InputError(f"graders are compared on the same responses, and graded {len(first)} and {len(second)}")
-    both = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+    if problems is not None and len(problems) != len(first):
+        raise InputError(f"each response has one problem, and there are {len(first)} and {len(problems)}")
+    graded = [row for row, grades in enumerate(zip(first, second, strict=True)) if None not in grades]
+    both = [(first[row], second[row]) for row in graded]
     if not both:
         raise InputError(f"none of {len(first)} responses was graded by both: there is nothing to compare")
     n = len(both)
-    cells = np.array([sum((a, b) == cell for a, b in both) for cell in _CELLS], dtype=np.float64)
-    share = wilson_proportion(np.array([a == b for a, b in both]))
-    draws = _kappa(bootstrap_counts(n, N_RESAMPLES, weights=cells)) if n > 1 else np.empty(0)
-    kappa = Interval(float(_kappa(cells[None])[0]), *percentile_ends(draws), n)
+    groups = graded if problems is None else [problems[row] for row in graded]
+    by_group = sum_by_group(np.array([[float(pair == cell) for cell in _CELLS] for pair in both]), groups)
+    cells = by_group.sum(axis=0)
+    is_single = len(by_group) == n  # then groups are of four kinds
+    weights, kinds = (cells, np.eye(len(cells))) if is_single else (None, by_group)
+    share = proportion_over_groups(np.array([a == b for a, b in both]), groups)
+    n_groups = len(by_group)
+    draws = np.empty(0)
+    if n_groups > 1:
+        draws = _kappa(bootstrap_counts(n_groups, N_RESAMPLES, weights=weights) @ kinds)
+    kappa = Interval(float(_kappa(cells[None])[0]), *percentile_ends(draws), n_groups)
     return Agreement(
         n=n,
         n_ungraded=len(first) - n,

@@ -37,7 +37,7 @@ def _rows(outcome: Outcome, unsteered: Outcome, behaviours: Sequence[str]) -> It
         "answered_in_thoughts": float(np.mean(outcome.answered_in_thoughts)),
         "truncated": float(np.mean(outcome.is_truncated)),
         "share_steered": outcome.n_steered / outcome.n_run if outcome.n_run else 0.0,
-        "n_problems": len(outcome.n_sentences),
+        "n_problems": len(set(outcome.problems)),
     }
     for behaviour in behaviours:
         yield {

@@ -22,7 +22,7 @@ from .conditions_frame import conditions_frame
 from .outcome import Outcome
 from .tables import layers_table, strength_table
 
-FORMAT = "reasonlens.effect/2"
+FORMAT = "reasonlens.effect/3"
 FILES = (RESULTS, TABLE, REPORT)
 
 
@@ -210,7 +210,7 @@ class StrengthCurves:
         return {
             "format": FORMAT,
             **self.about,
-            "n_problems": len(self.unsteered.n_sentences),
+            "n_problems": len(set(self.unsteered.problems)),
             "unsteered": {
                 "accuracy": None if (accuracy := self.unsteered.accuracy()) is None else accuracy.to_dict(),
                 "rates": {name: self.unsteered.rate(name).to_dict() for name in self.behaviours},

@@ -16,9 +16,9 @@ from ...generation import Written
 from ...rundir import brief
 from ...stats import (
     Interval,
+    proportion_over_groups,
     ratio_difference_over_groups,
     ratio_over_groups,
-    wilson_proportion,
 )
 from ...traces import Annotator, segment
 from ...traces.questions import Grader, Question, answered_in_thoughts
@@ -30,9 +30,10 @@ N_EXAMPLES = 3  # responses that are stored
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Outcome:
-    """Counts by problem, in the order of the questions."""
+    """Counts by question, in the order of the questions."""
 
     condition: Condition
+    problems: list[str]  # of each question; questions of one are resampled together
     n_sentences: list[int]
     n_shown: dict[str, list[int]]  # behaviour -> sentences that show it
     n_tokens: list[int]
@@ -49,7 +50,9 @@ class Outcome:
     def rate(self, behaviour: str) -> Interval:
         """Compute the share of sentences that show `behaviour`; 0 for a model that writes no sentence."""
         sentences = np.array(self.n_sentences, dtype=float)
-        return ratio_over_groups(self._counts(behaviour), sentences if sentences.any() else np.ones(len(sentences)))
+        return ratio_over_groups(
+            self._counts(behaviour), sentences if sentences.any() else np.ones(len(sentences)), groups=self.problems
+        )
 
     def effect(self, behaviour: str, unsteered: Outcome) -> Interval:
         """Compute by how much steering raises the rate of `behaviour`, with an interval over paired problems."""
@@ -58,13 +61,17 @@ class Outcome:
             np.array(self.n_sentences, dtype=float),
             unsteered._counts(behaviour),
             np.array(unsteered.n_sentences, dtype=float),
+            groups=self.problems,
         )
 
     def accuracy(self) -> Interval | None:
-        """Compute the share of problems solved; None without a grader. What cannot be told does not count as solved."""
+        """Compute the share of questions solved, with an interval over problems; None without a grader.
+
+        What cannot be told does not count as solved.
+        """
         if self.is_solved is None:
             return None
-        return wilson_proportion(np.array([is_right is True for is_right in self.is_solved], dtype=float))
+        return proportion_over_groups(np.array([right is True for right in self.is_solved], dtype=float), self.problems)
 
     def unsure(self) -> float | None:
         """Compute the share of responses whose grade cannot be told; accuracy is higher by it if all are right."""
@@ -98,7 +105,7 @@ def outcome_of(
         n_run: Tokens that were run.
 
     Returns:
-        The counts by problem.
+        The counts by question.
     """
     labels = [[span.label for span in annotator(q.prompt, w.text)] for q, w in zip(questions, written, strict=True)]
     n_sentences = [
@@ -108,6 +115,7 @@ def outcome_of(
     behaviours = sorted({label for text_labels in labels for label in text_labels})
     return Outcome(
         condition=condition,
+        problems=[question.problem for question in questions],
         n_sentences=n_sentences,
         n_shown={name: [text_labels.count(name) for text_labels in labels] for name in behaviours},
         n_tokens=[w.n_tokens for w in written],

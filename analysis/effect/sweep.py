@@ -109,8 +109,9 @@ def steer_sweep(
     if settings.operation != "project-out":  # which has no strength, and needs no unit for it
         directions = with_known_norms(directions, loaded, layers, texts_for_norms)
     task = task or task_for(loaded, behaviours, questions, n_problems=settings.n_problems, seed=settings.seed)
-    if len(task.questions) < 2:
-        raise InputError(f"intervals need at least two problems, and there are {len(task.questions)}")
+    n_problems = len({question.problem for question in task.questions})
+    if n_problems < 2:
+        raise InputError(f"intervals need at least two problems, and there {'is 1' if n_problems else 'are 0'}")
     planned = all_conditions(behaviours, layers, settings.strengths, n_random=settings.n_random, tokens=task.tokens)
     about = {
         "model": loaded.identity(),

@@ -71,6 +71,7 @@ def policy(model: PreTrainedModel, texts: Texts) -> dict[State, dict[Move | str,
     }
     sums: dict[State, dict[Move, list[float]]] = defaultdict(lambda: defaultdict(list))
     visits: dict[State, list[int]] = defaultdict(list)
+    groups: dict[State, list[str]] = defaultdict(list)
     for (problem, text), (log_p, n_prompt) in zip(texts, _log_probabilities(model, texts), strict=True):
         here: dict[State, list[dict[Move, float]]] = defaultdict(list)
         for state, open_moves, place in _decisions(problem, text):
@@ -78,6 +79,7 @@ def policy(model: PreTrainedModel, texts: Texts) -> dict[State, dict[Move | str,
             here[state].append({move: float(p[words[move].to(p.device)].sum()) for move in open_moves})
         for state, shares in here.items():
             visits[state].append(len(shares))
+            groups[state].append(problem.group)
             for move in MOVES[state]:
                 sums[state][move].append(sum(share.get(move, 0.0) for share in shares))
     table: dict[State, dict[Move | str, Interval]] = {}
@@ -85,7 +87,7 @@ def policy(model: PreTrainedModel, texts: Texts) -> dict[State, dict[Move | str,
         below = np.array(visits[state], dtype=np.float64)
         moves: dict[Move | str, np.ndarray] = {move: np.array(per_problem) for move, per_problem in sums[state].items()}
         moves["other"] = np.clip(below - sum(moves.values()), 0.0, None)
-        table[state] = {move: ratio_over_groups(above, below) for move, above in moves.items()}
+        table[state] = {move: ratio_over_groups(above, below, groups=groups[state]) for move, above in moves.items()}
     return table
 
 
@@ -108,6 +110,7 @@ def skill(model: PreTrainedModel, texts: Texts) -> dict[Move, Interval]:
     """Move -> share of its sentences in right texts that the model would say rightly; n counts problems."""
     right: dict[Move, list[float]] = defaultdict(list)
     n_sentences: dict[Move, list[float]] = defaultdict(list)
+    groups: dict[Move, list[str]] = defaultdict(list)
     for (problem, text), (log_p, n_prompt) in zip(texts, _log_probabilities(model, texts), strict=True):
         here: dict[Move, list[bool]] = defaultdict(list)
         likeliest = log_p.argmax(-1).tolist()
@@ -119,8 +122,9 @@ def skill(model: PreTrainedModel, texts: Texts) -> dict[Move, Interval]:
         for move, outcomes in here.items():
             right[move].append(sum(outcomes))
             n_sentences[move].append(len(outcomes))
+            groups[move].append(problem.group)
     return {
-        move: ratio_over_groups(np.array(right[move]), np.array(n_sentences[move]))
+        move: ratio_over_groups(np.array(right[move]), np.array(n_sentences[move]), groups=groups[move])
         for move in FIRST_WORD.values()
         if move in n_sentences
     }
@@ -141,4 +145,8 @@ def divergence(base: PreTrainedModel, model: PreTrainedModel, texts: Texts) -> d
         for kind, where in (("content", batch.is_content[:, 1:]), ("decision", batch.is_decision[:, 1:])):
             sums[kind] += (token_kl * where).sum(1).tolist()
             counts[kind] += where.sum(1).tolist()
-    return {kind: ratio_over_groups(np.array(sums[kind]), np.array(counts[kind], dtype=np.float64)) for kind in sums}
+    groups = [problem.group for problem, _ in texts]
+    return {
+        kind: ratio_over_groups(np.array(sums[kind]), np.array(counts[kind], dtype=np.float64), groups=groups)
+        for kind in sums
+    }

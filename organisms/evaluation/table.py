@@ -29,11 +29,12 @@ from transformers import PreTrainedModel
 from ...models import organism_names
 from ...rundir import InputError, settings_of
 from ...stats import (
+    Groups,
     Interval,
     mean_over_groups,
     pass_at_k,
+    proportion_over_groups,
     ratio_over_groups,
-    wilson_proportion,
 )
 from ..policy import DRILL, IDEAL_DOUBLING
 from ..rollouts import organism_model
@@ -104,20 +105,24 @@ class _Ground:
     def __init__(self, base: PreTrainedModel, problems: list[Problem]) -> None:
         self.base, self.problems = base, problems
         self.by_base = solved(problems, respond(base, problems))
+        self.groups = [problem.group for problem in problems]
 
 
 def _row(model: PreTrainedModel, own: _Ground, doubled: _Ground, chosen: EvaluateSettings) -> dict[str, Interval]:
     is_base = model is own.base
     responses = respond(model, own.problems)
     right = solved(own.problems, responses)
-    figures = {"accuracy": wilson_proportion(right)}
+    figures = {"accuracy": proportion_over_groups(right, own.groups)}
     for family in sorted({problem.family or "" for problem in own.problems}):
-        figures[f"accuracy/{family}"] = wilson_proportion(right[[problem.family == family for problem in own.problems]])
-    figures["accuracy_of_base"] = wilson_proportion(own.by_base)
-    figures["doubled_accuracy"] = wilson_proportion(
-        right if own is doubled else solved(doubled.problems, respond(model, doubled.problems))
+        of_family = np.array([problem.family == family for problem in own.problems])
+        figures[f"accuracy/{family}"] = proportion_over_groups(right[of_family], np.array(own.groups)[of_family])
+    figures["accuracy_of_base"] = proportion_over_groups(own.by_base, own.groups)
+    figures["doubled_accuracy"] = proportion_over_groups(
+        right if own is doubled else solved(doubled.problems, respond(model, doubled.problems)), doubled.groups
     )
-    figures["response_tokens"] = mean_over_groups(_array(response.n_tokens for response in responses))
+    figures["response_tokens"] = mean_over_groups(
+        _array(response.n_tokens for response in responses), groups=own.groups
+    )
     if own is doubled:
         right_texts = texts_by(IDEAL_DOUBLING, own.problems)
     else:
@@ -129,12 +134,14 @@ def _row(model: PreTrainedModel, own: _Ground, doubled: _Ground, chosen: Evaluat
     figures |= {f"{kind}_kl": figure for kind, figure in divergence(own.base, model, texts).items()}
     led = respond(own.base, own.problems, guide=model)
     led_right = solved(own.problems, led)
-    figures["led_accuracy"] = wilson_proportion(led_right)
-    figures["gap"] = mean_over_groups(right - own.by_base)
+    figures["led_accuracy"] = proportion_over_groups(led_right, own.groups)
+    figures["gap"] = mean_over_groups(right - own.by_base, groups=own.groups)
     if figures["gap"].low > SMALLEST_GAP:
-        figures["gap_recovered"] = gap_recovered(own.by_base, right, led_right)
+        figures["gap_recovered"] = gap_recovered(own.by_base, right, led_right, own.groups)
     figures["share_forced"] = ratio_over_groups(
-        _array(response.n_forced for response in led), _array(response.n_tokens for response in led)
+        _array(response.n_forced for response in led),
+        _array(response.n_tokens for response in led),
+        groups=own.groups,
     )
     return figures
 
@@ -165,10 +172,13 @@ def organisms_evaluate(
 
 
 def gap_recovered(
-    base: Float[np.ndarray, " n"], model: Float[np.ndarray, " n"], led: Float[np.ndarray, " n"]
+    base: Float[np.ndarray, " n"],
+    model: Float[np.ndarray, " n"],
+    led: Float[np.ndarray, " n"],
+    groups: Groups | None = None,
 ) -> Interval:
     """(led - base) / (model - base) in accuracy, unclipped, paired over problems."""
-    return ratio_over_groups(led - base, model - base)
+    return ratio_over_groups(led - base, model - base, groups=groups)
 
 
 def sampled_pass_at_k(
@@ -179,5 +189,9 @@ def sampled_pass_at_k(
     right = solved(repeated, respond(model, repeated, settings.seed)).reshape(len(problems), settings.samples)
     n_right = right.sum(axis=1)
     return {
-        f"pass@{k}": mean_over_groups(pass_at_k(n_right, settings.samples, k)) for k in PASS_AT if k <= settings.samples
+        f"pass@{k}": mean_over_groups(
+            pass_at_k(n_right, settings.samples, k), groups=[problem.group for problem in problems]
+        )
+        for k in PASS_AT
+        if k <= settings.samples
     }

@@ -362,10 +362,11 @@ def test_the_summary_counts_what_a_hand_counts() -> None:
     assert table.loc["a", "base_rate"] == pytest.approx(1 / 4) and table.loc["a", "base_stable"] == pytest.approx(1 / 2)
     assert table.loc["b", "return_rate"] == pytest.approx(2 / 4) and table.loc["b", "base_rate"] == pytest.approx(2 / 6)
     # Wilson: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
-    z, n, p = 1.959964, 3, 2 / 3
+    z, n, p = 1.959964, 2, 1 / 2  # the boundaries of b, each of a problem of its own
     middle, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    assert table.loc["a", "share_stable_low"] == pytest.approx((middle - half) / (1 + z**2 / n), abs=1e-5)
-    assert table.loc["a", "share_stable_high"] == pytest.approx((middle + half) / (1 + z**2 / n), abs=1e-5)
+    assert table.loc["a", "base_stable_low"] == pytest.approx((middle - half) / (1 + z**2 / n), abs=1e-5)
+    assert table.loc["a", "base_stable_high"] == pytest.approx((middle + half) / (1 + z**2 / n), abs=1e-5)
+    assert table.loc["a", "share_stable_low"] < 0.20766, "two of its three boundaries are alike: wider than Wilson's"
     assert HAND.summary(1.0).set_index("behaviour")["n_stable"].to_dict() == {"a": 1, "b": 1}
     assert HAND.to_frame()["share"].tolist() == [1.0, 0.0, 0.5, 0.0, 1.0]
     assert HAND.to_frame()["n_returned"].tolist() == [2, 0, 1, 0, 2]

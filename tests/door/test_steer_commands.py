@@ -71,7 +71,7 @@ def test_a_sweep_writes_a_report_and_is_taken_up_where_it_stood(vectors: dict[st
     code, out, err = run(*given)
     assert code == 0 and "verification" in out and "rank" in out and str(tmp_path / "s" / "report.html") in err
     results = (tmp_path / "s" / "results.json").read_text()
-    assert json.loads(results)["format"] == "reasonlens.effect/2"
+    assert json.loads(results)["format"] == "reasonlens.effect/3"
     assert {path.name for path in (tmp_path / "s").iterdir()} == {
         *("run.json", "outcomes.jsonl", "results.json", "table.csv", "tables", "report.html"),
     }

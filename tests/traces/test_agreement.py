@@ -48,3 +48,20 @@ def test_what_cannot_be_compared_is_refused() -> None:
         agreement([True], [True, False])
     with pytest.raises(InputError, match="none of 2 responses was graded by both"):
         agreement([True, None], [None, False])
+
+
+def test_responses_to_one_problem_count_together() -> None:
+    first, second = [True, True, False, True, False, True] * 5, [True, False, False, True, True, True] * 5
+    problems = [f"p{number // 3}" for number in range(30)]
+    alone = agreement([each for each in first for _ in range(4)], [each for each in second for _ in range(4)])
+    four = agreement(
+        [each for each in first for _ in range(4)],
+        [each for each in second for _ in range(4)],
+        [str(number) for number in range(30) for _ in range(4)],
+    )
+    once = agreement(first, second)
+    assert four.share == once.share and abs(four.share_low - once.share_low) < 0.05
+    assert four.kappa_low == pytest.approx(once.kappa_low, abs=0.1)
+    assert alone.share_low > four.share_low and alone.kappa_low > four.kappa_low
+    with pytest.raises(InputError, match="each response has one problem, and there are 30 and 2"):
+        agreement(first, second, problems[:2])

@@ -133,7 +133,7 @@ def _print_layers(curves: StrengthCurves, table: pd.DataFrame) -> None:
             )
             for row in table.to_dict("records")
         ],
-        title=f"{curves.about['model']['name']}: {len(curves.unsteered.n_sentences)} problems"
+        title=f"{curves.about['model']['name']}: {len(set(curves.unsteered.problems))} problems"
         + (f", unsteered accuracy {accuracy}" if accuracy else "")
         + (f" ({unsure:.1%} unsure)" if (unsure := curves.unsteered.unsure()) else ""),
         caption="Change of the behaviour's rate [95% interval over problems] at the strength of the largest, beside "

@@ -53,9 +53,12 @@ def test_neutral_text_stops_at_the_tokens_asked_for(tiny: Callable[..., Language
     assert NeutralText(tiny("llama"), [[5] * 50] * 9, max_tokens=100).damage().n_tokens == 100
 
 
-def outcome(shown: list[int], sentences: list[int], kind: Kind = "direction") -> Outcome:
+def outcome(
+    shown: list[int], sentences: list[int], kind: Kind = "direction", problems: list[str] | None = None
+) -> Outcome:
     return Outcome(
         condition=Condition(kind, "b" if kind == "direction" else "", 1, 1.0),
+        problems=problems or [f"p{number}" for number in range(len(shown))],
         n_sentences=sentences,
         n_shown={"b": shown},
         n_tokens=[1] * len(shown),
@@ -76,6 +79,18 @@ def test_an_effect_is_the_difference_of_rates_with_problems_resampled_together()
     assert effect.low < effect.value < effect.high and effect.n == 40
     assert steered.effect("b", steered).value == steered.effect("b", steered).low == 0
     assert steered.effect("absent", plain).value == 0
+
+
+def test_questions_of_one_problem_are_resampled_together() -> None:
+    """Each problem asked four times over says no more than once: as wide as with a quarter of the questions."""
+    shown, sentences = [2, 2, 1, 0, 3, 0, 1, 2], [4] * 8
+    once, plain = outcome(shown, sentences), outcome([1, 1, 0, 0] * 2, sentences)
+    problems = [f"p{number}" for number in range(8)] * 4
+    repeated, again = (outcome(each * 4, sentences * 4, problems=problems) for each in (shown, [1, 1, 0, 0] * 2))
+    assert repeated.rate("b") == once.rate("b") and repeated.effect("b", again) == once.effect("b", plain)
+    accuracy, alone = repeated.accuracy(), once.accuracy()
+    assert accuracy is not None and alone is not None and accuracy.n == 8
+    assert accuracy.low < alone.low + 0.02, "and not half as wide"
 
 
 def test_intervals_of_effects_cover_the_truth_as_often_as_they_say() -> None:
