@@ -25,7 +25,7 @@ from .adapter import adapter_state
 from .gguf import cache_directory
 from .handle import LanguageModel
 from .organism import PREFIX, organism_files
-from .sources import ADAPTER, BUILT_IN, read_object
+from .sources import ADAPTER, BUILT_IN, check_bases, read_object
 
 MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.jinja", "*.py")  # in a model's directory
 CACHE = "digests.json"
@@ -57,6 +57,7 @@ def model_digest(model: ModelLike) -> str:
     if not is_there(path):
         return f"name:{model}"
     if path.is_dir():
+        check_bases(path)
         files = _digest_files(_model_files(path))
         base = read_object(path / ADAPTER).get("base_model_name_or_path") if (path / ADAPTER).is_file() else None
         return files if base is None else f"adapter:{content_digest([files, model_digest(str(base))])}"

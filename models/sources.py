@@ -123,6 +123,29 @@ def check_directory(path: Path) -> None:
         )
 
 
+def check_bases(directory: Path) -> None:
+    """Check that an adapter is not its own base, at once or through other directories.
+
+    Args:
+        directory: Of a model or an adapter.
+
+    Raises:
+        InputError: It is.
+    """
+    passed: list[Path] = []
+    while is_there(directory) and (directory / ADAPTER).is_file():
+        passed.append(directory.resolve())
+        base = read_object(directory / ADAPTER).get("base_model_name_or_path")
+        if not isinstance(base, str) or not base:
+            return
+        directory = expanded(base)
+        if directory.resolve() in passed:
+            raise InputError(
+                f"the adapter {passed[-1]} names {base!r} as its base, which is an adapter that needs "
+                f"{'itself' if len(passed) == 1 else 'this one'}: set base_model_name_or_path in {ADAPTER} to a model"
+            )
+
+
 def read_object(file: Path) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -165,6 +188,7 @@ def _on_hub(name: str, path: Path, revision: str | None) -> Source:
 
 def _in_directory(path: Path) -> Source:
     check_directory(path)
+    check_bases(path)
     if not (path / ADAPTER).is_file():
         return Source(location=str(path))
     return Source(

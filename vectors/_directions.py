@@ -22,7 +22,7 @@ from ..activations.layers import choose_layers, layer_numbers, written_layers
 from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, listed, looked_at, read_description, reading
 from .description import check_description
 from .direction import Direction
-from .soundness import check_all_finite, check_shapes
+from .soundness import check_all_finite, check_names, check_shapes
 
 FORMAT = "reasonlens.directions/1"
 
@@ -32,7 +32,8 @@ class Directions(ByBehaviour[Direction]):
     """Vectors of several behaviours at the same layers; `directions["backtracking"]` returns one `Direction`.
 
     It has the manners of a dictionary: `for behaviour in directions`, `len`, `in`, `keys()`, `items()`.
-    Vectors and norms are finite (a norm that is not known is NaN): others raise InputError.
+    Vectors and norms are finite (a norm that is not known is NaN), and no name is `__metadata__`: others raise
+    InputError.
     """
 
     vectors: dict[str, Float[Tensor, "n_layers d_model"]]  # in the units of the residual stream
@@ -50,6 +51,7 @@ class Directions(ByBehaviour[Direction]):
     n_problems_showing: dict[str, int] = field(default_factory=dict)  # behaviour -> problems with it, if known
 
     def __post_init__(self) -> None:
+        check_names(self.vectors)
         object.__setattr__(self, "layers", layer_numbers(self.layers))
         check_all_finite(self.vectors, self.layers, self.residual_norm)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..rundir import InputError, check_kinds
+from .soundness import check_sizes
 
 KINDS: dict[str, type] = {
     "method": str,
@@ -38,6 +39,7 @@ def check_description(description: dict[str, Any], path: str | Path) -> None:
         raise InputError(f"{path} is damaged: its n_problems_showing is no object; write it again")
     if not all(type(layer) is int for layer in description["layers"]):
         raise InputError(f"{path} is damaged: its layers are not all whole numbers")
+    check_sizes(description["model"], description["layers"], path)
     norms = [norm for norm in description["residual_norm"] if norm is not None]
     if not all(type(norm) in (int, float) and 0 <= norm < float("inf") for norm in norms):
         raise InputError(f"{path} is damaged: its residual norms are not all numbers from 0")

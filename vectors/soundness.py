@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..rundir import InputError
+
+MAX_LAYERS = 4096  # more than any model has: a larger number means a damaged file
+MAX_WIDTH = 1 << 20
+RESERVED = "__metadata__"  # of safetensors
+
+
+def check_sizes(model: Mapping[str, Any], layers: Sequence[int], path: str | Path) -> None:
+    """Check the sizes of the model that a file of vectors states, where it states them.
+
+    Args:
+        model: What the file says of its model.
+        layers: The layers that it has vectors for.
+        path: The file, for the message.
+
+    Raises:
+        InputError: A size is not a whole number, or one that no model with these layers has.
+    """
+    for key, smallest, largest in (("n_layers", max(layers, default=0) + 1, MAX_LAYERS), ("d_model", 1, MAX_WIDTH)):
+        size = model.get(key)
+        if size is not None and not (type(size) is int and smallest <= size <= largest):
+            raise InputError(
+                f"{path} is damaged: it states {key} = {size!r:.40} for its model, and a whole number from {smallest} "
+                f"to {largest} is possible; write it again"
+            )
 
 
 def check_finite(row: Float[Tensor, " d_model"], behaviour: str, layer: int) -> None:
@@ -30,6 +56,22 @@ def check_finite(row: Float[Tensor, " d_model"], behaviour: str, layer: int) -> 
         )
     if not torch.isfinite(row.float().norm()):
         raise InputError(f"the vector for {behaviour!r} at layer {layer} is too large: its norm is beyond float32")
+
+
+def check_names(behaviours: Iterable[str]) -> None:
+    """Check that a file can hold vectors under the names of their behaviours.
+
+    Args:
+        behaviours: The names.
+
+    Raises:
+        InputError: A name is one that the file format keeps for itself, or is no text that can be written.
+    """
+    for name in behaviours:
+        if name == RESERVED:
+            raise InputError(f"a behaviour cannot be called {name!r}, which files keep for themselves: rename it")
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise InputError(f"the behaviour {name!r:.80} holds half of a surrogate pair, which is no text: rename it")
 
 
 def check_all_finite(

@@ -169,3 +169,16 @@ def test_another_adapter_of_the_same_name_has_another_fingerprint(tiny, base: Pa
     tuned.set_adapter("default")
     assert model.fingerprint != before
     assert model.fingerprint == load(other.eval(), tiny().tokenizer).fingerprint
+
+
+@pytest.mark.parametrize("n_adapters", [1, 2])
+def test_an_adapter_that_is_its_own_base_is_refused(base: Path, tmp_path: Path, n_adapters: int) -> None:
+    adapters = [tmp_path / f"adapter-{number}" for number in range(n_adapters)]
+    for number, adapter in enumerate(adapters):
+        settings = _saved(base, adapter, target_modules=["q_proj"]) / "adapter_config.json"
+        text = settings.read_text()
+        assert str(base) in text
+        settings.write_text(text.replace(str(base), str(adapters[number - 1])))
+    for read in (load, model_digest):
+        with pytest.raises(InputError, match="as its base, which is an adapter that needs"):
+            read(adapters[0])

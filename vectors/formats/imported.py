@@ -18,11 +18,8 @@ from torch import Tensor
 
 from ...rundir import InputError
 from .._directions import Directions
-from ..soundness import check_finite
+from ..soundness import MAX_LAYERS, MAX_WIDTH, check_finite, check_sizes
 from .selection import ORIGIN
-
-MAX_LAYERS = 4096  # more than any model has: a larger number means a damaged file
-MAX_WIDTH = 1 << 20
 
 
 def imported(
@@ -35,8 +32,8 @@ def imported(
 ) -> Directions:
     """Make directions of behaviour -> layer -> vector. All behaviours must have the same layers and width.
 
-    Raises InputError for no rows, a layer below 0 or absurdly high, vectors of different widths, and vectors that are
-    not finite.
+    Raises InputError for no rows, a layer below 0 or absurdly high, sizes that no model has, vectors of different
+    widths, and vectors that are not finite.
     """
     if not rows or not all(rows.values()):
         raise InputError(f"{path} holds no directions")
@@ -54,6 +51,7 @@ def imported(
             check_finite(row, behaviour, layer)
     if len(widths) > 1:
         raise InputError(f"{path} holds vectors of different widths: {', '.join(map(str, sorted(widths)))}")
+    check_sizes(model or {}, layers, path)
     return Directions(
         vectors={
             name: torch.stack([layer_rows[layer].float() for layer in layers]) for name, layer_rows in rows.items()

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...rundir import InputError, atomic_path, parse_json
-from .imported import MAX_WIDTH
+from ..soundness import MAX_WIDTH
 
 MAX_BYTES = 1 << 29
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ...rundir import InputError
 from .._directions import Directions
+from ..soundness import MAX_LAYERS
 from .entry import Format
-from .imported import MAX_LAYERS, imported
+from .imported import imported
 from .json_file import parse_vector, read_json, write_json
 from .selection import select
 

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from ...rundir import InputError, listed
 from .._directions import Directions
+from ..soundness import MAX_LAYERS
 from .entry import Format
-from .imported import MAX_LAYERS, imported
+from .imported import imported
 from .torch_file import checked_tensor, read_torch
 
 OVERALL = "overall"

@@ -15,9 +15,9 @@ import torch
 
 from ...rundir import InputError
 from .._directions import Directions
+from ..soundness import MAX_LAYERS
 from .entry import Format
 from .imported import (
-    MAX_LAYERS,
     behaviour_name,
     imported,
     rows_of_table,

@@ -20,7 +20,7 @@ def write(
     path: str | Path,
     *,
     behaviour: str | None = None,
-    layers: Sequence[int] | int | None = None,
+    layers: str | Sequence[int] | int | None = None,
     strength: float | None = None,
 ) -> None:
     """Write all behaviours, or `behaviour` alone; raise InputError for a strength, which this file does not take."""
@@ -37,10 +37,12 @@ def read(path: str | Path, *, behaviour: str | None = None) -> Directions:
     return restrict(directions, behaviour, None)
 
 
-def restrict(directions: Directions, behaviour: str | None, layers: Sequence[int] | int | None) -> Directions:
+def restrict(directions: Directions, behaviour: str | None, layers: str | Sequence[int] | int | None) -> Directions:
     """Restrict directions to one behaviour (None: all) and some layers (None: all)."""
     names = directions.behaviours if behaviour is None else (directions[behaviour].behaviour,)
-    chosen = directions.layers if layers is None else (layers,) if isinstance(layers, int) else sorted(set(layers))
+    chosen = directions.choose_layers(layers)
+    if not chosen:
+        raise InputError(f"no layer is left to write; there are {', '.join(map(str, directions.layers))}")
     for layer in chosen:
         directions[names[0]].at(layer)  # raises InputError for a layer that is not covered
     rows = [directions.layers.index(layer) for layer in chosen]

@@ -171,3 +171,28 @@ def test_layers_that_a_tool_cannot_steer_are_left_out_and_named(
 def test_directions_at_no_other_layer_than_one_that_a_tool_cannot_steer_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no layer is left to write"):
         export(make_directions(layers=(0,)), tmp_path / "b.gguf", "llama.cpp", behaviour="deduction")
+
+
+@pytest.mark.parametrize(("layers", "chosen"), [("2", (2,)), ("1:3", (1, 2)), (-2, (3,)), ([3, 1], (1, 3)), (2, (2,))])
+def test_our_own_file_takes_layers_as_other_formats_do(
+    layers: str | list[int] | int, chosen: tuple[int, ...], directions: Directions, tmp_path: Path
+) -> None:
+    (file,) = export(directions, tmp_path / "b.safetensors", "safetensors", layers=layers)
+    assert import_(file, "safetensors").layers == chosen
+
+
+@pytest.mark.parametrize("name", ["__metadata__", "half \ud83d"])
+def test_names_that_no_file_can_hold_are_refused(name: str, directions: Directions) -> None:
+    with pytest.raises(InputError, match="rename it"):
+        replace(directions, vectors={name: directions.vectors["deduction"]})
+
+
+@pytest.mark.parametrize("format", ["safetensors", "repeng"])
+@pytest.mark.parametrize("change", [{"n_layers": size} for size in (10**12, 3, -3, 0, True, "5")] + [{"d_model": -8}])
+def test_sizes_that_no_model_has_are_refused(
+    format: str, change: dict[str, object], directions: Directions, tmp_path: Path
+) -> None:
+    unsound = replace(directions, model=directions.model | change)
+    (file,) = export(unsound, tmp_path / "b.x", format, behaviour="deduction")
+    with pytest.raises(InputError, match=f"is damaged: it states {next(iter(change))} = "):
+        import_(file, format)
