@@ -69,10 +69,14 @@ def probe(
     if isinstance(sources, Mapping):
         if out is not None:
             raise InputError("a run directory compares files: give the paths of what `collect` wrote, or no out")
+        if not sources:
+            raise InputError(
+                "there are no activations to probe; give what `collect` wrote, or None for a model to read"
+            )
         opened = {name: open_activations(source) for name, source in sources.items()}
         return probe_sources(opened, settings, device=device, progress=progress)
     if sources is not None:
-        paths = [_path_of(source) for source in sources]
+        paths = [_path_of(source) for source in (sources if hasattr(sources, "__iter__") else [sources])]
         run = _run_on_files(paths, settings, out)
     else:
         paths, examples = [], resolve_traces(traces)
@@ -104,6 +108,8 @@ def _path_of(source: object) -> Path:
 def _run_on_files(paths: Sequence[Path], settings: ProbeSettings, out: str | Path | None) -> RunDirectory:
     """Open the run directory of these activations and settings: new, or done."""
     digests = {}
+    if not paths:
+        raise InputError("there are no activations to probe; give what `collect` wrote, or None to read a model")
     for path in paths:
         file = path / "manifest.json" if path.is_dir() else path
         if not file.is_file():

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..rundir import InputError
+from ..rundir import InputError, did_you_mean
 from .handle import LanguageModel
 
 PREFIX = "organism/"
@@ -67,7 +67,10 @@ def organism_files(name: str) -> tuple[Path, Path | None]:
     The checkpoint is a difference to the base. Raises InputError with the existing names for any other name.
     """
     if name not in organism_names():
-        raise InputError(f"there is no organism {name!r}; there are {', '.join(organism_names())}")
+        raise InputError(
+            f"there is no organism {name!r}; there are {', '.join(organism_names())}."
+            f"{did_you_mean(name, organism_names())}"
+        )
     model, _, step = name.removeprefix(PREFIX).partition("@")
     if not step:
         return _weights() / model, None

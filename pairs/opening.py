@@ -10,7 +10,7 @@ from typing import Any
 from ..models import load
 from ..models._load import ModelLike
 from ..models.organism import PREFIX
-from ..rundir import InputError
+from ..rundir import InputError, members_of
 from ..traces.problem_sets import PROCEDURAL, ProblemSet, open_problem_set
 from ..traces.questions import Question, mathematics
 from .pair import Pair, organism_pair, question_pair
@@ -74,4 +74,5 @@ def _problem_set(problems: Problems, n_procedural: int, seed: int) -> ProblemSet
     if isinstance(problems, str | Path):
         name = str(problems)
         return open_problem_set(name, n_procedural if name.startswith(PROCEDURAL) else None, seed=seed)
-    return ProblemSet("questions", tuple(problems), mathematics)
+    remedy = "give Question(problem, prompt, answer), or the name or file of a problem set"
+    return ProblemSet("questions", members_of(problems, Question, "problems", remedy), mathematics)

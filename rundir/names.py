@@ -80,6 +80,10 @@ class ByBehaviour(Generic[Part]):
         """Return the behaviours."""
         return self._by_behaviour().keys()
 
+    def values(self) -> list[Part]:
+        """Return the part of every behaviour."""
+        return list(self._by_behaviour().values())
+
     def items(self) -> list[tuple[str, Part]]:
         """Return every behaviour with its part."""
         return list(self._by_behaviour().items())

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..rundir import InputError, atomic_path, did_you_mean, nearest_file, parse_json
+from ..rundir import InputError, atomic_path, did_you_mean, expanded, nearest_file, parse_json
 from .annotated import has_end_tag, parse_annotated
 from .trace import Span, Trace
 from .trace_list import TraceList
@@ -39,7 +39,7 @@ def iter_traces(path: str | Path) -> Iterator[Trace]:
     Returns:
         An iterator over the traces, in their order. It raises InputError at the first line that is malformed.
     """
-    return (trace for _, trace in _numbered_traces(Path(path)))
+    return (trace for _, trace in _numbered_traces(expanded(path)))
 
 
 def read_traces(path: str | Path) -> TraceList:
@@ -57,7 +57,7 @@ def read_traces(path: str | Path) -> TraceList:
     """
     traces = TraceList()
     line_of_id: dict[str, int] = {}
-    for number, trace in _numbered_traces(Path(path)):
+    for number, trace in _numbered_traces(expanded(path)):
         if trace.id in line_of_id:
             raise InputError(
                 f"{path}, line {number}: the id {trace.id!r} stands already on line {line_of_id[trace.id]}; "

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..rundir import InputError, brief
+from ..rundir import InputError, brief, did_you_mean, members_of
 from .procedural import procedural
 from .question_files import ANSWER, QUESTION, final_answer, read_questions
 from .questions import Grader, Question, mathematics
@@ -70,6 +70,9 @@ def resolve_questions(
     grader: Grader = mathematics
     if isinstance(questions, ProblemSet):
         grader, questions = questions.grader, questions.questions
+    else:
+        remedy = "give Question(problem, prompt, answer), or the name or file of a problem set"
+        questions = members_of(questions, Question, "questions", remedy)
     first = tuple(questions)[:n]
     has_answers = all(question.answer is not None for question in first)
     return first, grader if has_answers or grader is not mathematics else None
@@ -103,7 +106,7 @@ def open_problem_set(name_or_path: str | Path, n: int | None = None, seed: int =
     else:
         raise InputError(
             f"{name} is no file and no problem set; there are {', '.join(HUB)}, {PROCEDURAL}<kind>, and any .jsonl or "
-            ".parquet file of `question` and `answer`"
+            f".parquet file of `question` and `answer`.{did_you_mean(name, HUB)}"
         )
     if n is not None and n > len(questions):
         raise InputError(f"{name} has {len(questions)} questions, and {n} are asked for")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..models import LanguageModel
 from ..models.identity import same_weights, state
-from ..rundir import InputError
+from ..rundir import InputError, shown
 from ._directions import Directions
 from .direction import Direction
 
@@ -22,6 +22,11 @@ def check_fit(direction: Direction | Directions, model: LanguageModel, *, force:
     Raises:
         InputError: The width differs, a layer does not exist in the model, or the weights differ and `force` is off.
     """
+    if not isinstance(direction, Direction | Directions):
+        raise InputError(
+            f"directions takes a reasonlens.Directions, and {shown(direction)} is none; of a file, give "
+            "Directions.open(path)"
+        )
     d_model, origin = direction.d_model, direction.model
     subject = "each of these directions"
     if isinstance(direction, Direction):

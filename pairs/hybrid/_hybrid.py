@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models._load import ModelLike
-from ...rundir import InputError, RunDirectory, expanded, parse_json, settings_of
+from ...rundir import InputError, RunDirectory, expanded, members_of, parse_json, settings_of
 from ...rundir.lock import only_writer
 from ...rundir.result_files import TABLES
 from ...traces.judge import Judge
@@ -80,6 +80,7 @@ def hybrid(
             seed=settings.seed,
             device=device,
         )
+    pairs = members_of(pairs, Pair, "pairs", "give what question_pair or organism_pair returned")
     folders = _folders(pairs)
     for pair in pairs:
         check_lengths(pair)

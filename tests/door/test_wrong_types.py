@@ -16,9 +16,19 @@ from reasonlens import (
     InputError,
     LocateSettings,
     ProbeSettings,
+    Steering,
     collect,
     directions,
+    export,
+    hybrid,
+    import_,
+    load,
+    locate,
     mean_difference_directions,
+    open_problem_set,
+    probe,
+    read_traces,
+    steer_sweep,
     sweep,
 )
 
@@ -39,6 +49,7 @@ PENALTIES: Door = lambda parts, value: sweep(parts.acts, penalties=value, **QUIC
 LAYERS: Door = lambda parts, value: collect(parts.model, parts.traces, layers=value, progress=False)  # noqa: E731
 DIRECTIONS: Door = lambda parts, value: directions(parts.acts, layers=value, progress=False)  # noqa: E731
 
+NO_NAMES: tuple[Any, ...] = ("deduction", "", [], {}, 5, [1])
 TABLE: dict[str, list[tuple[Door, Any, str]]] = {
     "penalties": [
         *(
@@ -47,6 +58,64 @@ TABLE: dict[str, list[tuple[Door, Any, str]]] = {
         ),
         (lambda _, value: ProbeSettings(penalties=value), (0.0,), "penalties"),
         (lambda _, value: LocateSettings(penalties=value), (0.0,), "penalties"),
+    ],
+    "settings and sizes": [
+        *(
+            (
+                lambda parts, value: locate(parts.model, parts.traces, settings=value, progress=False),
+                value,
+                "settings takes",
+            )
+            for value in ({}, {"a": 1}, [], "", np.zeros(3))
+        ),
+        (lambda parts, value: probe(parts.acts, settings=value, progress=False), {"a": 1}, "settings takes"),
+        (lambda _, value: hybrid("organism/base", "organism/rl", settings=value), {}, "settings takes"),
+        (lambda _, value: ProbeSettings(n_bootstrap=value), 0, "n_bootstrap"),
+        (lambda _, value: ProbeSettings(seed=value), -1, "seed"),
+        (lambda parts, value: sweep(parts.acts, n_shuffles=value, progress=False), 0, "n_shuffles"),
+        (lambda parts, value: sweep(parts.acts, device=value, progress=False), "cud", "device 'cud'"),
+    ],
+    "names": [
+        *(
+            (lambda parts, value: sweep(parts.acts, behaviours=value, **QUICK), value, "behaviours")
+            for value in NO_NAMES
+        ),
+        *((lambda parts, value: directions(parts.acts, behaviours=value), value, "behaviours") for value in NO_NAMES),
+        *(
+            (lambda parts, value: directions(parts.acts, method=value), value, "there is no way")
+            for value in ([], {}, {1})
+        ),
+        *((lambda parts, value: parts.directions[value], value, "no direction for") for value in ([], {}, "x" * 5_000)),
+        *(
+            (lambda parts, value: export(parts.directions, "o.gguf", value), value, "no format")
+            for value in ([], {}, 1)
+        ),
+        (lambda _, value: load(value), "organism/bas", "Did you mean"),
+        (lambda _, value: open_problem_set(value), "gsm8", "Did you mean 'gsm8k'"),
+    ],
+    "paths and parts": [
+        *(
+            (lambda parts, value: collect(parts.model, parts.traces, out=value), value, "a path is")
+            for value in (5, b"a", "")
+        ),
+        *(
+            (lambda parts, value: export(parts.directions, value, "repeng"), value, "a path is")
+            for value in (None, 5, "")
+        ),
+        *((lambda _, value: import_(value, "repeng"), value, "a path is") for value in (None, 5, b"a")),
+        *((lambda _, value: Directions.open(value), value, "a path is") for value in (None, 5, b"a")),
+        *((lambda _, value: read_traces(value), value, "a path is") for value in (None, 5, b"a")),
+        *((lambda _, value: export(value, "o.gguf", "repeng"), value, "directions takes") for value in (None, {}, 5)),
+        *((lambda parts, value: steer_sweep(parts.model, value), value, "directions takes") for value in ("a", None)),
+        *((lambda _, value: probe(value, progress=False), value, "activations") for value in ([], {}, 5)),
+        (lambda _, value: hybrid(pairs=value), ["a"], "pairs takes a list of Pair"),
+        (lambda _, value: hybrid("organism/base", "organism/rl", value), ["a"], "problems takes a list of Question"),
+        (lambda _, value: hybrid("organism/base", "organism/rl", value), 5, "problems takes a list of Question"),
+        (
+            lambda parts, value: Steering(direction=parts.directions["deduction"], layers=(1,), absolute=value),
+            "no",
+            "absolute",
+        ),
     ],
     "layers": [
         *((LAYERS, value, "layer") for value in (2, 1.5, [1.0], [True], [None], ["a"], [], {}, object())),
@@ -89,3 +158,15 @@ def test_every_penalty_within_the_limits_gives_finite_scores(parts: SimpleNamesp
         for penalty in (method.limits[0], method.limits[1]):
             found = sweep(parts.acts, estimator=name, penalties=[penalty], n_folds=3, behaviours=["deduction"], **QUICK)
             assert np.isfinite(found.fitted.scores).all(), (name, penalty)
+
+
+def test_what_a_terminal_would_obey_is_escaped_and_long_lists_are_cut(parts: SimpleNamespace) -> None:
+    odd = {f"\x1b[31m{number}\u202e": torch.ones(1, 4) for number in range(2_000)}
+    many = Directions(
+        vectors=odd, layers=(0,), method="m", model={}, read="mean", residual_norm=(1.0,), n_examples={}, n_problems=1
+    )
+    assert repr(many).isprintable() and len(repr(many)) < 1_000
+    with pytest.raises(InputError, match="and 1990 more") as caught:
+        many["x" * 5_000]
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500
+    assert [part.behaviour for part in parts.directions.values()] == list(parts.directions)

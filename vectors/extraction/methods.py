@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from jaxtyping import Float
 from torch import Tensor
 
-from ...rundir import InputError, did_you_mean
+from ...rundir import InputError, did_you_mean, entry_of
 from .._directions import Directions
 from ._mean_difference import mean_difference_directions, resampled_mean_difference
 from .discriminant import lda_directions, resampled_lda
@@ -92,8 +92,4 @@ def method_named(name: str) -> Method:
     Raises:
         InputError: There is no method of this name.
     """
-    if name not in METHODS:
-        raise InputError(
-            f"there is no way {name!r} to find directions; there are {', '.join(METHODS)}.{did_you_mean(name, METHODS)}"
-        )
-    return METHODS[name]
+    return entry_of(METHODS, name, "there is no way {} to find directions")

@@ -20,7 +20,7 @@ from ...activations import Activations, Moments
 from ...activations.layers import choose_layers, layer_numbers
 from ...activations.moments import Summary
 from ...activations.store import StoredActivations
-from ...rundir import InputError, did_you_mean, listed
+from ...rundir import InputError, did_you_mean, listed, names_of
 from .._directions import Directions
 
 Source: TypeAlias = Activations | Moments
@@ -39,6 +39,8 @@ def choose_behaviours(source: Source, behaviours: Sequence[str] | None) -> tuple
     Raises:
         InputError: No span has one of the labels, or all spans have the same one.
     """
+    if behaviours is not None:
+        behaviours = names_of(behaviours, "behaviours")
     for behaviour in behaviours or ():
         if behaviour not in source.behaviours:
             raise InputError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...models import LanguageModel
-from ...rundir import InputError
+from ...rundir import InputError, shown
 from .._directions import Directions
 from ..fit import check_fit
 from ..soundness import check_all_finite, check_shapes
@@ -24,6 +24,11 @@ def check_directions(directions: Directions) -> None:
     Raises:
         InputError: There are no vectors, layers are out of order, shapes differ, or a number is not finite.
     """
+    if not isinstance(directions, Directions):
+        raise InputError(
+            f"directions takes a reasonlens.Directions or its file, and {shown(directions)} is neither; find some with "
+            "directions(activations)"
+        )
     check_shapes(directions.vectors, directions.layers, directions.residual_norm)
     check_all_finite(directions.vectors, directions.layers, directions.residual_norm)
 

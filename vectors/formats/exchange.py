@@ -10,7 +10,7 @@ from typing import Any
 
 from ...activations.layers import written_layers
 from ...models import LanguageModel
-from ...rundir import InputError, listed
+from ...rundir import InputError, expanded, listed
 from .._directions import Directions
 from .check import check_directions, check_fits, file_name
 from .entry import Format
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def export(
-    directions: Directions,
+    directions: Directions | str | Path,
     path: str | Path,
     format: str,
     *,
@@ -34,7 +34,7 @@ def export(
     """Write directions in another tool's format.
 
     Args:
-        directions: The directions to write.
+        directions: The directions to write, or the file of reasonlens that holds them.
         path: The file to write, or a directory if several behaviours go into a file each.
         format: A name in `FORMATS`.
         behaviour: Which behaviour to write. None means all; a format that holds only one then gets a file for each in
@@ -58,6 +58,9 @@ def export(
     if entry.write is None:
         raise InputError(f"{entry.name} can be read and not written; these can: {_formats_that_can('write')}")
     _check_options(entry, options)
+    if isinstance(directions, str | Path):
+        directions = Directions.open(directions)
+    path = expanded(path)
     check_directions(directions)
     if model is not None:
         check_fits(directions, model, force=force)
@@ -69,7 +72,6 @@ def export(
         directions = replace(directions, model=_model_identity(directions.model, model))
     if layers is None:
         layers = _writable_layers(entry, directions)
-    path = Path(path)
     targets: dict[Path, str | None] = {path: behaviour}
     if behaviour is None and not entry.several and len(directions.behaviours) > 1 and not entry.needs_model:
         if path.suffix and not path.is_dir():
@@ -113,7 +115,7 @@ def import_(
     if entry.read is None:
         raise InputError(f"{entry.name} can be written and not read; these can: {_formats_that_can('read')}")
     _check_options(entry, options)
-    directions = entry.read(path, behaviour=behaviour, **options)
+    directions = entry.read(expanded(path), behaviour=behaviour, **options)
     check_directions(directions)
     if model is not None:
         check_fits(directions, model, force=force)

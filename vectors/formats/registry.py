@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...rundir import InputError, did_you_mean
+from ...rundir import entry_of
 from . import (
     baked,
     easysteer,
@@ -50,6 +50,4 @@ def format_named(name: str) -> Format:
     Raises:
         InputError: There is no format of this name.
     """
-    if name not in FORMATS:
-        raise InputError(f"there is no format {name!r}; there are {', '.join(FORMATS)}.{did_you_mean(name, FORMATS)}")
-    return FORMATS[name]
+    return entry_of(FORMATS, name, "there is no format {}")

@@ -137,7 +137,7 @@ def _steered(
     tokenizer: PreTrainedTokenizerBase | None,
 ) -> Iterator[Steered]:
     handle = load(model, tokenizer)
-    if options["when"] == SENTENCES:
+    if isinstance(options["when"], str) and options["when"] == SENTENCES:
         if options["controller"] is not None:
             raise InputError(f"when={SENTENCES!r} chooses the tokens itself; give it or a controller, not both")
         options |= {"when": When.response(), "controller": at_sentence_ends(handle)}

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from ...models.handle import whole_layer
-from ...rundir import InputError, brief
+from ...rundir import InputError, brief, truth_of
 from ..direction import Direction
 from .operations import operation_named
 from .step import Step
@@ -53,6 +53,7 @@ class Steering:
         if not self.layers:
             raise InputError(f"no layer to steer with {self.direction.behaviour!r}; name one")
         object.__setattr__(self, "layers", tuple(map(whole_layer, self.layers)))
+        truth_of(self.absolute, "absolute")
         _check_types(self.strength, self.when, self.controller, self.mask)
         if self.mask is not None and self.mask.ndim not in (1, 2):
             raise InputError(
