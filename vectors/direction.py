@@ -70,7 +70,9 @@ class Direction:
         Raises:
             InputError: The numbers of rows, layers and norms differ.
         """
-        layers = layer_numbers([layers] if isinstance(layers, str) or not isinstance(layers, Iterable) else layers)
+        layers = layer_numbers(
+            [layers] if isinstance(layers, int | str) or not isinstance(layers, Iterable) else layers
+        )
         norms = (residual_norm,) * len(layers) if isinstance(residual_norm, int | float) else tuple(residual_norm)
         rows = vectors[None] if isinstance(vectors, Tensor) and vectors.ndim == 1 else vectors
         return cls(behaviour=behaviour, vectors=rows, layers=layers, residual_norm=norms)
