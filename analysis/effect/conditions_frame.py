@@ -49,5 +49,6 @@ def _rows(outcome: Outcome, unsteered: Outcome, behaviours: Sequence[str]) -> It
             "measured": behaviour,
             **outcome.rate(behaviour).columns("rate"),
             **outcome.effect(behaviour, unsteered).columns("effect"),
+            **outcome.wrong_way(behaviour, unsteered).columns("wrong_way"),
             **shared,
         }

@@ -20,6 +20,7 @@ from ...stats import p_value_of_draws
 from .condition import Kind
 from .conditions_frame import conditions_frame
 from .outcome import Outcome
+from .significance import corrected_over_cells
 from .tables import layers_table, strength_table
 
 FORMAT = "reasonlens.effect/3"
@@ -76,7 +77,7 @@ class StrengthCurves:
             that share of the unsteered model.
         """
         return [
-            outcome.effect(behaviour, self.unsteered).value for outcome in self._outcomes("random", "", layer, strength)
+            outcome.effect_value(behaviour, self.unsteered) for outcome in self._outcomes("random", "", layer, strength)
         ]
 
     def p_value(self, behaviour: str, layer: int, strength: float) -> float:
@@ -91,8 +92,36 @@ class StrengthCurves:
             One-sided, for raising the rate: (1 + number of random directions with at least this effect) / (1 + number
             of random directions).
         """
-        own = self.outcome("direction", behaviour, layer, strength).effect(behaviour, self.unsteered).value
+        own = self.outcome("direction", behaviour, layer, strength).effect_value(behaviour, self.unsteered)
         return p_value_of_draws(own, np.array(self.random_effects(behaviour, layer, strength)))
+
+    def corrected_p_value(self, behaviour: str, layer: int, strength: float) -> float:
+        """Compute the p-value of a direction's effect, corrected over all layers, strengths and behaviours tried.
+
+        Args:
+            behaviour: The behaviour of the direction, which is also the one that is counted.
+            layer: 0-based block that was steered.
+            strength: In units of the mean residual norm.
+
+        Returns:
+            One-sided, for raising the rate: how often the largest standardised effect of a random direction, of all
+            layers, strengths and behaviours, reaches this one (`significance.py`).
+        """
+        return self._corrected[behaviour, layer, strength]
+
+    @cached_property
+    def _corrected(self) -> dict[tuple[str, int, float], float]:
+        cells = [(name, layer, each) for name in self.behaviours for layer in self.layers for each in self.strengths]
+        effects = [self.outcome("direction", *cell).effect_value(cell[0], self.unsteered) for cell in cells]
+        random = [self.random_effects(*cell) for cell in cells]
+        numbers = np.array([self.behaviours.index(name) for name, _, _ in cells])
+        p_values = corrected_over_cells(np.array(effects), np.array(random), numbers)
+        return dict(zip(cells, p_values.tolist(), strict=True))
+
+    @property
+    def n_cells(self) -> int:
+        """Number of layers, strengths and behaviours that corrected p-values are corrected over."""
+        return len(self.behaviours) * len(self.layers) * len(self.strengths)
 
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row for each condition and counted behaviour; 95% intervals in `_low` and `_high`.
@@ -102,6 +131,7 @@ class StrengthCurves:
                 `number` that of the random direction.
             measured, rate, effect, n_problems: The counted behaviour, its share of the sentences, the same minus that
                 of the unsteered model, and the number of problems.
+            wrong_way: Share of problems whose rate is lower than that of the unsteered model.
             kl_nats, perplexity: On neutral text; KL in nats a token.
             accuracy: Share of problems solved; NaN without a grader.
             unsure: Share of responses whose grade cannot be told; accuracy is higher by it, were all of them right.
@@ -118,8 +148,9 @@ class StrengthCurves:
     def by_layer(self) -> pd.DataFrame:
         """Tabulate for each behaviour and layer the strength with the largest effect, that effect, and the AUROC.
 
-        p_value is that of this layer and strength, not corrected for the choice of the strength. rank_effect and
-        rank_auroc are 1 for the best layer; where they differ, the layer that reads a behaviour best is not the one
+        p_value is that of this layer and strength, not corrected for any choice; p_corrected is corrected over all
+        layers, strengths and behaviours of the sweep. wrong_way is the share of problems whose rate falls. rank_effect
+        and rank_auroc are 1 for the best layer; where they differ, the layer that reads a behaviour best is not the one
         that steers it best.
         """
         return self._by_layer.copy()
@@ -146,6 +177,10 @@ class StrengthCurves:
                         "random_max": max(random),
                         "n_random": len(random),
                         "p_value": self.p_value(behaviour, layer, best),
+                        "p_corrected": self.corrected_p_value(behaviour, layer, best),
+                        **self.outcome("direction", behaviour, layer, best)
+                        .wrong_way(behaviour, self.unsteered)
+                        .columns("wrong_way"),
                         "kl_nats": self.outcome("direction", behaviour, layer, best).damage.kl_nats,
                         "auroc": aurocs.get(layer, math.nan),
                         "n_problems": effects[best].n,
@@ -268,7 +303,13 @@ class StrengthCurves:
             for name in best
         }
         return render(
-            "effect.html.jinja", self.to_dict(), self.figures(), best=best, steered=steered, unsteered=self.unsteered
+            "effect.html.jinja",
+            self.to_dict(),
+            self.figures(),
+            best=best,
+            steered=steered,
+            unsteered=self.unsteered,
+            n_strengths=len(self.strengths),
         )
 
     def write(self, directory: str | Path) -> None:

@@ -30,7 +30,7 @@ from .settings import EffectSettings
 from .sweep import digest_of, steer_sweep
 from .tables import matrix_table
 
-FORMAT = "reasonlens.steering-matrix/1"
+FORMAT = "reasonlens.steering-matrix/2"
 EFFECTS = "effects.csv"
 CELLS = "cells"
 FILES = (RESULTS, TABLE, REPORT, EFFECTS)
@@ -49,7 +49,7 @@ class SteeringMatrix:
         return pd.concat(frames, ignore_index=True)
 
     def effects(self) -> pd.DataFrame:
-        """Tabulate the effect of every direction on its own behaviour, with its p-value among the random directions."""
+        """Tabulate the effect of every direction on its own behaviour, p-values, and the share that falls."""
         frame = self.to_frame()
         own = frame[(frame["kind"] == "direction") & (frame["steered"] == frame["measured"])].copy()
         keys = own[["source", "target", "steered", "layer", "strength"]].to_numpy().tolist()
@@ -57,8 +57,13 @@ class SteeringMatrix:
             self.cells[source, target].p_value(behaviour, int(layer), strength)
             for source, target, behaviour, layer, strength in keys
         ]
+        own["p_corrected"] = [
+            self.cells[source, target].corrected_p_value(behaviour, int(layer), strength)
+            for source, target, behaviour, layer, strength in keys
+        ]
         columns = ["source", "target", "steered", "layer", "strength", "rate", "effect", "effect_low", "effect_high"]
-        return own[[*columns, "p_value", "kl_nats", "n_problems"]].reset_index(drop=True)
+        columns += ["p_value", "p_corrected", "wrong_way", "wrong_way_low", "wrong_way_high", "kl_nats", "n_problems"]
+        return own[columns].reset_index(drop=True)
 
     def tables(self) -> dict[str, FigureTable]:
         """Tabulate a matrix of effects for each behaviour and layer."""
@@ -122,7 +127,11 @@ class SteeringMatrix:
 
     def report(self) -> str:
         """Write one self-contained HTML page."""
-        lead = "Rows: whose direction; columns: which model is steered; p among random directions of the same strength."
+        lead = (
+            "Rows: whose direction; columns: which model is steered; p among random directions of the same strength; "
+            "p_corrected over the layers, strengths and behaviours of one source and target; "
+            "wrong_way: share of problems whose rate falls."
+        )
         return result_page(TITLE, lead, self.figures(), self.effects())
 
     def write(self, directory: str | Path) -> None:

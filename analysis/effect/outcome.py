@@ -2,6 +2,7 @@
 
 rate        number of sentences that show a behaviour / number of sentences, both summed over problems
 effect      rate of the steered model minus rate of the unsteered one, problems resampled together (paired)
+wrong way   share of problems whose rate is lower steered than unsteered
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ...stats import (
     proportion_over_groups,
     ratio_difference_over_groups,
     ratio_over_groups,
+    sum_by_group,
 )
 from ...traces import Annotator, segment
 from ...traces.questions import Grader, Question, answered_in_thoughts
@@ -64,6 +66,27 @@ class Outcome:
             groups=self.problems,
         )
 
+    def effect_value(self, behaviour: str, unsteered: Outcome) -> float:
+        """Compute by how much steering raises the rate of `behaviour`, without the interval, which takes long."""
+        own, plain = (
+            outcome._counts(behaviour).sum() / max(sum(outcome.n_sentences), 1) for outcome in (self, unsteered)
+        )
+        return float(own - plain)
+
+    def wrong_way(self, behaviour: str, unsteered: Outcome) -> Interval:
+        """Compute the share of problems that steering moves the other way, with an interval over problems.
+
+        Args:
+            behaviour: The behaviour that the direction is meant to raise.
+            unsteered: The outcome of the unsteered model on the same questions.
+
+        Returns:
+            Of the problems, those whose rate (sentences that show the behaviour, of the problem's sentences) is lower
+            steered than unsteered. Problems of which it is the same count below the line only.
+        """
+        steered, plain = (outcome._rates_by_problem(behaviour) for outcome in (self, unsteered))
+        return proportion_over_groups(steered < plain - 1e-12)
+
     def accuracy(self) -> Interval | None:
         """Compute the share of questions solved, with an interval over problems; None without a grader.
 
@@ -76,6 +99,12 @@ class Outcome:
     def unsure(self) -> float | None:
         """Compute the share of responses whose grade cannot be told; accuracy is higher by it if all are right."""
         return None if self.is_solved is None else self.is_solved.count(None) / max(len(self.is_solved), 1)
+
+    def _rates_by_problem(self, behaviour: str) -> Float[np.ndarray, " problems"]:
+        counts = np.stack([self._counts(behaviour), np.array(self.n_sentences, dtype=float)], axis=1)
+        shown, sentences = sum_by_group(counts, self.problems).T
+        rates: Float[np.ndarray, " problems"] = shown / np.maximum(sentences, 1)
+        return rates
 
     def _counts(self, behaviour: str) -> Float[np.ndarray, " problems"]:
         return np.array(self.n_shown.get(behaviour, [0] * len(self.n_sentences)), dtype=float)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.console import next_command, note, print_json, print_table, signed_interval_of
+from reasonlens.cli.console import interval, next_command, note, print_json, print_table, signed_interval_of
 from reasonlens.cli.loading import load_named
 from reasonlens.cli.options import (
     Behaviour,
@@ -122,7 +122,7 @@ def matrix(
 
 def _print_matrix(effects: pd.DataFrame) -> None:
     print_table(
-        ("directions of", "steered", "strength", "change of rate", "p", "KL", "n"),
+        ("directions of", "steered", "strength", "change of rate", "p", "corrected", "wrong way", "KL", "n"),
         [
             (
                 row["source"],
@@ -130,11 +130,14 @@ def _print_matrix(effects: pd.DataFrame) -> None:
                 f"{row['strength']:g}",
                 signed_interval_of(row, "effect"),
                 f"{row['p_value']:.3f}",
+                f"{row['p_corrected']:.3f}",
+                interval(row["wrong_way"], row["wrong_way_low"], row["wrong_way_high"]),
                 f"{row['kl_nats']:.2f}",
                 str(row["n_problems"]),
             )
             for row in effects.to_dict("records")
         ],
-        caption="p: rank among random directions of the same strength.",
+        caption="p: rank among random directions of the same strength; corrected: over all strengths of a source and "
+        "target. Wrong way: share of problems whose rate falls [95%].",
         n_names=2,
     )

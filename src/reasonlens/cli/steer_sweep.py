@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.console import next_command, note, number, print_json, print_table, signed_interval_of
+from reasonlens.cli.console import interval, next_command, note, number, print_json, print_table, signed_interval_of
 from reasonlens.cli.loading import load_named
 from reasonlens.cli.options import (
     Behaviours,
@@ -117,7 +117,20 @@ def sweep(
 def _print_layers(curves: StrengthCurves, table: pd.DataFrame) -> None:
     accuracy = curves.unsteered.accuracy()
     print_table(
-        ("behaviour", "layer", "strength", "change of rate", "random", "p", "KL", "AUROC", "rank: effect", "AUROC"),
+        (
+            "behaviour",
+            "layer",
+            "strength",
+            "change of rate",
+            "random",
+            "p",
+            "corrected",
+            "wrong way",
+            "KL",
+            "AUROC",
+            "rank: effect",
+            "AUROC",
+        ),
         [
             (
                 row["behaviour"],
@@ -126,6 +139,8 @@ def _print_layers(curves: StrengthCurves, table: pd.DataFrame) -> None:
                 signed_interval_of(row, "effect"),
                 f"{row['random_mean']:+.3f}, {row['random_max']:+.3f}",
                 f"{row['p_value']:.3f}",
+                f"{row['p_corrected']:.3f}",
+                interval(row["wrong_way"], row["wrong_way_low"], row["wrong_way_high"]),
                 f"{row['kl_nats']:.2f}",
                 number(row["auroc"]),
                 number(row["rank_effect"], 0),
@@ -137,6 +152,8 @@ def _print_layers(curves: StrengthCurves, table: pd.DataFrame) -> None:
         + (f", unsteered accuracy {accuracy}" if accuracy else "")
         + (f" ({unsure:.1%} unsure)" if (unsure := curves.unsteered.unsure()) else ""),
         caption="Change of the behaviour's rate [95% interval over problems] at the strength of the largest, beside "
-        "the mean and the largest of random directions; p: rank among them, not corrected for that choice. KL: nats a "
-        "token on neutral text. Ranks: 1 for the highest layer.",
+        f"the mean and the largest of {table['n_random'].min()} random directions; p: rank among them, which cannot be "
+        f"below {1 / (1 + table['n_random'].min()):.3f} (--random); corrected: over all {curves.n_cells} layers, "
+        "strengths and behaviours, by the largest effect of each random direction. Wrong way: share of problems whose "
+        "rate falls [95%]. KL: nats a token on neutral text. Ranks: 1 for the highest layer.",
     )

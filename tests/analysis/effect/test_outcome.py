@@ -106,6 +106,19 @@ def test_intervals_of_effects_cover_the_truth_as_often_as_they_say() -> None:
     assert 0.90 <= hits / 300 <= 0.99
 
 
+def test_the_share_moved_the_wrong_way_is_that_of_problems_whose_rate_falls() -> None:
+    plain = outcome([2, 1, 0, 2], [4, 4, 4, 4])
+    steered = outcome([1, 1, 3, 4], [4, 4, 4, 4])
+    assert steered.wrong_way("b", plain).value == 1 / 4 and plain.wrong_way("b", steered).value == 2 / 4
+    found = outcome([1, 3, 3, 4], [4, 4, 4, 4], problems=["p", "p", "q", "q"]).wrong_way(
+        "b", outcome([2, 1, 3, 4], [4, 4, 2, 4], problems=["p", "p", "q", "q"])
+    )
+    assert (found.value, found.n) == (0.5, 2), "p rises from 3 of 8 to 4 of 8, q falls from 7 of 6 to 7 of 8"
+    longer = outcome([2, 1, 0, 2], [4, 4, 4, 8])
+    assert longer.wrong_way("b", plain).value == 1 / 4, "a rate falls too where more sentences are written"
+    assert longer.effect_value("b", plain) == pytest.approx(longer.effect("b", plain).value)
+
+
 def test_a_model_that_writes_no_sentence_shows_nothing() -> None:
     silent, plain = outcome([0, 0, 0], [0, 0, 0]), outcome([1, 1, 0], [4, 2, 4])
     assert silent.rate("b").value == 0 and 0 < silent.rate("b").high < 1

@@ -84,11 +84,15 @@ def says_check(prompt: str, text: str) -> list[Span]:
 
 
 def test_a_planted_direction_raises_its_behaviour_beyond_every_random_one(curves: StrengthCurves) -> None:
+    problems = {each.problem for each in task_for(load("organism/base", device="cpu"), [], n_problems=12).questions}
+    assert len(problems) == 11, "of twelve questions two are of one problem"
     frame = curves.by_layer()
     last = frame[frame["layer"] == 3].iloc[0]
     assert last["effect_low"] > 0 and last["effect"] > last["random_max"]
-    assert last["p_value"] == pytest.approx(1 / (1 + N_RANDOM))
-    assert (frame["n_problems"] == 12).all() and (frame["n_random"] == N_RANDOM).all()
+    assert last["p_value"] == last["p_corrected"] == pytest.approx(1 / (1 + N_RANDOM))
+    assert (frame["p_corrected"] >= frame["p_value"]).all() and curves.n_cells == 4
+    assert last["wrong_way"] == 0 and 0 < last["wrong_way_high"] < 0.3
+    assert (frame["n_problems"] == 11).all() and (frame["n_random"] == N_RANDOM).all()
 
 
 def test_random_directions_raise_nothing_on_average(curves: StrengthCurves) -> None:
@@ -125,6 +129,7 @@ def test_a_report_and_results_can_be_written_and_text_is_escaped(curves: Strengt
     json.dumps(curves.to_dict(), allow_nan=False)
     page = curves.report()
     assert "What directions do to organism/base" in page and "largest effect of a random direction" in page
+    assert "2 layers, 2 strengths and 1 behaviours" in page and "<th>wrong way</th>" in page
     outcome = curves.outcomes[0]
     object.__setattr__(outcome, "examples", ["<script>alert(1)</script>"])
     assert "<script>alert(1)</script>" not in curves.report()
