@@ -48,6 +48,7 @@ class Directions(ByBehaviour[Direction]):
     operation: str = "add"  # the operation that brings a behaviour about
     scores: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # behaviour -> score -> one value a layer
     data_digest: str = ""  # of the traces
+    split: dict[str, list[str]] = field(default_factory=dict)  # of optimised vectors: train, stop, held_out
     n_problems_showing: dict[str, int] = field(default_factory=dict)  # behaviour -> problems with it, if known
 
     def __post_init__(self) -> None:
@@ -158,6 +159,7 @@ class Directions(ByBehaviour[Direction]):
             "n_problems_showing": self.n_problems_showing,
             "scores": self.scores,
             "data_digest": self.data_digest,
+            "split": self.split,
         }
         with atomic_path(Path(path)) as temporary:
             save_file(
@@ -191,6 +193,7 @@ class Directions(ByBehaviour[Direction]):
                 vectors=vectors,
                 layers=tuple(description["layers"]),
                 residual_norm=norms,
+                split=description.get("split", {}),
                 n_problems_showing=description.get("n_problems_showing", {}),
                 **{
                     key: description[key]

@@ -37,6 +37,9 @@ def check_description(description: dict[str, Any], path: str | Path) -> None:
     check_kinds(description, KINDS, path)
     if not isinstance(description.get("n_problems_showing", {}), dict):
         raise InputError(f"{path} is damaged: its n_problems_showing is no object; write it again")
+    split = description.get("split", {})
+    if not isinstance(split, dict) or not all(isinstance(problems, list) for problems in split.values()):
+        raise InputError(f"{path} is damaged: its split is no lists of problems; write it again")
     if not all(type(layer) is int for layer in description["layers"]):
         raise InputError(f"{path} is damaged: its layers are not all whole numbers")
     check_sizes(description["model"], description["layers"], path)

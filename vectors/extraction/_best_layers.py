@@ -15,20 +15,20 @@ import numpy as np
 from ...probes.best_layer import best_slot
 from .._directions import Directions
 
-AUROC, LOSS, HALVES, NORM = "auroc", "held_out_loss", "half_cosine", "norm"
+AUROC, LOSS, HALVES, NORM = "auroc", "stopping_loss", "half_cosine", "norm"
 
 
 def best_layers(directions: Directions) -> dict[str, dict[str, Any]]:
     """Choose a layer of each behaviour from the scores that the directions hold.
 
-    It is the layer of the highest AUROC, else of the least held-out loss, else of the highest cosine between disjoint
+    It is the layer of the highest AUROC, else of the least stopping loss, else of the highest cosine between disjoint
     halves of the problems, else of the longest vector in units of the residual norm, whichever is available first.
 
     Args:
         directions: Directions with or without scores.
 
     Returns:
-        For each behaviour: `layer`, `chosen_by` ("auroc", "held_out_loss", "half_cosine" or "norm"), `norm` (length of
+        For each behaviour: `layer`, `chosen_by` ("auroc", "stopping_loss", "half_cosine" or "norm"), `norm` (length of
         the vector in units of the residual norm, None where that is not known), `n_spans` and `n_problems` that show
         the behaviour (None where not known), and every score at that layer.
     """

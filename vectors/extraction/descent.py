@@ -1,11 +1,11 @@
-"""Optimise many vectors at one layer at once, each on its own sentences and stopped by its own held-out sentences.
+"""Optimise many vectors at one layer at once, each on its own sentences and stopped by sentences of its own.
 
     minimise over v, |v| <= max_strength:    mean over sentences of the cross-entropy of their tokens, v added (+ bias)
 
 1. A step takes some sentences of every vector that is still being optimised; the losses of different vectors share no
    term, so that one backward pass gives the gradient of each.
 2. Adam (Kingma & Ba 2015) on v in units of the residual norm; a vector longer than max_strength is shortened to it.
-3. Every few steps the loss on held-out sentences is measured. The best vector of each task is stored, and a task ends
+3. Every few steps the loss on stopping sentences is measured. The best vector of each task is stored, and a task ends
    when its loss has not improved at several of these checks.
 """
 
@@ -23,7 +23,7 @@ from .likelihood import sentence_likelihood, sentence_loss
 from .rows import Batches
 from .targets import Target
 
-MIN_IMPROVEMENT = 1e-4  # nats a token; a smaller decrease of the held-out loss is no improvement
+MIN_IMPROVEMENT = 1e-4  # nats a token; a smaller decrease of the stopping loss is no improvement
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Task:
     """The sentences that one vector is optimised on, and those that decide when it stops."""
 
     training: Sequence[Target]
-    held_out: Sequence[Target]
+    stopping: Sequence[Target]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -91,7 +91,7 @@ def descend(
         on_steps(1)
         if step % settings.check_every and step < settings.max_steps:
             continue
-        losses = _held_out_losses(batches, layer, residual_norm, tasks, active, vectors.detach() + fixed)
+        losses = _stopping_losses(batches, layer, residual_norm, tasks, active, vectors.detach() + fixed)
         for task, loss_now in zip(list(active), losses, strict=True):
             if loss_now < best_loss[task] - MIN_IMPROVEMENT:
                 best[task], best_loss[task], best_step[task] = vectors.detach()[task], loss_now, step
@@ -106,7 +106,7 @@ def descend(
     return DescentResult(best.cpu(), best_step)
 
 
-def _held_out_losses(
+def _stopping_losses(
     batches: Batches,
     layer: int,
     residual_norm: float,
@@ -114,8 +114,8 @@ def _held_out_losses(
     active: Sequence[int],
     vectors: Float[Tensor, "n_tasks d_model"],
 ) -> list[float]:
-    """Compute the mean held-out loss of every active task."""
-    sentences = [(task, target) for task in active for target in tasks[task].held_out]
+    """Compute the mean stopping loss of every active task."""
+    sentences = [(task, target) for task in active for target in tasks[task].stopping]
     task_index = torch.tensor([task for task, _ in sentences])
     sentence_vectors = (vectors * residual_norm)[task_index.to(vectors.device)]
     result = sentence_likelihood(batches, layer, [target for _, target in sentences], sentence_vectors)

@@ -7,8 +7,9 @@ activations has to resemble it. With `bias`, a general vector b is optimised fir
 and frozen, and v is what a behaviour needs in addition: what makes any sentence of these texts likelier is then no
 part of v.
 
-Problems that training never uses decide when to stop. On them each vector is compared with no steering and with
-vectors of random direction and the same length.
+Problems that training never uses decide when to stop. On others, which neither train nor stop it, each vector is
+compared with no steering and with vectors of random direction and the same length; the figures on the stopping
+problems, which the choice of the step flatters, stand beside.
 """
 
 from __future__ import annotations
@@ -60,9 +61,11 @@ def optimised_directions(
 
     Returns:
         The vectors, in the units of the residual stream, pointing towards the behaviour. With `settings.bias` the
-        general vector is stored as "bias", to be added together with a behaviour's. Scores, measured on held-out
-        problems at each layer: `held_out_loss` (nats a token) and `first_token_probability`, both also with the suffix
-        `_unsteered`, `_random` and (with `bias`) `_bias`; `steps`; with `n_resamples` also `bootstrap_cosine`.
+        general vector is stored as "bias", to be added together with a behaviour's. Scores at each layer:
+        `held_out_loss` (nats a token) and `first_token_probability` on problems that neither trained nor stopped the
+        vector (missing where there are fewer than three of them), `stopping_loss` and
+        `stopping_first_token_probability` on those that stopped it, each also with the suffix `_unsteered`, `_random`
+        and (with `bias`) `_bias`; `steps`; with `n_resamples` also `bootstrap_cosine`.
 
     Raises:
         InputError: A layer does not exist, a behaviour is in too few problems, or one is called "bias" while
@@ -89,7 +92,9 @@ def optimised_directions(
                 vectors[name].append(vector)
                 for score, value in vector_scores.items():
                     scores[name].setdefault(score, []).append(value)
-    sentences = {name: targets.training[name] + targets.held_out[name] for name in targets.behaviours}
+    sentences = {
+        name: targets.training[name] + targets.stopping[name] + targets.held_out[name] for name in targets.behaviours
+    }
     all_sentences = [target for behaviour_sentences in sentences.values() for target in behaviour_sentences]
     position = "at the token before a sentence" if settings.where == "before" else "at every token that predicts it"
     read = Read.before() if settings.where == "before" else Read.window(-1, max(settings.max_target_tokens - 1, 1))
@@ -108,6 +113,7 @@ def optimised_directions(
         },
         scores=scores,
         data_digest=digest(texts),
+        split=targets.problems_by_part(),
     )
 
 
@@ -130,16 +136,17 @@ class _LayerSearch:
         """Optimise the bias and every behaviour's vector; yield name, vector and scores of each."""
         bias = None
         if self._settings.bias:
-            task = Task(_balanced(self._targets.training), _balanced(self._targets.held_out))
+            task = Task(_balanced(self._targets.training), _balanced(self._targets.stopping))
             result = self._descend([task], None)
             bias = result.relative_vectors[0]
-            yield BIAS, (bias * self._norm, self._scores(task.held_out, bias, None, result.steps[0]))
+            held_out = _balanced({name: part for name, part in self._targets.held_out.items() if part})
+            yield BIAS, (bias * self._norm, self._scores(task.stopping, held_out, bias, None, result.steps[0]))
             if self._settings.bias_only:
                 return
         names = self._targets.behaviours
-        tasks = [Task(self._targets.training[name], self._targets.held_out[name]) for name in names]
+        tasks = [Task(self._targets.training[name], self._targets.stopping[name]) for name in names]
         resampled_tasks = [
-            Task(_resample_problems(task.training, self._random), task.held_out)
+            Task(_resample_problems(task.training, self._random), task.stopping)
             for task in tasks
             for _ in range(self._settings.n_resamples)
         ]
@@ -149,7 +156,9 @@ class _LayerSearch:
         )
         for index, (name, task) in enumerate(zip(names, tasks, strict=True)):
             relative_vector = result.relative_vectors[index]
-            scores = self._scores(task.held_out, relative_vector, bias, result.steps[index])
+            scores = self._scores(
+                task.stopping, self._targets.held_out[name], relative_vector, bias, result.steps[index]
+            )
             if self._settings.n_resamples:
                 cosines = cosine_similarity(resampled[index], relative_vector[None], dim=-1).numpy()
                 scores |= Interval(float(cosines.mean()), *percentile_ends(cosines)).columns("bootstrap_cosine")
@@ -167,9 +176,14 @@ class _LayerSearch:
         )
 
     def _scores(
-        self, held_out: Sequence[Target], relative_vector: Float[Tensor, " d_model"], bias: Tensor | None, step: int
+        self,
+        stopping: Sequence[Target],
+        held_out: Sequence[Target],
+        relative_vector: Float[Tensor, " d_model"],
+        bias: Tensor | None,
+        step: int,
     ) -> dict[str, float]:
-        """Compare a vector on held-out sentences with no steering and with random directions of its length."""
+        """Compare a vector with no steering and random directions of its length, on stopping and held-out sentences."""
         generator = torch.Generator().manual_seed(int(self._random.integers(2**31)))
         base = torch.zeros_like(relative_vector) if bias is None else bias
         noise = torch.randn(self._settings.n_random, len(relative_vector), generator=generator)
@@ -183,22 +197,26 @@ class _LayerSearch:
         if bias is not None:
             arms["_bias"] = [base]
         for arm, arm_vectors in arms.items():
-            results = [self._mean_likelihood(held_out, arm_vector) for arm_vector in arm_vectors]
-            scores[f"held_out_loss{arm}"] = float(np.mean([loss for loss, _ in results]))
-            scores[f"first_token_probability{arm}"] = float(np.mean([probability for _, probability in results]))
+            for part, targets in (("stopping_", stopping), ("held_out_", held_out)):
+                if not targets:
+                    continue
+                results = [self._mean_likelihood(targets, arm_vector) for arm_vector in arm_vectors]
+                first_token = f"{part.removeprefix('held_out_')}first_token_probability"
+                scores[f"{part}loss{arm}"] = float(np.mean([loss for loss, _ in results]))
+                scores[f"{first_token}{arm}"] = float(np.mean([probability for _, probability in results]))
         return scores
 
     def _mean_likelihood(
-        self, held_out: Sequence[Target], relative_vector: Float[Tensor, " d_model"]
+        self, targets: Sequence[Target], relative_vector: Float[Tensor, " d_model"]
     ) -> tuple[float, float]:
-        vectors = (relative_vector * self._norm).to(self._batches.model.device).expand(len(held_out), -1)
-        result = sentence_likelihood(self._batches, self._layer, held_out, vectors)
+        vectors = (relative_vector * self._norm).to(self._batches.model.device).expand(len(targets), -1)
+        result = sentence_likelihood(self._batches, self._layer, targets, vectors)
         return float(result.loss.mean()), float(result.first_token_probability.mean())
 
 
 def _balanced(by_behaviour: dict[str, list[Target]]) -> list[Target]:
     """Take the same number of sentences of each behaviour, evenly spaced: as many as the rarest one has."""
-    n = min(map(len, by_behaviour.values()))
+    n = min(map(len, by_behaviour.values()), default=0)
     return [targets[row * len(targets) // n] for row in range(n) for targets in by_behaviour.values()]
 
 

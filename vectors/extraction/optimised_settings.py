@@ -24,9 +24,9 @@ class OptimisedSettings:
     max_strength: float = 1.0  # the longest that a vector may become
     step: float = 0.05  # the strength by which one step moves a vector at most (Adam's rate, for the whole vector)
     max_steps: int = 200
-    check_every: int = 10  # steps between two measurements of the held-out loss
+    check_every: int = 10  # steps between two measurements of the loss on stopping problems
     patience: int = 3  # measurements without improvement after which a vector is finished
-    n_folds: int = 5  # the problems are split into this many parts, and one is held out to decide when to stop
+    n_folds: int = 5  # the problems are split into this many parts: half of one decides when to stop, half is held out
     sentences_per_step: int = 8  # of each behaviour
     max_spans: int = 256  # of each behaviour, chosen at random
     max_target_tokens: int = 32  # of a sentence; the rest is left out

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 OPTIMISED = "optimised"
 WHY = {
     "auroc": "highest cross-validated AUROC",
-    "held_out_loss": "least held-out loss",
+    "stopping_loss": "least loss on the problems that decided when to stop",
     "half_cosine": "most alike halves",
     "norm": "longest vector in that unit",
 }
@@ -127,7 +127,7 @@ def directions(
 
 def _print_directions(directions: Directions, rows: dict[str, dict[str, Any]]) -> None:
     """Print a behaviour a row, with the columns for which there are figures."""
-    was_searched = any("held_out_loss" in row for row in rows.values())
+    was_searched = any("stopping_loss" in row for row in rows.values())
     was_resampled = any("bootstrap_cosine" in row for row in rows.values())
     has_halves = any("half_cosine" in row for row in rows.values())
     has_removed = any("content_removed" in row for row in rows.values())
@@ -137,10 +137,11 @@ def _print_directions(directions: Directions, rows: dict[str, dict[str, Any]]) -
         *(f"Layer: {WHY[score]}." for score in dict.fromkeys(row["chosen_by"] for row in rows.values())),
     ]
     if was_searched:
-        columns += ["loss", "first token"]
+        columns += ["loss", "first token", "stopping"]
         captions.append(
-            "Loss (nats a token) and probability of the sentence's first token, held-out "
-            "problems: unsteered -> steered (random direction of the same length)."
+            "Loss (nats a token) and probability of the sentence's first token, on problems that neither trained nor "
+            f"stopped the vector: unsteered -> steered (random direction of the same length); {UNKNOWN}: fewer than 3 "
+            "such problems. Stopping: the loss on those that stopped it, which flatters."
         )
     if was_resampled:
         columns += ["bootstrap", *(["chance", "halves"] if has_halves else [])]
@@ -154,7 +155,11 @@ def _print_directions(directions: Directions, rows: dict[str, dict[str, Any]]) -
     for behaviour, row in rows.items():
         cells = [behaviour, str(row["layer"]), number(row["norm"])]
         if was_searched:
-            cells += [_change(row, "held_out_loss"), _change(row, "first_token_probability")]
+            cells += [
+                _change(row, "held_out_loss"),
+                _change(row, "first_token_probability"),
+                _change(row, "stopping_loss"),
+            ]
         if was_resampled:
             cells.append(interval_of(row, "bootstrap_cosine"))
         if has_halves:

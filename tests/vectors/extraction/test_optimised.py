@@ -195,11 +195,11 @@ def test_behaviours_beside_each_other_are_found_as_alone(tiny, traces) -> None:
     model = tiny("llama")
     alone = Targets.of(model, traces, quick(behaviours=("backtracking",)))
     beside = Targets.of(model, traces, quick())
-    problems = {each.problem for each in alone.held_out["backtracking"]}
+    problems = {each.problem for each in alone.stopping["backtracking"]}
     for targets in (alone, beside):
         for name in targets.behaviours:
             assert not {each.problem for each in targets.training[name]} & {
-                each.problem for each in targets.held_out[name]
+                each.problem for each in targets.stopping[name]
             }
     assert problems and beside.behaviours == ("backtracking", "deduction", "verification")
 
@@ -211,7 +211,7 @@ def test_a_bias_is_found_first_and_behaviours_on_top_of_it(tiny, traces, tmp_pat
     assert found.n_examples["bias"] == sum(found.n_examples[name] for name in found.behaviours[:-1])
     for behaviour in found.behaviours[:-1]:
         scores = {name: values[0] for name, values in found.scores[behaviour].items()}
-        assert scores["held_out_loss"] < scores["held_out_loss_bias"] < scores["held_out_loss_unsteered"]
+        assert scores["stopping_loss"] < scores["stopping_loss_bias"] < scores["stopping_loss_unsteered"]
     found.save(tmp_path / "v.safetensors")
     assert Directions.open(tmp_path / "v.safetensors").scores == found.scores
     alone = optimised_directions(model, traces, [1], quick(bias=True, bias_only=True, max_steps=20))
@@ -243,3 +243,20 @@ def test_what_cannot_be_optimised_is_said(tiny, traces) -> None:
 def test_the_first_token_of_a_text_is_never_steered(tiny) -> None:
     without_prompt = [Trace("a", "", "Wait, no. So it is.", (Span(0, 9, "x"), Span(10, 19, "y")))]
     assert [each.behaviour for each in labelled_sentences(tiny("gpt2"), without_prompt, quick())] == ["y"]
+
+
+def test_held_out_problems_neither_train_nor_stop_a_vector(found: Directions) -> None:
+    parts = {name: set(problems) for name, problems in found.split.items()}
+    assert set(parts) == {"train", "stop", "held_out"} and min(map(len, parts.values())) >= 3
+    assert not parts["held_out"] & (parts["train"] | parts["stop"]) and not parts["stop"] & parts["train"]
+    for behaviour in found.behaviours:
+        assert found.scores[behaviour]["stopping_loss"] != found.scores[behaviour]["held_out_loss"]
+
+
+def test_too_few_problems_have_no_held_out_figures(tiny, traces, tmp_path) -> None:
+    few = optimised_directions(tiny("llama"), traces, [1], quick(n_folds=5))
+    for behaviour in few.behaviours:
+        assert "stopping_loss" in few.scores[behaviour] and "held_out_loss" not in few.scores[behaviour]
+    assert few.split["held_out"] == []
+    few.save(tmp_path / "v.safetensors")
+    assert Directions.open(tmp_path / "v.safetensors").split == few.split
