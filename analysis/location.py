@@ -23,6 +23,7 @@ from .settings import LocateSettings
 
 FORMAT = "reasonlens.locate/3"
 NEXT_TITLE = "AUROC by layer for the behaviour that comes next, read at the last token before it"
+NEXT_EXCESS_TITLE = "What the model adds before a span begins: AUROC above the strongest baseline"
 VECTORS = "vectors.safetensors"
 
 
@@ -117,7 +118,12 @@ class Location:
                 "caption": f"{self.sweep.model['name']}, {self.method}",
             },
         )
-        coming = {} if self.next_sweep is None else {"next": self.next_sweep.curves_table(NEXT_TITLE)}
+        coming = {}
+        if self.next_sweep is not None:
+            coming = {
+                "next": self.next_sweep.curves_table(NEXT_TITLE),
+                "next_excess": self.next_sweep.excess_table(NEXT_EXCESS_TITLE),
+            }
         return {**self.sweep.tables(), "cosine": cosine, **coming}
 
     def figures(self) -> dict[str, go.Figure]:

@@ -1,4 +1,4 @@
-"""Draw AUROC by layer, a small panel a behaviour: all spans, those without tell-tale words, controls, baselines."""
+"""Draw AUROC by layer, a panel a behaviour: all spans, those without tell-tale words, control, strongest baseline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from ._grid import in_order
 from ._panels import line_with_band, panels
 from .palette import (
     CONTROL,
-    FOURTH,
     INK,
     SECOND,
     SIGNAL,
@@ -30,14 +29,13 @@ COLUMNS = {
 
 # Names of the series, as the legend shows them.
 SHUFFLED, UNMARKED, ALL_SPANS = "shuffled labels (control)", "spans without tell-tale words", "all spans"
-CHOSEN, WORDS, EMBEDDINGS = "layer chosen on inner folds", "words alone, no model", "token embeddings alone"
+CHOSEN, STRONGEST = "layer chosen on inner folds", "strongest baseline, no model"
 STYLES = {
     SHUFFLED: (CONTROL, "solid"),
     UNMARKED: (SECOND, "dash"),
     ALL_SPANS: (SIGNAL, "solid"),
     CHOSEN: (SIGNAL, "dot"),
-    WORDS: (THIRD, "dashdot"),
-    EMBEDDINGS: (FOURTH, "longdash"),
+    STRONGEST: (THIRD, "dashdot"),
 }
 OTHER = (INK, "solid")
 

@@ -11,18 +11,22 @@ import numpy as np
 from ..rundir import brief
 from ..stats import Interval, without_nan
 from .best_layer import best_slot
+from .comparison import Comparison
 from .metrics import Bin, SecondaryMetrics
 from .nested import Nested
 
 METRICS = ("average_precision", "recall_at_1_percent", "accuracy", "brier")
 CONTROLS = ("auroc_unmarked", "auroc_new_phrasing", "auroc_shuffled", "auroc_naive_split")
-BASELINES = ("auroc_text", "auroc_position", "auroc_embeddings", "auroc_keyword")
 COUNTS = ("n_positive", "n_problems", "n_negative", "n_unmarked")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BehaviourSweep:
-    """The figures of one behaviour; lists have one entry for each layer, intervals are 95% over resampled problems."""
+    """The figures of one behaviour; lists have one entry for each layer.
+
+    Intervals are 95% and for what such probes reach on average on fresh problems (`metrics/expected.py`); that of the
+    naive split, which claims more than it knows, is a plain bootstrap.
+    """
 
     auroc: list[Interval]  # the penalty of every fold chosen on the other folds
     auroc_band: list[Interval]  # the same with a band that covers all layers at once
@@ -34,10 +38,8 @@ class BehaviourSweep:
     auroc_naive_split: list[Interval]  # with folds that ignore problems: what would have been claimed
     auroc_new_phrasing: list[Interval]  # on spans of a phrasing that was left out of training
     phrasings: dict[str, tuple[int, list[Interval]]]  # phrasing left out -> number of spans, AUROC
-    auroc_text: Interval  # from the span's words alone, without a model
-    auroc_position: Interval  # from the span's place and length in the response alone, without a model
-    auroc_keyword: Interval  # from whether the span holds a tell-tale word
-    auroc_embeddings: Interval  # from the token embeddings of what is read; NaN where they were not collected
+    auroc_keyword: Interval  # from whether the span holds a tell-tale word; NaN for a read before it, or no such words
+    comparison: Comparison  # with what could be known without the model
     effect_size: list[Interval]  # Cohen's d along the mean difference, out of fold
     penalty: list[float]  # of the probes that are saved
     n_positive: int
@@ -74,7 +76,8 @@ class BehaviourSweep:
                 {"predicted": part.predicted, "n": part.n, **part.observed.json_columns("observed")}
                 for part in nested.calibration
             ],
-            **{key: value for name in BASELINES for key, value in getattr(self, name).json_columns(name).items()},
+            **self.auroc_keyword.json_columns("auroc_keyword"),
+            **self.comparison.to_dict(),
             **{name: getattr(self, name) for name in COUNTS},
             "phrasings": {
                 phrasing: {
@@ -96,6 +99,7 @@ class BehaviourSweep:
         band = self.auroc_band[slot]
         return {
             **self.auroc[slot].json_columns("auroc"),
+            **self.comparison.excess_by_layer[slot].json_columns("excess"),
             "auroc_band_low": without_nan(band.low),
             "auroc_band_high": without_nan(band.high),
             "p_value": self.p_value[slot],
@@ -126,10 +130,10 @@ class BehaviourSweep:
         by_layer: dict[str, Any] = {
             name: [Interval.from_columns(row, name) for row in rows] for name in ("auroc", *CONTROLS, "effect_size")
         }
-        baselines: dict[str, Any] = {name: Interval.from_columns(content, name) for name in BASELINES}
         return cls(
             **by_layer,
-            **baselines,
+            auroc_keyword=Interval.from_columns(content, "auroc_keyword"),
+            comparison=Comparison.from_dict(content, rows),
             auroc_band=[Interval.from_columns(row, "auroc") for row in bands],
             p_value=[row["p_value"] for row in rows],
             metrics=[_metrics_of("", row) for row in rows],

@@ -11,7 +11,10 @@ from ..activations import Activations
 from ..stats import Interval, corrected_p_values, maximum_quantile, mean_and_range
 from ..traces import is_marked
 from .behaviour_sweep import BehaviourSweep
-from .controls.baselines import position_scores, text_scores
+from .comparison import Comparison
+from .controls.baseline_scores import fit_baselines
+from .controls.known_text import is_inside
+from .controls.matched import matched
 from .layer_fit import Core, LayerFit, changes_over
 from .metrics import (
     CrossValidated,
@@ -46,9 +49,7 @@ class Measures:
         self._activations, self._protocol, self._fits = activations, protocol, fits
         self._problems, self._counts = problems, counts
         self._reported = [fit.core.reported(protocol.folds) for fit in fits]
-        self._text = text_scores(activations.examples, protocol.shows, protocol.folds)
-        self._position = position_scores(activations.examples, protocol.shows, protocol.folds, seed)
-        self._embedding_fit = embedding_fit
+        self._baselines = baseline_cores(activations, protocol, embedding_fit, seed)
 
     def behaviour_sweep(self, index: int, behaviour: str) -> BehaviourSweep:
         """Compute all figures of one behaviour, the `index`-th of the protocol."""
@@ -63,11 +64,10 @@ class Measures:
             np.array([layer.value for layer in by_layer]), np.stack([layer.draws for layer in by_layer])
         )
         scores, choices = choose([fit.core for fit in fits], index, protocol.folds)
-        changes = changes_over([fit.core for fit in fits], index)
         held_out = [
             (number, phrasing) for number, phrasing in enumerate(protocol.held_out) if phrasing.behaviour == index
         ]
-        embedding_fit = self._embedding_fit
+        at_best = self._cross_validated(scores, positive, changes_over([fit.core for fit in fits], index))
         permuted = np.stack([fit.permuted[index] for fit in fits])
         return BehaviourSweep(
             auroc=[layer.interval() for layer in by_layer],
@@ -78,7 +78,7 @@ class Measures:
                 for scores, layer in zip(self._reported, by_layer, strict=True)
             ],
             nested=nested(
-                self._cross_validated(scores, positive, changes),
+                at_best,
                 scores,
                 choices,
                 positive,
@@ -113,14 +113,8 @@ class Measures:
                 )
                 for number, phrasing in held_out
             },
-            auroc_text=self._cross_validated(self._text[index], positive).interval(),
-            auroc_position=self._cross_validated(self._position[index], positive).interval(),
             auroc_keyword=self._keyword(behaviour, positive),
-            auroc_embeddings=Interval(float("nan"))
-            if embedding_fit is None
-            else self._cross_validated(
-                embedding_fit.reported(protocol.folds)[index], positive, embedding_fit.changes(index)
-            ).interval(),
+            comparison=self._comparison(index, positive, at_best, by_layer, scores),
             effect_size=[
                 cohens_d(fit.projections[index], positive, self._problems, counts, layer.widening)
                 for fit, layer in zip(fits, by_layer, strict=True)
@@ -130,6 +124,34 @@ class Measures:
             n_negative=int((~positive).sum()),
             n_unmarked=int((positive & unmarked).sum()),
             n_problems=len(np.unique(self._problems[positive])),
+        )
+
+    def _comparison(
+        self,
+        index: int,
+        positive: Bool[np.ndarray, " n_examples"],
+        at_best: CrossValidated,
+        by_layer: Sequence[CrossValidated],
+        scores: Float[np.ndarray, " n_examples"],
+    ) -> Comparison:
+        """Compare the probe of layers chosen on inner folds, with its scores, and those of each layer with the baselines."""
+        names, cores = list(self._baselines), list(self._baselines.values())
+        strongest_scores, choices = choose(cores, index, self._protocol.folds)
+        strongest = self._cross_validated(strongest_scores, positive, changes_over(cores, index))
+        is_matched = matched(self._activations.examples, self._activations.read, positive)
+        return Comparison(
+            aurocs={
+                name: self._cross_validated(
+                    core.reported(self._protocol.folds)[index], positive, core.changes(index)
+                ).interval()
+                for name, core in self._baselines.items()
+            },
+            names=tuple(names[number] for number, _ in choices),
+            strongest=strongest.interval(),
+            excess=at_best.minus(strongest),
+            excess_by_layer=[layer.minus(strongest) for layer in by_layer],
+            matched=self._cross_validated(scores, positive, included=is_matched).given(at_best),
+            n_matched=int((is_matched & positive).sum()),
         )
 
     def _cross_validated(
@@ -172,9 +194,28 @@ class Measures:
     def _keyword(self, behaviour: str, positive: Bool[np.ndarray, " n_examples"]) -> Interval:
         """Compute the AUROC of "holds a tell-tale word"; NaN for a behaviour without a list of such words."""
         marked = [is_marked(example.text, behaviour) for example in self._activations.examples]
-        if None in marked:
+        if None in marked or not is_inside(self._activations.read):
             return Interval(float("nan"))
         return self._cross_validated(np.array(marked, dtype=float), positive).interval()
+
+
+def baseline_cores(
+    activations: Activations, protocol: Protocol, embedding_fit: Core | None, seed: int
+) -> dict[str, Core]:
+    """Fit the baselines in the folds of the probes, each as the cross-validation of a layer is held."""
+    embeddings = None if activations.embeddings is None else activations.embeddings.numpy()
+    fitted = fit_baselines(activations.examples, activations.read, protocol.shows, protocol.folds, embeddings, seed)
+    cores = {
+        name: Core(
+            scores=scores.scores[:, None],
+            wins=scores.wins[:, None],
+            pairs=scores.pairs[:, None],
+            inner_wins=scores.inner_wins[:, None],
+            inner_pairs=scores.inner_pairs[:, None],
+        )
+        for name, scores in fitted.items()
+    }
+    return cores if embedding_fit is None else {"embeddings": embedding_fit} | cores
 
 
 def _unmarked(

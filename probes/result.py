@@ -21,7 +21,7 @@ from .behaviour_sweep import BehaviourSweep
 from .best_layer import best_slot
 from .saved import SavedProbes
 from .solver import METHODS
-from .sweep_tables import CURVES_TITLE, calibration_table, curves_table, heatmap_table
+from .sweep_tables import CURVES_TITLE, EXCESS_TITLE, calibration_table, curves_table, excess_table, heatmap_table
 
 FORMAT = "reasonlens.sweep/1"
 PROBES = "probes.safetensors"
@@ -29,7 +29,8 @@ ABOUT = (
     *("estimator", "n_folds", "n_bootstrap", "n_shuffles", "n_permutations", "permuted", "n_problems", "n_examples"),
     *("seed", "model", "read"),
 )
-NOT_IN_HEADLINE = ("layers", "nested_calibration", "phrasings")
+FIRST_IN_HEADLINE = ("excess", "excess_low", "excess_high", "standing")
+NOT_IN_HEADLINE = ("layers", "nested_calibration", "phrasings", "baselines", "strongest_by_fold")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -165,18 +166,24 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
         )
 
     def headline(self) -> pd.DataFrame:
-        """Tabulate one row for each behaviour: the numbers to report, layer and penalty chosen on inner folds."""
+        """Tabulate one row for each behaviour: the numbers to report, layer and penalty chosen on inner folds.
+
+        The first is the excess over the strongest baseline; `standing` says in words what its interval allows to say.
+        """
         return pd.DataFrame(
             [
-                {"behaviour": name} | {key: value for key, value in row.items() if key not in NOT_IN_HEADLINE}
+                {"behaviour": name}
+                | {key: row[key] for key in FIRST_IN_HEADLINE}
+                | {key: value for key, value in row.items() if key not in NOT_IN_HEADLINE}
                 for name, row in self.behaviour_dicts().items()
             ]
         )
 
     def tables(self) -> dict[str, FigureTable]:
-        """Tabulate each figure by its name: auroc, effect_size, curves, calibration."""
+        """Tabulate each figure by its name: excess, auroc, effect_size, curves, calibration."""
         frame, best = self.to_frame(), {name: self.best_layer(name) for name in self.behaviours}
         return {
+            "excess": self.excess_table(),
             "auroc": heatmap_table(frame, "auroc", self.caption, best),
             "effect_size": heatmap_table(frame, "effect_size", self.caption, best),
             "curves": self.curves_table(),
@@ -184,7 +191,7 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
         }
 
     def curves_table(self, title: str = CURVES_TITLE) -> FigureTable:
-        """Tabulate AUROC by layer with its controls and baselines.
+        """Tabulate AUROC by layer with its control and its strongest baseline.
 
         Args:
             title: Title of the figure.
@@ -192,10 +199,18 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
         Returns:
             The table of the figure.
         """
-        is_read_before = self.read.startswith("before")
-        return curves_table(
-            self.behaviours, self.layers, title=title, caption=self.caption, is_read_before=is_read_before
-        )
+        return curves_table(self.behaviours, self.layers, title=title, caption=self.caption)
+
+    def excess_table(self, title: str = EXCESS_TITLE) -> FigureTable:
+        """Tabulate how far each probe is above its strongest baseline.
+
+        Args:
+            title: Title of the figure.
+
+        Returns:
+            The table of the figure.
+        """
+        return excess_table(self.behaviours, title, self.caption)
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw every figure by its name."""
@@ -327,8 +342,11 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
 
     @looked_at(".figure(), .headline(), .to_frame(), .figures()")
     def __repr__(self) -> str:
-        best = ", ".join(f"{name} {behaviour.nested.auroc.value:.3f}" for name, behaviour in self.behaviours.items())
-        return f"ProbeSweep({self.model['name']}, {len(self.layers)} layers; nested AUROC: {best})"
+        best = ", ".join(
+            f"{name} {behaviour.comparison.excess.value:+.3f} ({behaviour.nested.auroc.value:.3f})"
+            for name, behaviour in self.behaviours.items()
+        )
+        return f"ProbeSweep({self.model['name']}, {len(self.layers)} layers; excess (AUROC): {best})"
 
     def _fitted(self) -> FittedProbes:
         if self.fitted is None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ..figures import FigureTable
-from ..figures.curves import ALL_SPANS, CHOSEN, EMBEDDINGS, SHUFFLED, UNMARKED, WORDS
+from ..figures.curves import ALL_SPANS, CHOSEN, SHUFFLED, STRONGEST, UNMARKED
 from ..figures.heatmap import AUROC
 from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
@@ -17,6 +17,7 @@ COHENS_D = "Cohen's d"
 BEST = "best layer (highest cross-validated AUROC)"
 AUROC_TITLE = "Where each behaviour can be read: AUROC by layer"
 EFFECT_TITLE = "How far apart it lies: effect size of the mean difference by layer"
+EXCESS_TITLE = "What the model adds: AUROC above the strongest baseline"
 CURVES_TITLE = "AUROC by layer, with its controls"
 CALIBRATION_TITLE = "Do the probes' probabilities hold?"
 
@@ -56,19 +57,18 @@ def heatmap_table(frame: pd.DataFrame, column: str, caption: str, best: Mapping[
 
 
 def curves_table(
-    behaviours: Mapping[str, BehaviourSweep], layers: Sequence[int], *, title: str, caption: str, is_read_before: bool
+    behaviours: Mapping[str, BehaviourSweep], layers: Sequence[int], *, title: str, caption: str
 ) -> FigureTable:
-    """Tabulate AUROC by layer with its controls and baselines.
+    """Tabulate AUROC by layer with its control and its strongest baseline.
 
     All spans have a band that covers all layers at once, spans without tell-tale words pointwise intervals, shuffled
-    labels their range. Baselines without the model have no layer.
+    labels their range. The strongest baseline without the model has no layer.
 
     Args:
         behaviours: Of the sweep.
         layers: Of the sweep.
         title: Title of the figure.
         caption: Caption of every figure of the sweep.
-        is_read_before: Whether tokens before the span are read; its words are then no baseline.
 
     Returns:
         The table of the figure.
@@ -82,9 +82,7 @@ def curves_table(
                 shared | {"series": series, "layer": float(layer)} | _ends(auroc)
                 for layer, auroc in zip(layers, estimates, strict=True)
             ]
-        levels = {CHOSEN: sweep.nested.auroc, WORDS: sweep.auroc_text, EMBEDDINGS: sweep.auroc_embeddings}
-        if is_read_before:
-            del levels[WORDS]
+        levels = {CHOSEN: sweep.nested.auroc, STRONGEST: sweep.comparison.strongest}
         rows += [
             shared | {"series": series, "layer": math.nan} | _ends(auroc)
             for series, auroc in levels.items()
@@ -95,6 +93,32 @@ def curves_table(
         rows=pd.DataFrame(rows),
         options={"title": title, "caption": f"{caption}; dotted grey: chance"},
     )
+
+
+def excess_table(behaviours: Mapping[str, BehaviourSweep], title: str, caption: str) -> FigureTable:
+    """Tabulate the excess of every behaviour: AUROC of its probe minus that of its strongest baseline.
+
+    Args:
+        behaviours: Of the sweep.
+        title: Title of the figure.
+        caption: Caption of every figure of the sweep.
+
+    Returns:
+        The table of the figure.
+    """
+    rows = [
+        {
+            "behaviour": name,
+            **_ends(sweep.comparison.excess),
+            "probe": sweep.nested.auroc.value,
+            "baseline": sweep.comparison.strongest.value,
+            "baseline_name": sweep.comparison.name,
+            "standing": sweep.comparison.standing,
+            "n": sweep.n_positive,
+        }
+        for name, sweep in behaviours.items()
+    ]
+    return FigureTable(figure="excess_bars", rows=pd.DataFrame(rows), options={"title": title, "caption": caption})
 
 
 def calibration_table(behaviours: Mapping[str, BehaviourSweep], caption: str) -> FigureTable:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from reasonlens.cli.console import interval_of, note, number, print_json, print_table, read_json
+from reasonlens.cli.excess import print_excess
 from reasonlens.cli.next_steer import next_steer_write
 from reasonlens.cli.options import (
     Behaviours,
@@ -95,6 +96,13 @@ def locate(
 
 def _print_behaviours(results: dict[str, Any]) -> None:
     coming = results["next_behaviours"] or {}
+    print_excess(
+        results["behaviours"],
+        title=f"{results['model']['name']}: {results['traces']['n_spans']} spans of "
+        f"{results['traces']['n_problems']} problems, read {results['settings']['read']}",
+    )
+    if coming:
+        print_excess(coming, title="At the last token before the span: what comes next")
     rows = []
     for name, behaviour in results["behaviours"].items():
         best = behaviour["layers"][str(behaviour["best_layer"])]
@@ -102,20 +110,14 @@ def _print_behaviours(results: dict[str, Any]) -> None:
             (
                 name,
                 str(behaviour["best_layer"]),
-                interval_of(behaviour, "auroc_nested"),
-                number(coming.get(name, {}).get("auroc_nested")),
+                interval_of(best, "auroc"),
                 *(number(best[f"auroc_{control}"]) for control in ("unmarked", "shuffled")),
-                *(number(behaviour[f"auroc_{control}"]) for control in ("text", "position", "embeddings")),
-                f"{behaviour['n_positive']} / {behaviour['n_problems']}",
+                number(best["p_value"]),
             )
         )
     print_table(
-        ("behaviour", "best", "AUROC", "next", "unmarked", "shuffled", "words", "position", "tokens", "n"),
+        ("behaviour", "best layer", "AUROC there", "unmarked", "shuffled", "p"),
         rows,
-        title=f"{results['model']['name']}: {results['traces']['n_spans']} spans of "
-        f"{results['traces']['n_problems']} problems, read {results['settings']['read']}",
-        caption="Best: the layer of the highest cross-validated AUROC. AUROC [95% interval over problems]: the layer "
-        "of every fold chosen on the others; next: the same at the last token before the span. Unmarked: spans without "
-        "tell-tale words, at the best layer. Controls: labels shuffled (chance is 0.5), and what the span's words, its "
-        "position and its token embeddings tell without the model. n: spans / problems.",
+        caption="Best layer: that of the highest cross-validated AUROC. Unmarked: spans without tell-tale words; "
+        "shuffled: labels shuffled (chance is 0.5); p: against chance, by permutation, corrected over layers.",
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from reasonlens.cli.console import interval_of, next_command, note, number, print_json, print_table, read_json
+from reasonlens.cli.excess import print_excess
 from reasonlens.cli.options import (
     Behaviours,
     Bootstrap,
@@ -98,6 +99,11 @@ def probe(
     if as_json:
         print_json(results)
     else:
+        print_excess(
+            results["behaviours"],
+            title=f"{results['model']['name']}: {results['n_spans']} spans of {results['n_problems']} problems, "
+            f"read {results['read']}",
+        )
         _print_figures(results)
         _print_explanations(results)
         if results["transfer"]:
@@ -145,17 +151,16 @@ def _print_explanations(results: dict[str, Any]) -> None:
                 name,
                 f"{number(best['auroc'])} at {behaviour['best_layer']}",
                 *(number(best[f"auroc_{key}"]) for key in ("unmarked", "new_phrasing")),
-                *(number(behaviour[f"auroc_{key}"]) for key in ("text", "position", "embeddings")),
+                number(behaviour["auroc_keyword"]),
                 *(number(best[f"auroc_{key}"]) for key in ("shuffled", "naive_split")),
             )
         )
     print_table(
-        ("behaviour", "best layer", "unmarked", "new wording", "words", "position", "tokens", "shuffled", "naive"),
+        ("behaviour", "best layer", "unmarked", "new wording", "tell-tale", "shuffled", "naive"),
         rows,
         title="AUROC of what else could explain it",
         caption="At the best layer: all spans; those without tell-tale words; those of a wording left out of training; "
-        "labels shuffled; a naive split through problems. Words, position, token embeddings: told without running the "
-        "model.",
+        "labels shuffled; a naive split through problems. Tell-tale: whether the span holds a tell-tale word.",
     )
 
 
