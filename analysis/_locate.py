@@ -5,7 +5,8 @@
 3. Fit a probe for each behaviour and layer, cross-validated by problem, with its controls (`probes.sweep`).
 4. Fit the same probes at the last token before each span: they measure whether a behaviour can be predicted before it
    begins, as distinct from recognising it while it is read.
-5. Tabulate and draw the results (`location.py`).
+5. Put tell-tale words before plain sentences, and count how often probes and directions fire (`injection.py`).
+6. Tabulate and draw the results (`location.py`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ..rundir import InputError, RunDirectory, did_you_mean, settings_of
 from ..rundir.result_files import REPORT, RESULTS
 from ..traces import Trace, TraceSource, digest, resolve_traces
 from ..vectors import mean_difference_directions
+from .injection import InjectionRate, inject
 from .location import VECTORS, Location
 from .model_run import done_content, model_run
 from .settings import LocateSettings
@@ -125,6 +127,19 @@ def _located(
     if settings.next_behaviour and Read.parse(settings.read) != BEFORE:
         with run.stage("next behaviour"):
             next_sweep_result = _next_swept(partial(read_into, NEXT_ACTIVATIONS, BEFORE), settings, progress)
+    injection: list[InjectionRate] = []
+    if settings.injection:
+        with run.stage("injection"):
+            injection = inject(
+                loaded,
+                examples,
+                activations,
+                {name: sweep_result.best_layer(name) for name in sweep_result.behaviours},
+                template=settings.template,
+                n_folds=settings.n_folds,
+                seed=settings.seed,
+                progress=progress,
+            )
     with run.stage("directions"):
         directions = mean_difference_directions(
             activations,
@@ -141,6 +156,7 @@ def _located(
         directions=directions,
         sweep=sweep_result,
         next_sweep=next_sweep_result,
+        injection=injection,
         settings=settings,
     )
     if run.has_directory:

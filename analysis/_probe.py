@@ -7,17 +7,18 @@ model read the traces is resumed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..activations import Activations, ActivationsSource, CollectSettings, Read, collect, open_activations
-from ..models import load
+from ..models import LanguageModel, load
 from ..models._load import ModelLike
 from ..probes.folds import grouped_folds
 from ..probes.result import PROBES
 from ..rundir import InputError, RunDirectory, expanded, file_digest, settings_of
 from ..rundir.result_files import REPORT, RESULTS
 from ..traces import Trace, TraceSource, resolve_traces
+from .injection import inject
 from .model_run import done_content, model_run
 from .probe_sources import probe_sources
 from .probing import ProbeSettings, Probing
@@ -85,10 +86,18 @@ def probe(
         return Probing.from_dict(content)
     with run:
         if sources is None:
-            opened = {_name_of(traces): _read(model, examples, layers, read, run, device, progress)}
+            loaded = load(model, device=device)
+            opened = {_name_of(traces): _read(loaded, examples, layers, read, run, progress)}
         else:
             opened = _open_sources(paths)
         result = probe_sources(opened, settings, device=device, progress=progress)
+        if sources is None:
+            (activations,) = opened.values()
+            best = {name: result.sweep.best_layer(name) for name in result.sweep.behaviours}
+            rates = inject(
+                loaded, examples, activations, best, n_folds=settings.n_folds, seed=settings.seed, progress=progress
+            )
+            result = replace(result, injection=tuple(rates))
         run.record()
         if run.has_directory:
             result.write(run.path)
@@ -152,19 +161,17 @@ def _run_on_model(
 
 
 def _read(
-    model: ModelLike,
+    model: LanguageModel,
     traces: Sequence[Trace],
     layers: str | Sequence[int],
     read: str,
     run: RunDirectory,
-    device: str | None,
     progress: bool,
 ) -> Activations:
     """Collect the activations of the traces into the run's directory, where a run that was cut off is resumed."""
-    loaded = load(model, device=device)
-    CollectSettings(layers=layers, read=read).layers_of(loaded)  # refused before a directory is made
+    CollectSettings(layers=layers, read=read).layers_of(model)  # refused before a directory is made
     run.record()
-    return collect(loaded, traces, layers=layers, read=read, out=run.file("activations"), progress=progress)
+    return collect(model, traces, layers=layers, read=read, out=run.file("activations"), progress=progress)
 
 
 def _name_of(traces: TraceSource) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from ..rundir import InputError, brief, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 from ..vectors import Directions
 from .geometry import cosine_frame
+from .injection import InjectionRate
 from .sentences import Sentences, telling_sentences
 from .settings import LocateSettings
 
-FORMAT = "reasonlens.locate/3"
+FORMAT = "reasonlens.locate/4"
 NEXT_TITLE = "AUROC by layer for the behaviour that comes next, read at the last token before it"
 NEXT_EXCESS_TITLE = "What the model adds before a span begins: AUROC above the strongest baseline"
 VECTORS = "vectors.safetensors"
@@ -43,6 +44,7 @@ class Location:
 
     sweep: ProbeSweep
     next_sweep: ProbeSweep | None  # at the last token before each span; None if it was not fitted
+    injection: tuple[InjectionRate, ...]  # how often tell-tale words before plain sentences make detectors fire
     settings: LocateSettings
     traces: dict[str, Any]  # digest, n_spans, n_spans_skipped, n_problems
     method: str  # how the directions were extracted, with numbers of spans and problems
@@ -58,6 +60,7 @@ class Location:
         directions: Directions,
         sweep: ProbeSweep,
         next_sweep: ProbeSweep | None,
+        injection: Sequence[InjectionRate],
         settings: LocateSettings,
     ) -> Location:
         """Build the result from activations, directions and probes.
@@ -67,6 +70,7 @@ class Location:
             directions: Directions of every behaviour.
             sweep: Probes on the activations.
             next_sweep: Probes at the last token before each span; None if there are none.
+            injection: How often tell-tale words before plain sentences make detectors fire; empty if it was not tried.
             settings: Settings of the run.
 
         Returns:
@@ -76,6 +80,7 @@ class Location:
         return cls(
             sweep=sweep,
             next_sweep=next_sweep,
+            injection=tuple(injection),
             settings=settings,
             traces={
                 "digest": directions.data_digest,
@@ -146,6 +151,7 @@ class Location:
             "control_tasks": self.sweep.control_task_columns(),
             "behaviours": self.sweep.behaviour_dicts(),
             "next_behaviours": None if self.next_sweep is None else self.next_sweep.behaviour_dicts(),
+            "injection": [rate.to_dict() for rate in self.injection],
             "sweep": self.sweep.about(),
             "next_sweep": None if self.next_sweep is None else self.next_sweep.about(),
             "method": self.method,
@@ -175,6 +181,7 @@ class Location:
             settings=LocateSettings.from_dict(content["settings"]),
             cosines=pd.DataFrame(content["cosines"]),
             measured=None,
+            injection=tuple(InjectionRate.from_dict(row) for row in content["injection"]),
             **{name: content[name] for name in ("traces", "method", "sentences")},
         )
 

@@ -64,5 +64,6 @@ def probe_sources(
             device=device,
         ),
         transfer=transfer(sources, behaviours=shared, **options, device=device or "cpu") if len(sources) > 1 else None,
+        injection=(),
         settings=settings,
     )

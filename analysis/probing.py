@@ -17,8 +17,9 @@ from ..probes.result import PROBES
 from ..probes.solver import method_named
 from ..rundir import brief, from_row, looked_at, names_of, restoring
 from ..rundir.result_files import check_format, write_result
+from .injection import InjectionRate
 
-FORMAT = "reasonlens.probe/2"
+FORMAT = "reasonlens.probe/3"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ class Probing:
     source: str  # name of the activations that `sweep` is of
     sweep: ProbeSweep
     transfer: TransferMatrix | None  # AUROC from source to source; None with one source
+    injection: tuple[InjectionRate, ...]  # tell-tale words before plain sentences; empty where no model was at hand
     settings: ProbeSettings
 
     def to_frame(self) -> pd.DataFrame:
@@ -86,6 +88,7 @@ class Probing:
             "control_tasks": self.sweep.control_task_columns(),
             "behaviours": self.sweep.behaviour_dicts(),
             "transfer": None if self.transfer is None else self.transfer.rows(),
+            "injection": [rate.to_dict() for rate in self.injection],
             "sweep": self.sweep.about(),
         }
 
@@ -111,6 +114,7 @@ class Probing:
             transfer=None
             if rows is None
             else TransferMatrix.from_rows(rows, n_folds=sweep["n_folds"], estimator=sweep["estimator"]),
+            injection=tuple(InjectionRate.from_dict(row) for row in content["injection"]),
             settings=from_row(ProbeSettings, content["settings"]),
         )
 

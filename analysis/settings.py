@@ -35,6 +35,7 @@ class LocateSettings:
     penalties: tuple[float, ...] | None = None  # to choose from on inner folds, strongest first; None: the kind's own
     n_permutations: int = 200  # of the labels, for p-values
     next_behaviour: bool = True  # also probe the last token before each span for its behaviour
+    injection: bool = True  # also put tell-tale words before plain sentences, and count what fires
     seed: int = 0  # of folds, shuffles, permutations and bootstrap
 
     __repr__ = brief

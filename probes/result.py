@@ -23,7 +23,7 @@ from .saved import SavedProbes
 from .solver import METHODS
 from .sweep_tables import CURVES_TITLE, EXCESS_TITLE, calibration_table, curves_table, excess_table, heatmap_table
 
-FORMAT = "reasonlens.sweep/1"
+FORMAT = "reasonlens.sweep/2"
 PROBES = "probes.safetensors"
 ABOUT = (
     *("estimator", "n_folds", "n_bootstrap", "n_shuffles", "n_permutations", "permuted", "n_problems", "n_examples"),
