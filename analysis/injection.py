@@ -14,22 +14,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from ..activations import Activations, Example, collect
 from ..models import LanguageModel
-from ..probes.estimators import LogisticProbe
 from ..probes.controls.known_text import is_inside
+from ..probes.estimators import LogisticProbe
 from ..probes.folds import grouped_folds
 from ..rundir import brief
 from ..stats import Interval, ratio_over_groups
 from ..traces import Span, Template, Trace, is_marked
 
+PLAIN = ("behaviour", "layer", "detector", "opener", "is_telltale", "is_read", "n")  # columns that are no interval
 N_SENTENCES = 24  # for each behaviour
 FALSE_POSITIVE_RATES = (0.01, 0.05)
 NEUTRAL = ("Here,", "Meanwhile,")
@@ -63,17 +63,21 @@ class InjectionRate:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON; None for NaN."""
-        row = asdict(self)
-        for name in ("at_1_percent", "at_5_percent"):
-            row |= getattr(self, name).json_columns(name)
-        return row
+        return {
+            **{name: getattr(self, name) for name in PLAIN},
+            **self.at_1_percent.json_columns("at_1_percent"),
+            **self.at_5_percent.json_columns("at_5_percent"),
+        }
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> InjectionRate:
         """Restore what `to_dict` returned."""
-        rates = {name: Interval.from_columns(row, name) for name in ("at_1_percent", "at_5_percent")}
-        plain = ("behaviour", "layer", "detector", "opener", "is_telltale", "is_read", "n")
-        return cls(**{name: row[name] for name in plain}, **rates)
+        plain: dict[str, Any] = {name: row[name] for name in PLAIN}
+        return cls(
+            **plain,
+            at_1_percent=Interval.from_columns(row, "at_1_percent"),
+            at_5_percent=Interval.from_columns(row, "at_5_percent"),
+        )
 
 
 def inject(
@@ -163,9 +167,40 @@ def inject(
 WITH, WITHOUT = "with the opener", "without the opener"  # labels of the two spans of an injected text
 
 
-def injection_frame(rates: Sequence[InjectionRate]) -> pd.DataFrame:
-    """Tabulate one row for each rate."""
-    return pd.DataFrame([rate.to_dict() for rate in rates])
+def loudest(rates: Sequence[InjectionRate]) -> list[dict[str, Any]]:
+    """Summarise the rates by behaviour and detector, at a false positive rate of 5%.
+
+    Args:
+        rates: Of `inject`.
+
+    Returns:
+        A row for each: the tell-tale opener on which it fires most often, the share with that opener's tokens in the
+        read and without, and the share on the neutral opener on which it fires most.
+    """
+    rows = []
+    for behaviour, detector in dict.fromkeys((rate.behaviour, rate.detector) for rate in rates):
+        own = [rate for rate in rates if (rate.behaviour, rate.detector) == (behaviour, detector)]
+        read = [rate for rate in own if rate.is_read]
+        telltale = [rate for rate in read if rate.is_telltale]
+        neutral = [rate for rate in read if not rate.is_telltale]
+        if not telltale or not neutral:
+            continue
+        most = max(telltale, key=lambda rate: rate.at_5_percent.value)
+        without = next(rate for rate in own if rate.opener == most.opener and not rate.is_read)
+        most_neutral = max(neutral, key=lambda rate: rate.at_5_percent.value)
+        rows.append(
+            {
+                "behaviour": behaviour,
+                "detector": detector,
+                "opener": most.opener,
+                "n": most.n,
+                **most.at_5_percent.json_columns("fires"),
+                **without.at_5_percent.json_columns("fires_without"),
+                "neutral": most_neutral.opener,
+                **most_neutral.at_5_percent.json_columns("fires_neutral"),
+            }
+        )
+    return rows
 
 
 class _Detectors:
@@ -212,7 +247,7 @@ def _plain(
     ]
     order = [plain[index] for index in generator.permutation(len(plain))]
     n_before: Counter[str] = Counter()
-    ranked = []
+    ranked: list[tuple[int, int, Example]] = []
     for example in order:
         ranked.append((n_before[example.problem], len(ranked), example))
         n_before[example.problem] += 1

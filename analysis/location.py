@@ -18,7 +18,7 @@ from ..rundir import InputError, brief, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 from ..vectors import Directions
 from .geometry import cosine_frame
-from .injection import InjectionRate
+from .injection import InjectionRate, loudest
 from .sentences import Sentences, telling_sentences
 from .settings import LocateSettings
 
@@ -152,6 +152,7 @@ class Location:
             "behaviours": self.sweep.behaviour_dicts(),
             "next_behaviours": None if self.next_sweep is None else self.next_sweep.behaviour_dicts(),
             "injection": [rate.to_dict() for rate in self.injection],
+            "injection_loudest": loudest(self.injection),
             "sweep": self.sweep.about(),
             "next_sweep": None if self.next_sweep is None else self.next_sweep.about(),
             "method": self.method,

@@ -17,7 +17,7 @@ from ..probes.result import PROBES
 from ..probes.solver import method_named
 from ..rundir import brief, from_row, looked_at, names_of, restoring
 from ..rundir.result_files import check_format, write_result
-from .injection import InjectionRate
+from .injection import InjectionRate, loudest
 
 FORMAT = "reasonlens.probe/3"
 
@@ -89,6 +89,7 @@ class Probing:
             "behaviours": self.sweep.behaviour_dicts(),
             "transfer": None if self.transfer is None else self.transfer.rows(),
             "injection": [rate.to_dict() for rate in self.injection],
+            "injection_loudest": loudest(self.injection),
             "sweep": self.sweep.about(),
         }
 

@@ -48,8 +48,9 @@ def excess_bars(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
                 "width": 5,
             },
             customdata=rows[["low", "high", "probe", "baseline", "baseline_name", "n"]].to_numpy().tolist(),
-            hovertemplate="%{y}: %{x:+.3f} [%{customdata[0]:+.3f}, %{customdata[1]:+.3f}]<br>probe %{customdata[2]:.3f}, "
-            "%{customdata[4]} %{customdata[3]:.3f}<br>n = %{customdata[5]} spans<extra></extra>",
+            hovertemplate="%{y}: %{x:+.3f} [%{customdata[0]:+.3f}, %{customdata[1]:+.3f}]<br>"
+            "probe %{customdata[2]:.3f}, %{customdata[4]} %{customdata[3]:.3f}<br>"
+            "n = %{customdata[5]} spans<extra></extra>",
             name=name,
             mode="markers",
             marker={"color": colour, "size": 10},

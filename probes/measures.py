@@ -14,7 +14,7 @@ from .behaviour_sweep import BehaviourSweep
 from .comparison import Comparison
 from .controls.baseline_scores import fit_baselines
 from .controls.known_text import is_inside
-from .controls.matched import matched
+from .controls.matched import matched_spans
 from .layer_fit import Core, LayerFit, changes_over
 from .metrics import (
     CrossValidated,
@@ -134,11 +134,11 @@ class Measures:
         by_layer: Sequence[CrossValidated],
         scores: Float[np.ndarray, " n_examples"],
     ) -> Comparison:
-        """Compare the probe of layers chosen on inner folds, with its scores, and those of each layer with the baselines."""
+        """Compare the probe of layers chosen on inner folds (its scores), and that of each layer, with the baselines."""
         names, cores = list(self._baselines), list(self._baselines.values())
         strongest_scores, choices = choose(cores, index, self._protocol.folds)
         strongest = self._cross_validated(strongest_scores, positive, changes_over(cores, index))
-        is_matched = matched(self._activations.examples, self._activations.read, positive)
+        pairs = matched_spans(self._activations.examples, self._activations.read, positive, self._protocol.folds)
         return Comparison(
             aurocs={
                 name: self._cross_validated(
@@ -150,8 +150,8 @@ class Measures:
             strongest=strongest.interval(),
             excess=at_best.minus(strongest),
             excess_by_layer=[layer.minus(strongest) for layer in by_layer],
-            matched=self._cross_validated(scores, positive, included=is_matched).given(at_best),
-            n_matched=int((is_matched & positive).sum()),
+            matched=self._cross_validated(scores, positive, included=pairs.mask).given(at_best),
+            n_matched=pairs.n,
         )
 
     def _cross_validated(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from reasonlens.cli.console import interval_of, note, number, print_json, print_table, read_json
-from reasonlens.cli.excess import print_excess
+from reasonlens.cli.excess import print_excess, print_injection
 from reasonlens.cli.next_steer import next_steer_write
 from reasonlens.cli.options import (
     Behaviours,
@@ -121,3 +121,4 @@ def _print_behaviours(results: dict[str, Any]) -> None:
         caption="Best layer: that of the highest cross-validated AUROC. Unmarked: spans without tell-tale words; "
         "shuffled: labels shuffled (chance is 0.5); p: against chance, by permutation, corrected over layers.",
     )
+    print_injection(results["injection_loudest"])

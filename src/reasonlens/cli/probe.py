@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from reasonlens.cli.console import interval_of, next_command, note, number, print_json, print_table, read_json
-from reasonlens.cli.excess import print_excess
+from reasonlens.cli.excess import print_excess, print_injection
 from reasonlens.cli.options import (
     Behaviours,
     Bootstrap,
@@ -106,6 +106,7 @@ def probe(
         )
         _print_figures(results)
         _print_explanations(results)
+        print_injection(results["injection_loudest"])
         if results["transfer"]:
             _print_transfer(results["transfer"])
     note(f"report: {out / 'report.html'}")
