@@ -3,8 +3,8 @@
 1. Plain sentences: spans that neither show the behaviour nor hold one of its tell-tale words, from as many problems as
    there are. Each is cut out of its trace with all that stands before it.
 2. Before each stands an opener of the behaviour ("Wait,") or a neutral one ("Here,"), and the model reads it.
-3. Probe and mean difference are trained without the sentence's problem, and fire where they score above all but 1% or 5%
-   of the spans of its fold that do not show the behaviour. The read has the opener's tokens, or leaves them out.
+3. Probe and mean difference are trained without the sentence's problem, and fire where they score above all but 1% or
+   5% of the spans of its fold that do not show the behaviour. The read has the opener's tokens, or leaves them out.
 
 What fires on an opener that changes nothing is a detector of words. (Most features that are found by contrast are:
 arXiv 2601.05679.)
@@ -255,7 +255,7 @@ def _plain(
 
 
 def _openers(behaviour: str, activations: Activations) -> tuple[str, ...]:
-    """Return the openers of a behaviour; for one without a list the two words that begin its spans more than others'."""
+    """Return the openers of a behaviour; without a list the two words that begin its spans more often than others."""
     if behaviour in OPENERS:
         return OPENERS[behaviour]
     positive = activations.shows(behaviour)

@@ -134,7 +134,7 @@ class Measures:
         by_layer: Sequence[CrossValidated],
         scores: Float[np.ndarray, " n_examples"],
     ) -> Comparison:
-        """Compare the probe of layers chosen on inner folds (its scores), and that of each layer, with the baselines."""
+        """Compare the probe of layers chosen on inner folds (its scores) and that of each layer with the baselines."""
         names, cores = list(self._baselines), list(self._baselines.values())
         strongest_scores, choices = choose(cores, index, self._protocol.folds)
         strongest = self._cross_validated(strongest_scores, positive, changes_over(cores, index))

@@ -119,8 +119,7 @@ def test_figures_say_n_and_draw_chance_and_the_best_layer(location: Location) ->
     assert lines["all spans"] == [0.6, 0.7, 0.9]
     assert lines["spans without tell-tale words"] == [0.51, 0.62, 0.73]
     assert lines["shuffled labels (control)"] == [each.value for each in first.auroc_shuffled]
-    assert lines["words alone, no model"] == [first.auroc_text.value] * 2
-    assert lines["token embeddings alone"] == [first.auroc_embeddings.value] * 2
+    assert lines["strongest baseline, no model"] == [first.comparison.strongest.value] * 2
     assert lines["layer chosen on inner folds"] == [first.nested.auroc.value] * 2
     calibration = figures["calibration"]
     assert "Brier" in calibration.layout.annotations[0].text
