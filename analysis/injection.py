@@ -113,18 +113,17 @@ def inject(
     read = activations.read
     if not is_inside(read):
         return []
-    generator = np.random.default_rng(seed)
     by_id = {trace.id: trace for trace in traces}
-    texts: dict[tuple[str, str], list[Trace]] = {}
+    texts: dict[str, Trace] = {}
+    ids: dict[tuple[str, str], list[str]] = {}  # of the texts of a behaviour and an opener
     for behaviour in layers:
-        sentences = _plain(activations.examples, activations.labels, behaviour, generator)
+        # The same seed: behaviours share most sentences, so that what stands before them is run once.
+        sentences = _plain(activations.examples, activations.labels, behaviour, np.random.default_rng(seed))
         for opener in (*_openers(behaviour, activations), *NEUTRAL):
-            texts[behaviour, opener] = [
-                _with_opener(by_id[example.trace], example, opener, f"{behaviour}, {opener}")
-                for example in sentences
-                if example.trace in by_id
-            ]
-    all_texts = [trace for group in texts.values() for trace in group]
+            own = [_with_opener(by_id[one.trace], one, opener) for one in sentences if one.trace in by_id]
+            texts |= {trace.id: trace for trace in own}
+            ids[behaviour, opener] = [trace.id for trace in own]
+    all_texts = sorted(texts.values(), key=lambda trace: trace.id)  # variants of a sentence side by side
     if not all_texts:
         return []
     needed = sorted(set(layers.values()))
@@ -135,13 +134,13 @@ def inject(
     for behaviour, layer in layers.items():
         detectors = _Detectors(activations, behaviour, layer, folds)
         values = injected.layer(layer).numpy()
-        for opener in dict.fromkeys(opener for named, opener in texts if named == behaviour):
-            ids = {trace.id for trace in texts[behaviour, opener]}
+        for opener in [opener for named, opener in ids if named == behaviour]:
+            own_ids = set(ids[behaviour, opener])
             for is_read in (True, False):
                 rows = [
                     index
                     for index, example in enumerate(injected.examples)
-                    if example.trace in ids and example.label == (WITH if is_read else WITHOUT)
+                    if example.trace in own_ids and example.label == (WITH if is_read else WITHOUT)
                 ]
                 if not rows:
                     continue
@@ -267,14 +266,14 @@ def _openers(behaviour: str, activations: Activations) -> tuple[str, ...]:
     return tuple(word for word in telling[:2] if own[word] / n_own > 2 * other[word] / n_other)
 
 
-def _with_opener(trace: Trace, example: Example, opener: str, name: str) -> Trace:
+def _with_opener(trace: Trace, example: Example, opener: str) -> Trace:
     """Cut a trace off after one of its sentences, and put an opener before that."""
     sentence = trace.text[example.start : example.end]
     lower = sentence[:1].lower() + sentence[1:] if sentence[:2] not in ("I ", "I'") else sentence
     text = f"{trace.text[: example.start]}{opener} {lower}"
     start = example.start + len(opener) + 1
     return Trace(
-        f"{trace.id}, {example.start}, {name}",
+        f"{trace.id}, {example.start}, {opener}",
         trace.prompt,
         text,
         (Span(example.start, len(text), WITH), Span(start, len(text), WITHOUT)),

@@ -16,7 +16,6 @@ from typing import Any
 
 from ..rundir import brief
 from ..stats import Interval
-from .metrics import FEWEST_PROBLEMS
 
 # What the baselines are called in sentences.
 SPOKEN = {
@@ -53,7 +52,7 @@ class Comparison:
     def standing(self) -> str:
         """Whether the probe is above its strongest baseline, in words."""
         if isnan(self.excess.low):
-            return f"no interval: fewer than {FEWEST_PROBLEMS} problems"
+            return "no interval: too few problems"
         return f"{'above' if self.excess.low > 0 else 'not above'} its {SPOKEN.get(self.name, self.name)}"
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from ...rundir import brief
 from ...stats import Interval
 from ._concordance import Matrix, auroc, auroc_draws, concordance
-from .expected import expected_auroc, expected_difference, standard_error, widened
+from .expected import FEWEST_PAIRS, expected_auroc, expected_difference, standard_error, widened
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -21,6 +21,7 @@ class CrossValidated:
     draws: Float[np.ndarray, " n_resamples"]  # the fitted probes as they are
     changes: Float[np.ndarray, " n_folds"]  # `expected.training_changes`
     n: int  # problems with an example, or those without one, whichever are fewer
+    n_pairs: int  # of an example and one without, inside the folds
     n_problems: int  # that were resampled
 
     __repr__ = brief
@@ -57,6 +58,7 @@ class CrossValidated:
             draws=auroc_draws(pairs, counts),
             changes=np.zeros(1) if changes is None else changes,
             n=min(len(np.unique(problems[compared & shown])) for shown in (positive, ~positive)),
+            n_pairs=int(sum(fold.pairs.sum() for fold in pairs)),
             n_problems=counts.shape[1],
         )
 
@@ -66,6 +68,11 @@ class CrossValidated:
         return standard_error(self.draws, self.changes, self.n_problems)
 
     @property
+    def is_enough(self) -> bool:
+        """Whether there are enough pairs for an interval."""
+        return self.n_pairs >= FEWEST_PAIRS
+
+    @property
     def widening(self) -> float:
         """The standard error in units of that of the draws alone; 1 where these do not vary."""
         alone = standard_error(self.draws, np.zeros(1), self.n_problems)
@@ -73,13 +80,17 @@ class CrossValidated:
 
     def interval(self) -> Interval:
         """Return the AUROC with the interval of what the procedure reaches on average on fresh problems."""
-        return expected_auroc(self.value, self.error, self.n)
+        return expected_auroc(self.value, self.error, self.n) if self.is_enough else Interval(self.value, n=self.n)
 
     def given(self, trained: CrossValidated) -> Interval:
         """Return the AUROC with an interval that is widened as that of the AUROC of the same probes on all spans."""
+        if not self.is_enough:
+            return Interval(self.value, n=self.n)
         return widened(self.value, self.draws, trained.widening, self.n)
 
     def minus(self, other: CrossValidated) -> Interval:
         """Subtract another AUROC on the same spans and folds, paired over problems."""
+        if not self.is_enough:
+            return Interval(self.value - other.value, n=self.n)
         error = standard_error(self.draws - other.draws, self.changes - other.changes, self.n_problems)
         return expected_difference(self.value - other.value, error, self.n)

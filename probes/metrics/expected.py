@@ -23,6 +23,7 @@ from scipy.stats import norm
 from ...stats import LEVEL, Interval, percentile_ends
 
 FEWEST_PROBLEMS = 10  # with an example, and without one; with fewer no interval is given
+FEWEST_PAIRS = 100  # inside the folds; with fewer, intervals cover far more than they say
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 

@@ -71,4 +71,4 @@ def test_what_may_be_said_follows_the_interval() -> None:
 
     assert standing(0.01, 0.2) == "above its words"
     assert standing(-0.01, 0.2) == standing(0.0, 0.2) == standing(-0.3, -0.1) == "not above its words"
-    assert standing(math.nan, math.nan) == "no interval: fewer than 10 problems"
+    assert standing(math.nan, math.nan) == "no interval: too few problems"
