@@ -30,7 +30,7 @@ from ..stats import Interval, ratio_over_groups
 from ..traces import Span, Template, Trace, is_marked
 
 PLAIN = ("behaviour", "layer", "detector", "opener", "is_telltale", "is_read", "n")  # columns that are no interval
-N_SENTENCES = 24  # for each behaviour
+N_SENTENCES = 20  # for each behaviour
 FALSE_POSITIVE_RATES = (0.01, 0.05)
 NEUTRAL = ("Here,", "Meanwhile,")
 OPENERS: dict[str, tuple[str, ...]] = {

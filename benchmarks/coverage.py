@@ -64,16 +64,18 @@ def cell(
     size: tuple[int, int], share: float, signal: str, n_datasets: int, estimator: str, seed: int
 ) -> dict[str, float | str]:
     """Simulate one cell: how often each interval holds what it is for."""
-    drawn = list(_datasets(size, share, SIGNALS[signal], n_datasets, estimator, seed))
-    truths = {name: np.mean([truth[name] for truth, _ in drawn], axis=0) for name in drawn[0][0]}
+    simulations = list(_datasets(size, share, SIGNALS[signal], n_datasets, estimator, seed))
+    truths = {name: np.mean([truth[name] for truth, _ in simulations], axis=0) for name in simulations[0][0]}
     truths["percentile"] = truths["auroc"]
     row: dict[str, float | str] = {"problems": size[0], "spans": size[1], "share": share, "signal": signal}
-    row |= {"estimator": estimator, "datasets": len(drawn), "target": float(truths["nested"])}
+    row |= {"estimator": estimator, "datasets": len(simulations), "target": float(truths["nested"])}
     for name in FIGURES:
-        covers = [bool(np.all((ends[name][0] <= truths[name]) & (truths[name] <= ends[name][1]))) for _, ends in drawn]
+        covers = [
+            bool(np.all((ends[name][0] <= truths[name]) & (truths[name] <= ends[name][1]))) for _, ends in simulations
+        ]
         rate = wilson_proportion(covers)
         row |= {name: rate.value, f"{name}_low": rate.low, f"{name}_high": rate.high}
-    row["width"] = float(np.mean([ends["nested"][1] - ends["nested"][0] for _, ends in drawn]))
+    row["width"] = float(np.mean([ends["nested"][1] - ends["nested"][0] for _, ends in simulations]))
     return row
 
 

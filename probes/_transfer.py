@@ -200,7 +200,7 @@ def _cell(
     def estimate(scores: Float[np.ndarray, " n"], trained_at_home: CrossValidated) -> Interval:
         if trained is tested:
             return trained_at_home.interval()
-        return CrossValidated.of(scores, positive, tested.problems, tested.folds, counts).given(trained_at_home)
+        return CrossValidated.of(scores, positive, tested.problems, tested.folds, counts).widened_as(trained_at_home)
 
     return Transfer(
         auroc=estimate(np.stack(by_layer)[chosen, rows], nested_at_home),

@@ -90,7 +90,7 @@ class Measures:
                 are_log_odds=protocol.method.gives_log_odds,
             ),
             auroc_unmarked=[
-                self._cross_validated(scores[index], positive, included=unmarked).given(layer)
+                self._cross_validated(scores[index], positive, included=unmarked).widened_as(layer)
                 for scores, layer in zip(self._reported, by_layer, strict=True)
             ],
             auroc_shuffled=[mean_and_range(fit.shuffled[index]) for fit in fits],
@@ -150,7 +150,7 @@ class Measures:
             strongest=strongest.interval(),
             excess=at_best.minus(strongest),
             excess_by_layer=[layer.minus(strongest) for layer in by_layer],
-            matched=self._cross_validated(scores, positive, included=pairs.mask).given(at_best),
+            matched=self._cross_validated(scores, positive, included=pairs.mask).widened_as(at_best),
             n_matched=pairs.n,
         )
 

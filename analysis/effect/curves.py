@@ -111,7 +111,9 @@ class StrengthCurves:
 
     @cached_property
     def _corrected(self) -> dict[tuple[str, int, float], float]:
-        cells = [(name, layer, each) for name in self.behaviours for layer in self.layers for each in self.strengths]
+        cells = [
+            (name, layer, strength) for name in self.behaviours for layer in self.layers for strength in self.strengths
+        ]
         effects = [self.outcome("direction", *cell).effect_value(cell[0], self.unsteered) for cell in cells]
         random = [self.random_effects(*cell) for cell in cells]
         numbers = np.array([self.behaviours.index(name) for name, _, _ in cells])

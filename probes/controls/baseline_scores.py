@@ -143,7 +143,7 @@ def strongest(
 def _combined(
     parts: Sequence[ScoresWithout], shows: Bool[np.ndarray, "n_behaviours n_examples"], folds: Int[np.ndarray, " n"]
 ) -> ScoresWithout:
-    """Weigh the scores of all parts, for every one and two folds that are left out."""
+    """Combine the scores of all parts by weights, for every one and two folds that are left out."""
     n_folds = int(folds.max()) + 1
     combined = {}
     for left_out in parts[0]:

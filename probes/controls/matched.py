@@ -1,4 +1,4 @@
-"""Pair each span of a behaviour with another that looks alike, so that its first word and place cannot tell them apart.
+"""Match each span of a behaviour with another that looks alike: its first word and place cannot tell them apart.
 
 A negative matches a positive if it begins with the same word and is of similar length (within a quarter, or three
 words); of those that match, the nearest in the response is taken. For a read before the span the last word before it

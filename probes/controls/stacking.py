@@ -1,4 +1,4 @@
-"""Weigh several scores into one by logistic regression with weights that are not negative (Breiman 1996).
+"""Combine several scores into one by logistic regression with weights that are not negative (Breiman 1996).
 
 The weights are fitted to scores of rows that the scorers were not trained on. A weight cannot be negative, so a score
 that says nothing cannot be turned round by chance.

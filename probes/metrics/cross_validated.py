@@ -82,14 +82,28 @@ class CrossValidated:
         """Return the AUROC with the interval of what the procedure reaches on average on fresh problems."""
         return expected_auroc(self.value, self.error, self.n) if self.is_enough else Interval(self.value, n=self.n)
 
-    def given(self, trained: CrossValidated) -> Interval:
-        """Return the AUROC with an interval that is widened as that of the AUROC of the same probes on all spans."""
+    def widened_as(self, trained: CrossValidated) -> Interval:
+        """Estimate with an interval that is widened as that of the AUROC of the same probes on all spans.
+
+        Args:
+            trained: That AUROC.
+
+        Returns:
+            The AUROC; NaN ends with too few problems or pairs.
+        """
         if not self.is_enough:
             return Interval(self.value, n=self.n)
         return widened(self.value, self.draws, trained.widening, self.n)
 
     def minus(self, other: CrossValidated) -> Interval:
-        """Subtract another AUROC on the same spans and folds, paired over problems."""
+        """Subtract another AUROC on the same spans and folds.
+
+        Args:
+            other: The AUROC to subtract.
+
+        Returns:
+            The difference with its interval, paired over problems; NaN ends with too few problems or pairs.
+        """
         if not self.is_enough:
             return Interval(self.value - other.value, n=self.n)
         error = standard_error(self.draws - other.draws, self.changes - other.changes, self.n_problems)

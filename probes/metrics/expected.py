@@ -1,4 +1,4 @@
-"""Bound the AUROC that probes reach on average on fresh problems, from one cross-validation.
+"""Estimate what AUROC probes reach on average on fresh problems, from one cross-validation.
 
 Resampling the problems with the fitted probes as they are counts the luck of the test problems alone, and is too
 narrow: every pair of problems meets twice, once with each of them trained on. So the luck of the training problems is
@@ -48,9 +48,11 @@ def training_changes(
     chosen = best_candidate(inner_wins.sum(axis=2), inner_pairs.sum(axis=2))  # of each test fold
     changes = np.zeros(n_folds)
     for left_out in range(n_folds):
-        kept = np.arange(n_folds) != left_out
-        chosen_without = best_candidate(inner_wins[:, :, kept].sum(axis=2), inner_pairs[:, :, kept].sum(axis=2))
-        for tested in np.flatnonzero(kept):
+        is_tested = np.arange(n_folds) != left_out
+        chosen_without = best_candidate(
+            inner_wins[:, :, is_tested].sum(axis=2), inner_pairs[:, :, is_tested].sum(axis=2)
+        )
+        for tested in np.flatnonzero(is_tested):
             changes[left_out] += inner_wins[chosen_without[tested], left_out, tested] - wins[chosen[tested], tested]
     total: float = pairs[chosen, np.arange(n_folds)].sum()
     by_fold: Matrix = changes / total
@@ -60,7 +62,15 @@ def training_changes(
 def best_candidate(
     wins: Float[np.ndarray, "n_candidates n_folds"], pairs: Float[np.ndarray, "n_candidates n_folds"]
 ) -> Int[np.ndarray, " n_folds"]:
-    """Find the first candidate with the highest share of wins for each fold; the first of all where none has pairs."""
+    """Find the first candidate with the highest share of wins for each fold.
+
+    Args:
+        wins: Correctly ranked pairs of each fold, for each candidate.
+        pairs: All pairs, likewise.
+
+    Returns:
+        The number of the candidate for each fold; 0 where none has a pair.
+    """
     shares = np.divide(wins, pairs, out=np.full(wins.shape, -1.0), where=pairs > 0)
     index: np.ndarray[Any, np.dtype[np.int64]] = shares.argmax(axis=0)
     return index

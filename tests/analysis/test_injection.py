@@ -51,7 +51,7 @@ def test_a_detector_of_the_first_word_fires_on_the_opener_alone(rates: list[Inje
         assert all(
             by_opener[neutral, True] < 0.7 for neutral in NEUTRAL
         )  # words that it has not seen, in a random model
-    assert {rate.n for rate in rates} == {24} and {rate.layer for rate in rates} == {1}
+    assert {rate.n for rate in rates} == {20} and {rate.layer for rate in rates} == {1}
     assert all(rate.at_1_percent.value <= rate.at_5_percent.value for rate in rates)
 
 

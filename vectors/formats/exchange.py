@@ -182,7 +182,12 @@ def _writable_layers(entry: Format, directions: Directions) -> Sequence[int] | N
         return None
     for layer, why in reasons.items():
         logger.warning(f"layer {layer} is left out: {why}")
-    return [layer for layer in directions.layers if layer not in reasons]
+    writable = [layer for layer in directions.layers if layer not in reasons]
+    if not writable:
+        raise InputError(
+            f"no layer is left to write: {entry.name} cannot steer {listed(map(str, directions.layers), 10)}"
+        )
+    return writable
 
 
 def _model_identity(stated: dict[str, Any], model: LanguageModel) -> dict[str, Any]:

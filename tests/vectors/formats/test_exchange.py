@@ -60,7 +60,7 @@ def test_bad_requests_are_one_line_each(directions: Directions, tmp_path: Path) 
 
     refused("no direction for 'doubt'; there are directions for backtracking, deduction", behaviour="doubt")
     refused("no direction for 'deduction' at layer 7; these are covered: 1, 2, 3", layers=[7])
-    refused("no layer is left to write", layers=[])
+    refused("layers names no layer", layers=[])
     for strength in (math.nan, math.inf, -math.inf):
         refused("strength must be a finite number", strength=strength)
     refused("format repeng has no option 'position'; it has zero_filled", position=2)
