@@ -23,7 +23,7 @@ SPOKEN = {
     "words": "words",
     "first word": "first word",
     "embeddings": "token embeddings",
-    "combined": "position, words and embeddings together",
+    "combined": "text and place",
 }
 
 
