@@ -59,7 +59,7 @@ def convert_gguf(file: Path) -> tuple[Path, str]:
 
 @contextmanager
 def _alone(file: Path) -> Iterator[Path]:
-    """Make a link to a file in a directory of its own: transformers would prefer a tokenizer or an adapter beside it."""
+    """Make a link to a file in a directory of its own: transformers prefers a tokenizer or an adapter beside it."""
     with TemporaryDirectory() as directory:
         linked = Path(directory) / file.name
         try:

@@ -47,7 +47,7 @@ def test_a_run_writes_everything_it_names(tiny, traces, tmp_path: Path) -> None:
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert run["state"] == "done"
     assert set(run["timings_seconds"]) == {
-        *("model", "activations", "probes", "next behaviour", "directions", "report")
+        *("model", "activations", "probes", "next behaviour", "injection", "directions", "report")
     }
 
 
@@ -71,7 +71,7 @@ def test_where_no_span_has_a_token_before_it_that_is_skipped_with_a_note_and_the
 def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
     tiny, traces, tmp_path: Path, monkeypatch, caplog
 ) -> None:
-    settings = replace(QUICK, next_behaviour=False)
+    settings = replace(QUICK, next_behaviour=False, injection=False)  # both run the model
     whole = locate(tiny(), traces, settings=settings, out=tmp_path / "whole", progress=False)
     module = import_module("reasonlens.analysis._locate")
 
