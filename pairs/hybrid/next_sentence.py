@@ -58,7 +58,7 @@ def next_sentence(
             n_folds=N_FOLDS,
             n_bootstrap=500,
             n_shuffles=1,
-            n_permutations=0,
+            n_permutations=1,  # of no use here, and the fewest
             seed=seed,
             progress=False,
         )
