@@ -3,6 +3,7 @@
 Without a connection, without a whole answer in time and on 408, 429 and 5xx it is tried again, after waits that double
 or are as long as the endpoint asks for. Any other refusal is final. Redirections are not followed, since the key would
 be sent to another address. A request has one deadline, whatever trickles in meanwhile, and a reply has a largest size.
+An event ends waits and requests alike, so that an interrupt need not wait for the endpoint.
 Nothing that is returned, raised or logged holds the key (`scrubbing.py`).
 """
 
@@ -12,10 +13,10 @@ import asyncio
 import json
 import logging
 import math
-import time
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -26,8 +27,14 @@ MAX_WAIT_S = 60.0
 MAX_BYTES = 8 * 2**20  # of a reply
 MAX_ERROR_BYTES = 2**16  # of a refusal
 MAX_SHOWN = 200  # characters of a reply in a message
+POLL_S = 0.1  # between looks at the event that ends a request
+T = TypeVar("T")
 BUSY = (408, 429)
 _LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+
+
+class Stopped(Exception):
+    """Says that asking was ended from outside, without a reply."""
 
 
 def endpoint_url(address: str) -> httpx.URL:
@@ -59,7 +66,14 @@ def endpoint_url(address: str) -> httpx.URL:
 
 
 def ask(
-    url: httpx.URL, body: Mapping[str, Any], *, secret: str | None, timeout_s: float, n_tries: int, wait_s: float
+    url: httpx.URL,
+    body: Mapping[str, Any],
+    *,
+    secret: str | None,
+    timeout_s: float,
+    n_tries: int,
+    wait_s: float,
+    stop: threading.Event,
 ) -> str:
     """Ask for one reply. Call it in a thread without an event loop.
 
@@ -70,12 +84,14 @@ def ask(
         timeout_s: Seconds for each try, from its begin to the end of the reply.
         n_tries: Tries while the endpoint is busy or out of reach.
         wait_s: Seconds before the second try; doubled before each later one.
+        stop: Ends a wait at once, and a request within a tenth of a second, when it is set.
 
     Returns:
         The text of the reply, without the key.
 
     Raises:
         InputError: The endpoint refuses, answers otherwise than one of chat completions, or is out of reach.
+        Stopped: `stop` was set before there was a reply.
     """
     scrubber = Scrubber.of(secret, url)
     place = str(url.copy_with(query=None))
@@ -83,11 +99,14 @@ def ask(
     headers |= {"Authorization": f"Bearer {secret}"} if secret else {}
     last_error, requested_wait_s = "", 0.0
     for number in range(n_tries):
-        if number:
-            time.sleep(min(max(wait_s * 2 ** (number - 1), requested_wait_s), MAX_WAIT_S))
+        pause_s = min(max(wait_s * 2 ** (number - 1), requested_wait_s), MAX_WAIT_S) if number else 0.0
+        if stop.wait(pause_s):
+            raise Stopped
         try:
             with _scrubbed_logs(scrubber):
-                status, reason, wait, content = asyncio.run(_post(url, json.dumps(body).encode(), headers, timeout_s))
+                status, reason, wait, content = asyncio.run(
+                    _until(stop, _post(url, json.dumps(body).encode(), headers, timeout_s))
+                )
         except TimeoutError:
             last_error = f"timed out after {timeout_s:g} s"
             continue
@@ -103,9 +122,19 @@ def ask(
         if status not in BUSY and status < 500:
             raise InputError(f"{place} refuses: {last_error}. Check the address, the model and the key.")
         requested_wait_s = wait
-    raise InputError(
-        f"{place} gave no answer in {n_tries} tries ({last_error}). What was answered is kept: try again later."
-    )
+    tries = "1 try" if n_tries == 1 else f"{n_tries} tries"
+    raise InputError(f"{place} gave no answer in {tries} ({last_error}). Try again later.")
+
+
+async def _until(stop: threading.Event, request: Coroutine[Any, Any, T]) -> T:
+    """Wait for a request, and cancel it when `stop` is set, which no event loop can wait for."""
+    task = asyncio.ensure_future(request)
+    while not (await asyncio.wait({task}, timeout=POLL_S))[0]:
+        if stop.is_set():
+            task.cancel()
+            await asyncio.wait({task})
+            raise Stopped
+    return task.result()
 
 
 async def _post(

@@ -14,19 +14,21 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..rundir import InputError, RowLog, expanded, looked_at, only_writer_of
-from .chat_endpoint import ask, endpoint_url
+from .chat_endpoint import Stopped, ask, endpoint_url
 from .questions import Question
 from .thoughts import after_thoughts
 
 N_LINES = 3  # of the response's end that the judge sees
 N_CHARACTERS = 1500  # of these lines at most
+STOP_S = 2.0  # that requests have to end in after an error or an interrupt
 
 REQUEST = """Question:
 {question}
@@ -92,7 +94,7 @@ class Judge:
         keys = [None if text is None else self._key(text) for text in requests]
         missing = {key: text for key, text in zip(keys, requests, strict=True) if key and text and key not in log}
         body = {"model": self.model, **self.options}
-        url, secret = endpoint_url(self.url), self._secret()
+        url, secret, stop = endpoint_url(self.url), self._secret(), threading.Event()
 
         def ask_once(key: str, text: str) -> None:
             reply = ask(
@@ -102,17 +104,18 @@ class Judge:
                 timeout_s=self.timeout_s,
                 n_tries=self.n_tries,
                 wait_s=self.wait_s,
+                stop=stop,
             )
+            if stop.is_set():  # the file may be another's by now
+                raise Stopped
             log.add([{"key": key, "reply": reply}])
 
-        with ThreadPoolExecutor(self.n_parallel) as pool:
-            futures = [pool.submit(ask_once, key, text) for key, text in missing.items()]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-            finally:
-                for future in futures:
-                    future.cancel()
+        try:
+            _in_threads(self.n_parallel, ask_once, missing.items(), stop)
+        except InputError as error:
+            if log.path is None or not log:
+                raise
+            raise InputError(f"{error} The replies so far are kept in {log.path}.") from None
         return [False if key is None else parse_reply(log[key]["reply"]) for key in keys]
 
     def _secret(self) -> str | None:
@@ -142,6 +145,23 @@ def parse_reply(reply: str) -> bool | None:
     """Parse a judge's reply: its first word, after any thoughts in <think> tags; None if it is neither yes nor no."""
     match = re.match(r"\W*(yes|no)\b", after_thoughts(reply) or "", re.IGNORECASE)
     return None if match is None else match[1].lower() == "yes"
+
+
+def _in_threads(
+    n_parallel: int, ask_once: Callable[[str, str], None], requests: Iterable[tuple[str, str]], stop: threading.Event
+) -> None:
+    """Ask every request; on the first error, or an interrupt, set `stop` and wait no longer than a moment."""
+    pool = ThreadPoolExecutor(n_parallel)
+    futures = [pool.submit(ask_once, key, text) for key, text in requests]
+    try:
+        for future in as_completed(futures):
+            future.result()
+    except BaseException:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait([future for future in futures if not future.cancelled()], STOP_S)
+        raise
+    pool.shutdown()
 
 
 def _reply_log(file: Path | None) -> RowLog:
