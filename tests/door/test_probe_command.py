@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,19 @@ def test_a_mistake_is_one_line_and_exit_code_two(
 def test_what_holds_no_activations_is_named(tmp_path: Path) -> None:
     done = run(str(tmp_path / "absent"), "--out", str(tmp_path / "out"))
     assert done.exit_code == 2 and "holds no activations; `reasonlens collect --out" in done.stderr
+
+
+def test_the_command_that_is_named_next_works_for_an_organism(tmp_path: Path) -> None:
+    traces, store = str(tmp_path / "traces.jsonl"), str(tmp_path / "store")
+    out = ["--out", str(tmp_path / "out")]
+    for words in (
+        ["organisms", "traces", "--n", "12", "--out", traces],
+        ["collect", "--model", "organism/rl", "--traces", traces, "--layers", "1", "--out", store],
+        ["probe", store, *out, *QUICK, "--behaviours", "backtracking"],
+    ):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("next: reasonlens score ")
+    scored = CliRunner().invoke(app, shlex.split(last.removeprefix("next: reasonlens ")))
+    assert scored.exit_code == 0 and "backtracking" in scored.stdout, scored.output

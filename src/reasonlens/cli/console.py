@@ -19,6 +19,7 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
     from rich.text import Text
 
 ENDLESS = 100_000  # columns
@@ -101,59 +102,76 @@ def print_table(
 ) -> None:
     """Print a table of plain strings, in which nothing is taken for markup.
 
+    Where a terminal has no room for all columns, they are printed in several tables, each with the columns of names.
+
     Args:
         columns: Heading of each column.
         rows: Cells of each row.
         title: Line above the table.
         caption: What the columns mean, below the table.
-        n_names: Number of columns, from the left, that hold names: they stand left and are folded where there is no
-            room. The others hold numbers, which stand right and are never cut.
+        n_names: Number of columns, from the left, that hold names: they stand left, and words of them that are longer
+            than 60 columns are folded. The others hold numbers, which stand right and are never cut.
     """
-    from rich import box
-    from rich.cells import cell_len
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text(visible(title)) if title else None,
-        caption=Text(visible(caption)) if caption else None,
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-    )
+    headings = [Text(one_line(column)) for column in columns]
     cells_of = [[Text(one_line(cell)) if isinstance(cell, str) else cell for cell in row] for row in rows]
-    is_terminal = Console().is_terminal  # else there is room for every word: it is broken nowhere
-    for number, column in enumerate(map(one_line, columns)):
-        cells = [Text(column), *(row[number] for row in cells_of)]
+    console = Console()
+    measured = Console(width=ENDLESS)  # what is measured is never wider than the console
+    parts = [list(range(n_names))]
+    for number in range(n_names, len(headings)):
+        wider = [*parts[-1], number]
+        is_full = measured.measure(_table(headings, cells_of, wider, n_names)).minimum > console.width
+        if console.is_terminal and is_full and len(parts[-1]) > n_names:
+            parts.append([*range(n_names), number])
+        else:
+            parts[-1] = wider
+    if title:
+        print_rich(Text(visible(title), style="table.title"))
+    print_rich(*(_table(headings, cells_of, part, n_names) for part in parts))
+    if caption:
+        print_rich(Text(visible(caption), style="table.caption"))
+
+
+def _table(headings: Sequence[Text], rows: Sequence[Sequence[Text]], part: Sequence[int], n_names: int) -> Table:
+    """Make a table of some of the columns."""
+    from rich import box
+    from rich.cells import cell_len
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for number in part:
+        cells = [headings[number], *(row[number] for row in rows)]
         if number < n_names:
             longest = max((cell_len(word) for cell in cells for word in cell.plain.split()), default=1)
-            table.add_column(Text(column), overflow="fold", min_width=None if is_terminal else min(longest, LONGEST))
+            table.add_column(headings[number], overflow="fold", min_width=min(longest, LONGEST))
         else:
             longest = max(cell.cell_len for cell in cells)
-            table.add_column(Text(column), justify="right", no_wrap=True, min_width=longest)
-    for row in cells_of:
-        table.add_row(*row)
-    print_rich(table)
+            table.add_column(headings[number], justify="right", no_wrap=True, min_width=longest)
+    for row in rows:
+        table.add_row(*(row[number] for number in part))
+    return table
 
 
 def print_rich(*parts: RenderableType, wrap: bool = True) -> None:
     """Print coloured text and tables.
 
     Args:
-        *parts: What is printed, one below the other.
+        *parts: What is printed, one below the other. A table that needs more columns than there are takes more.
         wrap: Whether long lines of text are broken between words; else they are left to the terminal.
     """
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
+    width = console.width if console.is_terminal else PIPE_WIDTH
     for part in parts:
         if isinstance(part, Text):
             part.plain = visible(part.plain)  # of the same length, so that styles stay where they are
-        if not console.is_terminal:
-            console.width = ENDLESS  # what is measured is never wider than the console
-            console.width = max(PIPE_WIDTH, console.measure(part).minimum)
+        console.width = ENDLESS  # what is measured is never wider than the console
+        is_cut = not console.is_terminal or not isinstance(part, Text)  # a terminal's text is broken anywhere
+        console.width = max(width, console.measure(part).minimum) if is_cut else width
         console.print(part, soft_wrap=not wrap)
 
 

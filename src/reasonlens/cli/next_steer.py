@@ -1,4 +1,4 @@
-"""Name the command that steers with directions which were just written, in a way that works for them."""
+"""Name the command that uses the directions or probes which were just written, in a way that works for their model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 QUESTION = "What is 17 times 23?"
 ORGANISM_PROBLEM = "numbers 3 red 12 red 7 blue 9 red 20 blue . target 19 ."  # all that an organism can read
+ORGANISM_TEXT = "we want 19 . take 3 red . need 16 . not sure . wait go back . take 12 red . need 7 ."
+TEXT = "So 4 + 3 is 8. Wait, that is wrong."
 
 
 def next_steer_write(vectors: Path, directions: Directions, behaviour: str, layer: int) -> None:
@@ -26,9 +28,7 @@ def next_steer_write(vectors: Path, directions: Directions, behaviour: str, laye
         behaviour: Whose direction steers.
         layer: 0-based block.
     """
-    from reasonlens.models.organism import PREFIX
-
-    is_organism = str(directions.model.get("name", "")).startswith(PREFIX)
+    is_organism = _is_organism(str(directions.model.get("name", "")))
     norm = directions[behaviour].norm_at(layer)
     words: list[object] = ["steer", "write", vectors, "--behaviour", behaviour, "--layer", layer]
     if norm != norm:
@@ -36,3 +36,21 @@ def next_steer_write(vectors: Path, directions: Directions, behaviour: str, laye
     if directions.read.startswith("before"):
         words += ["--when", "sentences"]
     next_command(*words, "--prompt", ORGANISM_PROBLEM if is_organism else QUESTION)
+
+
+def text_to_score(model: str) -> tuple[str, ...]:
+    """Write the options of `reasonlens score` for a text that a model can read.
+
+    Args:
+        model: The name of the model that the probes were trained on.
+
+    Returns:
+        `--text` and, for an organism, `--prompt`, with their values.
+    """
+    return ("--prompt", ORGANISM_PROBLEM, "--text", ORGANISM_TEXT) if _is_organism(model) else ("--text", TEXT)
+
+
+def _is_organism(model: str) -> bool:
+    from reasonlens.models.organism import PREFIX
+
+    return model.startswith(PREFIX)

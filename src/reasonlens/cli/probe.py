@@ -9,6 +9,7 @@ import typer
 
 from reasonlens.cli.console import interval_of, next_command, note, number, print_json, print_table, read_json
 from reasonlens.cli.excess import print_excess, print_injection
+from reasonlens.cli.next_steer import text_to_score
 from reasonlens.cli.options import (
     Behaviours,
     Bootstrap,
@@ -110,7 +111,7 @@ def probe(
         if results["transfer"]:
             _print_transfer(results["transfer"])
     note(f"report: {out / 'report.html'}")
-    next_command("score", out / "probes.safetensors", "--text", "So 4 + 3 is 8. Wait, that is wrong.")
+    next_command("score", out / "probes.safetensors", *text_to_score(results["model"]["name"]))
 
 
 def _print_figures(results: dict[str, Any]) -> None:
