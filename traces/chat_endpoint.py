@@ -55,8 +55,10 @@ def endpoint_url(address: str) -> httpx.URL:
     except (httpx.InvalidURL, ValueError, TypeError):
         is_usable = False
     if not is_usable:
-        shown = address.split("@")[-1].split("?")[0]
-        raise InputError(f"a judge's address begins with http:// or https://, as https://host/v1; not {shown!r:.80}")
+        shown = f"not {address.split('@')[-1].split('?')[0]!r:.80}"
+        if "://" not in address:
+            shown = "this one has no scheme (it is not shown: it could be a key)"
+        raise InputError(f"a judge's address begins with http:// or https://, as https://host/v1; {shown}")
     if url.userinfo:
         raise InputError(
             f"the judge's address at {url.host} holds a user name or key: leave it out, and give the key in an "
@@ -118,7 +120,12 @@ def ask(
         if 200 <= status < 300:
             return scrubber.scrub_reply(_text(place, content, scrubber))
         shown = scrubber.scrub(content.decode("utf-8", "replace"))[:MAX_SHOWN]
-        last_error = f"{status} {scrubber.scrub(reason)[:MAX_SHOWN]}: {shown}"
+        last_error = f"{status} {scrubber.scrub(reason)[:MAX_SHOWN]}" + (f": {shown}" if shown.strip() else "")
+        if 300 <= status < 400:
+            raise InputError(
+                f"{place} refuses: {last_error}. Redirections are not followed, since the key would be sent with them: "
+                "give the address that it leads to."
+            )
         if status not in BUSY and status < 500:
             raise InputError(f"{place} refuses: {last_error}. Check the address, the model and the key.")
         requested_wait_s = wait

@@ -21,13 +21,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..rundir import InputError, RowLog, expanded, looked_at, only_writer_of
+from ..rundir import (
+    InputError,
+    RowLog,
+    expanded,
+    looked_at,
+    members_of,
+    number_between,
+    only_writer_of,
+    shown,
+    text_of,
+    whole_number,
+)
 from .chat_endpoint import Stopped, ask, endpoint_url
 from .questions import Question
 from .thoughts import after_thoughts
 
 N_LINES = 3  # of the response's end that the judge sees
 N_CHARACTERS = 1500  # of these lines at most
+MAX_S = 86_400.0  # of a try, or between tries
+INSTEAD = {"model": "give it as Judge(model=...)", "messages": "leave it out"}
 STOP_S = 2.0  # that requests have to end in after an error or an interrupt
 
 REQUEST = """Question:
@@ -58,9 +71,15 @@ class Judge:
     options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": 2048})  # room to think
 
     def __post_init__(self) -> None:
-        endpoint_url(self.url)  # refuses what is none
-        if self.n_tries < 1 or self.n_parallel < 1 or not self.timeout_s > 0 or not self.wait_s >= 0:
-            raise InputError("a judge needs at least one try, one question at a time, and some time to answer")
+        endpoint_url(text_of(self.url, "a judge's url"))  # refuses what is none
+        for name in ("model", "key_variable"):
+            if not text_of(getattr(self, name), f"a judge's {name}").strip():
+                raise InputError(f"a judge's {name} is empty: give a name")
+        number_between(self.timeout_s, "a judge's timeout_s", 1e-3, MAX_S)
+        number_between(self.wait_s, "a judge's wait_s", 0, MAX_S)
+        whole_number(self.n_tries, "a judge's n_tries")
+        whole_number(self.n_parallel, "a judge's n_parallel")
+        _check_options(self.options)
 
     @looked_at(".grade(questions, responses)")
     def __repr__(self) -> str:
@@ -80,9 +99,16 @@ class Judge:
             The grade of each response; None where the judge said neither yes nor no.
 
         Raises:
-            InputError: A question has no reference, or the endpoint refuses or cannot be reached (earlier replies
-                stay in the file).
+            InputError: There is not one response for each question, a question has no reference, or the endpoint
+                refuses or cannot be reached (earlier replies stay in the file).
         """
+        questions = members_of(questions, Question, "questions", "give [question] for one")
+        responses = members_of(responses, str, "responses", "give a list with one text for each question")
+        if len(questions) != len(responses):
+            raise InputError(
+                f"there are {len(questions)} questions and {len(responses)} responses: give one response for each "
+                "question"
+            )
         if replies is None:
             return self._grade(questions, responses, _reply_log(None))
         file = expanded(replies)
@@ -129,6 +155,22 @@ class Judge:
     def _key(self, text: str) -> str:
         request = json.dumps([self.model, dict(self.options), text], sort_keys=True)
         return hashlib.sha256(request.encode()).hexdigest()
+
+
+def _check_options(options: object) -> None:
+    """Refuse options that cannot be written as JSON, or that would replace what a judge sends itself."""
+    try:
+        if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+            raise TypeError
+        json.dumps(dict(options), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise InputError(
+            f"a judge's options are names and values that JSON can hold, such as {{'temperature': 0}}, and not "
+            f"{shown(options)}"
+        ) from None
+    for name in ("model", "messages"):
+        if name in options:
+            raise InputError(f"a judge's options hold {name!r}, which the judge sends itself: {INSTEAD[name]}")
 
 
 def judge_request(question: Question, response: str) -> str | None:

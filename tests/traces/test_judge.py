@@ -141,7 +141,7 @@ def test_the_key_comes_from_the_environment_and_is_told_to_nobody_else(
         asker.grade(QUESTIONS[:1], RIGHT[:1])
     endpoint.reply = lambda number, text: (302, {"Location": f"{endpoint.url}/elsewhere"}, "")
     n_asked = len(endpoint.asked)
-    with pytest.raises(InputError, match="refuses: 302"):
+    with pytest.raises(InputError, match=r"refuses: 302 Found\. Redirections are not followed"):
         asker.grade(QUESTIONS[:1], RIGHT[:1])
     assert len(endpoint.asked) == n_asked + 1
 
@@ -265,11 +265,64 @@ def test_a_refusal_waits_for_no_other_request(endpoint: Endpoint, hanging: Calla
 def test_bad_addresses_and_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="begins with http:// or https://"):
         Judge(url="file:///etc/hosts", model="m")
-    with pytest.raises(InputError, match="at least one try"):
+    with pytest.raises(InputError, match="n_tries takes a whole number of at least 1"):
         Judge(url="https://host/v1", model="m", n_tries=0)
     (tmp_path / "kept").write_text("[]\n")
     with pytest.raises(InputError, match="kept, line 1: no rows of reasonlens"):
         Judge(url="https://host/v1", model="m").grade(QUESTIONS[:1], RIGHT[:1], tmp_path / "kept")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"url": None}, "url takes a text, and not None"),
+        ({"url": 5}, "url takes a text, and not 5"),
+        ({"model": None}, "model takes a text"),
+        ({"model": " "}, "model is empty"),
+        ({"key_variable": None}, "key_variable takes a text"),
+        ({"timeout_s": "1"}, "timeout_s takes a number"),
+        ({"timeout_s": float("inf")}, "timeout_s takes a number"),
+        ({"wait_s": float("nan")}, "wait_s takes a number"),
+        ({"n_tries": 1.5}, "n_tries takes a whole number"),
+        ({"n_parallel": None}, "n_parallel takes a whole number"),
+        ({"options": None}, "options are names and values that JSON can hold.* and not None"),
+        ({"options": [1]}, "options are names and values"),
+        ({"options": {"a": object()}}, "options are names and values"),
+        ({"options": {"a": float("nan")}}, "options are names and values"),
+        ({"options": {1: 2}}, "options are names and values"),
+        ({"options": {"model": "x"}}, r"hold 'model', which the judge sends itself: give it as Judge\(model"),
+        ({"options": {"messages": []}}, "hold 'messages', which the judge sends itself"),
+    ],
+)
+def test_a_wrong_argument_of_a_judge_is_named_in_one_line(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        Judge(**{"url": "https://host/v1", "model": "m"} | wrong)
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 500
+
+
+def test_a_key_given_as_an_address_is_not_shown() -> None:
+    with pytest.raises(InputError, match="begins with http:// or https://.*has no scheme") as raised:
+        Judge(url="sk-verysecretkey", model="m")
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("questions", "responses", "message"),
+    [
+        (None, None, "questions takes a list of Question, and None .*is none"),
+        (QUESTIONS[0], "1", r"questions takes a list of Question, and .* give \[question\] for one"),
+        ("abc", RIGHT[:3], "questions takes a list of Question"),
+        (QUESTIONS[:1], "1", "responses takes a list of str, and '1' .*is none"),
+        (QUESTIONS[:1], [None], "responses takes a list of str, and None .*is none"),
+        (QUESTIONS[:2], RIGHT[:1], "there are 2 questions and 1 responses: give one response for each question"),
+    ],
+)
+def test_questions_without_a_response_each_are_refused(
+    endpoint: Endpoint, questions: Any, responses: Any, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        judge(endpoint).grade(questions, responses)
+    assert not endpoint.asked
 
 
 def test_an_altered_reply_is_named_with_its_line(endpoint: Endpoint, tmp_path: Path) -> None:
