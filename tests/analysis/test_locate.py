@@ -188,7 +188,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     assert LocateSettings(layers=range(2, 4)).layers == (2, 3)
     with pytest.raises(InputError, match="seed takes a whole number from 0 to 4294967295, .* not -1"):
         LocateSettings(seed=-1)
-    with pytest.raises(InputError, match="at least one resample, one shuffle and one permutation"):
+    with pytest.raises(InputError, match="n_shuffles takes a whole number of at least 1, .* not 0"):
         LocateSettings(n_shuffles=0)
 
 
