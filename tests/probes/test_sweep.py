@@ -217,6 +217,7 @@ def test_the_problems_identity_leaks_through_a_naive_split_and_through_no_groupe
     assert leak.p_value[0] > 0.05
 
 
+@pytest.mark.long  # 60 sweeps
 def test_p_values_of_shuffled_labels_are_uniform_and_those_of_a_planted_direction_least() -> None:
     found = []
     for seed in range(60):
