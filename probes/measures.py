@@ -205,16 +205,7 @@ def baseline_cores(
     """Fit the baselines in the folds of the probes, each as the cross-validation of a layer is held."""
     embeddings = None if activations.embeddings is None else activations.embeddings.numpy()
     fitted = fit_baselines(activations.examples, activations.read, protocol.shows, protocol.folds, embeddings, seed)
-    cores = {
-        name: Core(
-            scores=scores.scores[:, None],
-            wins=scores.wins[:, None],
-            pairs=scores.pairs[:, None],
-            inner_wins=scores.inner_wins[:, None],
-            inner_pairs=scores.inner_pairs[:, None],
-        )
-        for name, scores in fitted.items()
-    }
+    cores = {name: baseline.core for name, baseline in fitted.items()}
     return cores if embedding_fit is None else {"embeddings": embedding_fit} | cores
 
 
