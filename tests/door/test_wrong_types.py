@@ -45,15 +45,25 @@ def parts(tiny, traces) -> SimpleNamespace:
 
 Door = Callable[[SimpleNamespace, Any], object]
 # A call, what is given, and a part of the message.
-PENALTIES: Door = lambda parts, value: sweep(parts.acts, penalties=value, **QUICK)  # noqa: E731
-LAYERS: Door = lambda parts, value: collect(parts.model, parts.traces, layers=value, progress=False)  # noqa: E731
-DIRECTIONS: Door = lambda parts, value: directions(parts.acts, layers=value, progress=False)  # noqa: E731
+
+
+def penalised(parts: Any, value: Any) -> Any:
+    return sweep(parts.acts, penalties=value, **QUICK)
+
+
+def collected(parts: Any, value: Any) -> Any:
+    return collect(parts.model, parts.traces, layers=value, progress=False)
+
+
+def directed(parts: Any, value: Any) -> Any:
+    return directions(parts.acts, layers=value, progress=False)
+
 
 NO_NAMES: tuple[Any, ...] = ("deduction", "", [], {}, 5, [1])
 TABLE: dict[str, list[tuple[Door, Any, str]]] = {
     "penalties": [
         *(
-            (PENALTIES, value, "penalties")
+            (penalised, value, "penalties")
             for value in ([0], [1e-300], [-1], [np.nan], [np.inf], [], "strong", 5, ["a"], [None], {}, np.zeros((3, 4)))
         ),
         (lambda _, value: ProbeSettings(penalties=value), (0.0,), "penalties"),
@@ -118,8 +128,8 @@ TABLE: dict[str, list[tuple[Door, Any, str]]] = {
         ),
     ],
     "layers": [
-        *((LAYERS, value, "layer") for value in (2, 1.5, [1.0], [True], [None], ["a"], [], {}, object())),
-        *((DIRECTIONS, value, "layer") for value in (2, None, [1.0], [True], [], {}, np.array([[1, 2]]), b"1")),
+        *((collected, value, "layer") for value in (2, 1.5, [1.0], [True], [None], ["a"], [], {}, object())),
+        *((directed, value, "layer") for value in (2, None, [1.0], [True], [], {}, np.array([[1, 2]]), b"1")),
         (lambda parts, value: parts.directions.at("verification", value), True, "a layer is a whole number"),
         (lambda parts, value: parts.directions.at("verification", value), "1", "a layer is a whole number"),
         (lambda parts, value: parts.directions.choose_layers(value), 1.5, "layers takes a list"),
