@@ -1,11 +1,11 @@
 """Load a language model from any of its forms into one handle, and find its parts."""
 
 from ._load import load, wrap
+from .built_in import BUILT_IN
 from .diagnosis import doctor
 from .elsewhere import gguf_elsewhere, name_elsewhere
 from .handle import LanguageModel
 from .organism import Organism, organism_names
-from .sources import BUILT_IN
 
 __all__ = [
     "BUILT_IN",

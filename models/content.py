@@ -8,7 +8,6 @@ again: any write changes the time of its inode.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import time
@@ -22,10 +21,11 @@ import torch
 from ..rundir import InputError, content_digest, expanded, file_digest, is_there, write_json
 from ._load import ModelLike, load
 from .adapter import adapter_state
+from .built_in import BUILT_IN, built_in_file
 from .gguf import cache_directory
 from .handle import LanguageModel
 from .organism import PREFIX, organism_files
-from .sources import ADAPTER, BUILT_IN, check_bases, read_object
+from .sources import ADAPTER, check_bases, read_object
 
 MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.jinja", "*.py")  # in a model's directory
 CACHE = "digests.json"
@@ -50,9 +50,8 @@ def model_digest(model: ModelLike) -> str:
         directory, checkpoint = organism_files(str(model))
         return _digest_files([*_model_files(directory), *([checkpoint] if checkpoint else [])])
     if model in BUILT_IN:
-        package, file_name, _ = BUILT_IN[str(model)]
-        spec = importlib.util.find_spec(package)
-        return _digest_files([Path(spec.origin).with_name(file_name)]) if spec and spec.origin else f"name:{model}"
+        is_here = BUILT_IN[str(model)].is_installed
+        return _digest_files([built_in_file(str(model))]) if is_here else f"name:{model}"
     path = expanded(model)
     if not is_there(path):
         return f"name:{model}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, requires, version
-from importlib.util import find_spec
 from re import match
 
 import torch
 
+from .built_in import BUILT_IN
 from .gguf import cache_directory
-from .sources import BUILT_IN
 
 
 def doctor() -> dict[str, dict[str, str]]:
@@ -24,8 +23,8 @@ def doctor() -> dict[str, dict[str, str]]:
         "versions": {"python": platform.python_version(), "reasonlens": version("reasonlens")} | _dependencies(),
         "devices": _devices(),
         "built-in models": {
-            name: "ready" if find_spec(package) else f"missing; get it with: {remedy}"
-            for name, (package, _, remedy) in BUILT_IN.items()
+            name: "ready" if model.is_installed else f"missing; get it with: {model.remedy}"
+            for name, model in BUILT_IN.items()
         },
         "directories": {"converted models": str(cache_directory())},
     }

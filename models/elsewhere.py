@@ -6,16 +6,10 @@ it was converted to. All other names are those of other tools already.
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 from ..rundir import InputError, expanded
+from .built_in import BUILT_IN, built_in_file
 from .gguf import convert_gguf
 from .organism import PREFIX, organism_files
-from .sources import BUILT_IN
-
-# Built-in name -> id on the Hugging Face hub, in full precision
-HUB_IDS = {"smollm2-135m": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 
 def name_elsewhere(name: str) -> str:
@@ -30,8 +24,8 @@ def name_elsewhere(name: str) -> str:
     Raises:
         InputError: The model is a checkpoint of an organism, which is stored as a difference to its base.
     """
-    if name in HUB_IDS:
-        return HUB_IDS[name]
+    if name in BUILT_IN:
+        return BUILT_IN[name].hub_id
     if name.startswith(PREFIX):
         directory, checkpoint = organism_files(name)
         if checkpoint is not None:
@@ -56,8 +50,6 @@ def gguf_elsewhere(name: str) -> str | None:
         Its path; None where the model is not read from such a file, or the file is not here.
     """
     if name in BUILT_IN:
-        package, file_name, _ = BUILT_IN[name]
-        spec = importlib.util.find_spec(package)
-        return None if spec is None or spec.origin is None else str(Path(spec.origin).with_name(file_name))
+        return str(built_in_file(name)) if BUILT_IN[name].is_installed else None
     path = expanded(name)
     return str(path) if path.suffix == ".gguf" and path.is_file() else None

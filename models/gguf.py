@@ -17,9 +17,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from ..rundir import InputError, atomic_path, short_name
+from ..rundir.progress import ProgressBar
 from .checkpoint import load_tokenizer, quiet
 from .failures import FAILURES, reason
 from .gguf_rope import take_rope
@@ -51,7 +52,7 @@ def convert_gguf(file: Path) -> tuple[Path, str]:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     target = cache_directory() / "models" / f"{short_name(file.stem)}-{digest}-{CONVERSION}"
     if not target.is_dir():
-        logger.info(f"converting {file.name} to {target} (once, about half a minute for a small model)")
+        logger.info(f"converting {file.name} to {target} (once, a minute or so for a small model)")
         with atomic_path(target) as temporary, _alone(file) as linked:
             _convert(file, linked, temporary)
     return target, digest
@@ -71,26 +72,36 @@ def _alone(file: Path) -> Iterator[Path]:
 
 def _convert(file: Path, linked: Path, directory: Path) -> None:
     source: dict[str, Any] = {"gguf_file": file.name, "trust_remote_code": False}
-    try:
-        content = read_gguf(file)
-        config = AutoConfig.from_pretrained(linked.parent, **source)
-        take_settings(content, config)
-        take_rope(content, config)
-        tokenizer = load_tokenizer(str(file), linked.parent, **source)
-        split_as_in(content, tokenizer)
-        with quiet():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
-                linked.parent, config=config, dtype=torch.float32, output_loading_info=True, **source
-            )
-        model, report = loaded
-        check_weights(content, model, sorted(report["missing_keys"]))
-    except InputError:
-        raise
-    except FAILURES as error:
-        raise InputError(
-            f"cannot convert {file}: {reason(error)}. transformers reads GGUF files of the common "
-            "architectures only; load the original Hugging Face checkpoint instead."
-        ) from error
+    with ProgressBar(desc=f"converting {file.name}", unit="step", total=5) as bar:
+        try:
+            content = read_gguf(file)
+            bar.update()
+            config = AutoConfig.from_pretrained(linked.parent, **source)
+            take_settings(content, config)
+            take_rope(content, config)
+            bar.update()
+            tokenizer = load_tokenizer(str(file), linked.parent, **source)
+            split_as_in(content, tokenizer)
+            bar.update()
+            with quiet():
+                loaded: Any = AutoModelForCausalLM.from_pretrained(
+                    linked.parent, config=config, dtype=torch.float32, output_loading_info=True, **source
+                )
+            model, report = loaded
+            check_weights(content, model, sorted(report["missing_keys"]))
+            bar.update()
+        except InputError:
+            raise
+        except FAILURES as error:
+            raise InputError(
+                f"cannot convert {file}: {reason(error)}. transformers reads GGUF files of the common "
+                "architectures only; load the original Hugging Face checkpoint instead."
+            ) from error
+        _save(model, tokenizer, directory)
+        bar.update()
+
+
+def _save(model: Any, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     # The weights are plain float32 now; with these attributes save_pretrained would treat them as quantised.
     model.hf_quantizer = None
     model.is_quantized = False

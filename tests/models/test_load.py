@@ -44,7 +44,7 @@ def test_a_model_object_needs_its_tokenizer(tiny) -> None:
     [
         (
             "no/such-model-here",
-            r"cannot load the model 'no/such-model-here'.*Built-in are smollm2-135m, organism/b",
+            r"cannot load the model 'no/such-model-here'.*Built-in are smollm2-135m, gemma3-270m, organism/b",
         ),
         ("./nowhere/model", "there is no model at ./nowhere/model"),
         ("absent.gguf", "there is no model at absent.gguf"),

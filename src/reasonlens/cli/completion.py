@@ -14,13 +14,13 @@ from typing import Any
 
 import typer
 
-BUILT_IN = "smollm2-135m"
+BUILT_IN = ("smollm2-135m", "gemma3-270m")
 MOST_BYTES = 1 << 25  # of a file that is read for one key press
 
 
 def complete_models(incomplete: str) -> list[str]:
     """List the built-in models and the paths that begin so."""
-    names = [BUILT_IN, *_organisms()]
+    names = [*BUILT_IN, *_organisms()]
     return [name for name in names if name.startswith(incomplete)] + complete_paths(incomplete)
 
 
