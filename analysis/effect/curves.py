@@ -16,114 +16,22 @@ import plotly.graph_objects as go
 from ...figures import FigureTable, draw_all, render
 from ...rundir import InputError, did_you_mean, from_row, listed, looked_at, restoring, to_row
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
-from ...stats import p_value_of_draws
-from .condition import Kind
 from .conditions_frame import conditions_frame
 from .outcome import Outcome
-from .significance import corrected_over_cells
 from .tables import layers_table, strength_table
+from .tried import TriedConditions
 
 FORMAT = "reasonlens.effect/3"
 FILES = (RESULTS, TABLE, REPORT)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class StrengthCurves:
+class StrengthCurves(TriedConditions):
     """The result of `steer_sweep`."""
 
-    outcomes: tuple[Outcome, ...]
-    behaviours: tuple[str, ...]
-    layers: tuple[int, ...]
-    strengths: tuple[float, ...]
     scores: dict[str, dict[str, list[float]]]  # behaviour -> measure -> value at each of score_layers
     score_layers: tuple[int, ...]
     about: dict[str, Any]  # model, directions, settings
-
-    @property
-    def unsteered(self) -> Outcome:
-        """Outcome of the unsteered model."""
-        return self._outcomes("unsteered")[0]
-
-    def outcome(self, kind: Kind, behaviour: str, layer: int, strength: float) -> Outcome:
-        """Find the outcome of one condition.
-
-        Args:
-            kind: "unsteered", "direction", "random" or "token".
-            behaviour: Behaviour of the direction or token; empty for random directions.
-            layer: 0-based block that was steered.
-            strength: In units of the mean residual norm.
-
-        Returns:
-            The outcome; of random directions the first.
-
-        Raises:
-            InputError: The condition was not tried.
-        """
-        outcomes = self._outcomes(kind, behaviour, layer, strength)
-        if not outcomes:
-            raise InputError(f"no {kind} for {behaviour!r} was tried at layer {layer} with strength {strength}")
-        return outcomes[0]
-
-    def random_effects(self, behaviour: str, layer: int, strength: float) -> list[float]:
-        """Compute by how much each random direction raises the rate of a behaviour.
-
-        Args:
-            behaviour: The behaviour that is counted.
-            layer: 0-based block that was steered.
-            strength: In units of the mean residual norm.
-
-        Returns:
-            One effect for each random direction: sentences that show the behaviour, as a share of all sentences, minus
-            that share of the unsteered model.
-        """
-        return [
-            outcome.effect_value(behaviour, self.unsteered) for outcome in self._outcomes("random", "", layer, strength)
-        ]
-
-    def p_value(self, behaviour: str, layer: int, strength: float) -> float:
-        """Compute the p-value of a direction's effect, from its rank among the random directions.
-
-        Args:
-            behaviour: The behaviour of the direction, which is also the one that is counted.
-            layer: 0-based block that was steered.
-            strength: In units of the mean residual norm.
-
-        Returns:
-            One-sided, for raising the rate: (1 + number of random directions with at least this effect) / (1 + number
-            of random directions).
-        """
-        own = self.outcome("direction", behaviour, layer, strength).effect_value(behaviour, self.unsteered)
-        return p_value_of_draws(own, np.array(self.random_effects(behaviour, layer, strength)))
-
-    def corrected_p_value(self, behaviour: str, layer: int, strength: float) -> float:
-        """Compute the p-value of a direction's effect, corrected over all layers, strengths and behaviours tried.
-
-        Args:
-            behaviour: The behaviour of the direction, which is also the one that is counted.
-            layer: 0-based block that was steered.
-            strength: In units of the mean residual norm.
-
-        Returns:
-            One-sided, for raising the rate: how often the largest standardised effect of a random direction, of all
-            layers, strengths and behaviours, reaches this one (`significance.py`).
-        """
-        return self._corrected[behaviour, layer, strength]
-
-    @cached_property
-    def _corrected(self) -> dict[tuple[str, int, float], float]:
-        cells = [
-            (name, layer, strength) for name in self.behaviours for layer in self.layers for strength in self.strengths
-        ]
-        effects = [self.outcome("direction", *cell).effect_value(cell[0], self.unsteered) for cell in cells]
-        random = [self.random_effects(*cell) for cell in cells]
-        numbers = np.array([self.behaviours.index(name) for name, _, _ in cells])
-        p_values = corrected_over_cells(np.array(effects), np.array(random), numbers)
-        return dict(zip(cells, p_values.tolist(), strict=True))
-
-    @property
-    def n_cells(self) -> int:
-        """Number of layers, strengths and behaviours that corrected p-values are corrected over."""
-        return len(self.behaviours) * len(self.layers) * len(self.strengths)
 
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row for each condition and counted behaviour; 95% intervals in `_low` and `_high`.
@@ -151,9 +59,9 @@ class StrengthCurves:
         """Tabulate for each behaviour and layer the strength with the largest effect, that effect, and the AUROC.
 
         p_value is that of this layer and strength, not corrected for any choice; p_corrected is corrected over all
-        layers, strengths and behaviours of the sweep. wrong_way is the share of problems whose rate falls. rank_effect
-        and rank_auroc are 1 for the best layer; where they differ, the layer that reads a behaviour best is not the one
-        that steers it best.
+        layers, strengths and behaviours tried in the sweep. wrong_way is the share of problems whose rate falls.
+        rank_effect and rank_auroc are 1 for the best layer; where they differ, the layer that reads a behaviour best is
+        not the one that steers it best. A layer with no strength within the limit of damage has no row.
         """
         return self._by_layer.copy()
 
@@ -165,8 +73,10 @@ class StrengthCurves:
             for layer in self.layers:
                 effects = {
                     strength: self.outcome("direction", behaviour, layer, strength).effect(behaviour, self.unsteered)
-                    for strength in self.strengths
+                    for strength in self.strengths_of(behaviour, layer)
                 }
+                if not effects:
+                    continue
                 best = max(effects, key=lambda strength: effects[strength].value)
                 random = self.random_effects(behaviour, layer, best)
                 rows.append(
@@ -301,8 +211,8 @@ class StrengthCurves:
         """Write one self-contained HTML page with figures, tables and example responses."""
         best = {name: self.strongest_layer(name) for name in self.behaviours}
         steered = {
-            name: [self.outcome("direction", name, best[name], strength) for strength in self.strengths]
-            for name in best
+            name: [self.outcome("direction", name, layer, strength) for strength in self.strengths_of(name, layer)]
+            for name, layer in best.items()
         }
         return render(
             "effect.html.jinja",
@@ -311,7 +221,7 @@ class StrengthCurves:
             best=best,
             steered=steered,
             unsteered=self.unsteered,
-            n_strengths=len(self.strengths),
+            n_cells=self.n_cells,
         )
 
     def write(self, directory: str | Path) -> None:
@@ -334,16 +244,3 @@ class StrengthCurves:
         return (
             f"StrengthCurves({self.about['model']['name']}, {len(self.outcomes)} conditions; largest effects: {best})"
         )
-
-    def _outcomes(self, kind: Kind, behaviour: str = "", layer: int = -1, strength: float = 0.0) -> list[Outcome]:
-        return [
-            outcome
-            for outcome in self.outcomes
-            if (
-                outcome.condition.kind,
-                outcome.condition.behaviour,
-                outcome.condition.layer,
-                outcome.condition.strength,
-            )
-            == (kind, behaviour, layer, strength)
-        ]

@@ -22,6 +22,7 @@ class EffectSettings:
     layers: str | tuple[int, ...] | None = None  # 0-based blocks, "0,4,10:20:2"; None: all of the directions
     strengths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)  # in units of the mean residual norm
     n_random: int = N_RANDOM  # random directions at each layer and strength
+    max_kl_nats: float | None = None  # a token of neutral text, all of them steered; stronger directions are not tried
     n_problems: int = 50  # most problems to answer
     operation: str = "add"
     when: str = SENTENCES  # steered tokens of the response: at sentence beginnings, or as `When.parse` reads it
@@ -37,6 +38,8 @@ class EffectSettings:
                 f"a sweep needs random directions to compare with and at least two problems; not {self.n_random} and "
                 f"{self.n_problems}"
             )
+        if self.max_kl_nats is not None and not self.max_kl_nats > 0:
+            raise InputError(f"the limit of KL must be a number of nats above 0, and {self.max_kl_nats} is not")
         if self.operation not in OPERATIONS:
             raise InputError(f"there is no operation {self.operation!r}; there are {', '.join(OPERATIONS)}")
         if self.when != SENTENCES:

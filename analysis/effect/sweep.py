@@ -3,6 +3,8 @@
 1. The model answers the questions unsteered.
 2. It answers them with each behaviour's direction at each layer and strength; with at least 20 random directions of the
    same strength; and with the unembedding row of the behaviour's tell-tale word. All use the same random numbers.
+   With `max_kl_nats`, only layers and strengths at which the direction itself moves neutral text by no more than that;
+   the limit is applied before anything is answered.
 3. An annotator counts behaviours, a grader counts right answers; the divergence from the unsteered model and the
    perplexity on neutral text measure the damage.
 4. An effect is the rate of the behaviour minus that of the unsteered model, with an interval over paired problems. Its
@@ -59,7 +61,8 @@ from .task import Task, task_for
 
 ROWS = "outcomes.jsonl"
 COLUMNS = {"name": str, **columns_of(Outcome)}
-CONDITIONS = ("behaviours", "layers", "strengths", "n_random")  # settings that name outcomes and change none
+# Settings that choose which outcomes there are, and change none of them
+CONDITIONS = ("behaviours", "layers", "strengths", "n_random", "max_kl_nats")
 
 
 def steer_sweep(
@@ -121,6 +124,9 @@ def steer_sweep(
     trial = _Trial(loaded, directions, task, settings, force)
     ranking = ranked or directions
     with _open_run(out, loaded, directions, ranking, task, about["settings"]) as run:
+        if settings.max_kl_nats is not None:
+            with run.stage("limit"):
+                planned = trial.within_limit(planned, settings.max_kl_nats, progress)
         with run.stage("outcomes"):
             outcomes = _measured(planned, trial, run.log(ROWS, key="name", columns=COLUMNS), progress)
         curves = StrengthCurves(
@@ -221,6 +227,34 @@ class _Trial:
             n_steered=0 if steered is None else steered.n_steered,
             n_run=0 if steered is None else steered.n_tokens,
         )
+
+    def within_limit(self, conditions: Sequence[Condition], max_kl_nats: float, progress: bool) -> list[Condition]:
+        """Leave out the cells whose direction exceeds the limit, and controls that no cell is left for.
+
+        Raises InputError if a behaviour has no cell left.
+        """
+        damage_nats = {
+            (condition.behaviour, condition.layer, condition.strength): self._neutral.damage(
+                self._steered(condition, "all")
+            ).kl_nats
+            for condition in with_progress(conditions, desc="damage", unit="condition", progress=progress)
+            if condition.kind == "direction"
+        }
+        cells = {cell for cell, nats in damage_nats.items() if nats <= max_kl_nats}
+        for behaviour in dict.fromkeys(behaviour for behaviour, _, _ in damage_nats):
+            if behaviour not in {name for name, _, _ in cells}:
+                least = min(nats for (name, _, _), nats in damage_nats.items() if name == behaviour)
+                raise InputError(
+                    f"every layer and strength of {behaviour!r:.60} moves neutral text by {least:.2g} nats a token or "
+                    f"more, and the limit is {max_kl_nats:g}: try weaker strengths, or raise the limit"
+                )
+        places = {("", layer, strength) for _, layer, strength in cells}
+        return [
+            condition
+            for condition in conditions
+            if condition.kind == "unsteered"
+            or (condition.behaviour, condition.layer, condition.strength) in cells | places
+        ]
 
     def _steered(self, condition: Condition, when: str) -> AbstractContextManager[Steered | None]:
         if condition.kind == "unsteered":

@@ -129,7 +129,7 @@ def test_a_report_and_results_can_be_written_and_text_is_escaped(curves: Strengt
     json.dumps(curves.to_dict(), allow_nan=False)
     page = curves.report()
     assert "What directions do to organism/base" in page and "largest effect of a random direction" in page
-    assert "2 layers, 2 strengths and 1 behaviours" in page and "<th>wrong way</th>" in page
+    assert "4 combinations of layer, strength and behaviour" in page and "<th>wrong way</th>" in page
     outcome = curves.outcomes[0]
     object.__setattr__(outcome, "examples", ["<script>alert(1)</script>"])
     assert "<script>alert(1)</script>" not in curves.report()
@@ -214,3 +214,41 @@ def test_what_cannot_be_swept_is_refused(model: LanguageModel, directions: Direc
     torch.manual_seed(0)
     with pytest.raises(InputError, match="was found in organism/base .* has other weights"):
         steer_sweep(load("organism/rl", device="cpu"), directions, settings=SETTINGS, progress=False)
+
+
+def test_beyond_the_limit_of_damage_nothing_is_tried(curves: StrengthCurves, model: LanguageModel, directions) -> None:
+    damage = {
+        cell: curves.outcome("direction", "verification", *cell).damage.kl_nats
+        for cell in [(2, 0.5), (2, 1.0), (3, 0.5), (3, 1.0)]
+    }
+    limit = (damage[3, 0.5] + damage[3, 1.0]) / 2
+    allowed = {cell for cell, nats in damage.items() if nats <= limit}
+    assert (3, 0.5) in allowed and (3, 1.0) not in allowed
+    settings = EffectSettings(
+        layers=(2, 3),
+        strengths=(0.5, 1.0),
+        n_random=N_RANDOM,
+        n_problems=12,
+        max_kl_nats=limit,
+        sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=30),
+    )
+    task = replace(task_for(model, ["verification"], n_problems=12), annotator=says_check)
+    limited = steer_sweep(model, directions, settings=settings, task=task, progress=False)
+    assert {
+        (outcome.condition.layer, outcome.condition.strength)
+        for outcome in limited.outcomes
+        if outcome.condition.kind != "unsteered"
+    } == allowed
+    assert limited.n_cells == len(allowed) and limited.strengths_of("verification", 3) == (0.5,)
+    for layer, strength in allowed:
+        own, unlimited = (
+            result.outcome("direction", "verification", layer, strength).effect("verification", result.unsteered)
+            for result in (limited, curves)
+        )
+        assert own == unlimited
+    assert limited.by_layer()["kl_nats"].max() <= limit and "were not tried" in limited.report()
+    restored = StrengthCurves.from_dict(limited.to_dict())
+    assert restored.by_layer().equals(limited.by_layer())
+    weakest = min(damage.values()) / 2
+    with pytest.raises(InputError, match="every layer and strength of 'verification' moves neutral text by .* weaker"):
+        steer_sweep(model, directions, settings=replace(settings, max_kl_nats=weakest), task=task, progress=False)
