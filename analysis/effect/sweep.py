@@ -233,12 +233,12 @@ class _Trial:
 
         Raises InputError if a behaviour has no cell left.
         """
+        directions = [condition for condition in conditions if condition.kind == "direction"]
         damage_nats = {
             (condition.behaviour, condition.layer, condition.strength): self._neutral.damage(
                 self._steered(condition, "all")
             ).kl_nats
-            for condition in with_progress(conditions, desc="damage", unit="condition", progress=progress)
-            if condition.kind == "direction"
+            for condition in with_progress(directions, desc="damage", unit="condition", progress=progress)
         }
         cells = {cell for cell, nats in damage_nats.items() if nats <= max_kl_nats}
         for behaviour in dict.fromkeys(behaviour for behaviour, _, _ in damage_nats):
