@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..models.handle import whole_layer
@@ -123,7 +123,17 @@ class Activations:
         Raises:
             InputError: No example has this label.
         """
-        rows = np.flatnonzero(self.shows(behaviour))
+        return self.at_rows(np.flatnonzero(self.shows(behaviour)))
+
+    def at_rows(self, rows: Int[np.ndarray, " n_rows"]) -> Activations:
+        """Select examples by their numbers.
+
+        Args:
+            rows: Numbers of the examples, from 0.
+
+        Returns:
+            The activations of these examples; nothing is read from disk yet.
+        """
         return replace(
             self,
             values=self.values.select(rows) if isinstance(self.values, StoredActivations) else self.values[rows],

@@ -1,5 +1,6 @@
 """Answer questions about one model: where behaviours are read, whether they return, and what steering changes."""
 
+from ._directions import directions
 from ._figure import figure
 from ._locate import locate
 from ._probe import probe
@@ -22,6 +23,7 @@ __all__ = [
     "Stability",
     "StabilitySettings",
     "compare_before_after",
+    "directions",
     "figure",
     "locate",
     "probe",

@@ -30,13 +30,14 @@ from ..activations.store.store import MANIFEST
 from ..models import load
 from ..models._load import ModelLike
 from ..probes import ProbeSweep, sweep
+from ..probes.controls.injection_rate import InjectionRate
 from ..probes.folds import common_labels, grouped_folds
 from ..probes.result import PROBES
 from ..rundir import InputError, RunDirectory, did_you_mean, settings_of
 from ..rundir.result_files import REPORT, RESULTS
 from ..traces import Trace, TraceSource, digest, resolve_traces
 from ..vectors import mean_difference_directions
-from .injection import InjectionRate, inject
+from .injection import inject
 from .location import VECTORS, Location
 from .model_run import done_content, model_run
 from .settings import LocateSettings
@@ -136,6 +137,7 @@ def _located(
                 activations,
                 {name: sweep_result.best_layer(name) for name in sweep_result.behaviours},
                 template=settings.template,
+                truncate=settings.truncate,
                 n_folds=settings.n_folds,
                 seed=settings.seed,
                 progress=progress,

@@ -6,6 +6,7 @@ model read the traces is resumed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,7 +24,13 @@ from .model_run import done_content, model_run
 from .probe_sources import probe_sources
 from .probing import ProbeSettings, Probing
 
+logger = logging.getLogger(__name__)
+
 ARTIFACTS = (PROBES, RESULTS, REPORT)
+NOT_INJECTED = (
+    "no injection control (do tell-tale words alone make a probe fire?): it reads new texts; give no activations but "
+    "--model and --traces"
+)
 
 
 def probe(
@@ -75,6 +82,8 @@ def probe(
                 "there are no activations to probe; give what `collect` wrote, or None for a model to read"
             )
         opened = {name: open_activations(source) for name, source in sources.items()}
+        if settings.injection:
+            logger.info(NOT_INJECTED)
         return probe_sources(opened, settings, device=device, progress=progress)
     if sources is not None:
         paths = [_path_of(source) for source in (sources if hasattr(sources, "__iter__") else [sources])]
@@ -90,8 +99,10 @@ def probe(
             opened = {_name_of(traces): _read(loaded, examples, layers, read, run, progress)}
         else:
             opened = _open_sources(paths)
+            if settings.injection:
+                logger.info(NOT_INJECTED)
         result = probe_sources(opened, settings, device=device, progress=progress)
-        if sources is None:
+        if settings.injection and sources is None:
             (activations,) = opened.values()
             best = {name: result.sweep.best_layer(name) for name in result.sweep.behaviours}
             rates = inject(

@@ -3,8 +3,9 @@
 1. Plain sentences: spans that neither show the behaviour nor hold one of its tell-tale words, from as many problems as
    there are. Each is cut out of its trace with all that stands before it.
 2. Before each stands an opener of the behaviour ("Wait,") or a neutral one ("Here,"), and the model reads it.
-3. Probe and mean difference are trained without the sentence's problem, and fire where they score above all but 1% or
-   5% of the spans of its fold that do not show the behaviour. The read has the opener's tokens, or leaves them out.
+3. Detectors (probe and mean difference, or directions by any method) are found without the sentence's problem, and fire
+   where they score above all but 1% or 5% of the spans of its fold that do not show the behaviour. The read has the
+   opener's tokens, or leaves them out.
 
 What fires on an opener that changes nothing is a detector of words. (Most features that are found by contrast are:
 arXiv 2601.05679.)
@@ -13,23 +14,21 @@ arXiv 2601.05679.)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..activations import Activations, Example, collect
 from ..models import LanguageModel
+from ..probes.controls.injection_rate import InjectionRate
 from ..probes.controls.known_text import is_inside
 from ..probes.estimators import LogisticProbe
 from ..probes.folds import grouped_folds
-from ..rundir import brief
 from ..stats import Interval, ratio_over_groups
 from ..traces import Span, Template, Trace, is_marked
 
-PLAIN = ("behaviour", "layer", "detector", "opener", "is_telltale", "is_read", "n")  # columns that are no interval
 N_SENTENCES = 20  # for each behaviour
 FALSE_POSITIVE_RATES = (0.01, 0.05)
 NEUTRAL = ("Here,", "Meanwhile,")
@@ -45,39 +44,31 @@ OPENERS: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class InjectionRate:
-    """How often one opener makes one detector of a behaviour fire on plain sentences."""
+WITH, WITHOUT = "with the opener", "without the opener"  # labels of the two spans of an injected text
 
-    behaviour: str
-    layer: int
-    detector: str  # "probe" or "direction"
-    opener: str
-    is_telltale: bool  # of the behaviour; neutral otherwise
-    is_read: bool  # whether the read has the opener's tokens
-    at_1_percent: Interval  # share that fires at a false positive rate of 1%
-    at_5_percent: Interval
-    n: int  # sentences
+Detectors: TypeAlias = dict[str, dict[str, Float[np.ndarray, " d_model"]]]  # behaviour -> detector -> its direction
+# From training activations, at a layer.
+FindDetectors: TypeAlias = Callable[[Activations, Sequence[str], int], Detectors]
 
-    __repr__ = brief
 
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to plain values for JSON; None for NaN."""
-        return {
-            **{name: getattr(self, name) for name in PLAIN},
-            **self.at_1_percent.json_columns("at_1_percent"),
-            **self.at_5_percent.json_columns("at_5_percent"),
-        }
+def probe_and_difference(training: Activations, behaviours: Sequence[str], layer: int) -> Detectors:
+    """Fit a probe and a mean difference for each behaviour.
 
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> InjectionRate:
-        """Restore what `to_dict` returned."""
-        plain: dict[str, Any] = {name: row[name] for name in PLAIN}
-        return cls(
-            **plain,
-            at_1_percent=Interval.from_columns(row, "at_1_percent"),
-            at_5_percent=Interval.from_columns(row, "at_5_percent"),
-        )
+    Args:
+        training: Activations of labelled spans.
+        behaviours: Labels.
+        layer: 0-based block.
+
+    Returns:
+        Behaviour -> "probe" and "direction" -> its vector.
+    """
+    values = training.layer(layer).numpy().astype(np.float64)
+    detectors: Detectors = {}
+    for behaviour in behaviours:
+        positive = training.shows(behaviour)
+        difference = values[positive].mean(axis=0) - values[~positive].mean(axis=0)
+        detectors[behaviour] = {"probe": LogisticProbe().fit(values, positive).direction_, "direction": difference}
+    return detectors
 
 
 def inject(
@@ -86,20 +77,24 @@ def inject(
     activations: Activations,
     layers: Mapping[str, int],
     *,
+    find: FindDetectors = probe_and_difference,
     template: Template = "auto",
+    truncate: bool = False,
     n_folds: int = 5,
     seed: int = 0,
     progress: bool = True,
 ) -> list[InjectionRate]:
-    """Count how often tell-tale words before plain sentences make probes and directions fire.
+    """Count how often tell-tale words before plain sentences make detectors fire.
 
     Args:
         model: The model whose activations were collected.
         traces: The traces that they are of.
         activations: Activations of the traces' labelled spans; their read must be inside of spans.
         layers: Behaviour -> the 0-based block at which it is read.
+        find: Finds the detectors without each fold.
         template: As the activations were collected.
-        n_folds: Folds that cut no problem.
+        truncate: As the activations were collected.
+        n_folds: Folds that cut no problem; 1: no span is for training, what `find` returns was found on others.
         seed: Of the folds and of the choice of sentences.
         progress: Show a progress bar over tokens.
 
@@ -127,110 +122,84 @@ def inject(
     if not all_texts:
         return []
     needed = sorted(set(layers.values()))
-    injected = collect(model, all_texts, layers=needed, read=read, template=template, progress=progress)
-    folds = grouped_folds(activations.labels, activations.problems, list(layers), n_folds, seed)
+    injected = collect(
+        model, all_texts, layers=needed, read=read, template=template, truncate=truncate, progress=progress
+    )
+    folds = np.zeros(len(activations.examples), dtype=np.int64)
+    if n_folds > 1:
+        folds = grouped_folds(activations.labels, activations.problems, list(layers), n_folds, seed)
     fold_of = dict(zip(activations.problems, folds.tolist(), strict=True))
+    values = {layer: injected.layer(layer).numpy() for layer in needed}
+    detectors = {
+        layer: _Fitted(activations, [name for name in layers if layers[name] == layer], layer, folds, find)
+        for layer in needed
+    }
     rates: list[InjectionRate] = []
-    for behaviour, layer in layers.items():
-        detectors = _Detectors(activations, behaviour, layer, folds)
-        values = injected.layer(layer).numpy()
-        for opener in [opener for named, opener in ids if named == behaviour]:
-            own_ids = set(ids[behaviour, opener])
-            for is_read in (True, False):
-                rows = [
-                    index
-                    for index, example in enumerate(injected.examples)
-                    if example.trace in own_ids and example.label == (WITH if is_read else WITHOUT)
-                ]
-                if not rows:
-                    continue
-                problems = [injected.examples[index].problem for index in rows]
-                of_fold = np.array([fold_of[problem] for problem in problems])
-                for detector, fires in detectors.fires(values[rows], of_fold).items():
-                    rates.append(
-                        InjectionRate(
-                            behaviour=behaviour,
-                            layer=layer,
-                            detector=detector,
-                            opener=opener,
-                            is_telltale=opener not in NEUTRAL,
-                            is_read=is_read,
-                            at_1_percent=_rate(fires[0], problems),
-                            at_5_percent=_rate(fires[1], problems),
-                            n=len(rows),
-                        )
+    for (behaviour, opener), opener_ids in ids.items():
+        layer, own_ids = layers[behaviour], set(opener_ids)
+        for is_read in (True, False):
+            rows = [
+                index
+                for index, example in enumerate(injected.examples)
+                if example.trace in own_ids and example.label == (WITH if is_read else WITHOUT)
+            ]
+            if not rows:
+                continue
+            problems = [injected.examples[index].problem for index in rows]
+            of_fold = np.array([fold_of[problem] for problem in problems])
+            for detector, fires in detectors[layer].fires(behaviour, values[layer][rows], of_fold).items():
+                rates.append(
+                    InjectionRate(
+                        behaviour=behaviour,
+                        layer=layer,
+                        detector=detector,
+                        opener=opener,
+                        is_telltale=opener not in NEUTRAL,
+                        is_read=is_read,
+                        at_1_percent=_rate(fires[0], problems),
+                        at_5_percent=_rate(fires[1], problems),
+                        n=len(rows),
                     )
+                )
     return rates
 
 
-WITH, WITHOUT = "with the opener", "without the opener"  # labels of the two spans of an injected text
+class _Fitted:
+    """Detectors of behaviours at one layer, found without each fold, with the scores above which they fire."""
 
-
-def loudest(rates: Sequence[InjectionRate]) -> list[dict[str, Any]]:
-    """Summarise the rates by behaviour and detector, at a false positive rate of 5%.
-
-    Args:
-        rates: Of `inject`.
-
-    Returns:
-        A row for each: the tell-tale opener on which it fires most often, the share with that opener's tokens in the
-        read and without, and the share on the neutral opener on which it fires most.
-    """
-    rows = []
-    for behaviour, detector in dict.fromkeys((rate.behaviour, rate.detector) for rate in rates):
-        own = [rate for rate in rates if (rate.behaviour, rate.detector) == (behaviour, detector)]
-        read = [rate for rate in own if rate.is_read]
-        telltale = [rate for rate in read if rate.is_telltale]
-        neutral = [rate for rate in read if not rate.is_telltale]
-        if not telltale or not neutral:
-            continue
-        most = max(telltale, key=lambda rate: rate.at_5_percent.value)
-        without = next(rate for rate in own if rate.opener == most.opener and not rate.is_read)
-        most_neutral = max(neutral, key=lambda rate: rate.at_5_percent.value)
-        rows.append(
-            {
-                "behaviour": behaviour,
-                "detector": detector,
-                "opener": most.opener,
-                "n": most.n,
-                **most.at_5_percent.json_columns("fires"),
-                **without.at_5_percent.json_columns("fires_without"),
-                "neutral": most_neutral.opener,
-                **most_neutral.at_5_percent.json_columns("fires_neutral"),
-            }
-        )
-    return rows
-
-
-class _Detectors:
-    """Probe and mean difference of one behaviour, trained without each fold, with the scores above which they fire."""
-
-    def __init__(self, activations: Activations, behaviour: str, layer: int, folds: Int[np.ndarray, " n"]) -> None:
-        values, positive = activations.layer(layer).numpy().astype(np.float64), activations.shows(behaviour)
-        self._directions: list[dict[str, Float[np.ndarray, " d_model"]]] = []
-        self._thresholds: list[dict[str, Float[np.ndarray, " 2"]]] = []
+    def __init__(
+        self,
+        activations: Activations,
+        behaviours: Sequence[str],
+        layer: int,
+        folds: Int[np.ndarray, " n"],
+        find: FindDetectors,
+    ) -> None:
+        values = activations.layer(layer).numpy().astype(np.float64)
+        self._directions: list[Detectors] = []
+        self._thresholds: list[dict[str, dict[str, Float[np.ndarray, " 2"]]]] = []
         for fold in range(int(folds.max()) + 1):
-            train = folds != fold
-            probe = LogisticProbe().fit(values[train], positive[train])
-            difference = values[train & positive].mean(axis=0) - values[train & ~positive].mean(axis=0)
-            directions = {"probe": probe.direction_, "direction": difference}
-            negatives = values[(folds == fold) & ~positive]
-            self._directions.append(directions)
-            self._thresholds.append(
-                {
+            directions = find(activations.at_rows(np.flatnonzero(folds != fold)), behaviours, layer)
+            thresholds = {}
+            for behaviour in behaviours:
+                negatives = values[(folds == fold) & ~activations.shows(behaviour)]
+                thresholds[behaviour] = {
                     name: np.quantile(negatives @ direction, [1 - rate for rate in FALSE_POSITIVE_RATES])
-                    for name, direction in directions.items()
+                    for name, direction in directions[behaviour].items()
                 }
-            )
+            self._directions.append(directions)
+            self._thresholds.append(thresholds)
 
     def fires(
-        self, values: Float[np.ndarray, "n d_model"], folds: Int[np.ndarray, " n"]
+        self, behaviour: str, values: Float[np.ndarray, "n d_model"], folds: Int[np.ndarray, " n"]
     ) -> dict[str, Bool[np.ndarray, "2 n"]]:
         """Check where each detector of the fold without a sentence's problem scores above its thresholds."""
         fired: dict[str, Bool[np.ndarray, "2 n"]] = {}
-        for name in self._directions[0]:
-            scores = np.array([row @ self._directions[fold][name] for row, fold in zip(values, folds, strict=True)])
-            thresholds = np.stack([self._thresholds[fold][name] for fold in folds], axis=1)
+        for name in self._directions[0][behaviour]:
+            scores = np.array(
+                [row @ self._directions[fold][behaviour][name] for row, fold in zip(values, folds, strict=True)]
+            )
+            thresholds = np.stack([self._thresholds[fold][behaviour][name] for fold in folds], axis=1)
             fired[name] = scores > thresholds
         return fired
 

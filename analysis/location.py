@@ -13,12 +13,12 @@ import plotly.graph_objects as go
 from ..activations import Activations
 from ..figures import FigureTable, draw_all, render
 from ..probes import ProbeSweep
+from ..probes.controls.injection_rate import InjectionRate, loudest
 from ..probes.result import PROBES
 from ..rundir import InputError, brief, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 from ..vectors import Directions
 from .geometry import cosine_frame
-from .injection import InjectionRate, loudest
 from .sentences import Sentences, telling_sentences
 from .settings import LocateSettings
 

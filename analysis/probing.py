@@ -12,12 +12,12 @@ import plotly.graph_objects as go
 
 from ..figures import FigureTable, draw_all, render
 from ..probes import ProbeSweep, TransferMatrix
+from ..probes.controls.injection_rate import InjectionRate, loudest
 from ..probes.folds import check_sizes
 from ..probes.result import PROBES
 from ..probes.solver import method_named
-from ..rundir import brief, from_row, looked_at, names_of, restoring
+from ..rundir import brief, from_row, looked_at, names_of, restoring, truth_of
 from ..rundir.result_files import check_format, write_result
-from .injection import InjectionRate, loudest
 
 FORMAT = "reasonlens.probe/3"
 
@@ -33,6 +33,7 @@ class ProbeSettings:
     n_bootstrap: int = 1000
     n_shuffles: int = 5
     n_permutations: int = 200
+    injection: bool = True  # where a model reads traces, also put tell-tale words before plain sentences
     seed: int = 0
 
     __repr__ = brief
@@ -44,6 +45,7 @@ class ProbeSettings:
         if self.penalties is not None:
             object.__setattr__(self, "penalties", method_named(self.estimator).penalties_of(self.penalties))
         method_named(self.estimator)
+        truth_of(self.injection, "injection")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,7 +55,7 @@ class Probing:
     source: str  # name of the activations that `sweep` is of
     sweep: ProbeSweep
     transfer: TransferMatrix | None  # AUROC from source to source; None with one source
-    injection: tuple[InjectionRate, ...]  # tell-tale words before plain sentences; empty where no model was at hand
+    injection: tuple[InjectionRate, ...]  # how often tell-tale words make detectors fire; empty if it was not tried
     settings: ProbeSettings
 
     def to_frame(self) -> pd.DataFrame:

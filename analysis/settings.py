@@ -12,7 +12,7 @@ from ..activations import Read
 from ..activations.layers import layer_numbers
 from ..probes.folds import check_sizes
 from ..probes.solver import method_named
-from ..rundir import brief, is_there, names_of, short_name
+from ..rundir import brief, is_there, names_of, short_name, truth_of
 from ..traces import Template
 from ..vectors import Against
 
@@ -50,6 +50,8 @@ class LocateSettings:
         if self.penalties is not None:
             object.__setattr__(self, "penalties", method_named(self.estimator).penalties_of(self.penalties))
         method_named(self.estimator)
+        truth_of(self.injection, "injection")
+        truth_of(self.next_behaviour, "next_behaviour")
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> LocateSettings:

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..activations.layers import choose_layers, layer_numbers, written_layers
+from ..probes.controls.injection_rate import InjectionRate
 from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, listed, looked_at, read_description, reading
 from .description import check_description
 from .direction import Direction
@@ -50,6 +51,7 @@ class Directions(ByBehaviour[Direction]):
     data_digest: str = ""  # of the traces
     split: dict[str, list[str]] = field(default_factory=dict)  # of optimised vectors: train, stop, held_out
     n_problems_showing: dict[str, int] = field(default_factory=dict)  # behaviour -> problems with it, if known
+    injection: tuple[InjectionRate, ...] = ()  # how often words alone make directions fire; empty if it was not tried
 
     def __post_init__(self) -> None:
         check_names(self.vectors)
@@ -160,6 +162,7 @@ class Directions(ByBehaviour[Direction]):
             "scores": self.scores,
             "data_digest": self.data_digest,
             "split": self.split,
+            "injection": [rate.to_dict() for rate in self.injection],
         }
         with atomic_path(Path(path)) as temporary:
             save_file(
@@ -195,6 +198,7 @@ class Directions(ByBehaviour[Direction]):
                 residual_norm=norms,
                 split=description.get("split", {}),
                 n_problems_showing=description.get("n_problems_showing", {}),
+                injection=tuple(InjectionRate.from_dict(row) for row in description.get("injection", ())),
                 **{
                     key: description[key]
                     for key in (

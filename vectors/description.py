@@ -40,6 +40,9 @@ def check_description(description: dict[str, Any], path: str | Path) -> None:
     split = description.get("split", {})
     if not isinstance(split, dict) or not all(isinstance(problems, list) for problems in split.values()):
         raise InputError(f"{path} is damaged: its split is no lists of problems; write it again")
+    injection = description.get("injection", [])
+    if not isinstance(injection, list) or not all(isinstance(row, dict) for row in injection):
+        raise InputError(f"{path} is damaged: its injection is no list of rates; write it again")
     if not all(type(layer) is int for layer in description["layers"]):
         raise InputError(f"{path} is damaged: its layers are not all whole numbers")
     check_sizes(description["model"], description["layers"], path)

@@ -48,6 +48,9 @@ from .analysis import (
     compare_before_after as compare_before_after,
 )
 from .analysis import (
+    directions as directions,
+)
+from .analysis import (
     figure as figure,
 )
 from .analysis import (
@@ -208,9 +211,6 @@ from .vectors import (
     bootstrap_stability as bootstrap_stability,
 )
 from .vectors import convert as convert
-from .vectors import (
-    directions as directions,
-)
 from .vectors import (
     export as export,
 )

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from reasonlens import Span, Trace, collect
-from reasonlens.analysis.injection import NEUTRAL, InjectionRate, inject, loudest
+from reasonlens.analysis.injection import NEUTRAL, inject
 from reasonlens.models import LanguageModel
+from reasonlens.probes.controls.injection_rate import InjectionRate, loudest
 from reasonlens.stats import Interval
 
 SENTENCES = (

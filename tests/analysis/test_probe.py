@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,20 @@ def test_memory_files_and_a_model_give_the_same(tiny, traces, tmp_path: Path) ->
     assert read_first.injection and not in_memory.injection  # which needs the model
     other = probe(model=model, traces=traces, layers=[2], settings=QUICK, progress=False)
     assert other.to_dict() != in_memory.to_dict()
+
+
+def test_the_injection_control_is_left_out_on_request_and_said_to_be_missing(
+    tiny, traces, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = tiny()
+    activations = collect(model, traces, layers=[1], progress=False)
+    off = replace(QUICK, injection=False)
+    with caplog.at_level(logging.INFO, "reasonlens"):
+        assert not probe(model=model, traces=traces, layers=[1], settings=off, progress=False).injection
+        probe(activations, settings=off, progress=False)
+        assert "injection" not in caplog.text
+        probe(activations, settings=QUICK, progress=False)
+    assert caplog.text.count("give no activations but --model and --traces") == 1
 
 
 def test_a_run_that_is_done_is_read_back(tiny, traces, tmp_path: Path) -> None:

@@ -114,6 +114,27 @@ def test_vectors_are_optimised_through_a_model(tiny, traces, tmp_path: Path) -> 
     assert opened.layers == (1,) and "bootstrap_cosine" in opened.scores["backtracking"]
 
 
+def test_words_are_put_before_sentences_where_the_model_is_at_hand(tiny, traces, tmp_path: Path) -> None:
+    tiny().model.save_pretrained(tmp_path / "model")
+    tiny().tokenizer.save_pretrained(tmp_path / "model")
+    write_traces(traces, tmp_path / "traces.jsonl")
+    collect(tiny(), traces, layers=[1], out=tmp_path / "acts", progress=False)
+    given = ["--bootstrap", "0", "--out", tmp_path / "v.safetensors"]
+    places = ["--model", tmp_path / "model", "--traces", tmp_path / "traces.jsonl", "--device", "cpu"]
+    table = run("--layers", "1", *places, *given)
+    assert table.exit_code == 0, table.output
+    assert "Tell-tale openers before plain sentences" in table.stdout and "Wait," in table.stdout
+    said = json.loads(run(tmp_path / "acts", *places, *given, "--json").stdout)
+    assert {row["detector"] for row in said["injection_loudest"]} == {"direction"}
+    assert said["injection"] == [rate.to_dict() for rate in Directions.open(tmp_path / "v.safetensors").injection]
+    for words, lines in (([], 1), (["--no-injection"], 0)):
+        without = run(tmp_path / "acts", *given, *words)
+        assert without.exit_code == 0 and "Tell-tale openers" not in without.stdout
+        assert without.stderr.count("it reads new texts; give --model and --traces of the activations") == lines
+    off = run("--layers", "1", *places, *given, "--no-injection")
+    assert "Tell-tale openers" not in off.stdout and not Directions.open(tmp_path / "v.safetensors").injection
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -125,7 +146,7 @@ def test_vectors_are_optimised_through_a_model(tiny, traces, tmp_path: Path) -> 
         (["--remove-content", "2.5"], "is a count (4) or a share below 1 (0.5), and 2.5 is neither"),
         (["--remove-content", "12"], "cannot be told from 12 problems; ask for at most 11"),
         (["--bootstrap", "1"], "at least 2 resamples"),
-        (["--model", "organism/base"], "--model and --traces go with --method optimised"),
+        (["--model", "organism/base"], "model alone cannot be used: give --traces too"),
         (["--method", "optimised"], "no activations and no content to remove"),
     ],
 )

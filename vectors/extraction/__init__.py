@@ -5,7 +5,7 @@ from ._mean_difference import Against, mean_difference, mean_difference_directio
 from .bootstrap import bootstrap_stability
 from .content import project_out_content
 from .discriminant import lda_directions
-from .find import directions, open_source
+from .find import find_directions, open_source
 from .methods import (
     METHODS,
     ExtractionMethod,
@@ -30,7 +30,7 @@ __all__ = [
     "best_layers",
     "bootstrap_stability",
     "effect_sizes",
-    "directions",
+    "find_directions",
     "lda_directions",
     "logistic_directions",
     "mean_difference",

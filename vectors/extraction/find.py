@@ -22,7 +22,7 @@ from .source import Source, at_layers
 N_RESAMPLES = 200
 
 
-def directions(
+def find_directions(
     source: Source | str | Path,
     *,
     method: str = "mean-difference",

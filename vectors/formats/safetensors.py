@@ -61,6 +61,7 @@ def restrict(directions: Directions, behaviour: str | None, layers: str | Sequen
         n_examples={name: count for name, count in directions.n_examples.items() if name in names},
         n_problems_showing={name: count for name, count in directions.n_problems_showing.items() if name in names},
         scores={name: layer_scores for name, layer_scores in scores.items() if layer_scores},
+        injection=tuple(rate for rate in directions.injection if rate.behaviour in names and rate.layer in chosen),
     )
 
 

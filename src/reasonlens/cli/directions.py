@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reasonlens.cli.console import UNKNOWN, interval_of, note, number, print_json, print_table
+from reasonlens.cli.excess import print_injection
 from reasonlens.cli.next_steer import next_steer_write
 from reasonlens.cli.options import (
     Behaviours,
     BootstrapOrNone,
     Device,
+    Injection,
     Json,
     Layers,
     ModelOrNone,
     OutFile,
     Quiet,
+    Read,
     Seed,
     Settings,
     TracesOrNone,
@@ -28,7 +31,6 @@ from reasonlens.cli.options import (
 if TYPE_CHECKING:
     from reasonlens import Directions
 
-OPTIMISED = "optimised"
 WHY = {
     "auroc": "highest cross-validated AUROC",
     "stopping_loss": "least loss on the problems that decided when to stop",
@@ -57,12 +59,14 @@ def directions(
     model: ModelOrNone = None,
     traces: TracesOrNone = None,
     layers: Layers = "all",
+    read: Read = "mean",
     behaviours: Behaviours = None,
     settings: Settings = None,
     bootstrap: BootstrapOrNone = None,
     remove_content: Annotated[
         float, typer.Option(help="Project out the K leading directions between problems (4), or a share (0.5).", min=0)
     ] = 0,
+    injection: Injection = True,
     seed: Seed = 0,
     device: Device = None,
     as_json: Json = False,
@@ -72,8 +76,10 @@ def directions(
 
     Example: `reasonlens directions acts --method lda --out vectors.safetensors`
 
-    Collect with `--read before:1` for directions that mean *about to start*, which is what steering needs. `--model`,
-    `--traces` and `--device` are for `--method optimised`, which reads the model itself.
+    Without ACTIVATIONS, `--model` reads `--traces` first (`--read`), and `--method optimised` always searches through
+    the model. With ACTIVATIONS, `--model` and `--traces` are those that they were collected from: they are needed to
+    test whether tell-tale words alone make a direction fire. Collect with `--read before:1` for directions that mean
+    *about to start*, which is what steering needs; no word of a sentence is in them.
 
     Options of the methods (`--set`): `against=overall`, `rescale=true` (mean-difference), `centred=true` (pca),
     `shrinkage=0.5` (lda), `C=0.1`, `alpha=100`, and for `optimised` `bias=true`, `where=sentence`, `max_strength=2`,
@@ -81,45 +87,41 @@ def directions(
     `optimised`, where each is one more vector to find.
     """
     import reasonlens
-    from reasonlens.rundir import InputError
-    from reasonlens.traces import resolve_traces
-    from reasonlens.vectors.extraction import OptimisedSettings, best_layers
+    from reasonlens.probes.controls.injection_rate import loudest
+    from reasonlens.vectors.extraction import best_layers
 
-    options = assignments(settings)
-    if method == OPTIMISED:
-        if activations is not None or remove_content:
-            raise InputError("optimised takes --model and --traces, no activations and no content to remove")
-        if model is None or traces is None:
-            raise InputError("--method optimised searches through a model: give --model and --traces")
-        chosen = OptimisedSettings.of(options, behaviours=behaviours, n_resamples=bootstrap or 0, seed=seed)
-        texts = resolve_traces(traces)
-        directions = reasonlens.optimised_directions(
-            reasonlens.load(model, device=device), texts, layers, chosen, progress=True
-        )
-    else:
-        if model is not None or traces is not None:
-            raise InputError("--model and --traces go with --method optimised; others take what `collect` wrote")
-        if activations is None:
-            raise InputError(
-                f"{method} needs activations: give what `reasonlens collect --out` wrote; optimised needs none"
-            )
-        directions = reasonlens.directions(
-            activations,
-            method=method,
-            layers=layers,
-            behaviours=behaviours,
-            n_resamples=bootstrap,
-            remove_content=remove_content,
-            seed=seed,
-            **options,
-        )
+    directions = reasonlens.directions(
+        activations,
+        method=method,
+        model=model,
+        traces=traces,
+        layers=layers,
+        read=read,
+        behaviours=behaviours,
+        n_resamples=bootstrap,
+        remove_content=remove_content,
+        injection=injection,
+        seed=seed,
+        device=device,
+        **assignments(settings),
+    )
     directions.save(out)
     rows = best_layers(directions)
     if as_json:
         about = {"method": directions.method, "model": directions.model, "read": directions.read, "out": str(out)}
-        print_json(about | {"layers": list(directions.layers), "behaviours": rows, "scores": directions.scores})
+        print_json(
+            about
+            | {
+                "layers": list(directions.layers),
+                "behaviours": rows,
+                "scores": directions.scores,
+                "injection": [rate.to_dict() for rate in directions.injection],
+                "injection_loudest": loudest(directions.injection),
+            }
+        )
     else:
         _print_directions(directions, rows)
+        print_injection(loudest(directions.injection))
     note(f"directions: {out}")
     behaviour, row = next(iter(rows.items()))
     next_steer_write(out, directions, behaviour, row["layer"])

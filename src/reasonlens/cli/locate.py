@@ -13,6 +13,7 @@ from reasonlens.cli.options import (
     Behaviours,
     Device,
     Folds,
+    Injection,
     Json,
     Layers,
     Model,
@@ -50,6 +51,7 @@ def locate(
             "--next/--no-next", help="Also probe the last token before each span: does the model know what comes?"
         ),
     ] = True,
+    injection: Injection = True,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -77,6 +79,7 @@ def locate(
         rescale=rescale,
         n_folds=folds,
         next_behaviour=next_behaviour,
+        injection=injection,
         seed=seed,
     )
     out = out or default_out(model, traces, settings)

@@ -152,6 +152,14 @@ Folds = Annotated[int, typer.Option("--folds", help="Cross-validation folds; non
 _BOOTSTRAP = typer.Option("--bootstrap", help="Resamples of the problems for every interval.", min=0)
 Bootstrap = Annotated[int, _BOOTSTRAP]
 BootstrapOrNone = Annotated[int | None, _BOOTSTRAP]
+Injection = Annotated[
+    bool,
+    typer.Option(
+        "--injection/--no-injection",
+        help="Where model and traces are at hand, also put tell-tale words before plain sentences: do words alone make "
+        "it fire?",
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Take a model of the same shape for another than the one that the file is of."),

@@ -15,6 +15,7 @@ from reasonlens.cli.options import (
     Bootstrap,
     Device,
     Folds,
+    Injection,
     Json,
     Layers,
     Model,
@@ -59,6 +60,7 @@ def probe(
     bootstrap: Bootstrap = 1000,
     shuffles: Annotated[int, typer.Option(help="Repetitions of the shuffled-label control.", min=1)] = 5,
     permutations: Annotated[int, typer.Option(help="Of the labels, for p-values.", min=1)] = 200,
+    injection: Injection = True,
     seed: Seed = 0,
     device: Device = None,
     as_json: Json = False,
@@ -84,6 +86,7 @@ def probe(
         n_bootstrap=bootstrap,
         n_shuffles=shuffles,
         n_permutations=permutations,
+        injection=injection,
         seed=seed,
     )
     reasonlens.probe(

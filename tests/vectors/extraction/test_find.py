@@ -1,4 +1,4 @@
-"""`directions` is what its method, the bootstrap and the removal of content are by themselves."""
+"""`find_directions` is what its method, the bootstrap and the removal of content are by themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reasonlens.vectors.extraction import (
     METHODS,
     OptimisedSettings,
     bootstrap_stability,
-    directions,
+    find_directions,
     open_source,
     project_out_content,
 )
@@ -29,7 +29,7 @@ def same(first: Directions, second: Directions) -> bool:
 @pytest.mark.parametrize("method", ["mean-difference", "lda"])
 def test_without_resamples_it_is_the_method_itself(planted: Planted, method: str) -> None:
     activations, direction = planted()
-    found = directions(activations, method=method, n_resamples=0)
+    found = find_directions(activations, method=method, n_resamples=0)
     assert same(found, METHODS[method].find(activations))
     cosine = torch.cosine_similarity(found.vectors["backtracking"], direction.float(), dim=-1)
     assert cosine.min() > 0.9
@@ -37,29 +37,29 @@ def test_without_resamples_it_is_the_method_itself(planted: Planted, method: str
 
 def test_with_resamples_it_is_the_bootstrap_with_the_same_seed(planted: Planted) -> None:
     activations, _ = planted()
-    found = directions(activations, n_resamples=5, seed=3, progress=False, against="overall")
+    found = find_directions(activations, n_resamples=5, seed=3, progress=False, against="overall")
     expected = bootstrap_stability(activations, n_resamples=5, seed=3, against="overall")
     assert same(found, expected) and "bootstrap_cosine" in found.scores["backtracking"]
-    other = directions(activations, n_resamples=5, seed=4, progress=False, against="overall")
+    other = find_directions(activations, n_resamples=5, seed=4, progress=False, against="overall")
     assert not same(found, other)
 
 
 def test_content_is_removed_by_count_or_share(planted: Planted) -> None:
     activations, _ = planted(content=3.0)
     for content in (2, 2.0, 0.5):
-        found = directions(activations, n_resamples=0, remove_content=content)
+        found = find_directions(activations, n_resamples=0, remove_content=content)
         whole = METHODS["mean-difference"].find(activations)
         assert same(found, project_out_content(whole, activations, n_components=int(content) if content >= 1 else 0.5))
     with pytest.raises(InputError, match=r"a count \(4\) or a share below 1 \(0.5\), and 2.5 is neither"):
-        directions(activations, remove_content=2.5)
+        find_directions(activations, remove_content=2.5)
 
 
 def test_layers_are_chosen_by_text_or_number(planted: Planted) -> None:
     activations, _ = planted(layers=(0, 3, 5))
     for layers, expected in (("all", (0, 3, 5)), ("2:", (3, 5)), ("-1", (5,)), ([3], (3,)), ("0,5", (0, 5))):
-        assert directions(activations, layers=layers, n_resamples=0).layers == expected
+        assert find_directions(activations, layers=layers, n_resamples=0).layers == expected
     with pytest.raises(InputError, match="layer 4 was not collected; these were: 0, 3, 5"):
-        directions(activations, layers="4")
+        find_directions(activations, layers="4")
 
 
 def test_files_and_directories_of_activations_and_moments_are_opened(tiny, traces, planted: Planted, tmp_path: Path):
@@ -69,10 +69,10 @@ def test_files_and_directories_of_activations_and_moments_are_opened(tiny, trace
     assert isinstance(open_source(tmp_path / "acts.safetensors"), Activations)
     for place in (tmp_path / "moments", tmp_path / "moments" / "moments.safetensors"):
         assert open_source(place).layers == moments.layers == (0, 2)
-    found = directions(tmp_path / "acts.safetensors", n_resamples=0)
-    assert same(found, directions(activations, n_resamples=0))
+    found = find_directions(tmp_path / "acts.safetensors", n_resamples=0)
+    assert same(found, find_directions(activations, n_resamples=0))
     with pytest.raises(InputError, match="moments keep no problems"):
-        directions(moments, n_resamples=10)
+        find_directions(moments, n_resamples=10)
     with pytest.raises(InputError, match="there is nothing at .*absent; `reasonlens collect --out"):
         open_source(tmp_path / "absent")
 
