@@ -23,6 +23,7 @@ from torch import nn
 from ..rundir import InputError
 from .handle import LanguageModel
 from .pass_lock import PassLock
+from .place import Place, SiteHook
 
 # Receives a block, its inputs and its output; what it returns, unless None, replaces the output.
 BlockHook = Callable[[nn.Module, Any, Any], Any]
@@ -32,30 +33,38 @@ _locks_lock = Lock()
 
 
 @contextmanager
-def one_pass(model: LanguageModel, hooks: Mapping[int, BlockHook] | None = None) -> Iterator[None]:
+def one_pass(
+    model: LanguageModel,
+    hooks: Mapping[int, BlockHook] | None = None,
+    readers: Mapping[Place, SiteHook] | None = None,
+) -> Iterator[None]:
     """Hold the model for one forward pass of this thread, with hooks on the outputs of some blocks.
 
     Args:
         model: The model that is run inside the context.
-        hooks: 0-based block -> what receives its output.
+        hooks: 0-based block -> what receives its output, and may replace it.
+        readers: Place of a site (`find_place.py`) -> what receives the activations there.
 
     Yields:
         Nothing.
 
     Raises:
-        InputError: A hooked block did not run, or ran several times; or two threads would wait for each other's model.
+        InputError: A hooked block or place did not run, or ran several times; or two threads would wait for each
+            other's model.
     """
-    n_runs = dict.fromkeys(hooks or {}, 0)
+    n_runs: dict[int | Place, int] = dict.fromkeys([*(hooks or {}), *(readers or {})], 0)
     with _lock_of(model), ExitStack() as handles:
         for layer, hook in (hooks or {}).items():
             own = _in_this_thread(hook, layer, n_runs)
             handles.callback(model.blocks[layer].register_forward_hook(own).remove)
+        for place, reader in (readers or {}).items():
+            handles.callback(place.read(_in_this_thread(reader, place, n_runs)))
         handles.enter_context(_evaluating(model.model))
         yield
-    skipped = [layer for layer, n in n_runs.items() if not n]
+    skipped = [key for key, n in n_runs.items() if not n]
     if skipped:
-        raise skipped_blocks(model.name, skipped)
-    repeated = [layer for layer, n in n_runs.items() if n > 1]
+        raise skipped_blocks(model.name, sorted({key if isinstance(key, int) else key.layer for key in skipped}))
+    repeated = sorted({key if isinstance(key, int) else key.layer for key, n in n_runs.items() if n > 1})
     if repeated:
         raise InputError(
             f"block {_listed(repeated)} of {model.name} ran several times in one forward pass, so that its output is "
@@ -116,13 +125,13 @@ def _lock_of(model: LanguageModel) -> PassLock:
         return _locks.setdefault(model.model, PassLock())
 
 
-def _in_this_thread(hook: BlockHook, layer: int, n_runs: dict[int, int]) -> BlockHook:
+def _in_this_thread(hook: Callable[..., Any], key: int | Place, n_runs: dict[int | Place, int]) -> Callable[..., Any]:
     thread = get_ident()
 
-    def own(module: nn.Module, inputs: Any, output: Any) -> Any:
+    def own(*arguments: Any) -> Any:
         if get_ident() != thread:
             return None
-        n_runs[layer] += 1
-        return hook(module, inputs, output)
+        n_runs[key] += 1
+        return hook(*arguments)
 
     return own
