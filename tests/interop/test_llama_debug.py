@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from reasonlens.models import LanguageModel
+from reasonlens.models.built_in import built_in_file
 from reasonlens.vectors import Directions
 from reasonlens.vectors.formats import FORMATS
 
 from . import environment
 from .conftest import LAYER, TEXT, answer, require
 from .contract import Run, distance, reference
-from .test_llama_cpp import Tried, gguf_of_smollm2
+from .test_llama_cpp import Tried
 
 pytestmark = [pytest.mark.interop, pytest.mark.real_model]
 
@@ -33,7 +34,7 @@ class Done:
 
 def llama_debug(folder: Path, *options: str) -> Done:
     require("llama-cpp")
-    model = gguf_of_smollm2()
+    model = built_in_file("smollm2-135m")
     exact = ["-ctk", "f32", "-ctv", "f32", "-fa", "off", "-t", "1"]  # plain float32 caches, as ours
     command = [environment.llama_cpp_build() / "bin" / "llama-debug", "-m", model, "-p", TEXT, *exact, *options]
     output = ["--save-logits", "--logits-output-dir", folder]
@@ -63,7 +64,7 @@ def library(smollm2: LanguageModel, directions: Directions, ids, tmp_path_factor
         scaled = {"backtracking": factor * directions.vectors["backtracking"]}
         files[name] = str(folder / f"{name}.gguf")
         FORMATS["llama.cpp"].write(replace(directions, vectors=scaled), files[name], layers=LAYER)
-    asked = {"model": str(gguf_of_smollm2()), "ids": ids, "files": files}
+    asked = {"model": str(built_in_file("smollm2-135m")), "ids": ids, "files": files}
     return Tried(*answer("llama-cpp", "llama_cpp_.py", asked, folder))
 
 
