@@ -22,10 +22,10 @@ from .block_watch import BlockWatch
 from .handle import LanguageModel
 from .one_pass import one_pass, skipped_blocks
 from .place import Place
-from .sites import BLOCK_OUTPUT, HEAD, Site
+from .sites import BEFORE_BLOCK, BLOCK_OUTPUT, HEAD, Site
 
 N_ROWS, N_TOKENS = 2, 5  # of the random text
-_ENDS = (Site("hook_resid_pre"), BLOCK_OUTPUT)
+_ENDS = (BEFORE_BLOCK, BLOCK_OUTPUT)
 
 # With the modules that a model had when it was looked at.
 _structures: WeakKeyDictionary[nn.Module, tuple[tuple[str, ...], dict[int, BlockStructure]]] = WeakKeyDictionary()
@@ -77,7 +77,7 @@ def place_of(model: LanguageModel, layer: int, site: Site) -> Place:
 def _place_in(model: LanguageModel, layer: int, site: Site, structures: dict[int, BlockStructure]) -> Place:
     block = model.blocks[layer]
     if site in _ENDS:
-        return Place(layer=layer, site=site, block=block, module=block, is_input=site != BLOCK_OUTPUT)
+        return Place(layer=layer, site=site, block=block, module=block, is_input=site == BEFORE_BLOCK)
     if layer not in structures:
         raise skipped_blocks(model.name, [layer])
     structure = structures[layer]

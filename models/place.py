@@ -23,6 +23,11 @@ from .sites import Site
 # where they are read.
 SiteHook = Callable[[Float[Tensor, "batch position d_model"]], Float[Tensor, "batch position d_model"] | None]
 Remove = Callable[[], None]
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,18 +59,19 @@ class Place:
 
         return self._hooked(look)
 
-    def change(self, hook: SiteHook) -> Remove:
+    def change(self, hook: SiteHook, wrap: Wrap = _as_it_is) -> Remove:
         """Let a hook replace the activations in every forward pass.
 
         Args:
             hook: Receives the activations, and returns others in their place or None to leave them as they are.
+            wrap: Makes what is registered with torch of each of the functions that call the hook.
 
         Returns:
             What removes the hook.
         """
-        return self._hooked(hook) if self.added is None else self._sum_hooked(self.added, hook)
+        return self._hooked(hook, wrap) if self.added is None else self._sum_hooked(self.added, hook, wrap)
 
-    def _hooked(self, hook: SiteHook) -> Remove:
+    def _hooked(self, hook: SiteHook, wrap: Wrap = _as_it_is) -> Remove:
         stream = _BlockInput()
 
         def of_input(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -85,14 +91,14 @@ class Place:
                 changed = changed / self.factor
             return _with_first(output, changed.reshape(tensor.shape))
 
-        handles = [self.block.register_forward_pre_hook(stream.keep, with_kwargs=True)] if self.is_flat else []
+        handles = [self.block.register_forward_pre_hook(wrap(stream.keep), with_kwargs=True)] if self.is_flat else []
         if self.is_input:
-            handles.append(self.module.register_forward_pre_hook(of_input, with_kwargs=True))
+            handles.append(self.module.register_forward_pre_hook(wrap(of_input), with_kwargs=True))
         else:
-            handles.append(self.module.register_forward_hook(of_output))
+            handles.append(self.module.register_forward_hook(wrap(of_output)))
         return lambda: _remove(handles)
 
-    def _sum_hooked(self, added: Place, hook: SiteHook) -> Remove:
+    def _sum_hooked(self, added: Place, hook: SiteHook, wrap: Wrap) -> Remove:
         stream = _BlockInput()
 
         def change(activations: Float[Tensor, "batch position d_model"]) -> Tensor | None:
@@ -100,8 +106,8 @@ class Place:
             changed = hook(total)
             return None if changed is None else activations + (changed - total)
 
-        keep = self.block.register_forward_pre_hook(stream.keep, with_kwargs=True)
-        remove = added.change(change)
+        keep = self.block.register_forward_pre_hook(wrap(stream.keep), with_kwargs=True)
+        remove = added.change(change, wrap)
 
         def remove_both() -> None:
             remove()

@@ -85,4 +85,33 @@ class Site:
         return self.name if self.head is None else f"{self.name}:{self.head}"
 
 
+def added_at(site: Site) -> Site:
+    """Return the site at which a hook of TransformerLens adds a vector as it is added at a site here.
+
+    A hook at hook_resid_mid reaches the MLP alone, and not what its output is added to, and heads are summed anyway.
+
+    Args:
+        site: The site.
+
+    Returns:
+        The site whose name TransformerLens is given.
+    """
+    if site.head is not None:
+        return Site("attn.hook_out")
+    return Site("hook_attn_out") if site.name == "hook_resid_mid" else site
+
+
+def at_site(site: Site) -> str:
+    """Write where something is, for a line of text: nothing for the block's output, which is the default.
+
+    Args:
+        site: The site.
+
+    Returns:
+        " at hook_attn_out", say.
+    """
+    return "" if site == BLOCK_OUTPUT else f" at {site}"
+
+
 BLOCK_OUTPUT = Site("hook_out")
+BEFORE_BLOCK = Site("hook_resid_pre")

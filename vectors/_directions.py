@@ -1,7 +1,8 @@
 """Hold directions, one vector for each behaviour and layer, and store them in one safetensors file.
 
 Each behaviour is a plain tensor (n_layers, d_model) under its own name, so that any tool can read it; row i belongs to
-block `layers[i]`. The file's metadata holds, under "reasonlens", a JSON description of where the vectors come from.
+block `layers[i]`. The file's metadata holds, under "reasonlens", a JSON description of where they come from, and
+the site in the block.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..activations.layers import choose_layers, layer_numbers, written_layers
+from ..models.sites import BLOCK_OUTPUT, Site, at_site
 from ..probes.controls.injection_rate import InjectionRate
 from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, listed, looked_at, read_description, reading
 from .description import check_description
 from .direction import Direction
 from .soundness import check_all_finite, check_names, check_shapes
 
-FORMAT = "reasonlens.directions/1"
+FORMAT = "reasonlens.directions/2"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,14 +40,14 @@ class Directions(ByBehaviour[Direction]):
     """
 
     vectors: dict[str, Float[Tensor, "n_layers d_model"]]  # in the units of the residual stream
-    layers: tuple[int, ...]  # 0-based blocks; row i applies to the output of block layers[i]
+    layers: tuple[int, ...]  # 0-based blocks; row i applies at the site in block layers[i]
     method: str  # how the vectors were extracted, in words
     model: dict[str, Any]  # LanguageModel.identity()
     read: str
     residual_norm: tuple[float, ...]  # mean token norm at each layer: the unit of a strength; NaN: unknown
     n_examples: dict[str, int]  # behaviour -> number of spans that show it
     n_problems: int  # of all spans, also of other labels
-    site: str = "blocks.{layer}.hook_out"
+    site: Site = BLOCK_OUTPUT  # where in each block
     operation: str = "add"  # the operation that brings a behaviour about
     scores: dict[str, dict[str, list[float]]] = field(default_factory=dict)  # behaviour -> score -> one value a layer
     data_digest: str = ""  # of the traces
@@ -82,6 +84,7 @@ class Directions(ByBehaviour[Direction]):
             residual_norm=self.residual_norm,
             model=self.model,
             operation=self.operation,
+            site=self.site,
         )
 
     def _by_behaviour(self) -> dict[str, Direction]:
@@ -126,7 +129,7 @@ class Directions(ByBehaviour[Direction]):
 
         Args:
             behaviour: One of `behaviours`.
-            layer: The 0-based block at whose output the vector applies.
+            layer: The 0-based block in which the vector applies.
 
         Returns:
             The vector, in the units of the residual stream.
@@ -151,7 +154,7 @@ class Directions(ByBehaviour[Direction]):
             "layers": self.layers,
             "method": self.method,
             "model": self.model,
-            "site": self.site,
+            "site": str(self.site),
             "read": self.read,
             "operation": self.operation,
             "residual_norm": [None if math.isnan(norm) else norm for norm in self.residual_norm],
@@ -196,13 +199,14 @@ class Directions(ByBehaviour[Direction]):
                 vectors=vectors,
                 layers=tuple(description["layers"]),
                 residual_norm=norms,
+                site=Site.parse(description["site"]),
                 split=description.get("split", {}),
                 n_problems_showing=description.get("n_problems_showing", {}),
                 injection=tuple(InjectionRate.from_dict(row) for row in description.get("injection", ())),
                 **{
                     key: description[key]
                     for key in (
-                        *("method", "model", "site", "read", "operation"),
+                        *("method", "model", "read", "operation"),
                         *("n_examples", "n_problems", "scores", "data_digest"),
                     )
                 },
@@ -213,5 +217,5 @@ class Directions(ByBehaviour[Direction]):
         width = self.d_model if self.vectors else 0
         return (
             f"Directions({len(self)} behaviours: {listed(self.behaviours)}; {self.model.get('name', 'a model')}, "
-            f"layers {written_layers(self.layers)}, width {width}, read {self.read}; {self.method})"
+            f"layers {written_layers(self.layers)}{at_site(self.site)}, width {width}, read {self.read}; {self.method})"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..models.sites import Site
 from ..rundir import InputError, check_kinds
 from .soundness import check_sizes
 
@@ -45,6 +46,10 @@ def check_description(description: dict[str, Any], path: str | Path) -> None:
         raise InputError(f"{path} is damaged: its injection is no list of rates; write it again")
     if not all(type(layer) is int for layer in description["layers"]):
         raise InputError(f"{path} is damaged: its layers are not all whole numbers")
+    try:
+        Site.parse(description["site"])
+    except InputError as error:
+        raise InputError(f"{path} is damaged: {error}") from None
     check_sizes(description["model"], description["layers"], path)
     norms = [norm for norm in description["residual_norm"] if norm is not None]
     if not all(type(norm) in (int, float) and 0 <= norm < float("inf") for norm in norms):

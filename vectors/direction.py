@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..activations.layers import layer_numbers, written_layers
 from ..models.handle import whole_layer
+from ..models.sites import BLOCK_OUTPUT, Site, at_site
 from ..rundir import InputError, did_you_mean, looked_at
 
 
@@ -25,10 +26,11 @@ class Direction:
 
     behaviour: str
     vectors: Float[Tensor, "n_layers d_model"]
-    layers: tuple[int, ...]  # 0-based blocks; row i applies to the output of block layers[i]
+    layers: tuple[int, ...]  # 0-based blocks; row i applies at the site in block layers[i]
     residual_norm: tuple[float, ...]  # mean token norm at each layer, the unit of a strength; NaN: unknown
     model: dict[str, Any] = field(default_factory=dict)  # LanguageModel.identity() of its model; {}: unknown
     operation: str = "add"  # the operation that brings the behaviour about
+    site: Site = BLOCK_OUTPUT  # where in each block
 
     def __post_init__(self) -> None:
         if not isinstance(self.vectors, Tensor) or self.vectors.is_complex() or self.vectors.is_meta:
@@ -54,28 +56,31 @@ class Direction:
         layers: Sequence[int] | int,
         behaviour: str = "direction",
         residual_norm: Sequence[float] | float = math.nan,
+        site: Site | str = BLOCK_OUTPUT,
     ) -> Direction:
         """Make a direction from vectors of any origin.
 
         Args:
             vectors: One row for each layer, or a single vector, in the units of the residual stream.
-            layers: The 0-based block at whose output each row applies.
+            layers: The 0-based block in which each row applies.
             behaviour: What the direction stands for; used in messages and tables.
             residual_norm: The mean token norm of the residual stream at each layer, or one number for all of them.
                 Without it only absolute strengths can be used.
+            site: Where in each block the rows apply (see `models.sites`).
 
         Returns:
             The direction, of an unknown model.
 
         Raises:
-            InputError: The numbers of rows, layers and norms differ.
+            InputError: The numbers of rows, layers and norms differ, or there is no such site.
         """
         layers = layer_numbers(
             [layers] if isinstance(layers, int | str) or not isinstance(layers, Iterable) else layers
         )
         norms = (residual_norm,) * len(layers) if isinstance(residual_norm, int | float) else tuple(residual_norm)
         rows = vectors[None] if isinstance(vectors, Tensor) and vectors.ndim == 1 else vectors
-        return cls(behaviour=behaviour, vectors=rows, layers=layers, residual_norm=norms)
+        site = site if isinstance(site, Site) else Site.parse(site)
+        return cls(behaviour=behaviour, vectors=rows, layers=layers, residual_norm=norms, site=site)
 
     @property
     def d_model(self) -> int:
@@ -86,7 +91,7 @@ class Direction:
         """Return the vector for one layer.
 
         Args:
-            layer: The 0-based block at whose output the vector applies.
+            layer: The 0-based block in which the vector applies.
 
         Returns:
             The vector, in the units of the residual stream.
@@ -115,10 +120,10 @@ class Direction:
         return replace(self, vectors=vectors, layers=tuple(range(n_layers)), residual_norm=norms)
 
     def norm_at(self, layer: int) -> float:
-        """Return the mean token norm of the residual stream at one layer.
+        """Return the mean token norm at one layer: of the residual stream, or of what is at another site.
 
         Args:
-            layer: The 0-based block at whose output the norm was measured.
+            layer: The 0-based block in which the norm was measured.
 
         Returns:
             The norm; NaN where it is not known.
@@ -132,7 +137,7 @@ class Direction:
         """Return the vector for one layer, scaled to norm 1.
 
         Args:
-            layer: The 0-based block at whose output the vector applies.
+            layer: The 0-based block in which the vector applies.
 
         Returns:
             The unit vector, float32.
@@ -162,5 +167,5 @@ class Direction:
     def __repr__(self) -> str:
         return (
             f"Direction({self.behaviour!r:.80}; {self.model.get('name', 'a model')}, layers "
-            f"{written_layers(self.layers)}, width {self.d_model}, to {self.operation})"
+            f"{written_layers(self.layers)}{at_site(self.site)}, width {self.d_model}, to {self.operation})"
         )

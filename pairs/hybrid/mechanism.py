@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...models.sites import BLOCK_OUTPUT
 from ...rundir import InputError, brief
 from ...vectors import Directions
 
@@ -33,6 +34,11 @@ class Mechanism:
     @classmethod
     def of(cls, directions: Directions, layer: int, behaviours: Sequence[str] | None = None) -> Mechanism:
         """The vectors of some behaviours at one layer. Raises InputError for unknown ones and unknown norms."""
+        if directions.site != BLOCK_OUTPUT:
+            raise InputError(
+                f"the directions are of the site {directions.site}, and a hybrid is steered at the output of a block: "
+                "find them at hook_out"
+            )
         names = tuple(behaviours or directions.behaviours)
         norm = directions[names[0]].norm_at(layer)
         if not norm > 0:

@@ -16,6 +16,7 @@ from reasonlens import (
     import_,
     mean_difference_directions,
 )
+from reasonlens.models.sites import Site
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def directions(tiny, traces) -> Directions:
 
 
 def test_saved_directions_open_equal(directions: Directions, tmp_path: Path) -> None:
+    directions = replace(directions, site=Site("hook_attn_out"))
     directions.save(tmp_path / "vectors.safetensors")
     opened = Directions.open(tmp_path / "vectors.safetensors")
     assert opened.behaviours == directions.behaviours
@@ -32,7 +34,7 @@ def test_saved_directions_open_equal(directions: Directions, tmp_path: Path) -> 
         torch.testing.assert_close(opened.vectors[behaviour], directions.vectors[behaviour], rtol=0, atol=0)
     for field in ("layers", "method", "model", "read", "residual_norm", "n_examples", "n_problems", "scores"):
         assert getattr(opened, field) == getattr(directions, field), field
-    assert (opened.site, opened.operation, opened.data_digest) == ("blocks.{layer}.hook_out", "add", "abc")
+    assert (opened.site, opened.operation, opened.data_digest) == (Site("hook_attn_out"), "add", "abc")
 
 
 def test_plain_safetensors_reads_the_file(directions: Directions, tmp_path: Path) -> None:
@@ -42,8 +44,26 @@ def test_plain_safetensors_reads_the_file(directions: Directions, tmp_path: Path
     assert set(tensors) == {"deduction", "backtracking", "verification"}
     with safe_open(path, framework="pt") as file:
         description = json.loads(file.metadata()["reasonlens"])
-    assert description["format"] == "reasonlens.directions/1" and description["layers"] == [0, 2]
+    assert (description["format"], description["site"]) == ("reasonlens.directions/2", "hook_out")
+    assert description["layers"] == [0, 2]
     assert description["norms"]["deduction"] == pytest.approx(tensors["deduction"].norm(dim=-1).tolist())
+
+
+def test_a_file_of_before_there_were_sites_or_of_an_unknown_one_is_refused(
+    directions: Directions, tmp_path: Path
+) -> None:
+    path = tmp_path / "vectors.safetensors"
+    directions.save(path)
+    tensors = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        description = json.loads(file.metadata()["reasonlens"])
+    for change, message in (
+        ({"format": "reasonlens.directions/1"}, r"another version \(reasonlens.directions/1\)"),
+        ({"site": "hook_atn_out"}, "damaged: unknown site 'hook_atn_out'.*Did you mean 'hook_attn_out'"),
+    ):
+        save_file(tensors, path, metadata={"reasonlens": json.dumps(description | change)})
+        with pytest.raises(InputError, match=message):
+            Directions.open(path)
 
 
 def test_a_vector_is_named_by_its_block_and_not_by_its_row(directions: Directions) -> None:
@@ -64,7 +84,7 @@ def test_another_safetensors_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_with_a_damaged_description_is_refused(directions: Directions, tmp_path: Path) -> None:
     path = tmp_path / "damaged.safetensors"
-    for description in ({"format": "reasonlens.directions/1"}, {"format": "reasonlens.directions/1", "norms": 3}, []):
+    for description in ({"format": "reasonlens.directions/2"}, {"format": "reasonlens.directions/2", "norms": 3}, []):
         save_file({"x": torch.zeros(2, 3)}, path, metadata={"reasonlens": json.dumps(description)})
         with pytest.raises(InputError):
             Directions.open(path)

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ...models.sites import BLOCK_OUTPUT
 from ...rundir import InputError, listed
 from .._directions import Directions
 from ..soundness import check_finite
@@ -123,6 +124,7 @@ def select(
     *,
     layers: str | Sequence[int] | int | None = None,
     strength: float | None = None,
+    any_site: bool = False,
 ) -> Selection:
     """Select one behaviour's vectors at some layers.
 
@@ -131,13 +133,15 @@ def select(
         behaviour: Which behaviour; may be left out where there is only one.
         layers: The 0-based blocks, or a text such as "8:12"; None means all.
         strength: What a coefficient of 1 adds, in units of the mean residual norm; None leaves the vectors as they are.
+        any_site: Whether the tool can add vectors elsewhere than to the output of a block.
 
     Returns:
         The selection.
 
     Raises:
         InputError: The behaviour or a layer is not covered, a vector is not finite, the strength is not finite or the
-            residual norm not known, or the directions act by another operation than adding.
+            residual norm not known, or the directions act by another operation than adding or at a site that the tool
+            cannot take.
     """
     if behaviour is None:
         if len(directions.behaviours) != 1:
@@ -151,6 +155,12 @@ def select(
         raise InputError(
             f"the direction for {behaviour!r} is made for the operation {direction.operation!r}, and other tools add "
             'vectors: take directions with operation="add"'
+        )
+    if direction.site != BLOCK_OUTPUT and not any_site:
+        raise InputError(
+            f"the direction for {behaviour!r} is of the site {direction.site}, and this tool takes vectors for the "
+            "output of blocks (hook_out): keep it in reasonlens's own file (safetensors), steer with reasonlens.steer, "
+            "or take the code for TransformerLens (export --print transformer-lens)"
         )
     if strength is not None and not math.isfinite(strength):
         raise InputError(f"the strength must be a finite number, and is {strength}")

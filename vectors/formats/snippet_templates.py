@@ -1,7 +1,8 @@
 """Hold the code that is printed for each tool, with $names to be filled in (see `snippets.py`).
 
 $file, $behaviour, $model and $blocks are Python literals, $layer and $row numbers, $scaled is the vector at its
-strength, $export a shell command, $gguf_shell the model's .gguf file as the shell reads it.
+strength, $site where it acts, $hook that name as TransformerLens has it, $export a shell command, $gguf_shell the
+model's .gguf file as the shell reads it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Snippet:
 # Most snippets begin with this. $row is the layer's row in the file.
 _VECTOR = """\
 with safe_open($file, framework="pt") as file:
-    vector = file.get_tensor($behaviour)[$row]  # the output of block $layer
+    vector = file.get_tensor($behaviour)[$row]  # $site of block $layer
 vector = $scaled
 """
 
@@ -64,7 +65,7 @@ bridge = TransformerBridge.boot_transformers($model)
 def steer(activations, hook):
     return activations + vector.to(activations)  # every token, the prompt's included
 
-with bridge.hooks(fwd_hooks=[("blocks.$layer.hook_out", steer)]):
+with bridge.hooks(fwd_hooks=[("$hook", steer)]):
     text = bridge.generate("How many primes are below 30?", max_new_tokens=50)
 """,
     ),

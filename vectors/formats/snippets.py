@@ -12,6 +12,7 @@ from pathlib import Path
 from string import Template
 
 from ...models import gguf_elsewhere, name_elsewhere
+from ...models.sites import added_at
 from ...rundir import InputError
 from .._directions import Directions
 from .registry import FORMATS
@@ -62,7 +63,8 @@ def snippet(
                 f"{', '.join(map(str, directions.layers))}"
             )
         layer = directions.layers[0]
-    selection = select(directions, behaviour, layers=layer, strength=strength)
+    any_site = tool == "transformer-lens"
+    selection = select(directions, behaviour, layers=layer, strength=strength, any_site=any_site)
     if tool in FORMATS and layer in (reasons := FORMATS[tool].cannot_steer(directions)):
         raise InputError(reasons[layer])
     norm = directions[selection.behaviour].norm_at(layer)
@@ -81,6 +83,8 @@ def snippet(
         "behaviour": repr(selection.behaviour),
         "row": directions.layers.index(layer),
         "layer": layer,
+        "site": str(directions.site),
+        "hook": added_at(directions.site).in_block(layer),
         "scaled": scaled,
         "model": repr(name),
         "model_shell": shlex.quote(name),

@@ -6,8 +6,8 @@
 
 1. Before each forward pass a hook on the model finds which tokens are padding, prompt and response, and their
    positions (`passes.py`); cached steps continue where the last one ended.
-2. A hook on each steered block applies the operation (`operations.py`) to its output at the selected tokens (`when.py`,
-   a mask, a controller); the output at all other tokens keeps its bits.
+2. A hook in each steered block applies the operation (`operations.py`) at the site of the direction, the block's output
+   by default, to the selected tokens (`when.py`, a mask, a controller); all other tokens keep their bits.
 3. The changed tokens are counted, on the device.
 
 The model is an ordinary Hugging Face model or a TransformerBridge around one, compiled or not. After the `with` block
@@ -30,11 +30,13 @@ from transformers import PreTrainedTokenizerBase
 
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
+from ...models.find_place import places_of
 from ...models.one_pass import one_pass
+from ...models.sites import BEFORE_BLOCK
 from ...rundir import InputError
 from ..direction import Direction
 from ..fit import check_fit
-from .hooks import PassWatch, block_hook
+from .hooks import PassWatch, hook_site
 from .passes import Passes
 from .scope import Scope
 from .sentence_ends import SENTENCES, at_sentence_ends
@@ -95,7 +97,7 @@ def steer(
         model: A name, a handle, a loaded model or a TransformerBridge.
         *directions: Directions, which take the options of this call, or `Steering`s with options of their own. They
             act in this order.
-        layer: The 0-based block or blocks whose output is changed, negative ones counted from the end. None means the
+        layer: The 0-based block or blocks that are steered, negative ones counted from the end. None means the
             only layer that a direction covers.
         strength: In units of the mean norm of the residual stream at the layer.
         operation: add, add-preserving-norm, project-out or clamp. None means the direction's own.
@@ -203,16 +205,22 @@ def _check_prompt_tokens(n_prompt_tokens: object) -> None:
 @contextmanager
 def _hooked(handle: LanguageModel, watch: PassWatch, steerings: Sequence[Steering]) -> Iterator[None]:
     """Hook the model; not while another thread's pass may be stopped, since torch then goes through its hooks."""
+    places = {
+        key: place
+        for steering in steerings
+        for key, place in places_of(handle, steering.layers, [steering.site]).items()
+    }
+    # What a sum adds up is kept before the block, after what changes the stream there.
+    in_order = sorted(enumerate(steerings), key=lambda numbered: numbered[1].site != BEFORE_BLOCK)
     with ExitStack() as hooks:
         with one_pass(handle):
             for module in {id(module): module for module in (handle.model, handle.body)}.values():
                 before = module.register_forward_pre_hook(watch.before, with_kwargs=True)
                 hooks.callback(before.remove)
                 hooks.callback(module.register_forward_hook(watch.after, always_call=True).remove)
-            for number, steering in enumerate(steerings):
+            for number, steering in in_order:
                 for layer_number in steering.layers:
-                    hook = block_hook(watch, number, steering, layer_number)
-                    hooks.callback(handle.blocks[layer_number].register_forward_hook(hook).remove)
+                    hooks.callback(hook_site(watch, number, steering, places[layer_number, steering.site]))
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""Hook a model for steering: one hook watches its forward passes, one on each steered block changes the output.
+"""Hook a model for steering: one hook watches its forward passes, one at each steered site changes its activations.
 
 Only passes of the contexts in which the block is open are steered (`scope.py`). Of several threads in which it is, each
 has a step of its own. A pass that runs inside another one (a controller that asks the model something) is left alone.
@@ -20,8 +20,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ...models import LanguageModel
-from ...models.blocks import block_output
 from ...models.one_pass import skipped_blocks
+from ...models.place import Place, Remove
+from ...models.sites import Site
 from ...rundir import InputError
 from .operations import Operation, add, operation_named
 from .passes import Passes
@@ -33,12 +34,12 @@ from .step import Step
 
 @dataclass(eq=False, slots=True)
 class _RunningPass:
-    """A forward pass that a thread is in, and the blocks that have run so far."""
+    """A forward pass that a thread is in, and the steered sites that have run so far."""
 
     module: nn.Module  # the outermost one that was called: the model, or its body
     step: Step | None  # None: it runs inside another pass (in a controller, say) and is left alone
     caller: FrameType | None  # torch's call of the module, on the stack as long as the pass runs; None: not found
-    layers_run: set[int] = field(default_factory=set)
+    sites_run: set[tuple[int, Site]] = field(default_factory=set)
     is_in_body: bool = False
 
 
@@ -50,7 +51,7 @@ class PassWatch:
 
     def __init__(self, handle: LanguageModel, passes: Passes, steered: Steered, scope: Scope) -> None:
         self._handle, self._passes, self.steered, self._scope = handle, passes, steered, scope
-        self._layers = {layer for steering in steered.steerings for layer in steering.layers}
+        self._sites = {(layer, steering.site) for steering in steered.steerings for layer in steering.layers}
         self._threads = threading.local()
         self._lock = threading.Lock()
         self._is_open = True
@@ -114,7 +115,7 @@ class PassWatch:
         with self._lock:
             self._passes.end(step, output)
             self.steered.count(step)
-        skipped = sorted(self._layers - running.layers_run)
+        skipped = sorted({layer for layer, _ in self._sites - running.sites_run})
         if skipped:
             raise skipped_blocks(self._handle.name, skipped)
 
@@ -131,7 +132,19 @@ def _stack() -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def block_hook(watch: PassWatch, number: int, steering: Steering, layer: int) -> Callable[..., Any]:
+def hook_site(watch: PassWatch, number: int, steering: Steering, place: Place) -> Remove:
+    """Let a steering change the activations at one place.
+
+    Args:
+        watch: Holds the step that is being run.
+        number: The index of the steering.
+        steering: What to do.
+        place: Of the steering's site in one of its layers.
+
+    Returns:
+        What removes the hook.
+    """
+    layer = place.layer
     operation: Operation = operation_named(steering.operation)
     unit, amount = steering.direction.unit(layer), steering.amount(layer)
     is_trained = unit.requires_grad
@@ -154,15 +167,14 @@ def block_hook(watch: PassWatch, number: int, steering: Steering, layer: int) ->
             )
         return shift
 
-    def steered_output(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+    def steered(activations: Float[Tensor, "rows tokens d_model"]) -> Tensor | None:
         running = watch.running
         if running is None or running.step is None:
             return None
         step = running.step
-        running.layers_run.add(layer)
+        running.sites_run.add((layer, steering.site))
         if steering.is_idle:
             return None
-        activations = block_output(output)
         mask, scale = _select_tokens(steering, activations, step)
         if scale is None and operation is add and not is_trained:  # the same sum, with its vector made once
             changed = activations + shift_on(activations.device, activations.dtype)
@@ -171,10 +183,9 @@ def block_hook(watch: PassWatch, number: int, steering: Steering, layer: int) ->
             own_amount = own_amount if scale is None else (own_amount * scale[..., None]).float()
             changed = operation(activations, own_unit, own_amount)
         step.changes.append((number, layer, mask))
-        replaced = torch.where(mask[..., None], changed, activations)
-        return (replaced, *output[1:]) if isinstance(output, tuple) else replaced
+        return torch.where(mask[..., None], changed, activations)
 
-    return _untraced(steered_output)
+    return place.change(steered, _untraced)
 
 
 def _untraced(hook: Callable[..., Any]) -> Callable[..., Any]:

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from ...models.handle import whole_layer
+from ...models.sites import Site
 from ...rundir import InputError, brief, truth_of
 from ..direction import Direction
 from .operations import operation_named
@@ -38,7 +39,7 @@ class Steering:
     """One direction and how to apply it. A token is steered only if `when`, `mask` and `controller` all select it."""
 
     direction: Direction
-    layers: tuple[int, ...]  # the 0-based blocks whose output is changed
+    layers: tuple[int, ...]  # the 0-based blocks that are steered, each at the direction's site
     strength: float = 1.0  # in units of the mean residual norm, unless `absolute`
     operation: str = "add"  # add, add-preserving-norm, project-out, clamp
     absolute: bool = False  # strength in units of the vector itself, not of the residual stream's norm
@@ -89,6 +90,11 @@ class Steering:
                 "reasonlens.with_norms_of(directions, model, texts)"
             )
         return self.strength * norm
+
+    @property
+    def site(self) -> Site:
+        """Where in each block it acts: where its direction was found."""
+        return self.direction.site
 
     @property
     def is_idle(self) -> bool:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from reasonlens import Directions, InputError
+from reasonlens.models.sites import BLOCK_OUTPUT, Site
 from reasonlens.vectors.formats import (
     FORMATS,
     check_directions,
@@ -30,6 +31,23 @@ def test_every_format_says_what_it_is_and_how_it_counts() -> None:
     assert {name for name, entry in FORMATS.items() if entry.read is None} == {"baked"}
     with pytest.raises(InputError, match="there is no format 'gguf'; there are safetensors, repeng, llama.cpp"):
         format_named("gguf")
+
+
+@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if entry.write and name != "safetensors"])
+def test_a_site_that_a_tool_cannot_take_is_refused_by_name(name: str, tiny, tmp_path: Path) -> None:
+    directions = replace(make_directions(layers=(1,), width=D_MODEL), model={}, site=Site("hook_attn_out"))
+    model = tiny() if FORMATS[name].needs_model else None
+    with pytest.raises(InputError, match="'deduction' is of the site hook_attn_out, and this tool takes .*hook_out"):
+        export(directions, tmp_path / "file", name, behaviour="deduction", model=model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_our_own_file_keeps_the_site(directions: Directions, tmp_path: Path) -> None:
+    path = tmp_path / "v.safetensors"
+    export(replace(directions, site=Site("attn.hook_result", 3)), path, "safetensors")
+    assert import_(path, "safetensors").site == Site("attn.hook_result", 3)
+    export(directions, tmp_path / "v.gguf", "repeng", behaviour="deduction")
+    assert import_(tmp_path / "v.gguf", "repeng").site == BLOCK_OUTPUT
 
 
 def test_a_directory_gets_a_file_for_each_behaviour(directions: Directions, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 
 import reasonlens
 from reasonlens import Directions, InputError
+from reasonlens.models.sites import SITES, Site
 from reasonlens.vectors.formats import SNIPPETS, snippet
 from reasonlens.vectors.steering import steer
 
@@ -55,13 +56,17 @@ def test_the_transformers_code_steers_as_reasonlens_does(architecture: str, tiny
         torch.testing.assert_close(scope["model"](tokens).logits, model.model(tokens).logits)
 
 
-def test_the_transformer_lens_code_steers_as_reasonlens_does(tiny, tmp_path: Path) -> None:
-    model = tiny("llama")
-    found = saved(model, tmp_path / "v.safetensors")
+@pytest.mark.parametrize("architecture", ["llama", "gemma"])
+@pytest.mark.parametrize("site", [*SITES, "attn.hook_result:1"])
+def test_the_transformer_lens_code_steers_as_reasonlens_does(
+    tiny, tmp_path: Path, architecture: str, site: str
+) -> None:
+    model = tiny(architecture, attn_implementation="eager")
+    found = replace(saved(model, tmp_path / "v.safetensors"), site=Site.parse(site))
     load, act = snippet(
         "transformer-lens", found, tmp_path / "v.safetensors", behaviour="deduction", layer=2, strength=1.5
     )
-    boot = "bridge = TransformerBridge.boot_transformers('tiny-llama')\n"
+    boot = f"bridge = TransformerBridge.boot_transformers('tiny-{architecture}')\n"
     generate = 'text = bridge.generate("How many primes are below 30?", max_new_tokens=50)'
     assert boot in load and generate in act
     tokens = torch.arange(3, 30)[None]
