@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from reasonlens.probes.layer_fit import Core, changes_over, design_of, fit_core
-from reasonlens.probes.metrics import FEWEST_PROBLEMS, CrossValidated, expected_auroc, rank_wins
+from reasonlens.probes.metrics import FEWEST_PROBLEMS, ONE_LAYER, CrossValidated, rank_wins
 from reasonlens.probes.nested import choose
 from reasonlens.probes.protocol import Protocol
 from reasonlens.probes.solver import Columns, method_named
@@ -188,7 +188,7 @@ def _analysed(
     quantile = maximum_quantile(
         np.array([layer.value for layer in alone[:2]]), np.stack([layer.draws for layer in alone[:2]])
     )
-    band = [expected_auroc(layer.value, layer.error, layer.n, quantile) for layer in alone[:2]]
+    band = [layer.band(quantile / ONE_LAYER) for layer in alone[:2]]
     first, chosen_interval, excess = alone[0].interval(), nested.interval(), nested.minus(alone[2])
     truth = {
         "auroc": expected[0],

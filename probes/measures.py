@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..activations import Activations
-from ..stats import Interval, corrected_p_values, maximum_quantile, mean_and_range
+from ..stats import LEVEL, Interval, corrected_p_values, maximum_quantile, mean_and_range
 from ..traces import is_marked
 from .behaviour_sweep import BehaviourSweep
 from .comparison import Comparison
@@ -17,6 +18,7 @@ from .controls.known_text import is_inside
 from .controls.matched import matched_spans
 from .layer_fit import Core, LayerFit, changes_over
 from .metrics import (
+    ONE_LAYER,
     CrossValidated,
     SecondaryMetrics,
     auroc,
@@ -24,7 +26,6 @@ from .metrics import (
     auroc_given_probes,
     cohens_d,
     concordance,
-    expected_auroc,
     secondary_metrics,
     widened,
 )
@@ -71,7 +72,7 @@ class Measures:
         permuted = np.stack([fit.permuted[index] for fit in fits])
         return BehaviourSweep(
             auroc=[layer.interval() for layer in by_layer],
-            auroc_band=[expected_auroc(layer.value, layer.error, layer.n, quantile) for layer in by_layer],
+            auroc_band=[layer.band(quantile / ONE_LAYER) for layer in by_layer],
             p_value=corrected_p_values(np.array([fit.ridge[index] for fit in fits]), permuted).tolist(),
             metrics=[
                 self._metrics(scores[index], positive, layer.widening)
@@ -135,20 +136,23 @@ class Measures:
         scores: Float[np.ndarray, " n_examples"],
     ) -> Comparison:
         """Compare the probe of layers chosen on inner folds (its scores) and that of each layer with the baselines."""
-        names, cores = list(self._baselines), list(self._baselines.values())
-        strongest_scores, choices = choose(cores, index, self._protocol.folds)
-        strongest = self._cross_validated(strongest_scores, positive, changes_over(cores, index))
+        baselines = {
+            name: self._cross_validated(core.reported(self._protocol.folds)[index], positive, core.changes(index))
+            for name, core in self._baselines.items()
+        }
+        name = max(baselines, key=lambda baseline: baselines[baseline].value)
+        strongest = baselines[name]
+        corrected = 1 - (1 - LEVEL) / len(self._protocol.shows)  # Bonferroni
         pairs = matched_spans(self._activations.examples, self._activations.read, positive, self._protocol.folds)
         return Comparison(
-            aurocs={
-                name: self._cross_validated(
-                    core.reported(self._protocol.folds)[index], positive, core.changes(index)
-                ).interval()
-                for name, core in self._baselines.items()
-            },
-            names=tuple(names[number] for number, _ in choices),
+            aurocs={baseline: auroc.interval() for baseline, auroc in baselines.items()},
+            name=name,
             strongest=strongest.interval(),
-            excess=at_best.minus(strongest),
+            excess=replace(
+                at_best.minus(strongest), low=min(at_best.minus(baseline).low for baseline in baselines.values())
+            ),
+            corrected_low=min(at_best.minus(baseline, corrected).low for baseline in baselines.values()),
+            n_behaviours=len(self._protocol.shows),
             excess_by_layer=[layer.minus(strongest) for layer in by_layer],
             matched=self._cross_validated(scores, positive, included=pairs.mask).widened_as(at_best),
             n_matched=pairs.n,

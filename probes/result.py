@@ -30,7 +30,7 @@ ABOUT = (
     *("seed", "model", "read"),
 )
 FIRST_IN_HEADLINE = ("excess", "excess_low", "excess_high", "standing")
-NOT_IN_HEADLINE = ("layers", "nested_calibration", "phrasings", "baselines", "strongest_by_fold")
+NOT_IN_HEADLINE = ("layers", "nested_calibration", "phrasings", "baselines")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -12,10 +12,11 @@ from .cross_validated import CrossValidated
 from .effect_size import cohens_d, held_out_projections
 from .expected import (
     FEWEST_PROBLEMS,
+    ONE_LAYER,
+    Error,
     best_candidate,
     expected_auroc,
     expected_difference,
-    standard_error,
     training_changes,
     widened,
 )
@@ -24,6 +25,7 @@ from .weighted import SecondaryMetrics, secondary_metrics
 
 __all__ = [
     "FEWEST_PROBLEMS",
+    "ONE_LAYER",
     "Bin",
     "CrossValidated",
     "FoldPairs",
@@ -35,12 +37,12 @@ __all__ = [
     "calibration",
     "cohens_d",
     "concordance",
+    "Error",
     "expected_auroc",
     "expected_difference",
     "held_out_projections",
     "rank_wins",
     "secondary_metrics",
-    "standard_error",
     "training_changes",
     "widened",
 ]

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ...rundir import brief
-from ...stats import Interval
+from ...stats import LEVEL, Interval
 from ._concordance import Matrix, auroc, auroc_draws, concordance
-from .expected import FEWEST_PAIRS, expected_auroc, expected_difference, standard_error, widened
+from .expected import FEWEST_PAIRS, Error, expected_auroc, expected_difference, widened
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -63,9 +63,9 @@ class CrossValidated:
         )
 
     @property
-    def error(self) -> float:
+    def error(self) -> Error:
         """The standard error of the AUROC."""
-        return standard_error(self.draws, self.changes, self.n_problems)
+        return Error.of(self.draws, self.changes, self.n_problems)
 
     @property
     def is_enough(self) -> bool:
@@ -74,13 +74,26 @@ class CrossValidated:
 
     @property
     def widening(self) -> float:
-        """The standard error in units of that of the draws alone; 1 where these do not vary."""
-        alone = standard_error(self.draws, np.zeros(1), self.n_problems)
-        return self.error / alone if alone else 1.0
+        """How much longer an interval is than that of the draws alone; 1 where these do not vary."""
+        alone = Error.of(self.draws, np.zeros(1), self.n_problems).distance()
+        return self.error.distance() / alone if alone else 1.0
 
     def interval(self) -> Interval:
         """Return the AUROC with the interval of what the procedure reaches on average on fresh problems."""
-        return expected_auroc(self.value, self.error, self.n) if self.is_enough else Interval(self.value, n=self.n)
+        return self.band(1.0)
+
+    def band(self, stretch: float) -> Interval:
+        """Return the AUROC with its interval, made longer.
+
+        Args:
+            stretch: How many times as long, on the probit scale.
+
+        Returns:
+            The AUROC; NaN ends with too few problems or pairs.
+        """
+        if not self.is_enough:
+            return Interval(self.value, n=self.n)
+        return expected_auroc(self.value, stretch * self.error.distance(), self.n)
 
     def widened_as(self, trained: CrossValidated) -> Interval:
         """Estimate with an interval that is widened as that of the AUROC of the same probes on all spans.
@@ -95,16 +108,17 @@ class CrossValidated:
             return Interval(self.value, n=self.n)
         return widened(self.value, self.draws, trained.widening, self.n)
 
-    def minus(self, other: CrossValidated) -> Interval:
+    def minus(self, other: CrossValidated, level: float = LEVEL) -> Interval:
         """Subtract another AUROC on the same spans and folds.
 
         Args:
             other: The AUROC to subtract.
+            level: Of the interval.
 
         Returns:
             The difference with its interval, paired over problems; NaN ends with too few problems or pairs.
         """
         if not self.is_enough:
             return Interval(self.value - other.value, n=self.n)
-        error = standard_error(self.draws - other.draws, self.changes - other.changes, self.n_problems)
-        return expected_difference(self.value - other.value, error, self.n)
+        error = Error.of(self.draws - other.draws, self.changes - other.changes, self.n_problems)
+        return expected_difference(self.value - other.value, error.distance(level), self.n)

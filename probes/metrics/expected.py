@@ -6,7 +6,9 @@ added, from fits that leave one more fold out (those that choose the penalty):
 
     V   = V_test m / (m - 1) + sum_f (D_f - mean D)^2          m: problems that were resampled
     D_f = change of the AUROC on the other folds if fold f is left out of their choice and training too
-    ends: of probit(AUROC) -/+ c sqrt(V) / phi(probit(AUROC)), c: 1.96, or for a band over layers that of the maximum
+    ends: of probit(AUROC) -/+ c sqrt(V) / phi(probit(AUROC))
+    c:    quantile of Student's t with (V / V_training)^2 (folds - 1) degrees of freedom, V_training the sum over f; for
+          a band over layers, wider by as much as the maximum over layers varies more than one layer
 
 What is covered is the mean AUROC, over training sets of as many problems as each fold was trained on, of the whole
 procedure with its choice of penalty (and layer); not that of the probe at hand. docs/statistics.md shows how often.
@@ -14,15 +16,17 @@ procedure with its choice of penalty (and layer); not that of the probe at hand.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from ...stats import LEVEL, Interval, percentile_ends
 
 FEWEST_PROBLEMS = 10  # with an example, and without one; with fewer no interval is given
+ONE_LAYER = float(norm.ppf((1 + LEVEL) / 2))  # the quantile that bands over layers exceed
 FEWEST_PAIRS = 100  # inside the folds; with fewer, intervals cover far more than they say
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -76,32 +80,53 @@ def best_candidate(
     return index
 
 
-def standard_error(
-    draws: Float[np.ndarray, " n_resamples"], changes: Float[np.ndarray, " n_folds"], n_problems: int
-) -> float:
-    """Compute the standard error of a cross-validated figure.
+@dataclass(frozen=True, slots=True)
+class Error:
+    """The standard error of a cross-validated figure, and how well it is known."""
 
-    Args:
-        draws: The figure in every resample of the problems, the fitted probes as they are.
-        changes: Its changes if one more fold is left out of the training (`training_changes`).
-        n_problems: Problems that were resampled.
+    size: float  # 0 where nothing varies
+    freedom: float  # degrees of freedom (Satterthwaite): few where most of the variance is that of a few training sets
 
-    Returns:
-        The standard error; 0 where nothing varies.
-    """
-    finite = draws[np.isfinite(draws)]
-    of_tests = finite.var() * n_problems / (n_problems - 1) if len(finite) else 0.0
-    return float(np.sqrt(of_tests + np.square(changes - changes.mean()).sum()))
+    @classmethod
+    def of(
+        cls, draws: Float[np.ndarray, " n_resamples"], changes: Float[np.ndarray, " n_folds"], n_problems: int
+    ) -> Error:
+        """Compute the standard error of a cross-validated figure.
+
+        Args:
+            draws: The figure in every resample of the problems, the fitted probes as they are.
+            changes: Its changes if one more fold is left out of the training (`training_changes`).
+            n_problems: Problems that were resampled.
+
+        Returns:
+            The standard error.
+        """
+        finite = draws[np.isfinite(draws)]
+        of_tests = finite.var() * n_problems / (n_problems - 1) if len(finite) else 0.0
+        of_training = float(np.square(changes - changes.mean()).sum())
+        variance = of_tests + of_training
+        freedom = (len(changes) - 1) * (variance / of_training) ** 2 if of_training else np.inf
+        return cls(float(np.sqrt(variance)), freedom)
+
+    def distance(self, level: float = LEVEL) -> float:
+        """Compute how far the ends of an interval are away: a quantile of Student's t times the standard error.
+
+        Args:
+            level: Of the interval.
+
+        Returns:
+            The distance, in units of the figure.
+        """
+        return float(t.ppf((1 + level) / 2, self.freedom)) * self.size if self.size else 0.0
 
 
-def expected_auroc(value: float, error: float, n: int, quantile: float = float(norm.ppf((1 + LEVEL) / 2))) -> Interval:
+def expected_auroc(value: float, distance: float, n: int) -> Interval:
     """Make the interval of a cross-validated AUROC.
 
     Args:
         value: The AUROC.
-        error: Its standard error (`standard_error`).
+        distance: How far the ends are away (`Error.distance`).
         n: Problems with an example, or those without one, whichever are fewer.
-        quantile: How many standard errors the ends are away.
 
     Returns:
         The AUROC, with ends between 0 and 1; NaN ends with fewer than `FEWEST_PROBLEMS`. If all pairs are ranked alike
@@ -109,20 +134,20 @@ def expected_auroc(value: float, error: float, n: int, quantile: float = float(n
     """
     if n < FEWEST_PROBLEMS or not np.isfinite(value):
         return Interval(value, n=n)
-    if value in (0.0, 1.0) or not error:
+    if value in (0.0, 1.0) or not distance:
         margin = min(3 / n, 1.0)
         return Interval(value, max(value - margin, 0.0), min(value + margin, 1.0), n)
     place = norm.ppf(value)
-    half_width = quantile * error / norm.pdf(place)
+    half_width = distance / norm.pdf(place)
     return Interval(value, float(norm.cdf(place - half_width)), float(norm.cdf(place + half_width)), n)
 
 
-def expected_difference(value: float, error: float, n: int) -> Interval:
+def expected_difference(value: float, distance: float, n: int) -> Interval:
     """Make the interval of a difference of two cross-validated AUROCs on the same problems.
 
     Args:
         value: The difference.
-        error: Its standard error: draws and changes are those of the difference.
+        distance: How far the ends are away: draws and changes of its `Error` are those of the difference.
         n: Problems with an example, or those without one, whichever are fewer.
 
     Returns:
@@ -130,8 +155,7 @@ def expected_difference(value: float, error: float, n: int) -> Interval:
     """
     if n < FEWEST_PROBLEMS or not np.isfinite(value):
         return Interval(value, n=n)
-    half_width = float(norm.ppf((1 + LEVEL) / 2)) * error
-    return Interval(value, max(value - half_width, -1.0), min(value + half_width, 1.0), n)
+    return Interval(value, max(value - distance, -1.0), min(value + distance, 1.0), n)
 
 
 def widened(

@@ -57,18 +57,21 @@ def test_the_excess_is_the_difference_of_both_aurocs_and_comes_back_from_json() 
 
 
 def test_what_may_be_said_follows_the_interval() -> None:
-    def standing(low: float, high: float) -> str:
+    def standing(low: float, high: float, corrected_low: float = math.nan) -> str:
         nothing = Interval(0.7)
         return Comparison(
             aurocs={"position": nothing},
-            names=("position", "words", "words", "words", "position"),
+            name="words",
             strongest=nothing,
             excess=Interval(0.1, low, high),
+            corrected_low=corrected_low,
+            n_behaviours=8,
             excess_by_layer=[],
             matched=nothing,
             n_matched=0,
         ).standing
 
-    assert standing(0.01, 0.2) == "above its words"
+    assert standing(0.01, 0.2, 0.001) == "above its words"
+    assert standing(0.01, 0.2, -0.001) == standing(0.01, 0.2, 0.0) == "just above its words"
     assert standing(-0.01, 0.2) == standing(0.0, 0.2) == standing(-0.3, -0.1) == "not above its words"
     assert standing(math.nan, math.nan) == "no interval: too few problems"

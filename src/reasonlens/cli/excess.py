@@ -32,9 +32,9 @@ def print_excess(behaviours: Mapping[str, Mapping[str, Any]], title: str) -> Non
         title=title,
         caption="Excess, the number to report: AUROC of the probe minus that of the strongest baseline, which has not "
         "run the model (position, words or token embeddings as far as they are known at the token read, or all "
-        "together), paired over problems [95% interval]. Layer, penalty and baseline of every fold are chosen on the "
-        "others. Matched: AUROC among spans with a partner of like first word, length and place (n). n: spans / "
-        "problems.",
+        "together), paired over problems [95% interval, its lower end over every baseline]. Layer and penalty of every "
+        "fold are chosen on the others. Just above: not once corrected for all behaviours. Matched: AUROC among spans "
+        "with a partner of like first word, length and place (n). n: spans / problems.",
     )
 
 

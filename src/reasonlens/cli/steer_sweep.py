@@ -161,7 +161,7 @@ def _print_layers(curves: StrengthCurves, table: pd.DataFrame) -> None:
         + (f" ({unsure:.1%} unsure)" if (unsure := curves.unsteered.unsure()) else ""),
         caption="Change of the behaviour's rate [95% interval over problems] at the strength of the largest, beside "
         f"the mean and the largest of {table['n_random'].min()} random directions; p: rank among them, which cannot be "
-        f"below {1 / (1 + table['n_random'].min()):.3f} (--random); corrected: over all {curves.n_cells} combinations of layer, "
-        "strength and behaviour, by the largest effect of each random direction. Wrong way: share of problems whose "
-        "rate falls [95%]. KL: nats a token on neutral text. Ranks: 1 for the highest layer.",
+        f"below {1 / (1 + table['n_random'].min()):.3f} (--random); corrected: over all {curves.n_cells} combinations "
+        "of layer, strength and behaviour, by the largest effect of each random direction. Wrong way: share of "
+        "problems whose rate falls [95%]. KL: nats a token on neutral text. Ranks: 1 for the highest layer.",
     )

@@ -47,3 +47,13 @@ def test_what_no_direction_moves_is_not_significant() -> None:
     random[1] = np.random.default_rng(2).normal(scale=0.1, size=39)
     p_values = corrected_over_cells(np.array([0.001, 0.0]), random, np.array([0, 0]))
     assert p_values[0] > 0.5
+
+
+def test_an_effect_beyond_all_is_significant_though_one_random_direction_alone_moves_another_cell() -> None:
+    """With the effect itself in the spread, every lone effect has the same z, however large."""
+    random = np.zeros((96, 20))
+    random[np.arange(20) + 40, np.arange(20)] = 0.05
+    effects = np.zeros(96)
+    effects[0] = 0.9
+    p_values = corrected_over_cells(effects, random, np.zeros(96, dtype=np.int64))
+    assert p_values[0] == pytest.approx(1 / 21)

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from reasonlens.probes.metrics import (
     CrossValidated,
+    Error,
     expected_auroc,
     expected_difference,
-    standard_error,
     training_changes,
     widened,
 )
@@ -39,20 +39,26 @@ def test_a_choice_that_hangs_on_one_fold_is_made_again_without_it() -> None:
 
 def test_the_error_adds_what_tests_and_training_sets_bring() -> None:
     draws = np.random.default_rng(0).normal(0.8, 0.03, 4000)
-    alone = standard_error(draws, np.zeros(5), 20)
+    alone = Error.of(draws, np.zeros(5), 20).size
     assert alone == pytest.approx(np.std(draws) * math.sqrt(20 / 19))
     changes = np.array([0.02, -0.01, 0.0, -0.03, 0.02])
-    assert standard_error(draws, changes, 20) == pytest.approx(math.hypot(alone, math.sqrt(0.0018)))
-    assert standard_error(draws, changes + 0.5, 20) == pytest.approx(standard_error(draws, changes, 20))
-    assert standard_error(np.append(draws, np.nan), np.zeros(5), 20) == pytest.approx(alone)
+    both = Error.of(draws, changes, 20)
+    assert both.size == pytest.approx(math.hypot(alone, math.sqrt(0.0018)))
+    assert Error.of(draws, changes + 0.5, 20).size == pytest.approx(both.size)
+    assert Error.of(np.append(draws, np.nan), np.zeros(5), 20).size == pytest.approx(alone)
+    freedom = 4 * (both.size**2 / 0.0018) ** 2  # of five training sets; that of the tests is taken for known
+    assert both.freedom == pytest.approx(freedom)
+    assert both.distance() == pytest.approx(float(t.ppf(0.975, freedom)) * both.size)
+    assert Error.of(draws, np.zeros(5), 20).distance(0.9) == pytest.approx(1.644854 * alone, rel=1e-6)
+    assert Error.of(np.full(9, 0.5), np.zeros(5), 20).distance() == 0
 
 
 def test_ends_are_even_in_probits_and_stay_between_0_and_1() -> None:
-    interval = expected_auroc(0.95, 0.04, 30)
+    interval = expected_auroc(0.95, 1.959964 * 0.04, 30)
     distances = norm.ppf(interval.high) - norm.ppf(0.95), norm.ppf(0.95) - norm.ppf(interval.low)
     assert distances == pytest.approx([1.959964 * 0.04 / norm.pdf(norm.ppf(0.95))] * 2, rel=1e-6)
     assert 0 < interval.low < 0.87 and 0.985 < interval.high < 1
-    band = expected_auroc(0.95, 0.04, 30, 2.6)
+    band = expected_auroc(0.95, 2.6 * 0.04, 30)
     assert band.low < interval.low and band.high > interval.high
 
 
