@@ -31,7 +31,7 @@ def test_what_is_shared_transfers_and_what_is_not_does_not() -> None:
     assert found.behaviours == ("a", "b")
     cells = {(trained, tested): cell for (trained, tested, name), cell in found.cells.items() if name == "a"}
     for pair in (("one", "one"), ("one", "same"), ("same", "one"), ("other", "other")):
-        assert cells[pair].auroc.low > 0.8
+        assert cells[pair].auroc.low > 0.7
     for pair in (("one", "other"), ("other", "same")):
         assert cells[pair].auroc.low < 0.55
     assert len(found.to_frame()) == 18 and len(found.to_dict()["cells"][0]["by_layer"]) == 2
