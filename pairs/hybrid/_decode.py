@@ -6,6 +6,7 @@ For each token, both models having read the same response after prompts of their
 2. The gate says at which rows to act; a chooser gives the behaviour c of each, a strength its strength a.
 3. steer:     h' = h + a n u_c at the output of block L, the blocks above run again (`above.py`), and the steered base's
               token is emitted; n is the mean norm of the residual stream there.
+   boost:     a logits is added to the first words of behaviour c in the base's logits, and nothing to its activations.
    takeover:  the thinking model's token is emitted: the ceiling of what any steering at this gate can do.
 4. The caches go on from what was emitted, unsteered.
 
@@ -23,14 +24,25 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...generation import CachedModel, Change, Follower, Gate, Sampling, StepState, Vocabulary, generate
+from ...generation import (
+    CachedModel,
+    Change,
+    Follower,
+    Gate,
+    Sampling,
+    StepState,
+    Vocabulary,
+    choose_tokens,
+    generate,
+)
 from ...generation.across import MappedFollower, TokenMap
 from ...models import LanguageModel
 from ...rundir import InputError
+from .first_words import FirstWords
 from .mechanism import Mechanism
 from .record import Log, RowRecord
 
-Act = Literal["steer", "takeover"]
+Act = Literal["steer", "boost", "takeover"]
 Chooser = Callable[[StepState], Int[Tensor, " rows"]]
 StrengthRule = Callable[[StepState, Int[Tensor, " rows"]], Float[Tensor, " rows"]]
 
@@ -41,9 +53,10 @@ class Plan:
 
     gate: Gate
     act: Act = "steer"
-    mechanism: Mechanism | None = None  # needed to steer
+    mechanism: Mechanism | None = None  # needed to steer; its layer is what gate and chooser see
+    words: FirstWords | None = None  # needed to boost
     chooser: Chooser | None = None  # None: behaviour 0
-    strength: StrengthRule | None = None  # None: 1
+    strength: StrengthRule | None = None  # None: 1; of a boost in nats
 
 
 def decode(
@@ -78,10 +91,13 @@ def decode(
         A record for each prompt, in order.
 
     Raises:
-        InputError: The plan steers and has no mechanism, or a tokenizer does not give text back as it was.
+        InputError: The plan steers and has no mechanism or boosts and has no words, or a tokenizer does not give text
+            back as it was.
     """
     if plan.act == "steer" and plan.mechanism is None:
         raise InputError("an arm that steers needs a mechanism: the vectors of its behaviours")
+    if plan.act == "boost" and plan.words is None:
+        raise InputError("an arm that boosts words needs the first words of its behaviours")
     token_map = None if thinking is None else TokenMap.between(base, thinking)
     same_tokens = thinking if token_map is None else None
     vocabulary = Vocabulary.of(base, same_tokens, more_ends, sampling.is_greedy)
@@ -124,7 +140,7 @@ class _Arm:
         self._gated = self._behaviour = self._strength = torch.empty(0)  # of the token that is being chosen
 
     def intervene(self, state: StepState) -> Change | None:
-        """Take over or steer where the gate opens."""
+        """Take over, steer or boost words where the gate opens."""
         plan = self._plan
         self._gated = gated = plan.gate(state)
         self._behaviour = torch.full_like(state.last_ids, -1)
@@ -134,7 +150,6 @@ class _Arm:
         if plan.act == "takeover":
             rows = gated.nonzero()[:, 0]
             return Change(rows, tokens=state.follower_chosen()[rows])
-        assert plan.mechanism is not None
         behaviour = torch.zeros_like(state.last_ids) if plan.chooser is None else plan.chooser(state)
         strength = torch.ones_like(self._strength) if plan.strength is None else plan.strength(state, behaviour)
         self._behaviour = torch.where(gated, behaviour, self._behaviour)
@@ -142,6 +157,10 @@ class _Arm:
         rows = (gated & (self._strength != 0)).nonzero()[:, 0]
         if not len(rows):
             return None
+        if plan.act == "boost":
+            assert plan.words is not None
+            return Change(rows, tokens=_boosted(state, rows, behaviour[rows], self._strength[rows], plan.words))
+        assert plan.mechanism is not None
         activations = plan.mechanism.applied(state.activations[rows], behaviour[rows], self._strength[rows])
         return Change(rows, activations=activations)
 
@@ -159,3 +178,19 @@ class _Arm:
             base_logits=state.logits,
             thinking_logits=state.follower_logits,
         )
+
+
+def _boosted(
+    state: StepState,
+    rows: Int[Tensor, " boosted"],
+    behaviour: Int[Tensor, " boosted"],
+    nats: Float[Tensor, " boosted"],
+    words: FirstWords,
+) -> Int[Tensor, " boosted"]:
+    """Choose tokens by the base's logits with those of each row's words raised."""
+    logits = state.logits[rows].float()
+    for number, tokens in enumerate(words):
+        members = (behaviour == number).nonzero()
+        places = torch.tensor([token for token in tokens if token < logits.shape[1]], device=logits.device)
+        logits[members, places] += nats[members]
+    return choose_tokens(logits, state.sampling, None if state.uniforms is None else state.uniforms[rows])

@@ -28,11 +28,18 @@ Role = Literal["end", "prompt", "hybrid", "variant", "ceiling", "control", "abla
 # thinking model        it runs beside the base, for the gate or for its tokens
 # step-by-step prompt   the pair has words that ask for reasoning; the base reads them after each question
 # bias vector           one vector for sentences of any behaviour is made (`vector_stage.py`)
+# first words           the tokens that begin the sentences of each behaviour are found (`first_words.py`)
 # coefficient network   strengths by a network are trained at the chosen layer (`coefficient_fit.py`)
 # varied strengths      an earlier arm steered with strengths that differ from token to token
 # seeds                 it runs once for each seed of `HybridSettings.n_seeds`, and is reported over all of them
 Need = Literal[
-    "thinking model", "step-by-step prompt", "bias vector", "coefficient network", "varied strengths", "seeds"
+    "thinking model",
+    "step-by-step prompt",
+    "bias vector",
+    "first words",
+    "coefficient network",
+    "varied strengths",
+    "seeds",
 ]
 
 
@@ -45,6 +52,7 @@ class Tuned:
     threshold: float  # of the probe gate, in log odds
     behaviour_strengths: tuple[float, ...] = ()  # where each behaviour has its own
     network_strength: float = 1.0  # multiple of the network's strengths in the arm network-strength
+    boost: float = 0.0  # nats by which the arm word-boost raises the logits of first words
 
     __repr__ = brief
 

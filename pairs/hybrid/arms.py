@@ -21,7 +21,7 @@ from .gate import always, boundary, never, positions
 from .mechanism import Mechanism
 from .strength import constant, scaled, shuffled
 
-BASE, THINKING, HYBRID, NETWORK = "base", "thinking", "hybrid", "network-strength"
+BASE, THINKING, HYBRID, NETWORK, WORDS = "base", "thinking", "hybrid", "network-strength", "word-boost"
 REQUIRED = (BASE, THINKING, HYBRID)  # without which no gap can be measured
 
 
@@ -66,6 +66,11 @@ def _bias(context: ArmContext) -> Plan:
     assert context.components.bias is not None
     mechanism = Mechanism.of(context.components.bias, context.tuned.layer)
     return Plan(gate=context.gate, mechanism=mechanism, strength=constant(strength))
+
+
+def _word_boost(context: ArmContext) -> Plan:
+    words = context.components.first_words
+    return replace(_hybrid(context), act="boost", words=words, strength=constant(context.tuned.boost))
 
 
 def _random_vectors(context: ArmContext) -> Plan:
@@ -158,6 +163,14 @@ _ENTRIES = (
         needs=frozenset({"thinking model"}),
         in_quick=True,
         plan=_forcing,
+    ),
+    Arm(
+        name=WORDS,
+        about="the behaviour's first words made likelier where the models differ, no vector",
+        role="control",
+        needs=frozenset({"thinking model", "first words"}),
+        in_quick=True,
+        plan=_word_boost,
     ),
     Arm(
         name="bias",

@@ -18,6 +18,7 @@ from ...traces import Trace
 from ...vectors import Directions
 from ._decode import Chooser
 from .coefficient import Coefficients
+from .first_words import FirstWords
 from .gate import probe_over
 from .mechanism import Mechanism
 
@@ -90,6 +91,7 @@ class Components:
     bias: Directions | None  # one general vector, "bias"; None where no arm needs it
     probes: Probes
     sentence_ends: Bool[Tensor, " vocabulary"]  # tokens of the base that end a sentence
+    first_words: FirstWords | None = None  # of the behaviours; None where no arm needs them
     networks: dict[int, Coefficients] = field(default_factory=dict)  # layer -> what sets strengths; added to as needed
 
     LOOK = ".traces, .directions, .probes"

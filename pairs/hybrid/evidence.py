@@ -43,8 +43,9 @@ class Control:
     """Another explanation of what the hybrid gains, and the arms that put it to the test."""
 
     name: str
-    arms: tuple[str, ...]  # one of them must have run; all that ran are compared
+    arms: tuple[str, ...]  # if it is required, one of them must have run; all that ran are compared
     refuted: str  # what follows where an arm of it does as well as the hybrid
+    is_required: bool = True  # a claim needs it
 
 
 # In the order in which they are looked at.
@@ -55,9 +56,15 @@ CONTROLS = (
         refuted="It is not shown that the directions matter, any push at these tokens may do as well",
     ),
     Control(
-        name="word boost",
-        arms=("word-boost", "bias"),
+        name="word-boost control",
+        arms=("word-boost",),
+        refuted="It is not shown that the behaviours' directions matter, their first words alone may do as well",
+    ),
+    Control(
+        name="one-vector control",
+        arms=("bias",),
         refuted="It is not shown that the behaviours' directions matter, one push for all may do as well",
+        is_required=False,
     ),
     Control(
         name="timing control",
@@ -101,7 +108,11 @@ class Evidence:
 
     def missing(self) -> list[str]:
         """Name the required controls that were not run, in the order of `CONTROLS`, the prompted base last."""
-        names = [control.name for control in CONTROLS if not any(arm in self.arms for arm in control.arms)]
+        names = [
+            control.name
+            for control in CONTROLS
+            if control.is_required and not any(arm in self.arms for arm in control.arms)
+        ]
         return [*names, *([] if self.prompted or not self.has_prompt else ["step-by-step prompted base"])]
 
     def cut_off(self) -> dict[str, float]:

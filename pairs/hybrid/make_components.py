@@ -32,6 +32,7 @@ from .arms import ARMS
 from .coefficient import Coefficients
 from .components import Components, Probes
 from .experiment import Experiment
+from .first_words import first_words
 from .networks import add_network, directions_of_networks, only_behaviours, train_network
 from .probe_fit import N_FOLDS, fit_probes
 from .rollouts import rollouts_with_room
@@ -67,12 +68,16 @@ def make_components(
     bias = None
     if any("bias vector" in ARMS[arm].needs for arm in settings.arms):
         bias = directory.once("bias.safetensors", source.bias, save=Directions.save, open=Directions.open)
+    words = None
+    if any("first words" in ARMS[arm].needs for arm in settings.arms):
+        words = first_words(pair.base, traces, directions.behaviours, template=pair.base_template)
     components = Components(
         traces=tuple(traces),
         directions=directions,
         bias=bias,
         probes=directory.once("probes.safetensors", source.probes, save=Probes.save, open=Probes.open),
         sentence_ends=ends_sentence(pair.base),
+        first_words=words,
         networks=networks,
     )
     if settings.strength_by == "network":

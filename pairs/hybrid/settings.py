@@ -32,6 +32,7 @@ class HybridSettings:
     # quarters of the way up.
     layers: str | tuple[int, ...] | None = None
     strengths: tuple[float, ...] = (0.5, 1.0, 1.5)  # to try, in mean residual norms; of a network's, multiples
+    boosts: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)  # of the first words' logits in nats, to try in word-boost
     thresholds: tuple[float, ...] = (-2.0, 0.0, 2.0)  # log odds above which the probe gate opens, to try
     n_train: int = 400  # problems on which the thinking model writes
     n_validation: int = 150  # on which layer, strength and threshold are chosen
@@ -60,11 +61,11 @@ class HybridSettings:
             raise InputError("problems to train, to choose and to test on, seeds and rows are each at least 1")
         if not self.cache_gigabytes > 0:
             raise InputError(f"a cache has room for something, and {self.cache_gigabytes} GB is none")
-        for number in (*self.strengths, *self.thresholds):
+        for number in (*self.strengths, *self.boosts, *self.thresholds):
             if not math.isfinite(number):
-                raise InputError(f"strengths and thresholds are numbers, and {number} is none")
-        if not self.strengths or not self.thresholds:
-            raise InputError("a hybrid needs at least one strength and one threshold to try")
+                raise InputError(f"strengths, boosts and thresholds are numbers, and {number} is none")
+        if not self.strengths or not self.boosts or not self.thresholds:
+            raise InputError("a hybrid needs at least one strength, one boost and one threshold to try")
         object.__setattr__(self, "arms", tuple(arm for arm in ARMS if arm in (*REQUIRED, *self.arms)))
 
     @classmethod

@@ -3,7 +3,8 @@
 1. The layer and strength of the highest accuracy; of equals the one that steers fewer tokens, then the weaker.
 2. Where each behaviour has a strength of its own: one behaviour after the other, the others staying as they are.
 3. The threshold of the probe gate in the same way.
-4. Where an arm takes strengths from the network: the multiple of them, at the layer that was chosen.
+4. The boost of the first words, in nats, in the same way.
+5. Where an arm takes strengths from the network: the multiple of them, at the layer that was chosen.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ._decode import Plan
 from .answering import answer
 from .arm import Tuned
 from .arm_run import gated_share
-from .arms import ARMS, HYBRID, NETWORK
+from .arms import ARMS, HYBRID, NETWORK, WORDS
 from .components import Components
 from .experiment import Experiment, enough_memory
 from .networks import add_network
@@ -89,7 +90,7 @@ def tuned_on_validation(experiment: Experiment, components: Components) -> tuple
 
 
 def choose(grid: Grid, layers: Sequence[int]) -> Tuned:
-    """Choose layer, strength, strengths of behaviours and threshold.
+    """Choose layer, strength, strengths of behaviours, threshold and boost.
 
     Args:
         grid: Tries cells.
@@ -108,7 +109,10 @@ def choose(grid: Grid, layers: Sequence[int]) -> Tuned:
                 for strength in settings.strengths
             ]
             best = grid.best(HYBRID, cells)
-    return grid.best(PROBE_GATED, [replace(best, threshold=threshold) for threshold in settings.thresholds])
+    best = grid.best(PROBE_GATED, [replace(best, threshold=threshold) for threshold in settings.thresholds])
+    if WORDS not in settings.arms:
+        return best
+    return grid.best(WORDS, [replace(best, boost=boost) for boost in settings.boosts])
 
 
 def choose_multiple(grid: Grid, tuned: Tuned) -> Tuned:
@@ -119,6 +123,7 @@ def choose_multiple(grid: Grid, tuned: Tuned) -> Tuned:
 def n_cells(components: Components, layers: Sequence[int], settings: HybridSettings) -> int:
     """Count the cells that `choose` tries."""
     n = len(layers) * len(settings.strengths) + len(settings.thresholds)
+    n += len(settings.boosts) if WORDS in settings.arms else 0
     if settings.strength_by == "per-behaviour":
         n += 1 + len(components.behaviours) * (len(settings.strengths) - 1)  # all alike: the best of before, once more
     return n
@@ -140,7 +145,8 @@ class Grid:
 
         def worth(tuned: Tuned) -> tuple[float, float, float]:
             row = self._tried(arm, tuned)
-            return row["accuracy"], -row["steered"], -(sum(tuned.behaviour_strengths) or row["strength"])
+            amount = row["strength"] if arm == WORDS else sum(tuned.behaviour_strengths) or row["strength"]
+            return row["accuracy"], -row["steered"], -amount
 
         return max(cells, key=worth)
 
@@ -148,8 +154,8 @@ class Grid:
         cell = {
             "arm": arm,
             "layer": tuned.layer,
-            "strength": float(tuned.network_strength if arm == NETWORK else tuned.strength),
-            "behaviour_strengths": named_strengths(self.components.behaviours, tuned),
+            "strength": float({NETWORK: tuned.network_strength, WORDS: tuned.boost}.get(arm, tuned.strength)),
+            "behaviour_strengths": "" if arm == WORDS else named_strengths(self.components.behaviours, tuned),
             "threshold": float(tuned.threshold) if arm == PROBE_GATED else None,
         }
         row = next((row for row in self.rows if all(row[name] == cell[name] for name in CELL)), None)

@@ -224,7 +224,5 @@ def _beside_controls(rule: str, headline: str, evidence: Evidence) -> Verdict:
     compared = _compared(evidence)
     best = max(compared, key=lambda arm: arm.gap_high)
     open_questions = [] if evidence.has_prompt else ["; the base has no words to be asked with"]
-    if "word-boost" not in evidence.arms:
-        open_questions += ["; whether the tell-tale words alone would do is not known, only one general vector was run"]
     because = f"{against(evidence, best)}{''.join(open_questions)}"
     return conclude(rule, headline, because, tuple(arm.arm for arm in compared), *deciding_both(evidence, best))

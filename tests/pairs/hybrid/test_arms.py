@@ -66,7 +66,8 @@ def test_every_arm_is_of_a_known_role_and_needs_what_there_is() -> None:
     assert all(arm.needs <= set(get_args(Need)) for arm in ARMS.values())
     assert arms_of_role("end") == ["base", "thinking"] and arms_of_role("hybrid") == [HYBRID]
     assert arms_of_role("control") == [
-        *("bias", "random-vectors", "random-behaviour", "least-similar", "random-positions", "always-on"),
+        *("word-boost", "bias", "random-vectors", "random-behaviour", "least-similar", "random-positions"),
+        "always-on",
     ]
 
 
@@ -80,11 +81,13 @@ def test_unknown_arms_and_empty_grids_are_refused() -> None:
         HybridSettings(arms=("magic",))
     with pytest.raises(InputError, match="at least one strength"):
         HybridSettings(strengths=())
+    with pytest.raises(InputError, match="at least one strength, one boost"):
+        HybridSettings(boosts=())
     assert HybridSettings(arms=("oracle",)).arms == ("base", "thinking", "hybrid", "oracle")
     quick = HybridSettings.quick()
     assert quick.n_test == 200 and quick.arms == (
-        *("base", "base-step-by-step", "thinking", "hybrid", "probe-gated", "oracle", "forcing", "bias"),
-        *("random-vectors", "random-behaviour", "random-positions"),
+        *("base", "base-step-by-step", "thinking", "hybrid", "probe-gated", "oracle", "forcing"),
+        *("word-boost", "bias", "random-vectors", "random-behaviour", "random-positions"),
     )
     assert HybridSettings().arms == tuple(ARMS)
 

@@ -152,6 +152,21 @@ def test_of_equals_the_one_that_steers_less_and_then_the_smaller_strength_is_cho
     assert tuned == Tuned(layer=2, strength=0.5, threshold=0.0)
 
 
+def test_the_boost_is_chosen_as_strengths_are_and_only_where_the_arm_runs(components: Components) -> None:
+    def trial(arm: str, plan: Plan) -> tuple[list[RowRecord], Sequence[bool]]:
+        assert plan.strength is not None
+        nats = float(plan.strength(state(), torch.tensor([0]))[0])
+        return [record(1)] * 2, [arm != "word-boost" or nats >= 4, arm != "word-boost" or nats == 4]
+
+    settings = replace(SETTINGS, arms=("word-boost",), boosts=(8.0, 4.0, 2.0))
+    tried = grid(components, settings, trial)
+    assert choose(tried, [2]).boost == 4.0
+    assert [row["strength"] for row in tried.rows if row["arm"] == "word-boost"] == [8.0, 4.0, 2.0]
+    assert len(tried.rows) == n_cells(components, [2], settings)
+    without = grid(components, SETTINGS, trial)
+    assert choose(without, [2]).boost == 0 and {row["arm"] for row in without.rows} == {"hybrid", "probe-gated"}
+
+
 def test_a_mean_difference_at_the_token_before_is_a_direction_of_the_base(components: Components) -> None:
     assert (
         components.directions.method.startswith("mean difference")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reasonlens.generation import Sampling, StepState, end_tokens, write
+from reasonlens.generation import Sampling, StepState, choose_tokens, end_tokens, row_uniforms, write
 from reasonlens.models import LanguageModel
 from reasonlens.pairs.hybrid import (
     Mechanism,
@@ -140,6 +140,62 @@ def test_taken_over_everywhere_the_thinking_model_writes_what_it_writes_alone(
     sampling = Sampling(n_samples=1, temperature=temperature, max_new_tokens=12)
     found = decode(base, thinking, PROMPTS, None, Plan(gate=always, act="takeover"), sampling, seed=4)
     assert [each.text for each in found] == [each.text for each in write(thinking, PROMPTS, sampling, seed=4)]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_word_boost_adds_to_the_logits_of_its_words_and_to_nothing_else(
+    tiny: Callable[..., LanguageModel], temperature: float
+) -> None:
+    """Against logits that are raised by hand, every token from the whole text anew."""
+    base, thinking = tiny("llama"), other(tiny("llama"))
+    words, nats = ((5, 11, 17), (3, 200)), 1.0
+    sampling = Sampling(n_samples=1, temperature=temperature, max_new_tokens=12)
+    plan = boosting(words, nats)
+    records = decode(base, thinking, PROMPTS, None, plan, sampling, seed=4)
+    uniforms = row_uniforms(4, range(len(PROMPTS)), 12)
+    for number, (prompt, record) in enumerate(zip(PROMPTS, records, strict=True)):
+        ids = list(prompt)
+        for step, token in enumerate(record.tokens):
+            with torch.no_grad():
+                logits, led = (model.model(torch.tensor([ids])).logits[0, -1] for model in (base, thinking))
+            is_open = bool(logits.argmax() != led.argmax())
+            assert record.gated[step] == is_open
+            if is_open:
+                logits[list(words[ids[-1] % 2])] += nats
+            chosen = choose_tokens(logits[None], sampling, uniforms[number, step][None])
+            assert int(chosen) == token
+            ids.append(token)
+    assert any(record.n_changed for record in records)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_boost_of_nothing_is_the_base_and_a_boundless_one_writes_the_words(
+    tiny: Callable[..., LanguageModel], temperature: float
+) -> None:
+    base, thinking = tiny("llama"), other(tiny("llama"))
+    sampling = Sampling(n_samples=1, temperature=temperature, max_new_tokens=12)
+    none = decode(base, thinking, PROMPTS, None, boosting(((5,), (3,)), 0.0), sampling, seed=4)
+    assert [record.text for record in none] == [response.text for response in write(base, PROMPTS, sampling, seed=4)]
+    assert not any(record.n_changed for record in none)
+    all_words = decode(base, thinking, PROMPTS, None, boosting(((5,), (3,)), 1e6), sampling, seed=4)
+    gated = {
+        token for record in all_words for token, is_open in zip(record.tokens, record.gated, strict=True) if is_open
+    }
+    assert gated and gated <= {5, 3}
+    with pytest.raises(InputError, match="needs the first words"):
+        decode(base, thinking, PROMPTS, None, Plan(gate=always, act="boost"), GREEDY)
+
+
+def boosting(words: tuple[tuple[int, ...], ...], nats: float) -> Plan:
+    """Boost words where the models differ, those of a behaviour by the token before."""
+    return Plan(
+        gate=disagreement,
+        act="boost",
+        mechanism=mechanism(),
+        words=words,
+        chooser=by_token_parity,
+        strength=lambda state, behaviour: torch.full((len(behaviour),), nats),
+    )
 
 
 def test_a_hybrid_of_a_model_with_itself_never_gates(tiny: Callable[..., LanguageModel]) -> None:
