@@ -208,8 +208,7 @@ def baseline_cores(
 ) -> dict[str, Core]:
     """Fit the baselines in the folds of the probes, each as the cross-validation of a layer is held."""
     embeddings = None if activations.embeddings is None else activations.embeddings.numpy()
-    fitted = fit_baselines(activations.examples, activations.read, protocol.shows, protocol.folds, embeddings, seed)
-    cores = {name: baseline.core for name, baseline in fitted.items()}
+    cores = fit_baselines(activations.examples, activations.read, protocol.shows, protocol.folds, embeddings, seed)
     return cores if embedding_fit is None else {"embeddings": embedding_fit} | cores
 
 

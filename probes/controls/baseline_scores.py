@@ -10,8 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -22,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from ...activations import Example, Read
 from ..layer_fit import Core
-from ..metrics import best_candidate, rank_wins
+from ..metrics import rank_wins
 from .baseline_scorers import (
     EMBEDDING_PENALTIES,
     Scorer,
@@ -44,35 +43,6 @@ LeftOut = frozenset[int]
 ScoresWithout = dict[LeftOut, Array]  # folds left out of the training -> scores of all rows
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class BaselineScores:
-    """The scores of one baseline, with the counts of its inner fits."""
-
-    scores: Float[np.ndarray, "n_behaviours n_examples"]  # out of fold
-    wins: Float[np.ndarray, "n_behaviours n_folds"]  # correctly ranked pairs of each test fold
-    pairs: Float[np.ndarray, "n_behaviours n_folds"]
-    inner_wins: Float[np.ndarray, "n_behaviours n_folds n_folds"]  # of the last fold, without the other
-    inner_pairs: Float[np.ndarray, "n_behaviours n_folds n_folds"]
-
-    @property
-    def inner(self) -> Float[np.ndarray, "n_behaviours n_folds"]:
-        """The AUROC on the other folds, without this one; NaN without a pair."""
-        wins, pairs = self.inner_wins.sum(axis=2), self.inner_pairs.sum(axis=2)
-        shares: Array = np.divide(wins, pairs, out=np.full(wins.shape, np.nan), where=pairs > 0)
-        return shares
-
-    @property
-    def core(self) -> Core:
-        """The same as the cross-validation of a layer with one penalty, to choose among it and others."""
-        return Core(
-            scores=self.scores[:, None],
-            wins=self.wins[:, None],
-            pairs=self.pairs[:, None],
-            inner_wins=self.inner_wins[:, None],
-            inner_pairs=self.inner_pairs[:, None],
-        )
-
-
 def fit_baselines(
     examples: Sequence[Example],
     read: Read,
@@ -80,7 +50,7 @@ def fit_baselines(
     folds: Int[np.ndarray, " n_examples"],
     embeddings: Float[np.ndarray, "n_examples d_embedding"] | None = None,
     seed: int = 0,
-) -> dict[str, BaselineScores]:
+) -> dict[str, Core]:
     """Fit all baselines that need no layer of the model.
 
     Args:
@@ -92,7 +62,8 @@ def fit_baselines(
         seed: Of the trees.
 
     Returns:
-        "position", "words", "first word" and "combined" (all of these and the embeddings, weighted).
+        "position", "words", "first word" and "combined" (all of these and the embeddings, weighted), each as the
+        cross-validation of a layer with one penalty, so that it competes with layers.
     """
     scorers: dict[str, Scorer] = {
         "splines": spline_scorer(places(examples, read)),
@@ -117,27 +88,6 @@ def fit_baselines(
     parts["position"] = {left_out: scores + parts["trees"][left_out] for left_out, scores in parts["splines"].items()}
     parts[COMBINED] = combined
     return {name: _counted(parts[name], shows, folds) for name in REPORTED}
-
-
-def strongest(
-    baselines: Mapping[str, BaselineScores], folds: Int[np.ndarray, " n_examples"]
-) -> tuple[Float[np.ndarray, "n_behaviours n_examples"], list[list[str]]]:
-    """Take for each test fold the scores of the baseline that is best on the other folds.
-
-    Args:
-        baselines: The baselines by name; among equals the first is taken.
-        folds: The fold of each example.
-
-    Returns:
-        The scores, and the name of the baseline for each behaviour and fold.
-    """
-    names = list(baselines)
-    wins = np.stack([baseline.inner_wins.sum(axis=2) for baseline in baselines.values()])
-    pairs = np.stack([baseline.inner_pairs.sum(axis=2) for baseline in baselines.values()])
-    chosen = np.stack([best_candidate(wins[:, index], pairs[:, index]) for index in range(wins.shape[1])])
-    all_scores = np.stack([baseline.scores for baseline in baselines.values()])
-    scores: Array = np.take_along_axis(all_scores, chosen[:, folds][None], axis=0)[0]
-    return scores, [[names[index] for index in row] for row in chosen]
 
 
 def _combined(
@@ -174,12 +124,12 @@ def _combined(
 
 def _counted(
     scores_without: ScoresWithout, shows: Bool[np.ndarray, "n_behaviours n_examples"], folds: Int[np.ndarray, " n"]
-) -> BaselineScores:
+) -> Core:
     """Collect the reported scores, and count the ranked pairs of each fold without it and without any other one."""
     n_behaviours, n_folds = len(shows), int(folds.max()) + 1
-    scores = np.empty(shows.shape)
-    wins, pairs = np.zeros((2, n_behaviours, n_folds))
-    inner_wins, inner_pairs = np.zeros((2, n_behaviours, n_folds, n_folds))
+    scores = np.empty((n_behaviours, 1, shows.shape[1]))
+    wins, pairs = np.zeros((2, n_behaviours, 1, n_folds))
+    inner_wins, inner_pairs = np.zeros((2, n_behaviours, 1, n_folds, n_folds))
     for left_out, all_scores in scores_without.items():
         for fold in left_out:
             test = folds == fold
@@ -187,9 +137,9 @@ def _counted(
                 continue
             n_wins, n_pairs = rank_wins(torch.from_numpy(all_scores[:, test]), torch.from_numpy(shows[:, test]))
             if len(left_out) == 1:
-                scores[:, test] = all_scores[:, test]
-                wins[:, fold], pairs[:, fold] = n_wins.numpy(), n_pairs.numpy()
+                scores[:, 0, test] = all_scores[:, test]
+                wins[:, 0, fold], pairs[:, 0, fold] = n_wins.numpy(), n_pairs.numpy()
             else:
                 (other,) = left_out - {fold}
-                inner_wins[:, other, fold], inner_pairs[:, other, fold] = n_wins.numpy(), n_pairs.numpy()
-    return BaselineScores(scores=scores, wins=wins, pairs=pairs, inner_wins=inner_wins, inner_pairs=inner_pairs)
+                inner_wins[:, 0, other, fold], inner_pairs[:, 0, other, fold] = n_wins.numpy(), n_pairs.numpy()
+    return Core(scores=scores, wins=wins, pairs=pairs, inner_wins=inner_wins, inner_pairs=inner_pairs)

@@ -12,10 +12,11 @@ from sklearn.metrics import roc_auc_score
 
 from reasonlens import Read
 from reasonlens.activations import Example
-from reasonlens.probes.controls.baseline_scores import BaselineScores, fit_baselines, strongest
+from reasonlens.probes.controls.baseline_scores import fit_baselines
 from reasonlens.probes.controls.known_text import first_words, places, words_read
 from reasonlens.probes.controls.stacking import stacked
 from reasonlens.probes.controls.word_counts import WORDS, WordCounts
+from reasonlens.probes.layer_fit import Core
 from reasonlens.probes.metrics._concordance import auroc, concordance
 from reasonlens.probes.nested import choose
 
@@ -58,8 +59,8 @@ def area(scores: np.ndarray, positive: np.ndarray) -> float:
     return auroc(concordance(scores, positive, PROBLEMS, FOLDS))
 
 
-def areas(baselines: dict[str, BaselineScores], positive: np.ndarray) -> dict[str, float]:
-    return {name: area(baseline.scores[0], positive) for name, baseline in baselines.items()}
+def areas(baselines: dict[str, Core], positive: np.ndarray) -> dict[str, float]:
+    return {name: area(baseline.scores[0, 0], positive) for name, baseline in baselines.items()}
 
 
 def with_another_end(examples: list[Example], index: int, text: str) -> list[Example]:
@@ -95,7 +96,7 @@ def test_what_follows_the_end_of_a_read_changes_no_feature_and_no_score(read: st
                 describe(others, Read.parse(read))[index], describe(examples, Read.parse(read))[index]
             ), describe.__name__
     for name, baseline in fit_baselines(others, Read.parse(read), shows, folds).items():
-        assert baseline.scores[0, index] == scores[name].scores[0, index], name
+        assert baseline.scores[0, 0, index] == scores[name].scores[0, 0, index], name
 
 
 def test_the_length_of_a_span_is_known_after_it_and_not_before_it() -> None:
@@ -141,9 +142,9 @@ def test_labels_that_depend_on_nothing_are_ranked_at_chance() -> None:
     shows = random_labels(6, n_behaviours=5)
     baselines = fit_baselines(examples_of(random_sentences(), "mean"), Read.mean(), shows, FOLDS, embeddings)
     for name, baseline in baselines.items():
-        by_behaviour = [area(scores, positive) for scores, positive in zip(baseline.scores, shows, strict=True)]
+        by_behaviour = [area(scores, positive) for scores, positive in zip(baseline.scores[:, 0], shows, strict=True)]
         assert abs(np.mean(by_behaviour) - 0.5) < 0.045, name  # standard error .013 of five sets of labels
-    scores, _ = strongest(baselines, FOLDS)
+    scores = [strongest(baselines, behaviour)[0] for behaviour in range(len(shows))]
     assert abs(np.mean([area(row, positive) for row, positive in zip(scores, shows, strict=True)]) - 0.5) < 0.045
 
 
@@ -185,10 +186,10 @@ def test_inner_counts_equal_those_of_a_plain_refit_without_both_folds() -> None:
         for left_out, tested in ((first, second), (second, first)):
             test = FOLDS == tested
             n_pairs = shows[0, test].sum() * (~shows[0, test]).sum()
-            assert words.inner_pairs[0, left_out, tested] == n_pairs
+            assert words.inner_pairs[0, 0, left_out, tested] == n_pairs
             expected = roc_auc_score(shows[0, test], refit.decision_function(features[test])) * n_pairs
-            assert words.inner_wins[0, left_out, tested] == pytest.approx(expected, abs=0.003 * n_pairs)
-    assert not words.inner_pairs[0][np.eye(N_FOLDS, dtype=bool)].any()
+            assert words.inner_wins[0, 0, left_out, tested] == pytest.approx(expected, abs=0.003 * n_pairs)
+    assert not words.inner_pairs[0, 0][np.eye(N_FOLDS, dtype=bool)].any()
 
 
 def test_the_combination_of_a_test_fold_knows_no_label_of_it() -> None:
@@ -198,36 +199,35 @@ def test_the_combination_of_a_test_fold_knows_no_label_of_it() -> None:
     changed[:, FOLDS == 2] ^= True
     before, after = (fit_baselines(examples, Read.mean(), labels, FOLDS) for labels in (shows, changed))
     for name in before:
-        assert np.array_equal(before[name].scores[:, FOLDS == 2], after[name].scores[:, FOLDS == 2]), name
-        assert not np.array_equal(before[name].scores[:, FOLDS != 2], after[name].scores[:, FOLDS != 2]), name
+        assert np.array_equal(before[name].scores[..., FOLDS == 2], after[name].scores[..., FOLDS == 2]), name
+        assert not np.array_equal(before[name].scores[..., FOLDS != 2], after[name].scores[..., FOLDS != 2]), name
         tested = [fold for fold in range(N_FOLDS) if fold != 2]
-        assert np.array_equal(before[name].inner_wins[:, 2, tested], after[name].inner_wins[:, 2, tested]), name
+        assert np.array_equal(before[name].inner_wins[:, :, 2, tested], after[name].inner_wins[:, :, 2, tested]), name
 
 
-def of(inner_wins: np.ndarray, value: float) -> BaselineScores:
-    pairs = np.ones((1, 3, 3)) - np.eye(3)
-    scores = np.full((1, 6), value)
-    return BaselineScores(
-        scores=scores, wins=np.ones((1, 3)), pairs=np.ones((1, 3)), inner_wins=inner_wins * pairs, inner_pairs=pairs
+def strongest(baselines: dict[str, Core], behaviour: int, folds: np.ndarray = FOLDS) -> tuple[np.ndarray, list[str]]:
+    """Choose the baseline of each fold as a layer is chosen: its scores, and its name by fold."""
+    scores, choices = choose(list(baselines.values()), behaviour, folds)
+    return scores, [list(baselines)[place] for place, _ in choices]
+
+
+def of(inner_wins: np.ndarray, value: float) -> Core:
+    pairs = np.ones((1, 1, 3, 3)) - np.eye(3)
+    return Core(
+        scores=np.full((1, 1, 6), value),
+        wins=np.ones((1, 1, 3)),
+        pairs=np.ones((1, 1, 3)),
+        inner_wins=inner_wins[:, None] * pairs,
+        inner_pairs=pairs,
     )
 
 
 def test_the_strongest_baseline_of_a_fold_is_chosen_on_the_other_folds() -> None:
     weak, strong = np.full((1, 3, 3), 0.6), np.full((1, 3, 3), 0.7)
     strong[0, 1] = 0.5  # without fold 1 the other one is better
-    scores, names = strongest({"a": of(weak, 1.0), "b": of(strong, 2.0)}, np.array([0, 0, 1, 1, 2, 2]))
-    assert names == [["b", "a", "b"]]
-    assert scores.tolist() == [[2, 2, 1, 1, 2, 2]]
-
-
-def test_a_baseline_competes_with_layers_as_one_of_them() -> None:
-    shows = np.stack([PLACES >= 5, random_labels(10)[0]])
-    baselines = fit_baselines(examples_of(random_sentences(), "mean"), Read.mean(), shows, FOLDS)
-    scores, names = strongest(baselines, FOLDS)
-    for behaviour in range(len(shows)):
-        chosen, choices = choose([baseline.core for baseline in baselines.values()], behaviour, FOLDS)
-        assert np.array_equal(chosen, scores[behaviour])
-        assert [list(baselines)[place] for place, _ in choices] == names[behaviour]
+    scores, names = strongest({"a": of(weak, 1.0), "b": of(strong, 2.0)}, 0, np.array([0, 0, 1, 1, 2, 2]))
+    assert names == ["b", "a", "b"]
+    assert scores.tolist() == [2, 2, 1, 1, 2, 2]
 
 
 def test_a_score_that_says_nothing_or_the_opposite_gets_little_or_no_weight() -> None:
@@ -244,7 +244,7 @@ def test_few_folds_have_baselines_as_well(n_folds: int) -> None:
     shows = (PLACES >= 5)[None]
     baselines = fit_baselines(examples_of(random_sentences(), "mean"), Read.mean(), shows, PROBLEMS % n_folds)
     for name in ("position", "combined"):
-        assert auroc(concordance(baselines[name].scores[0], shows[0], PROBLEMS, PROBLEMS % n_folds)) > 0.9
+        assert auroc(concordance(baselines[name].scores[0, 0], shows[0], PROBLEMS, PROBLEMS % n_folds)) > 0.9
         assert (baselines[name].inner > 0.9).all()
 
 
@@ -252,8 +252,8 @@ def test_a_behaviour_that_the_training_folds_lack_is_scored_alike() -> None:
     shows = ((PROBLEMS == 7) & (PLACES > 4))[None]  # in one fold only
     for baseline in fit_baselines(examples_of(random_sentences(), "mean"), Read.mean(), shows, FOLDS).values():
         test = FOLDS == 7 % N_FOLDS
-        assert baseline.wins[0, 7 % N_FOLDS] == baseline.pairs[0, 7 % N_FOLDS] / 2 > 0
-        assert np.ptp(baseline.scores[0, test]) == 0
+        assert baseline.wins[0, 0, 7 % N_FOLDS] == baseline.pairs[0, 0, 7 % N_FOLDS] / 2 > 0
+        assert np.ptp(baseline.scores[0, 0, test]) == 0
 
 
 @pytest.mark.parametrize("read", ["mean", "before:1"])
