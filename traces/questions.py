@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..rundir import InputError, brief
+from ..rundir import InputError, brief, text_of
 from .asides import without_asides
 from .conclusion import MAX_CHARACTERS, Conclusion, concluded, is_operand, statements
 from .contested import is_contested
@@ -59,6 +59,12 @@ class Question:
     answer: str | None = None  # None: not known
 
     __repr__ = brief
+
+    def __post_init__(self) -> None:
+        text_of(self.problem, "problem of a question")
+        text_of(self.prompt, "prompt of a question")
+        if self.answer is not None:
+            text_of(self.answer, "answer of a question")
 
 
 # A new way of grading is one function of this type: whether the response answers the question, None where it cannot be

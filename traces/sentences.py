@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from ..rundir import text_of, whole_number
 from .thoughts import TAG
 
 NEVER_LAST = {"e.g", "i.e", "vs", "cf", "mr", "mrs", "ms", "dr", "prof", "st", "approx"}
@@ -27,7 +28,12 @@ def segment(text: str, min_words: int = 3) -> list[tuple[int, int]]:
 
     Returns:
         The characters [start, end) of each sentence, in order, without surrounding white space.
+
+    Raises:
+        InputError: The text is no text, or `min_words` no whole number of at least 0.
     """
+    text_of(text, "text")
+    whole_number(min_words, "min_words", 0)
     ranges: list[tuple[int, int]] = []
     ends = [(match.end(), match.end()) for match in END.finditer(text) if _ends_sentence(text, match)]
     start = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from ..rundir import InputError, brief, listed, looked_at
+from ..rundir import InputError, brief, listed, looked_at, text_of, truth_of, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,15 @@ class Span:
     marked: bool | None = None  # whether it holds a tell-tale word of its behaviour; None: not known
 
     __repr__ = brief
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            place = getattr(self, name)
+            if type(place) is not int:  # one below 0 is named by the trace, which knows where it stands
+                object.__setattr__(self, name, whole_number(place, f"{name} of a span", 0))
+        text_of(self.label, "label of a span")
+        if self.marked is not None:
+            truth_of(self.marked, "marked of a span")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from ...activations.layers import layer_numbers
 from ...generation import Sampling
-from ...rundir import InputError
+from ...rundir import InputError, brief, names_of
 from ...traces import Template
 from ...vectors.steering import OPERATIONS, When
 from ...vectors.steering.sentence_ends import SENTENCES
@@ -30,7 +31,13 @@ class EffectSettings:
     sampling: Sampling = field(default_factory=lambda: Sampling(n_samples=1, max_new_tokens=160))
     seed: int = 0  # of random directions, sampling and problems
 
+    __repr__ = brief
+
     def __post_init__(self) -> None:
+        if self.behaviours is not None:
+            object.__setattr__(self, "behaviours", names_of(self.behaviours, "behaviours"))
+        if self.layers is not None and not isinstance(self.layers, str):
+            object.__setattr__(self, "layers", layer_numbers(self.layers))
         if not self.strengths or not all(math.isfinite(strength) for strength in self.strengths):
             raise InputError(f"strengths must be finite numbers, and {list(self.strengths)} are not")
         if self.n_random < 1 or self.n_problems < 2:

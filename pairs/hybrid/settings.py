@@ -6,10 +6,10 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from ...activations.layers import parse_layers
+from ...activations.layers import layer_numbers, parse_layers
 from ...generation import Sampling
 from ...models import LanguageModel
-from ...rundir import InputError
+from ...rundir import InputError, brief, names_of
 from .arms import ARMS, REQUIRED
 from .gate import gate_named
 
@@ -46,7 +46,10 @@ class HybridSettings:
     n_rows: int = 250  # problems that are decoded together, and kept together
     seed: int = 0
 
+    __repr__ = brief
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "arms", names_of(self.arms, "arms"))
         unknown = [arm for arm in self.arms if arm not in ARMS]
         if unknown:
             raise InputError(f"there is no arm {unknown[0]!r}; there are {', '.join(ARMS)}")
@@ -57,6 +60,8 @@ class HybridSettings:
         gate_named(self.gate, None)
         if isinstance(self.layers, str):
             parse_layers(self.layers, 10_000)  # how it is written; which blocks there are, the model knows
+        elif self.layers is not None:
+            object.__setattr__(self, "layers", layer_numbers(self.layers))
         if min(self.n_train, self.n_validation, self.n_test, self.n_seeds, self.n_rows) < 1:
             raise InputError("problems to train, to choose and to test on, seeds and rows are each at least 1")
         if not self.cache_gigabytes > 0:

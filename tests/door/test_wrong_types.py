@@ -13,9 +13,13 @@ import torch
 
 from reasonlens import (
     Directions,
+    EffectSettings,
+    HybridSettings,
     InputError,
     LocateSettings,
     ProbeSettings,
+    Question,
+    Span,
     Steering,
     collect,
     directions,
@@ -28,6 +32,7 @@ from reasonlens import (
     open_problem_set,
     probe,
     read_traces,
+    segment,
     steer_sweep,
     sweep,
 )
@@ -134,6 +139,27 @@ TABLE: dict[str, list[tuple[Door, Any, str]]] = {
         (lambda parts, value: parts.directions.at("verification", value), "1", "a layer is a whole number"),
         (lambda parts, value: parts.directions.choose_layers(value), 1.5, "layers takes a list"),
         (lambda parts, value: parts.acts.layer(value), 1.0, "a layer is a whole number"),
+        *(
+            (lambda _, value: HybridSettings(layers=value), value, "layer")
+            for value in (2, 1.5, [1.0], [True], [None], {})
+        ),
+        *(
+            (lambda _, value: EffectSettings(layers=value), value, "layer")
+            for value in (2, 1.5, [1.0], [True], [None], {})
+        ),
+    ],
+    "spans, questions and sentences": [
+        *((lambda _, value: Span(value, 3, "deduction"), value, "start of a span") for value in ("0", 1.0, None, True)),
+        *((lambda _, value: Span(0, value, "deduction"), value, "end of a span") for value in ("3", 3.0, None)),
+        *((lambda _, value: Span(0, 3, value), value, "label of a span") for value in (None, 5, b"a", ["a"])),
+        (lambda _, value: Span(0, 3, "deduction", value), "no", "marked of a span"),
+        *((lambda _, value: Question(value, "What?"), value, "problem of a question") for value in (None, 5)),
+        *((lambda _, value: Question("p", value), value, "prompt of a question") for value in (None, 5, b"a")),
+        *((lambda _, value: Question("p", "What?", value), value, "answer of a question") for value in (5, 1.5, [])),
+        *((lambda _, value: segment(value), value, "text takes a text") for value in (None, 5, b"a", ["a"])),
+        *((lambda _, value: segment("So it is.", value), value, "min_words") for value in (None, 1.5, "3", -1)),
+        *((lambda _, value: HybridSettings(arms=value), value, "arms") for value in ("oracle", 5, [1], [])),
+        *((lambda _, value: EffectSettings(behaviours=value), value, "behaviours") for value in NO_NAMES),
     ],
 }
 
@@ -180,3 +206,11 @@ def test_what_a_terminal_would_obey_is_escaped_and_long_lists_are_cut(parts: Sim
         many["x" * 5_000]
     assert str(caught.value).isprintable() and len(str(caught.value)) < 500
     assert [part.behaviour for part in parts.directions.values()] == list(parts.directions)
+
+
+def test_spans_take_whole_numbers_of_any_type_and_settings_show_themselves_in_a_line() -> None:
+    span = Span(np.int64(1), torch.tensor(4), "deduction")  # type: ignore[arg-type]
+    assert (span.start, span.end) == (1, 4) and type(span.start) is type(span.end) is int
+    assert HybridSettings(layers=np.array([1, -1])).layers == (1, -1)  # type: ignore[arg-type]
+    for settings in (HybridSettings(), EffectSettings(behaviours=["a"] * 300)):  # type: ignore[arg-type]
+        assert len(repr(settings)) < 1_000 and "\n" not in repr(settings)
