@@ -139,14 +139,8 @@ TABLE: dict[str, list[tuple[Door, Any, str]]] = {
         (lambda parts, value: parts.directions.at("verification", value), "1", "a layer is a whole number"),
         (lambda parts, value: parts.directions.choose_layers(value), 1.5, "layers takes a list"),
         (lambda parts, value: parts.acts.layer(value), 1.0, "a layer is a whole number"),
-        *(
-            (lambda _, value: HybridSettings(layers=value), value, "layer")
-            for value in (2, 1.5, [1.0], [True], [None], {})
-        ),
-        *(
-            (lambda _, value: EffectSettings(layers=value), value, "layer")
-            for value in (2, 1.5, [1.0], [True], [None], {})
-        ),
+        *((lambda _, value: HybridSettings(layers=value), value, "layer") for value in (2, 1.5, [1.0], [True], {})),
+        *((lambda _, value: EffectSettings(layers=value), value, "layer") for value in (2, 1.5, [1.0], [True], {})),
     ],
     "spans, questions and sentences": [
         *((lambda _, value: Span(value, 3, "deduction"), value, "start of a span") for value in ("0", 1.0, None, True)),

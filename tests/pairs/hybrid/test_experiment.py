@@ -27,7 +27,9 @@ from reasonlens.pairs.hybrid import next_sentence as next_sentence_module
 from reasonlens.pairs.hybrid import probe_fit as probe_fit_module
 from reasonlens.pairs.hybrid import rollouts as rollouts_module
 from reasonlens.pairs.hybrid.arm_run import steered_strengths
+from reasonlens.pairs.hybrid.evidence import Evidence
 from reasonlens.pairs.hybrid.next_sentence import next_sentence
+from reasonlens.pairs.hybrid.verdict_rules import verdict_of
 from reasonlens.rundir import InputError
 from reasonlens.traces import Trace
 
@@ -36,10 +38,11 @@ pytestmark = pytest.mark.xdist_group("hybrid experiment")
 SETTINGS = HybridSettings(
     arms=(
         *("probe-gated", "network-strength", "oracle", "forcing", "bias", "random-vectors", "random-behaviour"),
-        *("random-positions", "shuffled-strengths"),
+        *("random-positions", "shuffled-strengths", "word-boost"),
     ),
     layers=(2,),
     strengths=(0.75,),
+    boosts=(4.0,),
     thresholds=(-4.0, -2.0, 0.0),
     n_train=80,
     n_validation=20,
@@ -70,7 +73,7 @@ def files(out: Path) -> dict[str, bytes]:
     return {file.relative_to(out).as_posix(): file.read_bytes() for file in found}
 
 
-def test_a_base_steered_at_few_tokens_recovers_most_of_the_gap_and_controls_do_not(
+def test_a_base_steered_at_few_tokens_recovers_most_of_the_gap_and_so_does_one_whose_first_words_are_boosted(
     done: tuple[HybridResult, Path],
 ) -> None:
     pair = done[0].pairs["rl"]
@@ -78,8 +81,11 @@ def test_a_base_steered_at_few_tokens_recovers_most_of_the_gap_and_controls_do_n
     assert pair.arms["probe-gated"].gap > 0.5
     for control in ("random-vectors", "random-behaviour", "random-positions"):
         assert pair.arms[control].gap < 0.25, control
-    assert str(pair.verdict).startswith("The base can, and is not told when"), str(pair.verdict)
-    assert "the base has no words to be asked with" in str(pair.verdict)
+    assert pair.arms["word-boost"].gap > 0.7, "the first word of an organism's sentence is the decision"
+    assert str(pair.verdict).startswith("It is not shown that the behaviours' directions matter, their first words")
+    others = {name: arm for name, arm in pair.arms.items() if name != "word-boost"}
+    verdict = verdict_of(Evidence(arms=others, has_prompt=False))
+    assert str(verdict).startswith("Cannot say: no word-boost control was run"), str(verdict)
 
 
 def test_taken_over_wherever_they_differ_the_base_is_the_thinking_model(done: tuple[HybridResult, Path]) -> None:
@@ -101,7 +107,7 @@ def test_strengths_of_the_network_vary_and_are_what_is_shuffled(done: tuple[Hybr
     strengths = steered_strengths(run.arms["network-strength"].records[0])
     assert len(set(strengths)) > 10 and min(strengths) > 0
     assert set(steered_strengths(run.arms["shuffled-strengths"].records[0])) <= set(np.float32(strengths).tolist())
-    assert {"hybrid", "probe-gated", "network-strength"} == set(run.grid["arm"])
+    assert {"hybrid", "probe-gated", "word-boost", "network-strength"} == set(run.grid["arm"])
     assert done[0].pairs["rl"].arms["network-strength"].gap > 0.5
 
 
