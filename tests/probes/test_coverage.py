@@ -7,7 +7,7 @@ import pytest
 from benchmarks.coverage import cell
 
 
-@pytest.mark.parametrize("signal", ["none", "strong"])
+@pytest.mark.parametrize("signal", ["none", pytest.param("strong", marks=pytest.mark.long)])
 def test_intervals_cover_and_the_bootstrap_of_fitted_probes_does_not(signal: str) -> None:
     row = cell((30, 12), 0.5, signal, n_datasets=100, estimator="ridge", seed=1)
     for figure in ("auroc", "nested", "band", "excess"):

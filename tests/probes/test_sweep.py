@@ -180,6 +180,7 @@ def test_a_clear_best_layer_is_chosen_on_other_folds_as_well(found: ProbeSweep) 
     assert planted.nested.auroc.value == pytest.approx(planted.auroc[1].value)
 
 
+@pytest.mark.long
 def test_where_nothing_is_held_the_reported_number_is_at_chance_and_the_best_of_many_layers_is_not() -> None:
     """The maximum over forty layers of noise lies well above 0.5; the nested number does not."""
     generator = torch.Generator().manual_seed(1)

@@ -154,6 +154,7 @@ def is_ours(pid: int) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_a_driver_that_was_cut_off_goes_on_after_its_shards(model: str, many: list[Trace], tmp_path: Path) -> None:
     collect(model, many, out=tmp_path / "alone", **OPTIONS)
 

@@ -228,6 +228,7 @@ def test_a_question_that_a_model_cannot_read_is_refused_before_anything_is_run(t
     assert not (tmp_path / "h").exists()
 
 
+@pytest.mark.long
 def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     out = tmp_path / "h"
     small = ("--train", "40", "--validation", "5", "--test", "12", "--layers", "2", "--strengths", "0.75")
@@ -244,6 +245,7 @@ def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path: Path) ->
     assert f"is being written by process {first.pid}" in " ".join(second.stderr.split())
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_again_and_again_ends_in_the_bytes_of_an_undisturbed_one(
     done: tuple[HybridResult, Path], tmp_path: Path
 ) -> None:
