@@ -54,13 +54,14 @@ def test_each_command_of_readme_is_run_here_or_installs() -> None:
 
 @pytest.fixture
 def tiny_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: PreTrainedTokenizerFast) -> Path:
-    """Enter an empty directory, where names of the hub are directories of a tiny model of 30 blocks."""
+    """Enter an empty directory, where names of the hub are directories of tiny models with the layers that are named."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    shape = {"num_hidden_layers": 30, "hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2}
-    model = AutoModelForCausalLM.from_config(LlamaConfig(**shape, vocab_size=400, max_position_embeddings=2048))
+    shape = {"hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2}
     for name in (*HUB_NAMES, "smollm2-135m"):
-        model.save_pretrained(name)
+        n_layers = 15 if name == "smollm2-135m" else 24
+        config = LlamaConfig(**shape, num_hidden_layers=n_layers, vocab_size=400, max_position_embeddings=2048)
+        AutoModelForCausalLM.from_config(config).save_pretrained(name)
         tokenizer.save_pretrained(name)
     return tmp_path
 
