@@ -38,7 +38,7 @@ def test_a_site_that_a_tool_cannot_take_is_refused_by_name(name: str, tiny, tmp_
     directions = replace(make_directions(layers=(1,), width=D_MODEL), model={}, site=Site("hook_attn_out"))
     model = tiny() if FORMATS[name].needs_model else None
     with pytest.raises(InputError, match="'deduction' is of the site hook_attn_out, and this tool takes .*hook_out"):
-        export(directions, tmp_path / "file", name, behaviour="deduction", model=model)
+        export(directions, tmp_path / f"file{FORMATS[name].suffix}", name, behaviour="deduction", model=model)
     assert not list(tmp_path.iterdir())
 
 
