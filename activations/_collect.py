@@ -1,39 +1,87 @@
 """Collect activations: one vector for each labelled span of some traces, at each layer of a model.
 
 Each trace runs once, teacher-forced, in a batch with others of similar length. The tokens of every span are averaged
-inside the forward pass (`engine/`), so memory does not depend on how many layers are read. With a directory to write
-to, the traces are read window by window, and every window becomes a shard (`store/`): memory does not depend on the
-number of traces either, and an interrupted run is resumed where it stopped.
+inside the forward pass (`engine/`), so memory does not depend on how many layers are read. One pass serves several
+reads and sites, each bit-identical to the same by itself. With a directory to write to, the traces are read window by
+window, and every window becomes a shard (`store/`): memory does not depend on the number of traces either, and an
+interrupted run is resumed where it stopped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack, overload
 
 import torch
 
 from ..models import load
 from ..models._load import ModelLike
 from ..models.content import weights_digest
+from ..models.sites import BLOCK_OUTPUT, Site
 from ..rundir import expanded
 from ..rundir.progress import ProgressBar
 from ..traces import Template, Trace, TraceSource, digest, stream_traces
-from .activations import Activations
+from .activations import Activations, open_collection
+from .collection import Collection
 from .collector import Collector, nothing_to_read
 from .read import Read
-from .settings import CollectSettings
-from .store import Part, Store
+from .settings import CollectSettings, ManyReads, ManySites
+from .store import Part, ReadPart, Store
 
 SHARD_BYTES = 1 << 29
 
 
+class CollectOptions(TypedDict, total=False):
+    """The options of `collect` that decide nothing about what it returns."""
+
+    layers: str | Sequence[int] | None
+    template: Template
+    truncate: bool
+    include_markup: bool
+    tokens_per_batch: int | None
+    share_prefixes: bool
+    compile: bool
+    out: str | Path | None
+    dtype: torch.dtype
+    spans_per_shard: int | None
+    progress: bool
+
+
+@overload
+def collect(
+    model: ModelLike,
+    traces: TraceSource,
+    *,
+    read: Read | str = "mean",
+    sites: Site | str = BLOCK_OUTPUT,
+    **options: Unpack[CollectOptions],
+) -> Activations: ...
+@overload
+def collect(
+    model: ModelLike,
+    traces: TraceSource,
+    *,
+    read: ManyReads,
+    sites: Site | str | ManySites = BLOCK_OUTPUT,
+    **options: Unpack[CollectOptions],
+) -> Collection[Activations]: ...
+@overload
+def collect(
+    model: ModelLike,
+    traces: TraceSource,
+    *,
+    read: Read | str = "mean",
+    sites: ManySites,
+    **options: Unpack[CollectOptions],
+) -> Collection[Activations]: ...
 def collect(
     model: ModelLike,
     traces: TraceSource,
     *,
     layers: str | Sequence[int] | None = None,
-    read: Read | str = "mean",
+    read: Read | str | ManyReads = "mean",
+    sites: Site | str | ManySites = BLOCK_OUTPUT,
     template: Template = "auto",
     truncate: bool = False,
     include_markup: bool = False,
@@ -44,15 +92,16 @@ def collect(
     dtype: torch.dtype = torch.float32,
     spans_per_shard: int | None = None,
     progress: bool = True,
-) -> Activations:
+) -> Activations | Collection[Activations]:
     """Collect the activations of every labelled span, in the order of the traces and of their spans.
 
     Args:
         model: A name, a handle or a loaded model.
         traces: Traces with labelled spans: "bundled", a JSONL file, Trace objects or dictionaries as in the file, also
             from a generator.
-        layers: 0-based blocks whose output is read, negative ones from the end, or "0,4,10:20:2"; None means all.
-        read: Which tokens of a span are averaged (see `Read`).
+        layers: 0-based blocks that are read, negative ones from the end, or "0,4,10:20:2"; None means all.
+        read: Which tokens of a span are averaged (see `Read`); or a list of reads, all from one pass.
+        sites: Where in each block: its output, another site (see `models.sites`), or a list of them.
         template: How prompt and text become tokens (see `traces.encode`).
         truncate: Cut texts that are longer than the context, instead of refusing them.
         include_markup: Also read attention sinks, special and template tokens, which are left out otherwise.
@@ -68,16 +117,18 @@ def collect(
         progress: Show a progress bar over tokens.
 
     Returns:
-        One vector for each span and layer, in the units of the residual stream.
+        One vector for each span and layer, in the units of the residual stream. For a list of reads or sites, a
+        collection of these: `collection.at("before:1")`.
 
     Raises:
-        InputError: Nothing is labelled, a text is too long, a layer does not exist, an activation is not finite, or
-            `out` holds something else or is being written to.
+        InputError: Nothing is labelled, a text is too long, a layer or site does not exist, an activation is not
+            finite, or `out` holds something else or is being written to.
     """
     model = load(model)
     settings = CollectSettings(
         layers=layers,
         read=read,
+        sites=sites,
         template=template,
         truncate=truncate,
         include_markup=include_markup,
@@ -87,30 +138,48 @@ def collect(
     )
     if out is not None:
         collector = Collector(model, settings)
-        return collect_into(
-            expanded(out),
+        place = expanded(out)
+        collect_into(
+            place,
             collector,
             stream_traces(traces),
             dtype=dtype,
             spans_per_shard=spans_per_shard,
             progress=progress,
         )
+        return Activations.open(place) if settings.is_single else open_collection(place)
     texts = list(stream_traces(traces))
     collector = Collector(model, settings)
     with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
         part = read_part(collector, texts, bar.update, bar.reset)
-    if not part.examples:
+    if not part.n_examples:
         raise nothing_to_read(len(texts), sum(len(trace.spans) for trace in texts), settings)
-    return Activations(
-        values=part.activations.transpose(0, 1),
-        embedding_values=part.embeddings,
-        examples=part.examples,
-        layers=collector.layers,
-        read=settings.tokens,
-        model=model.identity(),
-        overall_mean=(part.stretch_sum / part.n_stretches).float(),
-        residual_norm=(part.norm_sum / part.n_stretches).float(),
-        n_skipped=part.n_skipped,
+    collection = _in_memory(part, collector)
+    return collection.at() if settings.is_single else collection
+
+
+def _in_memory(part: Part, collector: Collector) -> Collection[Activations]:
+    """Present one window as the activations of each read and site."""
+    return Collection(
+        members={
+            (read, site): Activations(
+                values=of_read.activations[slot].transpose(0, 1),
+                embedding_values=of_read.embeddings,
+                examples=of_read.examples,
+                layers=collector.layers,
+                read=read,
+                site=site,
+                model=collector.model.identity(),
+                overall_mean=(of_read.stretch_sum[slot] / of_read.n_stretches).float(),
+                residual_norm=(of_read.norm_sum[slot] / of_read.n_stretches).float(),
+                n_skipped=of_read.n_skipped,
+            )
+            for read, of_read in zip(collector.reads, part.reads, strict=True)
+            for slot, site in enumerate(collector.sites)
+            if of_read.examples
+        },
+        reads=collector.reads,
+        sites=collector.sites,
     )
 
 
@@ -122,7 +191,7 @@ def collect_into(
     dtype: torch.dtype = torch.float32,
     spans_per_shard: int | None = None,
     progress: bool = True,
-) -> Activations:
+) -> None:
     """Collect window by window into the store at `out`, leaving out the windows that it holds already."""
     n_spans = spans_per_shard or default_spans_per_shard(collector, dtype)
     n_traces = n_spans_seen = 0
@@ -149,7 +218,6 @@ def collect_into(
             store.discard()
             raise nothing_to_read(n_traces, n_spans_seen, collector.settings)
         store.finish(n_shards)
-    return Activations.open(out)
 
 
 def store_description(collector: Collector, dtype: torch.dtype, spans_per_shard: int) -> dict[str, object]:
@@ -160,7 +228,7 @@ def store_description(collector: Collector, dtype: torch.dtype, spans_per_shard:
 
 def default_spans_per_shard(collector: Collector, dtype: torch.dtype) -> int:
     """Compute how many spans make a shard of about `SHARD_BYTES`."""
-    n_vectors = len(collector.layers) + 1  # and the mean embedding
+    n_vectors = len(collector.reads) * (len(collector.sites) * len(collector.layers) + 1)  # and the mean embedding
     return max(1, SHARD_BYTES // (n_vectors * collector.model.d_model * dtype.itemsize))
 
 
@@ -173,23 +241,30 @@ def read_part(
     """Read one window into memory; `on_total` receives its number of tokens, `on_batch` that of each batch."""
     window = collector.window(traces, on_batch)
     on_total(window.n_tokens)
-    n_layers, d_model = len(collector.layers), collector.model.d_model
-    activations = torch.empty(n_layers, len(window.examples), d_model)
-    stretches = torch.empty(n_layers, window.n_stretches, d_model)
-    norms = torch.empty(n_layers, window.n_stretches)
+    places = len(collector.sites), len(collector.layers)
+    d_model = collector.model.d_model
+    activations = [torch.empty(*places, len(read.examples), d_model) for read in window.reads]
+    stretches = torch.empty(*places, window.n_stretches, d_model)
+    norms = torch.empty(*places, window.n_stretches)
     for batch in window.batches:
-        spans, texts = torch.from_numpy(batch.spans), torch.from_numpy(batch.stretches)
-        activations[:, spans] = batch.span_means
-        stretches[:, texts] = batch.stretch_means
-        norms[:, texts] = batch.stretch_norms
+        for of_read, means in zip(activations, batch.reads, strict=True):
+            of_read[:, :, torch.from_numpy(means.spans)] = means.means
+        texts = torch.from_numpy(batch.stretches)
+        stretches[:, :, texts] = batch.stretch_means
+        norms[:, :, texts] = batch.stretch_norms
     return Part(
-        activations=activations,
-        embeddings=window.embeddings(),
-        examples=window.examples,
-        stretch_sum=stretches.sum(dim=1, dtype=torch.float64),
-        norm_sum=norms.sum(dim=1, dtype=torch.float64),
-        n_stretches=window.n_stretches,
-        n_skipped=window.n_skipped,
+        reads=tuple(
+            ReadPart(
+                activations=of_read,
+                embeddings=read.embeddings(),
+                examples=read.examples,
+                stretch_sum=stretches[:, :, read.stretches].sum(dim=2, dtype=torch.float64),
+                norm_sum=norms[:, :, read.stretches].sum(dim=2, dtype=torch.float64),
+                n_stretches=len(read.stretches),
+                n_skipped=read.n_skipped,
+            )
+            for of_read, read in zip(activations, window.reads, strict=True)
+        )
     )
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..models import LanguageModel
+from ..models.sites import BLOCK_OUTPUT
 from ..rundir import InputError
 from ..traces import (
     EncodedTrace,
@@ -19,7 +20,7 @@ from ..traces import (
     is_marked,
 )
 from .embeddings import mean_embeddings
-from .engine import Engine, Pooled
+from .engine import Engine, Pooled, Segments
 from .example import CHARACTERS_BEFORE, Example
 from .plan import Plan, plan
 from .settings import CollectSettings
@@ -27,25 +28,41 @@ from .settings import CollectSettings
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class ReadBatch:
-    """The results of one batch: means of some spans, and means and mean norms of some stretches; float32."""
+    """What one read takes of a batch: means of some spans, float32."""
 
-    spans: Int[np.ndarray, " n_spans"]  # which of the window's examples
-    span_means: Float[Tensor, "n_layers n_spans d_model"]
+    spans: Int[np.ndarray, " n_spans"]  # which of the read's examples
+    means: Float[Tensor, "n_sites n_layers n_spans d_model"]
+    has_stretch: Bool[np.ndarray, " n_stretches"]  # which of the batch's stretches are of texts with such a span
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Batch:
+    """The results of one batch: means of some spans by each read, and means and mean norms of some stretches."""
+
+    reads: tuple[ReadBatch, ...]
     stretches: Int[np.ndarray, " n_stretches"]  # which of the window's stretches
-    stretch_means: Float[Tensor, "n_layers n_stretches d_model"]
-    stretch_norms: Float[Tensor, "n_layers n_stretches"]
+    stretch_means: Float[Tensor, "n_sites n_layers n_stretches d_model"]
+    stretch_norms: Float[Tensor, "n_sites n_layers n_stretches"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class WindowRead:
+    """What one read takes of a window: its examples in order."""
+
+    examples: tuple[Example, ...]
+    n_skipped: int
+    stretches: Int[np.ndarray, " n"]  # the stretches of texts with an example
+    embeddings: Callable[[], Float[Tensor, "n_examples d_embedding"]]  # looked up when called
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Window:
-    """Traces that are read together: their examples in order, and the batches as they finish."""
+    """Traces that are read together: what each read takes of them, and the batches as they finish."""
 
-    examples: tuple[Example, ...]
+    reads: tuple[WindowRead, ...]
     n_stretches: int
-    n_skipped: int
     n_tokens: int
-    batches: Iterator[ReadBatch]
-    embeddings: Callable[[], Float[Tensor, "n_examples d_embedding"]]  # looked up when called
+    batches: Iterator[Batch]
 
 
 class Collector:
@@ -56,10 +73,11 @@ class Collector:
 
     def __init__(self, model: LanguageModel, settings: CollectSettings, *, on_device: bool = False) -> None:
         self.model, self.settings = model, settings
-        self.layers = settings.layers_of(model)
+        self.layers, self.reads, self.sites = settings.layers_of(model), settings.reads, settings.all_sites
         self.engine = Engine(
             model,
             self.layers,
+            sites=self.sites,
             tokens_per_batch=settings.tokens_per_batch,
             share_prefixes=settings.share_prefixes,
             compile=settings.compile,
@@ -80,35 +98,42 @@ class Collector:
             InputError: A text is too long or, as batches are taken, an activation is not finite.
         """
         texts = encode(self.model, traces, template=self.settings.template, truncate=self.settings.truncate)
-        planned = plan(texts, self.settings.tokens, self.settings.include_markup)
+        planned = plan(texts, self.reads, self.settings.include_markup)
+        ids = [text.token_ids for text in texts]
         return Window(
-            examples=_examples(texts, planned),
-            n_stretches=len(planned.stretches),
-            n_skipped=planned.n_skipped,
-            n_tokens=sum(len(texts[text]) for text in {text for text, _ in planned.spans}),
-            batches=self._batches(texts, planned, on_batch),
-            embeddings=partial(
-                mean_embeddings,
-                self.model,
-                [text.token_ids for text in texts],
-                planned.segments,
-                len(planned.spans),
+            reads=tuple(
+                WindowRead(
+                    examples=_examples(texts, read.spans, planned.of_read(read)),
+                    n_skipped=read.n_skipped,
+                    stretches=read.stretches,
+                    embeddings=partial(mean_embeddings, self.model, ids, planned.of_read(read), len(read.spans)),
+                )
+                for read in planned.reads
             ),
+            n_stretches=len(planned.stretches),
+            n_tokens=sum(len(ids[text]) for text in set(planned.segments.text.tolist())),
+            batches=self._batches(texts, planned, on_batch),
         )
 
-    def _batches(
-        self, texts: list[EncodedTrace], planned: Plan, on_batch: Callable[[int], object]
-    ) -> Iterator[ReadBatch]:
-        n_spans = len(planned.spans)
+    def _batches(self, texts: list[EncodedTrace], planned: Plan, on_batch: Callable[[int], object]) -> Iterator[Batch]:
+        firsts = [*(read.first for read in planned.reads), planned.first_stretch]
         for pooled in self.engine.run([text.token_ids for text in texts], planned.segments):
             self._check_finite(pooled, texts, planned)
-            n_spans_here = int(np.searchsorted(pooled.segments, n_spans))
-            yield ReadBatch(
-                spans=pooled.segments[:n_spans_here],
-                span_means=pooled.means[:, :n_spans_here],
-                stretches=pooled.segments[n_spans_here:] - n_spans,
-                stretch_means=pooled.means[:, n_spans_here:],
-                stretch_norms=pooled.norms[:, n_spans_here:],
+            cuts = [*np.searchsorted(pooled.segments, firsts).tolist(), len(pooled.segments)]
+            parts = [slice(start, stop) for start, stop in zip(cuts, cuts[1:], strict=False)]
+            stretches = pooled.segments[parts[-1]] - planned.first_stretch
+            yield Batch(
+                reads=tuple(
+                    ReadBatch(
+                        spans=pooled.segments[part] - read.first,
+                        means=pooled.means[:, :, part],
+                        has_stretch=np.isin(stretches, read.stretches),
+                    )
+                    for read, part in zip(planned.reads, parts, strict=False)
+                ),
+                stretches=stretches,
+                stretch_means=pooled.means[:, :, parts[-1]],
+                stretch_norms=pooled.norms[:, :, parts[-1]],
             )
             on_batch(pooled.n_tokens)
 
@@ -116,16 +141,17 @@ class Collector:
         bad = (~pooled.norms.isfinite()).nonzero()
         if not len(bad):
             return
-        slot, index = bad[0].tolist()
-        number = int(pooled.segments[index]) - len(planned.spans)
-        if number >= 0:
-            trace, segment = texts[planned.stretches[number]].trace, "its labelled stretch"
+        site, slot, index = bad[0].tolist()
+        number = int(pooled.segments[index])
+        if number >= planned.first_stretch:
+            trace, segment = texts[planned.stretches[number - planned.first_stretch]].trace, "its labelled stretch"
         else:
-            text, span = planned.spans[int(pooled.segments[index])]
+            text, span = [place for read in planned.reads for place in read.spans][number]
             trace = texts[text].trace
             segment = f"the span {trace.text_of(trace.spans[span])!r:.60}"
+        at = "" if self.sites[site] == BLOCK_OUTPUT else f", {self.sites[site]},"
         raise InputError(
-            f"activations at layer {self.layers[slot]} are not finite (NaN or infinity) in trace {trace.id!r}, "
+            f"activations at layer {self.layers[slot]}{at} are not finite (NaN or infinity) in trace {trace.id!r}, "
             f"{segment}. Half-precision overflow is the usual cause: load the model with dtype=bfloat16 or float32."
         )
 
@@ -134,19 +160,19 @@ def nothing_to_read(n_traces: int, n_spans: int, settings: CollectSettings) -> I
     """Make the error that no labelled span has a token to read."""
     return InputError(
         f"nothing to read: {n_traces} traces hold {n_spans} labelled spans, and none has a token that the "
-        f"read {str(settings.read)!r} may take"
+        f"read {' or '.join(repr(str(read)) for read in settings.reads)} may take"
     )
 
 
-def _examples(texts: Sequence[EncodedTrace], planned: Plan) -> tuple[Example, ...]:
-    """Make the example of each planned span; the read ends where its last token does."""
-    segments = planned.segments
-    stops = np.zeros(len(planned.spans), dtype=np.int64)
-    is_span = segments.segment < len(planned.spans)
-    np.maximum.at(stops, segments.segment[is_span], segments.stop[is_span])
+def _examples(
+    texts: Sequence[EncodedTrace], spans: Sequence[tuple[int, int]], segments: Segments
+) -> tuple[Example, ...]:
+    """Make the example of each span of a read; the read ends where its last token does."""
+    stops = np.zeros(len(spans), dtype=np.int64)
+    np.maximum.at(stops, segments.segment, segments.stop)
     return tuple(
         _example(texts[text].trace, number, int(texts[text].characters[stop - 1, 1]))
-        for (text, number), stop in zip(planned.spans, stops, strict=True)
+        for (text, number), stop in zip(spans, stops, strict=True)
     )
 
 

@@ -1,54 +1,119 @@
-"""Plan what is read of a text: the tokens of each labelled span, and of the stretch that holds all spans."""
+"""Plan what is read of a text: the tokens of each labelled span, by each read, and the stretch that holds all spans.
+
+What one read sums must not depend on which other reads there are. So each read is laid out by itself (a group of
+segments), and the stretches are cut at the borders of all labelled spans, whatever is read of these. A span's tokens
+are the same cuts, so the read `mean` shares the stretches' group, and its tokens are summed once for both.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
 
 from ..traces import EncodedTrace
 from .engine import Segments
+from .engine.segments import CUT
 from .read import Read
+
+WITH_STRETCHES = 0  # the group of the stretches
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ReadPlan:
+    """What one read takes: the spans with a token for it, in order."""
+
+    spans: tuple[tuple[int, int], ...]  # (text, number of the span in its trace)
+    first: int  # the segment of the first span; the others follow
+    n_skipped: int  # spans without a token for it
+    stretches: Int[np.ndarray, " n"]  # the stretches of texts with such a span
+
+    @property
+    def stop(self) -> int:
+        """The segment after that of the last span."""
+        return self.first + len(self.spans)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Plan:
-    """The segments to read: first the spans with a readable token, then a stretch for each text that has one."""
+    """The segments to read: the spans of each read in turn, then a stretch for each text with a token in it."""
 
     segments: Segments
-    spans: tuple[tuple[int, int], ...]  # (text, number of the span in its trace), in order
+    reads: tuple[ReadPlan, ...]
     stretches: tuple[int, ...]  # the text of each
-    n_skipped: int  # spans without a readable token
+    first_stretch: int  # its segment
+
+    def of_read(self, read: ReadPlan) -> Segments:
+        """Select the segments of one read.
+
+        Args:
+            read: One of `reads`.
+
+        Returns:
+            Its segments, numbered from 0.
+        """
+        number = self.segments.segment
+        chosen = self.segments.take((number >= read.first) & (number < read.stop))
+        return replace(chosen, segment=chosen.segment - read.first)
 
 
-def plan(texts: Sequence[EncodedTrace], read: Read, include_markup: bool) -> Plan:
-    """Plan what to read of `texts`; `include_markup` adds attention sinks, special and template tokens."""
-    spans: list[tuple[int, int]] = []
+def plan(texts: Sequence[EncodedTrace], reads: Sequence[Read], include_markup: bool) -> Plan:
+    """Plan what to read of `texts`, all of which run that have a labelled token, whatever is read of it.
+
+    Args:
+        texts: The texts with their spans.
+        reads: Which tokens of each span are averaged together.
+        include_markup: Also read attention sinks, special and template tokens.
+
+    Returns:
+        The plan.
+    """
+    n_reads = len(reads)
+    stretch = n_reads  # the kind of a row; below it are the reads
+    spans: list[list[tuple[int, int]]] = [[] for _ in reads]
+    read_stretches: list[list[int]] = [[] for _ in reads]
     stretches: list[int] = []
-    span_rows: list[tuple[int, int, int, int]] = []  # (segment, text, first, stop)
-    stretch_rows: list[tuple[int, int, int, int]] = []
-    n_skipped = 0
+    rows: list[tuple[int, int, int, int, int]] = []  # (kind, number within it, text, first, stop)
     for index, text in enumerate(texts):
-        n_before = len(spans)
+        labelled = [(number, span) for number, span in enumerate(text.spans) if span is not None]
+        if not labelled:
+            continue
         breaks = np.empty(0, dtype=np.int64) if include_markup else np.flatnonzero(text.is_markup)
-        for number, span in enumerate(text.spans):
-            positions = None if span is None else read.positions(*span)
-            parts = [] if positions is None else _parts(positions.start, min(positions.stop, len(text)), breaks)
-            span_rows += [(len(spans), index, first, stop) for first, stop in parts]
-            if parts:
-                spans.append((index, number))
-            else:
-                n_skipped += 1
-        if len(spans) > n_before:
-            intervals = [span for span in text.spans if span is not None]
-            stretch = _parts(min(first for first, _ in intervals), max(stop for _, stop in intervals), breaks)
-            stretch_rows += [(len(stretches), index, first, stop) for first, stop in stretch]
-            stretches += [index] if stretch else []  # a read may take tokens outside spans that are all markup
-    renumbered = [(len(spans) + number, index, first, stop) for number, index, first, stop in stretch_rows]
-    rows = sorted([*span_rows, *renumbered], key=lambda row: row[1])
-    return Plan(Segments.of(rows), tuple(spans), tuple(stretches), n_skipped)
+        for kind, read in enumerate(reads):
+            for number, span in labelled:
+                positions = read.positions(*span)
+                parts = _parts(positions.start, min(positions.stop, len(text)), breaks)
+                rows += [(kind, len(spans[kind]), index, first, stop) for first, stop in parts]
+                spans[kind] += [(index, number)] if parts else []
+        rows += [(CUT, CUT, index, *span) for _, span in labelled]
+        parts = _parts(min(first for _, (first, _) in labelled), max(stop for _, (_, stop) in labelled), breaks)
+        if parts:  # else the spans are all markup, though a read may take tokens outside
+            rows += [(stretch, len(stretches), index, first, stop) for first, stop in parts]
+            for own, own_stretches in zip(spans, read_stretches, strict=True):
+                own_stretches += [len(stretches)] if own and own[-1][0] == index else []
+            stretches.append(index)
+    firsts = np.cumsum([0, *map(len, spans)])
+    kinds, numbers, in_text, first, stop = np.array(rows, dtype=np.int64).reshape(-1, 5).T
+    groups = [WITH_STRETCHES if read == Read.mean() else 1 + kind for kind, read in enumerate(reads)]
+    segments = Segments(
+        segment=np.where(kinds == CUT, CUT, numbers + firsts[kinds]),
+        text=in_text,
+        first=first,
+        stop=stop,
+        group=np.array([*groups, WITH_STRETCHES, WITH_STRETCHES])[kinds],  # that of CUT is the last
+    )
+    n_spans = sum(len(text.spans) for text in texts)
+    return Plan(
+        segments=segments,
+        reads=tuple(
+            ReadPlan(tuple(own), int(start), n_spans - len(own), np.array(own_stretches, dtype=np.int64))
+            for own, start, own_stretches in zip(spans, firsts[:-1], read_stretches, strict=True)
+        ),
+        stretches=tuple(stretches),
+        first_stretch=int(firsts[stretch]),
+    )
 
 
 def _parts(first: int, stop: int, breaks: Int[np.ndarray, " n"]) -> list[tuple[int, int]]:

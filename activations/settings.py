@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from ..models import LanguageModel
+from ..models.sites import BLOCK_OUTPUT, Site
 from ..rundir import InputError, whole_number
 from ..traces import Template
 from .layers import layer_numbers, parse_layers
 from .read import Read
+
+Member = TypeVar("Member")
+ManyReads: TypeAlias = tuple[Read | str, ...] | list[Read | str] | list[Read] | list[str]
+ManySites: TypeAlias = tuple[Site | str, ...] | list[Site | str] | list[Site] | list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CollectSettings:
     """Settings of `collect` and `collect_moments`."""
 
-    layers: str | Sequence[int] | None = None  # 0-based blocks whose output is read, or "0,4,10:20:2"; None: all
-    read: Read | str = "mean"  # which tokens of a span are averaged
+    layers: str | Sequence[int] | None = None  # 0-based blocks that are read, or "0,4,10:20:2"; None: all
+    read: Read | str | ManyReads = "mean"  # which tokens of a span are averaged; several: each by itself
+    sites: Site | str | ManySites = BLOCK_OUTPUT  # where in each block
     template: Template = "auto"  # how prompt and text become tokens (see `traces.encode`)
     truncate: bool = False  # cut texts longer than the context instead of refusing them
     include_markup: bool = False  # also average attention sinks, special and template tokens
@@ -27,17 +33,28 @@ class CollectSettings:
     compile: bool = False  # run blocks through torch.compile: half a minute at first, faster after, other rounding
 
     def __post_init__(self) -> None:
-        if not isinstance(self.read, Read):
-            object.__setattr__(self, "read", Read.parse(self.read))
+        _ = self.reads, self.all_sites  # parsed once, for what they may raise
         if self.layers is not None and not isinstance(self.layers, str):
             layer_numbers(self.layers)
         if self.tokens_per_batch is not None:
             whole_number(self.tokens_per_batch, "tokens_per_batch")
 
     @property
-    def tokens(self) -> Read:
-        """`read` as a `Read`, also if it was passed as a text."""
-        return Read.parse(str(self.read))
+    def reads(self) -> tuple[Read, ...]:
+        """The reads, also where there is only one."""
+        several = self.read if isinstance(self.read, tuple | list) else (self.read,)
+        return _distinct([one if isinstance(one, Read) else Read.parse(one) for one in several], "read")
+
+    @property
+    def all_sites(self) -> tuple[Site, ...]:
+        """The sites, also where there is only one."""
+        several = self.sites if isinstance(self.sites, tuple | list) else (self.sites,)
+        return _distinct([one if isinstance(one, Site) else Site.parse(one) for one in several], "site")
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one read and one site were asked for by themselves, and not in a list."""
+        return not isinstance(self.read, tuple | list) and not isinstance(self.sites, tuple | list)
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:
         """Resolve `layers` for one model.
@@ -74,10 +91,21 @@ class CollectSettings:
         return {
             "model": model.identity(),
             "layers": list(self.layers_of(model)),
-            "read": str(self.read),
+            "reads": [str(read) for read in self.reads],
+            "sites": [str(site) for site in self.all_sites],
             "template": self.template,
             "truncate": self.truncate,
             "include_markup": self.include_markup,
             "share_prefixes": self.share_prefixes,
             "compile": self.compile,
         }
+
+
+def _distinct(members: list[Member], kind: str) -> tuple[Member, ...]:
+    """Check that there is a member, and none twice."""
+    if not members:
+        raise InputError(f"no {kind} is named: there is nothing to collect; name one or several")
+    repeated = next((member for member in members if members.count(member) > 1), None)
+    if repeated is not None:
+        raise InputError(f"the {kind} {str(repeated)!r} is named twice; name each {kind} once")
+    return tuple(members)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..activations import Activations, Moments, Read, collect
+from ..activations import Activations, Collection, Moments, Read, collect
 from ..models import LanguageModel, load
 from ..models._load import ModelLike
 from ..models.identity import same_weights
@@ -36,13 +36,13 @@ NOT_RUN = "no injection control (do tell-tale words alone make a direction fire?
 
 
 def directions(
-    source: Source | str | Path | None = None,
+    source: Source | Collection[Activations] | Collection[Moments] | str | Path | None = None,
     *,
     method: str = "mean-difference",
     model: ModelLike | None = None,
     traces: TraceSource | None = None,
     layers: str | Sequence[int] = "all",
-    read: str = "mean",
+    read: str | None = None,
     behaviours: Sequence[str] | None = None,
     n_resamples: int | None = None,
     remove_content: float = 0,
@@ -61,7 +61,8 @@ def directions(
         model: The model whose activations are read, or that the source is of; "optimised" searches through it.
         traces: "bundled", a JSONL file, or traces with labelled spans; with a source, those that it is of.
         layers: 0-based blocks, or a text such as "0,4,10:20:2"; with a source, of those that were collected.
-        read: Tokens of a span that are averaged where `source` is None, such as "mean" or "before:1".
+        read: Tokens of a span that are averaged where `source` is None, such as "mean" (the default) or "before:1"; of
+            a source that holds several reads, which.
         behaviours: The behaviours to find directions for; None means all.
         n_resamples: Bootstrap resamples of the problems, for how stable the directions are; 0 draws none. None means
             200 of activations, none of moments and none of optimised vectors.
@@ -107,13 +108,12 @@ def directions(
             raise InputError(
                 f"{method} needs activations: give what `reasonlens collect --out` wrote, or --model and --traces"
             )
-        directions = find(source, layers=layers, n_resamples=n_resamples, progress=progress)
+        directions = find(open_source(source, read), layers=layers, n_resamples=n_resamples, progress=progress)
         return _untested(directions, injection, "it reads new texts; give --model and --traces of the activations")
     handle, texts = load(model, device=device), resolve_traces(traces)
     if source is None:
-        source = collect(handle, texts, layers=layers, read=read, progress=progress)
-    elif not isinstance(source, Activations | Moments):
-        source = open_source(source)
+        source = collect(handle, texts, layers=layers, read=read or "mean", progress=progress)
+    source = open_source(source, read)
     activations = source if isinstance(source, Activations) else None
     if activations is not None:
         _check_of(activations, handle, texts)

@@ -1,6 +1,7 @@
 """Locate the directions of reasoning behaviours in a model, from traces to tables, figures and a page.
 
-1. Read the activations of every labelled span at every layer (`activations.collect`).
+1. Read the activations of every labelled span at every layer, and those of the token before it, in one pass
+   (`activations.collect`).
 2. Extract the mean difference of each behaviour at each layer as its direction (`vectors.extraction`).
 3. Fit a probe for each behaviour and layer, cross-validated by problem, with its controls (`probes.sweep`).
 4. Fit the same probes at the last token before each span: they measure whether a behaviour can be predicted before it
@@ -13,21 +14,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..activations import (
     Activations,
+    Collection,
     CollectSettings,
     Read,
     collect,
 )
 from ..activations.collector import Collector
 from ..activations.store.store import MANIFEST
-from ..models import load
+from ..models import LanguageModel, load
 from ..models._load import ModelLike
 from ..probes import ProbeSweep, sweep
 from ..probes.controls.injection_rate import InjectionRate
@@ -46,7 +47,6 @@ logger = logging.getLogger(__name__)
 
 ARTIFACTS = (VECTORS, PROBES, RESULTS, REPORT)
 ACTIVATIONS = "activations"
-NEXT_ACTIVATIONS = "activations-before"  # of the last token before each span
 BEFORE = Read.before()
 
 
@@ -100,34 +100,20 @@ def _located(
     spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
     with run.stage("model"):
         loaded = load(model, device=device)
-    reading: dict[str, Any] = {
-        "layers": settings.layers,
-        "template": settings.template,
-        "truncate": settings.truncate,
-    }
-
-    def read_into(name: str, read: str | Read) -> Activations:
-        place = run.file(name)
-        if place is not None and (place / MANIFEST).is_file():
-            logger.info(f"resuming the activations in {place}")
-        return collect(loaded, examples, **reading, read=read, out=place, progress=progress).load()
-
+    read = Read.parse(settings.read)
+    with_next = settings.next_behaviour and read != BEFORE
     with run.stage("activations"):
-        if run.has_directory and not (run.path / ACTIVATIONS).is_dir():
-            # Mistakes in the traces are raised before run.json is written and the model runs.
-            window = Collector(loaded, CollectSettings(**reading, read=settings.read)).window(examples)
-            check_labels([(example.label, example.problem) for example in window.examples], settings)
-        run.record()
-        activations = read_into(ACTIVATIONS, settings.read)
+        collected = _collected(run, loaded, examples, [read, BEFORE] if with_next else [read], settings, progress)
+        activations = collected.at(read).load()
     if activations.n_skipped:
         logger.info(_left_out(spans, activations))
     _log_rare(activations, settings)
     with run.stage("probes"):
         sweep_result = _swept(activations, settings, progress)
     next_sweep_result = None
-    if settings.next_behaviour and Read.parse(settings.read) != BEFORE:
+    if with_next:
         with run.stage("next behaviour"):
-            next_sweep_result = _next_swept(partial(read_into, NEXT_ACTIVATIONS, BEFORE), settings, progress)
+            next_sweep_result = _next_swept(collected, settings, progress)
     injection: list[InjectionRate] = []
     if settings.injection:
         with run.stage("injection"):
@@ -168,6 +154,31 @@ def _located(
     return location
 
 
+def _collected(
+    run: RunDirectory,
+    model: LanguageModel,
+    examples: Sequence[Trace],
+    reads: list[Read],
+    settings: LocateSettings,
+    progress: bool,
+) -> Collection[Activations]:
+    """Read every trace once, into the run's directory if it has one, where a collection that was cut off is resumed."""
+    reading: dict[str, Any] = {
+        "layers": settings.layers,
+        "template": settings.template,
+        "truncate": settings.truncate,
+    }
+    place = run.file(ACTIVATIONS)
+    if place is not None and not place.is_dir():
+        # Mistakes in the traces are raised before run.json is written and the model runs.
+        window = Collector(model, CollectSettings(**reading, read=reads)).window(examples)
+        check_labels([(example.label, example.problem) for example in window.reads[0].examples], settings)
+    run.record()
+    if place is not None and (place / MANIFEST).is_file():
+        logger.info(f"resuming the activations in {place}")
+    return collect(model, examples, **reading, read=reads, out=place, progress=progress)
+
+
 def _log_rare(activations: Activations, settings: LocateSettings) -> None:
     """Log the behaviours that occur in too few problems to be probed."""
     probed = check_labels(zip(activations.labels, activations.problems, strict=True), settings)
@@ -193,13 +204,13 @@ def _swept(activations: Activations, settings: LocateSettings, progress: bool) -
     )
 
 
-def _next_swept(read: Callable[[], Activations], settings: LocateSettings, progress: bool) -> ProbeSweep | None:
+def _next_swept(collected: Collection[Activations], settings: LocateSettings, progress: bool) -> ProbeSweep | None:
     """Fit probes at the last token before each span; None where too few spans have one that may be read.
 
     A span at the beginning of a response has none: the token before it is markup.
     """
     try:
-        return _swept(read(), settings, progress)
+        return _swept(collected.at(BEFORE).load(), settings, progress)
     except InputError as error:
         logger.info(f"not probed at the last token before each span: {error}")
         return None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ..activations import Activations, ActivationsSource, CollectSettings, Read, collect, open_activations
+from ..activations import Activations, ActivationsSource, Collection, CollectSettings, collect, open_activations
 from ..models import LanguageModel, load
 from ..models._load import ModelLike
 from ..probes.folds import grouped_folds
@@ -39,7 +39,7 @@ def probe(
     model: ModelLike = "smollm2-135m",
     traces: TraceSource = "bundled",
     layers: str | Sequence[int] = "all",
-    read: str = "mean",
+    read: str | Sequence[str] | None = None,
     settings: ProbeSettings | None = None,
     out: str | Path | None = None,
     device: str | None = None,
@@ -54,7 +54,8 @@ def probe(
         model: The model whose activations are read if `sources` is None.
         traces: "bundled", a JSONL file, or traces (objects, or dictionaries as in the file), that `model` reads.
         layers: 0-based blocks whose output is read, or a text such as "4:8".
-        read: Tokens of a span that are averaged, such as "mean" or "last".
+        read: Tokens of a span that are averaged, such as "mean" (the default) or "last". Of sources that hold several
+            reads, the one that is probed. Of several, each is a source of its own; a model gives them from one pass.
         settings: Kind of probe, folds, controls; None means the defaults.
         out: The run directory: probes.safetensors, results.json, report.html, and the activations that were read. None
             writes nothing. Cannot be combined with activations in memory.
@@ -70,7 +71,8 @@ def probe(
             be used, or `out` holds another run.
     """
     settings = settings_of(settings, ProbeSettings)
-    if isinstance(sources, Activations):
+    reads = None if read is None else [read] if isinstance(read, str) else list(read)
+    if isinstance(sources, Activations | Collection):
         sources = {"activations": sources}
     if isinstance(sources, str | Path):
         sources = [sources]
@@ -81,29 +83,29 @@ def probe(
             raise InputError(
                 "there are no activations to probe; give what `collect` wrote, or None for a model to read"
             )
-        opened = {name: open_activations(source) for name, source in sources.items()}
+        opened = _by_read(sources, reads)
         if settings.injection:
             logger.info(NOT_INJECTED)
         return probe_sources(opened, settings, device=device, progress=progress)
     if sources is not None:
         paths = [_path_of(source) for source in (sources if hasattr(sources, "__iter__") else [sources])]
-        run = _run_on_files(paths, settings, out)
+        run = _run_on_files(paths, reads, settings, out)
     else:
-        paths, examples = [], resolve_traces(traces)
-        run = _run_on_model(model, examples, layers, read, settings, out, device)
+        paths, examples, reads = [], resolve_traces(traces), reads or ["mean"]
+        run = _run_on_model(model, examples, layers, reads, settings, out, device)
     if content := done_content(run, ARTIFACTS):
         return Probing.from_dict(content)
     with run:
         if sources is None:
             loaded = load(model, device=device)
-            opened = {_name_of(traces): _read(loaded, examples, layers, read, run, progress)}
+            opened = _by_read({_name_of(traces): _read(loaded, examples, layers, reads or [], run, progress)}, reads)
         else:
-            opened = _open_sources(paths)
+            opened = _by_read(_named(paths), reads)
             if settings.injection:
                 logger.info(NOT_INJECTED)
         result = probe_sources(opened, settings, device=device, progress=progress)
         if settings.injection and sources is None:
-            (activations,) = opened.values()
+            activations = next(iter(opened.values()))
             best = {name: result.sweep.best_layer(name) for name in result.sweep.behaviours}
             rates = inject(
                 loaded, examples, activations, best, n_folds=settings.n_folds, seed=settings.seed, progress=progress
@@ -125,7 +127,9 @@ def _path_of(source: object) -> Path:
     )
 
 
-def _run_on_files(paths: Sequence[Path], settings: ProbeSettings, out: str | Path | None) -> RunDirectory:
+def _run_on_files(
+    paths: Sequence[Path], reads: list[str] | None, settings: ProbeSettings, out: str | Path | None
+) -> RunDirectory:
     """Open the run directory of these activations and settings: new, or done."""
     digests = {}
     if not paths:
@@ -135,31 +139,41 @@ def _run_on_files(paths: Sequence[Path], settings: ProbeSettings, out: str | Pat
         if not file.is_file():
             raise InputError(f"{path} holds no activations; `reasonlens collect --out {path}` writes some")
         digests[path.name] = file_digest(file)[:16]
-    return RunDirectory(out, "probe", settings=asdict(settings), inputs=digests)
+    return RunDirectory(out, "probe", settings=asdict(settings) | {"reads": reads}, inputs=digests)
 
 
-def _open_sources(paths: Sequence[Path]) -> dict[str, Activations]:
-    """Open activations by the names of their files. Raises InputError if two have the same name."""
-    sources: dict[str, Activations] = {}
+def _named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name the activations after their files. Raises InputError if two have the same name."""
+    sources: dict[str, Path] = {}
     for path in paths:
         name = path.name.removesuffix(".safetensors")
         if name in sources:
             raise InputError(f"two of the activations are called {name!r}; rename one, so that they can be told apart")
-        sources[name] = Activations.open(path)
+        sources[name] = path
     return sources
+
+
+def _by_read(sources: Mapping[str, ActivationsSource], reads: list[str] | None) -> dict[str, Activations]:
+    """Open each read of each source; where there are several, their names say which."""
+    opened = {}
+    for name, source in sources.items():
+        for read in [None] if reads is None else reads:
+            own_name = name if reads is None or len(reads) == 1 else f"{name}, {read}"
+            opened[own_name] = open_activations(source, read)
+    return opened
 
 
 def _run_on_model(
     model: ModelLike,
     traces: Sequence[Trace],
     layers: str | Sequence[int],
-    read: str,
+    reads: list[str],
     settings: ProbeSettings,
     out: str | Path | None,
     device: str | None,
 ) -> RunDirectory:
     """Open the run directory of a model and traces that are yet to be read: new, to be resumed, or done."""
-    Read.parse(read)
+    CollectSettings(read=reads)  # refused before the model is loaded
     grouped_folds(
         [span.label for trace in traces for span in trace.spans],
         [trace.problem for trace in traces for _ in trace.spans],
@@ -167,7 +181,7 @@ def _run_on_model(
         settings.n_folds,
         settings.seed,
     )
-    compared = asdict(settings) | {"layers": layers if isinstance(layers, str) else list(layers), "read": read}
+    compared = asdict(settings) | {"layers": layers if isinstance(layers, str) else list(layers), "reads": reads}
     return model_run(out, "probe", model, traces, compared, device=device)
 
 
@@ -175,14 +189,14 @@ def _read(
     model: LanguageModel,
     traces: Sequence[Trace],
     layers: str | Sequence[int],
-    read: str,
+    reads: list[str],
     run: RunDirectory,
     progress: bool,
-) -> Activations:
+) -> Collection[Activations]:
     """Collect the activations of the traces into the run's directory, where a run that was cut off is resumed."""
-    CollectSettings(layers=layers, read=read).layers_of(model)  # refused before a directory is made
+    CollectSettings(layers=layers, read=reads).layers_of(model)  # refused before a directory is made
     run.record()
-    return collect(model, traces, layers=layers, read=read, out=run.file("activations"), progress=progress)
+    return collect(model, traces, layers=layers, read=reads, out=run.file("activations"), progress=progress)
 
 
 def _name_of(traces: TraceSource) -> str:

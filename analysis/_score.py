@@ -142,7 +142,7 @@ def _token_scores(
     places = [np.flatnonzero(~text.is_markup) for text in texts]
     owner = np.repeat(np.arange(len(texts)), [len(text_places) for text_places in places])
     position = np.concatenate(places)
-    segments = Segments(np.arange(len(position)), owner, position, position + 1)
+    segments = Segments(np.arange(len(position)), owner, position, position + 1, np.zeros_like(position))
     read_layers = sorted(set(layers.values()))
     engine = Engine(model, read_layers, tokens_per_batch=tokens_per_batch, on_device=model.device.type == "cuda")
     token_scores = np.full((len(layers), len(position)), np.nan, dtype=np.float32)
@@ -150,9 +150,9 @@ def _token_scores(
         total=sum(map(len, texts)), desc="scoring", unit="token", unit_scale=True, progress=progress
     ) as bar:
         for pooled in engine.run([text.token_ids for text in texts], segments):
-            _check_finite(pooled.norms.isfinite().all(dim=0).cpu().numpy(), pooled.segments, owner, texts)
+            _check_finite(pooled.norms[0].isfinite().all(dim=0).cpu().numpy(), pooled.segments, owner, texts)
             scored = [
-                probes.score(pooled.means[read_layers.index(layer)], behaviour, layer)
+                probes.score(pooled.means[0, read_layers.index(layer)], behaviour, layer)
                 for behaviour, layer in layers.items()
             ]
             token_scores[:, pooled.segments] = torch.stack(scored).cpu().numpy()

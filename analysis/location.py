@@ -190,7 +190,8 @@ class Location:
         """Add activations and directions from files to a result that was read back from JSON.
 
         Args:
-            activations: The directory of the activations; if it does not exist, nothing is added.
+            activations: The directory of the activations; if it does not exist, nothing is added. The read of the
+                settings is opened.
             directions: The file of the directions.
 
         Returns:
@@ -201,7 +202,9 @@ class Location:
         """
         if not Path(activations).exists():
             return self
-        measured = Measured(activations=Activations.open(activations), directions=Directions.open(directions))
+        measured = Measured(
+            activations=Activations.open(activations, read=self.settings.read), directions=Directions.open(directions)
+        )
         return replace(self, measured=measured)
 
     def report(self) -> str:

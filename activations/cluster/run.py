@@ -22,7 +22,8 @@ from ...rundir import InputError, expanded, settings_of
 from ...rundir.progress import ProgressBar
 from ...traces import Trace, TraceSource, digest, stream_traces
 from .._collect import windows
-from ..activations import Activations
+from ..activations import Activations, open_collection
+from ..collection import Collection
 from ..collector import nothing_to_read
 from ..moments import Moments
 from ..moments.stream import SPANS_PER_WINDOW, WindowSum
@@ -59,7 +60,7 @@ def collect_on_ray(
     spans_per_shard: int | None = None,
     covariance: bool = False,
     progress: bool = True,
-) -> Activations | Moments:
+) -> Activations | Moments | Collection[Activations] | Collection[Moments]:
     """Collect activations or moments over a Ray cluster, into the same directory as `collect` or `collect_moments`.
 
     Every machine needs `pip install "reasonlens[cluster]"`.
@@ -78,7 +79,7 @@ def collect_on_ray(
         progress: Show a progress bar over traces.
 
     Returns:
-        The activations, which stay on disk, or the moments.
+        The activations, which stay on disk, or the moments; for a list of reads or sites, a collection of these.
 
     Raises:
         InputError: As `collect` does; or Ray is not installed, or the cluster cannot be reached.
@@ -91,10 +92,11 @@ def collect_on_ray(
         if keep == "moments":
             described = moments | {"covariance": covariance, "spans_per_window": SPANS_PER_WINDOW}
             with collection_run(out, "moments", described, weights) as run:
-                return _moments(pool, traces, WindowSum(run, described, tokens_per_batch), settings, progress)
+                collection = _moments(pool, traces, WindowSum(run, described, tokens_per_batch), settings, progress)
+            return collection.at() if settings.is_single else collection
         with Store.write(out, store, weights, tokens_per_batch) as open_store:
             _shards(pool, traces, open_store, settings, progress)
-        return Activations.open(out)
+        return Activations.open(out) if settings.is_single else open_collection(out)
 
 
 def _read(source: TraceSource) -> Generator[Trace]:
@@ -140,26 +142,26 @@ def _shards(
 
 def _moments(
     pool: _Pool, traces: Iterator[Trace], run: WindowSum, settings: CollectSettings, progress: bool
-) -> Moments:
+) -> Collection[Moments]:
     n_traces = n_spans = 0
     covariance = bool(run.description["covariance"])
     with ProgressBar(desc="reading activations", unit="trace", progress=progress) as bar:
 
-        def adder(place: Any, n: int) -> Callable[[Any], None]:
+        def adder(step: Any, n: int) -> Callable[[Any], None]:
             def add(window_sum: Any) -> None:
-                run.add(window_sum, place, run.tokens_per_batch)
+                run.add(window_sum, step, run.tokens_per_batch)
                 bar.update(n)
 
             return add
 
         for window in windows(traces, SPANS_PER_WINDOW):
             n_traces, n_spans = n_traces + len(window), n_spans + sum(len(trace.spans) for trace in window)
-            place = run.step(digest(window))
-            if place is None:
+            step = run.step(digest(window))
+            if step is None:
                 bar.update(len(window))
             else:
                 arguments = (window, covariance, run.tokens_per_batch)
-                pool.submit("moments", arguments, adder(place, len(window)))
+                pool.submit("moments", arguments, adder(step, len(window)))
         pool.drain()
     moments = run.finish()
     if moments is None:

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from ...models import LanguageModel
+from ...models.find_place import places_of
+from ...models.sites import Site
 
 ON_CPU_TOKENS = 4096
 MAX_TOKENS = 32_768
@@ -22,7 +24,7 @@ PASS_COST_TOKENS = {"cpu": 32, "cuda": 512}  # what a forward pass costs in addi
 MARGIN = 0.6  # share of the free memory; the rest is for fragments, cached prefixes and other processes
 
 
-def first_budget(model: LanguageModel, layers: Sequence[int]) -> int:
+def first_budget(model: LanguageModel, layers: Sequence[int], sites: Sequence[Site]) -> int:
     """Choose the number of tokens of the first batch."""
     if model.device.type != "cuda":
         return ON_CPU_TOKENS
@@ -38,8 +40,9 @@ def first_budget(model: LanguageModel, layers: Sequence[int]) -> int:
         before = torch.cuda.memory_allocated(device)
         ids = torch.zeros(1, n_tokens, dtype=torch.long, device=device)
         # The buffer counts too: sentences of 16 tokens are short.
-        buffer = Buffer(model, layers, n_tokens // 16)
-        pass_over(model, {"input_ids": ids, "use_cache": False}, layers, layout(zero, zero, zero + n_tokens), buffer)
+        buffer = Buffer(model, layers, sites, n_tokens // 16)
+        where = layout(zero, zero, zero + n_tokens, zero)
+        pass_over(model, {"input_ids": ids, "use_cache": False}, places_of(model, layers, sites), where, buffer)
         torch.cuda.synchronize(device)
         bytes_per_token = (torch.cuda.max_memory_allocated(device) - before) / n_tokens
     except torch.OutOfMemoryError:

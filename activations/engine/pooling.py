@@ -1,6 +1,6 @@
 """Run one forward pass that sums activations over segments on the way.
 
-1. A hook on each chosen block sums its output over the runs of the layout (`segments.py`), in float32, and adds the
+1. A hook at each chosen site sums activations over the runs of the layout (`segments.py`), in float32, and adds the
    runs up to segments in a buffer that was made before the pass; activations are freed with their block.
 2. Only the body is run, and the last hook stops it: later blocks and the head cost nothing.
 3. Nothing waits for a GPU: the hooks' indices are on the device before the pass begins.
@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from ...models import LanguageModel
-from ...models.blocks import block_output
 from ...models.one_pass import one_pass
+from ...models.place import Place, SiteHook
+from ...models.sites import Site
 from .segments import Layout
 
 
@@ -33,32 +34,44 @@ class Buffer:
     Several passes may add to the same segments: chunks of a long text, a shared prefix and what follows it.
     """
 
-    def __init__(self, model: LanguageModel, layers: Sequence[int], n_segments: int) -> None:
+    def __init__(self, model: LanguageModel, layers: Sequence[int], sites: Sequence[Site], n_segments: int) -> None:
         self.by_device: dict[torch.device, list[int]] = {}
         for layer in layers:
             self.by_device.setdefault(_device(model.blocks[layer], model.device), []).append(layer)
         self._sums = {
-            device: torch.zeros(len(device_layers), n_segments, model.d_model, device=device)
+            device: torch.zeros(len(sites), len(device_layers), n_segments, model.d_model, device=device)
             for device, device_layers in self.by_device.items()
         }
         self._norms = {
-            device: torch.zeros(len(device_layers), n_segments, device=device)
+            device: torch.zeros(len(sites), len(device_layers), n_segments, device=device)
             for device, device_layers in self.by_device.items()
         }
+        self._site_slots = {site: slot for slot, site in enumerate(sites)}
         self._place = {
             layer: (device, slot)
             for device, device_layers in self.by_device.items()
             for slot, layer in enumerate(device_layers)
         }
 
-    def at(self, layer: int) -> tuple[Float[Tensor, "n_segments d_model"], Float[Tensor, " n_segments"]]:
-        """Return the sums of activations and of norms at one layer."""
+    def at(self, layer: int, site: Site) -> tuple[Float[Tensor, "n_segments d_model"], Float[Tensor, " n_segments"]]:
+        """Return the sums of activations and of norms at one site of one layer."""
         device, slot = self._place[layer]
-        return self._sums[device][slot], self._norms[device][slot]
+        place = self._site_slots[site], slot
+        return self._sums[device][place], self._norms[device][place]
+
+    def device_of(self, layer: int) -> torch.device:
+        """Return the device on which a layer's activations are summed."""
+        return self._place[layer][0]
 
     def means(
         self, n_positions: Int[np.ndarray, " n_segments"]
-    ) -> list[tuple[list[int], Float[Tensor, "n_layers n_segments d_model"], Float[Tensor, "n_layers n_segments"]]]:
+    ) -> list[
+        tuple[
+            list[int],
+            Float[Tensor, "n_sites n_layers n_segments d_model"],
+            Float[Tensor, "n_sites n_layers n_segments"],
+        ]
+    ]:
         """Divide the sums in place: layers, mean activations and mean norms of each device."""
         means = []
         for device, device_layers in self.by_device.items():
@@ -68,35 +81,46 @@ class Buffer:
 
 
 def pass_over(
-    model: LanguageModel, inputs: dict[str, Any], layers: Sequence[int], where: Layout | None, buffer: Buffer
+    model: LanguageModel,
+    inputs: dict[str, Any],
+    places: Mapping[tuple[int, Site], Place],
+    where: Layout | None,
+    buffer: Buffer,
 ) -> None:
-    """Run the body on `inputs` up to the last of `layers` (ascending), adding the sums over `where` to `buffer`.
+    """Run the body on `inputs` until all of `places` are read, adding the sums over `where` to `buffer`.
 
-    Raises InputError if one of `layers` did not run.
+    Raises InputError if a place did not come by.
     """
-    readers: dict[torch.device, Callable[[Tensor, int], None]] = {}
+    readers: dict[torch.device, Reader] = {}
     if where is not None:
-        readers = {device: _reader(where, buffer, device) for device in buffer.by_device}
+        readers = {device: _reader(where, device) for device in buffer.by_device}
+    last_layer = max(layer for layer, _ in places)
+    remaining = {site for layer, site in places if layer == last_layer}
 
-    def hook(layer: int) -> Callable[[nn.Module, Any, Any], None]:
-        def read(_module: nn.Module, _inputs: Any, output: Any) -> None:
+    def reading(layer: int, site: Site) -> SiteHook:
+        def read(activations: Float[Tensor, "batch position d_model"]) -> None:
             if where is not None:
-                activations = block_output(output)
-                device = buffer.at(layer)[0].device
-                readers[device](activations.to(device).flatten(0, 1), layer)
-            if layer == layers[-1]:
-                raise _LastLayerRead
+                device = buffer.device_of(layer)
+                readers[device](activations.to(device).flatten(0, 1), *buffer.at(layer, site))
+            if layer == last_layer:
+                remaining.discard(site)
+                if not remaining:
+                    raise _LastLayerRead
 
         return read
 
-    with torch.inference_mode(), one_pass(model, {layer: hook(layer) for layer in layers}):
+    hooks = {place: reading(layer, site) for (layer, site), place in places.items()}
+    with torch.inference_mode(), one_pass(model, readers=hooks):
         try:
             model.body(**inputs)
         except _LastLayerRead:
             pass
 
 
-def _reader(where: Layout, buffer: Buffer, device: torch.device) -> Callable[[Tensor, int], None]:
+Reader = Callable[[Tensor, Tensor, Tensor], None]  # adds rows of activations to sums and to norms
+
+
+def _reader(where: Layout, device: torch.device) -> Reader:
     positions, run_starts, runs, segment_starts, segments = (
         to_device(array, device)
         for array in (where.positions, where.run_starts, where.runs, where.segment_starts, where.segments)
@@ -106,8 +130,11 @@ def _reader(where: Layout, buffer: Buffer, device: torch.device) -> Callable[[Te
         run_sums = embedding_bag(positions, rows, run_starts, mode="sum")
         return embedding_bag(runs, run_sums, segment_starts, mode="sum")
 
-    def read(rows: Float[Tensor, "n_rows d_model"], layer: int) -> None:
-        sums, norms = buffer.at(layer)
+    def read(
+        rows: Float[Tensor, "n_rows d_model"],
+        sums: Float[Tensor, "n_segments d_model"],
+        norms: Float[Tensor, " n_segments"],
+    ) -> None:
         sums.index_add_(0, segments, segment_sums(rows.float()))
         norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float32)
         norms.index_add_(0, segments, segment_sums(norm).squeeze(-1))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from transformers import Cache, DynamicCache
 
 from ...models import LanguageModel
 from ...models.causality import check_causal
+from ...models.find_place import places_of
+from ...models.sites import BLOCK_OUTPUT, Site
 from ...rundir import InputError
 from .batching import Batch, batches, batches_of_groups
 from .budget import MIN_TOKENS, PASS_COST_TOKENS, first_budget
@@ -31,7 +33,7 @@ from .cache import can_continue, rotary_limit, shared_cache
 from .compiled import CompiledBlocks
 from .pooling import Buffer, pass_over, to_device
 from .prefixes import Group, groups
-from .segments import Segments, layout
+from .segments import CUT, Segments, layout
 
 Text = Int[np.ndarray, " n_tokens"]
 
@@ -41,8 +43,8 @@ class Pooled:
     """The results of one batch: mean activations and mean norms of segments, float32."""
 
     segments: Int[np.ndarray, " n_segments"]
-    means: Float[Tensor, "n_layers n_segments d_model"]
-    norms: Float[Tensor, "n_layers n_segments"]
+    means: Float[Tensor, "n_sites n_layers n_segments d_model"]
+    norms: Float[Tensor, "n_sites n_layers n_segments"]
     n_tokens: int  # of the texts in the batch
 
 
@@ -56,7 +58,7 @@ class _Pass:
 
 
 class Engine:
-    """Runs texts through `model` and averages activations of `layers` over their segments.
+    """Runs texts through `model` and averages activations of `layers` over their segments, at each of `sites`.
 
     `tokens_per_batch` are the padded tokens of one forward pass (None: chosen for the device). `share_prefixes` runs
     what several texts have in common once. `compile` runs blocks compiled (`compiled.py`). With `on_device`, results
@@ -68,13 +70,15 @@ class Engine:
         model: LanguageModel,
         layers: Sequence[int],
         *,
+        sites: Sequence[Site] = (BLOCK_OUTPUT,),
         tokens_per_batch: int | None = None,
         share_prefixes: bool = True,
         compile: bool = False,
         on_device: bool = False,
     ) -> None:
-        self.model, self.layers = model, list(layers)
-        self.tokens_per_batch = tokens_per_batch or first_budget(model, self.layers)
+        self.model, self.layers, self.sites = model, list(layers), tuple(sites)
+        self.tokens_per_batch = tokens_per_batch or first_budget(model, self.layers, self.sites)
+        self._places = places_of(model, self.layers, self.sites)
         self._pass_cost = PASS_COST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
         self._can_continue = can_continue(model)
         self._rotary_limit = rotary_limit(model)
@@ -86,8 +90,9 @@ class Engine:
         """Yield the means of every segment, in the order in which batches finish.
 
         Args:
-            texts: The token ids of each text; texts without a segment are not run.
-            segments: What is averaged.
+            texts: The token ids of each text.
+            segments: What is averaged. The batches are those of all texts with an interval, also one that only cuts;
+                a batch in which nothing is read is not run.
 
         Yields:
             The results of each batch.
@@ -148,18 +153,21 @@ class Engine:
 
     def _start(self, batch: Batch, texts: Sequence[Text], segments: Segments) -> _RunningBatch:
         intervals = segments.of_texts(np.unique(batch.texts))
-        segment_numbers, local = np.unique(intervals.segment, return_inverse=True)
-        n_positions = np.bincount(local, weights=intervals.stop - intervals.first)
-        local_segments = Segments(local, intervals.text, intervals.first, intervals.stop)
-        buffer = Buffer(self.model, self.layers, len(segment_numbers))
-        if batch.is_shared:
-            self._run_shared(batch, texts, local_segments, buffer)
-        else:
-            self._run_plain(batch.texts, texts, local_segments, buffer)
+        is_read = intervals.segment != CUT
+        segment_numbers, read_numbers = np.unique(intervals.segment[is_read], return_inverse=True)
+        n_positions = np.bincount(read_numbers, weights=(intervals.stop - intervals.first)[is_read])
+        local = np.full(len(is_read), CUT)
+        local[is_read] = read_numbers
+        local_segments = replace(intervals, segment=local)
+        buffer = Buffer(self.model, self.layers, self.sites, len(segment_numbers))
+        if len(segment_numbers):
+            run = self._run_shared if batch.is_shared else self._run_plain
+            run(batch, texts, local_segments, buffer)
         n_tokens = sum(len(texts[text]) for text in batch.texts)
         return _RunningBatch(segment_numbers, buffer.means(n_positions), n_tokens, self.layers, self._on_device)
 
-    def _run_plain(self, rows: list[int], texts: Sequence[Text], segments: Segments, buffer: Buffer) -> None:
+    def _run_plain(self, batch: Batch, texts: Sequence[Text], segments: Segments, buffer: Buffer) -> None:
+        rows = batch.texts
         width = max(len(texts[text]) for text in rows)
         if width <= self.tokens_per_batch or not self._can_continue:
             self._pass(_Pass([texts[text] for text in rows], [0] * len(rows)), _row_of(rows), segments, buffer)
@@ -227,11 +235,11 @@ class Engine:
         if len(row):
             first, stop = (np.clip(edge - starts[row], 0, n_tokens[row]) for edge in (chosen.first, chosen.stop))
             offset = row * width + shifts[row]
-            where = layout(chosen.segment, first + offset, stop + offset)
+            where = layout(chosen.segment, first + offset, stop + offset, chosen.group)
         else:
             where = None
         with self._compiled.used() if self._compiled and cache is None else nullcontext():
-            pass_over(self.model, inputs, self.layers, where, buffer)
+            pass_over(self.model, inputs, self._places, where, buffer)
 
 
 class _RunningBatch:
@@ -267,8 +275,8 @@ class _RunningBatch:
                 for slot, layer in enumerate(layers)
             }
             places = [place_of[layer] for layer in self._layers]
-            means = torch.stack([self._device_means[part][1][slot] for part, slot in places])
-            norms = torch.stack([self._device_means[part][2][slot] for part, slot in places])
+            means = torch.stack([self._device_means[part][1][:, slot] for part, slot in places], dim=1)
+            norms = torch.stack([self._device_means[part][2][:, slot] for part, slot in places], dim=1)
         return Pooled(self._segments, means, norms, self._n_tokens)
 
 

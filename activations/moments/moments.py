@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...models.sites import BLOCK_OUTPUT, Site
 from ...rundir import (
     InputError,
     atomic_path,
@@ -32,25 +33,27 @@ from ...rundir import (
 )
 from ...traces import BEHAVIOURS
 from ..activations import Activations
+from ..collection import Collection, Place
 from ..layers import written_layers
 from ..read import Read
 from .summary import Summary
 
-FORMAT = "reasonlens.moments/2"
+FORMAT = "reasonlens.moments/3"
 KINDS: dict[str, type] = {
     "labels": dict,
-    "n_traces": int,
+    "n_traces": dict,
     "layers": list,
-    "read": str,
+    "reads": list,
+    "sites": list,
     "model": dict,
-    "n_skipped": int,
+    "n_skipped": dict,
     "progress": dict,
 }
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Moments:
-    """The first two moments of activations by label and layer; finite float64, on the CPU."""
+    """The first two moments of activations by label and layer, of one read at one site; finite float64, on the CPU."""
 
     by_label: dict[str, Summary]
     stretches: Summary  # moments of the mean over the whole labelled stretch of each trace
@@ -59,8 +62,8 @@ class Moments:
     read: Read
     model: dict[str, Any]
     problem_hashes: Int[np.ndarray, " n_problems"]  # 8 bytes each, ascending: they count problems also after a merge
+    site: Site = BLOCK_OUTPUT
     n_skipped: int = 0
-    progress: dict[str, Any] = field(default_factory=dict)  # state of a collection that is not finished
 
     def __post_init__(self) -> None:
         for label, summary in self.by_label.items():
@@ -107,6 +110,7 @@ class Moments:
             norm_sum=activations.residual_norm.double() * n_traces,
             layers=activations.layers,
             read=activations.read,
+            site=activations.site,
             model=activations.model,
             problem_hashes=hashes(activations.problems),
             n_skipped=activations.n_skipped,
@@ -171,9 +175,9 @@ class Moments:
     def __add__(self, other: Moments) -> Moments:
         """Merge the moments of two sets of traces; a problem that is in both counts once.
 
-        Raises InputError if models, layers or reads differ.
+        Raises InputError if models, layers, reads or sites differ.
         """
-        for name in ("model", "layers", "read"):
+        for name in ("model", "layers", "read", "site"):
             if getattr(self, name) != getattr(other, name):
                 raise InputError(
                     f"moments of another {name} cannot be added up: {getattr(self, name)} and {getattr(other, name)}"
@@ -187,6 +191,7 @@ class Moments:
             norm_sum=self.norm_sum + other.norm_sum,
             layers=self.layers,
             read=self.read,
+            site=self.site,
             model=self.model,
             problem_hashes=np.union1d(self.problem_hashes, other.problem_hashes),
             n_skipped=self.n_skipped + other.n_skipped,
@@ -198,67 +203,110 @@ class Moments:
         Args:
             path: The file to write.
         """
-        tensors = {
-            "stretches.mean": self.stretches.mean,
-            "stretches.m2": self.stretches.m2,
-            "norm_sum": self.norm_sum,
-            "problem_hashes": torch.from_numpy(self.problem_hashes),
-        }
-        for number, label in enumerate(self.by_label):
-            summary = self.by_label[label]
-            tensors |= {f"{number}.mean": summary.mean, f"{number}.m2": summary.m2}
-            if summary.comoment is not None:
-                tensors[f"{number}.comoment"] = summary.comoment
-        description = {
-            "format": FORMAT,
-            "labels": {label: summary.count for label, summary in self.by_label.items()},
-            "n_traces": self.stretches.count,
-            "layers": self.layers,
-            "read": str(self.read),
-            "model": self.model,
-            "n_skipped": self.n_skipped,
-            "progress": self.progress,
-        }
-        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        description["digest"] = tensors_digest(description, tensors)
-        with atomic_path(path) as temporary:  # one entry of metadata: safetensors writes several in any order
-            save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
+        write_moments(expanded(path), {(self.read, self.site): self})
 
     @classmethod
-    def open(cls, path: str | Path) -> Moments:
+    def open(cls, path: str | Path, *, read: Read | str | None = None, site: Site | str | None = None) -> Moments:
         """Read what `save` wrote, or a directory of `collect_moments(out=...)`.
 
         Args:
             path: The file or the directory.
+            read: Which read, of those that were collected; None where there is only one.
+            site: Which site, likewise.
 
         Returns:
             The moments.
 
         Raises:
-            InputError: `path` holds something else, or a collection that is not finished.
+            InputError: `path` holds something else, another read or site, several and none is chosen, or a collection
+                that is not finished.
         """
-        path = expanded(path)
-        moments = read_moments(file if (file := path / "moments.safetensors").is_file() else path)
-        if moments.progress.get("complete", True):
-            return moments
-        raise InputError(
-            f"{path} is not whole yet: {moments.progress['n_windows']} windows are done. Run the command that wrote it "
-            "again; it goes on where it was."
-        )
+        return open_moments(path).at(read, site)
 
     @looked_at(".behaviours, .of_label(label), .overall_mean")
     def __repr__(self) -> str:
         counts = listed(f"{label} {self.by_label[label].count}" for label in self.behaviours)
         has_covariances = any(summary.comoment is not None for summary in self.by_label.values())
+        site = "" if self.site == BLOCK_OUTPUT else f", site {self.site}"
         return (
             f"Moments({sum(summary.count for summary in self.by_label.values())} spans of {self.n_problems} problems: "
             f"{counts}; {self.model.get('name', 'a model')}, layers {written_layers(self.layers)}, width "
-            f"{self.stretches.mean.shape[-1]}, read {self.read}{', with covariances' if has_covariances else ''})"
+            f"{self.stretches.mean.shape[-1]}, read {self.read}{site}{', with covariances' if has_covariances else ''})"
         )
 
 
-def read_moments(path: Path) -> Moments:
-    """Read moments from a file, finished or not."""
+def open_moments(path: str | Path) -> Collection[Moments]:
+    """Read the moments of every read and site from a file, or a directory of `collect_moments(out=...)`.
+
+    Args:
+        path: The file or the directory.
+
+    Returns:
+        The moments of each.
+
+    Raises:
+        InputError: `path` holds something else, or a collection that is not finished.
+    """
+    path = expanded(path)
+    moments, progress = read_moments(file if (file := path / "moments.safetensors").is_file() else path)
+    if not progress.get("complete", True):
+        raise InputError(
+            f"{path} is not whole yet: {progress['n_windows']} windows are done. Run the command that wrote it "
+            "again; it goes on where it was."
+        )
+    return as_collection(moments, str(path))
+
+
+def as_collection(moments: Mapping[Place, Moments], where: str) -> Collection[Moments]:
+    """Present the moments of all reads and sites as a collection; those without a span are left out."""
+    reads, sites = (tuple(dict.fromkeys(members)) for members in zip(*moments, strict=True))
+    return Collection({place: one for place, one in moments.items() if one.by_label}, reads, sites, where)
+
+
+def write_moments(path: Path, moments: Mapping[Place, Moments], progress: Mapping[str, Any] | None = None) -> None:
+    """Write moments of every combination of some reads and sites to one safetensors file, atomically.
+
+    Args:
+        path: The file.
+        moments: Read and site -> moments, of the same traces, model and layers.
+        progress: The state of a collection that is not finished.
+    """
+    tensors: dict[str, Tensor] = {}
+    for (read, site), one in moments.items():
+        tensors |= {
+            f"{read}/{site}/stretches.mean": one.stretches.mean,
+            f"{read}/{site}/stretches.m2": one.stretches.m2,
+            f"{read}/{site}/norm_sum": one.norm_sum,
+            f"{read}/problem_hashes": torch.from_numpy(one.problem_hashes),
+        }
+        for number, summary in enumerate(one.by_label.values()):
+            name = f"{read}/{site}/{number}"
+            tensors |= {f"{name}.mean": summary.mean, f"{name}.m2": summary.m2}
+            if summary.comoment is not None:
+                tensors[f"{name}.comoment"] = summary.comoment
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    first = next(iter(moments.values()))
+    description = {
+        "format": FORMAT,
+        "labels": {
+            str(read): {label: summary.count for label, summary in one.by_label.items()}
+            for (read, _), one in moments.items()
+        },
+        "n_traces": {str(read): one.stretches.count for (read, _), one in moments.items()},
+        "layers": first.layers,
+        "reads": list(dict.fromkeys(str(read) for read, _ in moments)),
+        "sites": list(dict.fromkeys(str(site) for _, site in moments)),
+        "model": first.model,
+        "n_skipped": {str(read): one.n_skipped for (read, _), one in moments.items()},
+        "progress": dict(progress or {}),
+    }
+    description["digest"] = tensors_digest(description, tensors)
+    with atomic_path(path) as temporary:  # one entry of metadata: safetensors writes several in any order
+        save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
+
+
+def read_moments(path: Path) -> tuple[dict[Place, Moments], dict[str, Any]]:
+    """Read the moments of every read and site from a file, finished or not, and its progress."""
     remedy = "give what `reasonlens collect --keep moments --out` wrote"
     about = read_description(path, "moments", (FORMAT,), remedy)
     with reading(path, "moments"):
@@ -267,23 +315,39 @@ def read_moments(path: Path) -> Moments:
         if about.pop("digest", None) != tensors_digest(about, tensors):
             raise InputError(f"{path} is altered: its digest is another; remove it and collect again")
         check_kinds(about, KINDS, path)
-        check_kinds(about["labels"], dict.fromkeys(about["labels"], int), f"{path}, labels")
-        return Moments(
-            by_label={
-                label: Summary(
-                    count, tensors[f"{number}.mean"], tensors[f"{number}.m2"], tensors.get(f"{number}.comoment")
-                )
-                for number, (label, count) in enumerate(about["labels"].items())
-            },
-            stretches=Summary(about["n_traces"], tensors["stretches.mean"], tensors["stretches.m2"]),
-            norm_sum=tensors["norm_sum"],
-            layers=tuple(about["layers"]),
-            read=Read.parse(about["read"]),
-            model=about["model"],
-            problem_hashes=tensors["problem_hashes"].numpy(),
-            n_skipped=about["n_skipped"],
-            progress=about["progress"],
+        for read in about["reads"]:
+            check_kinds(about["labels"][read], dict.fromkeys(about["labels"][read], int), f"{path}, labels")
+        moments = {
+            (Read.parse(read), Site.parse(site)): _moments_of(about, tensors, read, site)
+            for read in about["reads"]
+            for site in about["sites"]
+        }
+        return moments, about["progress"]
+
+
+def _moments_of(about: dict[str, Any], tensors: dict[str, Tensor], read: str, site: str) -> Moments:
+    """Take the moments of one read and site out of a file."""
+    by_label = {}
+    for number, (label, count) in enumerate(about["labels"][read].items()):
+        name = f"{read}/{site}/{number}"
+        by_label[label] = Summary(
+            count, tensors[f"{name}.mean"], tensors[f"{name}.m2"], tensors.get(f"{name}.comoment")
         )
+    return Moments(
+        by_label=by_label,
+        stretches=Summary(
+            about["n_traces"][read],
+            tensors[f"{read}/{site}/stretches.mean"],
+            tensors[f"{read}/{site}/stretches.m2"],
+        ),
+        norm_sum=tensors[f"{read}/{site}/norm_sum"],
+        layers=tuple(about["layers"]),
+        read=Read.parse(read),
+        site=Site.parse(site),
+        model=about["model"],
+        problem_hashes=tensors[f"{read}/problem_hashes"].numpy(),
+        n_skipped=about["n_skipped"][read],
+    )
 
 
 def hashes(problems: Iterable[str]) -> Int[np.ndarray, " n"]:

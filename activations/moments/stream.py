@@ -7,37 +7,83 @@ interrupted is resumed after the last window and ends with exactly the same sums
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
 
 import torch
 
 from ...models import load
 from ...models._load import ModelLike
 from ...models.content import weights_digest
+from ...models.sites import BLOCK_OUTPUT, Site
 from ...rundir import InputError, RunDirectory, differences, expanded
 from ...rundir.progress import ProgressBar
 from ...traces import Template, Trace, TraceSource, digest, stream_traces
 from .._collect import windows
+from ..collection import Collection, Place
 from ..collector import Collector, nothing_to_read
 from ..read import Read
-from ..settings import CollectSettings
+from ..settings import CollectSettings, ManyReads, ManySites
 from ..store.provenance import collection_run, without_names
-from .moments import Moments, hashes, read_moments
+from .moments import Moments, as_collection, hashes, read_moments, write_moments
 from .summary import Summary
 
 SPANS_PER_WINDOW = 16_384
 FILE = "moments.safetensors"
 
 
+class MomentsOptions(TypedDict, total=False):
+    """The options of `collect_moments` that decide nothing about what it returns."""
+
+    layers: str | Sequence[int] | None
+    template: Template
+    truncate: bool
+    include_markup: bool
+    tokens_per_batch: int | None
+    share_prefixes: bool
+    compile: bool
+    covariance: bool
+    out: str | Path | None
+    spans_per_window: int
+    progress: bool
+
+
+@overload
+def collect_moments(
+    model: ModelLike,
+    traces: TraceSource,
+    *,
+    read: Read | str = "mean",
+    sites: Site | str = BLOCK_OUTPUT,
+    **options: Unpack[MomentsOptions],
+) -> Moments: ...
+@overload
+def collect_moments(
+    model: ModelLike,
+    traces: TraceSource,
+    *,
+    read: ManyReads,
+    sites: Site | str | ManySites = BLOCK_OUTPUT,
+    **options: Unpack[MomentsOptions],
+) -> Collection[Moments]: ...
+@overload
+def collect_moments(
+    model: ModelLike,
+    traces: TraceSource,
+    *,
+    read: Read | str = "mean",
+    sites: ManySites,
+    **options: Unpack[MomentsOptions],
+) -> Collection[Moments]: ...
 def collect_moments(
     model: ModelLike,
     traces: TraceSource,
     *,
     layers: str | Sequence[int] | None = None,
-    read: Read | str = "mean",
+    read: Read | str | ManyReads = "mean",
+    sites: Site | str | ManySites = BLOCK_OUTPUT,
     template: Template = "auto",
     truncate: bool = False,
     include_markup: bool = False,
@@ -48,15 +94,16 @@ def collect_moments(
     out: str | Path | None = None,
     spans_per_window: int = SPANS_PER_WINDOW,
     progress: bool = True,
-) -> Moments:
+) -> Moments | Collection[Moments]:
     """Collect the moments of labelled spans' activations, by label and layer, without storing any activation.
 
     Args:
         model: A name, a handle or a loaded model.
         traces: Traces with labelled spans: "bundled", a JSONL file, Trace objects or dictionaries as in the file, also
             from a generator.
-        layers: 0-based blocks whose output is read, negative ones from the end, or "0,4,10:20:2"; None means all.
-        read: Which tokens of a span are averaged (see `Read`).
+        layers: 0-based blocks that are read, negative ones from the end, or "0,4,10:20:2"; None means all.
+        read: Which tokens of a span are averaged (see `Read`); or a list of reads, all from one pass.
+        sites: Where in each block: its output, another site (see `models.sites`), or a list of them.
         template: How prompt and text become tokens (see `traces.encode`).
         truncate: Cut texts that are longer than the context, instead of refusing them.
         include_markup: Also read attention sinks, special and template tokens, which are left out otherwise.
@@ -71,7 +118,7 @@ def collect_moments(
         progress: Show a progress bar over tokens.
 
     Returns:
-        The moments, float64.
+        The moments, float64. For a list of reads or sites, a collection of these: `collection.at("before:1")`.
 
     Raises:
         InputError: As `collect` does.
@@ -79,6 +126,7 @@ def collect_moments(
     settings = CollectSettings(
         layers=layers,
         read=read,
+        sites=sites,
         template=template,
         truncate=truncate,
         include_markup=include_markup,
@@ -94,9 +142,12 @@ def collect_moments(
     if out is None:
         with RunDirectory(None, "collect") as run:
             total = WindowSum(run, description, budget)
-            return _stream(total, collector, traces, covariance, spans_per_window, progress)
-    with collection_run(expanded(out), "moments", description, weights_digest(collector.model)) as run:
-        return _stream(WindowSum(run, description, budget), collector, traces, covariance, spans_per_window, progress)
+            moments = _stream(total, collector, traces, covariance, spans_per_window, progress)
+    else:
+        with collection_run(expanded(out), "moments", description, weights_digest(collector.model)) as run:
+            total = WindowSum(run, description, budget)
+            moments = _stream(total, collector, traces, covariance, spans_per_window, progress)
+    return moments.at() if settings.is_single else moments
 
 
 def _stream(
@@ -106,16 +157,16 @@ def _stream(
     covariance: bool,
     n_spans: int,
     progress: bool,
-) -> Moments:
+) -> Collection[Moments]:
     if collector.settings.tokens_per_batch is None:  # if asked for, it overrides that of the file
         collector.engine.tokens_per_batch = total.tokens_per_batch
     n_traces = n_spans_seen = 0
     with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
         for window in windows(traces, n_spans):
-            place = total.step(digest(window))
-            if place is not None:
+            step = total.step(digest(window))
+            if step is not None:
                 moments_of_window = window_moments(collector, window, covariance, bar.update)
-                total.add(moments_of_window, place, collector.engine.tokens_per_batch)
+                total.add(moments_of_window, step, collector.engine.tokens_per_batch)
             n_traces += len(window)
             n_spans_seen += sum(len(trace.spans) for trace in window)
             bar.set_postfix(traces=n_traces)
@@ -126,15 +177,15 @@ def _stream(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Step:
     """A place in the sequence of windows: how many there are up to it, and a digest of all of them."""
 
     n_windows: int = 0
     chain: str = ""
 
-    def after(self, window: str) -> Place:
+    def after(self, window: str) -> Step:
         """Return the place after one more window, which has this digest."""
-        return Place(self.n_windows + 1, hashlib.sha256(f"{self.chain}{window}".encode()).hexdigest())
+        return Step(self.n_windows + 1, hashlib.sha256(f"{self.chain}{window}".encode()).hexdigest())
 
 
 class WindowSum:
@@ -143,104 +194,124 @@ class WindowSum:
     def __init__(self, run: RunDirectory, description: dict[str, Any], tokens_per_batch: int) -> None:
         self._run, self._file, self.description = run, run.file(FILE), description
         self.tokens_per_batch = tokens_per_batch
-        self._sum: Moments | None = None
-        self._stored = Place()  # how far the sum in the file goes
+        self._sum: dict[Place, Moments] = {}
+        self._stored = Step()  # how far the sum in the file goes
         self._complete = False
-        self._place = Place()
+        self._step = Step()
         if self._file is not None and self._file.is_file():
             self._continue(self._file)
 
     def _continue(self, file: Path) -> None:
-        self._sum = read_moments(file)
-        progress = self._sum.progress
+        self._sum, progress = read_moments(file)
         changes = differences(without_names(progress.get("description", {})), without_names(self.description))
         if changes:
             raise InputError(f"{file} holds other moments ({changes}); choose another directory or remove it")
         self.description = progress["description"]  # a copy of the model may have another name
-        self._stored = Place(progress["n_windows"], progress["chain"])
+        self._stored = Step(progress["n_windows"], progress["chain"])
         self._complete, self.tokens_per_batch = progress["complete"], progress["tokens_per_batch"]
 
-    def step(self, window: str) -> Place | None:
+    def step(self, window: str) -> Step | None:
         """Advance to the next window; None if the sum holds it. Raises InputError if it holds another in its place."""
-        self._place = self._place.after(window)
-        if self._place.n_windows == self._stored.n_windows and self._place != self._stored:
+        self._step = self._step.after(window)
+        if self._step.n_windows == self._stored.n_windows and self._step != self._stored:
             raise InputError(
                 f"{self._file} holds moments of other traces than those given now; choose another directory, or "
                 "remove this one"
             )
-        return None if self._place.n_windows <= self._stored.n_windows else self._place
+        return None if self._step.n_windows <= self._stored.n_windows else self._step
 
-    def add(self, moments: Moments, place: Place, tokens_per_batch: int) -> None:
-        """Add the moments of the window at `place`, which follows the last one that was added, and write the sum."""
+    def add(self, moments: Mapping[Place, Moments], step: Step, tokens_per_batch: int) -> None:
+        """Add the moments of the window at `step`, which follows the last one that was added, and write the sum."""
         self.tokens_per_batch = tokens_per_batch
-        self._sum = moments if self._sum is None else self._sum + replace(moments, model=self._sum.model)
+        for place, one in moments.items():
+            known = self._sum.get(place)
+            self._sum[place] = one if known is None else known + replace(one, model=known.model)
         self._complete = False
-        self._write(place)
+        self._write(step)
 
-    def finish(self) -> Moments | None:
+    def finish(self) -> Collection[Moments] | None:
         """Return the sum and mark it as complete; None, and no file, where nothing could be read.
 
         Raises InputError if it holds more windows than the traces make.
         """
-        if self._place.n_windows < self._stored.n_windows:
+        if self._step.n_windows < self._stored.n_windows:
             raise InputError(
                 f"{self._file} holds moments of more traces than those given now; choose another "
                 "directory, or remove it"
             )
-        if self._sum is None or not self._sum.by_label:
+        if not any(moments.by_label for moments in self._sum.values()):
             if self._file is not None:
                 self._file.unlink(missing_ok=True)
                 self._run.abandon()
             return None
         if not self._complete:
             self._complete = True
-            self._write(self._place)
+            self._write(self._step)
         self._run.finish()
-        return replace(self._sum, progress={})
+        return as_collection(self._sum, "these moments" if self._file is None else str(self._file.parent))
 
-    def _write(self, place: Place) -> None:
-        if self._file is None or self._sum is None:
+    def _write(self, step: Step) -> None:
+        if self._file is None:
             return
         self._run.record()
-        self._sum = replace(
-            self._sum,
-            progress={
-                "complete": self._complete,
-                "n_windows": place.n_windows,
-                "chain": place.chain,
-                "tokens_per_batch": self.tokens_per_batch,
-                "description": self.description,
-            },
-        )
-        self._sum.save(self._file)
+        progress = {
+            "complete": self._complete,
+            "n_windows": step.n_windows,
+            "chain": step.chain,
+            "tokens_per_batch": self.tokens_per_batch,
+            "description": self.description,
+        }
+        write_moments(self._file, self._sum, progress)
 
 
 def window_moments(
     collector: Collector, traces: Sequence[Trace], covariance: bool, on_batch: Callable[[int], object] = lambda _: None
-) -> Moments:
-    """Compute the moments of one window; `on_batch` is called with the number of tokens of each batch."""
+) -> dict[Place, Moments]:
+    """Compute the moments of one window by read and site.
+
+    Args:
+        collector: The model, and what is read.
+        traces: The traces of the window.
+        covariance: Whether to compute covariances.
+        on_batch: Is called with the number of tokens of each batch.
+
+    Returns:
+        Read and site -> moments; also of a read that takes no token.
+    """
     window = collector.window(traces, on_batch)
-    by_label: dict[str, Summary] = {}
-    n_layers = len(collector.layers)
-    stretches = Summary.of_none(n_layers, collector.model.d_model)
-    norm_sum = torch.zeros(n_layers, dtype=torch.float64)
-    labels = [example.label for example in window.examples]
+    sites, n_layers = range(len(collector.sites)), len(collector.layers)
+    by_label: list[list[dict[str, Summary]]] = [[{} for _ in sites] for _ in window.reads]
+    stretches = [[Summary.of_none(n_layers, collector.model.d_model) for _ in sites] for _ in window.reads]
+    norm_sum = torch.zeros(len(window.reads), len(sites), n_layers, dtype=torch.float64)
+    labels = [[example.label for example in read.examples] for read in window.reads]
     for batch in window.batches:
-        batch_labels = [labels[span] for span in batch.spans.tolist()]
-        for label in dict.fromkeys(batch_labels):
-            rows = [row for row, name in enumerate(batch_labels) if name == label]
-            summary = Summary.of(batch.span_means[:, rows], covariance)
-            by_label[label] = by_label[label] + summary if label in by_label else summary
-        if len(batch.stretches):
-            stretches = stretches + Summary.of(batch.stretch_means).cpu()
-            norm_sum += batch.stretch_norms.sum(dim=1, dtype=torch.float64).cpu()
-    return Moments(
-        by_label={label: by_label[label].cpu() for label in dict.fromkeys(labels)},
-        stretches=stretches,
-        norm_sum=norm_sum,
-        layers=collector.layers,
-        read=collector.settings.tokens,
-        model=collector.model.identity(),
-        problem_hashes=hashes(example.problem for example in window.examples),
-        n_skipped=window.n_skipped,
-    )
+        for number, (of_read, own, names) in enumerate(zip(by_label, batch.reads, labels, strict=True)):
+            batch_labels = [names[span] for span in own.spans.tolist()]
+            for label in dict.fromkeys(batch_labels):
+                rows = [row for row, name in enumerate(batch_labels) if name == label]
+                for of_site, means in zip(of_read, own.means, strict=True):
+                    summary = Summary.of(means[:, rows], covariance)
+                    of_site[label] = of_site[label] + summary if label in of_site else summary
+            if own.has_stretch.any():
+                means_of_stretches = batch.stretch_means[:, :, own.has_stretch]
+                for slot in sites:
+                    stretches[number][slot] = stretches[number][slot] + Summary.of(means_of_stretches[slot]).cpu()
+                norm_sum[number] += batch.stretch_norms[:, :, own.has_stretch].sum(dim=2, dtype=torch.float64).cpu()
+    model = collector.model.identity()
+    return {
+        (read, site): Moments(
+            by_label={label: of_site[label].cpu() for label in dict.fromkeys(names)},
+            stretches=stretches[number][slot],
+            norm_sum=norm_sum[number, slot],
+            layers=collector.layers,
+            read=read,
+            site=site,
+            model=model,
+            problem_hashes=hashes(example.problem for example in own.examples),
+            n_skipped=own.n_skipped,
+        )
+        for number, (read, own, names, of_read) in enumerate(
+            zip(collector.reads, window.reads, labels, by_label, strict=True)
+        )
+        for slot, (site, of_site) in enumerate(zip(collector.sites, of_read, strict=True))
+    }

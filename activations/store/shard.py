@@ -1,6 +1,9 @@
 """Read and write one shard: the activations of one window of traces in one safetensors file.
 
-It holds one contiguous tensor for each layer and, where they are known, the mean input embeddings of the same tokens.
+READ/SITE/LAYER      the activations of one read (mean/hook_out/14), one contiguous tensor
+READ/embeddings      the mean input embeddings of the same tokens, where they are known
+READ/SITE/stretches  the sum, over traces with a span that is read, of the mean over the whole labelled stretch
+READ/SITE/norms      the same of its mean token norm
 """
 
 from __future__ import annotations
@@ -17,16 +20,18 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...models.sites import BLOCK_OUTPUT
 from ...rundir import InputError, atomic_path, brief, check_kinds, read_description, reading
 from ..example import Example
 
-FORMAT = "reasonlens.activations/4"
+FORMAT = "reasonlens.activations/5"
 KINDS: dict[str, type] = {
     "layers": list,
-    "examples": list,
-    "n_stretches": int,
-    "n_skipped": int,
-    "read": str,
+    "reads": list,
+    "sites": list,
+    "examples": dict,
+    "n_stretches": dict,
+    "n_skipped": dict,
     "model": dict,
 }
 EXAMPLE_KINDS: dict[str, type] = {
@@ -41,14 +46,15 @@ EXAMPLE_KINDS: dict[str, type] = {
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Part:
-    """The activations of one window of traces, in memory."""
+class ReadPart:
+    """The activations of one read in one window of traces, in memory."""
 
-    activations: Float[Tensor, "n_layers n_examples d_model"]
+    activations: Float[Tensor, "n_sites n_layers n_examples d_model"]
     embeddings: Float[Tensor, "n_examples d_embedding"] | None
     examples: tuple[Example, ...]
-    stretch_sum: Float[Tensor, "n_layers d_model"]  # float64, over traces, of the mean over the labelled stretch
-    norm_sum: Float[Tensor, " n_layers"]  # float64, over traces, of the mean token norm in that stretch
+    # Sums over traces, float64, of the mean over the labelled stretch and of the mean token norm in it.
+    stretch_sum: Float[Tensor, "n_sites n_layers d_model"]
+    norm_sum: Float[Tensor, "n_sites n_layers"]
     n_stretches: int
     n_skipped: int
 
@@ -56,56 +62,102 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Part:
+    """The activations of one window of traces, in memory."""
+
+    reads: tuple[ReadPart, ...]
+
+    __repr__ = brief
+
+    @property
+    def n_examples(self) -> int:
+        """The number of examples of all reads together."""
+        return sum(len(read.examples) for read in self.reads)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Shard:
     """A shard on disk; only its description has been read."""
 
     path: Path
-    examples: tuple[Example, ...]
-    stretch_sum: Float[Tensor, "n_layers d_model"]
-    norm_sum: Float[Tensor, " n_layers"]
-    n_stretches: int
-    n_skipped: int
-    about: dict[str, Any]  # layers, read, model
+    examples: dict[str, tuple[Example, ...]]  # by read
+    n_skipped: dict[str, int]
+    n_stretches: dict[str, int]
+    stretch_sum: dict[tuple[str, str], Float[Tensor, "n_layers d_model"]]  # by read and site
+    norm_sum: dict[tuple[str, str], Float[Tensor, " n_layers"]]
+    about: dict[str, Any]  # layers, reads, sites, model
 
-    LOOK = ".layer(number)"
+    LOOK = ".layer(read, site, number)"
     __repr__ = brief
 
-    def layer(self, layer: int) -> Float[Tensor, "n_examples d_model"]:
+    def layer(self, read: str, site: str, layer: int) -> Float[Tensor, "n_examples d_model"]:
         """Read one layer (the block's number), memory-mapped: no other part of the file is touched."""
         with reading(self.path, "activations"), safe_open(self.path, framework="pt") as file:
-            activations: Tensor = file.get_tensor(f"layer.{layer}")
+            activations: Tensor = file.get_tensor(f"{read}/{site}/{layer}")
         return activations
 
-    def embeddings(self) -> Float[Tensor, "n_examples d_embedding"] | None:
+    def embeddings(self, read: str) -> Float[Tensor, "n_examples d_embedding"] | None:
         """Read the mean input embeddings, memory-mapped like a layer; None where the file holds none."""
+        name = f"{read}/embeddings"
         with reading(self.path, "activations"), safe_open(self.path, framework="pt") as file:
-            embeddings: Tensor | None = file.get_tensor("embeddings") if "embeddings" in file.keys() else None
+            embeddings: Tensor | None = file.get_tensor(name) if name in file.keys() else None
         return embeddings
 
 
-def write_shard(path: Path, part: Part, layers: tuple[int, ...], dtype: torch.dtype, about: dict[str, Any]) -> None:
-    """Write `part` atomically; raise InputError when the disk is full or `dtype` cannot hold a number."""
-    tensors = {}
-    for slot, layer in enumerate(layers):
-        tensors[f"layer.{layer}"] = part.activations[slot].to(dtype).contiguous()
-        check_finite(tensors[f"layer.{layer}"], part.examples, f"activations at layer {layer}", part.activations[slot])
-    if part.embeddings is not None:
-        tensors["embeddings"] = part.embeddings.to(dtype).contiguous()
-        check_finite(tensors["embeddings"], part.examples, "input embeddings", part.embeddings)
-    for name, sums in (("the mean activation", part.stretch_sum), ("the mean residual norm", part.norm_sum)):
-        if not sums.isfinite().all():
-            layer = layers[int((~sums.reshape(len(layers), -1).isfinite().all(dim=1)).nonzero()[0])]
-            raise InputError(f"{name} at layer {layer} is not finite (NaN or infinity); leave that layer out")
-    tensors |= {"stretch_sum": part.stretch_sum, "norm_sum": part.norm_sum}
+def write_shard(path: Path, part: Part, dtype: torch.dtype, about: dict[str, Any]) -> None:
+    """Write `part` atomically; raise InputError when the disk is full or `dtype` cannot hold a number.
+
+    Args:
+        path: The file.
+        part: What it holds.
+        dtype: Of the activations in it.
+        about: Layers, reads and sites in the order of the part's tensors, and the model.
+    """
+    tensors: dict[str, Tensor] = {}
+    layers, reads, sites = about["layers"], about["reads"], about["sites"]
+    for read, read_part in zip(reads, part.reads, strict=True):
+        for site, of_layers in zip(sites, read_part.activations, strict=True):
+            for layer, exact in zip(layers, of_layers, strict=True):
+                stored = exact.to(dtype).contiguous()
+                what = f"activations at layer {layer}{_other_site(site)}"
+                check_finite(stored, read_part.examples, what, exact)
+                tensors[f"{read}/{site}/{layer}"] = stored
+        if read_part.embeddings is not None:
+            stored = read_part.embeddings.to(dtype).contiguous()
+            check_finite(stored, read_part.examples, "input embeddings", read_part.embeddings)
+            tensors[f"{read}/embeddings"] = stored
+        _add_sums(tensors, read, read_part, layers, sites)
     description = about | {
         "format": FORMAT,
-        "layers": list(layers),
-        "examples": [asdict(example) for example in part.examples],
-        "n_stretches": part.n_stretches,
-        "n_skipped": part.n_skipped,
+        "examples": {
+            read: [asdict(example) for example in read_part.examples]
+            for read, read_part in zip(reads, part.reads, strict=True)
+        },
+        "n_stretches": {read: read_part.n_stretches for read, read_part in zip(reads, part.reads, strict=True)},
+        "n_skipped": {read: read_part.n_skipped for read, read_part in zip(reads, part.reads, strict=True)},
     }
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
+
+
+def _add_sums(tensors: dict[str, Tensor], read: str, part: ReadPart, layers: list[int], sites: list[str]) -> None:
+    """Add the sums over stretches; raise InputError if one is not finite."""
+    for what, name, sums in (
+        ("the mean activation", "stretches", part.stretch_sum),
+        ("the mean residual norm", "norms", part.norm_sum),
+    ):
+        for site, of_site in zip(sites, sums, strict=True):
+            is_bad = ~of_site.reshape(len(layers), -1).isfinite().all(dim=1)
+            if is_bad.any():
+                layer = layers[int(is_bad.nonzero()[0])]
+                raise InputError(
+                    f"{what} at layer {layer}{_other_site(site)} is not finite (NaN or infinity); leave that layer out"
+                )
+            tensors[f"{read}/{site}/{name}"] = of_site.contiguous()
+
+
+def _other_site(site: str) -> str:
+    return "" if site == str(BLOCK_OUTPUT) else f", {site},"
 
 
 def check_finite(
@@ -149,24 +201,35 @@ def read_shard(path: Path) -> Shard:
     """Read the description of a shard; raise InputError if the file is something else or damaged."""
     about = read_description(path, "activations", (FORMAT,), "give what `reasonlens collect --out` wrote")
     check_kinds(about, KINDS, path)
+    reads, sites, layers = about["reads"], about["sites"], about["layers"]
     with reading(path, "activations"):
-        examples = tuple(_example(example, path) for example in about.pop("examples"))
+        rows, n_skipped, n_stretches = (about.pop(kind) for kind in ("examples", "n_skipped", "n_stretches"))
+        examples = {read: tuple(_example(row, path) for row in rows[read]) for read in reads}
+        for counts in (n_skipped, n_stretches):
+            check_kinds(counts, dict.fromkeys(reads, int), f"{path}, counts")
+        places = [(read, site) for read in reads for site in sites]
         with safe_open(path, framework="pt") as file:
-            stretch_sum, norm_sum = file.get_tensor("stretch_sum").clone(), file.get_tensor("norm_sum").clone()
-            n_layers, d_model = stretch_sum.shape
-            shapes = {f"layer.{layer}": file.get_slice(f"layer.{layer}").get_shape() for layer in about["layers"]}
-        if len(about["layers"]) != n_layers or norm_sum.shape != (n_layers,):
-            raise InputError(f"{path} is damaged: it has {len(about['layers'])} layers and sums of {n_layers}")
-        for name, shape in shapes.items():
-            if shape != [len(examples), d_model]:
-                raise InputError(f"{path} is damaged: {name} has the shape {shape} for {len(examples)} spans")
+            stretch_sum = {place: file.get_tensor("/".join((*place, "stretches"))).clone() for place in places}
+            norm_sum = {place: file.get_tensor("/".join((*place, "norms"))).clone() for place in places}
+            shapes = {
+                (read, f"{read}/{site}/{layer}"): file.get_slice(f"{read}/{site}/{layer}").get_shape()
+                for read, site in places
+                for layer in layers
+            }
+        n_layers, d_model = len(layers), stretch_sum[places[0]].shape[1]
+        for place in places:
+            if stretch_sum[place].shape != (n_layers, d_model) or norm_sum[place].shape != (n_layers,):
+                raise InputError(f"{path} is damaged: it has {n_layers} layers and sums of {len(stretch_sum[place])}")
+        for (read, name), shape in shapes.items():
+            if shape != [len(examples[read]), d_model]:
+                raise InputError(f"{path} is damaged: {name} has the shape {shape} for {len(examples[read])} spans")
     return Shard(
         path=path,
         examples=examples,
+        n_skipped=n_skipped,
         stretch_sum=stretch_sum,
         norm_sum=norm_sum,
-        n_stretches=about.pop("n_stretches"),
-        n_skipped=about.pop("n_skipped"),
+        n_stretches=n_stretches,
         about=about,
     )
 

@@ -2,7 +2,7 @@
 
     run.json                 settings, digest of the model's weights, state, as of every run (`rundir`)
     manifest.json            the description, and for each shard its file, SHA-256, size and the digest of its traces
-    shard-00000.safetensors  one contiguous tensor a layer, and one of the mean input embeddings
+    shard-00000.safetensors  one contiguous tensor a read, site and layer, and mean input embeddings
 
 A shard counts once the manifest names it, and it is named only after it has been written completely. A writer that is
 killed at any moment therefore loses one shard and nothing else; the next run checks every digest and replaces what
@@ -37,10 +37,10 @@ from .shard import Part, Shard, read_shard, write_shard
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "reasonlens.store/4"
+FORMAT = "reasonlens.store/5"
 MANIFEST = "manifest.json"
 MANIFEST_KINDS: dict[str, type] = {"complete": bool, "tokens_per_batch": int, "description": dict, "shards": dict}
-DESCRIPTION_KINDS: dict[str, type] = {"layers": list, "read": str, "model": dict}
+DESCRIPTION_KINDS: dict[str, type] = {"layers": list, "reads": list, "sites": list, "model": dict}
 ENTRY_KINDS: dict[str, type] = {
     "file": str,
     "sha256": str,
@@ -111,7 +111,7 @@ class Store:
 
     @property
     def n_examples(self) -> int:
-        """The number of spans in all shards that are done."""
+        """The number of spans in all shards that are done, of every read."""
         return sum(entry.n_examples for entry in self._entries.values())
 
     def _continue(self) -> None:
@@ -222,9 +222,9 @@ class Store:
 def write_entry(path: Path, index: int, traces: str, part: Part, n_traces: int, description: dict[str, Any]) -> Entry:
     """Write a shard's file and return its entry for the manifest."""
     file = path / f"shard-{index:05d}.safetensors"
-    about = {key: description[key] for key in ("read", "model")}
-    write_shard(file, part, tuple(description["layers"]), getattr(torch, description["dtype"]), about)
-    return Entry(file.name, file_digest(file), file.stat().st_size, traces, n_traces, len(part.examples))
+    about = {key: description[key] for key in ("layers", "reads", "sites", "model")}
+    write_shard(file, part, getattr(torch, description["dtype"]), about)
+    return Entry(file.name, file_digest(file), file.stat().st_size, traces, n_traces, part.n_examples)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -235,9 +235,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if manifest.pop("digest", None) != content_digest(manifest):
         raise InputError(f"{path / MANIFEST} is altered: its digest is another; remove {path} and collect again")
     check_kinds(manifest, MANIFEST_KINDS, path / MANIFEST)
-    check_kinds(
-        manifest["description"], {"layers": list, "read": str, "model": dict}, f"{path / MANIFEST}, description"
-    )
+    check_kinds(manifest["description"], DESCRIPTION_KINDS, f"{path / MANIFEST}, description")
     for index, entry in manifest["shards"].items():
         check_kinds(entry, ENTRY_KINDS, f"{path / MANIFEST}, shard {index[:20]}")
         if not index.isdigit() or set(entry) != set(ENTRY_KINDS) or Path(entry["file"]).name != entry["file"]:

@@ -16,9 +16,14 @@ from .shard import Shard
 
 @dataclass(frozen=True, eq=False)
 class StoredActivations:
-    """Activations on disk, (n_examples, n_layers, d_model): `layer` reads one layer, `load` everything."""
+    """Activations of one read at one site on disk, (n_examples, n_layers, d_model).
+
+    `layer` reads one layer, `load` everything.
+    """
 
     shards: tuple[Shard, ...]
+    read: str
+    site: str
     layers: tuple[int, ...]
     d_model: int
     rows: Int[np.ndarray, " n_examples"] | None = None  # the selected examples, ascending; None: all
@@ -26,7 +31,9 @@ class StoredActivations:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(n_examples, n_layers, d_model)."""
-        n_examples = sum(len(shard.examples) for shard in self.shards) if self.rows is None else len(self.rows)
+        n_examples = (
+            sum(len(shard.examples[self.read]) for shard in self.shards) if self.rows is None else len(self.rows)
+        )
         return n_examples, len(self.layers), self.d_model
 
     def __len__(self) -> int:
@@ -41,11 +48,11 @@ class StoredActivations:
         Returns:
             One row for each example, float32.
         """
-        return self._selected([shard.layer(self.layers[slot]) for shard in self.shards])
+        return self._selected([shard.layer(self.read, self.site, self.layers[slot]) for shard in self.shards])
 
     def embeddings(self) -> Float[Tensor, "n_examples d_embedding"] | None:
         """Read the mean input embeddings of all selected examples, float32; None where a shard holds none."""
-        shard_rows = [rows for shard in self.shards if (rows := shard.embeddings()) is not None]
+        shard_rows = [rows for shard in self.shards if (rows := shard.embeddings(self.read)) is not None]
         return self._selected(shard_rows) if len(shard_rows) == len(self.shards) else None
 
     def _selected(self, shard_rows: list[Float[Tensor, "n_here width"]]) -> Float[Tensor, "n_examples width"]:

@@ -26,7 +26,7 @@ def prepare(spec: Spec, share_prefixes: bool = True, compile: bool = False) -> C
         texts = [np.array(text_ids, dtype=np.int64) for text_ids in workload.token_ids]
         means = torch.empty(handle.n_layers, len(rows), handle.d_model)
         for pooled in engine.run(texts, segments):
-            means[:, torch.from_numpy(pooled.segments)] = pooled.means
+            means[:, torch.from_numpy(pooled.segments)] = pooled.means[0]
         return means.transpose(0, 1).numpy()
 
     return run

@@ -4,6 +4,9 @@ from .activations import (
     Activations as Activations,
 )
 from .activations import (
+    Collection as Collection,
+)
+from .activations import (
     CollectSettings as CollectSettings,
 )
 from .activations import (

@@ -113,7 +113,7 @@ def test_embeddings_are_the_same_from_memory_a_file_and_a_store(tiny, traces, tm
     assert half.embeddings.dtype == torch.float32
     torch.testing.assert_close(half.embeddings, expected.embeddings.half().float(), rtol=1e-3, atol=1e-5)
     with safe_open(tmp_path / "half" / SHARDS[0], framework="pt") as file:
-        assert file.get_tensor("embeddings").dtype == torch.float16
+        assert file.get_tensor("mean/embeddings").dtype == torch.float16
 
 
 def test_choosing_a_behaviour_keeps_the_embeddings_of_its_examples(tiny, traces, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_reading_embeddings_from_a_store_touches_no_layer(tiny, traces, tmp_path
     for shard in SHARDS:
         content = (tmp_path / "stored" / shard).read_bytes()
         with safe_open(tmp_path / "stored" / shard, framework="pt") as file:
-            layer = file.get_tensor("layer.1").numpy().tobytes()
+            layer = file.get_tensor("mean/hook_out/1").numpy().tobytes()
         (tmp_path / "stored" / shard).write_bytes(content.replace(layer, b"\xff" * len(layer)))  # NaN
     found = Activations.open(tmp_path / "stored")
     assert torch.equal(found.embeddings, expected)

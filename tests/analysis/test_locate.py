@@ -19,7 +19,7 @@ from reasonlens import (
     collect,
     locate,
 )
-from reasonlens.analysis._locate import ACTIVATIONS, ARTIFACTS, NEXT_ACTIVATIONS
+from reasonlens.analysis._locate import ACTIVATIONS, ARTIFACTS
 from reasonlens.probes import sweep
 from reasonlens.stats import Interval
 
@@ -91,7 +91,9 @@ def test_a_run_cut_off_while_fitting_probes_resumes_and_ends_the_same(
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
     for name in ("vectors.safetensors", "probes.safetensors"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    torch.testing.assert_close(Activations.open(tmp_path / "cut" / ACTIVATIONS).load().values, whole.activations.values)
+    torch.testing.assert_close(
+        Activations.open(tmp_path / "cut" / ACTIVATIONS, read="mean").load().values, whole.activations.values
+    )
 
 
 def test_a_run_that_is_done_is_read_back_and_nothing_is_written_again(tiny, traces, tmp_path: Path) -> None:
@@ -119,7 +121,8 @@ def test_what_comes_next_is_read_at_the_last_token_before_a_span(tiny, traces, t
     assert found.next_sweep is not None and found.next_sweep.read == "before:1"
     assert results(tmp_path / "run")["next_behaviours"] == json.loads(json.dumps(found.next_sweep.behaviour_dicts()))
     before = collect(tiny(), traces, read="before:1", progress=False)
-    torch.testing.assert_close(Activations.open(tmp_path / "run" / NEXT_ACTIVATIONS).load().values, before.values)
+    stored = Activations.open(tmp_path / "run" / ACTIVATIONS, read="before:1")
+    torch.testing.assert_close(stored.load().values, before.values)
     assert "Does the model know what comes?" in (tmp_path / "run" / "report.html").read_text()
     itself = locate(tiny(), traces, settings=replace(QUICK, read="before:1"), progress=False)
     assert itself.next_sweep is None and itself.to_dict()["next_behaviours"] is None

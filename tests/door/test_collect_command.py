@@ -45,7 +45,7 @@ def test_the_same_command_goes_on_and_another_is_refused(setting: list[str], tmp
     assert CliRunner().invoke(app, setting).exit_code == 0
     assert (tmp_path / "out" / "shard-00000.safetensors").stat().st_mtime_ns == stamp
     other = CliRunner().invoke(app, [*setting, "--read", "last"])
-    assert other.exit_code == 2 and "holds another run (read 'mean' there, 'last' asked)" in other.stderr
+    assert other.exit_code == 2 and "holds another run (reads ['mean'] there, ['last'] asked)" in other.stderr
     assert "Traceback" not in other.output
 
 
@@ -53,8 +53,8 @@ def test_moments_as_json(setting: list[str], tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*setting, "--keep", "moments", "--covariance", "--json"])
     assert done.exit_code == 0, done.output
     about = json.loads(done.stdout)
-    assert about["kind"] == "moments" and about["layers"] == [0, 1, 2] and about["n_spans"] == 72
-    assert about["labels"] == {"deduction": 24, "backtracking": 24, "verification": 24}
+    assert about["kind"] == "moments" and about["layers"] == [0, 1, 2] and about["reads"]["mean"]["n_spans"] == 72
+    assert about["reads"]["mean"]["labels"] == {"deduction": 24, "backtracking": 24, "verification": 24}
     assert Moments.open(tmp_path / "out").of_label("deduction").covariance().shape == (3, 32, 32)
 
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...activations import Activations, Moments
+from ...activations import Activations, Collection, Moments, Read
+from ...activations.collection import choose_place
 from ...activations.moments.stream import FILE
 from ...rundir import InputError, expanded, nearest_file
 from .._directions import Directions
@@ -55,8 +56,7 @@ def find_directions(
         InputError: The file, the method, an option, a layer or a behaviour does not exist, or moments are to be
             resampled.
     """
-    if not isinstance(source, Activations | Moments):
-        source = open_source(source)
+    source = open_source(source)
     if remove_content >= 1 and remove_content != int(remove_content):
         raise InputError(
             f"the content to remove is a count (4) or a share below 1 (0.5), and {remove_content} is neither"
@@ -84,36 +84,44 @@ def find_directions(
     )
 
 
-def open_source(path: str | Path) -> Source:
-    """Open what `collect` wrote.
+def open_source(
+    source: Source | Collection[Activations] | Collection[Moments] | str | Path, read: Read | str | None = None
+) -> Source:
+    """Take activations or moments, choose them in a collection, or open what `collect` wrote.
 
     Args:
-        path: A directory or file of activations or moments.
+        source: Activations or moments, a collection of either, or a directory or file of them.
+        read: Which read, where there are several.
 
     Returns:
         Activations or moments; nothing large is read yet.
 
     Raises:
-        InputError: There is neither at the path, or the file is damaged.
+        InputError: There is neither at the path, the file is damaged, or it holds another read, or several.
     """
-    if not isinstance(path, str | Path):
+    if isinstance(source, Activations | Moments):
+        choose_place([source.read], [source.site], read, None, "what was collected")
+        return source
+    if isinstance(source, Collection):
+        return source.at(read)
+    if not isinstance(source, str | Path):
         raise InputError(
-            f"{path!r:.60} ({type(path).__name__}) holds no activations; give what `collect` returned or wrote. Of "
+            f"{source!r:.60} ({type(source).__name__}) holds no activations; give what `collect` returned or wrote. Of "
             "traces, collect them first: collect(model, traces)"
         )
-    path = expanded(path)
+    path = expanded(source)
     if not path.exists():
         raise InputError(
             f"there is nothing at {path}; `reasonlens collect --out {path}` collects activations.{nearest_file(path)}"
         )
     if path.is_dir() and (path / FILE).is_file():
-        return Moments.open(path)
+        return Moments.open(path, read=read)
     try:
-        return Activations.open(path)
+        return Activations.open(path, read=read)
     except InputError as error:
         if path.is_dir():
             raise
         try:
-            return Moments.open(path)
+            return Moments.open(path, read=read)
         except InputError:
             raise error from None

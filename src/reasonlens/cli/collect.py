@@ -15,14 +15,14 @@ from reasonlens.cli.options import (
     Model,
     OutDirectory,
     Quiet,
-    Read,
+    Reads,
     Template,
     Traces,
     Truncate,
 )
 
 if TYPE_CHECKING:
-    from reasonlens.activations import Activations, Moments
+    from reasonlens.activations import Activations, Collection, Moments
 
 
 def collect(
@@ -40,7 +40,7 @@ def collect(
         bool, typer.Option("--covariance", help="With moments: whole covariance matrices too.")
     ] = False,
     layers: Layers = "all",
-    read: Read = "mean",
+    read: Reads = None,
     template: Template = "auto",
     truncate: Truncate = False,
     include_markup: Annotated[
@@ -82,7 +82,8 @@ def collect(
     With `--engine ray`, `--traces` may also be a .parquet file, a directory of a Hugging Face dataset, `hf:NAME`, and
     what Ray reads (`s3://...`).
 
-    From Python: `reasonlens.Activations.open(DIR)`, `reasonlens.Moments.open(DIR)`.
+    Several reads take one pass: `--read mean --read before:1`. What opens the directory chooses one of them, with
+    `--read` or `reasonlens.Activations.open(DIR, read="before:1")`; `reasonlens.Moments.open` likewise.
     """
     import torch
 
@@ -94,7 +95,7 @@ def collect(
         raise reasonlens.InputError("--address, --workers and --gpus-per-worker go with --engine ray")
     reading: dict[str, Any] = {
         "layers": layers,
-        "read": read,
+        "read": read[0] if read and len(read) == 1 else read or "mean",
         "template": template,
         "truncate": truncate,
         "include_markup": include_markup,
@@ -107,7 +108,7 @@ def collect(
     start = time.perf_counter()
     tensor_dtype = getattr(torch, store_dtype)
     bundled = reasonlens.bundled_traces() if traces == "bundled" else None
-    collected: Activations | Moments
+    collected: Activations | Moments | Collection[Activations] | Collection[Moments]
     if engine == "ray":
         collected = reasonlens.collect_on_ray(
             model,
@@ -134,38 +135,57 @@ def collect(
         _print_about(about)
     note(f"seconds: {about['seconds']:.1f}")
     if keep == "moments":
-        next_command("directions", out, "--out", "vectors.safetensors")
+        choice = ["--read", read[0]] if read and len(read) > 1 else []
+        next_command("directions", out, *choice, "--out", "vectors.safetensors")
     else:
-        next_command("probe", out, "--out", f"{out}-probes")
+        choice = [word for one in read for word in ("--read", one)] if read and len(read) > 1 else []
+        next_command("probe", out, *choice, "--out", f"{out}-probes")
 
 
 def _print_about(about: dict[str, Any]) -> None:
     from reasonlens.activations.layers import written_layers
 
-    say(f"{about['out']}: {about['kind']} of {about['n_spans']} spans of {about['n_problems']} problems")
+    reads = about["reads"]
+    n_spans = ", ".join(dict.fromkeys(str(read["n_spans"]) for read in reads.values()))
+    n_problems = ", ".join(dict.fromkeys(str(read["n_problems"]) for read in reads.values()))
+    say(f"{about['out']}: {about['kind']} of {n_spans} spans of {n_problems} problems")
     layers = written_layers(about["layers"])
-    say(f"  {about['model']}, layers {layers}, d_model {about['d_model']}, read {about['read']}")
-    for label, count in about["labels"].items():
-        say(f"  {count:7} {one_line(label)}")
-    if about["n_skipped"]:
-        say(f"  {about['n_skipped']:7} left out: no token of theirs may be read")
+    say(f"  {about['model']}, layers {layers}, d_model {about['d_model']}, read {', '.join(reads)}")
+    for name, read in reads.items():
+        if len(reads) > 1:
+            say(f"  {name}:")
+        for label, count in read["labels"].items():
+            say(f"  {count:7} {one_line(label)}")
+        if read["n_skipped"]:
+            say(f"  {read['n_skipped']:7} left out: no token of theirs may be read")
 
 
-def _about(collected: Activations | Moments) -> dict[str, Any]:
+def _about(collected: Activations | Moments | Collection[Activations] | Collection[Moments]) -> dict[str, Any]:
+    from reasonlens import Collection, Moments
+
+    members: list[Activations | Moments] = (
+        list(collected.members.values()) if isinstance(collected, Collection) else [collected]
+    )
+    first = members[0]
+    return {
+        "kind": "moments" if isinstance(first, Moments) else "activations",
+        "model": first.model["name"],
+        "layers": list(first.layers),
+        "d_model": first.overall_mean.shape[-1],
+        "reads": {str(member.read): _about_read(member) for member in members},
+    }
+
+
+def _about_read(collected: Activations | Moments) -> dict[str, Any]:
     from reasonlens import Moments
 
     if isinstance(collected, Moments):
-        kind, n_problems = "moments", collected.n_problems
+        n_problems = collected.n_problems
         labels = {label: collected.of_label(label).count for label in collected.behaviours}
     else:
-        kind, n_problems = "activations", len(set(collected.problems))
+        n_problems = len(set(collected.problems))
         labels = {label: int(collected.shows(label).sum()) for label in collected.behaviours}
     return {
-        "kind": kind,
-        "model": collected.model["name"],
-        "layers": list(collected.layers),
-        "d_model": collected.overall_mean.shape[-1],
-        "read": str(collected.read),
         "n_spans": sum(labels.values()),
         "n_problems": n_problems,
         "n_skipped": collected.n_skipped,

@@ -103,14 +103,17 @@ LayersOrNone = Annotated[str | None, _LAYERS]
 _LAYER = typer.Option("--layer", metavar="LAYER", help="Block, from 0; negative ones count from the end.")
 Layer = Annotated[int, _LAYER]
 LayerOrNone = Annotated[int | None, _LAYER]
-Read = Annotated[
-    str,
-    typer.Option(
-        "--read",
-        metavar="READ",
-        help="Tokens of a span that are averaged: `mean` (all), `first`, `last`, `before:N` (the N that lead up to "
-        "it), `window:BEGIN:END` (counted from its first; -1 and 10 are the published choice).",
-    ),
+_READ = (
+    "Tokens of a span that are averaged: `mean` (all), `first`, `last`, `before:N` (the N that lead up to it), "
+    "`window:BEGIN:END` (counted from its first; -1 and 10 are the published choice)."
+)
+Read = Annotated[str, typer.Option("--read", metavar="READ", help=_READ)]
+ReadOrNone = Annotated[
+    str | None, typer.Option("--read", metavar="READ", help=f"{_READ} Of ACTIVATIONS with several: which.")
+]
+Reads = Annotated[
+    list[str] | None,
+    typer.Option("--read", metavar="READ", help=f"{_READ} Default `mean`; several from one pass: as often as needed."),
 ]
 TemplateName = Literal["auto", "chat", "plain"]
 Template = Annotated[

@@ -22,7 +22,7 @@ from reasonlens.cli.options import (
     Numbers,
     OutDirectory,
     Quiet,
-    Read,
+    Reads,
     Seed,
     Traces,
     path_of,
@@ -43,7 +43,7 @@ def probe(
     model: Model = "smollm2-135m",
     traces: Traces = "bundled",
     layers: Layers = "all",
-    read: Read = "mean",
+    read: Reads = None,
     behaviours: Behaviours = None,
     estimator: Annotated[
         str, typer.Option(help="`logistic`, `ridge`, `lda` (whitened mean difference) or `mean-difference`.")
@@ -72,7 +72,8 @@ def probe(
     on inner folds. Beside it: permutation p-values, shuffled labels, control tasks, phrasings left out of training, and
     what words, position and token embeddings tell without the model.
 
-    `--model`, `--traces`, `--layers` and `--read` are for what is read where no ACTIVATIONS are given.
+    `--model`, `--traces` and `--layers` are for what is read where no ACTIVATIONS are given. `--read` is, too, and
+    chooses among the reads of ACTIVATIONS that hold several; of several reads, each is a source of its own.
 
     Score new text with what it writes: `reasonlens score OUT/probes.safetensors`.
     """

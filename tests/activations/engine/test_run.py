@@ -47,7 +47,7 @@ def run(engine: Engine, texts: list[np.ndarray], segments: Segments) -> tuple[Te
     for pooled in engine.run(texts, segments):
         at = torch.from_numpy(pooled.segments)
         assert means[:, at].isnan().all(), "a segment came twice"
-        means[:, at], norms[:, at] = pooled.means, pooled.norms
+        means[:, at], norms[:, at] = pooled.means[0], pooled.norms[0]
     return means, norms
 
 

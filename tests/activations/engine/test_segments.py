@@ -7,17 +7,17 @@ from torch.nn.functional import embedding_bag
 from reasonlens.activations.engine.segments import MAX_RUN, Segments, layout
 
 
-def overlapping(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def overlapping(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     first = random.integers(0, 900, n)
-    return random.integers(0, n // 2, n), first, first + random.integers(0, 400, n)
+    return random.integers(0, n // 2, n), first, first + random.integers(0, 400, n), np.zeros(n)
 
 
 def test_summing_runs_and_then_segments_equals_summing_every_position() -> None:
     values = torch.arange(2000, dtype=torch.float64)[:, None] ** 1.5
     for seed in range(20):
-        segment, first, stop = overlapping(seed)
-        found = layout(segment, first, stop)
+        segment, first, stop, group = overlapping(seed)
+        found = layout(segment, first, stop, group)
         assert found is not None
         tensors = [torch.from_numpy(each) for each in (found.positions, found.run_starts)]
         runs = embedding_bag(tensors[0], values, tensors[1], mode="sum")
@@ -29,8 +29,8 @@ def test_summing_runs_and_then_segments_equals_summing_every_position() -> None:
 
 
 def test_a_position_is_read_once_and_no_run_is_long() -> None:
-    segment, first, stop = overlapping(0)
-    found = layout(segment, first, stop)
+    segment, first, stop, group = overlapping(0)
+    found = layout(segment, first, stop, group)
     assert found is not None
     assert len(np.unique(found.positions)) == len(found.positions)
     read = np.unique(np.concatenate([np.arange(a, b) for a, b in zip(first, stop, strict=True)]))
@@ -40,7 +40,7 @@ def test_a_position_is_read_once_and_no_run_is_long() -> None:
 
 def test_empty_intervals_leave_nothing_to_read() -> None:
     empty = np.array([3, 4])
-    assert layout(np.array([0, 1]), empty, empty) is None
+    assert layout(np.array([0, 1]), empty, empty, empty) is None
 
 
 def test_the_intervals_of_some_texts_are_found_by_text() -> None:

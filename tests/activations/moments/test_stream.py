@@ -96,7 +96,7 @@ def test_a_run_cut_off_between_windows_ends_with_the_very_same_sums(tiny, traces
 def test_a_directory_of_other_moments_is_refused(tiny, traces, tmp_path: Path) -> None:
     options = {"spans_per_window": 8, "out": tmp_path, "progress": False}
     collect_moments(tiny(), traces, **options)
-    with pytest.raises(InputError, match=r"holds another run \(read 'mean' there, 'last' asked\)"):
+    with pytest.raises(InputError, match=r"holds another run \(reads \['mean'\] there, \['last'\] asked\)"):
         collect_moments(tiny(), traces, read="last", **options)
     changed = [replace(traces[0], prompt="Another question?"), *traces[1:]]
     with pytest.raises(InputError, match="holds moments of other traces than those given now"):

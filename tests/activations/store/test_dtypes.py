@@ -47,17 +47,18 @@ def test_embeddings_alone_beyond_float16_are_refused_too(loud, traces, tmp_path:
     activations = collect(loud, traces, progress=False)
     assert activations.embedding_values is not None
     small = replace(activations, values=torch.zeros_like(activations.values))
-    part = shard.Part(
-        activations=small.values.transpose(0, 1),
+    read_part = shard.ReadPart(
+        activations=small.values.transpose(0, 1)[None],
         embeddings=small.embedding_values,
         examples=small.examples,
-        stretch_sum=torch.zeros(3, 32, dtype=torch.float64),
-        norm_sum=torch.zeros(3, dtype=torch.float64),
+        stretch_sum=torch.zeros(1, 3, 32, dtype=torch.float64),
+        norm_sum=torch.zeros(1, 3, dtype=torch.float64),
         n_stretches=1,
         n_skipped=0,
     )
+    about = {"layers": list(small.layers), "reads": ["mean"], "sites": ["hook_out"], "model": {}}
     with pytest.raises(InputError, match="input embeddings reach .* too large for float16"):
-        shard.write_shard(tmp_path / "one", part, small.layers, torch.float16, {"read": "mean", "model": {}})
+        shard.write_shard(tmp_path / "one", shard.Part(reads=(read_part,)), torch.float16, about)
 
 
 def test_activations_that_are_not_finite_are_neither_saved_nor_read(

@@ -58,8 +58,8 @@ def test_a_layer_is_one_contiguous_tensor_and_reading_it_touches_no_other(tiny, 
     expected = Activations.open(stored).layer(1).clone()
     for shard in SHARDS:
         with safe_open(stored / shard, framework="pt") as file:
-            assert file.get_slice("layer.1").get_shape() == [18, D_MODEL]
-            other = file.get_tensor("layer.2").numpy().tobytes()
+            assert file.get_slice("mean/hook_out/1").get_shape() == [18, D_MODEL]
+            other = file.get_tensor("mean/hook_out/2").numpy().tobytes()
         content = (stored / shard).read_bytes()
         assert content.count(other) == 1
         (stored / shard).write_bytes(content.replace(other, b"\xff" * len(other)))  # NaN
@@ -74,7 +74,7 @@ def test_half_precision_shards_are_half_as_large(tiny, traces, stored: Path, tmp
     torch.testing.assert_close(found.load().values, Activations.open(stored).load().values, rtol=1e-3, atol=1e-3)
     assert found.layer(0).dtype == torch.float32
     with safe_open(tmp_path / "half" / SHARDS[0], framework="pt") as file:
-        assert file.get_tensor("layer.0").dtype == torch.float16
+        assert file.get_tensor("mean/hook_out/0").dtype == torch.float16
 
 
 def test_traces_may_come_from_a_generator_and_are_asked_for_window_by_window(tiny, traces, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_traces_may_come_from_a_generator_and_are_asked_for_window_by_window(tin
 
 def test_a_store_of_another_collection_or_other_traces_is_refused(tiny, traces, stored: Path) -> None:
     before = files(stored)
-    with pytest.raises(InputError, match=r"holds another run \(read 'mean' there, 'last' asked\); choose"):
+    with pytest.raises(InputError, match=r"holds another run \(reads \['mean'\] there, \['last'\] asked\); choose"):
         collect(tiny(), traces, read="last", out=stored, **OPTIONS)
     with pytest.raises(InputError, match=r"content of model \w+ \(tiny-llama\) there, \w+ \(tiny-gpt2\) asked"):
         collect(tiny("gpt2"), traces, out=stored, **OPTIONS)
