@@ -19,6 +19,7 @@ from ..activations import Activations, Collection, Moments, Read, collect
 from ..models import LanguageModel, load
 from ..models._load import ModelLike
 from ..models.identity import same_weights
+from ..models.sites import BLOCK_OUTPUT
 from ..probes.controls.injection_rate import InjectionRate
 from ..probes.controls.known_text import is_inside
 from ..probes.folds import common_labels
@@ -43,6 +44,7 @@ def directions(
     traces: TraceSource | None = None,
     layers: str | Sequence[int] = "all",
     read: str | None = None,
+    site: str | None = None,
     behaviours: Sequence[str] | None = None,
     n_resamples: int | None = None,
     remove_content: float = 0,
@@ -63,6 +65,7 @@ def directions(
         layers: 0-based blocks, or a text such as "0,4,10:20:2"; with a source, of those that were collected.
         read: Tokens of a span that are averaged where `source` is None, such as "mean" (the default) or "before:1"; of
             a source that holds several reads, which.
+        site: Where in each block, such as "hook_out" (the default) or "hook_attn_out"; of a source with several, which.
         behaviours: The behaviours to find directions for; None means all.
         n_resamples: Bootstrap resamples of the problems, for how stable the directions are; 0 draws none. None means
             200 of activations, none of moments and none of optimised vectors.
@@ -108,12 +111,13 @@ def directions(
             raise InputError(
                 f"{method} needs activations: give what `reasonlens collect --out` wrote, or --model and --traces"
             )
-        directions = find(open_source(source, read), layers=layers, n_resamples=n_resamples, progress=progress)
+        directions = find(open_source(source, read, site), layers=layers, n_resamples=n_resamples, progress=progress)
         return _untested(directions, injection, "it reads new texts; give --model and --traces of the activations")
     handle, texts = load(model, device=device), resolve_traces(traces)
     if source is None:
-        source = collect(handle, texts, layers=layers, read=read or "mean", progress=progress)
-    source = open_source(source, read)
+        where: dict[str, Any] = {"layers": layers, "read": read or "mean", "sites": site or BLOCK_OUTPUT}
+        source = collect(handle, texts, **where, progress=progress)
+    source = open_source(source, read, site)
     activations = source if isinstance(source, Activations) else None
     if activations is not None:
         _check_of(activations, handle, texts)

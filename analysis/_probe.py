@@ -10,10 +10,12 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from ..activations import Activations, ActivationsSource, Collection, CollectSettings, collect, open_activations
 from ..models import LanguageModel, load
 from ..models._load import ModelLike
+from ..models.sites import BLOCK_OUTPUT
 from ..probes.folds import grouped_folds
 from ..probes.result import PROBES
 from ..rundir import InputError, RunDirectory, expanded, file_digest, settings_of
@@ -40,6 +42,7 @@ def probe(
     traces: TraceSource = "bundled",
     layers: str | Sequence[int] = "all",
     read: str | Sequence[str] | None = None,
+    site: str | None = None,
     settings: ProbeSettings | None = None,
     out: str | Path | None = None,
     device: str | None = None,
@@ -56,6 +59,7 @@ def probe(
         layers: 0-based blocks whose output is read, or a text such as "4:8".
         read: Tokens of a span that are averaged, such as "mean" (the default) or "last". Of sources that hold several
             reads, the one that is probed. Of several, each is a source of its own; a model gives them from one pass.
+        site: Where in each block, such as "hook_out" (the default) or "hook_attn_out"; of sources with several, which.
         settings: Kind of probe, folds, controls; None means the defaults.
         out: The run directory: probes.safetensors, results.json, report.html, and the activations that were read. None
             writes nothing. Cannot be combined with activations in memory.
@@ -83,24 +87,25 @@ def probe(
             raise InputError(
                 "there are no activations to probe; give what `collect` wrote, or None for a model to read"
             )
-        opened = _by_read(sources, reads)
+        opened = _by_read(sources, reads, site)
         if settings.injection:
             logger.info(NOT_INJECTED)
         return probe_sources(opened, settings, device=device, progress=progress)
     if sources is not None:
         paths = [_path_of(source) for source in (sources if hasattr(sources, "__iter__") else [sources])]
-        run = _run_on_files(paths, reads, settings, out)
+        run = _run_on_files(paths, reads, site, settings, out)
     else:
         paths, examples, reads = [], resolve_traces(traces), reads or ["mean"]
-        run = _run_on_model(model, examples, layers, reads, settings, out, device)
+        run = _run_on_model(model, examples, layers, reads, site, settings, out, device)
     if content := done_content(run, ARTIFACTS):
         return Probing.from_dict(content)
     with run:
         if sources is None:
             loaded = load(model, device=device)
-            opened = _by_read({_name_of(traces): _read(loaded, examples, layers, reads or [], run, progress)}, reads)
+            where: dict[str, Any] = {"layers": layers, "read": reads, "sites": site or BLOCK_OUTPUT}
+            opened = _by_read({_name_of(traces): _read(loaded, examples, where, run, progress)}, reads, site)
         else:
-            opened = _by_read(_named(paths), reads)
+            opened = _by_read(_named(paths), reads, site)
             if settings.injection:
                 logger.info(NOT_INJECTED)
         result = probe_sources(opened, settings, device=device, progress=progress)
@@ -128,7 +133,11 @@ def _path_of(source: object) -> Path:
 
 
 def _run_on_files(
-    paths: Sequence[Path], reads: list[str] | None, settings: ProbeSettings, out: str | Path | None
+    paths: Sequence[Path],
+    reads: list[str] | None,
+    site: str | None,
+    settings: ProbeSettings,
+    out: str | Path | None,
 ) -> RunDirectory:
     """Open the run directory of these activations and settings: new, or done."""
     digests = {}
@@ -139,7 +148,7 @@ def _run_on_files(
         if not file.is_file():
             raise InputError(f"{path} holds no activations; `reasonlens collect --out {path}` writes some")
         digests[path.name] = file_digest(file)[:16]
-    return RunDirectory(out, "probe", settings=asdict(settings) | {"reads": reads}, inputs=digests)
+    return RunDirectory(out, "probe", settings=asdict(settings) | {"reads": reads, "site": site}, inputs=digests)
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
@@ -153,13 +162,15 @@ def _named(paths: Sequence[Path]) -> dict[str, Path]:
     return sources
 
 
-def _by_read(sources: Mapping[str, ActivationsSource], reads: list[str] | None) -> dict[str, Activations]:
+def _by_read(
+    sources: Mapping[str, ActivationsSource], reads: list[str] | None, site: str | None
+) -> dict[str, Activations]:
     """Open each read of each source; where there are several, their names say which."""
     opened = {}
     for name, source in sources.items():
         for read in [None] if reads is None else reads:
             own_name = name if reads is None or len(reads) == 1 else f"{name}, {read}"
-            opened[own_name] = open_activations(source, read)
+            opened[own_name] = open_activations(source, read, site)
     return opened
 
 
@@ -168,12 +179,13 @@ def _run_on_model(
     traces: Sequence[Trace],
     layers: str | Sequence[int],
     reads: list[str],
+    site: str | None,
     settings: ProbeSettings,
     out: str | Path | None,
     device: str | None,
 ) -> RunDirectory:
     """Open the run directory of a model and traces that are yet to be read: new, to be resumed, or done."""
-    CollectSettings(read=reads)  # refused before the model is loaded
+    CollectSettings(read=reads, sites=site or BLOCK_OUTPUT)  # refused before the model is loaded
     grouped_folds(
         [span.label for trace in traces for span in trace.spans],
         [trace.problem for trace in traces for _ in trace.spans],
@@ -181,22 +193,26 @@ def _run_on_model(
         settings.n_folds,
         settings.seed,
     )
-    compared = asdict(settings) | {"layers": layers if isinstance(layers, str) else list(layers), "reads": reads}
+    compared = asdict(settings) | {
+        "layers": layers if isinstance(layers, str) else list(layers),
+        "reads": reads,
+        "site": site,
+    }
     return model_run(out, "probe", model, traces, compared, device=device)
 
 
 def _read(
     model: LanguageModel,
     traces: Sequence[Trace],
-    layers: str | Sequence[int],
-    reads: list[str],
+    where: dict[str, Any],
     run: RunDirectory,
     progress: bool,
 ) -> Collection[Activations]:
     """Collect the activations of the traces into the run's directory, where a run that was cut off is resumed."""
-    CollectSettings(layers=layers, read=reads).layers_of(model)  # refused before a directory is made
+    CollectSettings(**where).layers_of(model)  # refused before a directory is made
     run.record()
-    return collect(model, traces, layers=layers, read=reads, out=run.file("activations"), progress=progress)
+    collected: Collection[Activations] = collect(model, traces, **where, out=run.file("activations"), progress=progress)
+    return collected
 
 
 def _name_of(traces: TraceSource) -> str:

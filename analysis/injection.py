@@ -123,7 +123,14 @@ def inject(
         return []
     needed = sorted(set(layers.values()))
     injected = collect(
-        model, all_texts, layers=needed, read=read, template=template, truncate=truncate, progress=progress
+        model,
+        all_texts,
+        layers=needed,
+        read=read,
+        sites=activations.site,
+        template=template,
+        truncate=truncate,
+        progress=progress,
     )
     folds = np.zeros(len(activations.examples), dtype=np.int64)
     if n_folds > 1:

@@ -31,6 +31,7 @@ from benchmarks.workloads import SHAPES, contrast_pairs, random_texts, short_tra
 
 HERE = Path(__file__).parent
 OURS, BARE = "reasonlens", "bare"
+SEVERAL = ("reasonlens_reads", "reasonlens_sites")  # in one pass
 PEERS = ("hidden_states", "transformer_lens", "nnsight", "repeng", "steering_vectors")
 
 
@@ -113,7 +114,7 @@ def _spec(options: argparse.Namespace, scratch: Path) -> Spec:
 
 def measure(options: argparse.Namespace, spec: Spec, results: Path) -> dict[str, Any]:
     interpreters = dict(pair.split("=", 1) for pair in options.python)
-    names = [BARE, OURS]
+    names = [BARE, OURS, *SEVERAL]
     if not spec.device.startswith("cuda"):
         names += ["bare_masked"]
     if options.compiled:
@@ -154,6 +155,7 @@ def measure(options: argparse.Namespace, spec: Spec, results: Path) -> dict[str,
     first = report["workloads"].get("main") or next(iter(report["workloads"].values()))
     report["ratio_to_bare"] = first["ratio"][OURS]
     report["extra_memory_mb"] = first["extra_memory_mb"][OURS]
+    report["ratios_of_several"] = {name: first["ratio"][name] for name in SEVERAL if name in first["ratio"]}
     report["peers"] = {name: first["ratio"][name] for name in peers if name in first["ratio"]}
     if "pairs" in measured:
         pairs = report["workloads"]["pairs"]

@@ -12,6 +12,8 @@ LABELS = {
     "bare": "bare forward pass",
     "bare_masked": "… with attention mask",
     "reasonlens": "reasonlens",
+    "reasonlens_reads": "… three reads from one pass",
+    "reasonlens_sites": "… five sites from one pass",
     "reasonlens_unshared": "… without sharing prefixes",
     "reasonlens_compiled": "reasonlens, compiled",
     "hidden_states": "output_hidden_states",

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from reasonlens import (
     Activations,
+    Directions,
     Moments,
     collect,
     load,
@@ -56,6 +57,21 @@ def test_moments_as_json(setting: list[str], tmp_path: Path) -> None:
     assert about["kind"] == "moments" and about["layers"] == [0, 1, 2] and about["reads"]["mean"]["n_spans"] == 72
     assert about["reads"]["mean"]["labels"] == {"deduction": 24, "backtracking": 24, "verification": 24}
     assert Moments.open(tmp_path / "out").of_label("deduction").covariance().shape == (3, 32, 32)
+
+
+def test_several_reads_take_one_pass_and_one_is_chosen_where_the_directory_is_opened(
+    setting: list[str], tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(app, [*setting, "--read", "mean", "--read", "before:1", "--layers", "0", "--json"])
+    assert done.exit_code == 0, done.output
+    assert set(json.loads(done.stdout)["reads"]) == {"mean", "before:1"}
+    assert f"probe {tmp_path / 'out'} --read mean --read before:1 --out" in done.stderr
+    words = ["directions", str(tmp_path / "out"), "--out", str(tmp_path / "v.safetensors"), "--bootstrap", "0"]
+    unchosen = CliRunner().invoke(app, words)
+    assert unchosen.exit_code == 2 and "holds the reads mean, before:1: choose one" in unchosen.stderr
+    chosen = CliRunner().invoke(app, [*words, "--read", "before:1"])
+    assert chosen.exit_code == 0, chosen.output
+    assert Directions.open(tmp_path / "v.safetensors").read == "before:1"
 
 
 def test_half_precision_on_disk(setting: list[str], tmp_path: Path) -> None:

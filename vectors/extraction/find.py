@@ -13,6 +13,7 @@ from typing import Any
 from ...activations import Activations, Collection, Moments, Read
 from ...activations.collection import choose_place
 from ...activations.moments.stream import FILE
+from ...models.sites import Site
 from ...rundir import InputError, expanded, nearest_file
 from .._directions import Directions
 from .bootstrap import bootstrap_stability
@@ -85,13 +86,16 @@ def find_directions(
 
 
 def open_source(
-    source: Source | Collection[Activations] | Collection[Moments] | str | Path, read: Read | str | None = None
+    source: Source | Collection[Activations] | Collection[Moments] | str | Path,
+    read: Read | str | None = None,
+    site: Site | str | None = None,
 ) -> Source:
     """Take activations or moments, choose them in a collection, or open what `collect` wrote.
 
     Args:
         source: Activations or moments, a collection of either, or a directory or file of them.
         read: Which read, where there are several.
+        site: Which site, likewise.
 
     Returns:
         Activations or moments; nothing large is read yet.
@@ -100,10 +104,10 @@ def open_source(
         InputError: There is neither at the path, the file is damaged, or it holds another read, or several.
     """
     if isinstance(source, Activations | Moments):
-        choose_place([source.read], [source.site], read, None, "what was collected")
+        choose_place([source.read], [source.site], read, site, "what was collected")
         return source
     if isinstance(source, Collection):
-        return source.at(read)
+        return source.at(read, site)
     if not isinstance(source, str | Path):
         raise InputError(
             f"{source!r:.60} ({type(source).__name__}) holds no activations; give what `collect` returned or wrote. Of "
@@ -115,13 +119,13 @@ def open_source(
             f"there is nothing at {path}; `reasonlens collect --out {path}` collects activations.{nearest_file(path)}"
         )
     if path.is_dir() and (path / FILE).is_file():
-        return Moments.open(path, read=read)
+        return Moments.open(path, read=read, site=site)
     try:
-        return Activations.open(path, read=read)
+        return Activations.open(path, read=read, site=site)
     except InputError as error:
         if path.is_dir():
             raise
         try:
-            return Moments.open(path, read=read)
+            return Moments.open(path, read=read, site=site)
         except InputError:
             raise error from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from reasonlens.cli.options import (
     OutDirectory,
     Quiet,
     Reads,
+    Sites,
     Template,
     Traces,
     Truncate,
@@ -41,6 +42,7 @@ def collect(
     ] = False,
     layers: Layers = "all",
     read: Reads = None,
+    site: Sites = None,
     template: Template = "auto",
     truncate: Truncate = False,
     include_markup: Annotated[
@@ -82,8 +84,8 @@ def collect(
     With `--engine ray`, `--traces` may also be a .parquet file, a directory of a Hugging Face dataset, `hf:NAME`, and
     what Ray reads (`s3://...`).
 
-    Several reads take one pass: `--read mean --read before:1`. What opens the directory chooses one of them, with
-    `--read` or `reasonlens.Activations.open(DIR, read="before:1")`; `reasonlens.Moments.open` likewise.
+    Several reads and sites take one pass: `--read mean --read before:1`. What opens the directory chooses one of them,
+    with `--read` or `reasonlens.Activations.open(DIR, read="before:1")`; `reasonlens.Moments.open` likewise.
     """
     import torch
 
@@ -95,7 +97,8 @@ def collect(
         raise reasonlens.InputError("--address, --workers and --gpus-per-worker go with --engine ray")
     reading: dict[str, Any] = {
         "layers": layers,
-        "read": read[0] if read and len(read) == 1 else read or "mean",
+        "read": read or ["mean"],
+        "sites": site or ["hook_out"],
         "template": template,
         "truncate": truncate,
         "include_markup": include_markup,
@@ -108,9 +111,9 @@ def collect(
     start = time.perf_counter()
     tensor_dtype = getattr(torch, store_dtype)
     bundled = reasonlens.bundled_traces() if traces == "bundled" else None
-    collected: Activations | Moments | Collection[Activations] | Collection[Moments]
+    collected: Collection[Activations] | Collection[Moments]
     if engine == "ray":
-        collected = reasonlens.collect_on_ray(
+        on_ray = reasonlens.collect_on_ray(
             model,
             bundled or traces,
             out,
@@ -122,6 +125,7 @@ def collect(
             dtype=tensor_dtype,
             covariance=covariance,
         )
+        collected = cast("Collection[Activations] | Collection[Moments]", on_ray)
     else:
         loaded, stream = reasonlens.load(model, **options), bundled or reasonlens.iter_traces(traces)
         if keep == "moments":
@@ -150,7 +154,8 @@ def _print_about(about: dict[str, Any]) -> None:
     n_problems = ", ".join(dict.fromkeys(str(read["n_problems"]) for read in reads.values()))
     say(f"{about['out']}: {about['kind']} of {n_spans} spans of {n_problems} problems")
     layers = written_layers(about["layers"])
-    say(f"  {about['model']}, layers {layers}, d_model {about['d_model']}, read {', '.join(reads)}")
+    site = "" if about["sites"] == ["hook_out"] else f", site {', '.join(about['sites'])}"
+    say(f"  {about['model']}, layers {layers}, d_model {about['d_model']}, read {', '.join(reads)}{site}")
     for name, read in reads.items():
         if len(reads) > 1:
             say(f"  {name}:")
@@ -160,19 +165,18 @@ def _print_about(about: dict[str, Any]) -> None:
             say(f"  {read['n_skipped']:7} left out: no token of theirs may be read")
 
 
-def _about(collected: Activations | Moments | Collection[Activations] | Collection[Moments]) -> dict[str, Any]:
-    from reasonlens import Collection, Moments
+def _about(collected: Collection[Activations] | Collection[Moments]) -> dict[str, Any]:
+    from reasonlens import Moments
 
-    members: list[Activations | Moments] = (
-        list(collected.members.values()) if isinstance(collected, Collection) else [collected]
-    )
-    first = members[0]
+    members: dict[str, Activations | Moments] = {str(read): one for (read, _), one in collected.members.items()}
+    first = next(iter(members.values()))
     return {
         "kind": "moments" if isinstance(first, Moments) else "activations",
         "model": first.model["name"],
         "layers": list(first.layers),
+        "sites": list(map(str, collected.sites)),
         "d_model": first.overall_mean.shape[-1],
-        "reads": {str(member.read): _about_read(member) for member in members},
+        "reads": {name: _about_read(member) for name, member in members.items()},
     }
 
 

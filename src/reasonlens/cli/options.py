@@ -111,6 +111,17 @@ Read = Annotated[str, typer.Option("--read", metavar="READ", help=_READ)]
 ReadOrNone = Annotated[
     str | None, typer.Option("--read", metavar="READ", help=f"{_READ} Of ACTIVATIONS with several: which.")
 ]
+_SITE = (
+    "Where in a block, by the names of TransformerLens: `hook_out` (its output; the default), `hook_resid_pre`, "
+    "`hook_attn_out`, `hook_resid_mid`, `hook_mlp_out`, ..."
+)
+SiteOrNone = Annotated[
+    str | None, typer.Option("--site", metavar="SITE", help=f"{_SITE} Of ACTIVATIONS with several: which.")
+]
+Sites = Annotated[
+    list[str] | None,
+    typer.Option("--site", metavar="SITE", help=f"{_SITE} Several from one pass: as often as needed."),
+]
 Reads = Annotated[
     list[str] | None,
     typer.Option("--read", metavar="READ", help=f"{_READ} Default `mean`; several from one pass: as often as needed."),

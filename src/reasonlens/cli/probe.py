@@ -24,6 +24,7 @@ from reasonlens.cli.options import (
     Quiet,
     Reads,
     Seed,
+    SiteOrNone,
     Traces,
     path_of,
 )
@@ -44,6 +45,7 @@ def probe(
     traces: Traces = "bundled",
     layers: Layers = "all",
     read: Reads = None,
+    site: SiteOrNone = None,
     behaviours: Behaviours = None,
     estimator: Annotated[
         str, typer.Option(help="`logistic`, `ridge`, `lda` (whitened mean difference) or `mean-difference`.")
@@ -72,8 +74,8 @@ def probe(
     on inner folds. Beside it: permutation p-values, shuffled labels, control tasks, phrasings left out of training, and
     what words, position and token embeddings tell without the model.
 
-    `--model`, `--traces` and `--layers` are for what is read where no ACTIVATIONS are given. `--read` is, too, and
-    chooses among the reads of ACTIVATIONS that hold several; of several reads, each is a source of its own.
+    `--model`, `--traces` and `--layers` are for what is read where no ACTIVATIONS are given. `--read` and `--site` are,
+    too, and choose among those of ACTIVATIONS that hold several; of several reads, each is a source of its own.
 
     Score new text with what it writes: `reasonlens score OUT/probes.safetensors`.
     """
@@ -96,6 +98,7 @@ def probe(
         traces=traces,
         layers=layers,
         read=read,
+        site=site,
         settings=settings,
         out=out,
         device=device,

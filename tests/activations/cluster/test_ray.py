@@ -87,10 +87,15 @@ def files(path: Path) -> dict[str, bytes]:
 def test_many_workers_write_the_shards_that_one_process_writes(
     model: str, many: list[Trace], jsonl: Path, tmp_path: Path
 ) -> None:
-    expected = collect(model, many, out=tmp_path / "alone", **OPTIONS)
-    found = collect_on_ray(model, jsonl, tmp_path / "ray", cluster=TWO, **OPTIONS)
-    assert files(tmp_path / "ray") == files(tmp_path / "alone")
-    torch.testing.assert_close(found.layer(2), expected.layer(2), rtol=0, atol=0)
+    reads = ["mean", "before:1"]
+    settings = CollectSettings(read=reads)
+    found = collect_on_ray(model, jsonl, tmp_path / "ray", settings=settings, cluster=TWO, **OPTIONS)
+    both = collect(model, many, read=reads, out=tmp_path / "both", **OPTIONS)
+    assert files(tmp_path / "ray") == files(tmp_path / "both")
+    for read in reads:
+        alone = collect(model, many, read=read, out=tmp_path / read.replace(":", "-"), **OPTIONS)
+        assert torch.equal(found.at(read).layer(2), alone.layer(2))
+        assert torch.equal(both.at(read).layer(2), alone.layer(2))
 
 
 @pytest.mark.long
@@ -98,16 +103,25 @@ def test_moments_of_many_workers_are_those_of_one_process(
     model: str, many: list[Trace], jsonl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("reasonlens.activations.cluster.run.SPANS_PER_WINDOW", 40)
-    settings = CollectSettings(layers=[0, 2])
+    settings = CollectSettings(layers=[0, 2], read=["mean", "before:1"])
     found = collect_on_ray(
         model, jsonl, tmp_path / "ray", keep="moments", settings=settings, covariance=True, cluster=TWO, progress=False
     )
     expected = collect_moments(
-        model, many, layers=[0, 2], covariance=True, spans_per_window=40, out=tmp_path / "alone", progress=False
+        model,
+        many,
+        layers=[0, 2],
+        read=["mean", "before:1"],
+        covariance=True,
+        spans_per_window=40,
+        out=tmp_path / "alone",
+        progress=False,
     )
-    assert isinstance(found, Moments)
     assert files(tmp_path / "ray") == files(tmp_path / "alone")
-    torch.testing.assert_close(found.of_label("deduction").comoment, expected.of_label("deduction").comoment)
+    for read in ("mean", "before:1"):
+        one, other = found.at(read), expected.at(read)
+        assert isinstance(one, Moments)
+        torch.testing.assert_close(one.of_label("deduction").comoment, other.of_label("deduction").comoment)
 
 
 def test_a_killed_worker_loses_nothing(model: str, many: list[Trace], tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ def main() -> None:
     random = np.random.default_rng(int(seed))
 
     def work() -> None:
-        collect(model, traces, out=Path(out) / "store", spans_per_shard=12, progress=False)
-        collect_moments(model, traces, out=Path(out) / "moments", spans_per_window=12, progress=False)
+        options = {"read": ["mean", "before:1"], "progress": False}
+        collect(model, traces, out=Path(out) / "store", spans_per_shard=12, **options)
+        collect_moments(model, traces, out=Path(out) / "moments", spans_per_window=12, **options)
 
     def child() -> int:
         pid = os.fork()
