@@ -86,14 +86,14 @@ def choose_place(
 
 
 def _choose(
-    available: list[Member], wanted: Member | str | None, parse: Callable[[Any], Member], where: str, kind: str
+    available: list[Member], requested: Member | str | None, parse: Callable[[Any], Member], where: str, kind: str
 ) -> Member:
     names = ", ".join(map(str, available))
-    if wanted is None:
+    if requested is None:
         if len(available) == 1:
             return available[0]
         raise InputError(f"{where} holds the {kind}s {names}: choose one ({kind}= where it is opened, --{kind})")
-    chosen = parse(wanted)
+    chosen = parse(requested)
     if chosen in available:
         return chosen
     raise InputError(

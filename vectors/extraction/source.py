@@ -108,6 +108,7 @@ def make_directions(
         method=method,
         model=source.model,
         read=str(source.read),
+        site=source.site,
         residual_norm=tuple(source.residual_norm.tolist()),
         n_examples={behaviour: counts[behaviour] for behaviour in vectors},
         n_problems=n_problems,
