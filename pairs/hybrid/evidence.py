@@ -29,10 +29,10 @@ class Thresholds:
 
     little: float = 0.25  # of the gap: little is recovered if the upper end lies below
     most: float = 0.5  # of the gap: most is recovered if the lower end reaches it
-    control: float = 0.35  # of the gap: the upper end of a control lies below, or it explains a part
+    control: float = 0.35  # of what the hybrid recovers: a control whose upper end lies below explains no part
     width: float = 0.5  # of the gap: a wider interval is too wide, unless its lower end reaches `most`
-    truncated: float = 0.1  # of an arm's responses: if more were cut off, they may be right or wrong
-    rate: float = 0.8  # tokens steered at random positions, as a share of those of the hybrid, at least
+    truncated: float = 0.1  # of a control's responses: if so many more are cut off than of the base's, it broke them
+    rate: float = 0.8  # of the hybrid's: tokens that a control steers, at least
 
 
 THRESHOLDS = Thresholds()
@@ -46,6 +46,7 @@ class Control:
     arms: tuple[str, ...]  # if it is required, one of them must have run; all that ran are compared
     refuted: str  # what follows where an arm of it does as well as the hybrid
     is_required: bool = True  # a claim needs it
+    draws_tokens: bool = False  # how many it steers is chosen; elsewhere the hybrid's gate opens on the arm's own text
 
 
 # In the order in which they are looked at.
@@ -70,6 +71,7 @@ CONTROLS = (
         name="timing control",
         arms=(RANDOM_POSITIONS,),
         refuted="It is not shown that the moment matters, steering at other tokens may do as well",
+        draws_tokens=True,
     ),
     Control(
         name="category control",
@@ -88,11 +90,17 @@ class Evidence:
     chance: float | None = None  # accuracy of one answer given to every question; None: the base is the chance level
     has_prompt: bool = True  # False only where the base's language has no words that ask for reasoning
     thresholds: Thresholds = THRESHOLDS
+    measured: Mapping[str, ArmResult] | None = None  # where `arms` are moved to a bound: as they were measured
 
     @property
     def hybrid(self) -> ArmResult:
         """The arm that the verdict is about."""
         return self.arms[HYBRID]
+
+    @property
+    def base(self) -> ArmResult:
+        """The base alone."""
+        return self.arms[BASE]
 
     @property
     def prompted(self) -> ArmResult | None:
@@ -106,23 +114,51 @@ class Evidence:
         named += [(OTHER, arm.arm) for arm in self.arms.values() if arm.role == "control" and arm.arm not in known]
         yield from ((control, self.arms[name]) for control, name in named if name in self.arms)
 
+    def compared(self) -> list[ArmResult]:
+        """List the arms that the hybrid must beat: every control, and the prompted base."""
+        return [arm for _, arm in self.controls()] + ([self.prompted] if self.prompted else [])
+
+    def required(self) -> Iterator[tuple[Control, list[ArmResult]]]:
+        """Yield every required control with those of its arms that ran, in the order of `CONTROLS`."""
+        for control in CONTROLS:
+            if control.is_required:
+                yield control, [self.arms[name] for name in control.arms if name in self.arms]
+
+    def is_broken(self, arm: ArmResult) -> bool:
+        """Say whether an arm broke the responses: far more were cut off than of the base's, or it is worse.
+
+        This is asked of the figures as measured: at the bound where what the base cut off is right, and what a control
+        cut off is not, every control would be worse than the base.
+        """
+        arms = self.measured or self.arms
+        measured, base = arms[arm.arm], arms[BASE]
+        return measured.truncated > base.truncated + self.thresholds.truncated or measured.gain_high < 0
+
+    def is_matched(self, control: Control, arm: ArmResult) -> bool:
+        """Say whether an arm pushes at as many tokens as the hybrid.
+
+        Where the hybrid's gate opens on the arm's own text, how often is a result, and as many of the tokens at which
+        it opens are to be steered with a strength.
+        """
+        hybrid, rate = self.hybrid, self.thresholds.rate
+        if control.draws_tokens:
+            return arm.effective >= rate * hybrid.effective
+        return arm.effective > 0 and arm.effective * hybrid.steered >= rate * hybrid.effective * arm.steered
+
     def missing(self) -> list[str]:
         """Name the required controls that were not run, in the order of `CONTROLS`, the prompted base last."""
-        names = [
-            control.name
-            for control in CONTROLS
-            if control.is_required and not any(arm in self.arms for arm in control.arms)
-        ]
+        names = [control.name for control, arms in self.required() if not arms]
         return [*names, *([] if self.prompted or not self.has_prompt else ["step-by-step prompted base"])]
 
     def cut_off(self) -> dict[str, float]:
-        """Compute the share of responses that were cut off, of arms in which they are more than `truncated`.
+        """Compute the share of responses that were cut off and might have become right, of arms that have such.
 
-        Steered controls are left out: to break the language is a result of theirs.
+        Controls that are not required and those that broke the responses are left out: that is a result of theirs.
         """
-        arms = [self.arms[name] for name in (BASE, THINKING, HYBRID, PROMPTED) if name in self.arms]
-        limit = self.thresholds.truncated
-        return {arm.arm: min(arm.truncated, 1 - arm.accuracy) for arm in arms if arm.truncated > limit}
+        names = [BASE, THINKING, HYBRID, PROMPTED]
+        names += [arm.arm for _, arms in self.required() for arm in arms if not self.is_broken(arm)]
+        arms = [self.arms[name] for name in names if name in self.arms]
+        return {arm.arm: min(arm.truncated, 1 - arm.accuracy) for arm in arms if arm.truncated}
 
     def ungraded(self) -> dict[str, float]:
         """Compute the share of responses whose grade is unsure, of arms that have such."""
@@ -182,7 +218,7 @@ class Evidence:
                 behind_low=arm.behind_low + behind,
                 behind_high=arm.behind_high + behind,
             )
-        return replace(self, arms=arms)
+        return replace(self, arms=arms, measured=self.measured or self.arms)
 
 
 def best_control(arms: Mapping[str, ArmResult]) -> ArmResult | None:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .arms import HYBRID, THINKING
-from .evidence import CEILING, PROMPTED, RANDOM_POSITIONS, Evidence
-from .measure import ArmResult
+from .control_rules import as_good, broken, missing, not_beaten, part_explained, rate, steered_less
+from .evidence import CEILING, PROMPTED, Evidence
 from .verdict import Verdict, against, conclude, deciding, deciding_both, ends, recovered
 
 
@@ -50,11 +50,13 @@ def _decided_by(evidence: Evidence, shares: Mapping[str, float], figure: str, wh
     """Conclude nothing if the sentence depends on whether open responses are right."""
     if not shares:
         return None
-    at_none, *others = (_first(RULES[2:], bound) for bound in evidence.bounds(shares))
-    other = next((one for one in others if _claim(one) != _claim(at_none)), None)
+    at_none, *others = (_of_figures(bound) for bound in evidence.bounds(shares))
+    claim = _claim(at_none)
+    other = next((one for one in others if _claim(one) != claim), None)
     if other is None:
         return None
-    largest = max((evidence.arms[name] for name in shares), key=lambda arm: getattr(arm, figure))
+    alone = [name for name in shares if _claim(_of_figures(evidence.with_more_right({name: shares[name]}))) != claim]
+    largest = max((evidence.arms[name] for name in alone or shares), key=lambda arm: getattr(arm, figure))
     because = (
         f"{what} decide it ({getattr(largest, figure):.1%} of {largest.arm}): “{at_none.headline}” if none of them is "
         f"right, “{other.headline}” at another bound"
@@ -62,8 +64,14 @@ def _decided_by(evidence: Evidence, shares: Mapping[str, float], figure: str, wh
     return conclude(figure, "Cannot say", because, tuple(shares), deciding(largest, figure))
 
 
+def _of_figures(evidence: Evidence) -> Verdict:
+    """Say what the figures show, were no response open."""
+    return _first(RULES[2:], evidence)
+
+
 def _claim(verdict: Verdict) -> tuple[str, str]:
-    return verdict.rule, verdict.headline
+    # Which control explains a part, or might, may differ from bound to bound: the claim is the same.
+    return verdict.rule, "" if verdict.rule == "part explained" else verdict.headline
 
 
 def _no_gap(evidence: Evidence) -> Verdict | None:
@@ -142,59 +150,17 @@ def _interval(evidence: Evidence) -> Verdict | None:
     return conclude("interval", "Cannot say", because, ("more problems",), deciding(hybrid, "gap"))
 
 
-def _as_good(evidence: Evidence) -> Verdict | None:
-    for control, arm in evidence.controls():
-        if arm.behind_low <= 0 and arm.gain_low > 0:
-            figures = deciding_both(evidence, arm)
-            return conclude("as good", control.refuted, against(evidence, arm), (arm.arm,), *figures)
-    return None
-
-
-def _missing(evidence: Evidence) -> Verdict | None:
-    missing = evidence.missing()
-    if not missing:
-        return None
-    because = f"{recovered(evidence)}, which another explanation might do as well"
-    headline = f"Cannot say: no {' and no '.join(missing)} was run"
-    return conclude("missing", headline, because, tuple(missing), deciding(evidence.hybrid, "gap"))
-
-
-def _rate(evidence: Evidence) -> Verdict | None:
-    random = evidence.arms[RANDOM_POSITIONS]  # `missing` comes before
-    if random.steered >= evidence.thresholds.rate * evidence.hybrid.steered:
-        return None
-    because = (
-        f"the timing control steers {random.steered:.1%} of its tokens and the hybrid {evidence.hybrid.steered:.1%}, "
-        "which is no match"
-    )
-    figures = deciding(random, "steered"), deciding(evidence.hybrid, "steered")
-    return conclude("rate", "Cannot say", because, (random.arm,), *figures)
-
-
-def _not_beaten(evidence: Evidence) -> Verdict | None:
-    for arm in _compared(evidence):
-        if arm.behind_low <= 0:
-            because = f"the hybrid is not shown to be better than {arm.arm}; {against(evidence, arm)}"
-            return conclude("not beaten", "Cannot say", because, (arm.arm,), *deciding_both(evidence, arm))
-    return None
-
-
-def _part_explained(evidence: Evidence) -> Verdict | None:
-    best = max(_compared(evidence), key=lambda arm: arm.gap_high)
-    if best.gap_high < evidence.thresholds.control:
-        return None
-    headline = f"Steering recovers more than its controls, and {best.arm} explains a part, or might"
-    return conclude("part explained", headline, against(evidence, best), (best.arm,), *deciding_both(evidence, best))
-
-
 def _when(evidence: Evidence) -> Verdict | None:
     if evidence.hybrid.gap_low < evidence.thresholds.most:
         return None
     return _beside_controls("when", "The base can, and is not told when", evidence)
 
 
+PART = "Part of the gap is recovered by steering, and little or none of that by any control"
+
+
 def _part(evidence: Evidence) -> Verdict | None:
-    return _beside_controls("part", "Part of the gap is recovered by steering, and by no control", evidence)
+    return _beside_controls("part", PART, evidence)
 
 
 RULES = (
@@ -206,23 +172,20 @@ RULES = (
     Rule(name="worse", decide=_worse),
     Rule(name="little", decide=_little),
     Rule(name="interval", decide=_interval),
-    Rule(name="as good", decide=_as_good),
-    Rule(name="missing", decide=_missing),
-    Rule(name="rate", decide=_rate),
-    Rule(name="not beaten", decide=_not_beaten),
-    Rule(name="part explained", decide=_part_explained),
+    Rule(name="as good", decide=as_good),
+    Rule(name="missing", decide=missing),
+    Rule(name="broken", decide=broken),
+    Rule(name="rate", decide=rate),
+    Rule(name="not beaten", decide=not_beaten),
+    Rule(name="part explained", decide=part_explained),
     Rule(name="when", decide=_when),
     Rule(name="part", decide=_part),
 )
 
 
-def _compared(evidence: Evidence) -> list[ArmResult]:
-    return [arm for _, arm in evidence.controls()] + ([evidence.prompted] if evidence.prompted else [])
-
-
 def _beside_controls(rule: str, headline: str, evidence: Evidence) -> Verdict:
-    compared = _compared(evidence)
+    compared = evidence.compared()
     best = max(compared, key=lambda arm: arm.gap_high)
     open_questions = [] if evidence.has_prompt else ["; the base has no words to be asked with"]
-    because = f"{against(evidence, best)}{''.join(open_questions)}"
+    because = f"{against(evidence, best)}{steered_less(evidence)}{''.join(open_questions)}"
     return conclude(rule, headline, because, tuple(arm.arm for arm in compared), *deciding_both(evidence, best))

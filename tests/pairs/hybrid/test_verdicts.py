@@ -73,8 +73,25 @@ def no_gap(reason: str, thinking: float) -> Evidence:
     return replace(whole, arms=arms)
 
 
+def with_gap(gap: float, case: Evidence) -> Evidence:
+    """Narrow the gap of a case to `gap`: all accuracies above the base's, and their intervals, in proportion."""
+    share = gap / (THINKING - BASE)
+    arms = {}
+    for name, one in case.arms.items():
+        moved = {
+            f"{figure}{end}": getattr(one, f"{figure}{end}") * share
+            for figure in ("gain", "behind")
+            for end in ("", "_low", "_high")
+        }
+        ends = {f"accuracy{end}": BASE + moved[f"gain{end}"] for end in ("", "_low", "_high")}
+        arms[name] = replace(one, **moved, **ends)
+    return replace(case, arms=arms)
+
+
 STEPS = "the thinking model is not shown to be better than the base"
 CAN = "The base can, and is not told when: the hybrid recovers"
+EXPLAINED = "Steering recovers more than its controls, and {} explains a part, or might: the hybrid recovers "
+PUSHED = ("random-vectors", "word-boost", "random-behaviour", "random-positions")
 UNSURE = {name: {"unsure": 0.3} for name in ("random-positions",)}
 
 CASES: dict[str, tuple[Evidence, str, str]] = {  # name: evidence, rule, beginning of the sentence that is right
@@ -251,9 +268,58 @@ CASES: dict[str, tuple[Evidence, str, str]] = {  # name: evidence, rule, beginni
         "Steering recovers more than its controls, and base-step-by-step explains a part, or might",
     ),
     "part of the gap, and no control": (
-        evidence(0.62),
+        evidence(0.62, base_step_by_step=0.42),
         "part",
-        "Part of the gap is recovered by steering, and by no control: the hybrid recovers 0.44 [0.38, 0.50]",
+        "Part of the gap is recovered by steering, and little or none of that by any control: the hybrid recovers 0.44",
+    ),
+    "part of the gap, of which asking may bring two fifths": (
+        evidence(0.62),
+        "part explained",
+        f"{EXPLAINED.format('base-step-by-step')}0.44 [0.38, 0.50] of the gap with 5.0% of tokens steered, "
+        "base-step-by-step 0.10 [0.04, 0.16]",
+    ),
+    "another behaviour brings more than half of what a part is": (
+        evidence(0.63, random_behaviour=0.54, random_positions=0.40),
+        "part explained",
+        f"{EXPLAINED.format('random-behaviour')}0.46 [0.40, 0.52] of the gap with 5.0% of tokens steered, "
+        "random-behaviour 0.28 [0.22, 0.34]",
+    ),
+    "the timing control brings half of what most is": (
+        evidence(0.68, random_positions=0.54),
+        "part explained",
+        f"{EXPLAINED.format('random-positions')}0.56 [0.50, 0.62] of the gap with 5.0% of tokens steered, "
+        "random-positions 0.28 [0.22, 0.34]",
+    ),
+    "every control and asking bring half of what most is": (
+        evidence(0.68, base_step_by_step=0.54, **dict.fromkeys((n.replace("-", "_") for n in PUSHED), 0.54)),
+        "part explained",
+        "Steering recovers more than its controls, and random-vectors explains a part, or might",
+    ),
+    "steering everywhere brings half of what most is": (
+        evidence(0.68, always_on=0.54),
+        "part explained",
+        EXPLAINED.format("always-on"),
+    ),
+    "a control that is better than the base brings a quarter of nearly all": (
+        evidence(0.88, half=0.01, random_vectors=0.52),
+        "part explained",
+        f"{EXPLAINED.format('random-vectors')}0.96 [0.94, 0.98] of the gap with 5.0% of tokens steered, "
+        "random-vectors 0.24 [0.22, 0.26]",
+    ),
+    "a control that is not shown to be better than the base might bring a third of a part": (
+        evidence(0.62, base_step_by_step=0.4, random_vectors=0.41, odd={"random-vectors": {"gap_high": 0.14}}),
+        "part explained",
+        EXPLAINED.format("random-vectors"),
+    ),
+    "a control that is better than the base and brings next to nothing": (
+        evidence(
+            0.875,
+            base_step_by_step=0.4,
+            random_vectors=0.405,
+            odd={"random-vectors": {"gain_low": 0.0045, "gap": 0.01, "gap_low": 0.009, "gap_high": 0.02}},
+        ),
+        "when",
+        CAN,
     ),
     "unsure grades of the control decide": (
         evidence(0.7, odd=UNSURE),
@@ -296,11 +362,90 @@ CASES: dict[str, tuple[Evidence, str, str]] = {  # name: evidence, rule, beginni
         "truncated",
         "Cannot say: responses that were cut off decide it (30.0% of hybrid): “Steering recovers little",
     ),
-    "a control that broke the language": (evidence(odd={"random-vectors": {"truncated": 0.9}}), "when", CAN),
+    "a base of which fewer responses than the limit were cut off, and more than the gap is wide": (
+        with_gap(0.08, evidence(odd={"base": {"truncated": 0.099}})),
+        "truncated",
+        "Cannot say: responses that were cut off decide it (9.9% of base): “The base can, and is not told when” if",
+    ),
+    "a hybrid and a base of which just under a tenth was cut off": (
+        evidence(0.68, half=0.02, base_step_by_step=0.4, odd={"base": {"truncated": 0.099}}),
+        "truncated",
+        "Cannot say: responses that were cut off decide it (9.9% of base): “The base can, and is not told when” if",
+    ),
+    "a control that might have done more, had it not been cut off": (
+        evidence(0.68, half=0.02, base_step_by_step=0.4, odd={"random-positions": {"truncated": 0.1}}),
+        "truncated",
+        "Cannot say: responses that were cut off decide it (10.0% of random-positions)",
+    ),
+    "a control that was cut off as often as the base": (
+        evidence(odd={name: {"truncated": 0.06} for name in ("base", *PUSHED)}),
+        "when",
+        CAN,
+    ),
+    "a control that broke the language": (
+        evidence(odd={"random-vectors": {"truncated": 0.9}}),
+        "broken",
+        "Cannot say: the control random-vectors broke the responses: 90.0% of them were cut off, of the base's 0.0%",
+    ),
+    "every control broke the language": (
+        evidence(
+            **{name.replace("-", "_"): 0.0 for name in PUSHED}, odd={name: {"truncated": 0.9} for name in PUSHED}
+        ),
+        "broken",
+        "Cannot say: the control random-vectors broke the responses: 90.0% of them were cut off, of the base's 0.0%",
+    ),
+    "a control that is not required broke the language": (
+        evidence(bias=0.0, odd={"bias": {"truncated": 0.9}}),
+        "when",
+        CAN,
+    ),
+    "a control that is worse than the base, and ends": (
+        evidence(random_positions=0.3),
+        "broken",
+        "Cannot say: the control random-positions broke the responses: 0.0% of them were cut off, of the base's 0.0%, "
+        "and of all questions it solves -0.10 [-0.13, -0.07] more than the base",
+    ),
+    "another arm of the same control did not break the language": (
+        evidence(random_behaviour=0.0, least_similar=0.4, odd={"random-behaviour": {"truncated": 0.9}}),
+        "when",
+        CAN,
+    ),
+    "steering everywhere may break the language": (
+        evidence(always_on=0.0, odd={"always-on": {"truncated": 0.9}}),
+        "when",
+        CAN,
+    ),
     "random positions that steer half as often": (
-        evidence(odd={"random-positions": {"steered": 0.02}}),
+        evidence(odd={"random-positions": {"steered": 0.02, "effective": 0.02}}),
         "rate",
-        "Cannot say: the timing control steers 2.0% of its tokens and the hybrid 5.0%",
+        "Cannot say: the timing control is no match: random-positions steers 2.0% of its tokens with a strength, its "
+        "gate open at 2.0%, and the hybrid 5.0%, open at 5.0%",
+    ),
+    "random positions that have a strength nowhere": (
+        evidence(odd={"random-positions": {"effective": 0.0}}),
+        "rate",
+        "Cannot say: the timing control is no match: random-positions steers 0.0% of its tokens with a strength",
+    ),
+    "a hybrid that has a strength at half of its tokens, and random positions too": (
+        evidence(odd={name: {"effective": 0.025} for name in ("hybrid", *PUSHED)}),
+        "when",
+        CAN,
+    ),
+    "random vectors that push nowhere": (
+        evidence(odd={"random-vectors": {"steered": 0.0, "effective": 0.0}}),
+        "rate",
+        "Cannot say: the random-vector control is no match: random-vectors steers 0.0% of its tokens with a strength",
+    ),
+    "any behaviour, with a strength at half of the tokens": (
+        evidence(odd={"random-behaviour": {"effective": 0.025}}),
+        "rate",
+        "Cannot say: the category control is no match: random-behaviour steers 2.5% of its tokens with a strength, its "
+        "gate open at 5.0%",
+    ),
+    "random vectors whose gate opens less often": (
+        evidence(odd={"random-vectors": {"steered": 0.03, "effective": 0.03}}),
+        "when",
+        CAN,
     ),
     "a control that is not told apart": (
         evidence(0.9, odd={"random-positions": {"behind_low": -0.01, "gain_low": -0.1}}),
@@ -325,8 +470,21 @@ def test_every_rule_has_a_case() -> None:
 
 def test_point_estimates_decide_nothing() -> None:
     """The hybrid recovers six tenths in both; whether that is most of the gap is for the lower end to say."""
-    assert verdict_of(evidence(0.7, half=0.02)).rule == "when"
-    assert verdict_of(evidence(0.7, half=0.06)).rule == "part"
+    assert verdict_of(evidence(0.7, half=0.02, base_step_by_step=0.4)).rule == "when"
+    assert verdict_of(evidence(0.7, half=0.06, base_step_by_step=0.4)).rule == "part"
+
+
+def test_the_strongest_sentence_names_the_controls_that_were_pushed_less_often() -> None:
+    less = verdict_of(evidence(odd={"random-vectors": {"steered": 0.03, "effective": 0.03}}))
+    assert "opened less often without the hybrid's pushes (tokens steered: random-vectors 3.0%)" in str(less)
+    assert "less often" not in str(verdict_of(evidence()))
+
+
+def test_a_control_is_broken_by_what_was_measured_and_not_at_a_bound() -> None:
+    """Were what the base cut off right, and nothing of what the control cut off, every control would be worse."""
+    case = evidence(odd={name: {"truncated": 0.06} for name in ("base", *PUSHED)})
+    bound = case.with_more_right({"base": 0.06})
+    assert bound.arms["random-vectors"].gain_high < 0 and not bound.is_broken(bound.arms["random-vectors"])
 
 
 def test_the_strongest_sentence_names_what_was_not_tried() -> None:
