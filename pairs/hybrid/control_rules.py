@@ -49,7 +49,7 @@ def rate(evidence: Evidence) -> Verdict | None:
             arm, hybrid = whole[0], evidence.hybrid
             because = (
                 f"the {control.name} is no match: {arm.arm} steers {arm.effective:.1%} of its tokens with a strength, "
-                f"its gate open at {arm.steered:.1%}, and the hybrid {hybrid.effective:.1%}, open at {hybrid.steered:.1%}"
+                f"gate open at {arm.steered:.1%}, and the hybrid {hybrid.effective:.1%}, open at {hybrid.steered:.1%}"
             )
             figures = [deciding(one, figure) for one in (arm, hybrid) for figure in ("effective", "steered")]
             return conclude("rate", "Cannot say", because, (arm.arm,), *figures)

@@ -388,9 +388,7 @@ CASES: dict[str, tuple[Evidence, str, str]] = {  # name: evidence, rule, beginni
         "Cannot say: the control random-vectors broke the responses: 90.0% of them were cut off, of the base's 0.0%",
     ),
     "every control broke the language": (
-        evidence(
-            **{name.replace("-", "_"): 0.0 for name in PUSHED}, odd={name: {"truncated": 0.9} for name in PUSHED}
-        ),
+        evidence(**{name.replace("-", "_"): 0.0 for name in PUSHED}, odd={name: {"truncated": 0.9} for name in PUSHED}),
         "broken",
         "Cannot say: the control random-vectors broke the responses: 90.0% of them were cut off, of the base's 0.0%",
     ),
@@ -418,7 +416,7 @@ CASES: dict[str, tuple[Evidence, str, str]] = {  # name: evidence, rule, beginni
     "random positions that steer half as often": (
         evidence(odd={"random-positions": {"steered": 0.02, "effective": 0.02}}),
         "rate",
-        "Cannot say: the timing control is no match: random-positions steers 2.0% of its tokens with a strength, its "
+        "Cannot say: the timing control is no match: random-positions steers 2.0% of its tokens with a strength, "
         "gate open at 2.0%, and the hybrid 5.0%, open at 5.0%",
     ),
     "random positions that have a strength nowhere": (
@@ -439,7 +437,7 @@ CASES: dict[str, tuple[Evidence, str, str]] = {  # name: evidence, rule, beginni
     "any behaviour, with a strength at half of the tokens": (
         evidence(odd={"random-behaviour": {"effective": 0.025}}),
         "rate",
-        "Cannot say: the category control is no match: random-behaviour steers 2.5% of its tokens with a strength, its "
+        "Cannot say: the category control is no match: random-behaviour steers 2.5% of its tokens with a strength, "
         "gate open at 5.0%",
     ),
     "random vectors whose gate opens less often": (
