@@ -1,4 +1,4 @@
-"""What the controls of a pair say: rules 9 to 14 of docs/verdicts.md, each a verdict or None where it does not apply."""
+"""What the controls of a pair say: rules 9 to 14 of docs/verdicts.md, each a verdict, or None where it says nothing."""
 
 from __future__ import annotations
 

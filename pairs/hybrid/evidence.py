@@ -153,12 +153,14 @@ class Evidence:
     def cut_off(self) -> dict[str, float]:
         """Compute the share of responses that were cut off and might have become right, of arms that have such.
 
-        Controls that are not required and those that broke the responses are left out: that is a result of theirs.
+        Controls that are not required and those that broke the responses are left out: that is a result of theirs. Where
+        no gap is shown nothing is claimed, and up to `truncated` of an arm's responses may be cut off.
         """
+        limit = self.thresholds.truncated if self.hybrid.no_gap else 0
         names = [BASE, THINKING, HYBRID, PROMPTED]
         names += [arm.arm for _, arms in self.required() for arm in arms if not self.is_broken(arm)]
         arms = [self.arms[name] for name in names if name in self.arms]
-        return {arm.arm: min(arm.truncated, 1 - arm.accuracy) for arm in arms if arm.truncated}
+        return {arm.arm: min(arm.truncated, 1 - arm.accuracy) for arm in arms if arm.truncated > limit}
 
     def ungraded(self) -> dict[str, float]:
         """Compute the share of responses whose grade is unsure, of arms that have such."""

@@ -511,6 +511,14 @@ def test_a_gap_that_is_there_only_if_unsure_grades_are_right_is_undecided() -> N
     assert verdict.rule == "unsure" and "There is no gap to recover" in str(verdict)
 
 
+def test_a_few_responses_that_were_cut_off_make_no_gap() -> None:
+    """Nothing is claimed where no gap is shown; were more cut off, it would be undecided whether there is one."""
+    case = no_gap(f"{STEPS}: 0.000", 0.4)
+    few, many = (replace(case.arms["thinking"], truncated=share, accuracy=0.4) for share in (0.1, 0.3))
+    assert verdict_of(replace(case, arms={**case.arms, "thinking": few})).rule == "no gap"
+    assert verdict_of(replace(case, arms={**case.arms, "thinking": many})).rule == "truncated"
+
+
 def test_a_verdict_is_plain_values_in_json() -> None:
     for case, _, _ in CASES.values():
         row = json.loads(json.dumps(verdict_of(case).to_dict(), allow_nan=False))
