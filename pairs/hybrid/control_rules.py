@@ -44,9 +44,9 @@ def broken(evidence: Evidence) -> Verdict | None:
 def rate(evidence: Evidence) -> Verdict | None:
     """Conclude nothing where no arm of a required control pushes at as many tokens as the hybrid."""
     for control, arms in evidence.required():
-        whole = [arm for arm in arms if not evidence.is_broken(arm)]
-        if not any(evidence.is_matched(control, arm) for arm in whole):
-            arm, hybrid = whole[0], evidence.hybrid
+        unbroken = [arm for arm in arms if not evidence.is_broken(arm)]
+        if not any(evidence.is_matched(control, arm) for arm in unbroken):
+            arm, hybrid = unbroken[0], evidence.hybrid
             because = (
                 f"the {control.name} is no match: {arm.arm} steers {arm.effective:.1%} of its tokens with a strength, "
                 f"gate open at {arm.steered:.1%}, and the hybrid {hybrid.effective:.1%}, open at {hybrid.steered:.1%}"

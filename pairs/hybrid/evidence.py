@@ -150,13 +150,14 @@ class Evidence:
         names = [control.name for control, arms in self.required() if not arms]
         return [*names, *([] if self.prompted or not self.has_prompt else ["step-by-step prompted base"])]
 
-    def cut_off(self) -> dict[str, float]:
+    def cut_off(self, limit: float) -> dict[str, float]:
         """Compute the share of responses that were cut off and might have become right, of arms that have such.
 
-        Controls that are not required and those that broke the responses are left out: that is a result of theirs. Where
-        no gap is shown nothing is claimed, and up to `truncated` of an arm's responses may be cut off.
+        Controls that are not required and those that broke the responses are left out: that is a result of theirs.
+
+        Args:
+            limit: Share of an arm's responses up to which they are left out too.
         """
-        limit = self.thresholds.truncated if self.hybrid.no_gap else 0
         names = [BASE, THINKING, HYBRID, PROMPTED]
         names += [arm.arm for _, arms in self.required() for arm in arms if not self.is_broken(arm)]
         arms = [self.arms[name] for name in names if name in self.arms]

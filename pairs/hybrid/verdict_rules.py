@@ -37,13 +37,19 @@ def _first(rules: tuple[Rule, ...], evidence: Evidence) -> Verdict:
 
 
 def _truncated(evidence: Evidence) -> Verdict | None:
-    return _decided_by(evidence, evidence.cut_off(), "truncated", "responses that were cut off")
+    return _decided_by(evidence, _cut_off(evidence), "truncated", "responses that were cut off")
 
 
 def _unsure(evidence: Evidence) -> Verdict | None:
-    unsure, cut_off = evidence.ungraded(), evidence.cut_off()
+    unsure, cut_off = evidence.ungraded(), _cut_off(evidence)
     shares = {name: min(unsure.get(name, 0) + cut_off.get(name, 0), 1) for name in {**unsure, **cut_off}}
     return _decided_by(evidence, shares if unsure else {}, "unsure", "unsure grades")
+
+
+def _cut_off(evidence: Evidence) -> dict[str, float]:
+    """Count every response that was cut off against a claim, and more than a few against what is not shown."""
+    is_not_shown = _of_figures(evidence).rule in ("no gap", "as good")
+    return evidence.cut_off(evidence.thresholds.truncated if is_not_shown else 0)
 
 
 def _decided_by(evidence: Evidence, shares: Mapping[str, float], figure: str, what: str) -> Verdict | None:

@@ -519,6 +519,11 @@ def test_a_few_responses_that_were_cut_off_make_no_gap() -> None:
     assert verdict_of(replace(case, arms={**case.arms, "thinking": many})).rule == "truncated"
 
 
+def test_a_few_responses_that_were_cut_off_do_not_undo_that_a_control_is_as_good() -> None:
+    for share, rule in ((0.08, "as good"), (0.3, "truncated")):
+        assert verdict_of(evidence(0.85, word_boost=0.85, odd={"hybrid": {"truncated": share}})).rule == rule
+
+
 def test_a_verdict_is_plain_values_in_json() -> None:
     for case, _, _ in CASES.values():
         row = json.loads(json.dumps(verdict_of(case).to_dict(), allow_nan=False))
