@@ -125,6 +125,7 @@ def sweep(
         n_examples=len(activations.examples),
         seed=seed,
         model=activations.model,
+        site=str(activations.site),
         read=str(activations.read),
         control_tasks=_control_tasks(fits, list(tasks)),
         fitted=FittedProbes(

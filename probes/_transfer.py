@@ -83,6 +83,11 @@ def transfer(
                 f"{name} was read at layers {list(shape[0])} of width {shape[1]}, and {names[0]} at {list(first[0])} "
                 f"of width {first[1]}: only activations of the same layers and width can be compared"
             )
+        if activations.site != all_activations[0].site:
+            raise InputError(
+                f"{name} was read at {activations.site}, and {names[0]} at {all_activations[0].site}: only activations of "
+                "the same site can be compared"
+            )
     chosen = tuple(_common(opened, n_folds) if behaviours is None else names_of(behaviours, "behaviours"))
     folds = _folds(all_activations, chosen, n_folds, seed)
     parts = [

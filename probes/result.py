@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all, result_page
+from ..models.sites import Site, at_site
 from ..rundir import ByBehaviour, InputError, brief, did_you_mean, listed, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
@@ -23,11 +24,11 @@ from .saved import SavedProbes
 from .solver import METHODS
 from .sweep_tables import CURVES_TITLE, EXCESS_TITLE, calibration_table, curves_table, excess_table, heatmap_table
 
-FORMAT = "reasonlens.sweep/2"
+FORMAT = "reasonlens.sweep/3"
 PROBES = "probes.safetensors"
 ABOUT = (
     *("estimator", "n_folds", "n_bootstrap", "n_shuffles", "n_permutations", "permuted", "n_problems", "n_examples"),
-    *("seed", "model", "read"),
+    *("seed", "model", "site", "read"),
 )
 FIRST_IN_HEADLINE = ("excess", "excess_low", "excess_high", "standing")
 NOT_IN_HEADLINE = ("layers", "nested_calibration", "phrasings", "baselines")
@@ -65,6 +66,7 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
     n_examples: int
     seed: int
     model: dict[str, Any]
+    site: str
     read: str
     control_tasks: dict[str, list[Interval]]  # by layer: mean, least and greatest AUROC over the draws of the labels
     fitted: FittedProbes | None  # None in a result that was restored from JSON
@@ -88,7 +90,7 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
     def caption(self) -> str:
         """The caption of every figure of the sweep: model, read, n and how it was validated."""
         return (
-            f"{self.model['name']}, read {self.read}; n = {self.n_examples} spans of {self.n_problems} problems, "
+            f"{self.model['name']}{at_site(Site.parse(self.site))}, read {self.read}; n = {self.n_examples} spans of {self.n_problems} problems, "
             f"{self.n_folds} folds that never cut a problem"
         )
 
@@ -308,6 +310,7 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
             weights={name: torch.from_numpy(self.weights[index]) for index, name in enumerate(self.behaviours)},
             biases={name: torch.from_numpy(self.biases[index]) for index, name in enumerate(self.behaviours)},
             layers=self.layers,
+            site=self.site,
             read=self.read,
             model=self.model,
             method=f"{METHODS[self.estimator].about}, standardisation folded in",

@@ -19,7 +19,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import safe_open
@@ -30,12 +29,10 @@ from ..activations import Read
 from ..activations.layers import written_layers
 from ..models import LanguageModel
 from ..models.identity import same_weights, state
+from ..models.sites import BLOCK_OUTPUT, Site, at_site
 from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, listed, looked_at, read_description, reading
-from .best_layer import best_slot
 
-FORMAT = "reasonlens.probes/2"
-FORMAT_1 = "reasonlens.probes/1"
-SITE = "blocks.{layer}.hook_out"
+FORMAT = "reasonlens.probes/3"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,7 +44,7 @@ class SavedProbes(ByBehaviour[Tensor]):
 
     weights: dict[str, Float[Tensor, "n_layers d_model"]]  # for raw activations
     biases: dict[str, Float[Tensor, " n_layers"]]
-    layers: tuple[int, ...]  # 0-based blocks, ascending; row i applies to the output of block layers[i]
+    layers: tuple[int, ...]  # 0-based blocks, ascending; row i applies at the site in block layers[i]
     read: str  # which tokens of a span they were trained on
     model: dict[str, Any]  # LanguageModel.identity()
     method: str
@@ -56,6 +53,7 @@ class SavedProbes(ByBehaviour[Tensor]):
     scores: dict[str, dict[str, Any]]  # behaviour -> score -> one value a layer, or one for all layers
     seed: int
     are_log_odds: bool = True  # whether they give log odds; else scores without a unit
+    site: str = str(BLOCK_OUTPUT)  # where in each block
 
     def __post_init__(self) -> None:
         for name, numbers in (("weights", self.weights), ("biases", self.biases)):
@@ -177,7 +175,7 @@ class SavedProbes(ByBehaviour[Tensor]):
         tensors |= {f"{name}.bias": bias for name, bias in self.biases.items()}
         tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
         description = {field.name: getattr(self, field.name) for field in fields(self)[2:]}
-        description = _without_nan({"format": FORMAT, "site": SITE} | description)
+        description = _without_nan({"format": FORMAT} | description)
         digest = _digest(json.dumps(description, allow_nan=False), tensors)
         with atomic_path(Path(path)) as temporary:
             # One entry only: safetensors writes several in any order, so the same probes could give different bytes.
@@ -197,12 +195,10 @@ class SavedProbes(ByBehaviour[Tensor]):
             InputError: The file holds something else, or is damaged.
         """
         remedy = "give the probes.safetensors that `reasonlens locate` or `probe` wrote"
-        description = read_description(path, "probes", (FORMAT, FORMAT_1), remedy)
+        description = read_description(path, "probes", (FORMAT,), remedy)
         with reading(path, "probes"):
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
-            if description["format"] == FORMAT_1:
-                return _from_description(_upgrade_format_1(description), tensors)
             if description.pop("sha256", None) != _digest(json.dumps(description), tensors):
                 raise InputError(f"{path} is damaged: its content does not have the digest that was written with it")
             return _from_description(description, tensors)
@@ -220,7 +216,7 @@ class SavedProbes(ByBehaviour[Tensor]):
         best = listed(f"{name} at {layer}" for name, layer in self.best_layers.items())
         return (
             f"SavedProbes({len(self)} behaviours, best layers: {best}; {self.model.get('name', 'a model')}, layers "
-            f"{written_layers(self.layers)}, width {self.d_model}, read {self.read}; {self.method})"
+            f"{written_layers(self.layers)}{at_site(Site.parse(self.site))}, width {self.d_model}, read {self.read}; {self.method})"
         )
 
 
@@ -238,16 +234,8 @@ def _from_description(description: dict[str, Any], tensors: dict[str, Tensor]) -
         prevalence=dict(description["prevalence"]),
         scores=scores,
         are_log_odds=description.get("are_log_odds", True),
-        **{name: description[name] for name in ("read", "model", "method", "seed")},
+        **{name: description[name] for name in ("site", "read", "model", "method", "seed")},
     )
-
-
-def _upgrade_format_1(description: dict[str, Any]) -> dict[str, Any]:
-    best = {
-        name: description["layers"][best_slot(np.array([behaviour_scores["auroc"]], dtype=np.float64))]
-        for name, behaviour_scores in description["scores"].items()
-    }
-    return description | {"best_layers": best, "prevalence": dict.fromkeys(best)}
 
 
 def _check(probes: SavedProbes) -> None:
@@ -282,6 +270,7 @@ def _check(probes: SavedProbes) -> None:
     if not isinstance(probes.are_log_odds, bool):
         raise InputError(f"whether probes give log odds is True or False, and not {probes.are_log_odds!r}")
     Read.parse(probes.read)
+    Site.parse(probes.site)
 
 
 def _is_whole(number: Any) -> bool:

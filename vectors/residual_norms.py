@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..activations import collect
 from ..models import LanguageModel, load
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def with_norms_of(directions: Directions, model: ModelLike, texts: Sequence[Trace | str]) -> Directions:
-    """Measure the residual norm of `model` at the layers of some directions, and return the directions with it.
+    """Measure the mean norm in `model` at the layers and site of some directions, and return the directions with it.
 
     Args:
         directions: Directions whose norms are unknown or of other texts.
@@ -47,7 +48,8 @@ def with_norms_of(directions: Directions, model: ModelLike, texts: Sequence[Trac
     ]
     if not traces:
         raise InputError("no text to measure the norm of the residual stream on; give at least one that is not empty")
-    activations = collect(model, traces, layers=directions.layers, template="plain", progress=False)
+    where: dict[str, Any] = {"layers": directions.layers, "sites": directions.site}
+    activations = collect(model, traces, **where, template="plain", progress=False)
     return replace(directions, residual_norm=tuple(activations.residual_norm.tolist()))
 
 

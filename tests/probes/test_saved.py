@@ -40,7 +40,18 @@ def make(trained_on: LanguageModel | None = None, **changed: Any) -> SavedProbes
 
 def same(one: SavedProbes, other: SavedProbes) -> bool:
     def exact(probes: SavedProbes) -> str:
-        fields = ("layers", "read", "model", "method", "best_layers", "prevalence", "scores", "seed", "are_log_odds")
+        fields = (
+            "layers",
+            "site",
+            "read",
+            "model",
+            "method",
+            "best_layers",
+            "prevalence",
+            "scores",
+            "seed",
+            "are_log_odds",
+        )
         return repr([getattr(probes, field) for field in fields])
 
     return (
@@ -52,7 +63,7 @@ def same(one: SavedProbes, other: SavedProbes) -> bool:
 
 
 def test_saved_probes_open_equal(tmp_path: Path) -> None:
-    probes = make()
+    probes = make(site="hook_attn_out")
     probes.save(tmp_path / "probes.safetensors")
     assert same(SavedProbes.open(tmp_path / "probes.safetensors"), probes)
 
@@ -68,7 +79,7 @@ def test_plain_safetensors_and_strict_json_read_the_file(tmp_path: Path) -> None
     }
     with safe_open(tmp_path / "p.safetensors", framework="pt") as file:
         about = json.loads(file.metadata()["reasonlens"], parse_constant=pytest.fail)
-    assert about["format"] == "reasonlens.probes/2" and about["site"] == "blocks.{layer}.hook_out"
+    assert about["format"] == "reasonlens.probes/3" and about["site"] == "hook_out"
     assert about["scores"]["a.weight"]["auroc"] == [0.625, None]
 
 
@@ -110,30 +121,23 @@ def test_what_is_not_there_is_named_with_what_is() -> None:
         make().score(torch.zeros(1, 7), "backtracking")
 
 
-def test_a_file_of_format_1_opens_with_the_layer_of_its_best_auroc(tmp_path: Path) -> None:
-    probes = make()
-    description = {
-        "format": "reasonlens.probes/1",
-        "layers": [0, 2],
-        "site": "blocks.{layer}.hook_out",
-        "read": "mean",
-        "model": probes.model,
-        "method": "made up",
-        "seed": 3,
-        "scores": {
-            "backtracking": {"auroc": [0.5, 0.75], "n_positive": 9},
-            "a.weight": {"auroc": [0.625, math.nan], "n_positive": 4},
-        },
-    }
-    tensors = {f"{name}.weight": weight for name, weight in probes.weights.items()}
-    tensors |= {f"{name}.bias": bias for name, bias in probes.biases.items()}
-    save_file(tensors, tmp_path / "old.safetensors", metadata={"reasonlens": json.dumps(description)})
-    opened = SavedProbes.open(tmp_path / "old.safetensors")
-    assert opened.best_layers == {"backtracking": 2, "a.weight": 0}
-    assert opened.prevalence == {"backtracking": None, "a.weight": None}
-    acts = torch.randn(3, D_MODEL)
-    assert torch.equal(opened.score(acts, "backtracking"), probes.score(acts, "backtracking"))
-    assert opened.scores["backtracking"]["n_positive"] == 9
+@pytest.mark.parametrize("format", ["reasonlens.probes/1", "reasonlens.probes/2"])
+def test_a_file_of_before_there_were_sites_is_refused(tmp_path: Path, format: str) -> None:
+    path = tmp_path / "old.safetensors"
+    make().save(path)
+    tensors = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["reasonlens"]) | {"format": format}
+    save_file(tensors, path, metadata={"reasonlens": json.dumps(about)})
+    with pytest.raises(InputError, match=f"it is of another version .{format}.: give the probes.safetensors"):
+        SavedProbes.open(path)
+
+
+def test_the_site_goes_with_the_probes_and_an_unknown_one_is_refused() -> None:
+    assert "at hook_attn_out, width" in repr(make(site="hook_attn_out"))
+    assert "hook_out" not in repr(make())
+    with pytest.raises(InputError, match="unknown site 'hook_atn_out'.*Did you mean 'hook_attn_out'"):
+        make(site="hook_atn_out")
 
 
 def test_the_model_that_they_were_trained_on_is_taken_also_in_another_precision(tiny: Callable[..., Any]) -> None:
@@ -218,15 +222,12 @@ def test_the_same_probes_are_the_same_bytes(tmp_path: Path) -> None:
     assert len({file.read_bytes() for file in tmp_path.iterdir()}) == 1
 
 
-@pytest.mark.parametrize("format", ["reasonlens.probes/1", "reasonlens.probes/2"])
 @pytest.mark.parametrize("wrong", [None, 0, 1.5, "x", [], {}, [None], {"a": 1}, True])
-def test_a_description_with_a_field_of_another_type_is_refused_or_right(
-    tmp_path: Path, format: str, wrong: object
-) -> None:
+def test_a_description_with_a_field_of_another_type_is_refused_or_right(tmp_path: Path, wrong: object) -> None:
     make().save(tmp_path / "p.safetensors")
     tensors = load_file(tmp_path / "p.safetensors")
     with safe_open(tmp_path / "p.safetensors", framework="pt") as file:
-        about = json.loads(file.metadata()["reasonlens"]) | {"format": format}
+        about = json.loads(file.metadata()["reasonlens"])
     del about["sha256"]
     for field in set(about) - {"format"}:
         for changed in (about | {field: wrong}, {key: about[key] for key in about if key != field}):
