@@ -1,8 +1,8 @@
 """Score new text with probes, at every token and for every sentence.
 
-1. The model reads prompt and text in one forward pass; the residual stream is read at every token, at the layer of each
-   behaviour. The score of a token with activation x is its log odds, x . weight + bias. Attention sinks and markup have
-   no score.
+1. The model reads prompt and text in one forward pass; activations are read at every token, at the layer of each
+   behaviour and the site of the probes. The score of a token with activation x is its log odds, x . weight + bias.
+   Attention sinks and markup have no score.
 2. Probes are trained on means over the tokens of a sentence, so single tokens are noisy inputs. Since a linear probe of
    a mean is the mean of the scores, each sentence is also scored, by the mean over the tokens of its read.
 3. A sentence is a labelled span of the trace; a text without spans is divided by `traces.segment`.
@@ -22,6 +22,7 @@ from ..activations import Read
 from ..activations.engine import Engine, Segments
 from ..models import LanguageModel, load
 from ..models._load import ModelLike
+from ..models.sites import Site
 from ..probes.saved import SavedProbes
 from ..rundir import InputError, listed
 from ..rundir.progress import ProgressBar
@@ -144,7 +145,9 @@ def _token_scores(
     position = np.concatenate(places)
     segments = Segments(np.arange(len(position)), owner, position, position + 1, np.zeros_like(position))
     read_layers = sorted(set(layers.values()))
-    engine = Engine(model, read_layers, tokens_per_batch=tokens_per_batch, on_device=model.device.type == "cuda")
+    on_device = model.device.type == "cuda"
+    sites = (Site.parse(probes.site),)
+    engine = Engine(model, read_layers, sites=sites, tokens_per_batch=tokens_per_batch, on_device=on_device)
     token_scores = np.full((len(layers), len(position)), np.nan, dtype=np.float32)
     with ProgressBar(
         total=sum(map(len, texts)), desc="scoring", unit="token", unit_scale=True, progress=progress

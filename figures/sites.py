@@ -15,7 +15,7 @@ def site_heatmap(table: pd.DataFrame, *, title: str, caption: str, measure: str 
 
     Args:
         table: One row for each site and layer: `site`, `layer`, `value` with its interval `low` to `high`, `n` (spans
-            that show the behaviour), `is_best` (whether the cell is ringed). A site that a block lacks has no row there.
+            that show the behaviour), `is_best` (whether the cell is ringed). A site that a block lacks has no row.
         title: Title of the figure.
         caption: What stands under it.
         measure: What `value` is, for the colour bar.

@@ -85,8 +85,8 @@ def transfer(
             )
         if activations.site != all_activations[0].site:
             raise InputError(
-                f"{name} was read at {activations.site}, and {names[0]} at {all_activations[0].site}: only activations of "
-                "the same site can be compared"
+                f"{name} was read at {activations.site}, and {names[0]} at {all_activations[0].site}: only activations "
+                "of the same site can be compared"
             )
     chosen = tuple(_common(opened, n_folds) if behaviours is None else names_of(behaviours, "behaviours"))
     folds = _folds(all_activations, chosen, n_folds, seed)

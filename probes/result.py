@@ -90,8 +90,8 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
     def caption(self) -> str:
         """The caption of every figure of the sweep: model, read, n and how it was validated."""
         return (
-            f"{self.model['name']}{at_site(Site.parse(self.site))}, read {self.read}; n = {self.n_examples} spans of {self.n_problems} problems, "
-            f"{self.n_folds} folds that never cut a problem"
+            f"{self.model['name']}{at_site(Site.parse(self.site))}, read {self.read}; n = {self.n_examples} spans of "
+            f"{self.n_problems} problems, {self.n_folds} folds that never cut a problem"
         )
 
     def best_layer(self, behaviour: str) -> int:

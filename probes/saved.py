@@ -216,7 +216,8 @@ class SavedProbes(ByBehaviour[Tensor]):
         best = listed(f"{name} at {layer}" for name, layer in self.best_layers.items())
         return (
             f"SavedProbes({len(self)} behaviours, best layers: {best}; {self.model.get('name', 'a model')}, layers "
-            f"{written_layers(self.layers)}{at_site(Site.parse(self.site))}, width {self.d_model}, read {self.read}; {self.method})"
+            f"{written_layers(self.layers)}{at_site(Site.parse(self.site))}, width {self.d_model}, "
+            f"read {self.read}; {self.method})"
         )
 
 
