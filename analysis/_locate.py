@@ -19,6 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from ..activations import (
     Activations,
     Collection,
@@ -30,6 +32,7 @@ from ..activations.collector import Collector
 from ..activations.store.store import MANIFEST
 from ..models import LanguageModel, load
 from ..models._load import ModelLike
+from ..models.sites import BLOCK_OUTPUT, Site
 from ..probes import ProbeSweep, sweep
 from ..probes.controls.injection_rate import InjectionRate
 from ..probes.folds import common_labels, grouped_folds
@@ -42,6 +45,7 @@ from .injection import inject
 from .location import VECTORS, Location
 from .model_run import done_content, model_run
 from .settings import LocateSettings
+from .side_by_side import site_frame, sites_of
 
 logger = logging.getLogger(__name__)
 
@@ -103,8 +107,12 @@ def _located(
     read = Read.parse(settings.read)
     with_next = settings.next_behaviour and read != BEFORE
     with run.stage("activations"):
-        collected = _collected(run, loaded, examples, [read, BEFORE] if with_next else [read], settings, progress)
-        activations = collected.at(read).load()
+        reads = [read, BEFORE] if with_next else [read]
+        sites = [BLOCK_OUTPUT]
+        if settings.sites_of is not None:
+            sites = sites_of(loaded, CollectSettings(layers=settings.layers).layers_of(loaded))
+        collected = _collected(run, loaded, examples, reads, sites, settings, progress)
+        activations = collected.at(read, BLOCK_OUTPUT).load()
     if activations.n_skipped:
         logger.info(_left_out(spans, activations))
     _log_rare(activations, settings)
@@ -114,6 +122,10 @@ def _located(
     if with_next:
         with run.stage("next behaviour"):
             next_sweep_result = _next_swept(collected, settings, progress)
+    sites_frame = pd.DataFrame()
+    if settings.sites_of is not None:
+        with run.stage("sites"):
+            sites_frame = site_frame(collected, read, sweep_result, settings, progress)
     injection: list[InjectionRate] = []
     if settings.injection:
         with run.stage("injection"):
@@ -145,6 +157,7 @@ def _located(
         sweep=sweep_result,
         next_sweep=next_sweep_result,
         injection=injection,
+        sites=sites_frame,
         settings=settings,
     )
     if run.has_directory:
@@ -159,6 +172,7 @@ def _collected(
     model: LanguageModel,
     examples: Sequence[Trace],
     reads: list[Read],
+    sites: list[Site],
     settings: LocateSettings,
     progress: bool,
 ) -> Collection[Activations]:
@@ -167,6 +181,7 @@ def _collected(
         "layers": settings.layers,
         "template": settings.template,
         "truncate": settings.truncate,
+        "sites": sites,
     }
     place = run.file(ACTIVATIONS)
     if place is not None and not place.is_dir():
@@ -210,7 +225,7 @@ def _next_swept(collected: Collection[Activations], settings: LocateSettings, pr
     A span at the beginning of a response has none: the token before it is markup.
     """
     try:
-        return _swept(collected.at(BEFORE).load(), settings, progress)
+        return _swept(collected.at(BEFORE, BLOCK_OUTPUT).load(), settings, progress)
     except InputError as error:
         logger.info(f"not probed at the last token before each span: {error}")
         return None
@@ -234,7 +249,8 @@ def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: Locat
     if not spans:
         raise InputError("the traces hold no labelled span; label some (see docs/traces.md)")
     labels, problems = zip(*spans, strict=True)
-    missing = set(settings.behaviours or ()) - set(labels)
+    requested = {*(settings.behaviours or ()), *([] if settings.sites_of is None else [settings.sites_of])}
+    missing = requested - set(labels)
     if missing:
         first, known = sorted(missing)[0], sorted(set(labels))
         raise InputError(
@@ -242,6 +258,11 @@ def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: Locat
         )
     common = common_labels(labels, problems, settings.n_folds)
     probed = settings.behaviours or common or sorted(set(labels))
+    if settings.sites_of is not None and settings.sites_of not in probed:
+        raise InputError(
+            f"{settings.sites_of!r} is not among the behaviours that are probed ({', '.join(probed)}): name it there too "
+            "(--behaviours), or another one for the sites (--sites-of)"
+        )
     grouped_folds(labels, problems, probed, settings.n_folds, settings.seed)
     return probed
 

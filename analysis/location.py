@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from ..activations import Activations
 from ..figures import FigureTable, draw_all, render
+from ..models.sites import BLOCK_OUTPUT
 from ..probes import ProbeSweep
 from ..probes.controls.injection_rate import InjectionRate, loudest
 from ..probes.result import PROBES
@@ -21,8 +22,9 @@ from ..vectors import Directions
 from .geometry import cosine_frame
 from .sentences import Sentences, telling_sentences
 from .settings import LocateSettings
+from .side_by_side import site_table
 
-FORMAT = "reasonlens.locate/4"
+FORMAT = "reasonlens.locate/5"
 NEXT_TITLE = "AUROC by layer for the behaviour that comes next, read at the last token before it"
 NEXT_EXCESS_TITLE = "What the model adds before a span begins: AUROC above the strongest baseline"
 VECTORS = "vectors.safetensors"
@@ -45,6 +47,7 @@ class Location:
     sweep: ProbeSweep
     next_sweep: ProbeSweep | None  # at the last token before each span; None if it was not fitted
     injection: tuple[InjectionRate, ...]  # how often tell-tale words before plain sentences make detectors fire
+    sites: pd.DataFrame  # AUROC of one behaviour at every site, see `site_frame`; empty if it was not asked for
     settings: LocateSettings
     traces: dict[str, Any]  # digest, n_spans, n_spans_skipped, n_problems
     method: str  # how the directions were extracted, with numbers of spans and problems
@@ -61,6 +64,7 @@ class Location:
         sweep: ProbeSweep,
         next_sweep: ProbeSweep | None,
         injection: Sequence[InjectionRate],
+        sites: pd.DataFrame,
         settings: LocateSettings,
     ) -> Location:
         """Build the result from activations, directions and probes.
@@ -71,6 +75,7 @@ class Location:
             sweep: Probes on the activations.
             next_sweep: Probes at the last token before each span; None if there are none.
             injection: How often tell-tale words before plain sentences make detectors fire; empty if it was not tried.
+            sites: AUROC of one behaviour at every site; empty if it was not asked for.
             settings: Settings of the run.
 
         Returns:
@@ -81,6 +86,7 @@ class Location:
             sweep=sweep,
             next_sweep=next_sweep,
             injection=tuple(injection),
+            sites=sites,
             settings=settings,
             traces={
                 "digest": directions.data_digest,
@@ -129,7 +135,9 @@ class Location:
                 "next": self.next_sweep.curves_table(NEXT_TITLE),
                 "next_excess": self.next_sweep.excess_table(NEXT_EXCESS_TITLE),
             }
-        return {**self.sweep.tables(), "cosine": cosine, **coming}
+        behaviour = self.settings.sites_of
+        side_by_side = {} if behaviour is None else {"sites": site_table(self.sites, behaviour, self.sweep)}
+        return {**self.sweep.tables(), "cosine": cosine, **coming, **side_by_side}
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw all figures of the report by their names."""
@@ -156,6 +164,7 @@ class Location:
             "sweep": self.sweep.about(),
             "next_sweep": None if self.next_sweep is None else self.next_sweep.about(),
             "method": self.method,
+            "sites": self.sites.to_dict("records"),
             "cosines": self.cosines.to_dict("records"),
             "sentences": self.sentences,
         }
@@ -181,6 +190,7 @@ class Location:
             next_sweep=None if coming is None else ProbeSweep.from_parts(coming, content["next_behaviours"]),
             settings=LocateSettings.from_dict(content["settings"]),
             cosines=pd.DataFrame(content["cosines"]),
+            sites=pd.DataFrame(content["sites"]),
             measured=None,
             injection=tuple(InjectionRate.from_dict(row) for row in content["injection"]),
             **{name: content[name] for name in ("traces", "method", "sentences")},
@@ -202,9 +212,8 @@ class Location:
         """
         if not Path(activations).exists():
             return self
-        measured = Measured(
-            activations=Activations.open(activations, read=self.settings.read), directions=Directions.open(directions)
-        )
+        opened = Activations.open(activations, read=self.settings.read, site=BLOCK_OUTPUT)
+        measured = Measured(activations=opened, directions=Directions.open(directions))
         return replace(self, measured=measured)
 
     def report(self) -> str:

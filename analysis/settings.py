@@ -12,7 +12,7 @@ from ..activations import Read
 from ..activations.layers import layer_numbers
 from ..probes.folds import check_sizes
 from ..probes.solver import method_named
-from ..rundir import brief, is_there, names_of, short_name, truth_of
+from ..rundir import brief, is_there, names_of, short_name, text_of, truth_of
 from ..traces import Template
 from ..vectors import Against
 
@@ -36,6 +36,7 @@ class LocateSettings:
     n_permutations: int = 200  # of the labels, for p-values
     next_behaviour: bool = True  # also probe the last token before each span for its behaviour
     injection: bool = True  # also put tell-tale words before plain sentences, and count what fires
+    sites_of: str | None = None  # a behaviour that is also probed at every site of each block
     seed: int = 0  # of folds, shuffles, permutations and bootstrap
 
     __repr__ = brief
@@ -50,6 +51,8 @@ class LocateSettings:
         if self.penalties is not None:
             object.__setattr__(self, "penalties", method_named(self.estimator).penalties_of(self.penalties))
         method_named(self.estimator)
+        if self.sites_of is not None:
+            text_of(self.sites_of, "sites_of")
         truth_of(self.injection, "injection")
         truth_of(self.next_behaviour, "next_behaviour")
 

@@ -52,6 +52,10 @@ def locate(
         ),
     ] = True,
     injection: Injection = True,
+    sites_of: Annotated[
+        str | None,
+        typer.Option("--sites-of", help="A behaviour to probe also before, between and after attention and MLP."),
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -80,6 +84,7 @@ def locate(
         n_folds=folds,
         next_behaviour=next_behaviour,
         injection=injection,
+        sites_of=sites_of,
         seed=seed,
     )
     out = out or default_out(model, traces, settings)
