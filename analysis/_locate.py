@@ -260,8 +260,8 @@ def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: Locat
     probed = settings.behaviours or common or sorted(set(labels))
     if settings.sites_of is not None and settings.sites_of not in probed:
         raise InputError(
-            f"{settings.sites_of!r} is not among the behaviours that are probed ({', '.join(probed)}): name it there too "
-            "(--behaviours), or another one for the sites (--sites-of)"
+            f"{settings.sites_of!r} is not among the behaviours that are probed ({', '.join(probed)}): name it "
+            "there too (--behaviours), or another one for the sites (--sites-of)"
         )
     grouped_folds(labels, problems, probed, settings.n_folds, settings.seed)
     return probed
