@@ -54,7 +54,7 @@ def test_each_command_of_readme_is_run_here_or_installs() -> None:
 
 @pytest.fixture
 def tiny_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: PreTrainedTokenizerFast) -> Path:
-    """Enter an empty directory, where names of the hub are directories of tiny models, with the layers that it names."""
+    """Enter an empty directory, where names of the hub are tiny models with the layers that it names."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     shape = {"hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2}
