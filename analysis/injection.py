@@ -1,11 +1,13 @@
 """Test whether tell-tale words alone make a probe or a direction fire: they are put before plain sentences.
 
-1. Plain sentences: spans that neither show the behaviour nor hold one of its tell-tale words, from as many problems as
-   there are. Each is cut out of its trace with all that stands before it.
-2. Before each stands an opener of the behaviour ("Wait,") or a neutral one ("Here,"), and the model reads it.
+1. Plain sentences of the traces, with all that stands before them (`injected_texts.py`).
+2. Before each stands an opener of the behaviour ("Wait,") or a neutral one ("Here,"), and the model reads it, up to the
+   last layer that is looked at. The same sentences as they stand in the traces have been read already.
 3. Detectors (probe and mean difference, or directions by any method) are found without the sentence's problem, and fire
    where they score above all but 1% or 5% of the spans of its fold that do not show the behaviour. The read has the
    opener's tokens, or leaves them out.
+4. An opener's effect is the share that fires with it minus the share of the same sentences that fires without any.
+   Beside it stands the share of the behaviour's own spans that fires: a detector that finds few fires on little at all.
 
 What fires on an opener that changes nothing is a detector of words. (Most features that are found by contrast are:
 arXiv 2601.05679.)
@@ -13,38 +15,23 @@ arXiv 2601.05679.)
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
-from ..activations import Activations, Example, collect
+from ..activations import Activations, collect
 from ..models import LanguageModel
 from ..probes.controls.injection_rate import InjectionRate
-from ..probes.controls.known_text import is_inside
+from ..probes.controls.known_text import begins_before, is_inside
 from ..probes.estimators import LogisticProbe
 from ..probes.folds import grouped_folds
-from ..stats import Interval, ratio_over_groups
-from ..traces import Span, Template, Trace, is_marked
+from ..stats import Interval, mean_over_groups, ratio_difference_over_groups
+from ..traces import Template, Trace
+from .injected_texts import NEUTRAL, WITH, WITHOUT, choose_sentences, openers_of, with_opener
 
-N_SENTENCES = 20  # for each behaviour
 FALSE_POSITIVE_RATES = (0.01, 0.05)
-NEUTRAL = ("Here,", "Meanwhile,")
-OPENERS: dict[str, tuple[str, ...]] = {
-    "initializing": ("Okay,", "Alright, so"),
-    "deduction": ("So", "Therefore,"),
-    "adding-knowledge": ("Recall that", "I know that"),
-    "example-testing": ("For example,", "Suppose that"),
-    "uncertainty-estimation": ("Maybe", "I think that perhaps"),
-    "backtracking": ("Wait,", "But wait, no,"),
-    "subgoal-setting": ("First,", "Next,"),
-    "verification": ("Let me check:", "To verify,"),
-}
-
-
-WITH, WITHOUT = "with the opener", "without the opener"  # labels of the two spans of an injected text
 
 Detectors: TypeAlias = dict[str, dict[str, Float[np.ndarray, " d_model"]]]  # behaviour -> detector -> its direction
 # From training activations, at a layer.
@@ -99,8 +86,9 @@ def inject(
         progress: Show a progress bar over tokens.
 
     Returns:
-        A rate for each behaviour, detector and opener, with the opener's tokens in the read and without. A behaviour
-        without a plain sentence has none. No rate where the read is before a span: nothing of it is read.
+        A rate for each behaviour, detector and opener, with the opener's tokens in the read and, unless the read begins
+        before the span, without. A behaviour without a plain sentence has none. No rate where the read ends before the
+        span: nothing of it is read.
 
     Raises:
         InputError: The model cannot read a text.
@@ -108,23 +96,26 @@ def inject(
     read = activations.read
     if not is_inside(read):
         return []
+    # A read that begins before the sentence takes the opener's last tokens, wherever the span begins.
+    variants = (True,) if begins_before(read) else (True, False)
     by_id = {trace.id: trace for trace in traces}
     texts: dict[str, Trace] = {}
-    ids: dict[tuple[str, str], list[str]] = {}  # of the texts of a behaviour and an opener
+    sentence_of: dict[tuple[str, str], dict[str, int]] = {}  # behaviour and opener -> text -> row of its plain sentence
     for behaviour in layers:
-        # The same seed: behaviours share most sentences, so that what stands before them is run once.
-        sentences = _plain(activations.examples, activations.labels, behaviour, np.random.default_rng(seed))
-        for opener in (*_openers(behaviour, activations), *NEUTRAL):
-            own = [_with_opener(by_id[one.trace], one, opener) for one in sentences if one.trace in by_id]
-            texts |= {trace.id: trace for trace in own}
-            ids[behaviour, opener] = [trace.id for trace in own]
-    all_texts = sorted(texts.values(), key=lambda trace: trace.id)  # variants of a sentence side by side
-    if not all_texts:
+        sentences = choose_sentences(activations, behaviour, seed)
+        for opener in (*openers_of(behaviour, activations), *NEUTRAL):
+            for row in sentences:
+                example = activations.examples[row]
+                if example.trace in by_id:
+                    text = with_opener(by_id[example.trace], example, opener)
+                    texts[text.id] = text
+                    sentence_of.setdefault((behaviour, opener), {})[text.id] = row
+    if not texts:
         return []
     needed = sorted(set(layers.values()))
     injected = collect(
         model,
-        all_texts,
+        list(texts.values()),
         layers=needed,
         read=read,
         sites=activations.site,
@@ -135,26 +126,25 @@ def inject(
     folds = np.zeros(len(activations.examples), dtype=np.int64)
     if n_folds > 1:
         folds = grouped_folds(activations.labels, activations.problems, list(layers), n_folds, seed)
-    fold_of = dict(zip(activations.problems, folds.tolist(), strict=True))
     values = {layer: injected.layer(layer).numpy() for layer in needed}
     detectors = {
         layer: _Fitted(activations, [name for name in layers if layers[name] == layer], layer, folds, find)
         for layer in needed
     }
     rates: list[InjectionRate] = []
-    for (behaviour, opener), opener_ids in ids.items():
-        layer, own_ids = layers[behaviour], set(opener_ids)
-        for is_read in (True, False):
+    for (behaviour, opener), rows_of in sentence_of.items():
+        layer = layers[behaviour]
+        for is_read in variants:
             rows = [
                 index
                 for index, example in enumerate(injected.examples)
-                if example.trace in own_ids and example.label == (WITH if is_read else WITHOUT)
+                if example.trace in rows_of and example.label == (WITH if is_read else WITHOUT)
             ]
+            plain = np.array([rows_of[injected.examples[index].trace] for index in rows], dtype=np.int64)
             if not rows:
                 continue
-            problems = [injected.examples[index].problem for index in rows]
-            of_fold = np.array([fold_of[problem] for problem in problems])
-            for detector, fires in detectors[layer].fires(behaviour, values[layer][rows], of_fold).items():
+            for detector, fires in detectors[layer].fires(behaviour, values[layer][rows], folds[plain]).items():
+                on_spans = detectors[layer].on_spans[behaviour][detector]
                 rates.append(
                     InjectionRate(
                         behaviour=behaviour,
@@ -163,16 +153,19 @@ def inject(
                         opener=opener,
                         is_telltale=opener not in NEUTRAL,
                         is_read=is_read,
-                        at_1_percent=_rate(fires[0], problems),
-                        at_5_percent=_rate(fires[1], problems),
                         n=len(rows),
+                        **_intervals(fires, on_spans, plain, activations.shows(behaviour), activations.problems),
                     )
                 )
     return rates
 
 
 class _Fitted:
-    """Detectors of behaviours at one layer, found without each fold, with the scores above which they fire."""
+    """Detectors of behaviours at one layer, found without each fold, with the scores above which they fire.
+
+    Attributes:
+        on_spans: Behaviour -> detector -> where it fires (at each false positive rate) on the spans, out of fold.
+    """
 
     def __init__(
         self,
@@ -183,17 +176,22 @@ class _Fitted:
         find: FindDetectors,
     ) -> None:
         values = activations.layer(layer).numpy().astype(np.float64)
+        self.on_spans: dict[str, dict[str, Bool[np.ndarray, "2 n"]]] = {name: {} for name in behaviours}
         self._directions: list[Detectors] = []
         self._thresholds: list[dict[str, dict[str, Float[np.ndarray, " 2"]]]] = []
         for fold in range(int(folds.max()) + 1):
+            rows = np.flatnonzero(folds == fold)
             directions = find(activations.at_rows(np.flatnonzero(folds != fold)), behaviours, layer)
-            thresholds = {}
+            thresholds: dict[str, dict[str, Float[np.ndarray, " 2"]]] = {}
             for behaviour in behaviours:
-                negatives = values[(folds == fold) & ~activations.shows(behaviour)]
-                thresholds[behaviour] = {
-                    name: np.quantile(negatives @ direction, [1 - rate for rate in FALSE_POSITIVE_RATES])
-                    for name, direction in directions[behaviour].items()
-                }
+                is_negative = ~activations.shows(behaviour)[rows]
+                thresholds[behaviour] = {}
+                for name, direction in directions[behaviour].items():
+                    scores = values[rows] @ direction
+                    above = np.quantile(scores[is_negative], [1 - rate for rate in FALSE_POSITIVE_RATES])
+                    thresholds[behaviour][name] = above
+                    on_spans = self.on_spans[behaviour].setdefault(name, np.zeros((2, len(values)), dtype=bool))
+                    on_spans[:, rows] = scores > above[:, None]
             self._directions.append(directions)
             self._thresholds.append(thresholds)
 
@@ -211,55 +209,48 @@ class _Fitted:
         return fired
 
 
-def _plain(
-    examples: Sequence[Example], labels: Sequence[str], behaviour: str, generator: np.random.Generator
-) -> list[Example]:
-    """Choose spans that neither show the behaviour nor hold one of its words, from as many problems as there are."""
-    plain = [
-        example
-        for example, label in zip(examples, labels, strict=True)
-        if label != behaviour and not is_marked(example.text, behaviour) and len(example.text.split()) >= 4
-    ]
-    order = [plain[index] for index in generator.permutation(len(plain))]
-    n_before: Counter[str] = Counter()
-    ranked: list[tuple[int, int, Example]] = []
-    for example in order:
-        ranked.append((n_before[example.problem], len(ranked), example))
-        n_before[example.problem] += 1
-    return [example for _, _, example in sorted(ranked, key=lambda entry: entry[:2])[:N_SENTENCES]]
+def _intervals(
+    fires: Bool[np.ndarray, "2 n_sentences"],
+    on_spans: Bool[np.ndarray, "2 n"],
+    plain: Int[np.ndarray, " n_sentences"],
+    shows: Bool[np.ndarray, " n"],
+    problems: Sequence[str],
+) -> dict[str, Interval]:
+    """Estimate the shares that fire, over problems, at each false positive rate.
+
+    Args:
+        fires: On the sentences with an opener.
+        on_spans: On all spans as they stand in the traces.
+        plain: Which of the spans are the sentences.
+        shows: Which of them show the behaviour.
+        problems: The problem of each span.
+
+    Returns:
+        With the opener, without any, the difference of these, and of the behaviour's own spans.
+    """
+    of_sentences, of_own = np.array(problems)[plain], np.array(problems)[shows]
+    intervals: dict[str, Interval] = {}
+    for rate, with_it, spans in zip(FALSE_POSITIVE_RATES, fires, on_spans, strict=True):
+        percent = f"at_{rate:.0%}".replace("%", "_percent")
+        intervals[percent] = mean_over_groups(with_it.astype(float), groups=of_sentences)
+        intervals[f"plain_{percent}"] = mean_over_groups(spans[plain].astype(float), groups=of_sentences)
+        intervals[f"above_plain_{percent}"] = _difference(with_it, spans[plain], of_sentences)
+        intervals[f"recall_{percent}"] = mean_over_groups(spans[shows].astype(float), groups=of_own)
+    return intervals
 
 
-def _openers(behaviour: str, activations: Activations) -> tuple[str, ...]:
-    """Return the openers of a behaviour; without a list the two words that begin its spans more often than others."""
-    if behaviour in OPENERS:
-        return OPENERS[behaviour]
-    positive = activations.shows(behaviour)
-    first = [(example.text.split() or [""])[0] for example in activations.examples]
-    own = Counter(word for word, shown in zip(first, positive, strict=True) if shown)
-    other = Counter(word for word, shown in zip(first, positive, strict=True) if not shown)
-    n_own, n_other = max(own.total(), 1), max(other.total(), 1)
-    telling = sorted(own, key=lambda word: other[word] / n_other - own[word] / n_own)
-    return tuple(word for word in telling[:2] if own[word] / n_own > 2 * other[word] / n_other)
+def _difference(
+    fires: Bool[np.ndarray, " n"], plain: Bool[np.ndarray, " n"], problems: Shaped[np.ndarray, " n"]
+) -> Interval:
+    """Estimate how much more often sentences fire with an opener than without, over problems.
 
-
-def _with_opener(trace: Trace, example: Example, opener: str) -> Trace:
-    """Cut a trace off after one of its sentences, and put an opener before that."""
-    sentence = trace.text[example.start : example.end]
-    lower = sentence[:1].lower() + sentence[1:] if sentence[:2] not in ("I ", "I'") else sentence
-    text = f"{trace.text[: example.start]}{opener} {lower}"
-    start = example.start + len(opener) + 1
-    return Trace(
-        f"{trace.id}, {example.start}, {opener}",
-        trace.prompt,
-        text,
-        (Span(example.start, len(text), WITH), Span(start, len(text), WITHOUT)),
-        trace.problem,
-    )
-
-
-def _rate(fires: Bool[np.ndarray, " n"], problems: Sequence[str]) -> Interval:
-    """Estimate the share that fires, over problems."""
-    names, number = np.unique(problems, return_inverse=True)
-    return ratio_over_groups(
-        np.bincount(number, fires, len(names)).astype(float), np.bincount(number, minlength=len(names)).astype(float)
-    )
+    Where none changes, or all do, no resample differs; there the ends are those of the share that changes.
+    """
+    change = fires.astype(float) - plain
+    if np.ptp(change):
+        ones = np.ones(len(fires))
+        return ratio_difference_over_groups(fires.astype(float), ones, plain.astype(float), ones, groups=problems)
+    share = mean_over_groups(np.abs(change), groups=problems)
+    if change[0] > 0:
+        return share
+    return Interval(-share.value, -share.high, share.high if not change[0] else -share.low, share.n)

@@ -19,7 +19,7 @@ from ..probes.solver import method_named
 from ..rundir import brief, from_row, looked_at, names_of, restoring, truth_of
 from ..rundir.result_files import check_format, write_result
 
-FORMAT = "reasonlens.probe/3"
+FORMAT = "reasonlens.probe/4"
 
 
 @dataclass(frozen=True, kw_only=True)

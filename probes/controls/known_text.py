@@ -4,7 +4,8 @@ A read ends inside the span ("first"), with it ("mean", "last") or before it ("b
 the read is left out: the rest of the span and its length, the rest of the response and its length.
 
     place     characters before the span, labelled spans before it; for a read inside it, characters and words of it
-    words     of the span as far as it is read; for a read before it, of the text before (`Example.before`)
+    words     of the span as far as it is read; if the read begins before it, also as many words before it as tokens of
+              them are read (a token is at most one word); for a read before it, of the text before (`Example.before`)
     first     the first word of those; for a read before the span, the last word before it
 """
 
@@ -27,6 +28,11 @@ Texts: TypeAlias = list[str]
 def is_inside(read: Read) -> bool:
     """Check whether a read takes a token of the span itself."""
     return read.last_only or read.end is None or read.end > 0
+
+
+def begins_before(read: Read) -> bool:
+    """Check whether a read takes tokens before the span."""
+    return not read.last_only and read.begin < 0
 
 
 def places(examples: Sequence[Example], read: Read) -> Float[np.ndarray, "n_examples n_features"]:
@@ -54,8 +60,12 @@ def places(examples: Sequence[Example], read: Read) -> Float[np.ndarray, "n_exam
 
 
 def words_read(examples: Sequence[Example], read: Read) -> Texts:
-    """Return the words read so far: those of the span, or the end of the text before it."""
-    return [example.text_read if is_inside(read) else example.before for example in examples]
+    """Return the words read so far: those of the span, with those before it that are read; or the text before it."""
+    if not is_inside(read):
+        return [example.before for example in examples]
+    if not begins_before(read):
+        return [example.text_read for example in examples]
+    return [_last_words(example.before, -read.begin) + example.text_read for example in examples]
 
 
 def first_words(examples: Sequence[Example], read: Read) -> Texts:
@@ -63,3 +73,9 @@ def first_words(examples: Sequence[Example], read: Read) -> Texts:
     words = [WORD.findall(example.text_read if is_inside(read) else example.before) for example in examples]
     place = 0 if is_inside(read) else -1
     return [known[place].casefold() if known else "" for known in words]
+
+
+def _last_words(text: str, n: int) -> str:
+    """Cut off all but the last words, with the blanks around them."""
+    words = list(re.finditer(r"\S+", text))
+    return text[words[-n].start() :] if len(words) > n else text

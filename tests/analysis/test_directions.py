@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from reasonlens import Activations, Directions, InputError, collect, collect_moments, directions
-from reasonlens.analysis.injection import NEUTRAL, inject
+from reasonlens.analysis.injected_texts import NEUTRAL
+from reasonlens.analysis.injection import inject
 from reasonlens.models import LanguageModel
 from reasonlens.traces import Trace
 from reasonlens.vectors.extraction import METHODS, best_layers

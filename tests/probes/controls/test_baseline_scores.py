@@ -26,7 +26,15 @@ PLACES = np.tile(np.arange(PER_TRACE), N_TRACES)
 FOLDS = PROBLEMS % N_FOLDS
 FILLER = ["apples", "pears", "plums", "figs", "dates", "limes"]
 READS = ["mean", "first", "last", "before:1", "before:4", "window:-1:10", "window:2:5", "window:-12:-7"]
-LAST_READ = {"first": 4, "before:1": -1, "before:4": -1, "window:-1:10": 9, "window:2:5": 11, "window:-12:-7": -25}
+LAST_READ = {
+    "first": 4,
+    "before:1": -1,
+    "before:4": -1,
+    "window:-1:10": 9,
+    "window:0:10": 9,
+    "window:2:5": 11,
+    "window:-12:-7": -25,
+}
 
 
 def examples_of(sentences: Sequence[Sequence[str]], read: str) -> list[Example]:
@@ -97,6 +105,28 @@ def test_what_follows_the_end_of_a_read_changes_no_feature_and_no_score(read: st
             ), describe.__name__
     for name, baseline in fit_baselines(others, Read.parse(read), shows, folds).items():
         assert baseline.scores[0, 0, index] == scores[name].scores[0, 0, index], name
+
+
+@pytest.mark.parametrize("read", ["window:-1:10", "window:-3:2"])
+def test_words_before_a_span_that_are_read_with_it_are_known_words(read: str) -> None:
+    n_before = -Read.parse(read).begin
+    examples = examples_of(random_sentences()[:4], read)
+    for example, words in zip(examples, words_read(examples, Read.parse(read)), strict=True):
+        assert words.split() == example.before.split()[-n_before:] + example.text_read.split()
+    assert [example.text_read for example in examples] == words_read(examples, Read.window(0, 10))
+
+
+def test_a_behaviour_of_the_word_before_it_is_found_by_words_where_that_word_is_read() -> None:
+    sentences = random_sentences()
+    shows = random_labels(4)
+    shows[:, PLACES == 0] = False
+    for row in np.flatnonzero(shows[0]):
+        trace, place = divmod(int(row), PER_TRACE)
+        sentences[trace][place - 1] = sentences[trace][place - 1][:-1] + " zebra."
+    for read, found in (("window:-1:10", True), ("window:0:10", False)):
+        examples = examples_of(sentences, read)
+        by = areas(fit_baselines(examples, Read.parse(read), shows, FOLDS), shows[0])
+        assert by["words"] > 0.95 if found else by["words"] < 0.7, read
 
 
 def test_the_length_of_a_span_is_known_after_it_and_not_before_it() -> None:
