@@ -253,4 +253,4 @@ def _difference(
     share = mean_over_groups(np.abs(change), groups=problems)
     if change[0] > 0:
         return share
-    return Interval(-share.value, -share.high, share.high if not change[0] else -share.low, share.n)
+    return Interval(float(change[0]), -share.high, share.high if not change[0] else -share.low, share.n)

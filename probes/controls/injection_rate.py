@@ -47,7 +47,7 @@ class InjectionRate:
     def from_dict(cls, row: Mapping[str, Any]) -> InjectionRate:
         """Restore what `to_dict` returned."""
         values: dict[str, Any] = {name: row[name] for name in PLAIN}
-        return cls(**values, **{name: Interval.from_columns(row, name) for name in INTERVALS})
+        return cls(**values | {name: Interval.from_columns(row, name) for name in INTERVALS})
 
 
 def loudest(rates: Sequence[InjectionRate]) -> list[dict[str, Any]]:
