@@ -24,7 +24,7 @@ from .sentences import Sentences, telling_sentences
 from .settings import LocateSettings
 from .side_by_side import site_table
 
-FORMAT = "reasonlens.locate/5"
+FORMAT = "reasonlens.locate/6"
 NEXT_TITLE = "AUROC by layer for the behaviour that comes next, read at the last token before it"
 NEXT_EXCESS_TITLE = "What the model adds before a span begins: AUROC above the strongest baseline"
 VECTORS = "vectors.safetensors"
