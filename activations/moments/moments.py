@@ -315,6 +315,8 @@ def read_moments(path: Path) -> tuple[dict[Place, Moments], dict[str, Any]]:
         if about.pop("digest", None) != tensors_digest(about, tensors):
             raise InputError(f"{path} is altered: its digest is another; remove it and collect again")
         check_kinds(about, KINDS, path)
+        if not about["reads"] or not about["sites"]:
+            raise InputError(f"{path} is damaged: it names no read, or no site; remove it and collect again")
         for read in about["reads"]:
             check_kinds(about["labels"][read], dict.fromkeys(about["labels"][read], int), f"{path}, labels")
         moments = {
