@@ -11,7 +11,7 @@ from ..rundir import InputError, did_you_mean, looked_at
 from .read import Read
 
 Member = TypeVar("Member")
-Place: TypeAlias = tuple[Read, Site]
+ReadAndSite: TypeAlias = tuple[Read, Site]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Collection(Generic[Member]):
         Activations(...)
     """
 
-    members: Mapping[Place, Member]  # those that hold a span
+    members: Mapping[ReadAndSite, Member]  # those that hold a span
     reads: tuple[Read, ...]  # in the order in which they were asked for
     sites: tuple[Site, ...]
     where: str = "this collection"  # for messages
@@ -63,7 +63,7 @@ def choose_place(
     read: Read | str | None,
     site: Site | str | None,
     where: str,
-) -> Place:
+) -> ReadAndSite:
     """Choose a read and a site among those that there are.
 
     Args:

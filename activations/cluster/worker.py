@@ -11,7 +11,7 @@ from ...models import load
 from ...models.content import weights_digest
 from ...traces import Trace
 from .._collect import default_spans_per_shard, read_part, store_description
-from ..collection import Place
+from ..collection import ReadAndSite
 from ..collector import Collector
 from ..moments import Moments
 from ..moments.stream import window_moments
@@ -46,7 +46,7 @@ class Worker:
         part = read_part(self._collector, traces)
         return write_entry(Path(out), index, name, part, len(traces), description)
 
-    def moments(self, traces: list[Trace], covariance: bool, tokens_per_batch: int) -> dict[Place, Moments]:
+    def moments(self, traces: list[Trace], covariance: bool, tokens_per_batch: int) -> dict[ReadAndSite, Moments]:
         """Compute the moments of one window by read and site."""
         self._collector.engine.tokens_per_batch = tokens_per_batch
         return window_moments(self._collector, traces, covariance)

@@ -33,7 +33,7 @@ from ...rundir import (
 )
 from ...traces import BEHAVIOURS
 from ..activations import Activations
-from ..collection import Collection, Place
+from ..collection import Collection, ReadAndSite
 from ..layers import written_layers
 from ..read import Read
 from .summary import Summary
@@ -257,13 +257,15 @@ def open_moments(path: str | Path) -> Collection[Moments]:
     return as_collection(moments, str(path))
 
 
-def as_collection(moments: Mapping[Place, Moments], where: str) -> Collection[Moments]:
+def as_collection(moments: Mapping[ReadAndSite, Moments], where: str) -> Collection[Moments]:
     """Present the moments of all reads and sites as a collection; those without a span are left out."""
     reads, sites = (tuple(dict.fromkeys(members)) for members in zip(*moments, strict=True))
     return Collection({place: one for place, one in moments.items() if one.by_label}, reads, sites, where)
 
 
-def write_moments(path: Path, moments: Mapping[Place, Moments], progress: Mapping[str, Any] | None = None) -> None:
+def write_moments(
+    path: Path, moments: Mapping[ReadAndSite, Moments], progress: Mapping[str, Any] | None = None
+) -> None:
     """Write moments of every combination of some reads and sites to one safetensors file, atomically.
 
     Args:
@@ -305,7 +307,7 @@ def write_moments(path: Path, moments: Mapping[Place, Moments], progress: Mappin
         save_file(tensors, temporary, metadata={"reasonlens": json.dumps(description)})
 
 
-def read_moments(path: Path) -> tuple[dict[Place, Moments], dict[str, Any]]:
+def read_moments(path: Path) -> tuple[dict[ReadAndSite, Moments], dict[str, Any]]:
     """Read the moments of every read and site from a file, finished or not, and its progress."""
     remedy = "give what `reasonlens collect --keep moments --out` wrote"
     about = read_description(path, "moments", (FORMAT,), remedy)

@@ -22,7 +22,7 @@ from ...rundir import InputError, RunDirectory, differences, expanded
 from ...rundir.progress import ProgressBar
 from ...traces import Template, Trace, TraceSource, digest, stream_traces
 from .._collect import windows
-from ..collection import Collection, Place
+from ..collection import Collection, ReadAndSite
 from ..collector import Collector, nothing_to_read
 from ..read import Read
 from ..settings import CollectSettings, ManyReads, ManySites
@@ -194,7 +194,7 @@ class WindowSum:
     def __init__(self, run: RunDirectory, description: dict[str, Any], tokens_per_batch: int) -> None:
         self._run, self._file, self.description = run, run.file(FILE), description
         self.tokens_per_batch = tokens_per_batch
-        self._sum: dict[Place, Moments] = {}
+        self._sum: dict[ReadAndSite, Moments] = {}
         self._stored = Step()  # how far the sum in the file goes
         self._complete = False
         self._step = Step()
@@ -220,7 +220,7 @@ class WindowSum:
             )
         return None if self._step.n_windows <= self._stored.n_windows else self._step
 
-    def add(self, moments: Mapping[Place, Moments], step: Step, tokens_per_batch: int) -> None:
+    def add(self, moments: Mapping[ReadAndSite, Moments], step: Step, tokens_per_batch: int) -> None:
         """Add the moments of the window at `step`, which follows the last one that was added, and write the sum."""
         self.tokens_per_batch = tokens_per_batch
         for place, one in moments.items():
@@ -266,7 +266,7 @@ class WindowSum:
 
 def window_moments(
     collector: Collector, traces: Sequence[Trace], covariance: bool, on_batch: Callable[[int], object] = lambda _: None
-) -> dict[Place, Moments]:
+) -> dict[ReadAndSite, Moments]:
     """Compute the moments of one window by read and site.
 
     Args:

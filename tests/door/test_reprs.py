@@ -22,6 +22,7 @@ import torch
 import reasonlens
 from reasonlens import (
     Activations,
+    Collection,
     Judge,
     Moments,
     Trace,
@@ -106,6 +107,7 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
             bundled_traces(),
             encode(model, traces)[0],
             Moments.of(activations),
+            Collection({(activations.read, activations.site): activations}, (activations.read,), (activations.site,)),
             swept.tables()["auroc"],
         ),
         *(
