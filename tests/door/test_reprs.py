@@ -36,6 +36,7 @@ from reasonlens import (
     write_traces,
 )
 from reasonlens.figures.tokens import ColouredText
+from reasonlens.models.sites import Site
 from reasonlens.pairs.hybrid.coefficient import CoefficientNetwork
 from reasonlens.rundir import brief
 from reasonlens.stats import Interval, RecoveredGap
@@ -46,7 +47,13 @@ from ..pairs.hybrid.results import hybrid_result
 from .floor_plan import modules
 
 LIMIT = 1_000
-SEEN_WHOLE = (Interval, RecoveredGap, ColouredText, CoefficientNetwork)  # there is no more to look at, or torch says it
+SEEN_WHOLE = (
+    Site,
+    Interval,
+    RecoveredGap,
+    ColouredText,
+    CoefficientNetwork,
+)  # there is no more to look at, or torch says it
 
 
 def all_classes() -> dict[str, type]:
@@ -107,6 +114,7 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
             bundled_traces(),
             encode(model, traces)[0],
             Moments.of(activations),
+            activations.site,
             Collection({(activations.read, activations.site): activations}, (activations.read,), (activations.site,)),
             swept.tables()["auroc"],
         ),
