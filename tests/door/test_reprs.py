@@ -47,7 +47,8 @@ from ..pairs.hybrid.results import hybrid_result
 from .floor_plan import modules
 
 LIMIT = 1_000
-SEEN_WHOLE = (
+# There is no more to look at, or torch says it.
+SEEN_WHOLE = (Site, Interval, RecoveredGap, ColouredText, CoefficientNetwork)
     Site,
     Interval,
     RecoveredGap,
