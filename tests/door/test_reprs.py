@@ -49,12 +49,6 @@ from .floor_plan import modules
 LIMIT = 1_000
 # There is no more to look at, or torch says it.
 SEEN_WHOLE = (Site, Interval, RecoveredGap, ColouredText, CoefficientNetwork)
-    Site,
-    Interval,
-    RecoveredGap,
-    ColouredText,
-    CoefficientNetwork,
-)  # there is no more to look at, or torch says it
 
 
 def all_classes() -> dict[str, type]:
