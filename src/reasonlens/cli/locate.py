@@ -64,7 +64,7 @@ def locate(
 
     Reads the residual stream at every layer for every labelled span, takes each behaviour's mean-difference direction,
     and fits a probe for each behaviour and layer with its controls. Without options: SmolLM2-135M on the bundled
-    traces, two to four minutes on a laptop.
+    traces, some minutes on a laptop.
 
     Writes vectors.safetensors, probes.safetensors, results.json, report.html and run.json (and the activations) into
     `--out`, by default a directory of its own under runs/. The same command again resumes an interrupted run, or says
