@@ -61,7 +61,7 @@ def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_an
     [
         (("--arms", "magic"), "there is no arm 'magic'; there are base,"),
         (("--strengths", "much"), "--strengths': 'much' is not numbers joined by commas"),
-        (("--strengths", "nan"), "strengths and thresholds are numbers, and nan is none"),
+        (("--strengths", "nan"), "strengths, boosts and thresholds are numbers, and nan is none"),
         (("--gate", "sometimes"), "there is no gate 'sometimes'; there are disagreement, boundary and divergence:NATS"),
         (("--mechanism", "magic"), "--mechanism': 'magic' is not one of 'optimised', 'mean-difference', 'joint'"),
         (("--strength-by", "much"), "--strength-by': 'much' is not one of 'constant', 'per-behaviour', 'network'"),
