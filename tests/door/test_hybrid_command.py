@@ -78,7 +78,9 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[
     assert not (tmp_path / "h").exists()
 
 
-@pytest.mark.parametrize(("layers", "expected"), [("all", [0, 1, 2, 3]), ("-2:", [2, 3])])
+@pytest.mark.parametrize(
+    ("layers", "expected"), [pytest.param("all", [0, 1, 2, 3], marks=pytest.mark.long), ("-2:", [2, 3])]
+)
 def test_layers_are_those_of_the_model(tmp_path: Path, layers: str, expected: list[int]) -> None:
     counts = ("--train", "20", "--validation", "5", "--test", "10")
     given = ("--thinking", "organism/rl", "--arms", "oracle", "--strengths", "0.5", *counts)

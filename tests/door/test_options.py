@@ -16,11 +16,14 @@ from reasonlens import InputError, write_traces
 from reasonlens.cli.app import app
 from reasonlens.cli.options import Names, Numbers, assignments, name_or_path, path_of
 
-# Options whose text differs between commands, and why.
+# Options whose text or type differs between commands, and why.
 OTHER_TEXT = {
     "--out": "a directory of results for some commands, one file for others; each has one text",
+    "--read": "several from one pass where activations are collected, one where one is read or chosen",
+    "--site": "as --read",
 }
-# Options whose type differs: none. Options whose default differs between commands, and why.
+OTHER_TYPE = {"--read": OTHER_TEXT["--read"], "--site": OTHER_TEXT["--site"]}
+# Options whose default differs between commands, and why.
 OTHER_DEFAULT = {
     "--behaviour": "required where one direction steers; a file of one behaviour needs no name",
     "--bootstrap": "directions draw 200 of activations and none of moments, probes 1000",
@@ -32,6 +35,7 @@ OTHER_DEFAULT = {
     "--n-problems": "a sweep solves its problems many times over, an evaluation of organisms once",
     "--out": "results of locate and hybrid have a usual place under runs/",
     "--prompt": "required to write; a text to score may answer nothing",
+    "--read": "none where activations of one read say which it is",
     "--samples": "pass@256 of organisms, four continuations of a boundary",
     "--strengths": "the sweep tries more of them than the matrix and the hybrid",
     "--temperature": "0 where one response is shown or the published protocol is greedy",
@@ -71,7 +75,9 @@ def test_there_is_every_command() -> None:
     assert len(COMMANDS) >= 18 and {"locate", "hybrid", "figure", "steer sweep", "organisms train"} <= set(COMMANDS)
 
 
-@pytest.mark.parametrize(("feature", "exceptions"), [("text", OTHER_TEXT), ("type", {}), ("default", OTHER_DEFAULT)])
+@pytest.mark.parametrize(
+    ("feature", "exceptions"), [("text", OTHER_TEXT), ("type", OTHER_TYPE), ("default", OTHER_DEFAULT)]
+)
 def test_an_option_is_the_same_in_every_command_unless_there_is_a_reason(
     feature: str, exceptions: dict[str, str]
 ) -> None:

@@ -26,6 +26,7 @@ from .floor_plan import ROOT
 HUB_NAMES = ("Qwen/Qwen2.5-1.5B",)
 INSTALLATION = ("python3 -m venv ", ".venv/bin/pip install ", ".venv/bin/python -m pytest ", "pip install ")
 MINUTES_LONG = (
+    "reasonlens locate --model Qwen/Qwen2.5-1.5B --layers 8:24 --out runs/qwen",
     "reasonlens hybrid --quick",
     "reasonlens locate --model organism/base --traces rl.jsonl --read before:1 --out runs/foresight",
 )
@@ -67,7 +68,9 @@ def tiny_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: PreTrai
 
 
 def test_readme_runs_from_an_empty_directory(tiny_hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(BUILT_IN, "smollm2-135m")  # so that the directory of this name is loaded
+    others = {name: model for name, model in BUILT_IN.items() if name != "smollm2-135m"}
+    for module in ("sources", "content", "elsewhere"):  # so that the directory of this name is loaded
+        monkeypatch.setattr(f"reasonlens.models.{module}.BUILT_IN", others)
     write_traces(bundled_traces()[::5], tiny_hub / "fifth.jsonl")
     monkeypatch.setattr("reasonlens.traces.bundled.BUNDLED", tiny_hub / "fifth.jsonl")
     run_readme(left_out=MINUTES_LONG, outputs_of_smollm2=False)

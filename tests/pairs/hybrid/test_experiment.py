@@ -175,6 +175,7 @@ def test_measures_are_computed_once_for_all_tables_figures_and_pages(
     pd.testing.assert_frame_equal(again.to_frame(), result.to_frame())
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_off_goes_on_and_ends_in_the_same_bytes(
     done: tuple[HybridResult, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
