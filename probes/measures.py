@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -142,17 +142,15 @@ class Measures:
         }
         name = max(baselines, key=lambda baseline: baselines[baseline].value)
         strongest = baselines[name]
-        corrected = 1 - (1 - LEVEL) / len(self._protocol.shows)  # Bonferroni
+        n_behaviours = len(self._protocol.shows)
         pairs = matched_spans(self._activations.examples, self._activations.read, positive, self._protocol.folds)
         return Comparison(
             aurocs={baseline: auroc.interval() for baseline, auroc in baselines.items()},
             name=name,
             strongest=strongest.interval(),
-            excess=replace(
-                at_best.minus(strongest), low=min(at_best.minus(baseline).low for baseline in baselines.values())
-            ),
-            corrected_low=min(at_best.minus(baseline, corrected).low for baseline in baselines.values()),
-            n_behaviours=len(self._protocol.shows),
+            excess=replace(at_best.minus(strongest), low=lowest_end(at_best, baselines.values(), LEVEL)),
+            corrected_low=lowest_end(at_best, baselines.values(), 1 - (1 - LEVEL) / n_behaviours),  # Bonferroni
+            n_behaviours=n_behaviours,
             excess_by_layer=[layer.minus(strongest) for layer in by_layer],
             matched=self._cross_validated(scores, positive, included=pairs.mask).widened_as(at_best),
             n_matched=pairs.n,
@@ -201,6 +199,11 @@ class Measures:
         if None in marked or not is_inside(self._activations.read):
             return Interval(float("nan"))
         return self._cross_validated(np.array(marked, dtype=float), positive).interval()
+
+
+def lowest_end(probe: CrossValidated, baselines: Iterable[CrossValidated], level: float) -> float:
+    """Compute the lowest lower end of a probe's excess over each baseline, at a level; NaN without intervals."""
+    return min(probe.minus(baseline, level).low for baseline in baselines)
 
 
 def baseline_cores(

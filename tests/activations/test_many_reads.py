@@ -43,22 +43,26 @@ def with_answers(traces: list[Trace]) -> list[Trace]:
     return [*traces, opening, *answers]
 
 
-def assert_same(found: Activations, alone: Activations) -> None:
+def assert_same(together: Activations, alone: Activations) -> None:
     """Check that everything is equal to the last bit."""
-    assert (found.examples, found.read, found.n_skipped) == (alone.examples, alone.read, alone.n_skipped)
-    assert torch.equal(found.load().values, alone.load().values)
-    assert torch.equal(found.embeddings, alone.embeddings)
-    assert torch.equal(found.overall_mean, alone.overall_mean)
-    assert torch.equal(found.residual_norm, alone.residual_norm)
+    assert (together.examples, together.read, together.n_skipped) == (alone.examples, alone.read, alone.n_skipped)
+    assert torch.equal(together.load().values, alone.load().values)
+    assert torch.equal(together.embeddings, alone.embeddings)
+    assert torch.equal(together.overall_mean, alone.overall_mean)
+    assert torch.equal(together.residual_norm, alone.residual_norm)
 
 
-def assert_same_moments(found: Moments, alone: Moments) -> None:
-    assert (found.read, found.n_skipped, list(found.by_label)) == (alone.read, alone.n_skipped, list(alone.by_label))
+def assert_same_moments(together: Moments, alone: Moments) -> None:
+    assert (together.read, together.n_skipped, list(together.by_label)) == (
+        alone.read,
+        alone.n_skipped,
+        list(alone.by_label),
+    )
     for label in alone.by_label:
-        one, other = found.of_label(label), alone.of_label(label)
+        one, other = together.of_label(label), alone.of_label(label)
         assert one.count == other.count and torch.equal(one.mean, other.mean) and torch.equal(one.m2, other.m2)
-    assert torch.equal(found.overall_mean, alone.overall_mean) and torch.equal(found.norm_sum, alone.norm_sum)
-    assert np.array_equal(found.problem_hashes, alone.problem_hashes)
+    assert torch.equal(together.overall_mean, alone.overall_mean) and torch.equal(together.norm_sum, alone.norm_sum)
+    assert np.array_equal(together.problem_hashes, alone.problem_hashes)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +87,9 @@ def test_each_of_many_reads_is_to_the_last_bit_what_it_is_alone(
 
 
 def test_reads_in_another_order_are_the_same(tiny, traces) -> None:
-    found, other = (collect(tiny(), traces, read=reads, progress=False) for reads in (READS, READS[::-1]))
+    together, other = (collect(tiny(), traces, read=reads, progress=False) for reads in (READS, READS[::-1]))
     for read in READS:
-        assert_same(found.at(read), other.at(read))
+        assert_same(together.at(read), other.at(read))
 
 
 def test_one_pass_serves_all_reads(tiny, traces) -> None:
@@ -179,10 +183,10 @@ def test_moments_of_many_reads_are_those_of_each_alone(tiny, traces, tmp_path: P
 
 def test_a_read_that_takes_nothing_leaves_the_others(tiny, tmp_path: Path) -> None:
     data = [Trace(f"t{number}", "", "One two three.", (Span(0, 14, "deduction"),)) for number in range(3)]
-    found = collect(tiny(), data, read=["mean", "before:1"], progress=False)
-    assert len(found.at("mean").examples) == 3
+    together = collect(tiny(), data, read=["mean", "before:1"], progress=False)
+    assert len(together.at("mean").examples) == 3
     with pytest.raises(InputError, match="no labelled span has a token that the read 'before:1' takes"):
-        found.at("before:1")
+        together.at("before:1")
     with pytest.raises(InputError, match="none has a token that the read 'before:1' or 'before:2' may take"):
         collect(tiny(), data, read=["before:1", "before:2"], progress=False)
 

@@ -33,14 +33,14 @@ def test_a_mean_difference_fires_as_often_as_locate_says(
     words: tuple[LanguageModel, list[Trace], Activations],
 ) -> None:
     model, traces, activations = words
-    found = directions(activations, model=model, traces=traces, **QUIET)
-    layer = best_layers(found)["backtracking"]["layer"]
+    tested = directions(activations, model=model, traces=traces, **QUIET)
+    layer = best_layers(tested)["backtracking"]["layer"]
     expected = [
         rate
         for rate in inject(model, traces, activations, {"backtracking": layer}, progress=False)
         if rate.detector == "direction"
     ]
-    rates = [rate for rate in found.injection if rate.behaviour == "backtracking"]
+    rates = [rate for rate in tested.injection if rate.behaviour == "backtracking"]
     assert expected and [rate.to_dict() for rate in rates] == [rate.to_dict() for rate in expected]
 
 
@@ -49,9 +49,9 @@ def test_a_direction_of_the_first_word_fires_on_it_and_not_on_neutral_words(
     words: tuple[LanguageModel, list[Trace], Activations], method: str
 ) -> None:
     model, traces, activations = words
-    found = directions(activations, method=method, model=model, traces=traces, behaviours=["backtracking"], **QUIET)
-    rates = {(rate.opener, rate.is_read): rate.at_5_percent.value for rate in found.injection}
-    assert {rate.detector for rate in found.injection} == {"direction"}
+    tested = directions(activations, method=method, model=model, traces=traces, behaviours=["backtracking"], **QUIET)
+    rates = {(rate.opener, rate.is_read): rate.at_5_percent.value for rate in tested.injection}
+    assert {rate.detector for rate in tested.injection} == {"direction"}
     assert rates["Wait,", True] > 0.9
     assert all(rates[neutral, True] < 0.7 for neutral in NEUTRAL)
 
@@ -83,9 +83,9 @@ def test_why_nothing_was_injected_is_said_in_one_line(
     ):
         caplog.clear()
         with caplog.at_level(logging.INFO, "reasonlens"):
-            found = directions(source, **(QUIET | options))
+            tested = directions(source, **(QUIET | options))
         lines = [line for line in caplog.messages if "no injection control" in line]
-        assert not found.injection and len(lines) == (1 if reason else 0)
+        assert not tested.injection and len(lines) == (1 if reason else 0)
         assert all(reason in line and "\n" not in line for line in lines)
 
 
@@ -100,19 +100,19 @@ def test_words_that_a_model_cannot_read_cost_no_directions(
     model, traces, activations = words
     monkeypatch.setattr("reasonlens.analysis._directions.inject", refuse)
     with caplog.at_level(logging.INFO, "reasonlens"):
-        found = directions(activations, model=model, traces=traces, **QUIET)
-    assert found.behaviours and not found.injection and "is no word of this model" in caplog.text
+        tested = directions(activations, model=model, traces=traces, **QUIET)
+    assert tested.behaviours and not tested.injection and "is no word of this model" in caplog.text
 
 
 def test_optimised_vectors_are_tested_on_problems_that_did_not_train_them(tiny: Tiny, traces: list[Trace]) -> None:
     model = tiny()
     options = {"max_steps": 2, "n_folds": 3, "n_random": 1, "bias": True}
-    found = directions(
+    tested = directions(
         method="optimised", model=model, traces=traces, layers=[1], progress=False, where="sentence", **options
     )
-    unseen = {*found.split["stop"], *found.split["held_out"]}
-    assert found.injection and {rate.behaviour for rate in found.injection} <= set(found.behaviours) - {"bias"}
-    assert max(rate.n for rate in found.injection) <= 4 * len(unseen)  # of six spans in each, four show others
+    unseen = {*tested.split["stop"], *tested.split["held_out"]}
+    assert tested.injection and {rate.behaviour for rate in tested.injection} <= set(tested.behaviours) - {"bias"}
+    assert max(rate.n for rate in tested.injection) <= 4 * len(unseen)  # of six spans in each, four show others
     before = directions(method="optimised", model=model, traces=traces, layers=[1], progress=False, **options)
     assert not before.injection  # its read takes no word of a sentence
 
@@ -121,13 +121,13 @@ def test_rates_go_with_the_file_and_with_their_behaviour(
     words: tuple[LanguageModel, list[Trace], Activations], tmp_path: Path
 ) -> None:
     model, traces, activations = words
-    found = directions(activations, model=model, traces=traces, **QUIET)
-    found.save(tmp_path / "v.safetensors")
+    tested = directions(activations, model=model, traces=traces, **QUIET)
+    tested.save(tmp_path / "v.safetensors")
     opened = Directions.open(tmp_path / "v.safetensors").injection
-    assert [rate.to_dict() for rate in opened] == [rate.to_dict() for rate in found.injection]
-    one = restrict(found, "backtracking", None)
-    assert one.injection == tuple(rate for rate in found.injection if rate.behaviour == "backtracking")
-    assert not restrict(found, "backtracking", [1 - one.injection[0].layer]).injection
+    assert [rate.to_dict() for rate in opened] == [rate.to_dict() for rate in tested.injection]
+    one = restrict(tested, "backtracking", None)
+    assert one.injection == tuple(rate for rate in tested.injection if rate.behaviour == "backtracking")
+    assert not restrict(tested, "backtracking", [1 - one.injection[0].layer]).injection
 
 
 def test_a_model_or_traces_that_do_not_fit_are_named(

@@ -9,6 +9,8 @@ import torch
 
 from reasonlens.probes import ProbeSweep, sweep
 from reasonlens.probes.comparison import Comparison
+from reasonlens.probes.measures import lowest_end
+from reasonlens.probes.metrics import CrossValidated
 from reasonlens.stats import Interval
 
 from .test_sweep import activations_of
@@ -34,6 +36,8 @@ def test_a_model_that_knows_more_than_the_words_is_above_them() -> None:
     assert comparison.excess.low > 0.1 and comparison.standing.startswith("above its ")
     assert comparison.name in ("words", "first word", "combined")
     assert 0.6 < comparison.strongest.value < 0.8
+    assert comparison.strongest.value == max(auroc.value for auroc in comparison.aurocs.values())
+    assert comparison.corrected_low == comparison.excess.low, "of one behaviour"
     assert [layer.low > 0 for layer in comparison.excess_by_layer] == [True, True]
 
 
@@ -75,3 +79,18 @@ def test_what_may_be_said_follows_the_interval() -> None:
     assert standing(0.01, 0.2, -0.001) == standing(0.01, 0.2, 0.0) == "just above its words"
     assert standing(-0.01, 0.2) == standing(0.0, 0.2) == standing(-0.3, -0.1) == "not above its words"
     assert standing(math.nan, math.nan) == "no interval: too few problems"
+
+
+def test_a_probe_is_above_only_if_it_is_above_every_baseline_also_a_weaker_one_that_varies_more() -> None:
+    generator = np.random.default_rng(0)
+    common = generator.normal(0, 0.02, 2000)
+
+    def cross_validated(value: float, spread: float) -> CrossValidated:
+        draws = value + common + generator.normal(0, spread, 2000)
+        return CrossValidated(value=value, draws=draws, changes=np.zeros(5), n=40, n_pairs=2000, n_problems=40)
+
+    probe, strongest, weaker = (cross_validated(*row) for row in ((0.95, 0.001), (0.90, 0.01), (0.89, 0.06)))
+    assert probe.minus(strongest).low > 0 > probe.minus(weaker).low
+    assert lowest_end(probe, [strongest], 0.95) == probe.minus(strongest).low
+    assert lowest_end(probe, [strongest, weaker], 0.95) == probe.minus(weaker).low
+    assert lowest_end(probe, [strongest], 1 - 0.05 / 8) < probe.minus(strongest).low
