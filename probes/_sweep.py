@@ -16,7 +16,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
-from threadpoolctl import threadpool_limits
 
 from ..activations import Activations, ActivationsSource, open_activations
 from ..models.device import device_of
@@ -35,9 +34,9 @@ from .layer_fit import (
     fit_layer,
 )
 from .measures import Measures
-from .parallel_layers import map_layers
 from .protocol import HeldOutPhrasing, Protocol
 from .result import FittedProbes, ProbeSweep
+from .single_threads import map_items, map_layers
 from .solver import method_named
 
 
@@ -103,14 +102,15 @@ def sweep(
     )
     counts = bootstrap_counts(len(names), n_bootstrap, seed)
     fits, embedding_fit = _fit_layers(activations, protocol, progress)
-    with threadpool_limits(1):
-        measures = Measures(activations, protocol, fits, embedding_fit, problems, counts, seed)
-        behaviour_sweeps = {
-            behaviour: measures.behaviour_sweep(index, behaviour)
-            for index, behaviour in enumerate(
-                with_progress(chosen, desc="intervals and controls", unit="behaviour", progress=progress)
-            )
-        }
+    measures = Measures(activations, chosen, protocol, fits, embedding_fit, problems, counts, seed)
+    sweeps = with_progress(
+        map_items(measures.behaviour_sweep, range(len(chosen))),
+        desc="intervals and controls",
+        unit="behaviour",
+        total=len(chosen),
+        progress=progress,
+    )
+    behaviour_sweeps = dict(zip(chosen, sweeps, strict=True))
     return ProbeSweep(
         behaviours=behaviour_sweeps,
         layers=activations.layers,

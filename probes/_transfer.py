@@ -29,8 +29,8 @@ from .folds import check_sizes, common_labels, grouped_folds
 from .layer_fit import Core, changes_over, design_of, fit_core
 from .metrics import CrossValidated
 from .nested import choose
-from .parallel_layers import map_layers
 from .protocol import Protocol
+from .single_threads import map_layers
 from .solver import Columns, method_named
 from .transfer_matrix import Transfer, TransferMatrix
 

@@ -40,6 +40,7 @@ class Measures:
     def __init__(
         self,
         activations: Activations,
+        behaviours: Sequence[str],
         protocol: Protocol,
         fits: Sequence[LayerFit],
         embedding_fit: Core | None,
@@ -47,13 +48,15 @@ class Measures:
         counts: Matrix,
         seed: int,
     ) -> None:
-        self._activations, self._protocol, self._fits = activations, protocol, fits
+        self._activations, self._behaviours = activations, behaviours
+        self._protocol, self._fits = protocol, fits
         self._problems, self._counts = problems, counts
         self._reported = [fit.core.reported(protocol.folds) for fit in fits]
         self._baselines = baseline_cores(activations, protocol, embedding_fit, seed)
 
-    def behaviour_sweep(self, index: int, behaviour: str) -> BehaviourSweep:
-        """Compute all figures of one behaviour, the `index`-th of the protocol."""
+    def behaviour_sweep(self, index: int) -> BehaviourSweep:
+        """Compute all figures of the `index`-th behaviour of the protocol."""
+        behaviour = self._behaviours[index]
         fits, protocol, counts = self._fits, self._protocol, self._counts
         positive = protocol.shows[index]
         unmarked = _unmarked(self._activations, behaviour, positive)

@@ -24,11 +24,17 @@ Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FoldPairs:
-    """Correctly ranked and all (positive, negative) pairs of one test fold, by the problems of both examples."""
+    """Correctly ranked (positive, negative) pairs of one test fold, by the problems of both examples."""
 
     problems: Int[np.ndarray, " n_fold_problems"]
     wins: Float[np.ndarray, "n_fold_problems n_fold_problems"]
-    pairs: Float[np.ndarray, "n_fold_problems n_fold_problems"]
+    n_positive: Float[np.ndarray, " n_fold_problems"]
+    n_negative: Float[np.ndarray, " n_fold_problems"]
+
+    @property
+    def n_pairs(self) -> float:
+        """All pairs of the fold."""
+        return float(self.n_positive.sum() * self.n_negative.sum())
 
 
 def concordance(
@@ -61,7 +67,7 @@ def concordance(
         positive_in = (problems[positives, None] == fold_problems).astype(np.float64)  # (n_positives, n_problems)
         negative_in = (problems[negatives, None] == fold_problems).astype(np.float64)  # (n_negatives, n_problems)
         wins = positive_in.T @ is_correct @ negative_in
-        result.append(FoldPairs(fold_problems, wins, np.outer(positive_in.sum(axis=0), negative_in.sum(axis=0))))
+        result.append(FoldPairs(fold_problems, wins, positive_in.sum(axis=0), negative_in.sum(axis=0)))
     return result
 
 
@@ -74,7 +80,7 @@ def auroc(folds: list[FoldPairs]) -> float:
     Returns:
         The AUROC; NaN if there is no pair.
     """
-    n_pairs = sum(float(fold.pairs.sum()) for fold in folds)
+    n_pairs = sum(fold.n_pairs for fold in folds)
     return sum(float(fold.wins.sum()) for fold in folds) / n_pairs if n_pairs else float("nan")
 
 
@@ -91,8 +97,8 @@ def auroc_draws(folds: list[FoldPairs], counts: Matrix) -> Float[np.ndarray, " n
     wins, pairs = np.zeros(len(counts)), np.zeros(len(counts))
     for fold in folds:
         times = counts[:, fold.problems]
-        wins += ((times @ fold.wins) * times).sum(axis=1)
-        pairs += ((times @ fold.pairs) * times).sum(axis=1)
+        wins += np.einsum("ij,ij->i", times @ fold.wins, times)
+        pairs += (times @ fold.n_positive) * (times @ fold.n_negative)
     aurocs: Matrix = np.divide(wins, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
     return aurocs
 
@@ -108,6 +114,6 @@ def auroc_given_probes(folds: list[FoldPairs], counts: Matrix, level: float = LE
     Returns:
         The AUROC; n counts the problems that hold a pair. NaN where there is none.
     """
-    paired = [fold.problems[fold.pairs.any(axis=0) | fold.pairs.any(axis=1)] for fold in folds]
+    paired = [fold.problems[(fold.n_positive + fold.n_negative) > 0] for fold in folds if fold.n_pairs]
     n = len(np.unique(np.concatenate(paired))) if paired else 0
     return Interval(auroc(folds), *percentile_ends(auroc_draws(folds, counts), level), n)

@@ -58,7 +58,7 @@ class CrossValidated:
             draws=auroc_draws(pairs, counts),
             changes=np.zeros(1) if changes is None else changes,
             n=min(len(np.unique(problems[compared & shown])) for shown in (positive, ~positive)),
-            n_pairs=int(sum(fold.pairs.sum() for fold in pairs)),
+            n_pairs=int(sum(fold.n_pairs for fold in pairs)),
             n_problems=counts.shape[1],
         )
 

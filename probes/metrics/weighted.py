@@ -62,28 +62,30 @@ def secondary_metrics(
     Returns:
         The metrics.
     """
-    weights = np.concatenate([np.ones((1, counts.shape[1])), counts])[:, problems]  # row 0: all examples once
-    sum_precision, n_recalled, n_positive = np.zeros((3, len(weights)))
+    counts = np.concatenate([np.ones((1, counts.shape[1])), counts])  # row 0: all examples once
+    sum_precision, n_recalled, n_positive = np.zeros((3, len(counts)))
     threshold = np.zeros(len(scores))
     for fold in np.unique(folds):
         test = folds == fold
-        fold_positive, fold_precision, fold_recalled = _rank_sums(scores[test], positive[test], weights[:, test])
+        fold_positive, fold_precision, fold_recalled = _rank_sums(scores[test], positive[test], problems[test], counts)
         n_positive += fold_positive
         sum_precision += fold_precision
         n_recalled += fold_recalled
         if are_log_odds and not test.all():
             share = np.clip(positive[~test].mean(), 1e-9, 1 - 1e-9)
             threshold[test] = np.log(share / (1 - share))
-    above = scores > threshold
+    is_right = (scores > threshold) == positive
     n = min(len(np.unique(problems[members])) for members in (positive, ~positive))
+
+    def sums(values: Float[np.ndarray, " n_examples"], members: Bool[np.ndarray, " n_examples"]) -> Matrix:
+        return counts @ np.bincount(problems[members], values[members], minlength=counts.shape[1])
+
+    everywhere, ones = np.ones_like(positive), np.ones(len(scores))
     with np.errstate(divide="ignore", invalid="ignore"):
-        rates = [
-            (weights[:, members] @ is_correct[members]) / weights[:, members].sum(axis=1)
-            for members, is_correct in ((positive, above.astype(float)), (~positive, (~above).astype(float)))
-        ]
+        rates = [sums(is_right, members) / sums(ones, members) for members in (positive, ~positive)]
         accuracy = (rates[0] + rates[1]) / 2
         square = (expit(scores) - positive) ** 2 if are_log_odds else np.full(len(scores), np.nan)
-        brier = weights @ square / weights.sum(axis=1)
+        brier = sums(square, everywhere) / sums(ones, everywhere)
         return SecondaryMetrics(
             *(
                 widened(float(values[0]), values[1:], widening, n)
@@ -93,20 +95,21 @@ def secondary_metrics(
 
 
 def _rank_sums(
-    scores: Float[np.ndarray, " n"], positive: Bool[np.ndarray, " n"], weights: Float[np.ndarray, "n_draws n"]
+    scores: Float[np.ndarray, " n"],
+    positive: Bool[np.ndarray, " n"],
+    problems: Int[np.ndarray, " n"],
+    counts: Float[np.ndarray, "n_draws n_problems"],
 ) -> tuple[Matrix, Matrix, Matrix]:
-    """Sum over the positives of each resample: their weight, their precision, and how many pass the 1% threshold."""
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    end = np.searchsorted(-ordered, -ordered, side="right") - 1  # equal scores share one threshold
-    positive_weights = weights[:, order] * positive[order]
-    negative_weights = weights[:, order] - positive_weights
-    true, false = positive_weights.cumsum(axis=1)[:, end], negative_weights.cumsum(axis=1)[:, end]
+    """Sum over the positives of each resample: their weight, their precision, and how many pass the 1% threshold.
+
+    What stands at or above a positive is counted by problem once, and weighted for each resample by a product.
+    """
+    is_above = scores >= scores[positive, None]  # (n_positive, n); equal scores share one threshold
+    of_problem = problems[:, None] == np.arange(counts.shape[1])  # (n, n_problems)
+    true = counts @ (is_above[:, positive].astype(np.float64) @ of_problem[positive]).T  # (n_draws, n_positive)
+    false = counts @ (is_above[:, ~positive].astype(np.float64) @ of_problem[~positive]).T
+    weights = counts[:, problems[positive]]
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.where(true + false > 0, true / (true + false), 0)
-    passes = false <= FALSE_POSITIVE_RATE * negative_weights.sum(axis=1, keepdims=True)
-    return (
-        positive_weights.sum(axis=1),
-        (positive_weights * precision).sum(axis=1),
-        (positive_weights * passes).sum(axis=1),
-    )
+    passes = false <= FALSE_POSITIVE_RATE * counts[:, problems[~positive]].sum(axis=1, keepdims=True)
+    return weights.sum(axis=1), (weights * precision).sum(axis=1), (weights * passes).sum(axis=1)

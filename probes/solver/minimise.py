@@ -109,7 +109,8 @@ class _Search:
         direction = self._direction()
         slope = self._gradient.dot(direction, self._group)
         # By the curvature so far, the slope is twice the remaining gain.
-        variance = self._logits.var(dim=1, correction=0)
+        spread = self._logits - self._logits.mean(dim=1, keepdim=True)
+        variance = spread.square_().mean(dim=1)  # Tensor.var takes twenty times as long
         ended = -slope <= by_group(self._bias_curvature * variance, self._group) * self._tolerance**2
         remaining = self._drop(ended)
         if not self.is_going:

@@ -22,7 +22,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor
 
 from ...activations import Activations
-from ...probes.parallel_layers import map_layers
+from ...probes.single_threads import map_layers
 from ...rundir import InputError
 from .._directions import Directions
 from .conjugate import solve_shifted

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...activations import Activations
-from ...probes.parallel_layers import map_layers
+from ...probes.single_threads import map_layers
 from ...rundir import InputError
 from .._directions import Directions
 from .sample import LayerSample

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...activations import Activations, Moments
-from ...probes.parallel_layers import map_layers
+from ...probes.single_threads import map_layers
 from ...probes.solver import (
     Columns,
     Design,
