@@ -44,11 +44,12 @@ class Steered:
         return self.n_steered / self.n_tokens if self.n_tokens else float("nan")
 
     def by_layer(self) -> list[dict[str, Any]]:
-        """Count the changed tokens of each steering at each layer: rows of `behaviour`, `layer` and `n_steered`."""
+        """Count the changed tokens of each steering at each layer: rows of `behaviour`, `layer`, `site`, `n_steered`."""
         return [
             {
                 "behaviour": steering.direction.behaviour,
                 "layer": layer,
+                "site": str(steering.site),
                 "n_steered": sum(
                     int(n) for (index, layers), n in self._by_layers.items() if index == number and layer in layers
                 ),

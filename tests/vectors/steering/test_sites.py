@@ -111,8 +111,9 @@ def test_two_sites_of_one_block_are_steered_in_one_pass(handle: Callable[[str], 
             )
             for direction in directions
         ]
-        with steer(model, *steerings):
+        with steer(model, *steerings) as steered:
             logits(model)
+        assert [row["site"] for row in steered.by_layer()] == [str(direction.site) for direction in directions]
     reader.remove()
     unit = VECTOR.flip(0) / VECTOR.norm()
     for stream in streams:
