@@ -26,7 +26,8 @@ from ..activations import Activations, open_collection
 from ..collection import Collection
 from ..collector import nothing_to_read
 from ..moments import Moments
-from ..moments.stream import SPANS_PER_WINDOW, WindowSum
+from ..moments.stream import SPANS_PER_WINDOW
+from ..moments.window_sum import WindowSum
 from ..settings import CollectSettings
 from ..store import Store
 from ..store.provenance import collection_run

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...activations import Activations, Collection, Moments, Read
 from ...activations.collection import choose_place
-from ...activations.moments.stream import FILE
+from ...activations.moments.window_sum import FILE
 from ...models.sites import Site
 from ...rundir import InputError, expanded, nearest_file
 from .._directions import Directions

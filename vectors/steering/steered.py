@@ -44,7 +44,7 @@ class Steered:
         return self.n_steered / self.n_tokens if self.n_tokens else float("nan")
 
     def by_layer(self) -> list[dict[str, Any]]:
-        """Count the changed tokens of each steering at each layer: rows of `behaviour`, `layer`, `site`, `n_steered`."""
+        """Count the changed tokens of each steering at each layer, as rows: behaviour, layer, site, n_steered."""
         return [
             {
                 "behaviour": steering.direction.behaviour,
