@@ -22,6 +22,7 @@ from ..models.device import device_of
 from ..rundir import InputError, names_of
 from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts, mean_and_range
+from .controls.known_text import is_inside
 from .controls.permutation import permuted_rows
 from .controls.phrasings import phrasings
 from .controls.tasks import control_labels
@@ -180,6 +181,7 @@ def _protocol(
     held_out = [
         HeldOutPhrasing(behaviour=index, phrasing=phrasing, spans=spans)
         for index, behaviour in enumerate(chosen)
+        if is_inside(activations.read)  # a read before the span has no wording of it
         for phrasing, spans in phrasings(activations.examples, behaviour, shows[index]).items()
     ]
     protocol = Protocol(

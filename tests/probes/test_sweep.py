@@ -252,6 +252,20 @@ def test_a_phrasing_left_out_is_found_by_meaning_and_not_by_its_own_word() -> No
     assert found.auroc[1].value > 0.95 and shared.value > 0.95
 
 
+def test_a_read_before_the_span_has_no_wording_to_leave_out() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = ["backtracking" if bool(each) else "rest" for each in torch.randint(2, (200,), generator=generator)]
+    texts = ["Wait, no." if label == "backtracking" else "It is so." for label in labels]
+    acts = torch.randn(200, 2, 16, generator=generator)
+    before = replace(activations_of(acts, labels, [n // 10 for n in range(200)], texts), read=Read.before())
+    found = sweep(before, behaviours=["backtracking"], n_bootstrap=50, progress=False)
+    assert (
+        not found["backtracking"].phrasings
+        and np.isnan([each.value for each in found["backtracking"].auroc_new_phrasing]).all()
+    )
+    assert found.report() and ProbeSweep.from_dict(found.to_dict()).to_frame().equals(found.to_frame())
+
+
 def test_token_embeddings_stand_beside_the_layers(activations: Activations, found: ProbeSweep) -> None:
     assert "embeddings" not in found.behaviours["planted"].comparison.aurocs
     told = torch.randn(len(activations.examples), 7, generator=torch.Generator().manual_seed(3))
