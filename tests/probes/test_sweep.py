@@ -252,6 +252,17 @@ def test_a_phrasing_left_out_is_found_by_meaning_and_not_by_its_own_word() -> No
     assert found.auroc[1].value > 0.95 and shared.value > 0.95
 
 
+def test_a_sweep_does_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = ["a" if bool(each) else "b" for each in torch.randint(2, (120,), generator=generator)]
+    activations = activations_of(torch.randn(120, 2, 8, generator=generator), labels, [n // 10 for n in range(120)])
+    tables = []
+    for n_threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda n_threads=n_threads: n_threads)
+        tables.append(sweep(activations, n_bootstrap=20, progress=False).to_frame())
+    assert tables[0].equals(tables[1])
+
+
 def test_a_read_before_the_span_has_no_wording_to_leave_out() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = ["backtracking" if bool(each) else "rest" for each in torch.randint(2, (200,), generator=generator)]
