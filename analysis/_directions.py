@@ -27,6 +27,7 @@ from ..rundir import InputError, listed, truth_of
 from ..traces import Trace, TraceSource, resolve_traces
 from ..vectors import Directions, OptimisedSettings, optimised_directions
 from ..vectors.extraction import Source, best_layers, find_directions, method_named, open_source
+from ..vectors.extraction.single_dimension import warn_of_single_dimensions
 from .injection import Detectors, inject
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ def directions(
                 f"{method} needs activations: give what `reasonlens collect --out` wrote, or --model and --traces"
             )
         directions = find(open_source(source, read, site), layers=layers, n_resamples=n_resamples, progress=progress)
+        warn_of_single_dimensions(directions)
         return _untested(directions, injection, "it reads new texts; give --model and --traces of the activations")
     handle, texts = load(model, device=device), resolve_traces(traces)
     if source is None:
@@ -122,6 +124,7 @@ def directions(
     if activations is not None:
         _check_of(activations, handle, texts)
     directions = find(source, layers=layers, n_resamples=n_resamples, progress=progress)
+    warn_of_single_dimensions(directions)
     if activations is None:
         return _untested(directions, injection, "moments keep no spans; collect --keep activations")
     return _tested(directions, injection, lambda: _rates(handle, texts, activations, find, directions, seed, progress))

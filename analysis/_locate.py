@@ -41,6 +41,7 @@ from ..rundir import InputError, RunDirectory, did_you_mean, settings_of
 from ..rundir.result_files import REPORT, RESULTS
 from ..traces import Trace, TraceSource, digest, resolve_traces
 from ..vectors import mean_difference_directions
+from ..vectors.extraction.single_dimension import warn_of_single_dimensions
 from .injection import inject
 from .location import VECTORS, Location
 from .model_run import done_content, model_run
@@ -151,6 +152,7 @@ def _located(
                 for name, behaviour_sweep in sweep_result.behaviours.items()
             },
         )
+    warn_of_single_dimensions(directions)
     location = Location.of(
         activations=activations,
         directions=directions,
