@@ -23,7 +23,7 @@ from .settings import LocateSettings
 logger = logging.getLogger(__name__)
 
 SIDE_BY_SIDE = tuple(map(Site, SITES[:5]))  # in the order of the forward pass
-TITLE = "Where {} is brought: AUROC by site and layer"
+TITLE = "Where {} can be read: AUROC by site and layer"
 
 
 def sites_of(model: LanguageModel, layers: Sequence[int]) -> list[Site]:

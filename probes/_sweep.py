@@ -20,7 +20,6 @@ from jaxtyping import Bool, Int
 from ..activations import Activations, ActivationsSource, open_activations
 from ..models.device import device_of
 from ..rundir import InputError, names_of
-from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts, mean_and_range
 from .controls.known_text import is_inside
 from .controls.permutation import permuted_rows
@@ -104,11 +103,11 @@ def sweep(
     counts = bootstrap_counts(len(names), n_bootstrap, seed)
     fits, embedding_fit = _fit_layers(activations, protocol, progress)
     measures = Measures(activations, chosen, protocol, fits, embedding_fit, problems, counts, seed)
-    sweeps = with_progress(
-        map_items(measures.behaviour_sweep, range(len(chosen))),
+    sweeps = map_items(
+        measures.behaviour_sweep,
+        range(len(chosen)),
         desc="intervals and controls",
         unit="behaviour",
-        total=len(chosen),
         progress=progress,
     )
     behaviour_sweeps = dict(zip(chosen, sweeps, strict=True))

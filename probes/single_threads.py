@@ -6,9 +6,9 @@ runs on the machine. With one thread for each piece of work nothing waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -19,23 +19,42 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def map_items(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Call `work` for every item in as many threads as torch has, and yield the results in order.
+class Bar(TypedDict):
+    """How a progress bar is labelled, and whether it is shown."""
+
+    desc: str
+    unit: str
+    progress: bool
+
+
+def map_items(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    desc: str = "",
+    unit: str = "item",
+    progress: bool = False,
+) -> list[Result]:
+    """Call `work` for every item in as many threads as torch has.
 
     Args:
         work: Must not depend on the order of calls. Libraries run one thread in it.
         items: Its arguments.
+        desc: The work, in front of a progress bar.
+        unit: What an item is, in the singular.
+        progress: Whether there is a bar.
 
-    Yields:
-        The results.
+    Returns:
+        The results, in the order of the items.
     """
-    n_threads = torch.get_num_threads()
+    arguments, n_threads = list(items), torch.get_num_threads()
     try:
         with (
             threadpool_limits(1),
             ThreadPoolExecutor(n_threads, initializer=_limit_libraries) as pool,
         ):
-            yield from pool.map(work, items)
+            results = pool.map(work, arguments)
+            return list(with_progress(results, desc=desc, unit=unit, total=len(arguments), progress=progress))
     finally:
         torch.set_num_threads(n_threads)  # all threads of Python share one setting of MKL
 
@@ -45,10 +64,12 @@ def map_layers(
 ) -> list[Result]:
     """Call `fit` for every layer and return the results in order; on a GPU one after the other."""
     numbers, precision = list(layers), torch.get_float32_matmul_precision()
+    bar: Bar = {"desc": "fitting probes", "unit": "layer", "progress": progress}
     torch.set_float32_matmul_precision("highest")  # no TF32, no bfloat16, whatever the caller has set
     try:
-        results = map_items(fit, numbers) if device.type == "cpu" else map(fit, numbers)
-        return list(with_progress(results, desc="fitting probes", unit="layer", total=len(numbers), progress=progress))
+        if device.type == "cpu":
+            return map_items(fit, numbers, **bar)
+        return list(with_progress(map(fit, numbers), total=len(numbers), **bar))
     finally:
         torch.set_float32_matmul_precision(precision)
 

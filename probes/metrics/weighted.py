@@ -104,8 +104,10 @@ def _rank_sums(
 
     What stands at or above a positive is counted by problem once, and weighted for each resample by a product.
     """
+    present, problems = np.unique(problems, return_inverse=True)
+    counts = counts[:, present]
     is_above = scores >= scores[positive, None]  # (n_positive, n); equal scores share one threshold
-    of_problem = problems[:, None] == np.arange(counts.shape[1])  # (n, n_problems)
+    of_problem = problems[:, None] == np.arange(len(present))  # (n, n_problems)
     true = counts @ (is_above[:, positive].astype(np.float64) @ of_problem[positive]).T  # (n_draws, n_positive)
     false = counts @ (is_above[:, ~positive].astype(np.float64) @ of_problem[~positive]).T
     weights = counts[:, problems[positive]]

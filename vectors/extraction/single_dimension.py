@@ -1,8 +1,8 @@
 """Find directions that are mostly one dimension of the residual stream, and say so.
 
 Some models have a few dimensions whose activations are hundreds of times as large as the others'. A mean difference is
-in raw units, so that such a dimension can be nearly all of it: its norm, by which a strength is measured, is then that
-of a dimension to which the model hardly listens. Methods that whiten (lda, logistic, ridge) weigh it by its spread.
+in raw units, so that such a dimension can be nearly all of it; a strength then counts mostly that dimension, and what
+it does to a text is not what the same strength of another direction does. `lda` weighs each dimension by its spread.
 """
 
 from __future__ import annotations
@@ -37,6 +37,6 @@ def warn_of_single_dimensions(directions: Directions) -> None:
     logger.warning(
         f"{n_single} of {shares.numel()} directions are mostly one dimension of the residual stream (that of "
         f"{names[behaviour]} at layer {directions.layers[index]}: {float(shares.max()):.0%} of its squared norm is "
-        f"dimension {int(dimensions[behaviour, index])}), and so is the unit of their strength; --method lda weighs "
-        "each dimension by its spread"
+        f"dimension {int(dimensions[behaviour, index])}), so that a strength counts mostly that dimension; compare "
+        "directions by their KL on neutral text (steer sweep --max-kl)"
     )
