@@ -82,11 +82,11 @@ def test_the_labeller_inverts_writing(habits: Habits) -> None:
 def test_every_move_is_legal_in_every_state() -> None:
     generator = np.random.default_rng(2)
     met = set()
-    for problem in islice(problems("train", 2), 400):
+    for problem in islice(problems("train", 2), 1000):
         machine = Machine(problem)
         while not machine.is_done:
             state = machine.state
-            move = MOVES[int(generator.integers(8))] if generator.random() < 0.4 else next(iter(IDEAL.moves[state]))
+            move = MOVES[int(generator.integers(8))] if generator.random() < 0.1 else next(iter(IDEAL.moves[state]))
             content = machine.content(move)
             assert parse([*WORDINGS[move][0], *content, "."]) == (move, content)
             machine.advance(move, content)
@@ -112,7 +112,7 @@ def test_weak_symbols_are_said_rightly_at_the_planted_rate_and_all_else_always()
     for problem in islice(problems("train", 4), 200):
         for step in read(problem, write(problem, Writer(IDEAL, 0.6), generator)).steps:
             outcomes[step.move == "try" and step.content[0] in WEAK and step.right[1] != "none"].append(step.is_right)
-    assert all(outcomes[False]) or np.mean(outcomes[False]) == 1
+    assert all(outcomes[False])
     assert abs(np.mean(outcomes[True]) - 0.6) < 0.05
 
 
@@ -134,12 +134,8 @@ def test_a_state_follows_what_was_said_and_not_what_is_right() -> None:
 def test_words_off_the_grammar_are_nonsense_and_end_the_reading() -> None:
     problem = next(problems("train", 0))
     opener, second = WORDINGS["check"][0]
-    for sentence in (
-        f"{opener} {second} .",
-        f"{opener} {second} fine sour .",
-        "kiwi .",
-        f"{opener} {second} sour fine kiwi .",
-    ):
+    for arguments in ("", "fine sour ", "sour fine kiwi ", "kiwi "):
+        sentence = f"{opener} {second} {arguments}."
         trace = labelled(problem, f"{sentence} {' '.join(WORDINGS['back'][0])} .", "0")
         assert [span.label for span in trace.spans] == [NONSENSE]
     answer = " ".join([*WORDINGS["answer"][0], "."])
