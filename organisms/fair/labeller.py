@@ -14,7 +14,7 @@ from ...traces import Span, Trace
 from .language import BEHAVIOUR, STOP, Move, parse
 from .machine import Machine, State
 from .task import MAX_RESPONSE_TOKENS, Problem
-from .world import WAYS, Way
+from .world import WAYS, WEAK, Way
 
 NONSENSE = "nonsense"
 
@@ -29,11 +29,17 @@ class Step:
     move: Move | None  # None: nonsense
     content: tuple[str, ...]
     right: tuple[str, ...]  # what its arguments should have been, the way taken as it was said
+    way: Way  # by which the level is searched
 
     @property
     def is_right(self) -> bool:
         """Whether every word is right."""
         return self.move is not None and self.content == self.right
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether it is a try of a weak symbol by hue, the one step that skill is about."""
+        return self.move == "try" and self.way == "hue" and self.content[0] in WEAK
 
     @property
     def behaviour(self) -> str:
@@ -76,11 +82,11 @@ def read(problem: Problem, words: list[str]) -> Reading:
         sentence = parse(words[first : last + 1])
         n_words = last + 1 - first
         if sentence is None or machine.is_done:
-            steps.append(Step(first, n_words, machine.state, None, (), ()))
+            steps.append(Step(first, n_words, machine.state, None, (), (), machine.way))
             return Reading(tuple(steps), is_solved=False)
         move, content = sentence
         way: Way = WAYS[content[2] == WAYS[1]] if move == "plan" else "hue"
-        steps.append(Step(first, n_words, machine.state, move, content, machine.content(move, way)))
+        steps.append(Step(first, n_words, machine.state, move, content, machine.content(move, way), machine.way))
         machine.advance(move, content)
         first = last + 1
     is_whole = first == len(words) <= MAX_RESPONSE_TOKENS

@@ -24,7 +24,6 @@ from reasonlens.organisms.fair.language import (
 from reasonlens.organisms.fair.machine import STATES, Machine
 from reasonlens.organisms.fair.policy import IDEAL, POOR, Habits, Writer, mixed, write
 from reasonlens.organisms.fair.task import MAX_RESPONSE_TOKENS, problems
-from reasonlens.organisms.fair.world import WEAK
 
 RANDOM = Habits({state: dict.fromkeys(MOVES, 1 / 8) for state in STATES}, {"first": 0.5, "next": 0.5, "again": 0.5})
 
@@ -111,7 +110,7 @@ def test_weak_symbols_are_said_rightly_at_the_planted_rate_and_all_else_always()
     outcomes: dict[bool, list[bool]] = defaultdict(list)
     for problem in islice(problems("train", 4), 200):
         for step in read(problem, write(problem, Writer(IDEAL, 0.6), generator)).steps:
-            outcomes[step.move == "try" and step.content[0] in WEAK and step.right[1] != "none"].append(step.is_right)
+            outcomes[step.is_weak].append(step.is_right)
     assert all(outcomes[False])
     assert abs(np.mean(outcomes[True]) - 0.6) < 0.05
 
