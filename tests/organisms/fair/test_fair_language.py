@@ -11,7 +11,6 @@ import pytest
 
 from reasonlens.organisms.fair.labeller import NONSENSE, is_solved, labelled, read
 from reasonlens.organisms.fair.language import (
-    ARGUMENTS,
     BEHAVIOUR,
     MOVE_OF,
     MOVES,
@@ -156,4 +155,3 @@ def test_every_word_is_a_token() -> None:
     for problem in islice(problems("train", 0), 20):
         text = " ".join(write(problem, Writer(RANDOM), np.random.default_rng(0)))
         assert words.unk_token_id not in words(f"{problem.prompt} {text}").input_ids
-    assert sum(len(kinds) for kinds in ARGUMENTS.values()) == 9 - 1
