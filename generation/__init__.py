@@ -3,6 +3,7 @@
 from .cached_model import CachedModel, Follower, prompt_rows, text_of
 from .continuation import continuations
 from .loop import generate
+from .policy_gradient import group_advantages, policy_gradient_loss
 from .sampling import Sampling, choose_tokens, row_uniforms
 from .state import Change, Gate, Intervention, Observer, StepState, replacement, takeover
 from .vocabulary import Vocabulary, end_tokens
@@ -24,6 +25,8 @@ __all__ = [
     "encode_prompts",
     "end_tokens",
     "generate",
+    "group_advantages",
+    "policy_gradient_loss",
     "prompt_rows",
     "replacement",
     "row_uniforms",
