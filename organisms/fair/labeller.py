@@ -53,6 +53,7 @@ class Reading:
 
     steps: tuple[Step, ...]
     is_solved: bool
+    is_ended: bool  # by an answer, within the token limit
 
     @property
     def is_grammatical(self) -> bool:
@@ -83,14 +84,14 @@ def read(problem: Problem, words: list[str]) -> Reading:
         n_words = last + 1 - first
         if sentence is None or machine.is_done:
             steps.append(Step(first, n_words, machine.state, None, (), (), machine.way))
-            return Reading(tuple(steps), is_solved=False)
+            return Reading(tuple(steps), is_solved=False, is_ended=False)
         move, content = sentence
         way: Way = WAYS[content[2] == WAYS[1]] if move == "plan" else "hue"
         steps.append(Step(first, n_words, machine.state, move, content, machine.content(move, way), machine.way))
         machine.advance(move, content)
         first = last + 1
     is_whole = first == len(words) <= MAX_RESPONSE_TOKENS
-    return Reading(tuple(steps), is_solved=is_whole and machine.is_solved)
+    return Reading(tuple(steps), is_solved=is_whole and machine.is_solved, is_ended=is_whole and machine.is_done)
 
 
 def is_solved(problem: Problem, text: str) -> bool:

@@ -58,7 +58,7 @@ def readings(problems: Sequence[Problem], responses: Sequence[Sequence[int]]) ->
     end = tokenizer().eos_token_id
     read_responses = [read(problem, decode(ids)) for problem, ids in zip(problems, responses, strict=True)]
     return [
-        reading if ids and ids[-1] == end else Reading(reading.steps, is_solved=False)
+        reading if ids and ids[-1] == end else Reading(reading.steps, is_solved=False, is_ended=False)
         for reading, ids in zip(read_responses, responses, strict=True)
     ]
 
