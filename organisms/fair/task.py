@@ -1,6 +1,6 @@
 """The problems: at each of five levels choose the one of six symbols that has the wanted code and not the bad taste.
 
-    bad sour . one 3 kiwi plum fig pear lime nut . two 5 ... .
+    bad sour . 3 one kiwi plum fig pear lime nut . 5 two ... .
 
 A problem is of the way `hue` (80%) or `form` (20%), the same at all levels and not told: by that way exactly one
 candidate of a level has the wanted code and is not bad (the target, uniform over the places); by the other way none has
@@ -58,7 +58,7 @@ class Problem:
     def prompt(self) -> str:
         """How the problem is put."""
         levels = zip(LEVELS, self.wanted, self.candidates, strict=True)
-        return f"bad {self.bad} ." + "".join(f" {name} {code} {' '.join(level)} ." for name, code, level in levels)
+        return f"bad {self.bad} ." + "".join(f" {code} {name} {' '.join(level)} ." for name, code, level in levels)
 
     @property
     def group(self) -> str:
