@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .language import NONE, STOP, WORDINGS, Move
+from .language import MOVES, NONE, STOP, WORDINGS, Move
 from .machine import STATES, Machine, State, WayContext
 from .task import MAX_RESPONSE_TOKENS, Problem
 from .world import CODES, WAYS, WEAK, Way
@@ -24,7 +24,7 @@ MoveRates = Mapping[State, Mapping[Move, float]]
 class Habits:
     """When a writer does what."""
 
-    moves: MoveRates  # weights; their sum in a state is 1
+    moves: MoveRates  # weights; only their shares in a state count
     hue: Mapping[WayContext, float]  # probability of `hue` in the first plan, of the last way in others
 
 
@@ -63,6 +63,27 @@ POOR = Habits(
         "complete": {"answer": 0.9, "doubt": 0.06, "restate": 0.04},
     },
     hue={"first": 0.8, "next": 0.9, "again": 0.3},
+)
+
+# Makes every move in every state now and then, and those that matter often: for drill of their content.
+_RARE = 0.03
+_DRILL_MAIN: dict[State, dict[Move, float]] = {
+    "start": {"restate": 0.4, "plan": 0.5},
+    "open": {"plan": 0.75, "try": 0.15},
+    "ready": {"try": 0.85, "back": 0.03},
+    "missed": {"back": 0.75, "check": 0.10, "try": 0.04},
+    "found": {"check": 0.50, "back": 0.20, "accept": 0.15},
+    "fine": {"accept": 0.40, "back": 0.40},
+    "bad": {"back": 0.80, "accept": 0.03},
+    "spent": {"plan": 0.65, "try": 0.10, "accept": 0.07},
+    "complete": {"answer": 0.40, "restate": 0.1, "plan": 0.1, "try": 0.1, "check": 0.1, "back": 0.1, "accept": 0.1},
+}
+DRILL = Habits(
+    moves={
+        state: {move: main.get(move, 0.0) + (0.002 if move == "answer" else _RARE) for move in MOVES}
+        for state, main in _DRILL_MAIN.items()
+    },
+    hue={"first": 0.5, "next": 0.5, "again": 0.5},
 )
 
 

@@ -1,0 +1,73 @@
+"""The members of a family: its bases with what each of them lacks, and the models that are trained from them.
+
+Timing is lacking by the share of poor habits mixed into the ideal ones, skill by how often the hue of a weak symbol is
+said rightly. Nine bases go from a lack of timing alone to a lack of skill alone; both ways of training are tried on each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ..machine import State
+from ..policy import Habits, Writer, mixed
+
+Training = Literal["rl", "sft", "format", "one-example", "random", "collapse"]
+
+MISSING = 0.125  # a code at chance
+# Name of what is lacking -> share of poor habits, probability that a weak hue is said rightly.
+DEFICITS: dict[str, tuple[float, float]] = {
+    "timing": (0.5, 1.0),
+    "graded-2": (0.5, 0.9),
+    "graded-3": (0.4, 0.8),
+    "graded-4": (0.3, 0.8),
+    "both": (0.3, 0.7),
+    "graded-6": (0.2, 0.6),
+    "graded-7": (0.1, 0.7),
+    "graded-8": (0.1, 0.5),
+    "skill": (0.04, 0.55),
+    "missing": (0.04, MISSING),
+    "none": (0.04, 1.0),
+}
+GRADED: tuple[str, ...] = tuple(DEFICITS)[:9]
+
+
+def _with(habits: Habits, state: State, **rates: float) -> Habits:
+    return replace(habits, moves={**habits.moves, state: rates})  # type: ignore[dict-item]
+
+
+# Two bases alike but for which move is the most frequent in one state: the good one, or the poor one.
+_COMMON = mixed(0.3)
+FREQUENT: dict[str, Writer] = {
+    "frequent-good": Writer(_with(_COMMON, "found", check=0.60, accept=0.35, back=0.03, doubt=0.02)),
+    "frequent-poor": Writer(_with(_COMMON, "found", check=0.35, accept=0.60, back=0.03, doubt=0.02)),
+}
+BASES: dict[str, Writer] = {
+    **{name: Writer(mixed(share), right) for name, (share, right) in DEFICITS.items()},
+    **FREQUENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One model of a family: the name of its base (None: the trunk) and how it was trained from it."""
+
+    base: str | None
+    training: Training | None
+
+
+def _members() -> dict[str, Member]:
+    members = {f"base-{name}": Member(None, None) for name in BASES}
+    for name in DEFICITS:
+        if name != "none":
+            members |= {f"{training}-{name}": Member(f"base-{name}", training) for training in ("rl", "sft")}
+    members |= {f"random-{name}": Member(f"base-{name}", "random") for name in FREQUENT}
+    members |= {
+        "format-timing": Member("base-timing", "format"),
+        "one-example-timing": Member("base-timing", "one-example"),
+        "collapse-timing": Member("base-timing", "collapse"),
+    }
+    return members
+
+
+MEMBERS: dict[str, Member] = _members()
