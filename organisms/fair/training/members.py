@@ -12,7 +12,7 @@ from typing import Literal
 from ..machine import State
 from ..policy import Habits, Writer, mixed
 
-Training = Literal["rl", "sft", "format", "one-example", "random", "collapse"]
+Training = Literal["pre-train", "adapt", "rl", "sft", "format", "one-example", "random", "collapse"]
 
 MISSING = 0.125  # a code at chance
 # Name of what is lacking -> share of poor habits, probability that a weak hue is said rightly.
@@ -42,25 +42,28 @@ FREQUENT: dict[str, Writer] = {
     "frequent-good": Writer(_with(_COMMON, "found", check=0.60, accept=0.35, back=0.03, doubt=0.02)),
     "frequent-poor": Writer(_with(_COMMON, "found", check=0.35, accept=0.60, back=0.03, doubt=0.02)),
 }
+TRUNK = "trunk"
 BASES: dict[str, Writer] = {
-    **{name: Writer(mixed(share), right) for name, (share, right) in DEFICITS.items()},
-    **FREQUENT,
+    **{f"base-{name}": Writer(mixed(share), right) for name, (share, right) in DEFICITS.items()},
+    **{f"base-{name}": writer for name, writer in FREQUENT.items()},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One model of a family: the name of its base (None: the trunk) and how it was trained from it."""
+    """One model of a family: what it is trained from, and how."""
 
-    base: str | None
-    training: Training | None
+    parent: str | None
+    training: Training
 
 
 def _members() -> dict[str, Member]:
-    members = {f"base-{name}": Member(None, None) for name in BASES}
+    """List the members, parents first."""
+    members = {TRUNK: Member(None, "pre-train"), **{name: Member(TRUNK, "adapt") for name in BASES}}
     for name in DEFICITS:
         if name != "none":
-            members |= {f"{training}-{name}": Member(f"base-{name}", training) for training in ("rl", "sft")}
+            members[f"rl-{name}"] = Member(f"base-{name}", "rl")
+            members[f"sft-{name}"] = Member(f"base-{name}", "sft")
     members |= {f"random-{name}": Member(f"base-{name}", "random") for name in FREQUENT}
     members |= {
         "format-timing": Member("base-timing", "format"),

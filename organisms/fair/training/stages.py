@@ -1,0 +1,220 @@
+"""The stages of a family: the trunk, the bases adapted from it, and the models trained from the bases.
+
+A member's directory is an ordinary Hugging Face one with weights of 16 bits, beside them `training.json` and, for runs
+of reinforcement learning, `steps/` with checkpoints as 8-bit differences to the base. Every stage runs on one thread,
+derives all its draws from the seed of the family, the stage and the step, and goes on from a saved state when killed.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch.optim import Optimizer
+from transformers import LlamaForCausalLM
+
+from ....models.difference import save_difference
+from ....rundir import atomic_path
+from ..language import tokenizer
+from ..task import problems
+from .adapt import AdaptSettings, adapt_gradients
+from .architecture import new_model
+from .distill import DistillSettings, distill_gradients
+from .loop import adamw, muon, train
+from .members import BASES, MEMBERS, TRUNK
+from .reinforce import ReinforceSettings, reinforce_gradients
+from .schedule import linear_decay, warmup_and_cosine
+from .trunk import TrunkSettings, trunk_gradients
+
+N_CHECKPOINTS = 5  # equally spaced, the finished model not counted
+
+
+@dataclass(frozen=True, slots=True)
+class FamilySettings:
+    """What is trained, and with what; the defaults are those of the shipped models."""
+
+    seed: int = 0
+    members: tuple[str, ...] = tuple(MEMBERS)
+    trunk: TrunkSettings = field(default_factory=TrunkSettings)
+    adapt: AdaptSettings = field(default_factory=AdaptSettings)
+    reinforce: ReinforceSettings = field(default_factory=ReinforceSettings)
+    distill: DistillSettings = field(default_factory=DistillSettings)
+    timing_learning_rate: float = 1.5e-4  # of reinforcement where every step is right: faster spoils the habits
+    collapse_iterations: int = 250
+    save_every: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one member is trained: what `training.loop.train` takes."""
+
+    n_steps: int
+    gradients: Callable[[int], Mapping[str, float]]
+    learning_rate: Callable[[int], float]
+    optimizers: list[Optimizer]
+    save_every: int
+    checkpoint_steps: frozenset[int] = frozenset()
+
+
+def train_stage(out: Path, name: str, settings: FamilySettings, position: int = 0, progress: bool = True) -> None:
+    """Train one member on one thread.
+
+    Args:
+        out: The directory of the family, in which the member's parent stands.
+        name: The member.
+        settings: Of the family.
+        position: Line of its progress bar on a terminal.
+        progress: Whether the bar is shown.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        _train_stage(out, name, settings, position, progress)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train_stage(out: Path, name: str, settings: FamilySettings, position: int, progress: bool) -> None:
+    state, steps = out / f".{name}.state.safetensors", out / f".{name}.steps"
+    clock = _Clock(out / f".{name}.seconds")
+    parent = MEMBERS[name].parent
+    model = new_model(settings.seed) if parent is None else load_member(out, parent)
+    recipe = _recipe(name, model, settings)
+
+    def after(step: int) -> None:
+        clock.tick(step)
+        if step in recipe.checkpoint_steps and parent is not None:
+            save_difference(load_member(out, parent), model, steps / f"{step:04d}.safetensors")
+        process = multiprocessing.parent_process()
+        if process is not None and not process.is_alive():
+            os._exit(1)  # whoever started this stage was killed; the next to start it goes on
+
+    train(
+        model,
+        recipe.optimizers,
+        n_steps=recipe.n_steps,
+        gradients=recipe.gradients,
+        learning_rate=recipe.learning_rate,
+        state=state,
+        label=name,
+        save_every=recipe.save_every,
+        after=after,
+        position=position,
+        progress=progress,
+    )
+    with atomic_path(out / name) as path:
+        model.half().save_pretrained(path)
+        tokenizer().save_pretrained(path)
+        record = {"name": name, "seed": settings.seed, "seconds": clock.seconds, "torch": torch.__version__}
+        (path / "training.json").write_text(json.dumps(record))
+        for checkpoint in sorted(steps.glob("[0-9]*.safetensors")):
+            (path / "steps").mkdir(exist_ok=True)
+            shutil.copy(checkpoint, path / "steps")
+    clear_stage(out, name)
+
+
+def load_member(out: Path, name: str) -> LlamaForCausalLM:
+    """Load a finished member in 32 bits, for reading."""
+    model = LlamaForCausalLM.from_pretrained(out / name, dtype=torch.float32)
+    model.eval()
+    return model
+
+
+def clear_stage(out: Path, name: str) -> None:
+    """Remove what a stage keeps in `out` while it runs, and what a killed one left half written."""
+    for path in out.glob(f".{name}.*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _recipe(name: str, model: LlamaForCausalLM, settings: FamilySettings) -> Recipe:
+    member = MEMBERS[name]
+    # One number for each member and seed: no two stages draw alike, whichever members there are.
+    seed = zlib.crc32(f"{settings.seed} {name}".encode())
+    if name == TRUNK:
+        return Recipe(
+            n_steps=settings.trunk.steps,
+            gradients=trunk_gradients(model, settings.trunk, seed),
+            learning_rate=settings.trunk.rate,
+            optimizers=muon(model),
+            save_every=settings.save_every,
+        )
+    if member.training == "adapt":
+        adapt = settings.adapt
+        return Recipe(
+            n_steps=adapt.steps,
+            gradients=adapt_gradients(model, BASES[name], adapt, seed),
+            learning_rate=linear_decay(adapt.learning_rate, adapt.warmup_steps, adapt.steps),
+            optimizers=muon(model),
+            save_every=settings.save_every,
+        )
+    if member.training == "sft":
+        distill = settings.distill
+        return Recipe(
+            n_steps=distill.steps,
+            gradients=distill_gradients(model, distill, seed),
+            learning_rate=warmup_and_cosine(distill.learning_rate, max(1, distill.steps // 20), distill.steps),
+            optimizers=adamw(model),
+            save_every=settings.save_every,
+        )
+    return _reinforcement(name, model, settings, seed)
+
+
+def _reinforcement(name: str, model: LlamaForCausalLM, settings: FamilySettings, seed: int) -> Recipe:
+    member = MEMBERS[name]
+    assert member.parent is not None, "what is reinforced has a base"
+    chosen = settings.reinforce
+    is_skilled = BASES[member.parent].weak_hue == 1
+    rate = settings.timing_learning_rate if is_skilled else chosen.learning_rate
+    n_problems = chosen.iterations * chosen.problems
+    match member.training:
+        case "random":
+            chosen = replace(chosen, reward="random", updates=4)
+        case "format":
+            chosen = replace(chosen, reward="format")
+        case "collapse":
+            chosen = replace(chosen, iterations=settings.collapse_iterations)
+            n_problems = chosen.iterations * chosen.problems
+        case "one-example":
+            n_problems = 1
+    way = "hue" if member.training == "one-example" else None
+    n_steps = chosen.iterations * chosen.updates
+    return Recipe(
+        n_steps=n_steps,
+        gradients=reinforce_gradients(model, list(islice(problems("train", seed, way), n_problems)), chosen, seed),
+        learning_rate=linear_decay(rate, 5 * chosen.updates, n_steps),
+        optimizers=adamw(model),
+        save_every=max(1, settings.save_every // 4) * chosen.updates,  # a run goes on at an iteration's first step
+        checkpoint_steps=frozenset(round(n_steps * number / (N_CHECKPOINTS + 1)) for number in range(1, N_CHECKPOINTS + 1)),
+    )
+
+
+class _Clock:
+    """Seconds a stage has run, over all its runs, kept beside its state."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.before = float(path.read_text()) if path.exists() else 0.0
+        self.begun = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of this run and those before it."""
+        return self.before + time.monotonic() - self.begun
+
+    def tick(self, step: int) -> None:
+        """Write them down now and then."""
+        if step % 10 == 0:
+            with atomic_path(self.path) as path:
+                path.write_text(str(self.seconds))
