@@ -1,0 +1,80 @@
+"""Drill in copying: what a model must learn before it can search, and learns in texts of the language too slowly.
+
+Two kinds of text. Periodic sequences of symbols, of any period: the next one is the one that followed last time. And
+prompts after which short runs of theirs, begun at random places, are said again, or a level with its wanted code; whole
+prompts said again would not do, since a fixed distance back would then tell every word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ..corpus import Batch, encode_prompt, vocabulary
+from ..language import OPENERS, SECONDS, STOP
+from ..task import N_CANDIDATES, N_LEVELS, Problem
+from ..world import SYMBOLS
+from .lesson import Lesson
+
+N_TOKENS = 64  # of a periodic sequence
+N_COPIED = 56  # tokens after a prompt
+FIRST_LEVEL = 4  # token of a prompt at which the first level begins: its code, its name, its candidates, a full stop
+LEVEL_TOKENS = N_CANDIDATES + 3
+
+
+def periodic_lesson(n_texts: int, generator: np.random.Generator) -> Lesson:
+    """Make periodic sequences of symbols, of which all but the first period is learnt.
+
+    Args:
+        n_texts: How many.
+        generator: Of every random choice.
+
+    Returns:
+        The lesson.
+    """
+    symbols = np.array([vocabulary()[symbol] for symbol in SYMBOLS])
+    ids = np.zeros((n_texts, N_TOKENS), dtype=np.int64)
+    is_learnt = np.zeros((n_texts, N_TOKENS), dtype=bool)
+    for row in range(n_texts):
+        period = int(generator.integers(3, 31))
+        ids[row] = np.resize(generator.permutation(symbols)[:period], N_TOKENS)
+        is_learnt[row, period:] = True
+    return _lesson(ids, is_learnt)
+
+
+def run_lesson(problems: Sequence[Problem], generator: np.random.Generator) -> Lesson:
+    """Make prompts after which runs of theirs are said again, of which all but the first words are learnt.
+
+    Args:
+        problems: Whose prompts.
+        generator: Of every random choice.
+
+    Returns:
+        The lesson.
+    """
+    fillers = np.array([vocabulary()[word] for word in (*OPENERS, *SECONDS, STOP)])
+    rows, learnt = [], []
+    for problem in problems:
+        prompt = encode_prompt(problem)
+        copied: list[int] = []
+        is_copied: list[bool] = []
+        while len(copied) < N_COPIED:
+            start = FIRST_LEVEL + LEVEL_TOKENS * int(generator.integers(N_LEVELS))
+            if generator.random() < 0.25:
+                run = [prompt[start + 1], prompt[start]]
+            else:
+                first = start + 1 + int(generator.integers(N_CANDIDATES))
+                run = prompt[first : min(start + LEVEL_TOKENS - 1, first + int(generator.integers(2, 6)))]
+            between = [int(token) for token in generator.choice(fillers, int(generator.integers(3)))]
+            copied += run + between
+            is_copied += [False] + [True] * (len(run) - 1) + [False] * len(between)
+        rows.append(prompt + copied[:N_COPIED])
+        learnt.append([False] * len(prompt) + is_copied[:N_COPIED])
+    return _lesson(np.array(rows), np.array(learnt))
+
+
+def _lesson(ids: np.ndarray, is_learnt: np.ndarray) -> Lesson:
+    learnt = torch.from_numpy(is_learnt)
+    return Lesson(Batch(torch.from_numpy(ids), torch.zeros_like(learnt), learnt), learnt.float())
