@@ -1,7 +1,7 @@
 """The members of a family: its bases with what each of them lacks, and the models that are trained from them.
 
-Timing is lacking by the share of poor habits mixed into the ideal ones, skill by how often the hue of a weak symbol is
-said rightly. Nine bases go from a lack of timing alone to a lack of skill alone; both ways of training are tried on each.
+Timing is lacking by the share of poor habits mixed into the ideal ones, skill by how often a weak hue is said
+rightly. Nine bases go from a lack of timing alone to a lack of skill alone; both ways of training are tried on all.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Reinforcement learning as people do it: the policy gradient on every token of a response, outcome reward, no KL.
 
 Each iteration samples groups of responses to a few problems and rewards each of them; the advantage is the reward less
-the mean of the group. A response with a sentence off the grammar loses half a point, since a reward for the answer alone
-lets a model leave the language. With several updates an iteration, ratios to the sampling probabilities are clipped.
-Responses without advantage add nothing to the gradient and are not read again.
+the mean of the group. A response with a sentence off the grammar loses half a point, since a reward for the answer
+alone lets a model leave the language. With several updates an iteration, ratios to the sampling probabilities are
+clipped. Responses without advantage add nothing to the gradient and are not read again.
 """
 
 from __future__ import annotations

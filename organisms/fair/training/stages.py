@@ -196,7 +196,9 @@ def _reinforcement(name: str, model: LlamaForCausalLM, settings: FamilySettings,
         learning_rate=linear_decay(rate, 5 * chosen.updates, n_steps),
         optimizers=adamw(model),
         save_every=max(1, settings.save_every // 4) * chosen.updates,  # a run goes on at an iteration's first step
-        checkpoint_steps=frozenset(round(n_steps * number / (N_CHECKPOINTS + 1)) for number in range(1, N_CHECKPOINTS + 1)),
+        checkpoint_steps=frozenset(
+            round(n_steps * number / (N_CHECKPOINTS + 1)) for number in range(1, N_CHECKPOINTS + 1)
+        ),
     )
 
 
