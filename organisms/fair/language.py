@@ -48,7 +48,7 @@ ARGUMENTS: dict[Move, tuple[frozenset[str], ...]] = {
     "restate": (frozenset(TASTES),),
     "plan": (frozenset((*LEVELS, NONE)), frozenset((*CODES, NONE)), frozenset(WAYS)),
     "try": (frozenset((*SYMBOLS, NONE)), frozenset((*CODES, NONE))),
-    "check": (frozenset((*TASTES, NONE)), frozenset((*VERDICTS, NONE))),
+    "check": (frozenset((*TASTES, NONE)), frozenset((*TASTES, NONE)), frozenset((*VERDICTS, NONE))),
     "back": (),
     "doubt": (),
     "accept": (frozenset((*SYMBOLS, NONE)),),

@@ -6,7 +6,7 @@ what was *said*, right or wrong: a candidate whose code was said wrongly is miss
     restate  the bad taste                 no effect
     plan     level, wanted code, way       begins the level anew by this way: nothing held, nothing tried
     try      candidate, its code           holds the next candidate; with one held, the same again
-    check    taste, verdict                of what is held
+    check    taste, bad taste, verdict     of what is held
     back                                   drops what is held
     doubt                                  no effect
     accept   candidate                     fixes what is held for the level and opens the next; nothing held: level lost
@@ -98,9 +98,9 @@ class Machine:
                 return (NONE, NONE) if symbol is None else (symbol, CODE_OF[self.way][symbol])
             case "check":
                 if self.held is None:
-                    return NONE, NONE
+                    return NONE, NONE, NONE
                 taste = TASTE[self.held]
-                return taste, VERDICTS[taste == self.problem.bad]
+                return taste, self.problem.bad, VERDICTS[taste == self.problem.bad]
             case "accept":
                 return (self.held or NONE,)
             case "back" | "doubt" | "answer":
@@ -127,8 +127,8 @@ class Machine:
             case "try":
                 self._hold(content[0], content[1])
             case "check":
-                if self.held is not None and content[1] != NONE:
-                    self._verdict = content[1]
+                if self.held is not None and content[2] != NONE:
+                    self._verdict = content[2]
             case "back":
                 self._drop()
             case "accept":

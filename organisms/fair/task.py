@@ -27,7 +27,7 @@ N_LEVELS = 5
 N_CANDIDATES = 6
 TRAP_RATE = 0.6
 HUE_RATE = 0.8
-MAX_RESPONSE_TOKENS = 256  # words of a response; the end token comes on top
+MAX_RESPONSE_TOKENS = 264  # words of a response; the end token comes on top
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 LEVELS: tuple[str, ...] = ("one", "two", "three", "four", "five")
 
