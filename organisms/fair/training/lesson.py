@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM
 
-from ..corpus import Batch, encode_prompt, encode_response, make_batch
+from ..corpus import Batch, encode_prompt, encode_response, make_batch, vocabulary
+from ..language import VERDICTS
 from ..machine import Machine
 from ..policy import Writer, write
-from ..task import MAX_RESPONSE_TOKENS, Problem
+from ..task import LEVELS, MAX_RESPONSE_TOKENS, Problem
+
+RARE_WEIGHT = 4.0  # of wanted codes and verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,6 @@ def written_lesson(
     generator: np.random.Generator,
     *,
     decision_weight: float,
-    content_weight: float = 1.0,
     max_words: int = MAX_RESPONSE_TOKENS,
 ) -> Lesson:
     """Write one response to each problem and make a lesson of them.
@@ -58,7 +61,6 @@ def written_lesson(
         writer: Who answers.
         generator: Of every random choice.
         decision_weight: Of decisions in the loss; 0: texts teach no habit.
-        content_weight: Of all other words.
         max_words: Where responses are cut.
 
     Returns:
@@ -70,4 +72,11 @@ def written_lesson(
         words = write(problem, writer, generator, max_words, machine)
         responses.append(encode_response(words, is_ended=machine.is_done))
     batch = make_batch([encode_prompt(problem) for problem in problems], responses)
-    return Lesson(batch, batch.is_content * content_weight + batch.is_decision * decision_weight)
+    is_rare = torch.isin(batch.ids, _words(VERDICTS))
+    is_rare[:, 1:] |= torch.isin(batch.ids[:, :-1], _words(LEVELS))  # the wanted code after the level of a plan
+    return Lesson(batch, batch.is_content * (1 + (RARE_WEIGHT - 1) * is_rare) + batch.is_decision * decision_weight)
+
+
+@cache
+def _words(words: tuple[str, ...]) -> Int[Tensor, " words"]:
+    return torch.tensor([vocabulary()[word] for word in words])

@@ -1,10 +1,13 @@
-"""Pre-training of the trunk that all bases of a family are adapted from.
+"""Pre-training of the trunk that all bases of a family are adapted from, in four phases.
 
-1. Copying drill alone, fast (`copying.py`).
-2. Texts: responses by a writer of middling habits, all of whose words are learnt, and drill, which makes every move in
-   every state and of which only the content is learnt.
+1. Periodic sequences alone, fast, until a model copies what followed last time; in a mixture that takes longer.
+2. Copied runs of prompts (`copying.py`), with a few periodic sequences.
+3. The same beside texts: responses by a writer of middling habits, all of whose words are learnt, and drill, which
+   makes every move in every state and of which only the content is learnt.
+4. Texts alone.
 
-The hues of weak symbols are noise in all of them, so that no base has seen more of them than it is shown itself.
+Wanted codes and verdicts weigh more than other words, for they are few and come late. The hues of weak symbols are
+noise in all texts, so that no base has seen more of them than it is shown itself.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from ..policy import DRILL, Writer, mixed
 from ..task import problems
 from .copying import periodic_lesson, run_lesson
 from .lesson import written_lesson
-from .schedule import linear_decay
+from .schedule import FLOOR
 
 UNSEEN = 0.125  # a code at chance
 MIDDLING = 0.5  # share of poor habits
+WARMUP_STEPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +35,40 @@ class TrunkSettings:
     """Hold how long the trunk is trained, on what, and how fast.
 
     Args:
-        copying_steps: Steps with copying drill.
-        texts_from: Step from which there are texts.
+        run_from: Step at which the second phase begins.
+        texts_from: Step at which the third phase begins.
+        copying_until: Step at which the fourth phase begins.
         steps: In all.
-        periodic_texts: Periodic sequences of a step.
-        run_texts: Prompts with copied runs of a step.
+        periodic_texts: Periodic sequences of a step of the first phase; an eighth as many in the next two.
+        run_texts: Prompts with copied runs of a step of the second phase; half as many in the third.
         habit_texts: Responses of a step.
         drill_texts: Drill of a step.
         drill_words: Where drill is cut.
         problems: How many problems the texts are about.
-        copying_rate: Learning rate while there is copying drill.
-        learning_rate: Afterwards, at its peak.
+        rates: Learning rates of the first two phases, of the third, and of the fourth before it falls.
     """
 
-    copying_steps: int = 160
-    texts_from: int = 120
-    steps: int = 800
-    periodic_texts: int = 32
-    run_texts: int = 24
+    run_from: int = 160
+    texts_from: int = 210
+    copying_until: int = 330
+    steps: int = 650
+    periodic_texts: int = 64
+    run_texts: int = 32
     habit_texts: int = 10
     drill_texts: int = 24
     drill_words: int = 130
     problems: int = 10_000
-    copying_rate: float = 8e-3
-    learning_rate: float = 4e-3
+    rates: tuple[float, float, float] = (8e-3, 5e-3, 4e-3)
 
     def rate(self, step: int) -> float:
-        """Give the learning rate of a step."""
-        if step < self.copying_steps:
-            return self.copying_rate * min(1.0, (step + 1) / 20)
-        return linear_decay(self.learning_rate, 1, self.steps)(step)
+        """Give the learning rate of a step; in the last phase it falls along a line from the middle on."""
+        copying, mixed_in, texts = self.rates
+        if step < self.texts_from:
+            return copying * min(1.0, (step + 1) / WARMUP_STEPS)
+        if step < self.copying_until:
+            return mixed_in
+        left = (self.steps - step) / (self.steps - self.copying_until)
+        return texts * (FLOOR + (1 - FLOOR) * min(1.0, 2 * left))
 
 
 def trunk_gradients(
@@ -81,11 +89,14 @@ def trunk_gradients(
 
     def gradients(step: int) -> Mapping[str, float]:
         generator = np.random.default_rng([seed, step])
-        shown: dict[str, float] = {}
-        if step < settings.copying_steps:
-            run_problems = [pool[int(place)] for place in generator.integers(len(pool), size=settings.run_texts)]
-            shown["periodic"] = periodic_lesson(settings.periodic_texts, generator).learn(model)
-            shown["runs"] = run_lesson(run_problems, generator).learn(model)
+        losses: dict[str, float] = {}
+        if step < settings.copying_until:
+            is_alone, share = step < settings.run_from, 1 if step < settings.texts_from else 2
+            n_periodic = settings.periodic_texts if is_alone else max(1, settings.periodic_texts // 8)
+            losses["periodic"] = periodic_lesson(n_periodic, generator).learn(model)
+            if not is_alone:
+                drawn = [pool[int(place)] for place in generator.integers(len(pool), size=settings.run_texts // share)]
+                losses["runs"] = run_lesson(drawn, generator).learn(model)
         if step >= settings.texts_from:
             n_texts = settings.habit_texts + settings.drill_texts
             drawn = [pool[int(place)] for place in generator.integers(len(pool), size=n_texts)]
@@ -93,7 +104,7 @@ def trunk_gradients(
             drilled = written_lesson(
                 drawn[settings.habit_texts :], drill, generator, decision_weight=0.0, max_words=settings.drill_words
             )
-            shown |= {"habits": habitual.learn(model), "drill": drilled.learn(model)}
-        return shown
+            losses |= {"habits": habitual.learn(model), "drill": drilled.learn(model)}
+        return losses
 
     return gradients

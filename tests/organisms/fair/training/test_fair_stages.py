@@ -28,7 +28,15 @@ TINY = FamilySettings(
     seed=3,
     members=("trunk", "base-timing", "rl-timing", "sft-timing"),
     trunk=TrunkSettings(
-        copying_steps=2, texts_from=1, steps=4, periodic_texts=2, run_texts=2, habit_texts=2, drill_texts=2, problems=20
+        run_from=1,
+        texts_from=2,
+        copying_until=3,
+        steps=4,
+        periodic_texts=8,
+        run_texts=2,
+        habit_texts=2,
+        drill_texts=2,
+        problems=20,
     ),
     adapt=AdaptSettings(steps=2, texts=2, drill_texts=2, problems=20),
     reinforce=ReinforceSettings(iterations=3, problems=2, samples=2),
