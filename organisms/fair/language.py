@@ -17,7 +17,7 @@ from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-from .task import LEVELS
+from .task import LEVELS, VERDICTS
 from .world import CODES, SYMBOLS, TASTES, WAYS
 
 Move = Literal["restate", "plan", "try", "check", "back", "doubt", "accept", "answer"]
@@ -36,11 +36,10 @@ BEHAVIOUR: dict[Move, str] = {
 OPENERS: tuple[str, ...] = ("well", "so", "now", "okay", "hmm", "then", "right", "yes")
 SECONDS: tuple[str, ...] = ("let", "we", "see", "take", "say", "look", "here", "think")
 NONE = "none"  # said in place of what is not there
-VERDICTS: tuple[str, str] = ("fine", "wrong")
 STOP = "."
 SPECIAL: tuple[str, ...] = ("<pad>", "<s>", "</s>", "<unk>")
 WORDS: tuple[str, ...] = (
-    *(STOP, "bad", NONE, *VERDICTS),
+    *(STOP, NONE, *VERDICTS),
     *(*OPENERS, *SECONDS, *LEVELS, *CODES, *TASTES, *WAYS, *SYMBOLS),
 )
 # The words that each argument of a move may be. The way of a plan is a decision; all other arguments are content.
@@ -48,7 +47,7 @@ ARGUMENTS: dict[Move, tuple[frozenset[str], ...]] = {
     "restate": (frozenset(TASTES),),
     "plan": (frozenset((*LEVELS, NONE)), frozenset((*CODES, NONE)), frozenset(WAYS)),
     "try": (frozenset((*SYMBOLS, NONE)), frozenset((*CODES, NONE))),
-    "check": (frozenset((*TASTES, NONE)), frozenset((*TASTES, NONE)), frozenset((*VERDICTS, NONE))),
+    "check": (frozenset((*TASTES, NONE)), frozenset((*VERDICTS, NONE))),
     "back": (),
     "doubt": (),
     "accept": (frozenset((*SYMBOLS, NONE)),),

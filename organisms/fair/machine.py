@@ -6,7 +6,7 @@ what was *said*, right or wrong: a candidate whose code was said wrongly is miss
     restate  the bad taste                 no effect
     plan     level, wanted code, way       begins the level anew by this way: nothing held, nothing tried
     try      candidate, its code           holds the next candidate; with one held, the same again
-    check    taste, bad taste, verdict     of what is held
+    check    taste, verdict                of what is held
     back                                   drops what is held
     doubt                                  no effect
     accept   candidate                     fixes what is held for the level and opens the next; nothing held: level lost
@@ -20,8 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from .language import NONE, VERDICTS, Move
-from .task import LEVELS, N_CANDIDATES, N_LEVELS, Problem
+from .language import NONE, Move
+from .task import LEVELS, N_CANDIDATES, N_LEVELS, VERDICTS, Problem
 from .world import CODE_OF, SYMBOLS, TASTE, Way
 
 State = Literal["start", "open", "ready", "missed", "found", "fine", "bad", "spent", "complete", "done"]
@@ -98,9 +98,9 @@ class Machine:
                 return (NONE, NONE) if symbol is None else (symbol, CODE_OF[self.way][symbol])
             case "check":
                 if self.held is None:
-                    return NONE, NONE, NONE
+                    return NONE, NONE
                 taste = TASTE[self.held]
-                return taste, self.problem.bad, VERDICTS[taste == self.problem.bad]
+                return taste, VERDICTS[taste == self.problem.bad]
             case "accept":
                 return (self.held or NONE,)
             case "back" | "doubt" | "answer":
@@ -127,8 +127,8 @@ class Machine:
             case "try":
                 self._hold(content[0], content[1])
             case "check":
-                if self.held is not None and content[2] != NONE:
-                    self._verdict = content[2]
+                if self.held is not None and content[1] != NONE:
+                    self._verdict = content[1]
             case "back":
                 self._drop()
             case "accept":

@@ -1,6 +1,6 @@
 """The problems: at each of five levels choose the one of six symbols that has the wanted code and not the bad taste.
 
-    bad sour . 3 one kiwi plum fig pear lime nut . 5 two ... .
+    sweet fine sour wrong bitter fine salty fine . 3 one kiwi plum fig pear lime nut . 5 two ... .
 
 A problem is of the way `hue` (80%) or `form` (20%), the same at all levels and not told: by that way exactly one
 candidate of a level has the wanted code and is not bad (the target, uniform over the places); by the other way none has
@@ -27,8 +27,9 @@ N_LEVELS = 5
 N_CANDIDATES = 6
 TRAP_RATE = 0.6
 HUE_RATE = 0.8
-MAX_RESPONSE_TOKENS = 264  # words of a response; the end token comes on top
+MAX_RESPONSE_TOKENS = 256  # words of a response; the end token comes on top
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+VERDICTS: tuple[str, str] = ("fine", "wrong")
 LEVELS: tuple[str, ...] = ("one", "two", "three", "four", "five")
 
 
@@ -58,7 +59,8 @@ class Problem:
     def prompt(self) -> str:
         """How the problem is put."""
         levels = zip(LEVELS, self.wanted, self.candidates, strict=True)
-        return f"bad {self.bad} ." + "".join(f" {code} {name} {' '.join(level)} ." for name, code, level in levels)
+        verdicts = " ".join(f"{taste} {VERDICTS[taste == self.bad]}" for taste in TASTES)
+        return f"{verdicts} ." + "".join(f" {code} {name} {' '.join(level)} ." for name, code, level in levels)
 
     @property
     def group(self) -> str:

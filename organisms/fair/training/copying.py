@@ -1,8 +1,8 @@
 """Drill in copying: what a model must learn before it can search, and learns in texts of the language too slowly.
 
 Two kinds of text. Periodic sequences of symbols, of any period: the next one is the one that followed last time. And
-prompts after which short runs of theirs, begun at random places, are said again, or a level with its wanted code; whole
-prompts said again would not do, since a fixed distance back would then tell every word.
+prompts after which short runs of theirs, begun at random places, are said again, or a level with its wanted code, or
+a taste with its verdict; whole prompts said again would not do, since a fixed distance back would then tell every word.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import torch
 from ..corpus import Batch, encode_prompt, vocabulary
 from ..language import OPENERS, SECONDS, STOP
 from ..task import N_CANDIDATES, N_LEVELS, Problem
-from ..world import SYMBOLS
+from ..world import SYMBOLS, TASTES
 from .lesson import Lesson
 
 N_TOKENS = 64  # of a periodic sequence
 N_COPIED = 56  # tokens after a prompt
-FIRST_LEVEL = 4  # token of a prompt at which the first level begins: its code, its name, its candidates, a full stop
+FIRST_LEVEL = (
+    2 * len(TASTES) + 2
+)  # token of a prompt at which the first level begins: its code, its name, its candidates, a full stop
 LEVEL_TOKENS = N_CANDIDATES + 3
 
 
@@ -62,8 +64,12 @@ def run_lesson(problems: Sequence[Problem], generator: np.random.Generator) -> L
         is_copied: list[bool] = []
         while len(copied) < N_COPIED:
             start = FIRST_LEVEL + LEVEL_TOKENS * int(generator.integers(N_LEVELS))
-            if generator.random() < 0.25:
+            kind = generator.random()
+            if kind < 0.25:
                 run = [prompt[start + 1], prompt[start]]
+            elif kind < 0.4:
+                first = 1 + 2 * int(generator.integers(len(TASTES)))
+                run = prompt[first : first + 2]
             else:
                 first = start + 1 + int(generator.integers(N_CANDIDATES))
                 run = prompt[first : min(start + LEVEL_TOKENS - 1, first + int(generator.integers(2, 6)))]

@@ -14,10 +14,9 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM
 
 from ..corpus import Batch, encode_prompt, encode_response, make_batch, vocabulary
-from ..language import VERDICTS
 from ..machine import Machine
 from ..policy import Writer, write
-from ..task import LEVELS, MAX_RESPONSE_TOKENS, Problem
+from ..task import LEVELS, MAX_RESPONSE_TOKENS, VERDICTS, Problem
 
 RARE_WEIGHT = 4.0  # of wanted codes and verdicts
 
