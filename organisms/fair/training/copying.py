@@ -20,9 +20,8 @@ from .lesson import Lesson
 
 N_TOKENS = 64  # of a periodic sequence
 N_COPIED = 56  # tokens after a prompt
-FIRST_LEVEL = (
-    2 * len(TASTES) + 2
-)  # token of a prompt at which the first level begins: its code, its name, its candidates, a full stop
+# Token of a prompt at which the levels begin, each of them a code, a name, the candidates and a stop.
+FIRST_LEVEL = 2 * len(TASTES) + 2
 LEVEL_TOKENS = N_CANDIDATES + 3
 
 
