@@ -14,11 +14,14 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM
 
 from ..corpus import Batch, encode_prompt, encode_response, make_batch, vocabulary
+from ..language import OPENERS, SECONDS
 from ..machine import Machine
 from ..policy import Writer, write
 from ..task import LEVELS, MAX_RESPONSE_TOKENS, VERDICTS, Problem
 
-RARE_WEIGHT = 4.0  # of wanted codes and verdicts
+# How much a word counts beside others: openers are uniform, and there is nothing to learn in them; second words tell the
+# move; wanted codes and verdicts are few.
+OPENER_WEIGHT, SECOND_WEIGHT, RARE_WEIGHT = 0.2, 3.0, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def written_lesson(
         problems: What is asked.
         writer: Who answers.
         generator: Of every random choice.
-        decision_weight: Of decisions in the loss; 0: texts teach no habit.
+        decision_weight: Of decisions beside content; 0: texts teach no habit.
         max_words: Where responses are cut.
 
     Returns:
@@ -71,9 +74,13 @@ def written_lesson(
         words = write(problem, writer, generator, max_words, machine)
         responses.append(encode_response(words, is_ended=machine.is_done))
     batch = make_batch([encode_prompt(problem) for problem in problems], responses)
-    is_rare = torch.isin(batch.ids, _words(VERDICTS))
-    is_rare[:, 1:] |= torch.isin(batch.ids[:, :-1], _words(LEVELS))  # the wanted code after the level of a plan
-    return Lesson(batch, batch.is_content * (1 + (RARE_WEIGHT - 1) * is_rare) + batch.is_decision * decision_weight)
+    weights = batch.is_content * 1.0 + batch.is_decision * decision_weight
+    weights[torch.isin(batch.ids, _words(OPENERS))] *= OPENER_WEIGHT
+    weights[torch.isin(batch.ids, _words(SECONDS))] *= SECOND_WEIGHT
+    weights[torch.isin(batch.ids, _words(VERDICTS)) & batch.is_response] *= RARE_WEIGHT
+    is_wanted = batch.is_response[:, 1:] & torch.isin(batch.ids[:, :-1], _words(LEVELS))
+    weights[:, 1:][is_wanted] *= RARE_WEIGHT
+    return Lesson(batch, weights)
 
 
 @cache

@@ -1,7 +1,7 @@
 """Pre-training of the trunk that all bases of a family are adapted from, in four phases.
 
 1. Periodic sequences alone, fast, until a model copies what followed last time; in a mixture that takes longer.
-2. Copied runs of prompts (`copying.py`), with a few periodic sequences.
+2. Copied runs of prompts (`drill.py`), with a few periodic sequences.
 3. The same beside texts: responses by a writer of middling habits, all of whose words are learnt, and drill, which
    makes every move in every state and of which only the content is learnt.
 4. Texts alone.
@@ -21,7 +21,7 @@ from transformers import LlamaForCausalLM
 
 from ..policy import DRILL, Writer, mixed
 from ..task import problems
-from .copying import periodic_lesson, run_lesson
+from .drill import match_lesson, periodic_lesson, run_lesson
 from .lesson import written_lesson
 from .schedule import FLOOR
 
@@ -41,6 +41,7 @@ class TrunkSettings:
         steps: In all.
         periodic_texts: Periodic sequences of a step of the first phase; an eighth as many in the next two.
         run_texts: Prompts with copied runs of a step of the second phase; half as many in the third.
+        match_texts: Texts of tries of a step of the second phase; half as many in the third.
         habit_texts: Responses of a step.
         drill_texts: Drill of a step.
         drill_words: Where drill is cut.
@@ -54,6 +55,7 @@ class TrunkSettings:
     steps: int = 650
     periodic_texts: int = 64
     run_texts: int = 32
+    match_texts: int = 48
     habit_texts: int = 10
     drill_texts: int = 24
     drill_words: int = 130
@@ -97,12 +99,13 @@ def trunk_gradients(
             if not is_alone:
                 drawn = [pool[int(place)] for place in generator.integers(len(pool), size=settings.run_texts // share)]
                 losses["runs"] = run_lesson(drawn, generator).learn(model)
+                losses["matches"] = match_lesson(settings.match_texts // share, generator).learn(model)
         if step >= settings.texts_from:
             n_texts = settings.habit_texts + settings.drill_texts
             drawn = [pool[int(place)] for place in generator.integers(len(pool), size=n_texts)]
             habitual = written_lesson(drawn[: settings.habit_texts], writer, generator, decision_weight=1.0)
             drilled = written_lesson(
-                drawn[settings.habit_texts :], drill, generator, decision_weight=0.0, max_words=settings.drill_words
+                drawn[settings.habit_texts :], drill, generator, decision_weight=1.0, max_words=settings.drill_words
             )
             losses |= {"habits": habitual.learn(model), "drill": drilled.learn(model)}
         return losses

@@ -34,6 +34,7 @@ TINY = FamilySettings(
         steps=4,
         periodic_texts=8,
         run_texts=2,
+        match_texts=2,
         habit_texts=2,
         drill_texts=2,
         problems=20,

@@ -1,8 +1,9 @@
-"""Drill in copying: what a model must learn before it can search, and learns in texts of the language too slowly.
+"""Drill in copying and comparing: what a model must learn before it can search, and learns in texts too slowly.
 
-Two kinds of text. Periodic sequences of symbols, of any period: the next one is the one that followed last time. And
-prompts after which short runs of theirs, begun at random places, are said again, or a level with its wanted code, or
-a taste with its verdict; whole prompts said again would not do, since a fixed distance back would then tell every word.
+Three kinds of text. Periodic sequences of symbols, of any period: the next one is the one that followed last time.
+Prompts after which short runs of theirs, begun at random places, are said again, or a level with its wanted code, or a
+taste with its verdict; whole prompts said again would not do, since a fixed distance back would then tell every word.
+And tries of symbols after a level with its wanted code, each with a verdict: whether the code said is the wanted one.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import torch
 
 from ..corpus import Batch, encode_prompt, vocabulary
 from ..language import OPENERS, SECONDS, STOP
-from ..task import N_CANDIDATES, N_LEVELS, Problem
-from ..world import SYMBOLS, TASTES
+from ..task import LEVELS, N_CANDIDATES, N_LEVELS, VERDICTS, Problem
+from ..world import CODES, SYMBOLS, TASTES, WAYS
 from .lesson import Lesson
 
 N_TOKENS = 64  # of a periodic sequence
 N_COPIED = 56  # tokens after a prompt
+N_MATCHED = 72  # of a text of tries
 # Token of a prompt at which the levels begin, each of them a code, a name, the candidates and a stop.
 FIRST_LEVEL = 2 * len(TASTES) + 2
 LEVEL_TOKENS = N_CANDIDATES + 3
@@ -77,6 +79,38 @@ def run_lesson(problems: Sequence[Problem], generator: np.random.Generator) -> L
             is_copied += [False] + [True] * (len(run) - 1) + [False] * len(between)
         rows.append(prompt + copied[:N_COPIED])
         learnt.append([False] * len(prompt) + is_copied[:N_COPIED])
+    return _lesson(np.array(rows), np.array(learnt))
+
+
+def match_lesson(n_texts: int, generator: np.random.Generator) -> Lesson:
+    """Make tries with verdicts, half of them hits, of which the verdicts are learnt.
+
+    Args:
+        n_texts: How many.
+        generator: Of every random choice.
+
+    Returns:
+        The lesson.
+    """
+
+    def drawn(words: Sequence[str]) -> str:
+        return words[int(generator.integers(len(words)))]
+
+    rows, learnt = [], []
+    for _ in range(n_texts):
+        words: list[str] = ["<s>"]
+        is_verdict = [False]
+        while len(words) < N_MATCHED:
+            wanted = drawn(CODES)
+            words += drawn(LEVELS), wanted, drawn(WAYS), STOP
+            is_verdict += [False] * 4
+            for _ in range(int(generator.integers(3, 9))):
+                code = wanted if generator.random() < 0.5 else drawn(CODES)
+                fillers = [drawn((*OPENERS, *SECONDS, STOP)) for _ in range(int(generator.integers(3)))]
+                words += *fillers, drawn(SYMBOLS), code, VERDICTS[code != wanted]
+                is_verdict += [False] * (len(fillers) + 2) + [True]
+        rows.append([vocabulary()[word] for word in words[:N_MATCHED]])
+        learnt.append(is_verdict[:N_MATCHED])
     return _lesson(np.array(rows), np.array(learnt))
 
 
