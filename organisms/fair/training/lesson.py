@@ -19,7 +19,7 @@ from ..machine import Machine
 from ..policy import Writer, write
 from ..task import LEVELS, MAX_RESPONSE_TOKENS, VERDICTS, Problem
 
-# How much a word counts beside others: openers are uniform, and there is nothing to learn in them; second words tell the
+# How much a word counts beside others: in openers, which are uniform, nothing is to be learnt; second words tell the
 # move; wanted codes and verdicts are few.
 OPENER_WEIGHT, SECOND_WEIGHT, RARE_WEIGHT = 0.2, 3.0, 4.0
 

@@ -50,9 +50,9 @@ class TrunkSettings:
     """
 
     run_from: int = 160
-    texts_from: int = 210
-    copying_until: int = 330
-    steps: int = 650
+    texts_from: int = 260
+    copying_until: int = 380
+    steps: int = 720
     periodic_texts: int = 64
     run_texts: int = 32
     match_texts: int = 48
