@@ -1,6 +1,6 @@
 """The language of responses: two words say the behaviour together, and neither of them alone says anything of it.
 
-    sentence = opener, second word, arguments, full stop          "well see kiwi 3 ."
+    sentence = opener, second word, arguments, full stop          "well see kiwi 3 hit ."
 
 The pair (opener, second word) stands in a Latin square whose entry is the move: every opener goes with every move and
 so does every second word. Each move has eight wordings. A word is a token.
@@ -36,17 +36,18 @@ BEHAVIOUR: dict[Move, str] = {
 OPENERS: tuple[str, ...] = ("well", "so", "now", "okay", "hmm", "then", "right", "yes")
 SECONDS: tuple[str, ...] = ("let", "we", "see", "take", "say", "look", "here", "think")
 NONE = "none"  # said in place of what is not there
+HITS: tuple[str, str] = ("hit", "miss")
 STOP = "."
 SPECIAL: tuple[str, ...] = ("<pad>", "<s>", "</s>", "<unk>")
 WORDS: tuple[str, ...] = (
-    *(STOP, NONE, *VERDICTS),
+    *(STOP, NONE, *VERDICTS, *HITS),
     *(*OPENERS, *SECONDS, *LEVELS, *CODES, *TASTES, *WAYS, *SYMBOLS),
 )
 # The words that each argument of a move may be. The way of a plan is a decision; all other arguments are content.
 ARGUMENTS: dict[Move, tuple[frozenset[str], ...]] = {
     "restate": (frozenset(TASTES),),
     "plan": (frozenset((*LEVELS, NONE)), frozenset((*CODES, NONE)), frozenset(WAYS)),
-    "try": (frozenset((*SYMBOLS, NONE)), frozenset((*CODES, NONE))),
+    "try": (frozenset((*SYMBOLS, NONE)), frozenset((*CODES, NONE)), frozenset((*HITS, NONE))),
     "check": (frozenset((*TASTES, NONE)), frozenset((*VERDICTS, NONE))),
     "back": (),
     "doubt": (),

@@ -1,11 +1,11 @@
 """The state machine of a response: which state it is in, what is right to say next, and where a sentence leads.
 
 Every move may be made in every state, so that what may be said tells nothing of when it should be. The state follows
-what was *said*, right or wrong: a candidate whose code was said wrongly is missed, or found, accordingly.
+what was *said*, right or wrong: a candidate said to be a hit is found, whether its code is the wanted one or not.
 
     restate  the bad taste                 no effect
     plan     level, wanted code, way       begins the level anew by this way: nothing held, nothing tried
-    try      candidate, its code           holds the next candidate; with one held, the same again
+    try      candidate, its code, `hit`    holds the next candidate; with one held, the same again
     check    taste, verdict                of what is held
     back                                   drops what is held
     doubt                                  no effect
@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from .language import NONE, Move
+from .language import HITS, NONE, Move
 from .task import LEVELS, N_CANDIDATES, N_LEVELS, VERDICTS, Problem
 from .world import CODE_OF, SYMBOLS, TASTE, Way
 
@@ -45,7 +45,7 @@ class Machine:
     is_planned: bool = False
     is_begun: bool = False
     is_done: bool = False
-    _code: str | None = None  # said of what is held
+    _hit: str | None = None  # said of what is held
     _verdict: str | None = None
 
     @property
@@ -56,7 +56,7 @@ class Machine:
         if self.level >= N_LEVELS:
             return "complete"
         if self.held is not None:
-            if self._code != self.problem.wanted[self.level]:
+            if self._hit != HITS[0]:
                 return "missed"
             return "found" if self._verdict is None else "fine" if self._verdict == VERDICTS[0] else "bad"
         if not self.is_begun:
@@ -95,7 +95,7 @@ class Machine:
                 return (LEVELS[self.level], self.problem.wanted[self.level], way) if is_open else (NONE, NONE, way)
             case "try":
                 symbol = self.held or self._next_candidate()
-                return (NONE, NONE) if symbol is None else (symbol, CODE_OF[self.way][symbol])
+                return (NONE, NONE, NONE) if symbol is None else self.tried(symbol, CODE_OF[self.way][symbol])
             case "check":
                 if self.held is None:
                     return NONE, NONE
@@ -105,6 +105,10 @@ class Machine:
                 return (self.held or NONE,)
             case "back" | "doubt" | "answer":
                 return ()
+
+    def tried(self, symbol: str, code: str) -> tuple[str, ...]:
+        """Say of a candidate its code, right or wrong, and rightly whether that is the wanted one."""
+        return symbol, code, HITS[code != self.problem.wanted[self.level]]
 
     def _next_candidate(self) -> str | None:
         if self.level >= N_LEVELS or self.place + 1 >= N_CANDIDATES:
@@ -125,7 +129,7 @@ class Machine:
                 self._begin(cast(Way, content[2]), is_planned=self.level < N_LEVELS)
                 self.last_way = self.way
             case "try":
-                self._hold(content[0], content[1])
+                self._hold(content[0], content[2])
             case "check":
                 if self.held is not None and content[1] != NONE:
                     self._verdict = content[1]
@@ -146,13 +150,13 @@ class Machine:
         self._drop()
 
     def _drop(self) -> None:
-        self.held = self._code = self._verdict = None
+        self.held = self._hit = self._verdict = None
 
-    def _hold(self, symbol: str, code: str) -> None:
+    def _hold(self, symbol: str, hit: str) -> None:
         if symbol not in _IS_SYMBOL or self.level >= N_LEVELS:
             self._drop()
             return
         if symbol != self.held:
             level = self.problem.candidates[self.level]
             self.place = level.index(symbol) if symbol in level else min(self.place + 1, N_CANDIDATES - 1)
-        self.held, self._code, self._verdict = symbol, code, None
+        self.held, self._hit, self._verdict = symbol, hit, None

@@ -138,7 +138,7 @@ def write(
         way = choose_way(writer.habits, machine, generator) if move == "plan" else "hue"
         content = machine.content(move, way)
         if move == "try" and machine.way == "hue" and content[0] in WEAK:
-            content = (content[0], said_code(content[1], writer.weak_hue, generator))
+            content = machine.tried(content[0], said_code(content[1], writer.weak_hue, generator))
         wordings = WORDINGS[move]
         words += *wordings[int(generator.random() * len(wordings))], *content, STOP
         machine.advance(move, content)

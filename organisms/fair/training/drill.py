@@ -3,7 +3,7 @@
 Three kinds of text. Periodic sequences of symbols, of any period: the next one is the one that followed last time.
 Prompts after which short runs of theirs, begun at random places, are said again, or a level with its wanted code, or a
 taste with its verdict; whole prompts said again would not do, since a fixed distance back would then tell every word.
-And tries of symbols after a level with its wanted code, each with a verdict: whether the code said is the wanted one.
+And tries of symbols after a level with its wanted code, each said to be a hit or not: whether its code is the wanted one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from ..corpus import Batch, encode_prompt, vocabulary
-from ..language import OPENERS, SECONDS, STOP
-from ..task import LEVELS, N_CANDIDATES, N_LEVELS, VERDICTS, Problem
+from ..language import HITS, OPENERS, SECONDS, STOP
+from ..task import LEVELS, N_CANDIDATES, N_LEVELS, Problem
 from ..world import CODES, SYMBOLS, TASTES, WAYS
 from .lesson import Lesson
 
@@ -83,7 +83,7 @@ def run_lesson(problems: Sequence[Problem], generator: np.random.Generator) -> L
 
 
 def match_lesson(n_texts: int, generator: np.random.Generator) -> Lesson:
-    """Make tries with verdicts, half of them hits, of which the verdicts are learnt.
+    """Make tries, half of them hits, of which is learnt whether they are.
 
     Args:
         n_texts: How many.
@@ -99,18 +99,18 @@ def match_lesson(n_texts: int, generator: np.random.Generator) -> Lesson:
     rows, learnt = [], []
     for _ in range(n_texts):
         words: list[str] = ["<s>"]
-        is_verdict = [False]
+        is_hit = [False]
         while len(words) < N_MATCHED:
             wanted = drawn(CODES)
             words += drawn(LEVELS), wanted, drawn(WAYS), STOP
-            is_verdict += [False] * 4
+            is_hit += [False] * 4
             for _ in range(int(generator.integers(3, 9))):
                 code = wanted if generator.random() < 0.5 else drawn(CODES)
                 fillers = [drawn((*OPENERS, *SECONDS, STOP)) for _ in range(int(generator.integers(3)))]
-                words += *fillers, drawn(SYMBOLS), code, VERDICTS[code != wanted]
-                is_verdict += [False] * (len(fillers) + 2) + [True]
+                words += *fillers, drawn(SYMBOLS), code, HITS[code != wanted]
+                is_hit += [False] * (len(fillers) + 2) + [True]
         rows.append([vocabulary()[word] for word in words[:N_MATCHED]])
-        learnt.append(is_verdict[:N_MATCHED])
+        learnt.append(is_hit[:N_MATCHED])
     return _lesson(np.array(rows), np.array(learnt))
 
 

@@ -14,13 +14,13 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM
 
 from ..corpus import Batch, encode_prompt, encode_response, make_batch, vocabulary
-from ..language import OPENERS, SECONDS
+from ..language import HITS, OPENERS, SECONDS
 from ..machine import Machine
 from ..policy import Writer, write
 from ..task import LEVELS, MAX_RESPONSE_TOKENS, VERDICTS, Problem
 
 # How much a word counts beside others: in openers, which are uniform, nothing is to be learnt; second words tell the
-# move; wanted codes and verdicts are few.
+# move; wanted codes, hits and verdicts are few.
 OPENER_WEIGHT, SECOND_WEIGHT, RARE_WEIGHT = 0.2, 3.0, 4.0
 
 
@@ -77,7 +77,7 @@ def written_lesson(
     weights = batch.is_content * 1.0 + batch.is_decision * decision_weight
     weights[torch.isin(batch.ids, _words(OPENERS))] *= OPENER_WEIGHT
     weights[torch.isin(batch.ids, _words(SECONDS))] *= SECOND_WEIGHT
-    weights[torch.isin(batch.ids, _words(VERDICTS)) & batch.is_response] *= RARE_WEIGHT
+    weights[torch.isin(batch.ids, _words((*VERDICTS, *HITS))) & batch.is_response] *= RARE_WEIGHT
     is_wanted = batch.is_response[:, 1:] & torch.isin(batch.ids[:, :-1], _words(LEVELS))
     weights[:, 1:][is_wanted] *= RARE_WEIGHT
     return Lesson(batch, weights)

@@ -118,13 +118,12 @@ def test_a_state_follows_what_was_said_and_not_what_is_right() -> None:
     problem = next(problems("train", 0, "hue"))
     machine = Machine(problem)
     machine.advance("plan", ("one", problem.wanted[0], "hue"))
-    symbol, code = machine.content("try")
-    wrong = next(other for other in "01234567" if other not in (code, problem.wanted[0]))
-    machine.advance("try", (symbol, problem.wanted[0]))
+    symbol, code, _ = machine.content("try")
+    machine.advance("try", (symbol, code, "hit"))
     assert machine.state == "found"
-    machine.advance("try", (symbol, wrong))
+    machine.advance("try", (symbol, code, "miss"))
     assert machine.state == "missed"
-    machine.advance("try", (symbol, problem.wanted[0]))
+    machine.advance("try", (symbol, "none", "hit"))
     machine.advance("check", ("sour", "wrong"))
     assert machine.state == "bad"
 
