@@ -3,7 +3,7 @@
 Three kinds of text. Periodic sequences of symbols, of any period: the next one is the one that followed last time.
 Prompts after which short runs of theirs, begun at random places, are said again, or a level with its wanted code, or a
 taste with its verdict; whole prompts said again would not do, since a fixed distance back would then tell every word.
-And tries of symbols after a level with its wanted code, each said to be a hit or not: whether its code is the wanted one.
+And tries of symbols after a level with its wanted code, each said to be a hit or not.
 """
 
 from __future__ import annotations
