@@ -1,4 +1,4 @@
-"""Reinforcement learning: what is rewarded, and the gradient of an iteration against an unsorted, unchunked reference."""
+"""Reinforcement learning: what is rewarded, and the gradient of an iteration against a plain reference."""
 
 from __future__ import annotations
 
