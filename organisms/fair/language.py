@@ -51,7 +51,7 @@ ARGUMENTS: dict[Move, tuple[frozenset[str], ...]] = {
     "check": (frozenset((*TASTES, NONE)), frozenset((*VERDICTS, NONE))),
     "back": (),
     "doubt": (),
-    "accept": (frozenset((*SYMBOLS, NONE)),),
+    "accept": (frozenset((*LEVELS, NONE)), frozenset((*SYMBOLS, NONE))),
     "answer": (),
 }
 SQUARE_SEED = 8

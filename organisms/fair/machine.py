@@ -9,7 +9,7 @@ what was *said*, right or wrong: a candidate said to be a hit is found, whether 
     check    taste, verdict                of what is held
     back                                   drops what is held
     doubt                                  no effect
-    accept   candidate                     fixes what is held for the level and opens the next; nothing held: level lost
+    accept   level, candidate              fixes what is held for the level and opens the next; nothing held: level lost
     answer                                 ends the response
 
 What is not there (no candidate left, nothing held, no level left) is said as `none`. Without a plan the way is hue.
@@ -102,7 +102,7 @@ class Machine:
                 taste = TASTE[self.held]
                 return taste, VERDICTS[taste == self.problem.bad]
             case "accept":
-                return (self.held or NONE,)
+                return (LEVELS[self.level] if is_open else NONE, self.held or NONE)
             case "back" | "doubt" | "answer":
                 return ()
 
@@ -137,7 +137,7 @@ class Machine:
                 self._drop()
             case "accept":
                 if self.level < N_LEVELS:
-                    self.accepted.append(content[0])
+                    self.accepted.append(content[1])
                     self.level += 1
                     self._begin("hue", is_planned=False)
             case "answer":

@@ -18,6 +18,7 @@ from ..language import HITS, OPENERS, SECONDS
 from ..machine import Machine
 from ..policy import Writer, write
 from ..task import LEVELS, MAX_RESPONSE_TOKENS, VERDICTS, Problem
+from ..world import CODES
 
 # How much a word counts beside others: in openers, which are uniform, nothing is to be learnt; second words tell the
 # move; wanted codes, hits and verdicts are few.
@@ -78,8 +79,8 @@ def written_lesson(
     weights[torch.isin(batch.ids, _words(OPENERS))] *= OPENER_WEIGHT
     weights[torch.isin(batch.ids, _words(SECONDS))] *= SECOND_WEIGHT
     weights[torch.isin(batch.ids, _words((*VERDICTS, *HITS))) & batch.is_response] *= RARE_WEIGHT
-    is_wanted = batch.is_response[:, 1:] & torch.isin(batch.ids[:, :-1], _words(LEVELS))
-    weights[:, 1:][is_wanted] *= RARE_WEIGHT
+    is_wanted = torch.isin(batch.ids[:, 1:], _words(CODES)) & torch.isin(batch.ids[:, :-1], _words(LEVELS))
+    weights[:, 1:][is_wanted] *= RARE_WEIGHT  # of no effect in a prompt, whose words weigh nothing
     return Lesson(batch, weights)
 
 

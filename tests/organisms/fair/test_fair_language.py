@@ -98,7 +98,7 @@ def test_ideal_habits_solve_every_problem_of_the_first_way_that_the_limit_leaves
     for problem in islice(problems("test", 0), 300):
         words = write(problem, Writer(IDEAL), generator, max_words=10**6)
         reading = read(problem, words)
-        assert tuple(step.content[0] for step in reading.steps if step.move == "accept") == problem.targets
+        assert tuple(step.content[1] for step in reading.steps if step.move == "accept") == problem.targets
         assert reading.is_solved == (len(words) <= MAX_RESPONSE_TOKENS)
         n_solved += reading.is_process_right
     assert 0.75 < n_solved / 300 < 0.88
