@@ -1,0 +1,70 @@
+"""Labelled traces of an organism: its own responses to problems, read by the exact labeller."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from transformers import LlamaForCausalLM
+
+from ...models import load
+from ...models._load import ModelLike
+from ...rundir import InputError
+from ...traces import Trace
+from .corpus import decode
+from .labeller import labelled
+from .language import tokenizer
+from .sampling import respond
+from .task import Split, problems
+from .world import Way
+
+
+def organisms_traces(
+    model: ModelLike,
+    n_traces: int,
+    *,
+    split: Split = "test",
+    seed: int = 0,
+    way: Way | None = None,
+    greedy: bool = False,
+) -> list[Trace]:
+    """Let an organism answer problems and label what it writes.
+
+    Args:
+        model: The organism.
+        n_traces: How many problems it is asked.
+        split: Which problems; those of `train` were trained on.
+        seed: Of the problems, and of the random numbers where it is sampled.
+        way: Only problems of this way; None: of both, as they come.
+        greedy: Its likeliest words; else sampled at temperature 1.
+
+    Returns:
+        One trace for each problem, a span for each sentence.
+
+    Raises:
+        InputError: The model is no organism.
+    """
+    organism = organism_model(model)
+    asked = list(islice(problems(split, seed, way), n_traces))
+    responses = respond(organism, asked, None if greedy else seed)
+    return [
+        labelled(problem, " ".join(decode(response)), f"{split}-{seed}-{number}")
+        for number, (problem, response) in enumerate(zip(asked, responses, strict=True))
+    ]
+
+
+def organism_model(model: ModelLike) -> LlamaForCausalLM:
+    """Load an organism.
+
+    Args:
+        model: A name, a directory or a handle.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: The model does not have the language of the organisms.
+    """
+    handle = load(model, device="cpu")
+    if not isinstance(handle.model, LlamaForCausalLM) or handle.tokenizer.get_vocab() != tokenizer().get_vocab():
+        raise InputError(f"{handle.name} is no model organism: its vocabulary is another; try organism/rl-timing")
+    return handle.model
