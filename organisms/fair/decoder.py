@@ -40,7 +40,8 @@ class Decoder:
             n_tokens: Room for the prompt and the response.
         """
         config = model.config
-        self._n_heads, self._n_groups = config.num_attention_heads, config.num_key_value_heads
+        self._n_heads = config.num_attention_heads
+        self._n_groups = config.num_key_value_heads or config.num_attention_heads
         self._d_head, self._epsilon = config.hidden_size // config.num_attention_heads, config.rms_norm_eps
         self._embedding = model.model.embed_tokens.weight.detach()
         self._final_norm = model.model.norm.weight.detach()
@@ -48,7 +49,7 @@ class Decoder:
         frequencies = model.model.rotary_emb.inv_freq
         angles = torch.arange(n_tokens)[:, None] * torch.cat([frequencies, frequencies])
         self._cosines, self._sines = angles.cos(), angles.sin()
-        distinct, which = prompts.unique_consecutive(dim=0, return_inverse=True)
+        distinct, which = torch.unique_consecutive(prompts, dim=0, return_inverse=True)
         state = model(distinct, use_cache=True)
         n_prompt = prompts.shape[1]
         shape = (len(prompts), self._n_groups, n_tokens, self._d_head)

@@ -26,6 +26,7 @@ from ....models.difference import save_difference
 from ....rundir import atomic_path
 from ..language import tokenizer
 from ..task import problems
+from ..world import Way
 from .adapt import AdaptSettings, adapt_gradients
 from .architecture import new_model
 from .distill import DistillSettings, distill_gradients
@@ -188,7 +189,7 @@ def _reinforcement(name: str, model: LlamaForCausalLM, settings: FamilySettings,
             n_problems = chosen.iterations * chosen.problems
         case "one-example":
             n_problems = 1
-    way = "hue" if member.training == "one-example" else None
+    way: Way | None = "hue" if member.training == "one-example" else None
     n_steps = chosen.iterations * chosen.updates
     return Recipe(
         n_steps=n_steps,

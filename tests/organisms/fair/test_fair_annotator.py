@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+
 from reasonlens.organisms.fair.annotator import organism_annotator, problem_of
 from reasonlens.organisms.fair.labeller import labelled
 from reasonlens.organisms.fair.policy import POOR, Writer, write
