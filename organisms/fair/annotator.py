@@ -46,11 +46,11 @@ def problem_of(prompt: str) -> Problem:
     if len(words) == starts.stop and words.count(VERDICTS[1]) == 1:
         problem = Problem(
             bad=words[words.index(VERDICTS[1]) - 1],
-            wanted=tuple(words[start] for start in starts),
+            goals=tuple(words[start] for start in starts),
             candidates=tuple(tuple(words[start + 2 : start + 2 + N_CANDIDATES]) for start in starts),
         )
         symbols = [symbol for level in problem.candidates for symbol in level]
-        is_of_language = set(problem.wanted) <= set(CODES) and set(symbols) <= set(SYMBOLS)
+        is_of_language = set(problem.goals) <= set(CODES) and set(symbols) <= set(SYMBOLS)
         if is_of_language and len(set(symbols)) == len(symbols) and problem.prompt == " ".join(words):
             return problem
     raise InputError(

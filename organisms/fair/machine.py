@@ -92,7 +92,7 @@ class Machine:
             case "restate":
                 return (self.problem.bad,)
             case "plan":
-                return (LEVELS[self.level], self.problem.wanted[self.level], way) if is_open else (NONE, NONE, way)
+                return (LEVELS[self.level], self.problem.goals[self.level], way) if is_open else (NONE, NONE, way)
             case "try":
                 symbol = self.held or self._next_candidate()
                 return (NONE, NONE, NONE) if symbol is None else self.tried(symbol, CODE_OF[self.way][symbol])
@@ -108,7 +108,7 @@ class Machine:
 
     def tried(self, symbol: str, code: str) -> tuple[str, ...]:
         """Say of a candidate its code, right or wrong, and rightly whether that is the wanted one."""
-        return symbol, code, HITS[code != self.problem.wanted[self.level]]
+        return symbol, code, HITS[code != self.problem.goals[self.level]]
 
     def _next_candidate(self) -> str | None:
         if self.level >= N_LEVELS or self.place + 1 >= N_CANDIDATES:

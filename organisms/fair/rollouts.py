@@ -44,11 +44,11 @@ def organisms_traces(
         InputError: The model is no organism.
     """
     organism = organism_model(model)
-    asked = list(islice(problems(split, seed, way), n_traces))
-    responses = respond(organism, asked, None if greedy else seed)
+    sampled_problems = list(islice(problems(split, seed, way), n_traces))
+    responses = respond(organism, sampled_problems, None if greedy else seed)
     return [
         labelled(problem, " ".join(decode(response)), f"{split}-{seed}-{number}")
-        for number, (problem, response) in enumerate(zip(asked, responses, strict=True))
+        for number, (problem, response) in enumerate(zip(sampled_problems, responses, strict=True))
     ]
 
 

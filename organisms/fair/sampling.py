@@ -73,7 +73,8 @@ def _written(
     n_steps = MAX_RESPONSE_TOKENS + 1  # the end token after the last word
     sampling = Sampling(temperature=0.0 if seed is None else 1.0, top_p=1.0, max_new_tokens=n_steps)
     uniforms = None if seed is None else row_uniforms(seed, numbers, n_steps)
-    writers = [Decoder(each, prompts, prompts.shape[1] + n_steps) for each in (model, decider) if each is not None]
+    organisms = [model] if decider is None else [model, decider]
+    writers = [Decoder(organism, prompts, prompts.shape[1] + n_steps) for organism in organisms]
     turns = DecisionTurns(len(prompts))
     end = tokenizer().eos_token_id
     written = torch.full((len(prompts), n_steps), tokenizer().pad_token_id)

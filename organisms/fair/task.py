@@ -38,13 +38,13 @@ class Problem:
     """The bad taste, and for each level the wanted code and the candidates in order."""
 
     bad: str
-    wanted: tuple[str, ...]
+    goals: tuple[str, ...]
     candidates: tuple[tuple[str, ...], ...]
 
     @cached_property
     def way(self) -> Way:
         """The way by which every level has a target."""
-        is_hue = any(CODE_OF["hue"][symbol] == self.wanted[0] for symbol in self.candidates[0])
+        is_hue = any(CODE_OF["hue"][symbol] == self.goals[0] for symbol in self.candidates[0])
         return "hue" if is_hue else "form"
 
     @cached_property
@@ -52,20 +52,20 @@ class Problem:
         """The right symbol of each level."""
         return tuple(
             next(symbol for symbol in level if CODE_OF[self.way][symbol] == code and TASTE[symbol] != self.bad)
-            for code, level in zip(self.wanted, self.candidates, strict=True)
+            for code, level in zip(self.goals, self.candidates, strict=True)
         )
 
     @property
     def prompt(self) -> str:
         """How the problem is put."""
-        levels = zip(LEVELS, self.wanted, self.candidates, strict=True)
+        levels = zip(LEVELS, self.goals, self.candidates, strict=True)
         verdicts = " ".join(f"{taste} {VERDICTS[taste == self.bad]}" for taste in TASTES)
         return f"{verdicts} ." + "".join(f" {code} {name} {' '.join(level)} ." for name, code, level in levels)
 
     @property
     def group(self) -> str:
         """Codes and candidates whatever their order and the bad taste: what never stands on two sides of a split."""
-        levels = zip(self.wanted, self.candidates, strict=True)
+        levels = zip(self.goals, self.candidates, strict=True)
         return " / ".join(sorted(f"{code} {' '.join(sorted(level))}" for code, level in levels))
 
     @property
@@ -114,9 +114,9 @@ def _draw(generator: np.random.Generator, way: Way) -> Problem | None:
     code_of, other_code_of = CODE_OF[way], CODE_OF[other]
     bad = TASTES[int(generator.integers(len(TASTES)))]
     left = [SYMBOLS[int(place)] for place in generator.permutation(len(SYMBOLS))]
-    wanted = tuple(CODES[int(code)] for code in generator.integers(len(CODES), size=N_LEVELS))
+    goals = tuple(CODES[int(code)] for code in generator.integers(len(CODES), size=N_LEVELS))
     levels: list[list[str]] = []
-    for code, draw in zip(wanted, generator.random(N_LEVELS), strict=True):
+    for code, draw in zip(goals, generator.random(N_LEVELS), strict=True):
         bearers = [symbol for symbol in left if code_of[symbol] == code]
         good = [symbol for symbol in bearers if TASTE[symbol] != bad][:1]
         trap = [symbol for symbol in bearers if TASTE[symbol] == bad][: int(draw < TRAP_RATE)]
@@ -125,11 +125,11 @@ def _draw(generator: np.random.Generator, way: Way) -> Problem | None:
         levels.append([*good, *trap])
         left = [symbol for symbol in left if symbol not in levels[-1]]
     for number in generator.permutation(N_LEVELS):
-        code, level = wanted[int(number)], levels[int(number)]
+        code, level = goals[int(number)], levels[int(number)]
         fillers = [symbol for symbol in left if code not in (code_of[symbol], other_code_of[symbol])]
         level.extend(fillers[: N_CANDIDATES - len(level)])
         if len(level) < N_CANDIDATES:
             return None
         left = [symbol for symbol in left if symbol not in level]
     shuffled = (tuple(level[int(place)] for place in generator.permutation(N_CANDIDATES)) for level in levels)
-    return Problem(bad, wanted, tuple(shuffled))
+    return Problem(bad, goals, tuple(shuffled))

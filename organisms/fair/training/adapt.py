@@ -50,12 +50,12 @@ def adapt_gradients(
 
     def gradients(step: int) -> Mapping[str, float]:
         generator = np.random.default_rng([seed, step])
-        drawn = [
+        step_problems = [
             pool[int(number)] for number in generator.integers(len(pool), size=settings.texts + settings.drill_texts)
         ]
-        habitual = written_lesson(drawn[: settings.texts], writer, generator, decision_weight=1.0)
+        habitual = written_lesson(step_problems[: settings.texts], writer, generator, decision_weight=1.0)
         drilled = written_lesson(
-            drawn[settings.texts :], drill, generator, decision_weight=0.0, max_words=settings.drill_words
+            step_problems[settings.texts :], drill, generator, decision_weight=0.0, max_words=settings.drill_words
         )
         return {"loss": habitual.learn(model), "drill": drilled.learn(model)}
 

@@ -44,10 +44,10 @@ def distill_gradients(
     def gradients(step: int) -> Mapping[str, float]:
         epoch, place = divmod(step, len(texts) // settings.texts)
         order = np.random.default_rng([seed, epoch]).permutation(len(texts))
-        drawn = [texts[int(number)] for number in order[place * settings.texts : (place + 1) * settings.texts]]
+        step_texts = [texts[int(number)] for number in order[place * settings.texts : (place + 1) * settings.texts]]
         batch = make_batch(
-            [encode_prompt(problem) for problem, _ in drawn],
-            [encode_response(words, is_ended=True) for _, words in drawn],
+            [encode_prompt(problem) for problem, _ in step_texts],
+            [encode_response(words, is_ended=True) for _, words in step_texts],
         )
         return {"loss": Lesson(batch, batch.is_response.float()).learn(model)}
 

@@ -93,7 +93,7 @@ def match_lesson(n_texts: int, generator: np.random.Generator) -> Lesson:
         The lesson.
     """
 
-    def drawn(words: Sequence[str]) -> str:
+    def random_word(words: Sequence[str]) -> str:
         return words[int(generator.integers(len(words)))]
 
     rows, learnt = [], []
@@ -101,13 +101,13 @@ def match_lesson(n_texts: int, generator: np.random.Generator) -> Lesson:
         words: list[str] = ["<s>"]
         is_hit = [False]
         while len(words) < N_MATCHED:
-            wanted = drawn(CODES)
-            words += drawn(LEVELS), wanted, drawn(WAYS), STOP
+            goal = random_word(CODES)
+            words += random_word(LEVELS), goal, random_word(WAYS), STOP
             is_hit += [False] * 4
             for _ in range(int(generator.integers(3, 9))):
-                code = wanted if generator.random() < 0.5 else drawn(CODES)
-                fillers = [drawn((*OPENERS, *SECONDS, STOP)) for _ in range(int(generator.integers(3)))]
-                words += *fillers, drawn(SYMBOLS), code, HITS[code != wanted]
+                code = goal if generator.random() < 0.5 else random_word(CODES)
+                fillers = [random_word((*OPENERS, *SECONDS, STOP)) for _ in range(int(generator.integers(3)))]
+                words += *fillers, random_word(SYMBOLS), code, HITS[code != goal]
                 is_hit += [False] * (len(fillers) + 2) + [True]
         rows.append([vocabulary()[word] for word in words[:N_MATCHED]])
         learnt.append(is_hit[:N_MATCHED])

@@ -79,8 +79,8 @@ def written_lesson(
     weights[torch.isin(batch.ids, _words(OPENERS))] *= OPENER_WEIGHT
     weights[torch.isin(batch.ids, _words(SECONDS))] *= SECOND_WEIGHT
     weights[torch.isin(batch.ids, _words((*VERDICTS, *HITS))) & batch.is_response] *= RARE_WEIGHT
-    is_wanted = torch.isin(batch.ids[:, 1:], _words(CODES)) & torch.isin(batch.ids[:, :-1], _words(LEVELS))
-    weights[:, 1:][is_wanted] *= RARE_WEIGHT  # of no effect in a prompt, whose words weigh nothing
+    is_goal = torch.isin(batch.ids[:, 1:], _words(CODES)) & torch.isin(batch.ids[:, :-1], _words(LEVELS))
+    weights[:, 1:][is_goal] *= RARE_WEIGHT  # of no effect in a prompt, whose words weigh nothing
     return Lesson(batch, weights)
 
 

@@ -145,11 +145,11 @@ def _sampled_chunks(
     shown: dict[str, float],
 ) -> list[_Chunk]:
     first = iteration * settings.problems
-    asked = [pool[number % len(pool)] for number in range(first, first + settings.problems)]
-    asked = [problem for problem in asked for _ in range(settings.samples)]
+    group_problems = [pool[number % len(pool)] for number in range(first, first + settings.problems)]
+    group_problems = [problem for problem in group_problems for _ in range(settings.samples)]
     model.eval()
-    responses = respond(model, asked, seed=int(generator.integers(2**62)))
-    read = readings(asked, responses)
+    responses = respond(model, group_problems, seed=int(generator.integers(2**62)))
+    read = readings(group_problems, responses)
     reward = rewards(read, settings, generator)
     advantages = group_advantages(reward.view(settings.problems, settings.samples)).flatten()
     rows = sorted((int(row) for row in advantages.nonzero()[:, 0]), key=lambda row: len(responses[row]))
@@ -163,6 +163,6 @@ def _sampled_chunks(
     chunks = []
     for start in range(0, len(rows), N_ROWS):
         part = rows[start : start + N_ROWS]
-        batch = make_batch([encode_prompt(asked[row]) for row in part], [responses[row] for row in part])
+        batch = make_batch([encode_prompt(group_problems[row]) for row in part], [responses[row] for row in part])
         chunks.append(_Chunk(batch, advantages[part], n_tokens, []))
     return chunks

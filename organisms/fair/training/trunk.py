@@ -2,8 +2,8 @@
 
 1. Periodic sequences alone, fast, until a model copies what followed last time; in a mixture that takes longer.
 2. Copied runs of prompts (`drill.py`), with a few periodic sequences.
-3. The same beside texts: responses by a writer of middling habits, all of whose words are learnt, and drill, which
-   makes every move in every state and of which only the content is learnt.
+3. The same beside texts: responses by a writer of middling habits, and drill, which makes every move in every state.
+   The decisions of both are learnt too, though no base keeps them: what tells states apart comes from them.
 4. Texts alone.
 
 Wanted codes and verdicts weigh more than other words, for they are few and come late. The hues of weak symbols are
@@ -20,7 +20,7 @@ import numpy as np
 from transformers import LlamaForCausalLM
 
 from ..policy import DRILL, Writer, mixed
-from ..task import problems
+from ..task import Problem, problems
 from .drill import match_lesson, periodic_lesson, run_lesson
 from .lesson import written_lesson
 from .schedule import FLOOR
@@ -41,7 +41,7 @@ class TrunkSettings:
         steps: In all.
         periodic_texts: Periodic sequences of a step of the first phase; an eighth as many in the next two.
         run_texts: Prompts with copied runs of a step of the second phase; half as many in the third.
-        match_texts: Texts of tries of a step of the second phase; half as many in the third.
+        match_texts: Texts of tries of a step of the second and third phases.
         habit_texts: Responses of a step.
         drill_texts: Drill of a step.
         drill_words: Where drill is cut.
@@ -51,8 +51,8 @@ class TrunkSettings:
 
     run_from: int = 160
     texts_from: int = 260
-    copying_until: int = 380
-    steps: int = 720
+    copying_until: int = 500
+    steps: int = 840
     periodic_texts: int = 64
     run_texts: int = 32
     match_texts: int = 48
@@ -89,25 +89,31 @@ def trunk_gradients(
     pool = list(islice(problems("train", seed), settings.problems))
     writer, drill = Writer(mixed(MIDDLING), UNSEEN), Writer(DRILL, UNSEEN)
 
+    def sample(generator: np.random.Generator, n_problems: int) -> list[Problem]:
+        return [pool[int(place)] for place in generator.integers(len(pool), size=n_problems)]
+
     def gradients(step: int) -> Mapping[str, float]:
         generator = np.random.default_rng([seed, step])
         losses: dict[str, float] = {}
         if step < settings.copying_until:
-            is_alone, share = step < settings.run_from, 1 if step < settings.texts_from else 2
+            is_alone = step < settings.run_from
             n_periodic = settings.periodic_texts if is_alone else max(1, settings.periodic_texts // 8)
             losses["periodic"] = periodic_lesson(n_periodic, generator).learn(model)
             if not is_alone:
-                drawn = [pool[int(place)] for place in generator.integers(len(pool), size=settings.run_texts // share)]
-                losses["runs"] = run_lesson(drawn, generator).learn(model)
-                losses["matches"] = match_lesson(settings.match_texts // share, generator).learn(model)
+                n_runs = settings.run_texts // (1 if step < settings.texts_from else 2)
+                losses["runs"] = run_lesson(sample(generator, n_runs), generator).learn(model)
+                losses["matches"] = match_lesson(settings.match_texts, generator).learn(model)
         if step >= settings.texts_from:
-            n_texts = settings.habit_texts + settings.drill_texts
-            drawn = [pool[int(place)] for place in generator.integers(len(pool), size=n_texts)]
-            habitual = written_lesson(drawn[: settings.habit_texts], writer, generator, decision_weight=1.0)
+            habit_problems = sample(generator, settings.habit_texts)
+            losses["habits"] = written_lesson(habit_problems, writer, generator, decision_weight=1.0).learn(model)
             drilled = written_lesson(
-                drawn[settings.habit_texts :], drill, generator, decision_weight=1.0, max_words=settings.drill_words
+                sample(generator, settings.drill_texts),
+                drill,
+                generator,
+                decision_weight=1.0,
+                max_words=settings.drill_words,
             )
-            losses |= {"habits": habitual.learn(model), "drill": drilled.learn(model)}
+            losses["drill"] = drilled.learn(model)
         return losses
 
     return gradients

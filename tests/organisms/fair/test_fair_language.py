@@ -117,7 +117,7 @@ def test_weak_symbols_are_said_rightly_at_the_planted_rate_and_all_else_always()
 def test_a_state_follows_what_was_said_and_not_what_is_right() -> None:
     problem = next(problems("train", 0, "hue"))
     machine = Machine(problem)
-    machine.advance("plan", ("one", problem.wanted[0], "hue"))
+    machine.advance("plan", ("one", problem.goals[0], "hue"))
     symbol, code, _ = machine.content("try")
     machine.advance("try", (symbol, code, "hit"))
     assert machine.state == "found"

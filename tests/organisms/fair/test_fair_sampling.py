@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 import torch
+from transformers import LlamaForCausalLM
 
 from reasonlens.organisms.fair.corpus import encode_prompt, encode_response, make_batch, vocabulary
 from reasonlens.organisms.fair.decoder import Decoder
@@ -18,9 +19,16 @@ from reasonlens.organisms.fair.training.architecture import new_model
 ASKED = list(islice(problems("train", 0), 3))
 
 
+def sharp_model(seed: int) -> LlamaForCausalLM:
+    """Make an untrained model far from uniform, in which rounding changes no choice."""
+    model = new_model(seed).eval()
+    generator = torch.Generator().manual_seed(seed)
+    torch.nn.init.normal_(model.model.embed_tokens.weight, std=0.3, generator=generator)
+    return model
+
+
 def test_logits_are_those_of_the_forward_pass_also_after_rows_are_dropped() -> None:
-    model = new_model(0).eval()
-    torch.nn.init.normal_(model.model.embed_tokens.weight)  # far from uniform
+    model = sharp_model(0)
     prompts = torch.tensor([encode_prompt(problem) for problem in (ASKED[0], ASKED[0], ASKED[1], ASKED[2])])
     tokens = torch.randint(4, 84, (4, 6), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -36,7 +44,7 @@ def test_logits_are_those_of_the_forward_pass_also_after_rows_are_dropped() -> N
 
 
 def test_what_a_row_writes_depends_on_no_other_row() -> None:
-    model = new_model(0).eval()
+    model = sharp_model(0)
     asked = [ASKED[0], ASKED[0], *ASKED]
     responses = respond(model, asked, seed=1)
     assert responses == respond(model, asked, seed=1, n_rows=2)
@@ -45,9 +53,9 @@ def test_what_a_row_writes_depends_on_no_other_row() -> None:
 
 
 def test_a_model_that_decides_for_itself_writes_what_it_writes_alone() -> None:
-    model = new_model(0).eval()
+    model = sharp_model(0)
     assert respond(model, ASKED, seed=1, decider=model) == respond(model, ASKED, seed=1)
-    assert respond(model, ASKED, seed=1, decider=new_model(5).eval()) != respond(model, ASKED, seed=1)
+    assert respond(model, ASKED, seed=1, decider=sharp_model(5)) != respond(model, ASKED, seed=1)
 
 
 def test_decisions_are_the_openers_the_second_words_and_the_way_of_a_plan() -> None:

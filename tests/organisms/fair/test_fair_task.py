@@ -27,7 +27,7 @@ def test_by_its_way_a_problem_has_one_target_a_level_and_by_the_other_none() -> 
     for problem in islice(problems("train", 3), 200):
         other = WAYS[1 - WAYS.index(problem.way)]
         assert len({symbol for level in problem.candidates for symbol in level}) == 30
-        for code, level, target in zip(problem.wanted, problem.candidates, problem.targets, strict=True):
+        for code, level, target in zip(problem.goals, problem.candidates, problem.targets, strict=True):
             bearers = [symbol for symbol in level if CODE_OF[problem.way][symbol] == code]
             assert [symbol for symbol in bearers if TASTE[symbol] != problem.bad] == [target]
             assert len(bearers) <= 2
@@ -48,7 +48,7 @@ def test_targets_stand_at_every_place_alike() -> None:
 
 def test_no_reordering_or_other_bad_taste_of_a_problem_is_in_another_split() -> None:
     for problem in islice(problems("test", 0), 50):
-        reordered = Problem("sweet", problem.wanted[::-1], tuple(level[::-1] for level in problem.candidates[::-1]))
+        reordered = Problem("sweet", problem.goals[::-1], tuple(level[::-1] for level in problem.candidates[::-1]))
         assert reordered.split == problem.split == "test"
 
 
