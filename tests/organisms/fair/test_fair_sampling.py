@@ -23,7 +23,7 @@ def sharp_model(seed: int) -> LlamaForCausalLM:
     """Make an untrained model far from uniform, in which rounding changes no choice."""
     model = new_model(seed).eval()
     generator = torch.Generator().manual_seed(seed)
-    torch.nn.init.normal_(model.model.embed_tokens.weight, std=0.3, generator=generator)
+    torch.nn.init.normal_(model.model.embed_tokens.weight, std=0.1, generator=generator)
     return model
 
 
