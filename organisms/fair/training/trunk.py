@@ -3,7 +3,8 @@
 1. Periodic sequences alone, fast, until a model copies what followed last time; in a mixture that takes longer.
 2. Copied runs of prompts (`drill.py`), with a few periodic sequences.
 3. The same beside texts: responses by a writer of middling habits, and drill, which makes every move in every state.
-   The decisions of both are learnt too, though no base keeps them: what tells states apart comes from them.
+   The decisions of both are learnt too, though no base keeps them: what tells states apart comes from them. Towards the
+   end of this phase there are tries to compare codes in.
 4. Texts alone.
 
 Wanted codes and verdicts weigh more than other words, for they are few and come late. The hues of weak symbols are
@@ -37,11 +38,12 @@ class TrunkSettings:
     Args:
         run_from: Step at which the second phase begins.
         texts_from: Step at which the third phase begins.
+        match_from: Step from which there are tries; before texts are half learnt, comparing is not.
         copying_until: Step at which the fourth phase begins.
         steps: In all.
         periodic_texts: Periodic sequences of a step of the first phase; an eighth as many in the next two.
         run_texts: Prompts with copied runs of a step of the second phase; half as many in the third.
-        match_texts: Texts of tries of a step of the second and third phases.
+        match_texts: Texts of tries of a step of the third phase.
         habit_texts: Responses of a step.
         drill_texts: Drill of a step.
         drill_words: Where drill is cut.
@@ -51,8 +53,9 @@ class TrunkSettings:
 
     run_from: int = 160
     texts_from: int = 260
-    copying_until: int = 500
-    steps: int = 840
+    match_from: int = 420
+    copying_until: int = 520
+    steps: int = 860
     periodic_texts: int = 64
     run_texts: int = 32
     match_texts: int = 48
@@ -102,6 +105,7 @@ def trunk_gradients(
             if not is_alone:
                 n_runs = settings.run_texts // (1 if step < settings.texts_from else 2)
                 losses["runs"] = run_lesson(sample(generator, n_runs), generator).learn(model)
+            if step >= settings.match_from:
                 losses["matches"] = match_lesson(settings.match_texts, generator).learn(model)
         if step >= settings.texts_from:
             habit_problems = sample(generator, settings.habit_texts)

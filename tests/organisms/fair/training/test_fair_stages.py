@@ -30,6 +30,7 @@ TINY = FamilySettings(
     trunk=TrunkSettings(
         run_from=1,
         texts_from=2,
+        match_from=2,
         copying_until=3,
         steps=4,
         periodic_texts=8,
