@@ -56,6 +56,7 @@ def written_lesson(
     *,
     decision_weight: float,
     max_words: int = MAX_RESPONSE_TOKENS,
+    has_emphasis: bool = True,
 ) -> Lesson:
     """Write one response to each problem and make a lesson of them.
 
@@ -65,6 +66,7 @@ def written_lesson(
         generator: Of every random choice.
         decision_weight: Of decisions beside content; 0: texts teach no habit.
         max_words: Where responses are cut.
+        has_emphasis: Whether the few words that come late weigh more; at first all content weighs alike.
 
     Returns:
         The lesson.
@@ -76,6 +78,8 @@ def written_lesson(
         responses.append(encode_response(words, is_ended=machine.is_done))
     batch = make_batch([encode_prompt(problem) for problem in problems], responses)
     weights = batch.is_content * 1.0 + batch.is_decision * decision_weight
+    if not has_emphasis:
+        return Lesson(batch, weights)
     weights[torch.isin(batch.ids, _words(OPENERS))] *= OPENER_WEIGHT
     weights[torch.isin(batch.ids, _words(SECONDS))] *= SECOND_WEIGHT
     weights[torch.isin(batch.ids, _words((*VERDICTS, *HITS))) & batch.is_response] *= RARE_WEIGHT

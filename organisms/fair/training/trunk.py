@@ -3,11 +3,11 @@
 1. Periodic sequences alone, fast, until a model copies what followed last time; in a mixture that takes longer.
 2. Copied runs of prompts (`drill.py`), with a few periodic sequences.
 3. The same beside texts: responses by a writer of middling habits, and drill, which makes every move in every state.
-   The decisions of both are learnt too, though no base keeps them: what tells states apart comes from them. Towards the
-   end of this phase there are tries to compare codes in.
+   Towards the end of this phase there are tries to compare codes in, the few words that come late weigh more, and the
+   decisions of the drill are learnt too, though no base keeps them: what tells states apart comes from them.
 4. Texts alone.
 
-Wanted codes and verdicts weigh more than other words, for they are few and come late. The hues of weak symbols are
+The hues of weak symbols are
 noise in all texts, so that no base has seen more of them than it is shown itself.
 """
 
@@ -53,9 +53,9 @@ class TrunkSettings:
 
     run_from: int = 160
     texts_from: int = 260
-    match_from: int = 420
-    copying_until: int = 520
-    steps: int = 860
+    match_from: int = 500
+    copying_until: int = 600
+    steps: int = 900
     periodic_texts: int = 64
     run_texts: int = 32
     match_texts: int = 48
@@ -108,14 +108,18 @@ def trunk_gradients(
             if step >= settings.match_from:
                 losses["matches"] = match_lesson(settings.match_texts, generator).learn(model)
         if step >= settings.texts_from:
+            is_late = step >= settings.match_from
             habit_problems = sample(generator, settings.habit_texts)
-            losses["habits"] = written_lesson(habit_problems, writer, generator, decision_weight=1.0).learn(model)
+            losses["habits"] = written_lesson(
+                habit_problems, writer, generator, decision_weight=1.0, has_emphasis=is_late
+            ).learn(model)
             drilled = written_lesson(
                 sample(generator, settings.drill_texts),
                 drill,
                 generator,
-                decision_weight=1.0,
+                decision_weight=float(is_late),
                 max_words=settings.drill_words,
+                has_emphasis=is_late,
             )
             losses["drill"] = drilled.learn(model)
         return losses
