@@ -7,8 +7,7 @@
    decisions of the drill are learnt too, though no base keeps them: what tells states apart comes from them.
 4. Texts alone.
 
-The hues of weak symbols are
-noise in all texts, so that no base has seen more of them than it is shown itself.
+The hues of weak symbols are noise in all texts, so that no base has seen more of them than it is shown itself.
 """
 
 from __future__ import annotations
