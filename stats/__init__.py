@@ -12,6 +12,7 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | which questions an arm solved, and their problems | `accuracy_over_groups` |
 | two arms that answered the same questions | `accuracy_difference_over_groups` |
 | base, thinking model and arm on the same questions | `gap_recovered_over_groups` |
+| the same four times, with two causes changed or not | `shapley_shares_over_groups` |
 | whether two arms on the same questions differ | `sign_flip_test_over_groups` |
 | whether two sets of different problems differ | `permutation_test_over_groups` |
 | samples of each problem, and how many are right | `pass_at_k`, then `mean_over_groups` |
@@ -35,6 +36,7 @@ from .permutation import p_value_of_draws, row_permutations
 from .proportion import proportion_over_groups, wilson_proportion
 from .ratios import mean_over_groups, ratio_difference_over_groups, ratio_over_groups
 from .resampling import LEVEL, N_RESAMPLES, Groups, Seed, bootstrap_counts, percentile_ends, sum_by_group
+from .shapley import ShapleyShares, shapley_shares_over_groups
 
 __all__ = [
     "GroupTest",
@@ -44,6 +46,7 @@ __all__ = [
     "N_RESAMPLES",
     "RecoveredGap",
     "Seed",
+    "ShapleyShares",
     "Solved",
     "accuracy_difference_over_groups",
     "accuracy_draws",
@@ -62,6 +65,7 @@ __all__ = [
     "ratio_difference_over_groups",
     "ratio_over_groups",
     "row_permutations",
+    "shapley_shares_over_groups",
     "sign_flip_test_over_groups",
     "simultaneous_band",
     "sum_by_group",
