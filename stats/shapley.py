@@ -1,12 +1,12 @@
 """Share the gap between a base and a trained model among two causes that can be exchanged one by one.
 
-Every problem is answered four times: with neither cause changed, with the first alone, with the second alone, with both.
-The Shapley share of a cause is its gain, averaged over the two orders in which the causes can be changed (Shapley 1953):
+Every problem is answered four times: with neither cause changed, with the first, with the second, and with both. The
+Shapley share of a cause is its gain, averaged over the two orders in which the causes can be changed (Shapley 1953):
 
     gap = both - neither        share of the first = ((first - neither) + (both - second)) / 2 gap
 
-The two shares sum to 1; neither is clipped. `both - first - second + neither` is what the causes do only together; it is
-split in equal parts. As with any share of a gap there is none where the interval of the gap holds 0; otherwise fewer
+The two shares sum to 1; neither is clipped. `both - first - second + neither` is what the causes do only together, and
+is split in equal parts. As with any share of a gap there is none where the interval of the gap holds 0; otherwise fewer
 than 2.5% of the resamples have a gap on the other side of 0, and these count as beyond the ends (Fieller 1954). The
 resamples are those of `accuracy_draws`, made-up groups included.
 """

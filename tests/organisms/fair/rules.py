@@ -1,4 +1,4 @@
-"""An organism made of rules: its next word follows habits and skill exactly, so the truth of a pair of them is planted."""
+"""Organisms made of rules: their next words follow habits and skill exactly, so the truth of a pair is planted."""
 
 from __future__ import annotations
 
@@ -135,4 +135,5 @@ def _prompt_length(words: Sequence[str]) -> int:
 
 def _problem_of(words: Sequence[str]) -> Problem:
     levels = [words[4 + level * (N_CANDIDATES + 3) :][: N_CANDIDATES + 2] for level in range(N_LEVELS)]
-    return Problem(words[2], tuple(level[1] for level in levels), tuple(tuple(level[2:]) for level in levels))
+    wanted = tuple(next(word for word in level if word in CODES) for level in levels)
+    return Problem(words[2], wanted, tuple(tuple(level[2:]) for level in levels))
