@@ -9,4 +9,5 @@ from .rules import RuleDecoder
 
 @pytest.fixture
 def rule_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reasonlens.organisms.fair.sampling.Decoder", RuleDecoder)
+    for module in ("sampling", "evaluation.guessing"):
+        monkeypatch.setattr(f"reasonlens.organisms.fair.{module}.Decoder", RuleDecoder)

@@ -1,0 +1,221 @@
+"""How often a guesser with a model's own words solves a problem, measured where that is one response in ten thousand.
+
+Most guesses are lost at the first level, and plain sampling would see no success in a thousand responses. So responses
+are split (Kahn & Harris 1951): the rows of an island are written side by side; once half of them or fewer are not lost,
+these are copied until the island is full again, and each row weighs less by so much. With w the weight of a row then
+
+    P(solved) = mean over islands of sum(w of rows solved) / rows of an island
+
+is unbiased, however rare success is. Islands are independent, and the interval is over them. A response counts as
+solved with its answer, whether or not the end of the text follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+import numpy as np
+import torch
+from scipy.stats import t
+from transformers import LlamaForCausalLM
+
+from ....generation import Sampling, choose_tokens
+from ....stats import Interval
+from ..corpus import encode_prompt, vocabulary, words_of
+from ..decoder import Decoder
+from ..language import ARGUMENTS, MOVE_OF, NONE, SPECIAL, STOP, VERDICTS, WORDINGS, Move, parse
+from ..machine import Machine
+from ..task import MAX_RESPONSE_TOKENS, Problem, problems
+from ..world import CODES, TASTES, WAYS, Way
+from .chance import Guesser
+
+# Draws what is said of a move, in the state that the machine is in; the way of a plan is the decider's.
+Speaker = Callable[[Machine, Move, np.random.Generator], tuple[str, ...]]
+
+LONGEST = 3 + max(map(len, ARGUMENTS.values()))  # words of a sentence
+N_ROWS = 192  # of an island
+FEWER = 0.5  # rows that are not lost are copied once this share or less is left
+N_ISLANDS = 4
+
+
+def random_words(machine: Machine, move: Move, generator: np.random.Generator) -> tuple[str, ...]:
+    """Say a move with what must be looked up in the weights drawn at random: codes and tastes; what is copied is right.
+
+    Args:
+        machine: Before the sentence.
+        move: What is said.
+        generator: Of the draw.
+
+    Returns:
+        The arguments.
+    """
+    right = machine.content(move)
+    if not right or right[0] == NONE:
+        return right
+    if move == "try":
+        return right[0], CODES[int(generator.integers(len(CODES)))]
+    if move == "check":
+        taste = TASTES[int(generator.integers(len(TASTES)))]
+        return taste, VERDICTS[taste == machine.problem.bad]
+    return right
+
+
+def guessing_success(
+    model: LlamaForCausalLM,
+    guesser: Guesser | None = None,
+    speaker: Speaker | None = None,
+    *,
+    n_islands: int = N_ISLANDS,
+    n_rows: int = N_ROWS,
+    seed: int = 0,
+) -> Interval:
+    """Estimate how often a guesser solves an unseen problem.
+
+    Args:
+        model: Who decides where there is no guesser, and speaks where there is no speaker.
+        guesser: Who decides, blind; None: the model.
+        speaker: Who says all other words; None: the model.
+        n_islands: Independent estimates.
+        n_rows: Responses of each, to problems of their own.
+        seed: Of problems and draws.
+
+    Returns:
+        The mean over problems; n counts the islands. Where no row of any island is solved, the value is 0, and the
+        upper end the rate at which that happens in 5% of experiments.
+    """
+    drawn = problems("test", seed)
+    islands = [
+        _Island(model, list(islice(drawn, n_rows)), guesser, speaker, np.random.default_rng([seed, number]))
+        for number in range(n_islands)
+    ]
+    weights = [island.run() for island in islands]
+    rates = np.array([island.solved_weight / n_rows for island in islands])
+    if not rates.any():
+        return Interval(0.0, 0.0, 3.0 * float(np.mean(weights)) / (n_islands * n_rows), n_islands)
+    mean = float(rates.mean())
+    if n_islands < 2:
+        return Interval(mean, n=n_islands)
+    half = float(t.ppf(0.975, n_islands - 1)) * float(rates.std(ddof=1)) / n_islands**0.5
+    return Interval(mean, max(0.0, mean - half), mean + half, n_islands)
+
+
+@dataclass(slots=True)
+class _Row:
+    """One response under way."""
+
+    machine: Machine
+    history: list[Move] = field(default_factory=list)
+    sentence: list[str] = field(default_factory=list)
+    planned: list[str | None] = field(default_factory=list)  # words to come that are set; None: the model says it
+    n_words: int = 0
+    last: str = ""
+    is_lost: bool = False
+
+    def copied(self) -> _Row:
+        machine = copy(self.machine)
+        machine.accepted = [*machine.accepted]
+        return replace(
+            self,
+            machine=machine,
+            history=[*self.history],
+            sentence=[*self.sentence],
+            planned=[*self.planned],
+        )
+
+    @property
+    def is_solved(self) -> bool:
+        return self.machine.is_solved and not self.is_lost
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_lost or self.machine.is_solved
+
+    def read(self, word: str) -> None:
+        """Go on from a word; a level accepted wrongly, an early end or a sentence that is none lose the response."""
+        self.last = word
+        self.sentence.append(word)
+        self.n_words += 1
+        if self.n_words > MAX_RESPONSE_TOKENS or word in SPECIAL or len(self.sentence) > LONGEST:
+            self.is_lost = True
+        if word != STOP or self.is_lost:
+            return
+        parsed = parse(self.sentence)
+        self.sentence = []
+        if parsed is None:
+            self.is_lost = True
+            return
+        self.machine.advance(*parsed)
+        accepted, targets = self.machine.accepted, self.machine.problem.targets
+        is_right = tuple(accepted) == targets[: len(accepted)]
+        self.is_lost = not is_right or (self.machine.is_done and not self.machine.is_solved)
+
+
+class _Island:
+    def __init__(
+        self,
+        model: LlamaForCausalLM,
+        problems: list[Problem],
+        guesser: Guesser | None,
+        speaker: Speaker | None,
+        generator: np.random.Generator,
+    ) -> None:
+        self.model, self.guesser, self.speaker, self.generator = model, guesser, speaker, generator
+        self.rows = [_Row(Machine(problem)) for problem in problems]
+        self.n_rows = len(problems)
+        self.solved_weight = 0.0
+
+    @torch.inference_mode()
+    def run(self) -> float:
+        """Write all rows; return the weight of a row at the end."""
+        prompts = torch.tensor([encode_prompt(row.machine.problem) for row in self.rows])
+        sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=MAX_RESPONSE_TOKENS)
+        decoder = Decoder(self.model, prompts, prompts.shape[1] + MAX_RESPONSE_TOKENS)
+        weight, ids, words = 1.0, vocabulary(), words_of()
+        for step in range(MAX_RESPONSE_TOKENS):
+            uniforms = torch.from_numpy(self.generator.random(len(self.rows))).float()
+            sampled = choose_tokens(decoder.logits, sampling, uniforms)
+            for row, token in zip(self.rows, sampled.tolist(), strict=True):
+                if not row.is_over:
+                    row.read(self._next(row) or words[token])
+                    self.solved_weight += weight * row.is_solved
+            going = [number for number, row in enumerate(self.rows) if not row.is_over]
+            if not going or step + 1 == MAX_RESPONSE_TOKENS:
+                break
+            decoder.extend(torch.tensor([ids[row.last] for row in self.rows]))
+            if len(going) <= FEWER * self.n_rows:
+                weight *= len(going) / self.n_rows
+                copies = [going[number] for number in self._spread(len(going))]
+                decoder.select(torch.tensor(copies))
+                self.rows = [self.rows[number].copied() for number in copies]
+        return weight
+
+    def _spread(self, n_going: int) -> Iterator[int]:
+        """Copy the rows that go on equally often, and some of them once more, until the island is full."""
+        n_times, n_more = divmod(self.n_rows, n_going)
+        once_more = set(self.generator.choice(n_going, n_more, replace=False).tolist())
+        for number in range(n_going):
+            yield from [number] * (n_times + (number in once_more))
+
+    def _next(self, row: _Row) -> str | None:
+        """Say the next word of a row where it is not the model's."""
+        place = len(row.sentence)
+        if place == 0:
+            row.planned = []
+            if self.guesser is not None:
+                move = self.guesser(row.history, self.generator)
+                row.history.append(move)
+                wordings = WORDINGS[move]
+                opening = wordings[int(self.generator.integers(len(wordings)))]
+                way: Way = WAYS[int(self.generator.integers(len(WAYS)))]
+                row.planned = [*opening, None, None, *([way] if move == "plan" else [None])]
+        if place == 2 and self.speaker is not None:
+            move_said = MOVE_OF.get((row.sentence[0], row.sentence[1]))
+            if move_said is not None:
+                arguments: list[str | None] = [*self.speaker(row.machine, move_said, self.generator)]
+                if move_said == "plan":
+                    arguments[2] = row.planned[4] if len(row.planned) > 4 else None
+                row.planned = [None, None, *arguments, STOP]
+        return row.planned[place] if place < len(row.planned) else None
