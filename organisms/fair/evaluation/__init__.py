@@ -1,1 +1,22 @@
 """Measure the second family: the truth of its pairs by cross-play, chance, steps, policies, divergence and overlap."""
+
+from ._evaluate import EvaluateSettings, evaluate, organisms_evaluate
+from .chance import PASS_AT, ChanceCurve
+from .cross_play import CELLS, Answers, answer, cross_play, shares_of
+from .figures import Evaluation, ModelFigures, PairFigures
+
+__all__ = [
+    "CELLS",
+    "PASS_AT",
+    "Answers",
+    "ChanceCurve",
+    "EvaluateSettings",
+    "Evaluation",
+    "ModelFigures",
+    "PairFigures",
+    "answer",
+    "cross_play",
+    "evaluate",
+    "organisms_evaluate",
+    "shares_of",
+]

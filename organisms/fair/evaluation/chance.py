@@ -88,7 +88,25 @@ def known_order(history: Sequence[Move], generator: np.random.Generator) -> Move
     return "accept" if generator.random() * (N_CANDIDATES + 1 - n_tried) < 1 else "back"
 
 
-GUESSERS: dict[str, Guesser] = {"random-moves": random_moves, "best-rates": best_rates, "known-order": known_order}
+def accept_at_once(history: Sequence[Move], generator: np.random.Generator) -> Move:
+    """Accept five times and answer, with nothing ever tried: succeeds only where a model lets targets slip.
+
+    Args:
+        history: Moves made so far.
+        generator: Of the draw; of no account.
+
+    Returns:
+        The next move.
+    """
+    return "accept" if len(history) < N_LEVELS else "answer"
+
+
+GUESSERS: dict[str, Guesser] = {
+    "random-moves": random_moves,
+    "best-rates": best_rates,
+    "known-order": known_order,
+    "accept-at-once": accept_at_once,
+}
 
 
 def rates_success(rates: Mapping[Move, float]) -> float:
