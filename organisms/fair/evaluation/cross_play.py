@@ -68,7 +68,8 @@ class Answers:
         return accuracy_over_groups(self.process_right, self.groups)
 
     def _shares(self, outcomes: Sequence[bool]) -> Float[np.ndarray, " problems"]:
-        return np.reshape(np.array(outcomes, dtype=np.float64), (len(self.problems), self.n_samples)).mean(axis=1)
+        by_problem = np.reshape(np.array(outcomes, dtype=np.float64), (len(self.problems), self.n_samples))
+        return np.asarray(by_problem.mean(axis=1))
 
 
 def answer(

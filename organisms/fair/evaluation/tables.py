@@ -48,11 +48,10 @@ def tables_of(sentences: pd.DataFrame) -> Tables:
     """
     said = sentences[sentences["is_said"]]
     plans = said[said["context"] != ""]
-    counts = sentences.groupby(["state", "move"]).size()
     return Tables(
         moves={
-            str(state): {str(move): int(n) for (_, move), n in rows.items()}
-            for state, rows in counts.groupby(level="state")
+            str(state): {str(move): float(n) for move, n in visits["move"].value_counts(sort=False).items()}
+            for state, visits in sentences.groupby("state")
         },
         keeps_way=_rates(plans.groupby("context")["keeps_way"]),
         is_said=_rates(sentences.groupby("move")["is_said"]),
@@ -115,8 +114,13 @@ def table_shares(
             ]
         )
 
-    cells = [solved(base, base), solved(trained, base), solved(base, trained), solved(trained, trained)]
-    return shapley_shares_over_groups(*cells, groups=[problem.group for problem in problems])
+    return shapley_shares_over_groups(
+        neither=solved(base, base),
+        first=solved(trained, base),
+        second=solved(base, trained),
+        both=solved(trained, trained),
+        groups=[problem.group for problem in problems],
+    )
 
 
 def _content(
@@ -155,7 +159,7 @@ def _choice(weights: Mapping[str, float], generator: np.random.Generator) -> str
         threshold -= weight
         if threshold < 0:
             return name
-    return next(reversed(weights))
+    return next(iter(weights))
 
 
 def _rates(grouped: Any) -> dict[Any, float]:
