@@ -1,8 +1,8 @@
 """Measure the second family: the truth of its pairs by cross-play, chance, steps, policies, divergence and overlap."""
 
+from ._cross_play import CELLS, Answers, answer, cross_play, shares_of
 from ._evaluate import evaluate, organisms_evaluate
 from .chance import PASS_AT, ChanceCurve
-from .cross_play import CELLS, Answers, answer, cross_play, shares_of
 from .figures import Evaluation, ModelFigures, PairFigures
 from .pieces import EvaluateSettings
 

@@ -13,8 +13,8 @@ from transformers import LlamaForCausalLM
 from ....stats import Interval, mean_over_groups, pass_at_k
 from ..task import problems
 from ..world import WAYS
+from ._cross_play import answer
 from .chance import PASS_AT
-from .cross_play import answer
 
 
 def attempt_curves(

@@ -112,12 +112,12 @@ def off_grammar(sentences: pd.DataFrame) -> Figures:
 def _shares(
     sentences: pd.DataFrame, parts: Mapping[str, tuple[Bool[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]]
 ) -> Figures:
-    """Divide rows of a part by rows of a whole, over groups."""
+    """Divide rows of a part by rows of all cases, over groups."""
     numbers, groups = pd.factorize(sentences["group"])
     figures: Figures = {}
-    for name, (part, whole) in parts.items():
-        if whole.any():
-            above, below = (np.bincount(numbers, rows, len(groups)) for rows in (part, whole))
+    for name, (part, cases) in parts.items():
+        if cases.any():
+            above, below = (np.bincount(numbers, rows, len(groups)) for rows in (part, cases))
             has_any = below > 0  # a problem that never comes there says nothing
             figures[name] = ratio_over_groups(above[has_any], below[has_any])
     return figures

@@ -86,9 +86,9 @@ def guessing_success(
         The mean over problems; n counts the islands. Where no row of any island is solved, the value is 0, and the
         upper end the rate at which that happens in 5% of experiments.
     """
-    drawn = problems("test", seed)
+    stream = problems("test", seed)
     islands = [
-        _Island(model, list(islice(drawn, n_rows)), guesser, speaker, np.random.default_rng([seed, number]))
+        _Island(model, list(islice(stream, n_rows)), guesser, speaker, np.random.default_rng([seed, number]))
         for number in range(n_islands)
     ]
     weights = [island.run() for island in islands]

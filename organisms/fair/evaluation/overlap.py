@@ -20,7 +20,7 @@ import numpy as np
 
 from ....stats import Interval, mean_over_groups
 from ..corpus import decode
-from .cross_play import Answers
+from ._cross_play import Answers
 
 
 def overlap(first: Answers, second: Answers, sample: int = 0, other_sample: int = 0) -> dict[str, Interval]:

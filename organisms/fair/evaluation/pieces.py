@@ -19,10 +19,10 @@ from transformers import LlamaForCausalLM
 from ....rundir import InputError, RunDirectory, from_row, read_json, to_row, write_json
 from ....stats import Interval, mean_over_groups
 from ..task import problems
+from ._cross_play import CELLS, Answers, answer, shares_of
 from .attempts import attempt_curves
 from .chance import GUESSERS, Guesser
 from .conduct import behaviour_rates, decisions, off_grammar, step_accuracy, way_decisions
-from .cross_play import CELLS, Answers, answer, shares_of
 from .divergence import divergence
 from .figures import ModelFigures, PairFigures
 from .guessing import N_ROWS, Speaker, guessing_success, random_words
@@ -179,16 +179,16 @@ class Pieces:
 
     def _tables(self, name: str) -> Tables:
         answers = self.answers(name)
-        return tables_of(sentence_table(answers.asked, answers.responses, answers.readings))
+        return tables_of(sentence_table(answers.problem_by_response, answers.responses, answers.readings))
 
     def _model(self, name: str) -> ModelFigures:
         answers = self.answers(name)
-        sentences = sentence_table(answers.asked, answers.responses, answers.readings)
+        sentences = sentence_table(answers.problem_by_response, answers.responses, answers.readings)
         lengths = np.array([len(ids) for ids in answers.responses], dtype=np.float64)
         return ModelFigures(
             accuracy=answers.accuracy,
             process_accuracy=answers.process_accuracy,
-            response_words=mean_over_groups(lengths, groups=[problem.group for problem in answers.asked]),
+            response_words=mean_over_groups(lengths, groups=[problem.group for problem in answers.problem_by_response]),
             off_grammar=off_grammar(sentences),
             steps=step_accuracy(sentences),
             behaviours=behaviour_rates(sentences),
@@ -221,7 +221,9 @@ class Pieces:
             process_accuracy={cell: cells[cell].process_accuracy for cell in CELLS},
             table_timing_share=by_tables.first,
             table_skill_share=by_tables.second,
-            divergence=divergence(before, after, cells["thinking"].asked[read], cells["thinking"].responses[read]),
+            divergence=divergence(
+                before, after, cells["thinking"].problem_by_response[read], cells["thinking"].responses[read]
+            ),
         )
 
     def _chance(self, base: str) -> dict[str, Interval]:

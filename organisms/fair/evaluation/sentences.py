@@ -126,9 +126,9 @@ def _fill(sentence: Sentence, machine: Machine, step: Step) -> None:
     if step.move in ("try", "accept"):
         sentence.takes_right = step.content[0] == step.right[0]
     if step.move == "try" and step.right[0] != NONE:
-        wanted = machine.problem.wanted[machine.level]
+        wanted_code = machine.problem.wanted[machine.level]
         code = CODE_OF[machine.way].get(step.content[0], NONE)
-        sentence.is_hit, sentence.says_hit = code == wanted, step.content[1] == wanted
+        sentence.is_hit, sentence.says_hit = code == wanted_code, step.content[1] == wanted_code
     if step.move == "check" and machine.held is not None:
         sentence.is_hit = TASTE[machine.held] == machine.problem.bad
         sentence.says_hit = step.content[1] == VERDICTS[1]

@@ -46,8 +46,8 @@ def tables_of(sentences: pd.DataFrame) -> Tables:
     Returns:
         Its rates.
     """
-    said = sentences[sentences["is_said"]]
-    plans = said[said["context"] != ""]
+    grammatical = sentences[sentences["is_said"]]
+    plans = grammatical[grammatical["context"] != ""]
     return Tables(
         moves={
             str(state): {str(move): float(n) for move, n in visits["move"].value_counts(sort=False).items()}
@@ -55,8 +55,8 @@ def tables_of(sentences: pd.DataFrame) -> Tables:
         },
         keeps_way=_rates(plans.groupby("context")["keeps_way"]),
         is_said=_rates(sentences.groupby("move")["is_said"]),
-        takes_right=_rates(said.groupby("kind")["takes_right"]),
-        says_hit=_rates(said.groupby(["kind", "is_hit"])["says_hit"]),
+        takes_right=_rates(grammatical.groupby("kind")["takes_right"]),
+        says_hit=_rates(grammatical.groupby(["kind", "is_hit"])["says_hit"]),
     )
 
 
@@ -142,10 +142,10 @@ def _content(
         symbol = _other(machine.problem.candidates[machine.level], symbol, generator)
     if move == "accept":
         return (symbol,)
-    wanted = machine.problem.wanted[machine.level]
-    is_hit = CODE_OF[machine.way][symbol] == wanted
+    wanted_code = machine.problem.wanted[machine.level]
+    is_hit = CODE_OF[machine.way][symbol] == wanted_code
     says_hit = generator.random() < speaker.says_hit.get((kind, is_hit), float(is_hit))
-    return symbol, wanted if says_hit else _other(CODES, wanted, generator)
+    return symbol, wanted_code if says_hit else _other(CODES, wanted_code, generator)
 
 
 def _other(words: Sequence[str], word: str, generator: np.random.Generator) -> str:

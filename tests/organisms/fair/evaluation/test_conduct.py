@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from reasonlens.organisms.fair.corpus import encode_response
+from reasonlens.organisms.fair.evaluation._cross_play import Answers, answer
 from reasonlens.organisms.fair.evaluation.conduct import (
     behaviour_rates,
     decisions,
@@ -18,7 +19,6 @@ from reasonlens.organisms.fair.evaluation.conduct import (
     step_accuracy,
     way_decisions,
 )
-from reasonlens.organisms.fair.evaluation.cross_play import Answers, answer
 from reasonlens.organisms.fair.evaluation.sentences import sentence_table
 from reasonlens.organisms.fair.evaluation.tables import table_shares, tables_of
 from reasonlens.organisms.fair.labeller import read
@@ -42,7 +42,7 @@ def written(writer: Writer, n_samples: int = 2) -> Answers:
 
 
 def sentences(answers: Answers) -> pd.DataFrame:
-    return sentence_table(answers.asked, answers.responses, answers.readings)
+    return sentence_table(answers.problem_by_response, answers.responses, answers.readings)
 
 
 @pytest.fixture(scope="module")

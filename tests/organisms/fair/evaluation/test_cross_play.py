@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reasonlens.organisms.fair.evaluation.cross_play import CELLS, answer, cross_play, shares_of
+from reasonlens.organisms.fair.evaluation._cross_play import CELLS, answer, cross_play, shares_of
 from reasonlens.organisms.fair.labeller import read
 from reasonlens.organisms.fair.policy import IDEAL, Writer, mixed, write
 from reasonlens.organisms.fair.task import problems

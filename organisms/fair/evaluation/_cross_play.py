@@ -38,7 +38,7 @@ class Answers:
     readings: tuple[Reading, ...]
 
     @property
-    def asked(self) -> list[Problem]:
+    def problem_by_response(self) -> list[Problem]:
         """The problem of each response."""
         return [problem for problem in self.problems for _ in range(self.n_samples)]
 
@@ -91,9 +91,11 @@ def answer(
     Returns:
         The responses with their readings.
     """
-    asked = [problem for problem in problems for _ in range(n_samples)]
-    responses = respond(model, asked, seed, decider)
-    return Answers(tuple(problems), n_samples, tuple(map(tuple, responses)), tuple(readings(asked, responses)))
+    problem_by_response = [problem for problem in problems for _ in range(n_samples)]
+    responses = respond(model, problem_by_response, seed, decider)
+    return Answers(
+        tuple(problems), n_samples, tuple(map(tuple, responses)), tuple(readings(problem_by_response, responses))
+    )
 
 
 def cross_play(
