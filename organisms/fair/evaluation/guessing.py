@@ -59,7 +59,7 @@ def random_words(machine: Machine, move: Move, generator: np.random.Generator) -
         return right[0], CODES[int(generator.integers(len(CODES)))]
     if move == "check":
         taste = TASTES[int(generator.integers(len(TASTES)))]
-        return taste, VERDICTS[taste == machine.problem.bad]
+        return taste, machine.problem.bad, VERDICTS[taste == machine.problem.bad]
     return right
 
 

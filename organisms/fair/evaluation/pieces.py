@@ -88,7 +88,7 @@ class Pieces:
         """
         self.run, self.settings, self.digests = run, settings, digests
         self.load = lru_cache(maxsize=4)(load)
-        self.answers = lru_cache(maxsize=4)(self._answers)
+        self.answers = lru_cache(maxsize=8)(self._answers)
         self.tables = lru_cache(maxsize=64)(self._tables)
         self.problems = list(islice(problems("test", settings.seed), settings.problems))
 

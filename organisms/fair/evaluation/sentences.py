@@ -131,4 +131,4 @@ def _fill(sentence: Sentence, machine: Machine, step: Step) -> None:
         sentence.is_hit, sentence.says_hit = code == wanted_code, step.content[1] == wanted_code
     if step.move == "check" and machine.held is not None:
         sentence.is_hit = TASTE[machine.held] == machine.problem.bad
-        sentence.says_hit = step.content[1] == VERDICTS[1]
+        sentence.says_hit = step.content[-1] == VERDICTS[1]

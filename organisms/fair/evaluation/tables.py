@@ -136,7 +136,8 @@ def _content(
         return right
     if move == "check":
         is_bad = TASTE[str(machine.held)] == machine.problem.bad
-        return right[0], VERDICTS[generator.random() < speaker.says_hit.get((kind, is_bad), float(is_bad))]
+        says_bad = generator.random() < speaker.says_hit.get((kind, is_bad), float(is_bad))
+        return (*right[:-1], VERDICTS[says_bad])
     symbol = right[0]
     if generator.random() >= speaker.takes_right.get(kind, 1.0):
         symbol = _other(machine.problem.candidates[machine.level], symbol, generator)

@@ -118,8 +118,8 @@ class _Row:
             code = CODE_OF[machine.way][arguments[0]]
             chance = self.model.weak_hue if machine.way == "hue" and arguments[0] in WEAK else 1.0
             return {other: chance if other == code else (1 - chance) / 7 for other in CODES}
-        if move == "check" and place == 1 and right[1] != NONE:
-            return {word: self.model.verdict if word == right[1] else 1 - self.model.verdict for word in VERDICTS}
+        if move == "check" and place == 2 and right[2] != NONE:
+            return {word: self.model.verdict if word == right[2] else 1 - self.model.verdict for word in VERDICTS}
         return {right[place]: 1.0}
 
 
