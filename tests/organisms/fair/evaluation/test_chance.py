@@ -104,7 +104,7 @@ def test_splitting_agrees_with_plain_sampling_where_success_is_not_rare() -> Non
     asked = list(islice(problems("test", 0), 360))
     writer = Writer(habits, 0.5)
     plain = np.mean([read(problem, write(problem, writer, generator)).is_solved for problem in asked for _ in range(9)])
-    success = guessing_success(RuleModel(habits, 0.5), n_islands=6, n_rows=60)  # type: ignore[arg-type]
+    success = guessing_success(RuleModel(habits, 0.5), n_islands=12, n_rows=60)  # type: ignore[arg-type]
     assert 0.01 < plain < 0.1
     assert success.low < plain < success.high
 
