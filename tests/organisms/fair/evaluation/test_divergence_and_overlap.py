@@ -27,9 +27,10 @@ def texts(writer: Writer, seed: int = 0, n_samples: int = 1) -> Answers:
     asked = [problem for problem in ASKED for _ in range(n_samples)]
     words = [write(problem, writer, generator) for problem in asked]
     readings = tuple(read(problem, text) for problem, text in zip(asked, words, strict=True))
-    return Answers(
-        tuple(ASKED), n_samples, tuple(tuple(encode_response(text, is_ended=True)) for text in words), readings
+    responses = tuple(
+        tuple(encode_response(text, is_ended=reading.is_ended)) for text, reading in zip(words, readings, strict=True)
     )
+    return Answers(tuple(ASKED), n_samples, responses, readings)
 
 
 def measured(base: RuleModel, trained: RuleModel) -> dict[str, float]:
