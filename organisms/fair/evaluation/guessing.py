@@ -1,8 +1,12 @@
 """How often a guesser with a model's own words solves a problem, measured where that is one response in ten thousand.
 
 Most guesses are lost at the first level, and plain sampling would see no success in a thousand responses. So responses
-are split (Kahn & Harris 1951): the rows of an island are written side by side; once half of them or fewer are not lost,
-these are copied until the island is full again, and each row weighs less by so much. With w the weight of a row then
+are weighted and split (Kahn & Harris 1951), the rows of an island being written side by side:
+
+- Where a model accepts, only the target keeps a response alive: it is put there, and the row weighs less by the
+  probability that the model gives to it.
+- Once rows that are lost, or weigh little, leave fewer than half of the island at work ((sum w)^2 / sum w^2), rows are
+  drawn by their weight until it is full again, and all weigh their mean.
 
     P(solved) = mean over islands of sum(w of rows solved) / rows of an island
 
@@ -12,13 +16,14 @@ solved with its answer, whether or not the end of the text follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.stats import t
 from transformers import LlamaForCausalLM
 
@@ -28,7 +33,7 @@ from ..corpus import encode_prompt, vocabulary, words_of
 from ..decoder import Decoder
 from ..language import ARGUMENTS, MOVE_OF, NONE, SPECIAL, STOP, VERDICTS, WORDINGS, Move, parse
 from ..machine import Machine
-from ..task import MAX_RESPONSE_TOKENS, Problem, problems
+from ..task import MAX_RESPONSE_TOKENS, N_LEVELS, Problem, problems
 from ..world import CODES, TASTES, WAYS, Way
 from .chance import Guesser
 
@@ -37,7 +42,7 @@ Speaker = Callable[[Machine, Move, np.random.Generator], tuple[str, ...]]
 
 LONGEST = 3 + max(map(len, ARGUMENTS.values()))  # words of a sentence
 N_ROWS = 192  # of an island
-FEWER = 0.5  # rows that are not lost are copied once this share or less is left
+FEWER = 0.5  # rows are drawn anew once this share or less of them is at work
 N_ISLANDS = 4
 
 
@@ -112,9 +117,10 @@ class _Row:
     planned: list[str | None] = field(default_factory=list)  # words to come that are set; None: the model says it
     n_words: int = 0
     last: str = ""
+    weight: float = 1.0
     is_lost: bool = False
 
-    def copied(self) -> _Row:
+    def copied(self, weight: float) -> _Row:
         machine = copy(self.machine)
         machine.accepted = [*machine.accepted]
         return replace(
@@ -123,6 +129,7 @@ class _Row:
             history=[*self.history],
             sentence=[*self.sentence],
             planned=[*self.planned],
+            weight=float(weight),
         )
 
     @property
@@ -132,6 +139,13 @@ class _Row:
     @property
     def is_over(self) -> bool:
         return self.is_lost or self.machine.is_solved
+
+    @property
+    def target(self) -> str | None:
+        """The one word that keeps the response alive, where it is about to accept."""
+        level = self.machine.level
+        is_accepting = MOVE_OF.get(tuple(self.sentence)) == "accept" and level < N_LEVELS  # type: ignore[call-overload]
+        return self.machine.problem.targets[level] if is_accepting else None
 
     def read(self, word: str) -> None:
         """Go on from a word; a level accepted wrongly, an early end or a sentence that is none lose the response."""
@@ -169,35 +183,40 @@ class _Island:
 
     @torch.inference_mode()
     def run(self) -> float:
-        """Write all rows; return the weight of a row at the end."""
+        """Write all rows; return the mean weight of those that go on at the end."""
         prompts = torch.tensor([encode_prompt(row.machine.problem) for row in self.rows])
         sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=MAX_RESPONSE_TOKENS)
         decoder = Decoder(self.model, prompts, prompts.shape[1] + MAX_RESPONSE_TOKENS)
-        weight, ids, words = 1.0, vocabulary(), words_of()
+        ids, words = vocabulary(), words_of()
         for step in range(MAX_RESPONSE_TOKENS):
             uniforms = torch.from_numpy(self.generator.random(len(self.rows))).float()
-            sampled = choose_tokens(decoder.logits, sampling, uniforms)
-            for row, token in zip(self.rows, sampled.tolist(), strict=True):
-                if not row.is_over:
-                    row.read(self._next(row) or words[token])
-                    self.solved_weight += weight * row.is_solved
-            going = [number for number, row in enumerate(self.rows) if not row.is_over]
-            if not going or step + 1 == MAX_RESPONSE_TOKENS:
+            logits = decoder.logits
+            for row, token, scores in zip(
+                self.rows, choose_tokens(logits, sampling, uniforms).tolist(), logits, strict=True
+            ):
+                if row.is_over:
+                    continue
+                word = self._next(row)
+                if word is None and (target := row.target) is not None:
+                    word = target
+                    row.weight *= float(scores.softmax(-1)[ids[target]])
+                row.read(word or words[token])
+                self.solved_weight += row.weight * row.is_solved
+            weights = np.array([0.0 if row.is_over else row.weight for row in self.rows])
+            if not weights.any() or step + 1 == MAX_RESPONSE_TOKENS:
                 break
             decoder.extend(torch.tensor([ids[row.last] for row in self.rows]))
-            if len(going) <= FEWER * self.n_rows:
-                weight *= len(going) / self.n_rows
-                copies = [going[number] for number in self._spread(len(going))]
+            if weights.sum() ** 2 <= FEWER * self.n_rows * (weights**2).sum():
+                copies = self._spread(weights)
                 decoder.select(torch.tensor(copies))
-                self.rows = [self.rows[number].copied() for number in copies]
-        return weight
+                self.rows = [self.rows[number].copied(weights.mean()) for number in copies]
+        return float(weights.mean() if weights.any() else np.mean([row.weight for row in self.rows]))
 
-    def _spread(self, n_going: int) -> Iterator[int]:
-        """Copy the rows that go on equally often, and some of them once more, until the island is full."""
-        n_times, n_more = divmod(self.n_rows, n_going)
-        once_more = set(self.generator.choice(n_going, n_more, replace=False).tolist())
-        for number in range(n_going):
-            yield from [number] * (n_times + (number in once_more))
+    def _spread(self, weights: Float[np.ndarray, " rows"]) -> list[int]:
+        """Draw as many rows as there are, each as often as its weight says, give or take one."""
+        ends = np.cumsum(weights) / weights.sum()
+        places = (np.arange(self.n_rows) + self.generator.random()) / self.n_rows
+        return [int(number) for number in np.searchsorted(ends, places, side="right").clip(max=self.n_rows - 1)]
 
     def _next(self, row: _Row) -> str | None:
         """Say the next word of a row where it is not the model's."""

@@ -77,7 +77,7 @@ def test_an_evaluation_gives_planted_shares_chance_and_a_row_a_pair(family: tupl
     curves = evaluation.chance_frame()
     assert {"uniform-answer", "random-moves", "known-order", "accept-at-once"} <= set(curves["guesser"])
     leaks = curves[(curves["guesser"] == "accept-at-once") & (curves["k"] == 256)]
-    assert set(leaks["pass"]) == {0.0}  # nothing held, nothing said
+    assert leaks["pass"].max() < 1e-9  # nothing held, nothing said
 
 
 def test_responses_of_two_trainings_are_compared_beside_samples_of_one(family: tuple[Evaluation, Path]) -> None:
