@@ -31,9 +31,9 @@ from ....generation import Sampling, choose_tokens
 from ....stats import Interval
 from ..corpus import encode_prompt, vocabulary, words_of
 from ..decoder import Decoder
-from ..language import ARGUMENTS, MOVE_OF, NONE, SPECIAL, STOP, VERDICTS, WORDINGS, Move, parse
+from ..language import ARGUMENTS, MOVE_OF, NONE, SPECIAL, STOP, WORDINGS, Move, parse
 from ..machine import Machine
-from ..task import MAX_RESPONSE_TOKENS, N_LEVELS, Problem, problems
+from ..task import MAX_RESPONSE_TOKENS, N_LEVELS, VERDICTS, Problem, problems
 from ..world import CODES, TASTES, WAYS, Way
 from .chance import Guesser
 
@@ -64,7 +64,7 @@ def random_words(machine: Machine, move: Move, generator: np.random.Generator) -
         return right[0], CODES[int(generator.integers(len(CODES)))]
     if move == "check":
         taste = TASTES[int(generator.integers(len(TASTES)))]
-        return taste, machine.problem.bad, VERDICTS[taste == machine.problem.bad]
+        return taste, VERDICTS[taste == machine.problem.bad]
     return right
 
 

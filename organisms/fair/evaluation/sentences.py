@@ -24,9 +24,9 @@ import pandas as pd
 
 from ..corpus import decode
 from ..labeller import Reading, Step
-from ..language import MOVE_OF, NONE, VERDICTS, Move
+from ..language import MOVE_OF, NONE, Move
 from ..machine import Machine
-from ..task import MAX_RESPONSE_TOKENS, Problem
+from ..task import MAX_RESPONSE_TOKENS, VERDICTS, Problem
 from ..world import CODE_OF, TASTE, WAYS, WEAK, Way
 
 # Every kind of content: what the weights must hold (codes, tastes), what is copied, and what is said where nothing is.

@@ -17,9 +17,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from ....stats import ShapleyShares, shapley_shares_over_groups
-from ..language import ARGUMENTS, NONE, VERDICTS, Move
+from ..language import ARGUMENTS, NONE, Move
 from ..machine import Machine
-from ..task import MAX_RESPONSE_TOKENS, Problem
+from ..task import MAX_RESPONSE_TOKENS, VERDICTS, Problem
 from ..world import CODE_OF, CODES, TASTE, WAYS
 from .sentences import kind_of
 
@@ -137,7 +137,7 @@ def _content(
     if move == "check":
         is_bad = TASTE[str(machine.held)] == machine.problem.bad
         says_bad = generator.random() < speaker.says_hit.get((kind, is_bad), float(is_bad))
-        return (*right[:-1], VERDICTS[says_bad])
+        return right[0], VERDICTS[says_bad]
     symbol = right[0]
     if generator.random() >= speaker.takes_right.get(kind, 1.0):
         symbol = _other(machine.problem.candidates[machine.level], symbol, generator)

@@ -13,14 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reasonlens.organisms.fair.corpus import vocabulary, words_of
-from reasonlens.organisms.fair.language import ARGUMENTS, MOVE_OF, NONE, OPENERS, SECONDS, STOP, VERDICTS, parse
+from reasonlens.organisms.fair.corpus import encode_prompt, vocabulary, words_of
+from reasonlens.organisms.fair.language import ARGUMENTS, MOVE_OF, NONE, OPENERS, SECONDS, STOP, parse
 from reasonlens.organisms.fair.machine import Machine
 from reasonlens.organisms.fair.policy import Habits
-from reasonlens.organisms.fair.task import N_CANDIDATES, N_LEVELS, Problem
+from reasonlens.organisms.fair.task import VERDICTS, Problem, problems
 from reasonlens.organisms.fair.world import CODE_OF, CODES, WAYS, WEAK
 
 END = "</s>"
+GARBLE = VERDICTS[0]  # begins the arguments of no move
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class RuleModel:
         logits = np.full((*ids.shape, len(words_of())), -30.0, dtype=np.float32)
         for row, tokens in enumerate(ids.tolist()):
             words = [words_of()[token] for token in tokens]
-            n_prompt = _prompt_length(words)
+            n_prompt = len(encode_prompt(next(problems("test", 0))))
             writer = _Row(self, _problem_of(words[:n_prompt]))
             for place in range(n_prompt, len(words) + 1):
                 _fill(logits[row, place - 1], writer.chances())
@@ -103,12 +104,12 @@ class _Row:
             return {END: 1.0}
         garbled = self.model.garbled if len(said) == 2 else 0.0
         chances = {word: (1 - garbled) * chance for word, chance in self._argument(move, said[2:]).items()}
-        return chances | ({"bad": garbled} if garbled else {})
+        return chances | ({GARBLE: garbled} if garbled else {})
 
     def _argument(self, move: str, arguments: Sequence[str]) -> dict[str, float]:
         machine, place = self.machine, len(arguments)
         right = machine.content(move)  # type: ignore[arg-type]
-        if place >= len(ARGUMENTS[move]) or "bad" in arguments:  # type: ignore[index]
+        if place >= len(ARGUMENTS[move]) or arguments[:1] == [GARBLE]:  # type: ignore[index]
             return {STOP: 1.0}
         if move == "plan" and place == 2:
             last = machine.last_way or WAYS[0]
@@ -118,8 +119,8 @@ class _Row:
             code = CODE_OF[machine.way][arguments[0]]
             chance = self.model.weak_hue if machine.way == "hue" and arguments[0] in WEAK else 1.0
             return {other: chance if other == code else (1 - chance) / 7 for other in CODES}
-        if move == "check" and place == 2 and right[2] != NONE:
-            return {word: self.model.verdict if word == right[2] else 1 - self.model.verdict for word in VERDICTS}
+        if move == "check" and place == 1 and right[1] != NONE:
+            return {word: self.model.verdict if word == right[1] else 1 - self.model.verdict for word in VERDICTS}
         return {right[place]: 1.0}
 
 
@@ -129,11 +130,14 @@ def _fill(logits: np.ndarray, chances: dict[str, float]) -> None:
             logits[vocabulary()[word]] = log(chance)
 
 
-def _prompt_length(words: Sequence[str]) -> int:
-    return 1 + 3 + N_LEVELS * (N_CANDIDATES + 3)
+_STREAM = problems("test", 0)
+_BY_PROMPT: dict[str, Problem] = {}
 
 
 def _problem_of(words: Sequence[str]) -> Problem:
-    levels = [words[4 + level * (N_CANDIDATES + 3) :][: N_CANDIDATES + 2] for level in range(N_LEVELS)]
-    wanted = tuple(next(word for word in level if word in CODES) for level in levels)
-    return Problem(words[2], wanted, tuple(tuple(level[2:]) for level in levels))
+    """Look a prompt up among the test problems of seed 0, of which all tests draw."""
+    prompt = " ".join(words[1:])
+    while prompt not in _BY_PROMPT:
+        problem = next(_STREAM)
+        _BY_PROMPT[problem.prompt] = problem
+    return _BY_PROMPT[prompt]
