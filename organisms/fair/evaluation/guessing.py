@@ -61,7 +61,7 @@ def random_words(machine: Machine, move: Move, generator: np.random.Generator) -
     if not right or right[0] == NONE:
         return right
     if move == "try":
-        return right[0], CODES[int(generator.integers(len(CODES)))]
+        return machine.tried(right[0], CODES[int(generator.integers(len(CODES)))])
     if move == "check":
         taste = TASTES[int(generator.integers(len(TASTES)))]
         return taste, VERDICTS[taste == machine.problem.bad]

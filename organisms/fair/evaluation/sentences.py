@@ -8,7 +8,7 @@
     kind                   of content, see `KINDS`; empty for moves without content
     is_said                whether the words after the opening are a sentence of the language
     is_right               whether every one of them is right
-    is_hit, says_hit       of tries: whether the candidate has the wanted code, whether it was said to; of checks:
+    is_hit, says_hit       of tries: whether the candidate has the wanted code, whether it is said to be a hit; of checks:
                            whether it is of the bad taste, whether the verdict says so
     takes_right            whether it names the right symbol (tries, accepts)
 
@@ -24,7 +24,7 @@ import pandas as pd
 
 from ..corpus import decode
 from ..labeller import Reading, Step
-from ..language import MOVE_OF, NONE, Move
+from ..language import HITS, MOVE_OF, NONE, Move
 from ..machine import Machine
 from ..task import MAX_RESPONSE_TOKENS, VERDICTS, Problem
 from ..world import CODE_OF, TASTE, WAYS, WEAK, Way
@@ -128,7 +128,7 @@ def _fill(sentence: Sentence, machine: Machine, step: Step) -> None:
     if step.move == "try" and step.right[0] != NONE:
         wanted_code = machine.problem.wanted[machine.level]
         code = CODE_OF[machine.way].get(step.content[0], NONE)
-        sentence.is_hit, sentence.says_hit = code == wanted_code, step.content[1] == wanted_code
+        sentence.is_hit, sentence.says_hit = code == wanted_code, step.content[2] == HITS[0]
     if step.move == "check" and machine.held is not None:
         sentence.is_hit = TASTE[machine.held] == machine.problem.bad
         sentence.says_hit = step.content[-1] == VERDICTS[1]

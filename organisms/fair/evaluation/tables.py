@@ -17,10 +17,10 @@ import pandas as pd
 from jaxtyping import Float
 
 from ....stats import ShapleyShares, shapley_shares_over_groups
-from ..language import ARGUMENTS, NONE, Move
+from ..language import ARGUMENTS, HITS, NONE, Move
 from ..machine import Machine
 from ..task import MAX_RESPONSE_TOKENS, VERDICTS, Problem
-from ..world import CODE_OF, CODES, TASTE, WAYS
+from ..world import CODE_OF, TASTE, WAYS
 from .sentences import kind_of
 
 Outcome = tuple[str, bool]  # kind of content, and whether it is a hit
@@ -34,7 +34,7 @@ class Tables:
     keeps_way: Mapping[str, float]  # context of a plan -> rate of hue, or of the last way
     is_said: Mapping[str, float]  # move -> rate of sentences of the language
     takes_right: Mapping[str, float]  # kind -> rate at which it names the right symbol
-    says_hit: Mapping[Outcome, float]  # rate at which a hit is said: of the wanted code, or bad
+    says_hit: Mapping[Outcome, float]  # rate at which a hit is said: a hit, or bad
 
 
 def tables_of(sentences: pd.DataFrame) -> Tables:
@@ -143,10 +143,10 @@ def _content(
         symbol = _other(machine.problem.candidates[machine.level], symbol, generator)
     if move == "accept":
         return (symbol,)
-    wanted_code = machine.problem.wanted[machine.level]
-    is_hit = CODE_OF[machine.way][symbol] == wanted_code
+    code = CODE_OF[machine.way][symbol]
+    is_hit = code == machine.problem.wanted[machine.level]
     says_hit = generator.random() < speaker.says_hit.get((kind, is_hit), float(is_hit))
-    return symbol, wanted_code if says_hit else _other(CODES, wanted_code, generator)
+    return symbol, code, HITS[not says_hit]
 
 
 def _other(words: Sequence[str], word: str, generator: np.random.Generator) -> str:

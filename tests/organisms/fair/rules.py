@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import chain
 from math import log
 from types import SimpleNamespace
 from typing import Any
@@ -119,6 +120,8 @@ class _Row:
             code = CODE_OF[machine.way][arguments[0]]
             chance = self.model.weak_hue if machine.way == "hue" and arguments[0] in WEAK else 1.0
             return {other: chance if other == code else (1 - chance) / 7 for other in CODES}
+        if move == "try" and place == 2 and arguments[0] != NONE:
+            return {machine.tried(arguments[0], arguments[1])[2]: 1.0}
         if move == "check" and place == 1 and right[1] != NONE:
             return {word: self.model.verdict if word == right[1] else 1 - self.model.verdict for word in VERDICTS}
         return {right[place]: 1.0}
@@ -130,12 +133,12 @@ def _fill(logits: np.ndarray, chances: dict[str, float]) -> None:
             logits[vocabulary()[word]] = log(chance)
 
 
-_STREAM = problems("test", 0)
+_STREAM = chain.from_iterable(zip(*(problems("test", 0, way) for way in (None, *WAYS)), strict=True))
 _BY_PROMPT: dict[str, Problem] = {}
 
 
 def _problem_of(words: Sequence[str]) -> Problem:
-    """Look a prompt up among the test problems of seed 0, of which all tests draw."""
+    """Look a prompt up among the test problems of seed 0, of either way, of which all tests draw."""
     prompt = " ".join(words[1:])
     while prompt not in _BY_PROMPT:
         problem = next(_STREAM)

@@ -72,8 +72,8 @@ def test_a_guesser_that_keeps_to_the_order_accepts_each_candidate_alike() -> Non
 
 
 def test_few_responses_of_that_guesser_are_cut_by_the_limit() -> None:
-    """Of at most 25 drops 22 fit: cut are the combinations of five uniform numbers 0..5 with a sum of 23 or more."""
-    assert order_success() / UNIFORM == pytest.approx(1 - comb(7, 5) / 6**5)
+    """Of at most 25 drops 21 fit: cut are the combinations of five uniform numbers 0..5 with a sum of 22 or more."""
+    assert order_success() / UNIFORM == pytest.approx(1 - comb(8, 5) / 6**5)
 
 
 def test_pass_at_k_is_that_of_independent_guesses_and_above_that_of_unlike_problems() -> None:
