@@ -8,8 +8,8 @@
     kind                   of content, see `KINDS`; empty for moves without content
     is_said                whether the words after the opening are a sentence of the language
     is_right               whether every one of them is right
-    is_hit, says_hit       of tries: whether the candidate has the wanted code, whether it is said to be a hit; of checks:
-                           whether it is of the bad taste, whether the verdict says so
+    is_hit, says_hit       of tries: whether the candidate has the wanted code, whether it is said to be a hit
+                           of checks: whether it is of the bad taste, whether the verdict says so
     takes_right            whether it names the right symbol (tries, accepts)
 
 All figures of behaviour, of policy and of skill are shares of rows of this table.
