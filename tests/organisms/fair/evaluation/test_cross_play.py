@@ -46,7 +46,8 @@ def test_a_cell_has_the_habits_of_its_decider_and_the_skill_of_its_speaker() -> 
     }
     for cell in CELLS:
         accuracy = cells[cell].accuracy
-        assert accuracy.low < simulated(expected[cell]) < accuracy.high, cell
+        standard_error = (accuracy.high - accuracy.low) / 3.92
+        assert abs(accuracy.value - simulated(expected[cell])) < 3.3 * standard_error, cell  # p = .001 in each cell
 
 
 @pytest.mark.parametrize(
