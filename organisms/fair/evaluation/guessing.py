@@ -144,7 +144,7 @@ class _Row:
     def target(self) -> str | None:
         """The one word that keeps the response alive, where it is about to accept."""
         level = self.machine.level
-        is_accepting = MOVE_OF.get(tuple(self.sentence)) == "accept" and level < N_LEVELS  # type: ignore[call-overload]
+        is_accepting = MOVE_OF.get(tuple(self.sentence)) == "accept" and level < N_LEVELS  # type: ignore[arg-type]
         return self.machine.problem.targets[level] if is_accepting else None
 
     def read(self, word: str) -> None:
