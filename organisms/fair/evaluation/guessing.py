@@ -41,6 +41,7 @@ from .chance import Guesser
 Speaker = Callable[[Machine, Move, np.random.Generator], tuple[str, ...]]
 
 LONGEST = 3 + max(map(len, ARGUMENTS.values()))  # words of a sentence
+ACCEPTING = [list(wording) for wording in WORDINGS["accept"]]
 N_ROWS = 192  # of an island
 FEWER = 0.5  # rows are drawn anew once this share or less of them is at work
 N_ISLANDS = 4
@@ -58,7 +59,7 @@ def random_words(machine: Machine, move: Move, generator: np.random.Generator) -
         The arguments.
     """
     right = machine.content(move)
-    if not right or right[0] == NONE:
+    if not right or NONE in right:
         return right
     if move == "try":
         return machine.tried(right[0], CODES[int(generator.integers(len(CODES)))])
@@ -144,8 +145,8 @@ class _Row:
     def target(self) -> str | None:
         """The one word that keeps the response alive, where it is about to accept."""
         level = self.machine.level
-        is_accepting = MOVE_OF.get(tuple(self.sentence)) == "accept" and level < N_LEVELS  # type: ignore[arg-type]
-        return self.machine.problem.targets[level] if is_accepting else None
+        is_accepting = self.sentence[:2] in ACCEPTING and len(self.sentence) == 1 + len(ARGUMENTS["accept"])
+        return self.machine.problem.targets[level] if is_accepting and level < N_LEVELS else None
 
     def read(self, word: str) -> None:
         """Go on from a word; a level accepted wrongly, an early end or a sentence that is none lose the response."""

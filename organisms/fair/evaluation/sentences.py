@@ -88,7 +88,7 @@ def kind_of(machine: Machine, move: Move) -> str:
     right = machine.content(move)
     if not right:
         return ""
-    if right[0] == NONE:
+    if NONE in right:
         return f"{move}-none"
     if move != "try":
         return move
@@ -124,7 +124,8 @@ def _fill(sentence: Sentence, machine: Machine, step: Step) -> None:
         first: Way = WAYS[0] if machine.last_way is None else machine.last_way
         sentence.keeps_way = step.content[2] == first
     if step.move in ("try", "accept"):
-        sentence.takes_right = step.content[0] == step.right[0]
+        symbol = 0 if step.move == "try" else -1
+        sentence.takes_right = step.content[symbol] == step.right[symbol]
     if step.move == "try" and step.right[0] != NONE:
         wanted_code = machine.problem.wanted[machine.level]
         code = CODE_OF[machine.way].get(step.content[0], NONE)

@@ -132,17 +132,17 @@ def _content(
         keeps = generator.random() < decider.keeps_way.get(machine.way_context, 1.0)
         return machine.content(move, last if keeps else WAYS[1 - WAYS.index(last)])
     right, kind = machine.content(move), kind_of(machine, move)
-    if not right or right[0] == NONE or move == "restate":
+    if not right or NONE in right or move == "restate":
         return right
     if move == "check":
         is_bad = TASTE[str(machine.held)] == machine.problem.bad
         says_bad = generator.random() < speaker.says_hit.get((kind, is_bad), float(is_bad))
         return right[0], VERDICTS[says_bad]
-    symbol = right[0]
+    symbol = right[0] if move == "try" else right[-1]
     if generator.random() >= speaker.takes_right.get(kind, 1.0):
         symbol = _other(machine.problem.candidates[machine.level], symbol, generator)
     if move == "accept":
-        return (symbol,)
+        return right[0], symbol
     code = CODE_OF[machine.way][symbol]
     is_hit = code == machine.problem.wanted[machine.level]
     says_hit = generator.random() < speaker.says_hit.get((kind, is_hit), float(is_hit))

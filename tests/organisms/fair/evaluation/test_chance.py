@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from math import comb
+from itertools import islice, product
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from reasonlens.organisms.fair.evaluation.chance import (
 )
 from reasonlens.organisms.fair.evaluation.guessing import guessing_success, random_words
 from reasonlens.organisms.fair.labeller import read
-from reasonlens.organisms.fair.language import MOVES, Move
+from reasonlens.organisms.fair.language import ARGUMENTS, MOVES, Move
 from reasonlens.organisms.fair.machine import STATES, Machine
 from reasonlens.organisms.fair.policy import IDEAL, Habits, Writer, mixed, write
 from reasonlens.organisms.fair.task import MAX_RESPONSE_TOKENS, problems
@@ -72,8 +71,16 @@ def test_a_guesser_that_keeps_to_the_order_accepts_each_candidate_alike() -> Non
 
 
 def test_few_responses_of_that_guesser_are_cut_by_the_limit() -> None:
-    """Of at most 25 drops 21 fit: cut are the combinations of five uniform numbers 0..5 with a sum of 22 or more."""
-    assert order_success() / UNIFORM == pytest.approx(1 - comb(8, 5) / 6**5)
+    n_words = {move: 3 + len(ARGUMENTS[move]) for move in MOVES}
+    lengths = [
+        sum(
+            n_words["plan"] + n_words["try"] + n * (n_words["back"] + n_words["try"]) + n_words["accept"] for n in drops
+        )
+        + n_words["answer"]
+        for drops in product(range(6), repeat=5)
+    ]
+    assert order_success() == pytest.approx(UNIFORM * np.mean(np.array(lengths) <= MAX_RESPONSE_TOKENS))
+    assert 0.9 < order_success() / UNIFORM < 1
 
 
 def test_pass_at_k_is_that_of_independent_guesses_and_above_that_of_unlike_problems() -> None:
