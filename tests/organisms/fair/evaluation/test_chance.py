@@ -72,13 +72,8 @@ def test_a_guesser_that_keeps_to_the_order_accepts_each_candidate_alike() -> Non
 
 def test_few_responses_of_that_guesser_are_cut_by_the_limit() -> None:
     n_words = {move: 3 + len(ARGUMENTS[move]) for move in MOVES}
-    lengths = [
-        sum(
-            n_words["plan"] + n_words["try"] + n * (n_words["back"] + n_words["try"]) + n_words["accept"] for n in drops
-        )
-        + n_words["answer"]
-        for drops in product(range(6), repeat=5)
-    ]
+    n_level, n_drop = n_words["plan"] + n_words["try"] + n_words["accept"], n_words["back"] + n_words["try"]
+    lengths = [5 * n_level + sum(drops) * n_drop + n_words["answer"] for drops in product(range(6), repeat=5)]
     assert order_success() == pytest.approx(UNIFORM * np.mean(np.array(lengths) <= MAX_RESPONSE_TOKENS))
     assert 0.9 < order_success() / UNIFORM < 1
 
