@@ -93,10 +93,10 @@ def test_chance_of_guessers_with_right_words_is_below_a_twentieth() -> None:
 
 @pytest.mark.usefixtures("rule_decoder")
 def test_splitting_finds_the_exact_rate_of_rare_successes() -> None:
-    success = guessing_success(SKILLED, GUESSERS["known-order"], n_islands=6, n_rows=60)  # type: ignore[arg-type]
+    success = guessing_success(SKILLED, GUESSERS["known-order"], n_islands=12, n_rows=100)  # type: ignore[arg-type]
     assert success.low < order_success() < success.high
     assert 0.4 * UNIFORM < success.value < 2 * UNIFORM
-    assert success.n == 6
+    assert success.n == 12
 
 
 @pytest.mark.usefixtures("rule_decoder")
