@@ -28,77 +28,68 @@ from ..task import MAX_RESPONSE_TOKENS, N_CANDIDATES, N_LEVELS
 PASS_AT: tuple[int, ...] = (1, 4, 16, 64, 256)
 UNIFORM = float(N_CANDIDATES) ** -N_LEVELS  # success of a uniform guess over answers
 
-# Draws the next move from the moves made so far.
-Guesser = Callable[[Sequence[Move], np.random.Generator], Move]
+# Gives probabilities of the next move, from the moves made so far alone.
+Guesser = Callable[[Sequence[Move]], Mapping[Move, float]]
 
 # The best rates of moves drawn independently of anything, by search over `rates_success`: nothing but these is of use.
 BEST_RATES: Mapping[Move, float] = {"try": 0.78, "accept": 0.195, "answer": 0.025}
 
 
-def random_moves(history: Sequence[Move], generator: np.random.Generator) -> Move:
+def random_moves(history: Sequence[Move]) -> Mapping[Move, float]:
     """Draw any move, uniformly.
 
     Args:
         history: Moves made so far; of no account.
-        generator: Of the draw.
 
     Returns:
-        The next move.
+        Probabilities of the next move.
     """
-    return MOVES[int(generator.integers(len(MOVES)))]
+    return dict.fromkeys(MOVES, 1 / len(MOVES))
 
 
-def best_rates(history: Sequence[Move], generator: np.random.Generator) -> Move:
+def best_rates(history: Sequence[Move]) -> Mapping[Move, float]:
     """Draw a move by `BEST_RATES`.
 
     Args:
         history: Moves made so far; of no account.
-        generator: Of the draw.
 
     Returns:
-        The next move.
+        Probabilities of the next move.
     """
-    threshold = generator.random()
-    for move, rate in BEST_RATES.items():
-        threshold -= rate
-        if threshold < 0:
-            return move
-    return next(iter(BEST_RATES))
+    return BEST_RATES
 
 
-def known_order(history: Sequence[Move], generator: np.random.Generator) -> Move:
+def known_order(history: Sequence[Move]) -> Mapping[Move, float]:
     """Keep to the order of the grammar, blind to what is said: at each level a candidate at random is accepted.
 
     Args:
         history: Moves made so far.
-        generator: Of the draw.
 
     Returns:
         A plan at the beginning of a level, then tries and drops until the candidate accepted is each of the six with
         equal probability; an answer after the last level.
     """
     if history.count("accept") == N_LEVELS:
-        return "answer"
+        return {"answer": 1.0}
     if not history or history[-1] == "accept":
-        return "plan"
+        return {"plan": 1.0}
     if history[-1] in ("plan", "back"):
-        return "try"
+        return {"try": 1.0}
     last_plan = len(history) - 1 - list(reversed(history)).index("plan")
-    n_tried = history[last_plan:].count("try")
-    return "accept" if generator.random() * (N_CANDIDATES + 1 - n_tried) < 1 else "back"
+    n_left = N_CANDIDATES + 1 - history[last_plan:].count("try")
+    return {"accept": 1 / n_left, "back": 1 - 1 / n_left}
 
 
-def accept_at_once(history: Sequence[Move], generator: np.random.Generator) -> Move:
+def accept_at_once(history: Sequence[Move]) -> Mapping[Move, float]:
     """Accept five times and answer, with nothing ever tried: succeeds only where a model lets targets slip.
 
     Args:
         history: Moves made so far.
-        generator: Of the draw; of no account.
 
     Returns:
-        The next move.
+        The next move, with certainty.
     """
-    return "accept" if len(history) < N_LEVELS else "answer"
+    return {"accept" if len(history) < N_LEVELS else "answer": 1.0}
 
 
 GUESSERS: dict[str, Guesser] = {

@@ -5,8 +5,10 @@ are weighted and split (Kahn & Harris 1951), the rows of an island being written
 
 - Where a model accepts, only the target keeps a response alive: it is put there, and the row weighs less by the
   probability that the model gives to it.
-- Once rows that are lost, or weigh little, leave fewer than half of the island at work ((sum w)^2 / sum w^2), rows are
-  drawn by their weight until it is full again, and all weigh their mean.
+- A guesser's draws are tilted towards those that keep a response alive (an acceptance of the target), and the row
+  weighs less by as much.
+- Once half of the rows or fewer are not lost, these are copied until the island is full again, and weigh less by as
+  much.
 
     P(solved) = mean over islands of sum(w of rows solved) / rows of an island
 
@@ -16,14 +18,13 @@ solved with its answer, whether or not the end of the text follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from scipy.stats import t
 from transformers import LlamaForCausalLM
 
@@ -42,6 +43,7 @@ Speaker = Callable[[Machine, Move, np.random.Generator], tuple[str, ...]]
 
 LONGEST = 3 + max(map(len, ARGUMENTS.values()))  # words of a sentence
 ACCEPTING = [list(wording) for wording in WORDINGS["accept"]]
+TILT = 100.0  # by how much a guess that keeps a response alive is drawn more often
 N_ROWS = 192  # of an island
 FEWER = 0.5  # rows are drawn anew once this share or less of them is at work
 N_ISLANDS = 4
@@ -203,21 +205,38 @@ class _Island:
                     row.weight *= float(scores.softmax(-1)[ids[target]])
                 row.read(word or words[token])
                 self.solved_weight += row.weight * row.is_solved
-            weights = np.array([0.0 if row.is_over else row.weight for row in self.rows])
-            if not weights.any() or step + 1 == MAX_RESPONSE_TOKENS:
+            going = [number for number, row in enumerate(self.rows) if not row.is_over]
+            if not going or step + 1 == MAX_RESPONSE_TOKENS:
                 break
             decoder.extend(torch.tensor([ids[row.last] for row in self.rows]))
-            if weights.sum() ** 2 <= FEWER * self.n_rows * (weights**2).sum():
-                copies = self._spread(weights)
+            if len(going) <= FEWER * self.n_rows:
+                share = len(going) / self.n_rows
+                copies = [going[number] for number in self._spread(len(going))]
                 decoder.select(torch.tensor(copies))
-                self.rows = [self.rows[number].copied(weights.mean()) for number in copies]
-        return float(weights.mean() if weights.any() else np.mean([row.weight for row in self.rows]))
+                self.rows = [self.rows[number].copied(self.rows[number].weight * share) for number in copies]
+        return float(np.mean([row.weight for row in self.rows if not row.is_solved] or [0.0]))
 
-    def _spread(self, weights: Float[np.ndarray, " rows"]) -> list[int]:
-        """Draw as many rows as there are, each as often as its weight says, give or take one."""
-        ends = np.cumsum(weights) / weights.sum()
-        places = (np.arange(self.n_rows) + self.generator.random()) / self.n_rows
-        return [int(number) for number in np.searchsorted(ends, places, side="right").clip(max=self.n_rows - 1)]
+    def _spread(self, n_going: int) -> list[int]:
+        """Copy the rows that go on equally often, and some of them once more, until the island is full."""
+        n_times, n_more = divmod(self.n_rows, n_going)
+        once_more = set(self.generator.choice(n_going, n_more, replace=False).tolist())
+        return [number for number in range(n_going) for _ in range(n_times + (number in once_more))]
+
+    def _guess(self, row: _Row, chances: Mapping[Move, float]) -> Move:
+        """Draw a move, those that keep the response alive more often, and weigh the row by how much more often."""
+        level, targets = row.machine.level, row.machine.problem.targets
+        is_complete = level >= N_LEVELS
+        factors = dict.fromkeys(chances, 1.0)
+        factors["answer"] = TILT if is_complete else 0.0  # an early answer solves nothing
+        factors["accept"] = 1.0 if is_complete else TILT if row.machine.held == targets[level] else 1 / TILT
+        tilted = {move: chance * factors[move] for move, chance in chances.items() if chance * factors[move] > 0}
+        if not tilted:
+            row.is_lost = True
+            return "answer"
+        moves, total = list(tilted), sum(tilted.values())
+        move = moves[int(self.generator.choice(len(moves), p=[tilted[move] / total for move in moves]))]
+        row.weight *= chances[move] * total / tilted[move]
+        return move
 
     def _next(self, row: _Row) -> str | None:
         """Say the next word of a row where it is not the model's."""
@@ -225,7 +244,7 @@ class _Island:
         if place == 0:
             row.planned = []
             if self.guesser is not None:
-                move = self.guesser(row.history, self.generator)
+                move = self._guess(row, self.guesser(row.history))
                 row.history.append(move)
                 wordings = WORDINGS[move]
                 opening = wordings[int(self.generator.integers(len(wordings)))]
