@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from math import nan
 
 import numpy as np
 import torch
@@ -92,7 +93,7 @@ def guessing_success(
 
     Returns:
         The mean over problems; n counts the islands. Where no row of any island is solved, the value is 0, and the
-        upper end the rate at which that happens in 5% of experiments.
+        upper end the rate at which that happens in 5% of experiments (unknown, NaN, for a guesser: see its exact rate).
     """
     stream = problems("test", seed)
     islands = [
@@ -102,7 +103,9 @@ def guessing_success(
     weights = [island.run() for island in islands]
     rates = np.array([island.solved_weight / n_rows for island in islands])
     if not rates.any():
-        return Interval(0.0, 0.0, 3.0 * float(np.mean(weights)) / (n_islands * n_rows), n_islands)
+        # The rule of three holds for equal weights; a guesser's rows have others, and its upper end is not known.
+        high = nan if guesser is not None else 3.0 * float(np.mean(weights)) / (n_islands * n_rows)
+        return Interval(0.0, 0.0, high, n_islands)
     mean = float(rates.mean())
     if n_islands < 2:
         return Interval(mean, n=n_islands)
