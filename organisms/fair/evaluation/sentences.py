@@ -127,7 +127,7 @@ def _fill(sentence: Sentence, machine: Machine, step: Step) -> None:
         symbol = 0 if step.move == "try" else -1
         sentence.takes_right = step.content[symbol] == step.right[symbol]
     if step.move == "try" and step.right[0] != NONE:
-        wanted_code = machine.problem.wanted[machine.level]
+        wanted_code = machine.problem.goals[machine.level]
         code = CODE_OF[machine.way].get(step.content[0], NONE)
         sentence.is_hit, sentence.says_hit = code == wanted_code, step.content[2] == HITS[0]
     if step.move == "check" and machine.held is not None:

@@ -144,7 +144,7 @@ def _content(
     if move == "accept":
         return right[0], symbol
     code = CODE_OF[machine.way][symbol]
-    is_hit = code == machine.problem.wanted[machine.level]
+    is_hit = code == machine.problem.goals[machine.level]
     says_hit = generator.random() < speaker.says_hit.get((kind, is_hit), float(is_hit))
     return symbol, code, HITS[not says_hit]
 

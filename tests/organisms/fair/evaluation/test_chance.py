@@ -119,7 +119,7 @@ def test_random_words_are_copied_rightly_and_looked_up_by_chance() -> None:
     said = [random_words(machine, "try", generator) for _ in range(800)]
     assert {symbol for symbol, *_ in said} == {problem.candidates[0][0]}
     assert abs(np.mean([content == machine.content("try") for content in said]) - 1 / 8) < 0.04
-    assert all((hit == "hit") == (code == problem.wanted[0]) for _, code, hit in said)
+    assert all((hit == "hit") == (code == problem.goals[0]) for _, code, hit in said)
     machine.advance("try", machine.content("try"))
     tastes = [random_words(machine, "check", generator) for _ in range(800)]
     assert abs(np.mean([content == machine.content("check") for content in tastes]) - 1 / 4) < 0.05
