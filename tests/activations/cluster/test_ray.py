@@ -124,6 +124,7 @@ def test_moments_of_many_workers_are_those_of_one_process(
         torch.testing.assert_close(one.of_label("deduction").comoment, other.of_label("deduction").comoment)
 
 
+@pytest.mark.long
 def test_a_killed_worker_loses_nothing(model: str, many: list[Trace], tmp_path: Path) -> None:
     collect(model, many, out=tmp_path / "alone", **OPTIONS)
     killed: list[int] = []
@@ -190,6 +191,7 @@ def rows(traces: list[Trace]) -> list[dict[str, Any]]:
     return [asdict(trace) for trace in traces]
 
 
+@pytest.mark.long
 def test_parquet_and_hugging_face_datasets_give_what_jsonl_gives(model: str, many: list[Trace], tmp_path: Path) -> None:
     import datasets
     import pyarrow

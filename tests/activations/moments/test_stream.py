@@ -15,7 +15,7 @@ from reasonlens import (
     collect_moments,
     mean_difference_directions,
 )
-from reasonlens.activations.moments import stream
+from reasonlens.activations.moments import stream, window_sum
 
 
 def assert_same(found: Moments, expected: Moments, exact: bool = True) -> None:
@@ -87,7 +87,7 @@ def test_a_run_cut_off_between_windows_ends_with_the_very_same_sums(tiny, traces
     with pytest.raises(InputError, match="keep 'moments' there, 'activations' asked"):
         collect(tiny(), traces, out=tmp_path / "cut", progress=False)
     assert_same(collect_moments(tiny(), traces, out=tmp_path / "cut", **options), whole)
-    files = [tmp_path / name / stream.FILE for name in ("cut", "whole")]
+    files = [tmp_path / name / window_sum.FILE for name in ("cut", "whole")]
     assert files[0].read_bytes() == files[1].read_bytes()
     assert_same(Moments.open(tmp_path / "cut"), whole)
     assert_same(collect_moments(tiny(), traces, out=tmp_path / "cut", **options), whole)
@@ -103,12 +103,12 @@ def test_a_directory_of_other_moments_is_refused(tiny, traces, tmp_path: Path) -
         collect_moments(tiny(), changed, **options)
     with pytest.raises(InputError, match="holds moments of more traces than those given now"):
         collect_moments(tiny(), traces[:4], **options)
-    content = bytearray((tmp_path / stream.FILE).read_bytes())
+    content = bytearray((tmp_path / window_sum.FILE).read_bytes())
     content[-50] ^= 1
-    (tmp_path / stream.FILE).write_bytes(content)
+    (tmp_path / window_sum.FILE).write_bytes(content)
     with pytest.raises(InputError, match="moments.safetensors is altered: its digest is another; remove it"):
         collect_moments(tiny(), traces, **options)
-    (tmp_path / stream.FILE).write_bytes(b"torn")
+    (tmp_path / window_sum.FILE).write_bytes(b"torn")
     with pytest.raises(InputError, match="cannot read moments from"):
         collect_moments(tiny(), traces, **options)
 

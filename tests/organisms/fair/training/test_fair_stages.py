@@ -70,7 +70,7 @@ def test_every_member_is_trained_and_differs_from_its_parent(family: Path) -> No
         assert not equal(weights(family, name), weights(family, parent))
 
 
-@pytest.mark.parametrize("name", ["trunk", "random-frequent-good"])
+@pytest.mark.parametrize("name", ["trunk", pytest.param("random-frequent-good", marks=pytest.mark.long)])
 @pytest.mark.parametrize("die_after", [1, 5])
 def test_a_killed_stage_ends_with_the_weights_of_an_undisturbed_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, die_after: int
