@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ....rundir import brief
 from ..machine import State
 from ..policy import Habits, Writer, mixed
 
@@ -55,6 +56,8 @@ class Member:
 
     parent: str | None
     training: Training
+
+    __repr__ = brief
 
 
 def _members() -> dict[str, Member]:
