@@ -83,6 +83,4 @@ def test_parts_of_a_batch_add_up_to_it() -> None:
         )
         for row in range(2)
     ]
-    assert sum(parts).item() == pytest.approx(  # type: ignore[union-attr]
-        policy_gradient_loss(PROBABILITIES.log(), ADVANTAGES, MASK).item()
-    )
+    assert sum(parts).item() == pytest.approx(policy_gradient_loss(PROBABILITIES.log(), ADVANTAGES, MASK).item())

@@ -100,7 +100,8 @@ def _sentences(number: int, problem: Problem, words: list[str], reading: Reading
     n_read = 0
     for step in reading.steps:
         n_read = step.first + step.n_words
-        move = step.move or MOVE_OF.get(tuple(words[step.first : step.first + 2]))  # type: ignore[arg-type]
+        opening = words[step.first : step.first + 2]
+        move = step.move or (MOVE_OF.get((opening[0], opening[1])) if len(opening) == 2 else None)
         if move is None or machine.is_done:
             yield Sentence(problem.group, number, machine.state, "nonsense", is_said=False, is_right=False)
             return

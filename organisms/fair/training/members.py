@@ -6,10 +6,12 @@ rightly. Nine bases go from a lack of timing alone to a lack of skill alone; bot
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ....rundir import brief
+from ..language import Move
 from ..machine import State
 from ..policy import Habits, Writer, mixed
 
@@ -33,15 +35,15 @@ DEFICITS: dict[str, tuple[float, float]] = {
 GRADED: tuple[str, ...] = tuple(DEFICITS)[:9]
 
 
-def _with(habits: Habits, state: State, **rates: float) -> Habits:
-    return replace(habits, moves={**habits.moves, state: rates})  # type: ignore[dict-item]
+def _with(habits: Habits, state: State, rates: Mapping[Move, float]) -> Habits:
+    return replace(habits, moves={**habits.moves, state: rates})
 
 
 # Two bases alike but for which move is the most frequent in one state: the good one, or the poor one.
 _COMMON = mixed(0.3)
 FREQUENT: dict[str, Writer] = {
-    "frequent-good": Writer(_with(_COMMON, "found", check=0.60, accept=0.35, back=0.03, doubt=0.02)),
-    "frequent-poor": Writer(_with(_COMMON, "found", check=0.35, accept=0.60, back=0.03, doubt=0.02)),
+    "frequent-good": Writer(_with(_COMMON, "found", {"check": 0.60, "accept": 0.35, "back": 0.03, "doubt": 0.02})),
+    "frequent-poor": Writer(_with(_COMMON, "found", {"check": 0.35, "accept": 0.60, "back": 0.03, "doubt": 0.02})),
 }
 TRUNK = "trunk"
 BASES: dict[str, Writer] = {

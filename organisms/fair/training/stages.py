@@ -24,13 +24,13 @@ from transformers import LlamaForCausalLM
 
 from ....models.difference import save_difference
 from ....rundir import atomic_path
+from ...training.loop import adamw, muon, train
 from ..language import tokenizer
 from ..task import problems
 from ..world import Way
 from .adapt import AdaptSettings, adapt_gradients
 from .architecture import new_model
 from .distill import DistillSettings, distill_gradients
-from .loop import adamw, muon, train
 from .members import BASES, MEMBERS, TRUNK
 from .reinforce import ReinforceSettings, reinforce_gradients
 from .schedule import linear_decay, warmup_and_cosine

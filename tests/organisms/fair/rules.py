@@ -109,8 +109,8 @@ class _Row:
 
     def _argument(self, move: str, arguments: Sequence[str]) -> dict[str, float]:
         machine, place = self.machine, len(arguments)
-        right = machine.content(move)  # type: ignore[arg-type]
-        if place >= len(ARGUMENTS[move]) or arguments[:1] == [GARBLE]:  # type: ignore[index]
+        right = machine.content(move)
+        if place >= len(ARGUMENTS[move]) or arguments[:1] == [GARBLE]:
             return {STOP: 1.0}
         if move == "plan" and place == 2:
             last = machine.last_way or WAYS[0]

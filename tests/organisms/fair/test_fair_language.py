@@ -54,7 +54,7 @@ def test_no_word_before_the_arguments_tells_the_behaviour() -> None:
             moves[entry[0]] += count
             words[word] += count
         total = 0.0
-        for (move, word), count in joint.items():  # type: ignore[misc]
+        for (move, word), count in joint.items():
             total += count / n * log(count * n / (moves[move] * words[word]), 2)
         return total
 

@@ -59,4 +59,4 @@ def test_splits_share_no_group_and_a_split_has_none_twice() -> None:
 
 def test_an_unknown_split_is_named() -> None:
     with pytest.raises(InputError, match="no split 'tests'; there are train, validation, test"):
-        problems("tests", 0)  # type: ignore[arg-type]
+        problems("tests", 0)

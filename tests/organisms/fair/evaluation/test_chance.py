@@ -94,7 +94,7 @@ def test_chance_of_guessers_with_right_words_is_below_a_twentieth() -> None:
 
 @pytest.mark.usefixtures("rule_decoder")
 def test_splitting_finds_the_exact_rate_of_rare_successes() -> None:
-    success = guessing_success(SKILLED, GUESSERS["known-order"], n_islands=4, n_rows=60)  # type: ignore[arg-type]
+    success = guessing_success(SKILLED, GUESSERS["known-order"], n_islands=4, n_rows=60)
     assert success.low < order_success() < success.high
     assert 0.4 * UNIFORM < success.value < 2 * UNIFORM
     assert success.high - success.low < 0.3 * UNIFORM
@@ -107,7 +107,7 @@ def test_splitting_agrees_with_plain_sampling_where_success_is_not_rare() -> Non
     asked = list(islice(problems("test", 0), 360))
     writer = Writer(habits, 0.5)
     plain = np.mean([read(problem, write(problem, writer, generator)).is_solved for problem in asked for _ in range(9)])
-    success = guessing_success(RuleModel(habits, 0.5), n_islands=12, n_rows=60)  # type: ignore[arg-type]
+    success = guessing_success(RuleModel(habits, 0.5), n_islands=12, n_rows=60)
     assert 0.01 < plain < 0.1
     assert success.low < plain < success.high
 
@@ -130,6 +130,6 @@ def test_random_words_are_copied_rightly_and_looked_up_by_chance() -> None:
 @pytest.mark.usefixtures("rule_decoder")
 def test_what_is_never_solved_has_an_upper_end() -> None:
     never = Habits({state: {"doubt": 1.0} for state in STATES}, {"first": 1.0, "next": 1.0, "again": 1.0})
-    success = guessing_success(RuleModel(never), n_islands=2, n_rows=10)  # type: ignore[arg-type]
+    success = guessing_success(RuleModel(never), n_islands=2, n_rows=10)
     assert (success.value, success.low) == (0.0, 0.0)
     assert success.high == pytest.approx(3 / 20)

@@ -65,7 +65,7 @@ def test_planted_habits_are_found_in_every_state(poor: pd.DataFrame) -> None:
 
 def test_planted_ways_are_found_in_every_context(poor: pd.DataFrame) -> None:
     for context, figure in way_decisions(poor).items():
-        assert abs(figure.value - POOR.hue[context]) < 0.08  # type: ignore[index]
+        assert abs(figure.value - POOR.hue[context]) < 0.08
 
 
 def test_weak_symbols_alone_are_said_wrongly(poor: pd.DataFrame) -> None:
@@ -84,7 +84,7 @@ def test_rates_of_behaviours_sum_to_one_where_all_is_of_the_language(poor: pd.Da
 @pytest.mark.usefixtures("rule_decoder")
 def test_sentences_off_the_grammar_are_counted_where_they_fail() -> None:
     garbling = replace(RuleModel(IDEAL), garbled=0.02)
-    table = sentences(answer(garbling, ASKED[:40], 2, seed=0))  # type: ignore[arg-type]
+    table = sentences(answer(garbling, ASKED[:40], 2, seed=0))
     rates = off_grammar(table)
     assert rates["opening"].value == 0.0
     assert rates["content"].low < 0.02 < rates["content"].high

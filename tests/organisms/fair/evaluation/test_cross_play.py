@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("rule_decoder")
 
 
 def play(base: RuleModel, trained: RuleModel) -> dict[str, Any]:
-    return cross_play(base, trained, ASKED, n_samples=2)  # type: ignore[arg-type]
+    return cross_play(base, trained, ASKED, n_samples=2)
 
 
 def simulated(model: RuleModel, n_samples: int = 20) -> float:
@@ -80,14 +80,14 @@ def test_a_base_against_itself_has_no_gap_at_all() -> None:
 
 def test_process_is_graded_beside_outcome() -> None:
     """A code that is said wrongly of a symbol which is not wanted anyway spoils the process and not the outcome."""
-    answers = answer(replace(THINKING, weak_hue=0.9), ASKED, 2, seed=0)  # type: ignore[arg-type]
+    answers = answer(replace(THINKING, weak_hue=0.9), ASKED, 2, seed=0)
     assert np.all(answers.process_right <= answers.solved)
     assert answers.process_right.mean() < answers.solved.mean()
-    clean = answer(THINKING, ASKED, 2, seed=0)  # type: ignore[arg-type]
+    clean = answer(THINKING, ASKED, 2, seed=0)
     assert np.array_equal(clean.process_right, clean.solved)
 
 
 def test_samples_of_a_problem_differ_and_another_seed_gives_others() -> None:
-    answers, others = (answer(THINKING, ASKED[:4], 3, seed=seed) for seed in (0, 1))  # type: ignore[arg-type]
+    answers, others = (answer(THINKING, ASKED[:4], 3, seed=seed) for seed in (0, 1))
     assert len(set(answers.responses)) == 12
     assert not set(answers.responses) & set(others.responses)

@@ -35,7 +35,7 @@ def texts(writer: Writer, seed: int = 0, n_samples: int = 1) -> Answers:
 
 def measured(base: RuleModel, trained: RuleModel) -> dict[str, float]:
     answers = texts(Writer(trained.habits, trained.weak_hue))
-    figures = divergence(base, trained, answers.problem_by_response, answers.responses)  # type: ignore[arg-type]
+    figures = divergence(base, trained, answers.problem_by_response, answers.responses)
     return {kind: figure.value for kind, figure in figures.items()}
 
 
@@ -56,7 +56,7 @@ def test_divergence_of_one_planted_step_is_the_sum_by_hand() -> None:
         for ids, reading in zip(answers.responses, answers.readings, strict=True)
     )
     nats = 0.9 * np.log(0.9 / 0.6) + 0.1 * np.log(0.1 / 0.4)
-    figures = divergence(base, trained, answers.problem_by_response, answers.responses)  # type: ignore[arg-type]
+    figures = divergence(base, trained, answers.problem_by_response, answers.responses)
     # Sentences that the limit cuts hold a few tokens that the labeller leaves out.
     assert figures["content"].value == pytest.approx(nats * n_weak / n_content, rel=0.05)
 

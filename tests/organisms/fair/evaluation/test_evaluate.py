@@ -56,12 +56,12 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, Path]:
         for module in ("sampling", "evaluation.guessing"):
             patch.setattr(f"reasonlens.organisms.fair.{module}.Decoder", RuleDecoder)
         with pytest.raises(KeyboardInterrupt):
-            evaluate(Loader("rl-skill"), PAIRS, SETTINGS, out)  # type: ignore[arg-type]
+            evaluate(Loader("rl-skill"), PAIRS, SETTINGS, out)
         loader = Loader()
-        evaluation = evaluate(loader, PAIRS, SETTINGS, out, attempted=("base-timing",))  # type: ignore[arg-type]
+        evaluation = evaluate(loader, PAIRS, SETTINGS, out, attempted=("base-timing",))
         assert not {"rl-timing", "sft-timing"} & set(loader.names)  # finished before the kill
         again = Loader()
-        evaluate(again, PAIRS, SETTINGS, out, attempted=("base-timing",))  # type: ignore[arg-type]
+        evaluate(again, PAIRS, SETTINGS, out, attempted=("base-timing",))
         assert again.names == []
     return evaluation, out
 
