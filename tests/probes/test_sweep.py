@@ -266,9 +266,12 @@ def test_a_sweep_does_not_depend_on_the_number_of_threads(monkeypatch: pytest.Mo
 def test_a_read_before_the_span_has_no_wording_to_leave_out() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = ["backtracking" if bool(each) else "rest" for each in torch.randint(2, (200,), generator=generator)]
-    texts = ["Wait, no." if label == "backtracking" else "It is so." for label in labels]
+    shown = ("Wait, no.", "Oops, wrong.")
+    texts = [shown[place % 2] if label == "backtracking" else "It is so." for place, label in enumerate(labels)]
     acts = torch.randn(200, 2, 16, generator=generator)
-    before = replace(activations_of(acts, labels, [n // 10 for n in range(200)], texts), read=Read.before())
+    inside = activations_of(acts, labels, [n // 10 for n in range(200)], texts)
+    assert sweep(inside, behaviours=["backtracking"], n_bootstrap=50, progress=False)["backtracking"].phrasings
+    before = replace(inside, read=Read.before())
     found = sweep(before, behaviours=["backtracking"], n_bootstrap=50, progress=False)
     assert (
         not found["backtracking"].phrasings
