@@ -16,27 +16,23 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
+from threadpoolctl import threadpool_limits
 
 from ..activations import Activations, ActivationsSource, open_activations
 from ..models.device import device_of
 from ..rundir import InputError, names_of
+from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts, mean_and_range
 from .controls.known_text import is_inside
 from .controls.permutation import permuted_rows
 from .controls.phrasings import phrasings
 from .controls.tasks import control_labels
 from .folds import check_sizes, grouped_folds
-from .layer_fit import (
-    Core,
-    LayerFit,
-    design_of,
-    fit_core,
-    fit_layer,
-)
-from .measures import Measures
+from .layer_fit import LayerFit, fit_layer
+from .measures import Measures, baseline_cores
 from .protocol import HeldOutPhrasing, Protocol
 from .result import FittedProbes, ProbeSweep
-from .single_threads import map_items, map_layers
+from .single_threads import map_layers_beside
 from .solver import method_named
 
 
@@ -101,16 +97,19 @@ def sweep(
         device=device,
     )
     counts = bootstrap_counts(len(names), n_bootstrap, seed)
-    fits, embedding_fit = _fit_layers(activations, protocol, progress)
-    measures = Measures(activations, chosen, protocol, fits, embedding_fit, problems, counts, seed)
-    sweeps = map_items(
-        measures.behaviour_sweep,
-        range(len(chosen)),
-        desc="intervals and controls",
-        unit="behaviour",
-        progress=progress,
+    baselines, fits = map_layers_beside(
+        lambda: baseline_cores(activations, protocol, seed),
+        lambda layer: fit_layer(activations.layer(layer), protocol),
+        activations.layers,
+        protocol.device,
+        progress,
     )
-    behaviour_sweeps = dict(zip(chosen, sweeps, strict=True))
+    measures = Measures(activations, chosen, protocol, fits, baselines, problems, counts)
+    indices = with_progress(
+        range(len(chosen)), desc="intervals and controls", unit="behaviour", total=len(chosen), progress=progress
+    )
+    with threadpool_limits(1):
+        behaviour_sweeps = {chosen[index]: measures.behaviour_sweep(index) for index in indices}
     return ProbeSweep(
         behaviours=behaviour_sweeps,
         layers=activations.layers,
@@ -134,25 +133,6 @@ def sweep(
             scores=np.stack([fit.core.reported(protocol.folds) for fit in fits], axis=1),
         ),
     )
-
-
-def _fit_layers(activations: Activations, protocol: Protocol, progress: bool) -> tuple[list[LayerFit], Core | None]:
-    """Fit the probes of every layer, and those of the token embeddings where these were collected."""
-    fits = map_layers(
-        lambda layer: fit_layer(activations.layer(layer), protocol),
-        activations.layers,
-        protocol.device,
-        progress,
-    )
-    embeddings = activations.embeddings
-    if embeddings is None:
-        return fits, None
-
-    def fit_embeddings(_: int) -> Core:
-        return fit_core(design_of(embeddings, protocol), protocol)
-
-    (embedding_fit,) = map_layers(fit_embeddings, [0], protocol.device, False)
-    return fits, embedding_fit
 
 
 def _protocol(

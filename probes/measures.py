@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from .comparison import Comparison
 from .controls.baseline_scores import fit_baselines
 from .controls.known_text import is_inside
 from .controls.matched import matched_spans
-from .layer_fit import Core, LayerFit, changes_over
+from .layer_fit import Core, LayerFit, changes_over, design_of, fit_core
 from .metrics import (
     ONE_LAYER,
     CrossValidated,
@@ -29,7 +29,7 @@ from .metrics import (
     secondary_metrics,
     widened,
 )
-from .metrics._concordance import FoldPairs, Matrix
+from .metrics._concordance import FoldPairs, Matrix, concordance_by_layer
 from .nested import choose, nested
 from .protocol import HeldOutPhrasing, Protocol
 
@@ -43,16 +43,15 @@ class Measures:
         behaviours: Sequence[str],
         protocol: Protocol,
         fits: Sequence[LayerFit],
-        embedding_fit: Core | None,
+        baselines: Mapping[str, Core],
         problems: Int[np.ndarray, " n_examples"],
         counts: Matrix,
-        seed: int,
     ) -> None:
         self._activations, self._behaviours = activations, behaviours
         self._protocol, self._fits = protocol, fits
         self._problems, self._counts = problems, counts
         self._reported = [fit.core.reported(protocol.folds) for fit in fits]
-        self._baselines = baseline_cores(activations, protocol, embedding_fit, seed)
+        self._baselines = baselines
 
     def behaviour_sweep(self, index: int) -> BehaviourSweep:
         """Compute all figures of the `index`-th behaviour of the protocol."""
@@ -71,6 +70,7 @@ class Measures:
         held_out = [
             (number, phrasing) for number, phrasing in enumerate(protocol.held_out) if phrasing.behaviour == index
         ]
+        pairs_of = [self._new_phrasing_pairs(number, phrasing) for number, phrasing in held_out]
         at_best = self._cross_validated(scores, positive, changes_over([fit.core for fit in fits], index))
         permuted = np.stack([fit.permuted[index] for fit in fits])
         return BehaviourSweep(
@@ -104,18 +104,13 @@ class Measures:
                 )
                 for fit in fits
             ],
-            auroc_new_phrasing=[
-                self._new_phrasings(fit, held_out, layer) for fit, layer in zip(fits, by_layer, strict=True)
-            ],
+            auroc_new_phrasing=self._new_phrasings([phrasing for _, phrasing in held_out], pairs_of, by_layer),
             phrasings={
                 phrasing.phrasing: (
                     int(phrasing.spans.sum()),
-                    [
-                        self._new_phrasings(fit, [(number, phrasing)], layer)
-                        for fit, layer in zip(fits, by_layer, strict=True)
-                    ],
+                    self._new_phrasings([phrasing], [pairs], by_layer),
                 )
-                for number, phrasing in held_out
+                for (_, phrasing), pairs in zip(held_out, pairs_of, strict=True)
             },
             auroc_keyword=self._keyword(behaviour, positive),
             comparison=self._comparison(index, positive, at_best, by_layer, scores),
@@ -183,18 +178,29 @@ class Measures:
             widening=widening,
         )
 
+    def _new_phrasing_pairs(self, number: int, phrasing: HeldOutPhrasing) -> list[list[FoldPairs]]:
+        """Pair, at each layer, spans of a phrasing left out of training with all that do not show the behaviour."""
+        included = phrasing.spans | ~self._protocol.shows[phrasing.behaviour]
+        scores = np.stack([fit.held_out[number] for fit in self._fits])
+        return concordance_by_layer(scores, phrasing.spans, self._problems, self._protocol.folds, included)
+
     def _new_phrasings(
-        self, fit: LayerFit, phrasings: Sequence[tuple[int, HeldOutPhrasing]], trained: CrossValidated
-    ) -> Interval:
-        """Compare spans of phrasings that were left out of training with all that do not show the behaviour."""
-        pairs: list[FoldPairs] = []
+        self,
+        phrasings: Sequence[HeldOutPhrasing],
+        pairs_of: Sequence[Sequence[list[FoldPairs]]],
+        by_layer: Sequence[CrossValidated],
+    ) -> list[Interval]:
+        """Estimate at each layer the AUROC of phrasings that were left out of training, from the pairs of each."""
         spans = np.zeros(len(self._problems), dtype=bool)
-        for number, phrasing in phrasings:
-            included = phrasing.spans | ~self._protocol.shows[phrasing.behaviour]
-            pairs += concordance(fit.held_out[number], phrasing.spans, self._problems, self._protocol.folds, included)
+        for phrasing in phrasings:
             spans |= phrasing.spans
-        n = min(len(np.unique(self._problems[spans])), trained.n)
-        return widened(auroc(pairs), auroc_draws(pairs, self._counts), trained.widening, n)
+        n_problems = len(np.unique(self._problems[spans]))
+        intervals = []
+        for number, trained in enumerate(by_layer):
+            pairs = [fold_pairs for of_phrasing in pairs_of for fold_pairs in of_phrasing[number]]
+            n = min(n_problems, trained.n)
+            intervals.append(widened(auroc(pairs), auroc_draws(pairs, self._counts), trained.widening, n))
+        return intervals
 
     def _keyword(self, behaviour: str, positive: Bool[np.ndarray, " n_examples"]) -> Interval:
         """Compute the AUROC of "holds a tell-tale word"; NaN for a behaviour without a list of such words."""
@@ -209,13 +215,12 @@ def lowest_end(probe: CrossValidated, baselines: Iterable[CrossValidated], level
     return min(probe.minus(baseline, level).low for baseline in baselines)
 
 
-def baseline_cores(
-    activations: Activations, protocol: Protocol, embedding_fit: Core | None, seed: int
-) -> dict[str, Core]:
+def baseline_cores(activations: Activations, protocol: Protocol, seed: int) -> dict[str, Core]:
     """Fit the baselines in the folds of the probes, each as the cross-validation of a layer is held."""
-    embeddings = None if activations.embeddings is None else activations.embeddings.numpy()
-    cores = fit_baselines(activations.examples, activations.read, protocol.shows, protocol.folds, embeddings, seed)
-    return cores if embedding_fit is None else {"embeddings": embedding_fit} | cores
+    embeddings = activations.embeddings
+    rows = None if embeddings is None else embeddings.numpy()
+    cores = fit_baselines(activations.examples, activations.read, protocol.shows, protocol.folds, rows, seed)
+    return cores if embeddings is None else {"embeddings": fit_core(design_of(embeddings, protocol), protocol)} | cores
 
 
 def _unmarked(

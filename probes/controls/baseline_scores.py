@@ -22,7 +22,6 @@ from threadpoolctl import threadpool_limits
 from ...activations import Example, Read
 from ..layer_fit import Core
 from ..metrics import rank_wins
-from ..single_threads import map_items
 from .baseline_scorers import (
     EMBEDDING_PENALTIES,
     Scorer,
@@ -76,21 +75,14 @@ def fit_baselines(
         for penalty in EMBEDDING_PENALTIES:
             scorers[f"embeddings {penalty}"] = embedding_scorer(embeddings, penalty)
     n_folds = int(folds.max()) + 1
-    fits = [
-        (name, frozenset(left_out))
-        for name in scorers
-        for n_left_out in range(1, min(4, n_folds))
-        for left_out in combinations(range(n_folds), n_left_out)
+    left_out = [
+        frozenset(chosen) for size in range(1, min(4, n_folds)) for chosen in combinations(range(n_folds), size)
     ]
-
-    def fit(of: tuple[str, LeftOut]) -> Array:
-        name, left_out = of
-        return scorers[name](shows, ~np.isin(folds, list(left_out)))
-
-    parts: dict[str, ScoresWithout] = {name: {} for name in scorers}
-    for (name, left_out), scores in zip(fits, map_items(fit, fits), strict=True):
-        parts[name][left_out] = scores
     with threadpool_limits(1):
+        parts = {
+            name: {without: scorer(shows, ~np.isin(folds, list(without))) for without in left_out}
+            for name, scorer in scorers.items()
+        }
         combined = _combined(list(parts.values()), shows, folds)
     parts["position"] = {left_out: scores + parts["trees"][left_out] for left_out, scores in parts["splines"].items()}
     parts[COMBINED] = combined

@@ -56,19 +56,44 @@ def concordance(
     Returns:
         The pairs, in the order of the folds.
     """
-    included = np.ones(len(scores), dtype=bool) if included is None else included
-    result = []
+    (pairs,) = concordance_by_layer(scores[None], positive, problems, folds, included)
+    return pairs
+
+
+def concordance_by_layer(
+    scores: Float[np.ndarray, "n_layers n_examples"],
+    positive: Bool[np.ndarray, " n_examples"],
+    problems: Int[np.ndarray, " n_examples"],
+    folds: Int[np.ndarray, " n_examples"],
+    included: Bool[np.ndarray, " n_examples"] | None = None,
+) -> list[list[FoldPairs]]:
+    """Count the pairs of every fold at every layer; which examples make a pair is found once for all layers.
+
+    Args:
+        scores: Out-of-fold score of each example at each layer.
+        positive: Whether the example shows the behaviour.
+        problems: The problem of each example, as a number.
+        folds: The fold of each example.
+        included: The examples to compare; None means all.
+
+    Returns:
+        For each layer the pairs, in the order of the folds.
+    """
+    included = np.ones(len(positive), dtype=bool) if included is None else included
+    by_layer: list[list[FoldPairs]] = [[] for _ in scores]
     for fold in np.unique(folds):
         positives = np.flatnonzero(included & positive & (folds == fold))
         negatives = np.flatnonzero(included & ~positive & (folds == fold))
-        higher, lower = scores[positives, None], scores[None, negatives]
-        is_correct = (higher > lower) + 0.5 * (higher == lower)
         fold_problems = np.unique(problems[folds == fold])
         positive_in = (problems[positives, None] == fold_problems).astype(np.float64)  # (n_positives, n_problems)
         negative_in = (problems[negatives, None] == fold_problems).astype(np.float64)  # (n_negatives, n_problems)
-        wins = positive_in.T @ is_correct @ negative_in
-        result.append(FoldPairs(fold_problems, wins, positive_in.sum(axis=0), negative_in.sum(axis=0)))
-    return result
+        n_positive, n_negative = positive_in.sum(axis=0), negative_in.sum(axis=0)
+        for layer_scores, pairs in zip(scores, by_layer, strict=True):
+            higher, lower = layer_scores[positives, None], layer_scores[None, negatives]
+            is_correct = (higher > lower) + 0.5 * (higher == lower)
+            wins = positive_in.T @ is_correct @ negative_in
+            pairs.append(FoldPairs(fold_problems, wins, n_positive, n_negative))
+    return by_layer
 
 
 def auroc(folds: list[FoldPairs]) -> float:
