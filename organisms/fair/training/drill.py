@@ -1,8 +1,9 @@
 """Drill in copying and comparing: what a model must learn before it can search, and learns in texts too slowly.
 
 Three kinds of text. Periodic sequences of symbols, of any period: the next one is the one that followed last time.
-Prompts after which short runs of theirs, begun at random places, are said again, or a level with its wanted code, or a
-taste with its verdict; whole prompts said again would not do, since a fixed distance back would then tell every word.
+Prompts after which short runs of theirs, begun at random places, are said again, or a level with its wanted code, a
+taste with its verdict, or the wrong verdict with its taste; whole prompts said again would not do, since a fixed
+distance back would then tell every word.
 And tries of symbols after a level with its wanted code, each said to be a hit or not.
 """
 
@@ -15,7 +16,7 @@ import torch
 
 from ..corpus import Batch, encode_prompt, vocabulary
 from ..language import HITS, OPENERS, SECONDS, STOP
-from ..task import LEVELS, N_CANDIDATES, N_LEVELS, Problem
+from ..task import LEVELS, N_CANDIDATES, N_LEVELS, VERDICTS, Problem
 from ..world import CODES, SYMBOLS, TASTES, WAYS
 from .lesson import Lesson
 
@@ -61,16 +62,21 @@ def run_lesson(problems: Sequence[Problem], generator: np.random.Generator) -> L
     rows, learnt = [], []
     for problem in problems:
         prompt = encode_prompt(problem)
+        bad = prompt.index(vocabulary()[VERDICTS[1]]) - 1
         copied: list[int] = []
         is_copied: list[bool] = []
         while len(copied) < N_COPIED:
             start = FIRST_LEVEL + LEVEL_TOKENS * int(generator.integers(N_LEVELS))
             kind = generator.random()
-            if kind < 0.25:
+            if kind < 0.15:
                 run = [prompt[start + 1], prompt[start]]
             elif kind < 0.4:
-                first = 1 + 2 * int(generator.integers(len(TASTES)))
+                # Half of the verdicts are wrong ones, though few tastes are bad: else `fine` is always a good guess.
+                is_bad = generator.random() < 0.5
+                first = bad if is_bad else 1 + 2 * int(generator.integers(len(TASTES)))
                 run = prompt[first : first + 2]
+            elif kind < 0.5:
+                run = [prompt[bad + 1], prompt[bad]]
             else:
                 first = start + 1 + int(generator.integers(N_CANDIDATES))
                 run = prompt[first : min(start + LEVEL_TOKENS - 1, first + int(generator.integers(2, 6)))]

@@ -18,10 +18,10 @@ from ..language import HITS, OPENERS, SECONDS
 from ..machine import Machine
 from ..policy import Writer, write
 from ..task import LEVELS, MAX_RESPONSE_TOKENS, VERDICTS, Problem
-from ..world import CODES
+from ..world import CODES, SYMBOLS, WAYS
 
 # How much a word counts beside others: in openers, which are uniform, nothing is to be learnt; second words tell the
-# move; wanted codes, hits and verdicts are few.
+# move; wanted codes, first candidates, hits and verdicts are few.
 OPENER_WEIGHT, SECOND_WEIGHT, RARE_WEIGHT = 0.2, 3.0, 4.0
 
 
@@ -85,6 +85,9 @@ def written_lesson(
     weights[torch.isin(batch.ids, _words((*VERDICTS, *HITS))) & batch.is_response] *= RARE_WEIGHT
     is_goal = torch.isin(batch.ids[:, 1:], _words(CODES)) & torch.isin(batch.ids[:, :-1], _words(LEVELS))
     weights[:, 1:][is_goal] *= RARE_WEIGHT  # of no effect in a prompt, whose words weigh nothing
+    # "... hue . well see kiwi": the first candidate of a plan must be found by the level that was planned.
+    is_first = torch.isin(batch.ids[:, 4:], _words(SYMBOLS)) & torch.isin(batch.ids[:, :-4], _words(WAYS))
+    weights[:, 4:][is_first] *= RARE_WEIGHT
     return Lesson(batch, weights)
 
 

@@ -31,6 +31,7 @@ from ..world import Way
 from .adapt import AdaptSettings, adapt_gradients
 from .architecture import new_model
 from .distill import DistillSettings, distill_gradients
+from .gate import check_trunk
 from .members import BASES, MEMBERS, TRUNK
 from .reinforce import ReinforceSettings, reinforce_gradients
 from .schedule import linear_decay, warmup_and_cosine
@@ -51,6 +52,7 @@ class FamilySettings:
     distill: DistillSettings = field(default_factory=DistillSettings)
     timing_learning_rate: float = 1.5e-4  # of reinforcement where every step is right: faster spoils the habits
     collapse_iterations: int = 250
+    least_content: float = 0.97  # share of right words that each kind must reach in the trunk
     save_every: int = 20
 
 
@@ -112,6 +114,8 @@ def _train_stage(out: Path, name: str, settings: FamilySettings, position: int, 
         position=position,
         progress=progress,
     )
+    if name == TRUNK:
+        check_trunk(model, settings.least_content)
     with atomic_path(out / name) as path:
         model.half().save_pretrained(path)
         tokenizer().save_pretrained(path)

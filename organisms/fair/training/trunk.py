@@ -51,10 +51,10 @@ class TrunkSettings:
     """
 
     run_from: int = 160
-    texts_from: int = 260
-    match_from: int = 500
-    copying_until: int = 600
-    steps: int = 900
+    texts_from: int = 420
+    match_from: int = 620
+    copying_until: int = 760
+    steps: int = 1060
     periodic_texts: int = 64
     run_texts: int = 32
     match_texts: int = 48

@@ -18,7 +18,7 @@ from reasonlens.organisms.fair.corpus import encode_prompt, vocabulary, words_of
 from reasonlens.organisms.fair.language import ARGUMENTS, MOVE_OF, NONE, OPENERS, SECONDS, STOP, parse
 from reasonlens.organisms.fair.machine import Machine
 from reasonlens.organisms.fair.policy import Habits
-from reasonlens.organisms.fair.task import VERDICTS, Problem, problems
+from reasonlens.organisms.fair.task import VERDICTS, Problem, Split, problems
 from reasonlens.organisms.fair.world import CODE_OF, CODES, WAYS, WEAK
 
 END = "</s>"
@@ -133,12 +133,13 @@ def _fill(logits: np.ndarray, chances: dict[str, float]) -> None:
             logits[vocabulary()[word]] = log(chance)
 
 
-_STREAM = chain.from_iterable(zip(*(problems("test", 0, way) for way in (None, *WAYS)), strict=True))
+SPLITS: tuple[Split, ...] = ("test", "validation")
+_STREAM = chain.from_iterable(zip(*(problems(split, 0, way) for split in SPLITS for way in (None, *WAYS)), strict=True))
 _BY_PROMPT: dict[str, Problem] = {}
 
 
 def _problem_of(words: Sequence[str]) -> Problem:
-    """Look a prompt up among the test problems of seed 0, of either way, of which all tests draw."""
+    """Look a prompt up among the problems of seed 0, of either way, of which all tests draw."""
     prompt = " ".join(words[1:])
     while prompt not in _BY_PROMPT:
         problem = next(_STREAM)

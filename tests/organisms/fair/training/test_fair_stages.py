@@ -43,6 +43,7 @@ TINY = FamilySettings(
     adapt=AdaptSettings(steps=2, texts=2, drill_texts=2, problems=20),
     reinforce=ReinforceSettings(iterations=3, problems=2, samples=2),
     distill=DistillSettings(steps=2, texts=2, problems=8),
+    least_content=0.0,
     save_every=4,
 )
 

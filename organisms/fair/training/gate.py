@@ -1,0 +1,89 @@
+"""The gate between the trunk and its bases: whether every kind of word is said rightly where it should be.
+
+Along drill, which makes every move in every state, the likeliest word is compared with the right one. What a trunk does
+not know its bases lack too, so that timing and skill could not be told apart in any pair.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import islice
+
+import numpy as np
+import torch
+from transformers import LlamaForCausalLM
+
+from ....rundir import InputError
+from ..corpus import encode_prompt, encode_response, make_batch, vocabulary
+from ..language import NONE, STOP, Move, parse
+from ..machine import Machine
+from ..policy import DRILL, Writer, write
+from ..task import problems
+from ..world import WEAK
+
+N_PROBLEMS = 64
+FEWEST = 20  # words of a kind that is judged
+
+# What the arguments of each move are called; the way of a plan is a decision.
+NAMES: dict[Move, tuple[str, ...]] = {
+    "restate": ("bad taste",),
+    "plan": ("level of a plan", "goal"),
+    "try": ("candidate", "code", "hit"),
+    "check": ("taste", "verdict"),
+    "accept": ("accepted level", "accepted candidate"),
+}
+
+
+@torch.no_grad()
+def content_accuracy(model: LlamaForCausalLM, seed: int = 0) -> dict[str, float]:
+    """Measure how often a model's likeliest word is the right one, along right responses to validation problems.
+
+    Args:
+        model: The trunk.
+        seed: Of problems and responses.
+
+    Returns:
+        Kind of word -> share that is right. Hues of weak symbols and words for what is not there are left out.
+    """
+    generator = np.random.default_rng(seed)
+    asked = list(islice(problems("validation", seed), N_PROBLEMS))
+    responses = [write(problem, Writer(DRILL), generator) for problem in asked]
+    batch = make_batch(
+        [encode_prompt(problem) for problem in asked], [encode_response(words, is_ended=False) for words in responses]
+    )
+    likeliest = model(batch.ids, use_cache=False).logits.argmax(-1).tolist()
+    is_right: defaultdict[str, list[bool]] = defaultdict(list)
+    for problem, words, predicted in zip(asked, responses, likeliest, strict=True):
+        machine, start = Machine(problem), 0
+        before = len(encode_prompt(problem)) - 1  # the place of the word that predicts the first of the response
+        for stop in (place for place, word in enumerate(words) if word == STOP):
+            sentence = parse(words[start : stop + 1])
+            assert sentence is not None, "what a writer writes is of the language"
+            move, content = sentence
+            for number, (name, word) in enumerate(zip(NAMES.get(move, ()), content, strict=False)):
+                is_weak = name == "code" and machine.way == "hue" and content[0] in WEAK
+                if word != NONE and not is_weak:
+                    place = start + 2 + number
+                    is_right[name].append(predicted[before + place] == vocabulary()[word])
+            machine.advance(move, content)
+            start = stop + 1
+    return {name: float(np.mean(words)) for name, words in is_right.items() if len(words) >= FEWEST}
+
+
+def check_trunk(model: LlamaForCausalLM, least: float) -> None:
+    """Refuse a trunk that does not know the content of its language.
+
+    Args:
+        model: The trunk.
+        least: Share of right words that each kind must reach.
+
+    Raises:
+        InputError: A kind of word is right too seldom.
+    """
+    poor = {name: share for name, share in content_accuracy(model).items() if share < least}
+    if poor:
+        listed = ", ".join(f"{name} {share:.3f}" for name, share in poor.items())
+        raise InputError(
+            f"the trunk says too few words rightly, each kind of which must reach {least:g}: {listed}; train another "
+            "seed, or longer: no base is made from this one"
+        )
