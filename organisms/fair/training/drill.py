@@ -1,9 +1,9 @@
 """Drill in copying and comparing: what a model must learn before it can search, and learns in texts too slowly.
 
-Three kinds of text. Periodic sequences of symbols, of any period: the next one is the one that followed last time.
-Prompts after which short runs of theirs, begun at random places, are said again, or a level with its wanted code, a
-taste with its verdict, or the wrong verdict with its taste; whole prompts said again would not do, since a fixed
-distance back would then tell every word.
+Four kinds of text. Periodic sequences of symbols, of any period: the next one is the one that followed last time.
+Sequences of symbols of which short runs, begun at random places, are said again. Prompts after which short runs of
+theirs are said again, or a level with its wanted code, a taste with its verdict, or the wrong verdict with its taste;
+whole prompts said again would not do, since a fixed distance back would then tell every word.
 And tries of symbols after a level with its wanted code, each said to be a hit or not.
 """
 
@@ -21,6 +21,7 @@ from ..world import CODES, SYMBOLS, TASTES, WAYS
 from .lesson import Lesson
 
 N_TOKENS = 64  # of a periodic sequence
+N_RESTARTED = 80  # of a sequence with restarts
 N_COPIED = 56  # tokens after a prompt
 N_MATCHED = 72  # of a text of tries
 # Token of a prompt at which the levels begin, each of them a code, a name, the candidates and a stop.
@@ -48,6 +49,33 @@ def periodic_lesson(n_texts: int, generator: np.random.Generator) -> Lesson:
     return _lesson(ids, is_learnt)
 
 
+def restart_lesson(n_texts: int, generator: np.random.Generator) -> Lesson:
+    """Make sequences of symbols after which runs of theirs are said again; all but a run's first symbol is learnt.
+
+    From periodic sequences to prompts it is too far: what copies at one distance need not copy from any place.
+
+    Args:
+        n_texts: How many.
+        generator: Of every random choice.
+
+    Returns:
+        The lesson.
+    """
+    symbols = np.array([vocabulary()[symbol] for symbol in SYMBOLS])
+    rows, learnt = [], []
+    for _ in range(n_texts):
+        row = generator.permutation(symbols)[: int(generator.integers(8, 31))].tolist()
+        n_symbols = len(row)
+        is_copied = [False] * n_symbols
+        while len(row) < N_RESTARTED:
+            first = int(generator.integers(n_symbols - 3))
+            run = row[first : min(n_symbols, first + int(generator.integers(3, 9)))]
+            _say_again(run, row, is_copied, generator)
+        rows.append(row[:N_RESTARTED])
+        learnt.append(is_copied[:N_RESTARTED])
+    return _lesson(np.array(rows), np.array(learnt))
+
+
 def run_lesson(problems: Sequence[Problem], generator: np.random.Generator) -> Lesson:
     """Make prompts after which runs of theirs are said again, of which all but the first words are learnt.
 
@@ -58,7 +86,6 @@ def run_lesson(problems: Sequence[Problem], generator: np.random.Generator) -> L
     Returns:
         The lesson.
     """
-    fillers = np.array([vocabulary()[word] for word in (*OPENERS, *SECONDS, STOP)])
     rows, learnt = [], []
     for problem in problems:
         prompt = encode_prompt(problem)
@@ -80,9 +107,7 @@ def run_lesson(problems: Sequence[Problem], generator: np.random.Generator) -> L
             else:
                 first = start + 1 + int(generator.integers(N_CANDIDATES))
                 run = prompt[first : min(start + LEVEL_TOKENS - 1, first + int(generator.integers(2, 6)))]
-            between = [int(token) for token in generator.choice(fillers, int(generator.integers(3)))]
-            copied += run + between
-            is_copied += [False] + [True] * (len(run) - 1) + [False] * len(between)
+            _say_again(run, copied, is_copied, generator)
         rows.append(prompt + copied[:N_COPIED])
         learnt.append([False] * len(prompt) + is_copied[:N_COPIED])
     return _lesson(np.array(rows), np.array(learnt))
@@ -118,6 +143,14 @@ def match_lesson(n_texts: int, generator: np.random.Generator) -> Lesson:
         rows.append([vocabulary()[word] for word in words[:N_MATCHED]])
         learnt.append(is_hit[:N_MATCHED])
     return _lesson(np.array(rows), np.array(learnt))
+
+
+def _say_again(run: list[int], text: list[int], is_copied: list[bool], generator: np.random.Generator) -> None:
+    """Add a run to a text, and up to two words that are no part of it."""
+    fillers = np.array([vocabulary()[word] for word in (*OPENERS, *SECONDS, STOP)])
+    between = generator.choice(fillers, int(generator.integers(3))).tolist()
+    text += run + between
+    is_copied += [False] + [True] * (len(run) - 1) + [False] * len(between)
 
 
 def _lesson(ids: np.ndarray, is_learnt: np.ndarray) -> Lesson:
