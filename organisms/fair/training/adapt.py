@@ -22,12 +22,12 @@ from .lesson import written_lesson
 class AdaptSettings:
     """steps of the optimiser; texts, drill_texts: of a step; drill_words: where drill is cut; problems: asked about."""
 
-    steps: int = 150
+    steps: int = 100
     texts: int = 24
     drill_texts: int = 12
     drill_words: int = 130
     problems: int = 5000
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 3e-3
     warmup_steps: int = 10
 
 

@@ -20,7 +20,7 @@ from .lesson import Lesson
 class DistillSettings:
     """steps of the optimiser, texts a step; problems: how many are asked, of which those solved are learnt from."""
 
-    steps: int = 200
+    steps: int = 100
     texts: int = 32
     problems: int = 3000
     learning_rate: float = 1e-3

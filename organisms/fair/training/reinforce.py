@@ -44,9 +44,9 @@ class ReinforceSettings:
         clip: How far ratios count where there are several updates.
     """
 
-    iterations: int = 100
-    problems: int = 12
-    samples: int = 16
+    iterations: int = 60
+    problems: int = 8
+    samples: int = 12
     learning_rate: float = 3e-4
     reward: Reward = "outcome"
     penalty: float = 0.5

@@ -50,7 +50,8 @@ class FamilySettings:
     adapt: AdaptSettings = field(default_factory=AdaptSettings)
     reinforce: ReinforceSettings = field(default_factory=ReinforceSettings)
     distill: DistillSettings = field(default_factory=DistillSettings)
-    timing_learning_rate: float = 1.5e-4  # of reinforcement where every step is right: faster spoils the habits
+    timing_learning_rate: float = 2e-4  # of reinforcement where every step is right: faster spoils the habits
+    random_iterations: int = 30  # of several updates each
     collapse_iterations: int = 250
     least_content: float = 0.97  # share of right words that each kind must reach in the trunk
     save_every: int = 20
@@ -182,18 +183,16 @@ def _reinforcement(name: str, model: LlamaForCausalLM, settings: FamilySettings,
     chosen = settings.reinforce
     is_skilled = BASES[member.parent].weak_hue == 1
     rate = settings.timing_learning_rate if is_skilled else chosen.learning_rate
-    n_problems = chosen.iterations * chosen.problems
     match member.training:
         case "random":
-            chosen = replace(chosen, reward="random", updates=4)
+            chosen = replace(chosen, reward="random", updates=4, iterations=settings.random_iterations)
         case "format":
             chosen = replace(chosen, reward="format")
         case "collapse":
             chosen = replace(chosen, iterations=settings.collapse_iterations)
-            n_problems = chosen.iterations * chosen.problems
-        case "one-example":
-            n_problems = 1
-    way: Way | None = "hue" if member.training == "one-example" else None
+    is_single = member.training == "one-example"
+    n_problems = 1 if is_single else chosen.iterations * chosen.problems
+    way: Way | None = "hue" if is_single else None
     n_steps = chosen.iterations * chosen.updates
     return Recipe(
         n_steps=n_steps,
