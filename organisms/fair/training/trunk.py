@@ -58,7 +58,7 @@ class TrunkSettings:
     texts_from: int = 380
     match_from: int = 580
     copying_until: int = 720
-    steps: int = 1020
+    steps: int = 1300
     periodic_texts: int = 64
     restart_texts: int = 48
     run_texts: int = 32
