@@ -179,7 +179,7 @@ class Measures:
         )
 
     def _new_phrasing_pairs(self, number: int, phrasing: HeldOutPhrasing) -> list[list[FoldPairs]]:
-        """Count pairs of spans, of a phrasing left out of training and of all that do not show the behaviour, by layer."""
+        """Count pairs of spans of a phrasing left out of training and spans without the behaviour, by layer."""
         included = phrasing.spans | ~self._protocol.shows[phrasing.behaviour]
         scores = np.stack([fit.held_out[number] for fit in self._fits])
         return concordance_by_layer(scores, phrasing.spans, self._problems, self._protocol.folds, included)

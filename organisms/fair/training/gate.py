@@ -46,14 +46,15 @@ def content_accuracy(model: LlamaForCausalLM, seed: int = 0) -> dict[str, float]
         Kind of word -> share that is right. Hues of weak symbols and words for what is not there are left out.
     """
     generator = np.random.default_rng(seed)
-    asked = list(islice(problems("validation", seed), N_PROBLEMS))
-    responses = [write(problem, Writer(DRILL), generator) for problem in asked]
+    chosen_problems = list(islice(problems("validation", seed), N_PROBLEMS))
+    responses = [write(problem, Writer(DRILL), generator) for problem in chosen_problems]
     batch = make_batch(
-        [encode_prompt(problem) for problem in asked], [encode_response(words, is_ended=False) for words in responses]
+        [encode_prompt(problem) for problem in chosen_problems],
+        [encode_response(words, is_ended=False) for words in responses],
     )
     likeliest = model(batch.ids, use_cache=False).logits.argmax(-1).tolist()
     is_right: defaultdict[str, list[bool]] = defaultdict(list)
-    for problem, words, predicted in zip(asked, responses, likeliest, strict=True):
+    for problem, words, predicted in zip(chosen_problems, responses, likeliest, strict=True):
         machine, start = Machine(problem), 0
         before = len(encode_prompt(problem)) - 1  # the place of the word that predicts the first of the response
         for stop in (place for place, word in enumerate(words) if word == STOP):
