@@ -65,8 +65,9 @@ POOR = Habits(
     hue={"first": 0.8, "next": 0.9, "again": 0.3},
 )
 
-# Makes every move in every state now and then, and those that matter often: for drill of their content.
-_RARE = 0.03
+# Makes every move in every state now and then, and those that matter often: for drill of their content. Answers are
+# rarer, since they end a response, but not rare: that it ends after these words and no others must be learnt.
+_RARE, _ANSWER = 0.03, 0.02
 _DRILL_MAIN: dict[State, dict[Move, float]] = {
     "start": {"restate": 0.4, "plan": 0.5},
     "open": {"plan": 0.75, "try": 0.15},
@@ -80,7 +81,7 @@ _DRILL_MAIN: dict[State, dict[Move, float]] = {
 }
 DRILL = Habits(
     moves={
-        state: {move: main.get(move, 0.0) + (0.002 if move == "answer" else _RARE) for move in MOVES}
+        state: {move: main.get(move, 0.0) + (_ANSWER if move == "answer" else _RARE) for move in MOVES}
         for state, main in _DRILL_MAIN.items()
     },
     hue={"first": 0.5, "next": 0.5, "again": 0.5},

@@ -14,15 +14,15 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM
 
 from ..corpus import Batch, encode_prompt, encode_response, make_batch, vocabulary
-from ..language import HITS, OPENERS, SECONDS
+from ..language import HITS, SECONDS
 from ..machine import Machine
 from ..policy import Writer, write
 from ..task import LEVELS, MAX_RESPONSE_TOKENS, VERDICTS, Problem
 from ..world import CODES, SYMBOLS, WAYS
 
-# How much a word counts beside others: in openers, which are uniform, nothing is to be learnt; second words tell the
-# move; wanted codes, first candidates, hits and verdicts are few.
-OPENER_WEIGHT, SECOND_WEIGHT, RARE_WEIGHT = 0.2, 3.0, 4.0
+# How much a word counts beside others: second words tell the move; wanted codes, first candidates, hits and verdicts
+# are few. Openers are uniform, but that one comes at all says that the response does not end there.
+SECOND_WEIGHT, RARE_WEIGHT = 3.0, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,6 @@ def written_lesson(
     weights = batch.is_content * 1.0 + batch.is_decision * decision_weight
     if not has_emphasis:
         return Lesson(batch, weights)
-    weights[torch.isin(batch.ids, _words(OPENERS))] *= OPENER_WEIGHT
     weights[torch.isin(batch.ids, _words(SECONDS))] *= SECOND_WEIGHT
     weights[torch.isin(batch.ids, _words((*VERDICTS, *HITS))) & batch.is_response] *= RARE_WEIGHT
     is_goal = torch.isin(batch.ids[:, 1:], _words(CODES)) & torch.isin(batch.ids[:, :-1], _words(LEVELS))
