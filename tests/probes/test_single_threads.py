@@ -1,5 +1,6 @@
 """Work side by side: results in order, whatever the number of threads, and the libraries' threads as before."""
 
+import threading
 import time
 
 import pytest
@@ -27,19 +28,19 @@ def test_results_come_in_order_and_threads_are_as_before() -> None:
 
 
 def test_other_work_is_done_beside_the_layers() -> None:
-    done: list[str] = []
-
-    def other() -> str:
-        time.sleep(0.05)
-        done.append("other")
-        return "result"
+    layer_begun = threading.Event()
 
     def fit(layer: int) -> int:
-        done.append("layer")
+        layer_begun.set()
         return 2 * layer
 
-    assert map_layers_beside(other, fit, range(3), CPU, False) == ("result", [0, 2, 4])
-    assert sorted(done) == ["layer"] * 3 + ["other"]
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        results = map_layers_beside(lambda: layer_begun.wait(timeout=20), fit, range(3), CPU, False)
+    finally:
+        torch.set_num_threads(n_threads)
+    assert results == (True, [0, 2, 4]), "the other work waited for a layer, which began while it was under way"
 
 
 @pytest.mark.parametrize("failing", ["a layer", "the other"])

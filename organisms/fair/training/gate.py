@@ -25,7 +25,7 @@ from ..world import WEAK
 N_PROBLEMS = 64
 FEWEST = 20  # words of a kind that is judged
 GOING_ON = "going on"  # that a response does not end after a sentence that is no answer
-LEAST_GOING_ON = 0.999  # of forty sentences each may end a response
+LEAST_GOING_ON = 0.999  # a response has about forty sentences, so one in 25 would end too early
 
 # What the arguments of each move are called; the way of a plan is a decision.
 NAMES: dict[Move, tuple[str, ...]] = {
