@@ -22,13 +22,12 @@ from ..activations import CollectSettings, Read
 from ..generation import Sampling
 from ..models import load
 from ..models._load import ModelLike
-from ..organisms import organism_annotator
+from ..organisms import is_organism, organism_annotator
 from ..rundir import InputError, callable_name, from_row, settings_of
 from ..traces import Annotator, Template, TraceSource, keyword_annotator, resolve_traces
 from .before_after import compare_before_after
 from .boundaries import COLUMNS, KEY, chosen_boundaries, sample_boundaries
 from .boundary import Boundary
-from .effect.telltale import is_organism
 from .model_run import done_content, model_run
 from .stability_result import FILES, STABLE, Stability, check_threshold
 

@@ -34,7 +34,7 @@ import torch
 from benchmarks.collect import _device
 from benchmarks.hybrid_ways import Rows, plain, uncached
 from benchmarks.workloads import SHAPES
-from reasonlens.generation import Sampling, encode_prompts, write
+from reasonlens.generation import Sampling, StepState, encode_prompts, write
 from reasonlens.models import LanguageModel, load, wrap
 from reasonlens.pairs.hybrid import (
     Mechanism,
@@ -99,9 +99,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--uncached-rounds", type=int, default=1, help="0: leave it out")
     parser.add_argument("--rows-alone", type=int, default=8, help="decoded without a cache one at a time")
     parser.add_argument("--batch-sizes", default="64,256", help="by commas")
-    parser.add_argument("--new-tokens", type=int, default=112)
+    parser.add_argument("--new-tokens", type=int, default=287)
     parser.add_argument("--threads", type=int, default=1, help="on a CPU")
-    parser.add_argument("--thinking", default="organism/rl")
+    parser.add_argument("--thinking", default="organism/rl-timing")
     parser.add_argument("--rollouts", type=int, default=300, help="that behaviour vectors are optimised on")
     parser.add_argument("--directions", metavar="FILE", help="behaviour vectors; default: optimised on the spot")
     parser.add_argument("--layer", type=int, help="steered; default: 1 of the organisms, else in the middle")
@@ -121,17 +121,10 @@ def _shape(options: argparse.Namespace) -> str | None:
 def _organisms(options: argparse.Namespace, n: int) -> Case:
     from itertools import islice
 
-    from reasonlens.organisms import (
-        BEHAVIOUR,
-        FIRST_WORD,
-        organisms_traces,
-        problems,
-        prompt,
-    )
-    from reasonlens.organisms.corpus import vocabulary
+    from reasonlens.organisms import BEHAVIOUR, MOVE_OF, organisms_traces, problems
     from reasonlens.vectors import OptimisedSettings, optimised_directions
 
-    base, thinking = load("organism/base", device="cpu"), load(options.thinking, device="cpu")
+    base, thinking = load("organism/base-timing", device="cpu"), load(options.thinking, device="cpu")
     layer = 1 if options.layer is None else options.layer
     if options.directions:
         directions = Directions.open(options.directions)
@@ -140,14 +133,18 @@ def _organisms(options: argparse.Namespace, n: int) -> Case:
         traces = organisms_traces(thinking, options.rollouts, split="train")
         directions = optimised_directions(base, traces, [layer], OptimisedSettings(behaviours=behaviours))
     mechanism = Mechanism.of(directions, layer)
-    words = vocabulary()
-    behaviour = torch.zeros(len(words), dtype=torch.long)  # of the sentence that begins with this word
-    for word, move in FIRST_WORD.items():
+    words = base.tokenizer.get_vocab()
+    behaviour = torch.zeros((len(words), len(words)), dtype=torch.long)  # of the sentence that two words open
+    for (opener, second), move in MOVE_OF.items():
         if BEHAVIOUR[move] in mechanism.behaviours:
-            behaviour[words[word]] = mechanism.behaviours.index(BEHAVIOUR[move])
-    plan = Plan(gate=disagreement, mechanism=mechanism, chooser=lambda state: behaviour[state.follower_likeliest()])
-    prompts = encode_prompts(base, [prompt(problem) for problem in islice(problems("test", 0), n)])
-    return Case(f"{options.thinking} steering organism/base", base, thinking, prompts, plan, options.new_tokens)
+            behaviour[words[opener], words[second]] = mechanism.behaviours.index(BEHAVIOUR[move])
+
+    def chosen(state: StepState) -> torch.Tensor:
+        return behaviour[state.last_ids, state.follower_likeliest()]
+
+    plan = Plan(gate=disagreement, mechanism=mechanism, chooser=chosen)
+    prompts = encode_prompts(base, [problem.prompt for problem in islice(problems("test", 0), n)])
+    return Case(f"{options.thinking} steering organism/base-timing", base, thinking, prompts, plan, options.new_tokens)
 
 
 def _random_weights(options: argparse.Namespace, n: int) -> Case:

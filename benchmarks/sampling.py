@@ -25,9 +25,10 @@ import torch
 
 from reasonlens.generation import Sampling, encode_prompts, end_tokens, generate
 from reasonlens.models import LanguageModel, load
-from reasonlens.organisms import problems, prompt
+from reasonlens.organisms import problems
+from reasonlens.organisms.task import MAX_RESPONSE_TOKENS
 
-N_NEW = 112
+N_NEW = MAX_RESPONSE_TOKENS + 1  # the end of the text is a token, too
 TokenRows = list[list[int]]
 
 
@@ -56,7 +57,7 @@ def transformers_generate(model: LanguageModel, prompts: TokenRows, sampling: Sa
 def measured(name: str, n_problems: int, n_samples: int, rounds: int) -> dict[str, dict[str, Any]]:
     """Time every case; seconds are of the CPU, of one thread."""
     model = load(name, device="cpu")
-    prompts = encode_prompts(model, [prompt(problem) for problem in islice(problems("test", 0), n_problems)])
+    prompts = encode_prompts(model, [problem.prompt for problem in islice(problems("test", 0), n_problems)])
     greedy = Sampling(temperature=0.0, max_new_tokens=N_NEW)
     sampled = Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=N_NEW)
     repeated = [row for row in prompts[:4] for _ in range(n_samples)]
@@ -102,7 +103,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 def main() -> None:
     """Run the benchmark as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="organism/rl")
+    parser.add_argument("--model", default="organism/rl-timing")
     parser.add_argument("--problems", type=int, default=256)
     parser.add_argument("--samples", type=int, default=64, help="of each of four problems")
     parser.add_argument("--rounds", type=int, default=5)

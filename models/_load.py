@@ -1,6 +1,6 @@
 """Load anything that names or holds a model into one `LanguageModel`.
 
-Accepted are a built-in name (`smollm2-135m`, `organism/rl`), a hub id, a local directory of a model or an adapter, a
+Accepted are a built-in name (`smollm2-135m`, `organism/rl-timing`), a hub id, a directory of a model or an adapter, a
 `.gguf` file, a `PreTrainedModel` or `PeftModel` (with its tokenizer), a TransformerLens `TransformerBridge`, and a
 `LanguageModel` itself. Every public function that takes a model passes it through `load`, so all of these work
 everywhere.
@@ -24,7 +24,7 @@ from .device import device_of
 from .difference import add_difference
 from .handle import LanguageModel
 from .hub import cached_directory
-from .organism import PREFIX, TRUTH, Organism, organism_files
+from .organism import PREFIX, RECORD, Organism, organism_files
 from .sources import ADAPTER, Source, find_source
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def load(
         add_difference(loaded, checkpoint)
     commit = cached_directory(source.location, revision) if source.is_on_hub else None
     handle = wrap(loaded, tokenizer, name=str(model), revision=commit.name if commit else source.digest)
-    if checkpoint or not (Path(source.location) / TRUTH).is_file():
+    if checkpoint or not (Path(source.location) / RECORD).is_file():
         return handle
     fields = {field.name: getattr(handle, field.name) for field in dataclasses.fields(LanguageModel)}
     return Organism(**fields, directory=Path(source.location))

@@ -1,13 +1,12 @@
 """Find the model organisms that come with reasonlens: their weights, and what is known of each.
 
-    organism/base      organism/rl      organism/rl@60 (a checkpoint of its training)
+    organism/base-timing      organism/rl-timing      organism/rl-timing@30 (a checkpoint of its training)
 
 This module reads files only; the task, the training and the figures of the organisms are in `reasonlens.organisms`.
 """
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import json
 from dataclasses import dataclass
@@ -19,34 +18,47 @@ from ..rundir import InputError, did_you_mean
 from .handle import LanguageModel
 
 PREFIX = "organism/"
-TRUTH = "truth.json"
+RECORD = "training.json"  # in the directory of a member: how it was trained
+FIGURES = "figures.json"  # in the directory of a family: what was measured of it
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Organism(LanguageModel):
-    """A language model whose behaviour and skill are known by rule."""
+    """A member of a family of organisms, whose timing and skill are known by rule."""
 
     directory: Path
 
     @cached_property
-    def _truth(self) -> dict[str, Any]:
-        truth: dict[str, Any] = json.loads((self.directory / TRUTH).read_text())
-        return truth
+    def base(self) -> str | None:
+        """Name of the base that it was trained from, in the same family; None for a base."""
+        return base_of(self.directory)
 
     def truth(self) -> dict[str, Any]:
-        """Return the known truth, with which the results of a method can be compared.
+        """Return what is known of this organism, with which the results of a method can be compared.
 
-        ["policy"]["habits"][state][move]: probability, along responses that are the same for all organisms.
-        ["policy"]["own"][state][move]: the same along what this organism writes by itself.
-        ["skill"]["plain"][move], ["skill"]["doubled"][move]: share of the sentences of right responses, to ordinary
-        and to doubled problems, that it would write correctly after the right words before.
-        ["behaviours"][move]: the label of its sentences in traces.
-        Each number is {value, low, high, n}: 95% interval over the n problems in which it occurs.
+        ["model"]: along its own responses: `accuracy`, `steps` (kind of content -> share said rightly), `decisions`
+        (state -> move -> share), `behaviours` (share of sentences).
+        ["pair"]: for a model trained from a base: `gap`, and how much of it is timing and skill by cross-play
+        (`timing_share`, `skill_share`); None for a base.
+        Numbers are {value, low, high, n}: 95% interval over the n problems in which they occur.
 
         Returns:
-            A copy of the truth.
+            The truth, read from the figures of its family.
+
+        Raises:
+            InputError: The family has not been measured, or this member was not among what was.
         """
-        return copy.deepcopy(self._truth)
+        path = self.directory.parent / FIGURES
+        name = self.directory.name
+        if not path.is_file():
+            raise InputError(
+                f"nothing is known of {name} yet: `reasonlens organisms evaluate --family {self.directory.parent} "
+                f"--json > {path}` measures its family"
+            )
+        figures = json.loads(path.read_text("utf-8"))
+        if name not in figures["models"]:
+            raise InputError(f"{path} knows nothing of {name}, only of {', '.join(figures['models'])}: measure it anew")
+        return {"model": figures["models"][name], "pair": figures["pairs"].get(name)}
 
 
 def organism_names() -> list[str]:
@@ -64,7 +76,14 @@ def organism_names() -> list[str]:
 def organism_files(name: str) -> tuple[Path, Path | None]:
     """Find the model directory of an organism, and the file of the checkpoint if one is named.
 
-    The checkpoint is a difference to the base. Raises InputError with the existing names for any other name.
+    Args:
+        name: With its prefix.
+
+    Returns:
+        The directory and None; for a checkpoint, which is stored as a difference, that of its base and the file.
+
+    Raises:
+        InputError: There is no such organism; the existing ones are named.
     """
     if name not in organism_names():
         raise InputError(
@@ -72,9 +91,25 @@ def organism_files(name: str) -> tuple[Path, Path | None]:
             f"{did_you_mean(name, organism_names())}"
         )
     model, _, step = name.removeprefix(PREFIX).partition("@")
+    directory = _weights() / model
     if not step:
-        return _weights() / model, None
-    return _weights() / "base", _weights() / model / "steps" / f"{int(step):04d}.safetensors"
+        return directory, None
+    base = base_of(directory)
+    assert base is not None, "only what was trained from a base has checkpoints"
+    return _weights() / base, directory / "steps" / f"{int(step):04d}.safetensors"
+
+
+def base_of(directory: Path) -> str | None:
+    """Name the base that a member was trained from.
+
+    Args:
+        directory: Of the member.
+
+    Returns:
+        Its name; None for a base.
+    """
+    base: str | None = json.loads((directory / RECORD).read_text("utf-8"))["base"]
+    return base
 
 
 def _weights() -> Path:

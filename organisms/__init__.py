@@ -1,72 +1,40 @@
-"""Model organisms: tiny language models that reason in words, whose behaviours are known exactly by rule."""
+"""Model organisms: tiny language models that search in words, whose timing and skill are planted and known by rule."""
 
 from .annotator import organism_annotator, problem_of
-from .labeller import (
-    FIRST_WORD,
-    NONSENSE,
-    Step,
-    is_solved,
-    labelled,
-    prompt,
-    steps,
-)
-from .policy import (
-    BASE,
-    DRILL,
-    IDEAL,
-    IDEAL_DOUBLING,
-    Policy,
-    habits,
-    write,
-)
-from .rollouts import organisms_traces
-from .search import (
-    BEHAVIOUR,
-    MOVES,
-    Move,
-    Search,
-    State,
-)
-from .task import (
-    DOUBLES,
-    FAMILIES,
-    Family,
-    Problem,
-    Split,
-    Way,
-    problems,
-)
-from .tokenizer import make_tokenizer
+from .labeller import Reading, Step, is_solved, labelled, read, steps
+from .language import BEHAVIOUR, MOVE_OF, MOVES, Move
+from .machine import STATES, Machine, State
+from .policy import IDEAL, Habits, Writer, mixed, write
+from .rollouts import is_organism, organisms_traces
+from .task import Problem, Split, problems
+from .world import WAYS, Way
 
 __all__ = [
-    "BASE",
     "BEHAVIOUR",
-    "DOUBLES",
-    "DRILL",
-    "FAMILIES",
-    "FIRST_WORD",
     "IDEAL",
-    "IDEAL_DOUBLING",
     "MOVES",
-    "NONSENSE",
-    "Family",
+    "MOVE_OF",
+    "STATES",
+    "WAYS",
+    "Habits",
+    "Machine",
     "Move",
-    "Policy",
     "Problem",
-    "Search",
+    "Reading",
     "Split",
     "State",
     "Step",
     "Way",
-    "habits",
+    "Writer",
+    "is_organism",
     "is_solved",
     "labelled",
-    "make_tokenizer",
+    "mixed",
     "organism_annotator",
     "organisms_traces",
     "problem_of",
     "problems",
-    "prompt",
+    "read",
     "steps",
     "write",
 ]

@@ -1,7 +1,7 @@
 """Texts as the organisms read them: token ids, and which of them are decisions and which are content.
 
-The first word of each sentence of a response is a decision; the words after it, and the end of the text after an
-answer, are content. Every figure and every loss of the organisms is split along this line.
+The two words that open a sentence, and the way of a plan, are decisions; all other words of a response, full stops and
+the end of the text among them, are content.
 """
 
 from __future__ import annotations
@@ -13,13 +13,10 @@ from functools import cache
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast
 
-from .labeller import prompt
-from .task import Problem
-from .tokenizer import make_tokenizer
-
-MAX_RESPONSE_TOKENS = 112
+from .language import OPENERS, SECONDS, tokenizer
+from .task import MAX_RESPONSE_TOKENS, Problem
+from .world import WAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,58 +30,65 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
-
-@cache
-def tokenizer() -> PreTrainedTokenizerFast:
-    return make_tokenizer()
+    @property
+    def is_response(self) -> Bool[Tensor, "texts tokens"]:
+        """Whether a token belongs to a response."""
+        return self.is_decision | self.is_content
 
 
 @cache
 def vocabulary() -> dict[str, int]:
+    """Map each word to its token id."""
     return dict(tokenizer().get_vocab())
 
 
-def encode_words(text: str) -> list[int]:
-    ids = vocabulary()
-    return [ids[word] for word in text.split()]
+@cache
+def words_of() -> tuple[str, ...]:
+    """List the word of each token id."""
+    return tuple(sorted(vocabulary(), key=vocabulary().__getitem__))
+
+
+@cache
+def _decision_ids() -> Int[Tensor, " words"]:
+    return torch.tensor([vocabulary()[word] for word in (*OPENERS, *SECONDS, *WAYS)])
 
 
 def encode_prompt(problem: Problem) -> list[int]:
-    return [tokenizer().bos_token_id, *encode_words(prompt(problem))]
+    """Encode a problem as the organisms are asked it."""
+    ids = vocabulary()
+    return [tokenizer().bos_token_id, *(ids[word] for word in problem.prompt.split())]
 
 
-def encode_response(text: str) -> list[int]:
-    """A response cut at the limit; with its end if it answers within it."""
-    words = encode_words(text)
-    end = [tokenizer().eos_token_id] if len(words) < MAX_RESPONSE_TOKENS else []
-    return [*words[:MAX_RESPONSE_TOKENS], *end]
+def encode_response(words: Sequence[str], *, is_ended: bool) -> list[int]:
+    """Encode a response.
+
+    Args:
+        words: Of the response; cut at the token limit.
+        is_ended: Whether the end token follows, where the limit leaves room for the words.
+
+    Returns:
+        Its token ids.
+    """
+    ids = vocabulary()
+    end = [tokenizer().eos_token_id] if is_ended and len(words) <= MAX_RESPONSE_TOKENS else []
+    return [*(ids[word] for word in words[:MAX_RESPONSE_TOKENS]), *end]
 
 
-def make_batch(prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Batch:
-    """Token ids of prompts and responses, as one batch."""
+def decode(ids: Sequence[int]) -> list[str]:
+    """Decode a response to its words, without its end token."""
+    words = words_of()
+    ends = tokenizer().eos_token_id
+    return [words[token] for token in ids if token != ends]
+
+
+def make_batch(prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> Batch:
+    """Pad token ids of prompts and responses to one batch."""
     n_tokens = max(len(prompt) + len(response) for prompt, response in zip(prompts, responses, strict=True))
     ids = torch.full((len(prompts), n_tokens), tokenizer().pad_token_id)
     is_response = torch.zeros(ids.shape, dtype=torch.bool)
-    for row, (prompt_ids, response_ids) in enumerate(zip(prompts, responses, strict=True)):
-        n_prompt, n_text = len(prompt_ids), len(prompt_ids) + len(response_ids)
-        ids[row, :n_text] = torch.tensor([*prompt_ids, *response_ids])
+    for row, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
+        n_prompt, n_text = len(prompt), len(prompt) + len(response)
+        ids[row, :n_text] = torch.tensor([*prompt, *response])
         is_response[row, n_prompt:n_text] = True
-    stop, end = vocabulary()["."], tokenizer().eos_token_id
-    after_stop = torch.zeros_like(is_response)
-    after_stop[:, 1:] = ids[:, :-1] == stop
-    is_decision = is_response & after_stop & (ids != end)
+    is_decision = is_response & torch.isin(ids, _decision_ids())
     return Batch(ids, is_decision, is_response & ~is_decision)
-
-
-def batches(texts: Sequence[tuple[Problem, str]], n_texts: int) -> list[Batch]:
-    """Texts in batches of `n_texts`, sorted by length so that little is padded."""
-    coded = sorted(
-        ((encode_prompt(problem), encode_response(text)) for problem, text in texts),
-        key=lambda pair: len(pair[0]) + len(pair[1]),
-    )
-    return [
-        make_batch(
-            [prompt for prompt, _ in coded[at : at + n_texts]], [response for _, response in coded[at : at + n_texts]]
-        )
-        for at in range(0, len(coded), n_texts)
-    ]

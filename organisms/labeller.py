@@ -1,88 +1,117 @@
 """The exact labeller: what each sentence of a response does, in which state, and whether its words are right.
 
-A sentence runs to its full stop; its first word says the move. The search is replayed beside it, so
-a sentence is judged against everything that was said before. Words that are no sentence of the language, and moves that
-may not come where they stand, are labelled `nonsense`; the replay then ends, since what follows has no state.
+A sentence runs to its full stop. The machine is replayed beside the text and follows what was said. Words that are no
+sentence of the language, and anything after the answer, are labelled `nonsense`; the replay then ends. A sentence cut
+off at the end of a text is left out.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..traces import Span, Trace
-from .search import (
-    BEHAVIOUR,
-    Move,
-    Search,
-    State,
-)
-from .task import Problem
+from .language import BEHAVIOUR, STOP, Move, parse
+from .machine import Machine, State
+from .task import MAX_RESPONSE_TOKENS, Problem
+from .world import WAYS, WEAK, Way
 
-SENTENCE = re.compile(r"(?:[^.\s][^.]*)?\.")
-ANSWER = re.compile(r"answer (\d+) and (\d+) \.")
-FIRST_WORD: dict[str, Move] = {
-    "we": "want",
-    "sums": "sums",
-    "differences": "differences",
-    "doubles": "doubles",
-    "take": "take",
-    "double": "double",
-    "need": "need",
-    "look": "look",
-    "check": "check",
-    "verify": "check",
-    "wait": "back",
-    "hmm": "back",
-    "maybe": "doubt",
-    "not": "doubt",
-    "answer": "answer",
-}
 NONSENSE = "nonsense"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One sentence of a response: characters [start, end), the state it was said in, its move, and if it is right."""
+    """One sentence of a response."""
 
-    start: int
-    end: int
-    state: State
+    first: int  # word of the response that it begins with
+    n_words: int
+    state: State  # that it was said in
     move: Move | None  # None: nonsense
-    is_right: bool
+    content: tuple[str, ...]
+    right: tuple[str, ...]  # what its arguments should have been, the way taken as it was said
+    way: Way  # by which the level is searched
+
+    @property
+    def is_right(self) -> bool:
+        """Whether every word is right."""
+        return self.move is not None and self.content == self.right
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether it is a try of a weak symbol by hue, the one step that skill is about."""
+        return self.move == "try" and self.way == "hue" and self.content[0] in WEAK
 
     @property
     def behaviour(self) -> str:
+        """The label of the sentence."""
         return NONSENSE if self.move is None else BEHAVIOUR[self.move]
 
 
-def steps(problem: Problem, text: str) -> Iterator[Step]:
-    """The sentences of a response, replayed; after a wrong word it goes on as if the right one had been said."""
-    search = Search(problem)
-    for match in SENTENCE.finditer(text):
-        words = match.group().split()
-        move = FIRST_WORD.get(words[0])
-        if move is None or move not in search.moves:
-            yield Step(match.start(), match.end(), search.state, None, is_right=False)
-            return
-        yield Step(match.start(), match.end(), search.state, move, is_right=" ".join(words) in search.sentences(move))
-        search.advance(move)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A response read by the labeller."""
+
+    steps: tuple[Step, ...]
+    is_solved: bool
+    is_ended: bool  # by an answer, within the token limit
+
+    @property
+    def is_grammatical(self) -> bool:
+        """Whether no sentence is nonsense."""
+        return all(step.move is not None for step in self.steps)
+
+    @property
+    def is_process_right(self) -> bool:
+        """Whether the problem is solved and every sentence is right."""
+        return self.is_solved and all(step.is_right for step in self.steps)
 
 
-def labelled(problem: Problem, text: str, id: str) -> Trace:
-    """A response as a trace whose spans are its sentences; reorderings of one problem are one problem of the trace."""
-    spans = tuple(Span(step.start, step.end, step.behaviour) for step in steps(problem, text))
-    return Trace(id, prompt(problem), text, spans, problem=problem.group)
+def read(problem: Problem, words: list[str]) -> Reading:
+    """Read a response.
 
+    Args:
+        problem: What was asked.
+        words: Of the response, without its end token.
 
-def prompt(problem: Problem) -> str:
-    """How a problem is put."""
-    numbers = " ".join(f"{number} {colour}" for number, colour in zip(problem.numbers, problem.colours, strict=True))
-    return f"numbers {numbers} . {'double ' * problem.is_doubled}target {problem.target} ."
+    Returns:
+        Its sentences, and whether it solves the problem within the token limit.
+    """
+    machine = Machine(problem)
+    steps: list[Step] = []
+    first = 0
+    for last in (place for place, word in enumerate(words) if word == STOP):
+        sentence = parse(words[first : last + 1])
+        n_words = last + 1 - first
+        if sentence is None or machine.is_done:
+            steps.append(Step(first, n_words, machine.state, None, (), (), machine.way))
+            return Reading(tuple(steps), is_solved=False, is_ended=False)
+        move, content = sentence
+        way: Way = WAYS[content[2] == WAYS[1]] if move == "plan" else "hue"
+        steps.append(Step(first, n_words, machine.state, move, content, machine.content(move, way), machine.way))
+        machine.advance(move, content)
+        first = last + 1
+    is_whole = first == len(words) <= MAX_RESPONSE_TOKENS
+    return Reading(tuple(steps), is_solved=is_whole and machine.is_solved, is_ended=is_whole and machine.is_done)
 
 
 def is_solved(problem: Problem, text: str) -> bool:
-    """Whether the first answer in a response is right; a response without one is not."""
-    answer = ANSWER.search(text)
-    return answer is not None and problem.is_solved_by(int(answer.group(1)), int(answer.group(2)))
+    """Grade a response by its outcome: every level accepted with its target, and an answer within the limit."""
+    return read(problem, text.split()).is_solved
+
+
+def labelled(problem: Problem, text: str, id: str) -> Trace:
+    """Make a trace of a response whose spans are its sentences; reorderings of a problem are one problem of traces."""
+    words = text.split()
+    starts = [0]
+    for word in words:
+        starts.append(starts[-1] + len(word) + 1)
+    spans = tuple(
+        Span(starts[step.first], starts[step.first + step.n_words] - 1, step.behaviour)
+        for step in read(problem, words).steps
+    )
+    return Trace(id, problem.prompt, " ".join(words), spans, problem=problem.group)
+
+
+def steps(problem: Problem, text: str) -> Iterator[Step]:
+    """Iterate over the sentences of a response."""
+    return iter(read(problem, text.split()).steps)

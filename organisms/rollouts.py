@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from itertools import islice
 
-from transformers import PreTrainedModel
+from transformers import LlamaForCausalLM
 
-from ..models import load
+from ..models import LanguageModel, load
 from ..models._load import ModelLike
 from ..rundir import InputError
 from ..traces import Trace
-from .corpus import tokenizer
+from .corpus import decode
 from .labeller import labelled
+from .language import tokenizer
 from .sampling import respond
-from .task import DOUBLES, Split, problems
+from .task import Split, problems
+from .world import Way
 
 
 def organisms_traces(
@@ -22,26 +24,52 @@ def organisms_traces(
     *,
     split: Split = "test",
     seed: int = 0,
-    doubled: bool = False,
+    way: Way | None = None,
     greedy: bool = False,
 ) -> list[Trace]:
-    """Responses of an organism to `n_traces` problems, a span for each sentence, labelled by rule.
+    """Let an organism answer problems and label what it writes.
 
-    split: which problems; those of `train` were trained on. doubled: problems of the kind that only `sft` learnt.
-    greedy: its likeliest words; else sampled at temperature 1. Raises InputError for a model that is no organism.
+    Args:
+        model: The organism.
+        n_traces: How many problems it is asked.
+        split: Which problems; those of `train` were trained on.
+        seed: Of the problems, and of the random numbers where it is sampled.
+        way: Only problems of this way; None: of both, as they come.
+        greedy: Its likeliest words; else sampled at temperature 1.
+
+    Returns:
+        One trace for each problem, a span for each sentence.
+
+    Raises:
+        InputError: The model is no organism.
     """
-    speaker = organism_model(model)
-    sampled_problems = list(islice(problems(split, seed, DOUBLES if doubled else None), n_traces))
-    responses = respond(speaker, sampled_problems, None if greedy else seed)
+    organism = organism_model(model)
+    sampled_problems = list(islice(problems(split, seed, way), n_traces))
+    responses = respond(organism, sampled_problems, None if greedy else seed)
     return [
-        labelled(problem, response.text, f"{split}-{seed}-{number}")
+        labelled(problem, " ".join(decode(response)), f"{split}-{seed}-{number}")
         for number, (problem, response) in enumerate(zip(sampled_problems, responses, strict=True))
     ]
 
 
-def organism_model(model: ModelLike) -> PreTrainedModel:
-    """The model behind a name or handle. Raises InputError if it does not speak the language of the organisms."""
+def is_organism(model: LanguageModel) -> bool:
+    """Tell whether a model is an organism, by its vocabulary."""
+    return bool(model.tokenizer.get_vocab() == tokenizer().get_vocab())
+
+
+def organism_model(model: ModelLike) -> LlamaForCausalLM:
+    """Load an organism.
+
+    Args:
+        model: A name, a directory or a handle.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: The model does not have the language of the organisms.
+    """
     handle = load(model, device="cpu")
-    if handle.tokenizer.get_vocab() != tokenizer().get_vocab():
-        raise InputError(f"{handle.name} is no model organism: its vocabulary is another; try organism/rl")
+    if not isinstance(handle.model, LlamaForCausalLM) or not is_organism(handle):
+        raise InputError(f"{handle.name} is no model organism: its vocabulary is another; try organism/rl-timing")
     return handle.model

@@ -1,113 +1,151 @@
-"""What an organism answers, greedily or sampled, alone or led by a guide.
+"""What an organism answers, greedily or sampled; or what two organisms answer together, one deciding, the other doing.
 
-With a guide, the first word of each sentence is the guide's (its most likely one) and every other word the model's
-own. Where the model would have chosen the same word nothing was done to it; the rest are counted as forced. This is
-one-token takeover, the ceiling of what steering at decisions can recover.
+In a cross-play the decisions (the two words that open a sentence, and the way of a plan) are drawn from the decider and
+all other words from the model. Both read all that was said. Each row has uniform numbers of its own, so what it draws
+depends neither on the batch nor on which other rows there are, up to rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from transformers import PreTrainedModel
+from jaxtyping import Bool, Int
+from torch import Tensor
+from transformers import LlamaForCausalLM
 
-from ..generation import CachedModel, Change, Follower, Sampling, StepState, generate
-from ..models import wrap
-from .corpus import (
-    MAX_RESPONSE_TOKENS,
-    encode_prompt,
-    tokenizer,
-    vocabulary,
-)
-from .labeller import is_solved
-from .task import Problem
+from ..generation import Sampling, choose_tokens, row_uniforms
+from .corpus import decode, encode_prompt, vocabulary
+from .decoder import Decoder
+from .intervention import Intervention, States
+from .labeller import Reading, read
+from .language import STOP, WORDINGS, tokenizer
+from .task import MAX_RESPONSE_TOKENS, Problem
 
-
-@dataclass(slots=True)
-class Response:
-    """The token ids of one response (with its end, if it came to one), and how many of them a guide forced."""
-
-    ids: list[int] = field(default_factory=list)
-    n_forced: int = 0
-
-    @property
-    def text(self) -> str:
-        return str(tokenizer().decode(self.ids, skip_special_tokens=True))
-
-    @property
-    def n_tokens(self) -> int:
-        return len(self.ids)
+N_ROWS = 192  # run together; more would not fit the cache of a processor
+FEWER = 0.8  # rows that have ended are dropped once this share or less is going on
 
 
+@torch.inference_mode()
 def respond(
-    model: PreTrainedModel,
+    model: LlamaForCausalLM,
     problems: Sequence[Problem],
     seed: int | None = None,
-    guide: PreTrainedModel | None = None,
-    n_rows: int = 512,
-) -> list[Response]:
+    decider: LlamaForCausalLM | None = None,
+    n_rows: int = N_ROWS,
+    intervention: Intervention | None = None,
+) -> list[list[int]]:
     """Write one response to each problem.
 
     Args:
-        model: The organism.
+        model: The organism that writes.
         problems: What it is asked. Equal problems get responses of their own when sampled.
-        seed: Sample at temperature 1 with random numbers of this seed, each row with its own; None: greedily.
-        guide: Whose words begin the sentences; None: the organism's own.
+        seed: Of the random numbers at temperature 1; None: greedily.
+        decider: The organism that decides; None: the same.
         n_rows: Problems that are run together; results do not depend on it.
+        intervention: On the organism that writes, where it is about to say a second word.
 
     Returns:
-        The responses, in the order of the problems.
+        Token ids of the responses in the order of the problems; the end token comes last where there is one.
     """
-    prompts = [encode_prompt(problem) for problem in problems]
-    takeover = None if guide is None else _SentenceStarts(len(prompts))
-
-    def follow(writer: CachedModel, places: Sequence[int]) -> Follower:
-        assert guide is not None
-        return CachedModel(wrap(guide, tokenizer(), name="guide"), [prompts[place] for place in places])
-
-    written = generate(
-        wrap(model, tokenizer(), name="organism"),
-        prompts,
-        Sampling(temperature=0.0 if seed is None else 1.0, top_p=1.0, max_new_tokens=MAX_RESPONSE_TOKENS),
-        seed=seed or 0,
-        n_rows=n_rows,
-        follower_of=None if guide is None else follow,
-        interventions=() if takeover is None else (takeover,),
-    )
-    n_forced = [0] * len(prompts) if takeover is None else takeover.n_forced.tolist()
-    return [Response(ids, n) for ids, n in zip(written, n_forced, strict=True)]
+    responses: list[list[int]] = []
+    for first in range(0, len(problems), n_rows):
+        numbers = range(first, min(first + n_rows, len(problems)))
+        prompts = torch.tensor([encode_prompt(problems[number]) for number in numbers])
+        states = None if intervention is None else States([problems[number] for number in numbers])
+        responses += _written(model, prompts, numbers, seed, decider, intervention, states)
+    return responses
 
 
-def sample_texts(model: PreTrainedModel, problems: Sequence[Problem], seed: int) -> list[tuple[Problem, str]]:
-    """Pair each problem with what the model writes by itself, sampled."""
-    responses = respond(model, problems, seed)
-    return [(problem, response.text) for problem, response in zip(problems, responses, strict=True)]
+def readings(problems: Sequence[Problem], responses: Sequence[Sequence[int]]) -> list[Reading]:
+    """Read responses by the labeller; one without an end token solves nothing."""
+    end = tokenizer().eos_token_id
+    read_responses = [read(problem, decode(ids)) for problem, ids in zip(problems, responses, strict=True)]
+    return [
+        reading if ids and ids[-1] == end else Reading(reading.steps, is_solved=False, is_ended=False)
+        for reading, ids in zip(read_responses, responses, strict=True)
+    ]
 
 
-def solved(problems: Sequence[Problem], responses: Sequence[Response]) -> Float[np.ndarray, " n"]:
-    """1 for a right answer, 0 for a wrong one or none."""
-    pairs = zip(problems, responses, strict=True)
-    return np.array([float(is_solved(problem, response.text)) for problem, response in pairs])
+def _written(
+    model: LlamaForCausalLM,
+    prompts: Int[Tensor, "rows prompt"],
+    numbers: Sequence[int],
+    seed: int | None,
+    decider: LlamaForCausalLM | None,
+    intervention: Intervention | None,
+    states: States | None,
+) -> list[list[int]]:
+    n_steps = MAX_RESPONSE_TOKENS + 1  # the end token after the last word
+    sampling = Sampling(temperature=0.0 if seed is None else 1.0, top_p=1.0, max_new_tokens=n_steps)
+    uniforms = None if seed is None else row_uniforms(seed, numbers, n_steps)
+    organisms = [model] if decider is None else [model, decider]
+    writers = [Decoder(organism, prompts, prompts.shape[1] + n_steps) for organism in organisms]
+    turns = DecisionTurns(len(prompts))
+    end = tokenizer().eos_token_id
+    written = torch.full((len(prompts), n_steps), tokenizer().pad_token_id)
+    slots = torch.arange(len(prompts))
+    is_going = torch.ones(len(prompts), dtype=torch.bool)
+    for step in range(n_steps):
+        logits = writers[0].logits
+        if len(writers) == 2:
+            logits = torch.where(turns.is_decision[:, None], writers[1].logits, logits)
+        tokens = choose_tokens(logits, sampling, None if uniforms is None else uniforms[slots, step])
+        written[slots[is_going], step] = tokens[is_going]
+        is_going &= tokens != end
+        if step + 1 == n_steps or not is_going.any():
+            break
+        turns.advance(tokens)
+        added = None
+        if intervention is not None and states is not None:
+            states.advance(tokens)
+            added = intervention.rows(states.numbers) * turns.is_opened[:, None]
+            writers[0].push = None if intervention.layer is None else (intervention.layer, added)
+        for writer in writers:
+            writer.extend(tokens)
+        if added is not None and intervention is not None and intervention.layer is None:
+            writers[0].logits = writers[0].logits + added
+        if is_going.float().mean() <= FEWER:
+            rows = is_going.nonzero()[:, 0]
+            slots, is_going = slots[rows], is_going[rows]
+            turns.select(rows)
+            if states is not None:
+                states.select(rows)
+            for writer in writers:
+                writer.select(rows)
+    lengths = (written != tokenizer().pad_token_id).sum(1).tolist()
+    return [row[:length] for row, length in zip(written.tolist(), lengths, strict=True)]
 
 
-class _SentenceStarts:
-    """The intervention of a guide: takes over the first word of each sentence, and counts where that made a change."""
+class DecisionTurns:
+    """Whether the next token of each row is a decision: an opener, a second word or the way of a plan."""
 
-    def __init__(self, n_problems: int) -> None:
-        self.n_forced = torch.zeros(n_problems, dtype=torch.long)
-        self._end, self._stop = tokenizer().eos_token_id, vocabulary()["."]
+    def __init__(self, n_rows: int) -> None:
+        ids = vocabulary()
+        self._stop = ids[STOP]
+        self._is_plan = torch.zeros((len(ids), len(ids)), dtype=torch.bool)
+        for opener, second in WORDINGS["plan"]:
+            self._is_plan[ids[opener], ids[second]] = True
+        self._place = torch.zeros(n_rows, dtype=torch.long)  # of the next token in its sentence
+        self._planning = torch.zeros(n_rows, dtype=torch.bool)
+        self._last = torch.full((n_rows,), self._stop)
 
-    def __call__(self, state: StepState) -> Change | None:
-        starts = (state.last_ids == self._stop).nonzero()[:, 0]
-        if not len(starts):
-            return None
-        words, guided = state.chosen()[starts], state.follower_likeliest()[starts]
-        # The end of the text is not a sentence: the model keeps that to itself.
-        is_forced = (guided != words) & (guided != self._end) & (words != self._end)
-        rows = starts[is_forced]
-        self.n_forced[state.rows[rows].cpu()] += 1
-        return Change(rows, tokens=guided[is_forced])
+    @property
+    def is_decision(self) -> Bool[Tensor, " rows"]:
+        """Whether the next token is one."""
+        return (self._place < 2) | (self._planning & (self._place == 4))
+
+    @property
+    def is_opened(self) -> Bool[Tensor, " rows"]:
+        """Whether the next token is a second word."""
+        return self._place == 1
+
+    def advance(self, tokens: Int[Tensor, " rows"]) -> None:
+        """Go on from what was said."""
+        self._planning = torch.where(self._place == 1, self._is_plan[self._last, tokens], self._planning)
+        self._place = torch.where(tokens == self._stop, 0, self._place + 1)
+        self._last = tokens
+
+    def select(self, rows: Int[Tensor, " remaining"]) -> None:
+        """Go on with some of the rows."""
+        self._place, self._planning, self._last = self._place[rows], self._planning[rows], self._last[rows]

@@ -13,7 +13,7 @@ from ..models.organism import PREFIX
 from ..rundir import InputError, members_of
 from ..traces.problem_sets import PROCEDURAL, ProblemSet, open_problem_set
 from ..traces.questions import Question, mathematics
-from .pair import Pair, organism_pair, question_pair
+from .pair import Pair, organism_pair, own_base, question_pair
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ Problems = str | Path | ProblemSet | Sequence[Question]
 
 
 def open_pairs(
-    base: ModelLike,
+    base: ModelLike | None,
     thinking: ModelLike | Sequence[ModelLike],
     problems: Problems | None = None,
     *,
@@ -35,7 +35,7 @@ def open_pairs(
     """Make a pair of the base with each thinking model.
 
     Args:
-        base: Model that writes.
+        base: Model that writes; None: of each organism the base that it was trained from.
         thinking: Model that says when, or several.
         problems: What both are asked; None: organisms by name, which have problems of their own.
         n_train: Problems on which the thinking model writes.
@@ -50,22 +50,36 @@ def open_pairs(
     names = [thinking] if isinstance(thinking, str) or not isinstance(thinking, Sequence) else list(thinking)
     counts: dict[str, Any] = {"n_train": n_train, "n_validation": n_validation, "n_test": n_test}
     if problems is None:
-        others = [name for name in (base, *names) if not str(name).startswith(PREFIX)]
+        named = names if base is None else [base, *names]
+        others = [name for name in named if not str(name).startswith(PREFIX)]
         if others:
             raise InputError(
                 f"{' and '.join(map(str, others))} {'need' if len(others) > 1 else 'needs'} problems to solve: give "
                 "--problems: gsm8k, math-500, reasoning-gym:KIND or a file of questions and answers"
             )
-        return [organism_pair(str(name), str(base), seed=seed, **counts) for name in names]
+        return [organism_pair(str(name), None if base is None else str(base), seed=seed, **counts) for name in names]
     problem_set = _problem_set(problems, sum(counts.values()), seed)
-    base_model = load(base, device=device)
+    bases = _bases(base, names)
+    models = {name: load(name, device=device) for name in dict.fromkeys(bases)}
     pairs = [
-        question_pair(base_model, load(name, device=device), problem_set.questions, grader=problem_set.grader, **counts)
-        for name in names
+        question_pair(
+            models[own], load(name, device=device), problem_set.questions, grader=problem_set.grader, **counts
+        )
+        for own, name in zip(bases, names, strict=True)
     ]
     if len(pairs[0].test) < n_test:
         logger.info(f"{len(pairs[0].test)} questions are left to test on, of {n_test} asked for")
     return pairs
+
+
+def _bases(base: ModelLike | None, thinking: Sequence[ModelLike]) -> list[ModelLike]:
+    """Find the base of each thinking model."""
+    if base is not None:
+        return [base] * len(thinking)
+    others = [name for name in thinking if not str(name).startswith(PREFIX)]
+    if others:
+        raise InputError(f"the base of {others[0]} is not known: give --base (base=)")
+    return [own_base(str(name)) for name in thinking]
 
 
 def _problem_set(problems: Problems, n_procedural: int, seed: int) -> ProblemSet:

@@ -13,25 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from ..analysis.effect.telltale import is_organism
 from ..generation import encode_prompts
 from ..models import LanguageModel, load
-from ..organisms import (
-    is_solved,
-    organism_annotator,
-    problem_of,
-    problems,
-)
-from ..organisms import (
-    prompt as prompt_of,
-)
-from ..organisms.task import DOUBLES, Split
-from ..rundir import InputError, brief
+from ..models.organism import PREFIX, base_of, organism_files
+from ..organisms import Split, is_organism, is_solved, organism_annotator, problem_of, problems
+from ..organisms.task import MAX_RESPONSE_TOKENS
+from ..rundir import InputError, brief, expanded
 from ..traces import Annotator, Template, keyword_annotator
 from ..traces.questions import Grader, Question, mathematics
 
 STEP_BY_STEP = "\n\nLet's think step by step."
-DOUBLED = ("organism/sft",)  # what they learnt is the doubled kind
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,6 +39,7 @@ class Pair:
     annotator: Annotator
     base_template: Template = "plain"  # the bare question
     thinking_template: Template = "auto"
+    limit_tokens: int | None = None  # by the rules of the task: a longer response is wrong, not cut off
     step_by_step: str | None = STEP_BY_STEP  # what the chain-of-thought arm adds to a question; None: no such arm
 
     LOOK = ".base, .thinking"
@@ -78,14 +70,29 @@ class Pair:
 
 
 def organism_pair(
-    thinking: str, base: str = "organism/base", *, n_train: int, n_validation: int, n_test: int, seed: int = 0
+    thinking: str, base: str | None = None, *, n_train: int, n_validation: int, n_test: int, seed: int = 0
 ) -> Pair:
-    """An organism and its base, on problems of the kind that the organism was trained on. By rule throughout."""
-    families = DOUBLES if thinking.split("@")[0] in DOUBLED else None
+    """Make a pair of an organism and its base, on problems of their language, labelled and graded by rule.
+
+    Args:
+        thinking: Name of the organism, or directory of a member of a family.
+        base: Name or directory of its base; None: what it was trained from.
+        n_train: Problems on which the thinking model writes.
+        n_validation: Problems on which is chosen.
+        n_test: Problems on which is measured.
+        seed: Of the order in which problems are drawn.
+
+    Returns:
+        The pair.
+
+    Raises:
+        InputError: There is no such organism, or it is a base itself and none is named.
+    """
+    base = base or own_base(thinking)
 
     def questions(split: Split, n: int) -> tuple[Question, ...]:
-        split_problems = islice(problems(split, seed, families), n)
-        return tuple(Question(problem.group, prompt_of(problem)) for problem in split_problems)
+        split_problems = islice(problems(split, seed), n)
+        return tuple(Question(problem.group, problem.prompt) for problem in split_problems)
 
     return Pair(
         name=thinking.removeprefix("organism/"),
@@ -97,8 +104,29 @@ def organism_pair(
         grader=_solves,
         annotator=organism_annotator,
         base_template="auto",
+        limit_tokens=MAX_RESPONSE_TOKENS,
         step_by_step=None,  # their language has no words for it
     )
+
+
+def own_base(thinking: str) -> str:
+    """Name the base that an organism was trained from.
+
+    Args:
+        thinking: Name of the organism or of a checkpoint of it, or directory of a member of a family.
+
+    Returns:
+        Name or directory of the base.
+
+    Raises:
+        InputError: There is no such organism, or it is a base itself.
+    """
+    is_built_in = thinking.startswith(PREFIX)
+    directory = organism_files(thinking.split("@")[0])[0] if is_built_in else expanded(thinking)
+    base = base_of(directory)
+    if base is None:
+        raise InputError(f"{thinking} is a base itself, not a model that was trained from one: name its base too")
+    return PREFIX + base if is_built_in else str(directory.parent / base)
 
 
 def question_pair(
@@ -145,6 +173,7 @@ def question_pair(
         test=tuple(sets[2][:n_test]),
         grader=grader,
         annotator=annotator,
+        limit_tokens=MAX_RESPONSE_TOKENS if is_organism(base) else None,
         step_by_step=None if is_organism(base) else STEP_BY_STEP,
     )
 

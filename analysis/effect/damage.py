@@ -18,11 +18,10 @@ from torch import Tensor
 from ...models import LanguageModel
 from ...models.causality import check_causal
 from ...models.one_pass import one_pass
-from ...organisms import organisms_traces
+from ...organisms import is_organism, organisms_traces
 from ...rundir import brief
 from ...traces import Trace, encode
 from ...vectors.neutral import NEUTRAL
-from .telltale import is_organism
 
 N_NEUTRAL_TRACES = 8
 

@@ -8,21 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 from ...models import LanguageModel
-from ...organisms import (
-    is_solved,
-    organism_annotator,
-    problem_of,
-    problems,
-)
-from ...organisms import (
-    prompt as prompt_of,
-)
+from ...organisms import is_organism, is_solved, organism_annotator, problem_of, problems
 from ...rundir import InputError
 from ...traces import Annotator, keyword_annotator
 from ...traces.problem_sets import ProblemSet, resolve_questions
 from ...traces.questions import Grader, Question
 from .damage import neutral_texts
-from .telltale import is_organism, telltale_tokens
+from .telltale import telltale_tokens
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,7 +57,7 @@ def task_for(
     tokens = telltale_tokens(model, behaviours)
     if is_organism(model):
         own_problems = [
-            Question(problem=problem.group, prompt=prompt_of(problem))
+            Question(problem=problem.group, prompt=problem.prompt)
             for problem in islice(problems("validation", seed), n_problems)
         ]
         return Task(

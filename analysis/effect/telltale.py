@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...models import LanguageModel
-from ...organisms import BEHAVIOUR, FIRST_WORD
+from ...organisms import is_organism
 from ...traces.markers import MARKERS
 
 # Behaviours whose commonest tell-tale word is not the first of their list.
@@ -32,16 +32,9 @@ def telltale_tokens(model: LanguageModel, behaviours: Iterable[str]) -> dict[str
     }
 
 
-def is_organism(model: LanguageModel) -> bool:
-    """Tell whether a model is an organism, by its vocabulary."""
-    from ...organisms.corpus import tokenizer
-
-    return bool(model.tokenizer.get_vocab() == tokenizer().get_vocab())
-
-
 def _words(model: LanguageModel, behaviour: str) -> list[str]:
     if is_organism(model):
-        return [word for word, move in FIRST_WORD.items() if BEHAVIOUR[move] == behaviour]
+        return []  # no word of their language tells one behaviour from another
     usual = [USUAL[behaviour]] if behaviour in USUAL else []
     return [*usual, *MARKERS.get(behaviour, ())]
 

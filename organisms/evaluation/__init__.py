@@ -1,21 +1,23 @@
-"""Measuring the organisms: accuracy, skill, policy, divergence from the base, pass@k, and one-token takeover."""
+"""Measure a family: the truth of its pairs by cross-play, chance, steps, policies, divergence and overlap."""
 
-from ._truth import truth
-from .measure import divergence, policy, skill
-from .table import (
-    EvaluateSettings,
-    Table,
-    evaluate,
-    organisms_evaluate,
-)
+from ._cross_play import CELLS, Answers, answer, cross_play, shares_of
+from ._evaluate import evaluate, organisms_evaluate
+from .chance import PASS_AT, ChanceCurve
+from .figures import Evaluation, ModelFigures, PairFigures
+from .pieces import EvaluateSettings
 
 __all__ = [
+    "CELLS",
+    "PASS_AT",
+    "Answers",
+    "ChanceCurve",
     "EvaluateSettings",
-    "Table",
-    "divergence",
+    "Evaluation",
+    "ModelFigures",
+    "PairFigures",
+    "answer",
+    "cross_play",
     "evaluate",
     "organisms_evaluate",
-    "policy",
-    "skill",
-    "truth",
+    "shares_of",
 ]

@@ -1,18 +1,27 @@
-"""Training the organisms: the base, reinforcement learning and fine-tuning, and whole families of them."""
+"""Training the organisms: the trunk, its bases, reinforcement learning and fine-tuning, and whole families of them."""
 
+from .adapt import AdaptSettings
 from .distill import DistillSettings
 from .family import organisms_train, parse_members
-from .pretrain import PretrainSettings
+from .members import BASES, DEFICITS, GRADED, MEMBERS, TRUNK, Member
 from .reinforce import ReinforceSettings
-from .stages import STAGES, FamilySettings, train_stage
+from .stages import FamilySettings, load_member, train_stage
+from .trunk import TrunkSettings
 
 __all__ = [
-    "STAGES",
+    "BASES",
+    "DEFICITS",
+    "GRADED",
+    "MEMBERS",
+    "TRUNK",
+    "AdaptSettings",
     "DistillSettings",
     "FamilySettings",
-    "PretrainSettings",
+    "Member",
     "ReinforceSettings",
-    "parse_members",
+    "TrunkSettings",
+    "load_member",
     "organisms_train",
+    "parse_members",
     "train_stage",
 ]

@@ -1,9 +1,8 @@
 """Training a whole family of organisms into a directory, resumable stage by stage and within a stage.
 
-    base ──► rl ──► sft-same
-         ├─► random-reward
-         ├─► one-example
-         └─► sft
+    trunk ──► base-timing ──► rl-timing, sft-timing, format-timing, ...
+          ├─► base-skill  ──► rl-skill, sft-skill
+          └─► ...
 
 Every stage runs on one thread in a process of its own, so weights do not depend on how many run side by side.
 """
@@ -18,22 +17,18 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 
+from ...models.organism import RECORD
 from ...rundir import InputError, RunDirectory, check_kinds, read_json
 from ...rundir.progress import is_silent
-from .stages import (
-    STAGES,
-    FamilySettings,
-    Name,
-    clear_stage,
-    train_stage,
-)
+from .members import MEMBERS
+from .stages import FamilySettings, clear_stage, train_stage
 
 logger = logging.getLogger(__name__)
 
 
 def organisms_train(
     out: str | Path, settings: FamilySettings, jobs: int = 2, *, progress: bool = True
-) -> dict[Name, float]:
+) -> dict[str, float]:
     """Train those members of a family that its directory does not hold yet.
 
     Args:
@@ -49,11 +44,11 @@ def organisms_train(
         InputError: `out` holds a family of other settings or an altered member, a member's parent is not a member, or
             a training process was killed.
     """
-    members = [name for name in STAGES if name in settings.members]
+    members = [name for name in MEMBERS if name in settings.members]
     for name in members:
-        missing = [parent for parent in STAGES[name] if parent not in members]
-        if missing:
-            raise InputError(f"{name} is trained from {', '.join(missing)}, which is not among the members")
+        parent = MEMBERS[name].parent
+        if parent is not None and parent not in members:
+            raise InputError(f"{name} is trained from {parent}, which is not among the members; name it too")
     compared = asdict(settings)
     with RunDirectory(
         out,
@@ -76,7 +71,12 @@ def organisms_train(
                 "a training process was killed (out of memory?); the same command goes on from there"
             ) from error
         run.finish()
-        return {name: _seconds(run.path / name / "training.json") for name in members}
+        return {name: _seconds(run.path / name / RECORD) for name in members}
+
+
+def _has_parent(out: Path, name: str) -> bool:
+    parent = MEMBERS[name].parent
+    return parent is None or (out / parent).is_dir()
 
 
 def _seconds(path: Path) -> float:
@@ -86,21 +86,21 @@ def _seconds(path: Path) -> float:
     return float(seconds)
 
 
-def parse_members(text: str) -> tuple[Name, ...]:
+def parse_members(text: str) -> tuple[str, ...]:
     """`all`, or names joined by commas. Raises InputError for any other."""
     if text == "all":
-        return tuple(STAGES)
+        return tuple(MEMBERS)
     names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in STAGES]
+    unknown = [name for name in names if name not in MEMBERS]
     if unknown:
-        raise InputError(f"there is no member {unknown[0]!r} of a family; there are {', '.join(STAGES)}")
-    return tuple(name for name in STAGES if name in names)
+        raise InputError(f"there is no member {unknown[0]!r} of a family; there are {', '.join(MEMBERS)}")
+    return tuple(name for name in MEMBERS if name in names)
 
 
-def _train_all(run: RunDirectory, waiting: list[Name], settings: FamilySettings, jobs: int, progress: bool) -> None:
+def _train_all(run: RunDirectory, waiting: list[str], settings: FamilySettings, jobs: int, progress: bool) -> None:
     """Train each member as soon as its parents are there."""
     out = run.path
-    running: dict[Future[None], Name] = {}
+    running: dict[Future[None], str] = {}
     with ProcessPoolExecutor(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
@@ -108,9 +108,9 @@ def _train_all(run: RunDirectory, waiting: list[Name], settings: FamilySettings,
         initargs=(signal.SIGINT, signal.SIG_DFL),  # an interrupt ends a worker without a traceback
     ) as pool:
         while waiting or running:
-            for name in [name for name in waiting if all((out / parent).is_dir() for parent in STAGES[name])]:
+            for name in [name for name in waiting if _has_parent(out, name)]:
                 waiting.remove(name)
-                running[pool.submit(train_stage, out, name, settings, list(STAGES).index(name), progress)] = name
+                running[pool.submit(train_stage, out, name, settings, list(MEMBERS).index(name), progress)] = name
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for finished in done:
                 name = running.pop(finished)

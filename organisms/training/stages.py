@@ -1,7 +1,8 @@
-"""The stages of a family: what each member is trained from, on and with, and its directory once it is done.
+"""The stages of a family: the trunk, the bases adapted from it, and the models trained from the bases.
 
-A member's directory is an ordinary Hugging Face one with weights of 16 bits, beside them `truth.json`, `training.json`
-and, for `rl` and `random-reward`, `steps/` with checkpoints as 8-bit differences to the base.
+A member's directory is an ordinary Hugging Face one with weights of 16 bits, beside them `training.json` and, for runs
+of reinforcement learning, `steps/` with checkpoints as 8-bit differences to the base. Every stage runs on one thread,
+derives all its draws from the seed of the family, the stage and the step, and goes on from a saved state when killed.
 """
 
 from __future__ import annotations
@@ -11,49 +12,33 @@ import multiprocessing
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
 import torch
 from torch.optim import Optimizer
 from transformers import LlamaForCausalLM
 
-from ...models.difference import save_difference
-from ...models.organism import TRUTH
-from ...rundir import InputError, atomic_path
-from ..corpus import tokenizer
-from ..evaluation import truth
-from ..task import problems
+from ...models.difference import add_difference, save_difference
+from ...models.organism import RECORD
+from ...rundir import atomic_path, brief, check_kinds, read_json
+from ..language import tokenizer
+from ..task import Problem, problems
+from .adapt import AdaptSettings, adapt_gradients
 from .architecture import new_model
-from .distill import (
-    DistillSettings,
-    distill_gradients,
-    doubled_texts,
-    right_texts,
-)
+from .distill import DistillSettings, distill_gradients
+from .gate import check_trunk
 from .loop import adamw, muon, train
-from .pretrain import PretrainSettings, pretrain_gradients, warmup_and_cosine
-from .reinforce import ReinforceSettings, iterate
+from .members import BASES, MEMBERS, TRUNK
+from .reinforce import ReinforceSettings, reinforce_gradients
+from .schedule import linear_decay, warmup_and_cosine
+from .trunk import TrunkSettings, trunk_gradients
 
-Name = Literal["base", "rl", "random-reward", "one-example", "sft", "sft-same"]
-
-# Name -> the models that it is made from; in this order stages are begun.
-STAGES: dict[Name, tuple[Name, ...]] = {
-    "base": (),
-    "rl": ("base",),
-    "random-reward": ("base",),
-    "sft": ("base",),
-    "one-example": ("base",),
-    "sft-same": ("base", "rl"),
-}
-
-
-CHECKPOINTED: tuple[Name, ...] = ("rl", "random-reward")
 N_CHECKPOINTS = 5  # equally spaced, the finished model not counted
+N_SINGLE_CHECKPOINTS = 11  # of training on one example, whose course is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +46,41 @@ class FamilySettings:
     """What is trained, and with what; the defaults are those of the shipped models."""
 
     seed: int = 0
-    members: tuple[Name, ...] = tuple(STAGES)
-    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    members: tuple[str, ...] = tuple(MEMBERS)
+    trunk: TrunkSettings = field(default_factory=TrunkSettings)
+    adapt: AdaptSettings = field(default_factory=AdaptSettings)
     reinforce: ReinforceSettings = field(default_factory=ReinforceSettings)
     distill: DistillSettings = field(default_factory=DistillSettings)
-    save_every: int = 50
-    truth_problems: int = 300
-    least_skill: float = 0.98  # of every step of the base, without which no other member is trained
+    timing_learning_rate: float = 2e-4  # of reinforcement where every step is right: faster spoils the habits
+    random_iterations: int = 30  # of several updates each
+    collapse_iterations: int = 250
+    least_content: float = 0.97  # share of right words that each kind must reach in the trunk
+    save_every: int = 20
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one member is trained: what `training.train` takes."""
+    """How one member is trained: what `loop.train` takes."""
 
     n_steps: int
     gradients: Callable[[int], Mapping[str, float]]
     learning_rate: Callable[[int], float]
     optimizers: list[Optimizer]
     save_every: int
-    after: Callable[[int], None] = lambda _: None
+    checkpoint_steps: frozenset[int] = frozenset()
 
 
-def train_stage(out: Path, name: Name, settings: FamilySettings, position: int = 0, progress: bool = True) -> None:
-    """Train one member, whose parents stand in `out`, on one thread.
+def train_stage(out: Path, name: str, settings: FamilySettings, position: int = 0, progress: bool = True) -> None:
+    """Train one member on one thread.
 
-    position: line of its progress bar on a terminal. progress: whether the bar is shown.
+    Args:
+        out: The directory of the family, in which the member's parent stands.
+        name: The member.
+        settings: Of the family.
+        position: Line of its progress bar on a terminal.
+        progress: Whether the bar is shown.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -95,18 +90,19 @@ def train_stage(out: Path, name: Name, settings: FamilySettings, position: int =
         torch.set_num_threads(threads)
 
 
-def _train_stage(out: Path, name: Name, settings: FamilySettings, position: int, progress: bool) -> None:
+def _train_stage(out: Path, name: str, settings: FamilySettings, position: int, progress: bool) -> None:
     state, steps = out / f".{name}.state.safetensors", out / f".{name}.steps"
     clock = _Clock(out / f".{name}.seconds")
-    model = new_model(settings.seed) if name == "base" else _parent(out, "base")
-    # One number for each member and seed: no two stages draw alike.
-    recipe = _recipe(out, name, model, settings, 10 * settings.seed + list(STAGES).index(name), steps)
+    parent = MEMBERS[name].parent
+    model = new_model(settings.seed) if parent is None else load_member(out, parent)
+    recipe = _recipe(name, model, settings)
 
     def after(step: int) -> None:
         clock.tick(step)
-        recipe.after(step)
-        parent = multiprocessing.parent_process()
-        if parent is not None and not parent.is_alive():
+        if step in recipe.checkpoint_steps and parent is not None:
+            save_difference(load_member(out, parent), model, steps / f"{step:04d}.safetensors")
+        process = multiprocessing.parent_process()
+        if process is not None and not process.is_alive():
             os._exit(1)  # whoever started this stage was killed; the next to start it goes on
 
     train(
@@ -122,32 +118,75 @@ def _train_stage(out: Path, name: Name, settings: FamilySettings, position: int,
         position=position,
         progress=progress,
     )
-    known = truth(model.half().float().eval(), name, settings.truth_problems)  # of the weights as they are kept
-    if name == "base":
-        check_skill(known["skill"]["plain"], settings.least_skill)
+    if name == TRUNK:
+        check_trunk(model, settings.least_content)
     with atomic_path(out / name) as path:
         model.half().save_pretrained(path)
         tokenizer().save_pretrained(path)
-        (path / TRUTH).write_text(json.dumps(known))
-        record = {"name": name, "seed": settings.seed, "seconds": clock.seconds, "torch": torch.__version__}
-        (path / "training.json").write_text(json.dumps(record))
+        write_record(path, name, settings.seed, recipe.n_steps, clock.seconds)
         for checkpoint in sorted(steps.glob("[0-9]*.safetensors")):
             (path / "steps").mkdir(exist_ok=True)
             shutil.copy(checkpoint, path / "steps")
     clear_stage(out, name)
 
 
-def check_skill(skill: Mapping[str, Mapping[str, float]], least: float) -> None:
-    """The gate before any other member. Raises InputError if a step of the base is not right often enough."""
-    weak = {move: figure["value"] for move, figure in skill.items() if figure["value"] < least}
-    if weak:
-        shares = ", ".join(f"{move} {value:.3f}" for move, value in weak.items())
-        raise InputError(
-            f"the base must say {least:.0%} of every step rightly, and does not ({shares}): train it longer"
-        )
+def write_record(directory: Path, name: str, seed: int, n_steps: int, seconds: float) -> None:
+    """Write how a member was trained into its directory.
+
+    Args:
+        directory: Of the member.
+        name: The member.
+        seed: Of the family.
+        n_steps: Of the optimiser.
+        seconds: That its training took.
+    """
+    parent = MEMBERS[name].parent
+    record = {
+        "name": name,
+        "base": parent if parent in BASES else None,
+        "seed": seed,
+        "n_steps": n_steps,
+        "seconds": seconds,
+        "torch": torch.__version__,
+    }
+    (directory / RECORD).write_text(json.dumps(record) + "\n")
 
 
-def clear_stage(out: Path, name: Name) -> None:
+def load_member(out: Path, name: str) -> LlamaForCausalLM:
+    """Load a finished member in 32 bits, for reading."""
+    model = LlamaForCausalLM.from_pretrained(out / name, dtype=torch.float32)
+    model.eval()
+    return model
+
+
+def load_step(out: Path, name: str) -> LlamaForCausalLM:
+    """Load a member, or a step of its training, for reading.
+
+    Args:
+        out: The directory of the family.
+        name: Of the member, or `name@step` for a checkpoint; step 0 is what it was trained from.
+
+    Returns:
+        The model, in 32 bits.
+    """
+    member, _, step = name.partition("@")
+    parent = MEMBERS[member].parent
+    if not step or parent is None or step == str(steps_of(out, member)[-1]):
+        return load_member(out, member)
+    model = load_member(out, parent)
+    if step != "0":
+        add_difference(model, out / member / "steps" / f"{int(step):04d}.safetensors")
+    return model
+
+
+def steps_of(out: Path, name: str) -> tuple[int, ...]:
+    """List the steps of a member's training that can be loaded: what it was trained from, checkpoints, the end."""
+    record = check_kinds(read_json(out / name / RECORD, "the record of a training"), {"n_steps": int}, out / name)
+    checkpoints = (int(file.stem) for file in (out / name / "steps").glob("[0-9]*.safetensors"))
+    return (0, *sorted(checkpoints), record["n_steps"])
+
+
+def clear_stage(out: Path, name: str) -> None:
     """Remove what a stage keeps in `out` while it runs, and what a killed one left half written."""
     for path in out.glob(f".{name}.*"):
         if path.is_dir():
@@ -156,74 +195,95 @@ def clear_stage(out: Path, name: Name) -> None:
             path.unlink()
 
 
-def _recipe(out: Path, name: Name, model: LlamaForCausalLM, settings: FamilySettings, seed: int, steps: Path) -> Recipe:
-    if name == "base":
-        return _pretraining(model, settings, seed)
-    if name in ("sft", "sft-same"):
-        return _distillation(out, name, model, settings, seed)
-    return _reinforcement(out, name, model, settings, seed, steps)
+def _recipe(name: str, model: LlamaForCausalLM, settings: FamilySettings) -> Recipe:
+    member = MEMBERS[name]
+    seed = stage_seed(name, settings.seed)
+    if name == TRUNK:
+        return Recipe(
+            n_steps=settings.trunk.steps,
+            gradients=trunk_gradients(model, settings.trunk, seed),
+            learning_rate=settings.trunk.rate,
+            optimizers=muon(model),
+            save_every=settings.save_every,
+        )
+    if member.training == "adapt":
+        adapt = settings.adapt
+        return Recipe(
+            n_steps=adapt.steps,
+            gradients=adapt_gradients(model, BASES[name], adapt, seed),
+            learning_rate=linear_decay(adapt.learning_rate, adapt.warmup_steps, adapt.steps),
+            optimizers=muon(model),
+            save_every=settings.save_every,
+        )
+    if member.training == "sft":
+        distill = settings.distill
+        return Recipe(
+            n_steps=distill.steps,
+            gradients=distill_gradients(model, distill, seed),
+            learning_rate=warmup_and_cosine(distill.learning_rate, max(1, distill.steps // 20), distill.steps),
+            optimizers=adamw(model),
+            save_every=settings.save_every,
+        )
+    return _reinforcement(name, model, settings, seed)
 
 
-def _pretraining(model: LlamaForCausalLM, settings: FamilySettings, seed: int) -> Recipe:
-    chosen = settings.pretrain
-    return Recipe(
-        n_steps=chosen.steps,
-        gradients=pretrain_gradients(model, chosen, seed),
-        learning_rate=warmup_and_cosine(chosen.learning_rate, chosen.warmup_steps, chosen.steps),
-        optimizers=muon(model),
-        save_every=settings.save_every,
+def stage_seed(name: str, seed: int) -> int:
+    """Number all draws of a stage: no two stages draw alike, whichever members there are.
+
+    Args:
+        name: Of the member.
+        seed: Of the family.
+
+    Returns:
+        The number.
+    """
+    return zlib.crc32(f"{seed} {name}".encode())
+
+
+def single_problem(name: str, seed: int) -> Problem:
+    """Draw the one example of a member that is trained on one.
+
+    Args:
+        name: Of the member.
+        seed: Of the family.
+
+    Returns:
+        The problem, which is of the way hue.
+    """
+    return next(problems("train", stage_seed(name, seed), "hue"))
+
+
+def _reinforcement(name: str, model: LlamaForCausalLM, settings: FamilySettings, seed: int) -> Recipe:
+    member = MEMBERS[name]
+    assert member.parent is not None, "what is reinforced has a base"
+    chosen = settings.reinforce
+    is_skilled = BASES[member.parent].weak_hue == 1
+    rate = settings.timing_learning_rate if is_skilled else chosen.learning_rate
+    match member.training:
+        case "random":
+            chosen = replace(chosen, reward="random", updates=4, iterations=settings.random_iterations)
+        case "format":
+            chosen = replace(chosen, reward="format")
+        case "collapse":
+            chosen = replace(chosen, iterations=settings.collapse_iterations)
+    is_single = member.training == "one-example"
+    pool = (
+        [single_problem(name, settings.seed)]
+        if is_single
+        else list(islice(problems("train", seed), chosen.iterations * chosen.problems))
     )
-
-
-def _distillation(out: Path, name: Name, model: LlamaForCausalLM, settings: FamilySettings, seed: int) -> Recipe:
-    chosen = settings.distill
-    if name == "sft":
-        texts = doubled_texts(chosen.problems, seed)
-    else:
-        texts = right_texts(_parent(out, "rl"), chosen.problems, seed)
+    n_steps = chosen.iterations * chosen.updates
+    n_checkpoints = N_SINGLE_CHECKPOINTS if is_single else N_CHECKPOINTS
     return Recipe(
-        n_steps=chosen.steps,
-        gradients=distill_gradients(model, texts, chosen, seed),
-        learning_rate=warmup_and_cosine(chosen.learning_rate, max(1, chosen.steps // 20), chosen.steps),
+        n_steps=n_steps,
+        gradients=reinforce_gradients(model, pool, chosen, seed),
+        learning_rate=linear_decay(rate, 5 * chosen.updates, n_steps),
         optimizers=adamw(model),
-        save_every=settings.save_every,
+        save_every=max(1, settings.save_every // 4) * chosen.updates,  # a run goes on at an iteration's first step
+        checkpoint_steps=frozenset(
+            round(n_steps * number / (n_checkpoints + 1)) for number in range(1, n_checkpoints + 1)
+        ),
     )
-
-
-def _reinforcement(
-    out: Path, name: Name, model: LlamaForCausalLM, settings: FamilySettings, seed: int, steps: Path
-) -> Recipe:
-    chosen = replace(settings.reinforce, reward="coin") if name == "random-reward" else settings.reinforce
-    base = _parent(out, "base")
-    pool = list(islice(problems("train", seed), chosen.iterations * chosen.problems))
-    if name == "one-example":
-        pool = [next(problem for problem in problems("train", seed, {"sums": 1.0}) if problem.misleads)]
-    checkpoints = {round(chosen.iterations * number / (N_CHECKPOINTS + 1)) for number in range(1, N_CHECKPOINTS + 1)}
-
-    def gradients(step: int) -> Mapping[str, float]:
-        first = step * chosen.problems
-        step_problems = [pool[number % len(pool)] for number in range(first, first + chosen.problems)]
-        divergence, reward = iterate(model, base, step_problems, chosen, np.random.default_rng([seed, step]))
-        return {"reward": reward, "content_kl": float(divergence)}
-
-    def after(step: int) -> None:
-        if name in CHECKPOINTED and step in checkpoints:
-            save_difference(base, model, steps / f"{step:04d}.safetensors")
-
-    return Recipe(
-        n_steps=chosen.iterations,
-        gradients=gradients,
-        learning_rate=warmup_and_cosine(chosen.learning_rate, max(1, chosen.iterations // 15), chosen.iterations),
-        optimizers=adamw(model),
-        save_every=max(1, settings.save_every // 5),  # an iteration takes ten times as long as a step
-        after=after,
-    )
-
-
-def _parent(out: Path, name: Name) -> LlamaForCausalLM:
-    model = LlamaForCausalLM.from_pretrained(out / name, dtype=torch.float32)
-    model.eval()
-    return model
 
 
 class _Clock:
@@ -236,9 +296,11 @@ class _Clock:
 
     @property
     def seconds(self) -> float:
+        """Seconds of this run and those before it."""
         return self.before + time.monotonic() - self.begun
 
     def tick(self, step: int) -> None:
+        """Write them down now and then."""
         if step % 10 == 0:
             with atomic_path(self.path) as path:
                 path.write_text(str(self.seconds))

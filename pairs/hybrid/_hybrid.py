@@ -31,11 +31,12 @@ from .settings import HybridSettings
 logger = logging.getLogger(__name__)
 
 RUN = "run.json"
+THINKING = ("organism/rl-timing", "organism/sft-timing", "organism/rl-skill", "organism/sft-skill")
 
 
 def hybrid(
-    base: ModelLike = "organism/base",
-    thinking: ModelLike | Sequence[ModelLike] = ("organism/rl", "organism/sft", "organism/random-reward"),
+    base: ModelLike | None = None,
+    thinking: ModelLike | Sequence[ModelLike] = THINKING,
     problems: Problems | None = None,
     *,
     pairs: Sequence[Pair] | None = None,
@@ -49,7 +50,7 @@ def hybrid(
     """Steer a base model where thinking models say, with every control, and measure the gap that is recovered.
 
     Args:
-        base: Model that writes.
+        base: Model that writes; None: of each organism the base that it was trained from.
         thinking: Model that says when, or several: each makes a pair with the base.
         problems: `gsm8k`, `math-500`, `reasoning-gym:KIND`, a file of questions and answers, a problem set, or
             questions; None: organisms, which have problems of their own.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...generation import end_tokens
 from ...generation.vocabulary import same_tokens
@@ -54,6 +54,9 @@ def answer(
         numbers=list(numbers),
         more_ends=end_tokens(pair.thinking) if same_tokens(pair.base, pair.thinking) else (),
     )
+    limit = pair.limit_tokens
+    if limit is not None:  # what is longer is wrong, whatever might have followed
+        records = [replace(record, is_truncated=record.is_truncated and record.n_tokens <= limit) for record in records]
     is_alone = arm.name == THINKING  # its own prompts may open thoughts, and the base's do not show it
     openers = thought_openers(*((pair.thinking, thinking_prompts) if is_alone else (pair.base, base_prompts)))
     texts = [f"{opener}{record.text}" for opener, record in zip(openers, records, strict=True)]

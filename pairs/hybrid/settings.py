@@ -38,10 +38,13 @@ class HybridSettings:
     n_validation: int = 150  # on which layer, strength and threshold are chosen
     n_test: int = 1000
     n_seeds: int = 3  # of arms that need several
+    # Sampled, not greedy: what reward changes are rates, and the likeliest words of a base may lack nothing.
     rollout: Sampling = field(
-        default_factory=lambda: Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112)
+        default_factory=lambda: Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=287)
     )
-    sampling: Sampling = field(default_factory=lambda: Sampling(n_samples=1, temperature=0.0, max_new_tokens=112))
+    sampling: Sampling = field(
+        default_factory=lambda: Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=287)
+    )
     cache_gigabytes: float = 4.0  # for keys and values of rollouts while vectors and strengths are found
     n_rows: int = 250  # problems that are decoded together, and kept together
     seed: int = 0

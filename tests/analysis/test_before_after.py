@@ -29,7 +29,7 @@ from reasonlens.analysis.training_subset import as_many, held_out_scores, subset
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import organism_annotator, organisms_traces
 
-RL = "organism/rl"
+RL = "organism/rl-timing"
 QUICK = {"layers": [1], "n_folds": 3, "n_bootstrap": 200, "progress": False}
 
 
@@ -57,7 +57,7 @@ def test_wrong_labels_that_were_planted_do_not_return_and_the_direction_without_
     coin = np.random.default_rng(0)
 
     def spoilt(span: Span) -> Span:
-        return replace(span, label="backtracking") if span.label == "searching" and coin.random() < 0.6 else span
+        return replace(span, label="backtracking") if span.label == "example-testing" and coin.random() < 0.6 else span
 
     wrong = [replace(trace, spans=tuple(map(spoilt, trace.spans))) for trace in right]
     stability = sample_boundaries(

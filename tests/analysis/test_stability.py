@@ -27,18 +27,11 @@ from reasonlens.analysis.boundary import Boundary, prefix_of, sample_boundary
 from reasonlens.analysis.stability_result import Stability
 from reasonlens.generation import Sampling
 from reasonlens.models import LanguageModel
-from reasonlens.organisms import (
-    FIRST_WORD,
-    NONSENSE,
-    organism_annotator,
-    organisms_traces,
-    problem_of,
-    steps,
-)
-from reasonlens.organisms.search import BEHAVIOUR
+from reasonlens.organisms import BEHAVIOUR, MOVE_OF, organism_annotator, organisms_traces, problem_of, steps
+from reasonlens.organisms.language import OPENERS
 from reasonlens.rundir import RowLog
 
-RL = "organism/rl"
+RL = "organism/rl-timing"
 QUICK = {"annotator": organism_annotator, "max_new_tokens": 14, "progress": False}
 
 
@@ -62,7 +55,7 @@ def returned(found: Stability) -> float:
 def test_behaviours_of_the_model_itself_return_far_more_often_than_by_chance(found: Stability) -> None:
     table = found.summary().set_index("behaviour")
     assert returned(found) > 0.85 and found.to_frame()["is_seen"].all()
-    for behaviour in ("backtracking", "deduction", "example-testing", "searching", "verification", "answering"):
+    for behaviour in ("backtracking", "deduction", "example-testing", "verification", "answering"):
         row = table.loc[behaviour]
         assert row["return_rate"] > 0.6 and row["base_rate"] < 0.1 and row["base_stable"] < 0.1
         assert row["return_rate_low"] > row["base_rate_high"] and row["share_stable_low"] > row["base_stable_high"]
@@ -94,26 +87,26 @@ def test_greedy_responses_return_always_when_continued_greedily() -> None:
         assert boundary.said[0].strip().startswith(said)
 
 
-def test_shares_are_the_probabilities_of_the_first_words(own: list[Trace]) -> None:
-    """At a decision, the behaviour of what comes is that of its first word, whose probability the logits say."""
+def test_shares_are_the_probabilities_of_the_words_that_open_sentences(own: list[Trace]) -> None:
+    """At a decision, the behaviour of what comes is that of its two opening words, whose probability the logits say."""
     model, n = load(RL, device="cpu"), 1000
     trace, span = next(
         (trace, number)
         for trace in own
         for number, step in enumerate(steps(problem_of(trace.prompt), trace.text))
-        if step.state == "fine"
+        if step.state == "found"
     )
     prefix = prefix_of(model, trace, span, "auto")
     assert prefix is not None
-    with torch.no_grad():
-        p = model.model(torch.from_numpy(prefix.token_ids)[None]).logits[0, -1].double().softmax(-1)
     words = model.tokenizer.get_vocab()
+    opened = [[*prefix.token_ids.tolist(), words[opener]] for opener in OPENERS]
+    with torch.no_grad():
+        first = model.model(torch.from_numpy(prefix.token_ids)[None]).logits[0, -1].double().softmax(-1)
+        second = model.model(torch.tensor(opened)).logits[:, -1].double().softmax(-1)
     expected: Counter[str] = Counter()
-    for word, move in FIRST_WORD.items():
-        if move in ("answer", "doubt", "back"):
-            expected[BEHAVIOUR[move]] += float(p[words[word]])
-    expected[NONSENSE] = 1 - sum(expected.values()) - float(p[model.tokenizer.eos_token_id])
-    assert expected["answering"] < 0.95 and expected[NONSENSE] < 0.05
+    for (opener, word), move in MOVE_OF.items():
+        expected[BEHAVIOUR[move]] += float(first[words[opener]] * second[OPENERS.index(opener), words[word]])
+    assert 0.5 < expected["verification"] < 0.99 and expected.total() > 0.98
     sampling = Sampling(n_samples=n, temperature=1.0, top_p=1.0, max_new_tokens=14)
     boundary = sample_boundary(model, trace, span, prefix, sampling, organism_annotator, seed=0)
     for behaviour, probability in expected.items():
@@ -282,8 +275,10 @@ def test_a_run_of_other_settings_traces_or_models_is_refused_and_left_alone(own:
         run(own, tmp_path / "run", n_samples=5, seed=1)
     with pytest.raises(InputError, match="content of traces .* there, .* asked"):
         run(own[:3], tmp_path / "run")
-    with pytest.raises(InputError, match=r"content of model .*\(organism/rl\) there, .*\(organism/base\) asked"):
-        run(own, tmp_path / "run", model="organism/base")
+    with pytest.raises(
+        InputError, match=r"content of model .*\(organism/rl-timing\) there, .*\(organism/base-timing\) asked"
+    ):
+        run(own, tmp_path / "run", model="organism/base-timing")
     assert (tmp_path / "run" / "boundaries.jsonl").read_bytes() == content
 
 

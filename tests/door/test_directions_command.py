@@ -146,7 +146,7 @@ def test_words_are_put_before_sentences_where_the_model_is_at_hand(tiny, traces,
         (["--remove-content", "2.5"], "is a count (4) or a share below 1 (0.5), and 2.5 is neither"),
         (["--remove-content", "12"], "cannot be told from 12 problems; ask for at most 11"),
         (["--bootstrap", "1"], "at least 2 resamples"),
-        (["--model", "organism/base"], "model alone cannot be used: give --traces too"),
+        (["--model", "organism/base-timing"], "model alone cannot be used: give --traces too"),
         (["--method", "optimised"], "no activations and no content to remove"),
     ],
 )
@@ -170,7 +170,7 @@ def test_what_is_missing_is_named(tiny, traces, tmp_path: Path) -> None:
         ([tmp_path / "moments", "--method", "pca"], "pca of paired differences needs every span's"),
         ([tmp_path / "moments", "--bootstrap", "9"], "moments keep no problems"),
         (
-            ["--method", "optimised", "--model", "organism/base", "--traces", "bundled", "--set", "C=1"],
+            ["--method", "optimised", "--model", "organism/base-timing", "--traces", "bundled", "--set", "C=1"],
             "optimised has no option 'C'; it has bias, bias_only, cache_gigabytes",
         ),
     ):

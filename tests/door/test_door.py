@@ -209,7 +209,7 @@ def test_quiet_goes_between_a_group_and_its_command_too(tmp_path: Path) -> None:
         done = CliRunner().invoke(app, [*words, "--n", "1", "--out", str(out)])
         assert done.exit_code == 0 and done.stderr == "" and "1 traces" in done.stdout, done.output
     done = CliRunner().invoke(app, ["organisms", "traces", "--n", "1", "--out", str(out)])
-    assert "next: reasonlens locate --model organism/rl --traces" in done.stderr, "quiet ends with its command"
+    assert "next: reasonlens locate --model organism/rl-timing --traces" in done.stderr, "quiet ends with its command"
 
 
 def test_progress_on_a_pipe_is_lines(collecting: list[str]) -> None:
@@ -268,7 +268,7 @@ def completed(line: str) -> list[str]:
 
 def test_commands_options_models_and_behaviours_are_completed_without_torch(tmp_path: Path) -> None:
     assert completed("lo") == ["locate"] and "--layers" in completed("locate --lay")
-    assert completed("locate --model organism/r") == ["organism/random-reward", "organism/rl"]
+    assert completed("locate --model organism/r") == ["organism/rl-both", "organism/rl-skill", "organism/rl-timing"]
     assert completed("locate --template pl") == ["plain"]
     assert completed("locate --traces bundled --behaviours back") == ["backtracking"]
 

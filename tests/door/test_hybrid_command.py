@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from reasonlens.cli.app import app
 
-GIVEN = ("--thinking", "organism/rl", "--arms", "oracle,random-positions", "--layers", "2", "--strengths", "0.75")
+THINKING = ("--thinking", "organism/rl-timing")
+GIVEN = (*THINKING, "--arms", "oracle,random-positions", "--layers", "2", "--strengths", "0.75")
 COUNTS = ("--train", "40", "--validation", "5", "--test", "10")
 
 
@@ -27,23 +28,23 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
 def test_a_pair_is_measured_with_its_controls_and_written_down(done: tuple[Path, str, str]) -> None:
     out, said, told = done
-    assert "rl: 10 test problems" in said and "random-positions" in said and "report.html" in told
+    assert "rl-timing: 10 test problems" in said and "random-positions" in said and "report.html" in told
     results = json.loads((out / "results.json").read_text())
     assert results["format"] == "reasonlens.hybrid/4"
-    assert set(results["pairs"]["rl"]["arms"]) == {"base", "thinking", "hybrid", "oracle", "random-positions"}
-    assert len(results["pairs"]["rl"]["components"]["problems_digest"]) == 64
-    assert {row["model"] for row in results["pairs"]["rl"]["next_sentence"]} == {"base", "thinking"}
-    assert results["pairs"]["rl"]["judge"] is None
-    verdict = results["pairs"]["rl"]["verdict"]
+    assert set(results["pairs"]["rl-timing"]["arms"]) == {"base", "thinking", "hybrid", "oracle", "random-positions"}
+    assert len(results["pairs"]["rl-timing"]["components"]["problems_digest"]) == 64
+    assert {row["model"] for row in results["pairs"]["rl-timing"]["next_sentence"]} == {"base", "thinking"}
+    assert results["pairs"]["rl-timing"]["judge"] is None
+    verdict = results["pairs"]["rl-timing"]["verdict"]
     assert verdict["sentence"].startswith("There is no gap to recover"), "ten problems show none"
-    assert f"rl: {verdict['sentence']}" in " ".join(said.split()) and f"rule {verdict['rule']!r}" in said
+    assert f"rl-timing: {verdict['sentence']}" in " ".join(said.split()) and f"rule {verdict['rule']!r}" in said
     assert (out / "report.html").is_file() and (out / "table.csv").is_file()
     assert json.loads((out / "run.json").read_text())["state"] == "done"
 
 
 def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_anew(done: tuple[Path, str, str]) -> None:
     out, _, _ = done
-    kept = out / "rl" / "arms" / "hybrid.jsonl"
+    kept = out / "rl-timing" / "arms" / "hybrid.jsonl"
     before, results = kept.stat().st_mtime_ns, (out / "results.json").read_bytes()
     code, _, told = run(*GIVEN, *COUNTS, "--out", out)
     assert code == 0 and kept.stat().st_mtime_ns == before, told
@@ -53,7 +54,7 @@ def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_an
     assert code == 2 and "holds another run (strengths [0.75] there, [0.5] asked)" in told
     code, _, told = run(*other, *COUNTS, "--out", out, "--no-resume")
     assert code == 0 and kept.stat().st_mtime_ns > before, told
-    assert json.loads((out / "results.json").read_text())["pairs"]["rl"]["tuned"]["strength"] == 0.5
+    assert json.loads((out / "results.json").read_text())["pairs"]["rl-timing"]["tuned"]["strength"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_an
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    code, out, err = run("--thinking", "organism/rl", "--out", tmp_path / "h", *arguments)
+    code, out, err = run(*THINKING, "--out", tmp_path / "h", *arguments)
     assert code == 2 and message in " ".join(err.split()) and not out
     assert not (tmp_path / "h").exists()
 
@@ -83,8 +84,8 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[
 )
 def test_layers_are_those_of_the_model(tmp_path: Path, layers: str, expected: list[int]) -> None:
     counts = ("--train", "20", "--validation", "5", "--test", "10")
-    given = ("--thinking", "organism/rl", "--arms", "oracle", "--strengths", "0.5", *counts)
+    given = (*THINKING, "--arms", "oracle", "--strengths", "0.5", *counts)
     code, _, told = run(*given, f"--layers={layers}", "--out", tmp_path / "h")
     assert code == 0, told
-    grid = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"]["rl"]["grid"]
+    grid = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"]["rl-timing"]["grid"]
     assert sorted({row["layer"] for row in grid if row["arm"] == "hybrid"}) == expected

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reasonlens.cli.app import app
-from reasonlens.organisms import problems, prompt
+from reasonlens.organisms import problems
 from reasonlens.pairs import pair
 from tests.traces.test_judge import Endpoint, said
 
@@ -37,12 +37,12 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 def run(tmp_path: Path, url: str) -> tuple[int, str, str]:
     asked = tmp_path / "problems.jsonl"
     rows = [
-        {"question": prompt(each), "answer": "any", "id": str(number)}
-        for number, each in enumerate(islice(problems("test", 0), 60))
+        {"question": problem.prompt, "answer": "any", "id": str(number)}
+        for number, problem in enumerate(islice(problems("test", 0), 60))
     ]
     asked.write_text("".join(json.dumps(row) + "\n" for row in rows))
     told = ("--judge-url", url, "--judge-model", "grader", "--judge-key-variable", "MY_KEY")
-    given = ("--thinking", "organism/rl", "--arms", "probe-gated", "--problems", str(asked))
+    given = ("--thinking", "organism/rl-timing", "--arms", "probe-gated", "--problems", str(asked))
     result = CliRunner().invoke(app, ["hybrid", *given, *COUNTS, *CHOSEN, *told, "--out", str(tmp_path / "h")])
     return result.exit_code, result.stdout, result.stderr
 

@@ -36,7 +36,6 @@ OTHER_DEFAULT = {
     "--out": "results of locate and hybrid have a usual place under runs/",
     "--prompt": "required to write; a text to score may answer nothing",
     "--read": "none where activations of one read say which it is",
-    "--samples": "pass@256 of organisms, four continuations of a boundary",
     "--strengths": "the sweep tries more of them than the matrix and the hybrid",
     "--temperature": "0 where one response is shown or the published protocol is greedy",
     "--traces": "what is scored or optimised on is always named",

@@ -96,7 +96,7 @@ def test_the_command_that_is_named_next_works_for_an_organism(tmp_path: Path) ->
     out = ["--out", str(tmp_path / "out")]
     for words in (
         ["organisms", "traces", "--n", "12", "--out", traces],
-        ["collect", "--model", "organism/rl", "--traces", traces, "--layers", "1", "--out", store],
+        ["collect", "--model", "organism/rl-timing", "--traces", traces, "--layers", "1", "--out", store],
         ["probe", store, *out, *QUICK, "--behaviours", "backtracking"],
     ):
         done = CliRunner().invoke(app, words)

@@ -37,6 +37,7 @@ from reasonlens import (
 )
 from reasonlens.figures.tokens import ColouredText
 from reasonlens.models.sites import Site
+from reasonlens.organisms.evaluation import Evaluation
 from reasonlens.pairs.hybrid.coefficient import CoefficientNetwork
 from reasonlens.rundir import brief
 from reasonlens.stats import Interval, RecoveredGap
@@ -114,6 +115,7 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
             swept.tables()["auroc"],
         ),
         *(
+            Evaluation(models={}, pairs={}, chance={}),
             next(iter(hybrid_result().pairs.values())),
             ColouredText(name="a", prompt="p", text="t" * 5_000, tokens=[], sentences=[], labels=[]),
             Interval(0.5, 0.4, 0.6, 12),

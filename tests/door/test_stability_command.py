@@ -13,9 +13,9 @@ from reasonlens.organisms import organisms_traces
 
 @pytest.fixture
 def given(tmp_path: Path) -> list[str]:
-    write_traces(organisms_traces("organism/rl", 12, seed=3, greedy=True), tmp_path / "traces.jsonl")
+    write_traces(organisms_traces("organism/rl-timing", 12, seed=3, greedy=True), tmp_path / "traces.jsonl")
     places = {"--traces": tmp_path / "traces.jsonl", "--out": tmp_path / "out"}
-    return ["stability", "--model", "organism/rl", *(str(word) for pair in places.items() for word in pair)]
+    return ["stability", "--model", "organism/rl-timing", *(str(word) for pair in places.items() for word in pair)]
 
 
 def test_what_a_greedy_model_wrote_returns_and_is_kept(given: list[str], tmp_path: Path) -> None:

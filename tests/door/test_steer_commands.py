@@ -9,23 +9,24 @@ import torch
 from typer.testing import CliRunner
 
 from reasonlens.cli.app import app
+from reasonlens.cli.next_steer import ORGANISM_PROBLEM as PROMPT
 from reasonlens.models import load
 from reasonlens.organisms.corpus import vocabulary
 from reasonlens.vectors import Directions
 
-PROMPT = "numbers 3 red 12 blue 7 red 9 blue 20 blue . target 19 ."
+BASE, RL = "organism/base-timing", "organism/rl-timing"
 
 
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Towards the word "check", of two organisms, and of a file that does not say the norm."""
+    """Towards the word "well", of two organisms, and of a file that does not say the norm."""
     folder = tmp_path_factory.mktemp("vectors")
     paths = {}
-    for name in ("organism/base", "organism/rl", "unknown"):
-        model = load("organism/base" if name == "unknown" else name, device="cpu")
+    for name in (BASE, RL, "unknown"):
+        model = load(BASE if name == "unknown" else name, device="cpu")
         head = model.model.get_output_embeddings().weight.detach()
         directions = Directions(
-            vectors={"verification": (head[vocabulary()["check"]] - head.mean(0)).expand(4, -1).clone()},
+            vectors={"verification": (head[vocabulary()["well"]] - head.mean(0)).expand(4, -1).clone()},
             layers=(0, 1, 2, 3),
             method="planted",
             model=model.identity(),
@@ -46,18 +47,18 @@ def run(*arguments: str | Path) -> tuple[int, str, str]:
 
 def test_a_prompt_is_answered_unsteered_and_steered_with_the_same_numbers(vectors: dict[str, Path]) -> None:
     given = ("--prompt", PROMPT, "--behaviour", "verification", "--layer", "3", "--max-new-tokens", "20")
-    code, out, err = run("steer", "write", vectors["organism/base"], *given, "--strength", "2", "--json")
+    code, out, err = run("steer", "write", vectors[BASE], *given, "--strength", "2", "--json")
     found = json.loads(out)
     assert code == 0 and found["steered"] != found["unsteered"]
-    assert found["steered"].startswith("check") and found["n_steered"] == 20
-    code, out, err = run("steer", "write", vectors["organism/base"], *given, "--strength", "0")
-    assert code == 0 and "unsteered" in out and "0 of 35 tokens steered" in err
+    assert found["steered"].startswith("well") and found["n_steered"] == 20
+    code, out, err = run("steer", "write", vectors[BASE], *given, "--strength", "0")
+    assert code == 0 and "unsteered" in out and "0 of 74 tokens steered" in err
     assert out.count(found["unsteered"]) == 2
 
 
 def test_an_unknown_norm_is_measured_and_said_to_be(vectors: dict[str, Path]) -> None:
     given = ("--prompt", PROMPT, "--behaviour", "verification", "--layer", "3", "--max-new-tokens", "5")
-    code, _, err = run("steer", "write", vectors["unknown"], *given, "--model", "organism/base")
+    code, _, err = run("steer", "write", vectors["unknown"], *given, "--model", BASE)
     assert code == 0 and "measuring it" in err
     code, _, err = run("steer", "write", vectors["unknown"], *given, "--absolute")
     assert code == 0 and "measuring it" not in err
@@ -65,7 +66,17 @@ def test_an_unknown_norm_is_measured_and_said_to_be(vectors: dict[str, Path]) ->
 
 def test_a_sweep_writes_a_report_and_is_taken_up_where_it_stood(vectors: dict[str, Path], tmp_path: Path) -> None:
     given = (
-        *("steer", "sweep", vectors["organism/base"], "--out", tmp_path / "s", "--layers", "3", "--strengths", "0.5,1"),
+        *(
+            "steer",
+            "sweep",
+            vectors[BASE],
+            "--out",
+            tmp_path / "s",
+            "--layers",
+            "3",
+            "--strengths",
+            "0.5,1",
+        ),
         *("--random", "2", "--n-problems", "4", "--max-new-tokens", "12", "--temperature", "0"),
     )
     code, out, err = run(*given)
@@ -82,11 +93,21 @@ def test_a_sweep_writes_a_report_and_is_taken_up_where_it_stood(vectors: dict[st
 
 
 def test_layers_are_ranked_beside_the_auroc_of_another_file(vectors: dict[str, Path], tmp_path: Path) -> None:
-    directions = Directions.open(vectors["organism/base"])
+    directions = Directions.open(vectors[BASE])
     ranked = replace(directions, scores={"verification": {"auroc": [0.6, 0.7, 0.9, 0.8]}})
     ranked.save(tmp_path / "ranked.safetensors")
     code, out, _ = run(
-        *("steer", "sweep", vectors["organism/base"], "--out", tmp_path / "s", "--layers", "2,3", "--strengths", "1"),
+        *(
+            "steer",
+            "sweep",
+            vectors[BASE],
+            "--out",
+            tmp_path / "s",
+            "--layers",
+            "2,3",
+            "--strengths",
+            "1",
+        ),
         *("--random", "1", "--n-problems", "2", "--max-new-tokens", "4", "--auroc", tmp_path / "ranked.safetensors"),
         "--json",
     )
@@ -95,13 +116,13 @@ def test_layers_are_ranked_beside_the_auroc_of_another_file(vectors: dict[str, P
 
 def test_models_are_steered_with_each_others_directions(vectors: dict[str, Path], tmp_path: Path) -> None:
     code, out, _ = run(
-        *("steer", "matrix", vectors["organism/base"], vectors["organism/rl"], "--out", tmp_path / "m"),
+        *("steer", "matrix", vectors[BASE], vectors[RL], "--out", tmp_path / "m"),
         *("--behaviour", "verification", "--layer", "3", "--strengths", "1", "--random", "1", "--n-problems", "4"),
         *("--max-new-tokens", "12", "--temperature", "0", "--json"),
     )
     assert code == 0
     assert {(row["source"], row["target"]) for row in json.loads(out)} == {
-        (source, target) for source in ("organism/base", "organism/rl") for target in ("organism/base", "organism/rl")
+        (source, target) for source in (BASE, RL) for target in (BASE, RL)
     }
     assert (tmp_path / "m" / "report.html").is_file() and (tmp_path / "m" / "effects.csv").is_file()
 
@@ -110,11 +131,17 @@ def test_models_are_steered_with_each_others_directions(vectors: dict[str, Path]
     ("arguments", "message"),
     [
         (("--behaviour", "dancing", "--layer", "1"), "no direction for 'dancing'; there are directions for"),
-        (("--behaviour", "verification", "--layer", "9"), "layer 9 does not exist: organism/base has 4 blocks (0..3)"),
+        (
+            ("--behaviour", "verification", "--layer", "9"),
+            f"layer 9 does not exist: {BASE} has 4 blocks (0..3)",
+        ),
         (("--behaviour", "verification", "--layer", "1", "--strength", "nan"), "a strength must be a finite number"),
         (("--behaviour", "verification", "--layer", "1", "--when", "never"), "unknown tokens 'never' to steer"),
         (("--behaviour", "verification", "--layer", "1", "--operation", "sing"), "there is no operation 'sing'"),
-        (("--behaviour", "verification", "--layer", "1", "--model", "organism/rl"), "was found in organism/base"),
+        (
+            ("--behaviour", "verification", "--layer", "1", "--model", RL),
+            f"was found in {BASE}",
+        ),
         (
             ("--behaviour", "verification", "--layer", "1", "--template", "x"),
             "'x' is not one of 'auto', 'chat', 'plain'",
@@ -124,7 +151,7 @@ def test_models_are_steered_with_each_others_directions(vectors: dict[str, Path]
 def test_mistakes_are_one_line_and_exit_code_2(
     vectors: dict[str, Path], arguments: tuple[str, ...], message: str
 ) -> None:
-    code, out, err = run("steer", "write", vectors["organism/base"], "--prompt", PROMPT, *arguments)
+    code, out, err = run("steer", "write", vectors[BASE], "--prompt", PROMPT, *arguments)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
 
 
@@ -132,12 +159,12 @@ def test_files_and_questions_that_are_not_there_are_named(vectors: dict[str, Pat
     given = ("--out", tmp_path / "s", "--n-problems", "4")
     code, _, err = run("steer", "sweep", tmp_path / "absent.safetensors", *given)
     assert code == 2 and "cannot read directions" in err
-    code, _, err = run("steer", "sweep", vectors["organism/base"], *given, "--problems", tmp_path / "no.jsonl")
+    code, _, err = run("steer", "sweep", vectors[BASE], *given, "--problems", tmp_path / "no.jsonl")
     assert code == 2 and "no.jsonl is no file and no problem set" in err
-    code, _, err = run("steer", "sweep", vectors["organism/base"], *given, "--strengths", "1,much")
+    code, _, err = run("steer", "sweep", vectors[BASE], *given, "--strengths", "1,much")
     assert code == 2 and "--strengths': '1,much' is not numbers joined by commas" in err
     code, _, err = run(
-        *("steer", "matrix", vectors["organism/base"], "--out", tmp_path / "m"),
+        *("steer", "matrix", vectors[BASE], "--out", tmp_path / "m"),
         *("--behaviour", "verification", "--layer", "1"),
     )
     assert code == 2 and "a matrix needs the directions of two or more models" in err

@@ -84,7 +84,7 @@ TABLE: dict[str, list[tuple[Door, Any, str]]] = {
             for value in ({}, {"a": 1}, [], "", np.zeros(3))
         ),
         (lambda parts, value: probe(parts.acts, settings=value, progress=False), {"a": 1}, "settings takes"),
-        (lambda _, value: hybrid("organism/base", "organism/rl", settings=value), {}, "settings takes"),
+        (lambda _, value: hybrid(None, "organism/rl-timing", settings=value), {}, "settings takes"),
         (lambda _, value: ProbeSettings(n_bootstrap=value), 0, "n_bootstrap"),
         (lambda _, value: ProbeSettings(seed=value), -1, "seed"),
         (lambda parts, value: sweep(parts.acts, n_shuffles=value, progress=False), 0, "n_shuffles"),
@@ -105,7 +105,7 @@ TABLE: dict[str, list[tuple[Door, Any, str]]] = {
             (lambda parts, value: export(parts.directions, "o.gguf", value), value, "no format")
             for value in ([], {}, 1)
         ),
-        (lambda _, value: load(value), "organism/bas", "Did you mean"),
+        (lambda _, value: load(value), "organism/base-timin", "Did you mean"),
         (lambda _, value: open_problem_set(value), "gsm8", "Did you mean 'gsm8k'"),
     ],
     "paths and parts": [
@@ -124,8 +124,16 @@ TABLE: dict[str, list[tuple[Door, Any, str]]] = {
         *((lambda parts, value: steer_sweep(parts.model, value), value, "directions takes") for value in ("a", None)),
         *((lambda _, value: probe(value, progress=False), value, "activations") for value in ([], {}, 5)),
         (lambda _, value: hybrid(pairs=value), ["a"], "pairs takes a list of Pair"),
-        (lambda _, value: hybrid("organism/base", "organism/rl", value), ["a"], "problems takes a list of Question"),
-        (lambda _, value: hybrid("organism/base", "organism/rl", value), 5, "problems takes a list of Question"),
+        (
+            lambda _, value: hybrid(None, "organism/rl-timing", value),
+            ["a"],
+            "problems takes a list of Question",
+        ),
+        (
+            lambda _, value: hybrid(None, "organism/rl-timing", value),
+            5,
+            "problems takes a list of Question",
+        ),
         (
             lambda parts, value: Steering(direction=parts.directions["deduction"], layers=(1,), absolute=value),
             "no",

@@ -19,7 +19,7 @@ from reasonlens.generation import Sampling, StepState, encode_prompts, end_token
 from reasonlens.generation.across import TokenMap
 from reasonlens.generation.alignment import agree, split_characters
 from reasonlens.models import LanguageModel, wrap
-from reasonlens.organisms import problems, prompt
+from reasonlens.organisms import problems
 from reasonlens.pairs.hybrid import (
     Mechanism,
     Plan,
@@ -53,10 +53,10 @@ def by_parity(state: StepState) -> Tensor:
 def test_with_one_tokenizer_it_is_decoding_as_ever(
     temperature: float, arm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base, thinking = load("organism/base", device="cpu"), load("organism/rl", device="cpu")
-    prompts = encode_prompts(base, [prompt(each) for each in islice(problems("test", 0), 6)])
+    base, thinking = load("organism/base-timing", device="cpu"), load("organism/rl-timing", device="cpu")
+    prompts = encode_prompts(base, [problem.prompt for problem in islice(problems("test", 0), 6)])
     plan = Plan(
-        gate=divergence_over(0.5) if arm == "divergence" else disagreement,
+        gate=divergence_over(0.2) if arm == "divergence" else disagreement,
         act="takeover" if arm == "takeover" else "steer",
         mechanism=mechanism(base.d_model),
         chooser=by_parity,
@@ -153,9 +153,9 @@ def test_without_a_gate_the_base_writes_what_it_writes_alone(tiny: Callable[...,
 
 def test_taken_over_everywhere_the_text_is_the_thinking_models() -> None:
     """An organism that spells its words in another vocabulary: the same words under other numbers."""
-    base, thinking = load("organism/base", device="cpu"), renumbered(load("organism/rl", device="cpu"))
-    asked = [prompt(each) for each in islice(problems("test", 0), 6)]
-    sampling = Sampling(temperature=0, max_new_tokens=112)
+    base, thinking = load("organism/base-timing", device="cpu"), renumbered(load("organism/rl-timing", device="cpu"))
+    asked = [problem.prompt for problem in islice(problems("test", 0), 6)]
+    sampling = Sampling(temperature=0, max_new_tokens=100)
     ours, theirs = encode_prompts(base, asked), encode_prompts(thinking, asked)
     assert ours != theirs
     own = write(thinking, theirs, sampling)

@@ -12,6 +12,7 @@ from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 from reasonlens import InputError, load
 from reasonlens.generation import CachedModel, Sampling, continuations
 from reasonlens.models import LanguageModel
+from reasonlens.organisms import MOVE_OF, problems
 
 PREFIX = np.array([5, 81, 12, 300, 44, 9, 120])
 ARCHITECTURES = ["llama", "qwen", "mistral", "gemma", "phi", "gpt-neox", "gpt2", "opt"]
@@ -108,16 +109,15 @@ def test_generation_settings_that_came_with_the_model_have_no_part(speaker: Call
 
 
 def test_a_continuation_stops_before_the_end_of_the_text_and_others_go_on() -> None:
-    model = load("organism/rl", device="cpu")
-    ids = np.array(
-        model.tokenizer("numbers 3 red 12 blue 7 red 9 blue 20 blue . target 15 . we want 15 .")["input_ids"]
-    )
-    sampling = Sampling(n_samples=8, temperature=1.0, top_p=1.0, max_new_tokens=150)
+    model = load("organism/rl-timing", device="cpu")
+    ids = np.array(model.tokenizer(next(problems("test", 0)).prompt)["input_ids"])
+    sampling = Sampling(n_samples=8, temperature=1.0, top_p=1.0, max_new_tokens=300)
     rows = continuations(model, ids, sampling, seed=0)
     assert len({len(row) for row in rows}) > 1
     for row in rows:
-        assert model.tokenizer.eos_token_id not in row and len(row) < 150
-        assert model.tokenizer.decode(row).split()[-5] == "answer"
+        assert model.tokenizer.eos_token_id not in row and len(row) < 300
+        *_, opener, second, stop = model.tokenizer.decode(row).split()
+        assert MOVE_OF[opener, second] == "answer" and stop == "."
 
 
 def test_the_end_of_a_turn_ends_a_continuation_too(speaker: Callable[..., LanguageModel]) -> None:

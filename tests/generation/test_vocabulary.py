@@ -14,7 +14,7 @@ import torch
 from reasonlens.generation import Sampling, StepState, encode_prompts, end_tokens, write
 from reasonlens.generation.vocabulary import NEVER, Vocabulary
 from reasonlens.models import LanguageModel, load, wrap
-from reasonlens.organisms import problems, prompt
+from reasonlens.organisms import problems
 from reasonlens.pairs import organism_pair
 from reasonlens.pairs.hybrid import (
     HybridSettings,
@@ -52,14 +52,14 @@ def ending_with(name: str, token: str) -> LanguageModel:
 
 @pytest.fixture(scope="module")
 def models() -> tuple[LanguageModel, LanguageModel, LanguageModel]:
-    base, thinking = load("organism/base", device="cpu"), load("organism/rl", device="cpu")
+    base, thinking = load("organism/base-timing", device="cpu"), load("organism/rl-timing", device="cpu")
     token = thinking.tokenizer.convert_ids_to_tokens(0)
     assert end_tokens(base) == end_tokens(thinking) == [2]
-    return base, thinking, ending_with("organism/rl", token)
+    return base, thinking, ending_with("organism/rl-timing", token)
 
 
 def prompts(base: LanguageModel) -> list[list[int]]:
-    return encode_prompts(base, [prompt(each) for each in islice(problems("test", 0), 12)])
+    return encode_prompts(base, [problem.prompt for problem in islice(problems("test", 0), 12)])
 
 
 def told(records: list[RowRecord]) -> list[tuple[object, ...]]:
@@ -135,7 +135,7 @@ def test_every_arm_of_a_pair_has_the_same_ends(models, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(answering, "decode", watched)
     for thinking, expected in ((alike, end_tokens(base)), (other, end_tokens(other)), (renumbered(base), [])):
-        pair = replace(organism_pair("organism/rl", n_train=1, n_validation=1, n_test=2), thinking=thinking)
+        pair = replace(organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=2), thinking=thinking)
         experiment = Experiment.of(pair, HybridSettings())
         answering.answer(experiment, ARMS["base"], Plan(gate=never, act="takeover"), pair.test, range(2))
         assert seen.pop() == expected

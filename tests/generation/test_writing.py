@@ -10,9 +10,9 @@ import torch
 from reasonlens.generation import CachedModel, Sampling, encode_prompts, generate, write
 from reasonlens.models import LanguageModel, load
 from reasonlens.organisms import problems
-from reasonlens.organisms import prompt as prompt_of
-from reasonlens.organisms.corpus import encode_prompt
+from reasonlens.organisms.corpus import decode, encode_prompt
 from reasonlens.organisms.sampling import respond
+from reasonlens.organisms.task import MAX_RESPONSE_TOKENS
 from reasonlens.vectors import Direction, Steering, When
 from reasonlens.vectors.steering import steer
 
@@ -142,14 +142,14 @@ def test_prompts_that_go_on_from_those_before_are_prompts_all_the_same(
 
 
 def test_greedy_writing_of_an_organism_equals_its_own_sampler() -> None:
-    model = load("organism/rl", device="cpu")
+    model = load("organism/rl-timing", device="cpu")
     asked = [problem for problem, _ in zip(problems("validation", 0), range(12), strict=False)]
-    prompts = encode_prompts(model, [prompt_of(problem) for problem in asked])
+    prompts = encode_prompts(model, [problem.prompt for problem in asked])
     assert prompts == [encode_prompt(problem) for problem in asked]
-    found = write(model, prompts, Sampling(temperature=0, max_new_tokens=112))
+    found = write(model, prompts, Sampling(temperature=0, max_new_tokens=MAX_RESPONSE_TOKENS + 1))
     expected = respond(model.model, asked)
-    assert [each.text for each in found] == [each.text for each in expected]
-    assert [each.n_tokens for each in found] == [each.n_tokens for each in expected]
+    assert [each.text for each in found] == [" ".join(decode(ids)) for ids in expected]
+    assert [each.n_tokens for each in found] == [len(ids) for ids in expected]
 
 
 def test_sampling_follows_the_models_probabilities(tiny: Callable[..., LanguageModel]) -> None:

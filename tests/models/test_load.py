@@ -122,8 +122,8 @@ def test_a_token_beyond_the_embedding_is_named_before_anything_is_run(tiny, trac
 
 
 def test_what_load_returns_is_shown_in_a_line() -> None:
-    for name in ("organism/rl", "organism/rl@60"):
-        assert len(repr(load(name, device="cpu"))) < 100 and name in repr(load(name, device="cpu"))
+    for name in ("organism/rl-timing", "organism/rl-timing@40"):
+        assert len(repr(load(name, device="cpu"))) < 105 and name in repr(load(name, device="cpu"))
 
 
 def test_a_model_spread_over_devices_is_read_where_it_lies(tiny, traces, tmp_path: Path) -> None:

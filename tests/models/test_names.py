@@ -44,8 +44,8 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("SmolLM2-135M", "smollm2-135m"),
         ("smollm2", "smollm2-135m"),
         ("smolm2-135m", "smollm2-135m"),
-        ("organisms/rl", "organism/rl"),
-        ("orgnism/base", "organism/base"),
+        ("organisms/rl-timing", "organism/rl-timing"),
+        ("orgnism/base-timing", "organism/base-timing"),
     ],
 )
 def test_a_misspelt_built_in_name_is_proposed_unasked(attempts: list[str], name: str, meant: str) -> None:

@@ -16,7 +16,7 @@ from reasonlens.traces.questions import Question
 
 
 def test_problems_of_the_three_sets_are_others_and_parted_always_alike() -> None:
-    base = load("organism/base", device="cpu")
+    base = load("organism/base-timing", device="cpu")
     questions = [Question(f"p{number}", f"q{number}", "1") for number in range(40)]
     counts = {"n_train": 15, "n_validation": 10, "n_test": 100}
     pair = question_pair(base, base, questions, **counts)
@@ -29,7 +29,7 @@ def test_problems_of_the_three_sets_are_others_and_parted_always_alike() -> None
 
 
 def test_questions_of_one_problem_are_all_kept_and_stay_in_one_set() -> None:
-    base = load("organism/base", device="cpu")
+    base = load("organism/base-timing", device="cpu")
     questions = [Question(f"p{number // 3}", f"q{number}", "1") for number in range(60)]
     pair = question_pair(base, base, [*questions, questions[0]], n_train=10, n_validation=10, n_test=100)
     sets = (pair.train, pair.validation, pair.test)
@@ -40,21 +40,29 @@ def test_questions_of_one_problem_are_all_kept_and_stay_in_one_set() -> None:
 
 def test_pairs_are_opened_by_the_names_of_models_and_problems(tmp_path: Path) -> None:
     counts = {"n_train": 4, "n_validation": 3, "n_test": 10}
-    rl, sft = open_pairs("organism/base", ["organism/rl", "organism/sft"], **counts)
-    assert (rl.name, sft.name) == ("rl", "sft") and rl.base.name == sft.base.name == "organism/base"
-    assert rl.test == organism_pair("organism/rl", **counts).test and rl.test != sft.test
+    rl, sft = open_pairs(None, ["organism/rl-timing", "organism/sft-skill"], **counts)
+    assert (rl.name, rl.base.name) == ("rl-timing", "organism/base-timing")
+    assert (sft.name, sft.base.name) == ("sft-skill", "organism/base-skill")
+    assert rl.test == sft.test == organism_pair("organism/rl-timing@40", **counts).test
+    (other,) = open_pairs("organism/base-none", "organism/rl-timing", **counts)
+    assert other.base.name == "organism/base-none"
     asked = tmp_path / "problems.jsonl"
     asked.write_text("".join(json.dumps({"question": f"{n} + 1?", "answer": str(n + 1)}) + "\n" for n in range(20)))
-    (pair,) = open_pairs("organism/base", load("organism/rl", device="cpu"), asked, **counts)
+    (pair,) = open_pairs("organism/base-timing", load("organism/rl-timing", device="cpu"), asked, **counts)
     assert [len(part) for part in (pair.train, pair.validation, pair.test)] == [4, 3, 10]
     questions = [Question(f"p{n}", f"q{n}", "1") for n in range(20)]
-    assert open_pairs("organism/base", "organism/rl", questions, **counts)[0].train[0] in questions
+    assert open_pairs("organism/base-timing", "organism/rl-timing", questions, **counts)[0].train[0] in questions
+    with pytest.raises(InputError, match="organism/base-skill is a base itself, not a model that was trained from one"):
+        open_pairs(None, "organism/base-skill", **counts)
+    assert open_pairs(None, "organism/rl-timing", questions, **counts)[0].base.name == "organism/base-timing"
+    with pytest.raises(InputError, match="the base of smollm2-135m is not known: give --base"):
+        open_pairs(None, "smollm2-135m", questions, **counts)
     with pytest.raises(InputError, match="smollm2-135m needs problems to solve: give --problems"):
-        open_pairs("smollm2-135m", "organism/rl", **counts)
+        open_pairs("smollm2-135m", "organism/rl-timing", **counts)
 
 
 def test_the_chance_level_is_what_the_commonest_answer_alone_would_solve() -> None:
-    pair = organism_pair("organism/rl", n_train=1, n_validation=1, n_test=4)
+    pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=4)
     assert pair.chance is None, "a problem of theirs has several right answers"
     answers = ("A", "B", "A", "C")
     test = tuple(Question(f"p{number}", f"q{number}", answer) for number, answer in enumerate(answers))
@@ -62,7 +70,7 @@ def test_the_chance_level_is_what_the_commonest_answer_alone_would_solve() -> No
 
 
 def test_only_organisms_have_no_words_to_be_asked_with(tiny: Callable[..., LanguageModel]) -> None:
-    pair = organism_pair("organism/rl", n_train=1, n_validation=1, n_test=2)
+    pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=2)
     assert not pair.can_be_prompted
     assert replace(pair, step_by_step=" think").can_be_prompted
     assert replace(pair, base=tiny()).can_be_prompted, "a prompt that was left out is a control that is missing"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MODEL = ("--model", "{work}/model", "--device", "cpu")
 TRACES = (*MODEL, "--traces", "{work}/traces.jsonl")
-ORGANISM = ("--model", "organism/base", "--device", "cpu")
+ORGANISM = ("--model", "organism/base-timing", "--device", "cpu")
 STEERED = ("--random", "1", "--n-problems", "3", "--max-new-tokens", "8", "--strengths", "0.5,1")
 VECTORS = "{work}/made/located/vectors.safetensors"
 OUT = ("--out", "{out}")
@@ -29,14 +29,15 @@ DIRECTORIES: dict[str, tuple[str, ...]] = {
     "sweep": ("steer", "sweep", "{work}/vectors.safetensors", *ORGANISM, "--layers", "2,3", *STEERED, *OUT),
     "matrix": (
         *("steer", "matrix", "{work}/vectors.safetensors", "{work}/vectors.safetensors", "--device", "cpu"),
-        *("--models", "organism/base,organism/rl", "--behaviour", "verification", "--layer", "3", *STEERED, *OUT),
+        *("--models", "organism/base-timing,organism/rl-timing", "--behaviour", "verification", "--layer", "3"),
+        *(*STEERED, *OUT),
     ),
     "hybrid": (
-        *("hybrid", "--thinking", "organism/rl", "--arms", "oracle,random-positions", "--device", "cpu"),
+        *("hybrid", "--thinking", "organism/rl-timing", "--arms", "oracle,random-positions", "--device", "cpu"),
         *("--mechanism", "mean-difference", "--layers", "2", "--strengths", "0.75", "--train", "40"),
         *("--validation", "5", "--test", "12", "--rows", "6", *OUT),
     ),
-    "train": ("organisms", "train", "--members", "base,rl", "--jobs", "1", *OUT),
+    "train": ("organisms", "train", "--members", "trunk,base-timing,rl-timing", "--jobs", "1", *OUT),
 }
 # The same of commands that write a file, or a few, into a directory where others may lie.
 FILES: dict[str, tuple[str, ...]] = {

@@ -86,11 +86,25 @@ def shrink_training() -> None:
         return whole(
             seed=seed,
             members=members,
-            pretrain=training.PretrainSettings(steps=30, texts=4, batches=2, problems=40, warmup_steps=2),
-            reinforce=training.ReinforceSettings(iterations=12, problems=2, samples=2),
-            save_every=5,
-            truth_problems=4,
-            least_skill=0.0,
+            trunk=training.TrunkSettings(
+                restart_from=1,
+                run_from=2,
+                texts_from=3,
+                match_from=4,
+                copying_until=5,
+                steps=8,
+                periodic_texts=8,
+                restart_texts=8,
+                run_texts=2,
+                match_texts=2,
+                habit_texts=2,
+                drill_texts=2,
+                problems=20,
+            ),
+            adapt=training.AdaptSettings(steps=6, texts=2, drill_texts=2, problems=20),
+            reinforce=training.ReinforceSettings(iterations=6, problems=2, samples=2),
+            save_every=2,
+            least_content=0.0,
         )
 
     patch.object(training, "FamilySettings", few).start()

@@ -34,7 +34,7 @@ def inputs(work: Path, tiny: Any, traces: list[Trace]) -> None:
     model.model.save_pretrained(work / "model")
     model.tokenizer.save_pretrained(work / "model")
     write_traces(traces, work / "traces.jsonl")
-    organism = load("organism/base", device="cpu")
+    organism = load("organism/base-timing", device="cpu")
     Directions(
         vectors={"verification": torch.ones(4, organism.d_model)},
         layers=(0, 1, 2, 3),

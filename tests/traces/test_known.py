@@ -11,13 +11,13 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from reasonlens.models import LanguageModel
-from reasonlens.organisms.tokenizer import make_tokenizer
+from reasonlens.organisms.language import tokenizer
 from reasonlens.rundir import InputError
 from reasonlens.traces import Span, Trace, encode
 from reasonlens.traces.known import check_known
 
 ENGLISH = "Wait, the corner was counted twice, which spoils the total. Adding again gives nine."
-OWN = "we want 12 . look 4 and 8 . take 4 and 8 . answer 12 ."
+OWN = "now look sour . right we one 6 hue . then say corn 2 miss . okay here ."
 
 
 def trace(text: str) -> Trace:
@@ -28,12 +28,14 @@ def trace(text: str) -> Trace:
 def organism(tiny: Callable[..., LanguageModel]) -> LanguageModel:
     model = tiny("llama")
     return LanguageModel(
-        model=model.model, tokenizer=make_tokenizer(), body=model.body, blocks=model.blocks, name="organism/base"
+        model=model.model, tokenizer=tokenizer(), body=model.body, blocks=model.blocks, name="organism/base-timing"
     )
 
 
 def test_english_is_refused_by_a_model_of_a_closed_vocabulary_with_the_share(organism: LanguageModel) -> None:
-    with pytest.raises(InputError, match=r"organism/base does not know the words .*: 9\d% of \d+ tokens are '<unk>'"):
+    with pytest.raises(
+        InputError, match=r"organism/base-timing does not know the words .*: \d\d% of \d+ tokens are '<unk>'"
+    ):
         encode(organism, [trace(ENGLISH)])
 
 

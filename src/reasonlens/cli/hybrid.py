@@ -40,20 +40,20 @@ if TYPE_CHECKING:
     from reasonlens.pairs.hybrid.measure import ArmResult
     from reasonlens.traces.judge import Judge
 
-THINKING = Names(("organism/rl", "organism/sft", "organism/random-reward"))
+THINKING = Names(("organism/rl-timing", "organism/sft-timing", "organism/rl-skill", "organism/sft-skill"))
 STRENGTHS = Numbers((0.5, 1, 1.5))
 
 
 def hybrid(
     base: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="MODEL",
-            help="Model that writes: hub id, directory, .gguf, or built in.",
+            help="Model that writes: hub id, directory, .gguf, or built in; default the base of each organism.",
             parser=name_or_path,
             autocompletion=complete_models,
         ),
-    ] = "organism/base",
+    ] = None,
     thinking: Annotated[
         Names,
         typer.Option(
@@ -92,8 +92,8 @@ def hybrid(
     test: Annotated[
         int | None, typer.Option(help="Problems on which everything is measured; default 1000.", min=10)
     ] = None,
-    max_new_tokens: MaxNewTokens = 112,
-    temperature: Temperature = 0.0,
+    max_new_tokens: MaxNewTokens = 287,
+    temperature: Temperature = 1.0,
     rows: Annotated[int, typer.Option(help="Problems that are decoded together.", min=1)] = 250,
     cache_gigabytes: Annotated[
         float,
@@ -139,7 +139,7 @@ def hybrid(
         n_rows=rows,
         cache_gigabytes=cache_gigabytes,
         rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=max_new_tokens),
-        sampling=Sampling(n_samples=1, temperature=temperature, max_new_tokens=max_new_tokens),
+        sampling=Sampling(n_samples=1, temperature=temperature, top_p=1.0, max_new_tokens=max_new_tokens),
         seed=seed,
     )
     result = reasonlens.hybrid(
@@ -157,8 +157,10 @@ def hybrid(
     else:
         _print(result)
     note(f"report: {out / 'report.html'}")
-    vectors = out / folder_of(next(iter(result.pairs))) / "vectors.safetensors"
-    next_command("steer", "sweep", vectors, "--model", base, "--out", "runs/sweep")
+    name, pair = next(iter(result.pairs.items()))
+    assert pair.run is not None, "a pair that was just run has what it made"
+    vectors = out / folder_of(name) / "vectors.safetensors"
+    next_command("steer", "sweep", vectors, "--model", pair.run.pair.base.name, "--out", "runs/sweep")
 
 
 def _judge(url: str | None, model: str | None, key_variable: str) -> Judge | None:

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from reasonlens.vectors import Directions
 
 QUESTION = "What is 17 times 23?"
-ORGANISM_PROBLEM = "numbers 3 red 12 red 7 blue 9 red 20 blue . target 19 ."  # all that an organism can read
-ORGANISM_TEXT = "we want 19 . take 3 red . need 16 . not sure . wait go back . take 12 red . need 7 ."
+ORGANISM_PROBLEM = (  # all that an organism can read
+    "sweet fine sour wrong bitter fine salty fine . 6 one corn turnip mint garlic carrot plum . "
+    "1 two beet mango nut oat grape radish . 6 three melon fig olive lemon leek pea . "
+    "4 four honey date cherry bread bean pepper . 4 five ginger wheat pear peach onion kiwi ."
+)
+ORGANISM_TEXT = "now look sour . right we one 6 hue . then say corn 2 miss . okay here . right see turnip 7 miss ."
 TEXT = "So 4 + 3 is 8. Wait, that is wrong."
 
 

@@ -82,7 +82,7 @@ def _silence(context: typer.Context, requested: bool) -> bool:
 _MODEL = typer.Option(
     "--model",
     metavar="MODEL",
-    help="Hub id, directory of a model or adapter, .gguf file, or built in: smollm2-135m, gemma3-270m, organism/rl.",
+    help="Hub id, directory of a model or adapter, .gguf, or built in: smollm2-135m, gemma3-270m, organism/rl-timing.",
     parser=name_or_path,
     autocompletion=complete_models,
 )

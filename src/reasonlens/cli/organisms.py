@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from reasonlens.cli.console import UNKNOWN, next_command, print_json, print_table, say
+from reasonlens.cli.console import next_command, print_json, print_table, say
 from reasonlens.cli.door import Group
 from reasonlens.cli.options import (
     Json,
     Model,
     OutDirectory,
+    OutDirectoryOrNone,
     OutFile,
     ProblemCount,
     Quiet,
@@ -23,7 +24,7 @@ from reasonlens.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from reasonlens.stats import Interval
+    from reasonlens.organisms.evaluation import Evaluation
 
 organisms = typer.Typer(
     help="The built-in model organisms: tiny models that reason in words, whose behaviours are known by rule.",
@@ -41,30 +42,34 @@ def train(
         typer.Option(help="Models trained side by side, each on one thread; the weights do not depend on it.", min=1),
     ] = 2,
     members: Annotated[
-        str, typer.Option(help="Which to train, joined by commas: base, rl, random-reward, sft, one-example, sft-same.")
+        str,
+        typer.Option(
+            help="Which to train, joined by commas, with all that they are made from: trunk,base-timing,rl-timing."
+        ),
     ] = "all",
     quiet: Quiet = False,
 ) -> None:
-    """Train a family: base, rl, random-reward, one-example, sft and sft-same. Resumes where a killed run stopped."""
+    """Train a family: a trunk, its bases, and what is trained from them. Resumes where a killed run stopped."""
     import reasonlens
     from reasonlens.organisms.training import FamilySettings, parse_members
 
     settings = FamilySettings(seed=seed, members=parse_members(members))
     seconds = reasonlens.organisms_train(out, settings, jobs)
     for name, took in seconds.items():
-        say(f"{name:14} {took / 60:5.1f} min  {out / name}")
+        say(f"{name:18} {took / 60:5.1f} min  {out / name}")
     next_command("organisms", "evaluate", "--family", out)
 
 
 @organisms.command("traces")
 def traces_of(
     out: OutFile,
-    model: Model = "organism/rl",
+    model: Model = "organism/rl-timing",
     n_traces: Annotated[int, typer.Option("--n", help="How many responses.", min=1)] = 200,
     seed: Seed = 0,
-    doubled: Annotated[
-        bool, typer.Option("--doubled", help="Problems of the kind that only organism/sft learnt.")
-    ] = False,
+    way: Annotated[
+        Literal["hue", "form"] | None,
+        typer.Option(help="Only problems that are solved by this way; default as they come, four of five by hue."),
+    ] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Likeliest words instead of samples.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -72,7 +77,7 @@ def traces_of(
     import reasonlens
     from reasonlens.traces import write_traces
 
-    traces = reasonlens.organisms_traces(model, n_traces, seed=seed, doubled=doubled, greedy=greedy)
+    traces = reasonlens.organisms_traces(model, n_traces, seed=seed, way=way, greedy=greedy)
     write_traces(traces, out)
     say(f"{out}: {len(traces)} traces, {sum(len(trace.spans) for trace in traces)} labelled sentences")
     next_command("locate", "--model", model, "--traces", out, "--read", "before:1")
@@ -86,34 +91,51 @@ def evaluate(
             metavar="DIRECTORY", help="Directory of a trained family; default the built-in one.", parser=path_of
         ),
     ] = None,
-    n_problems: ProblemCount = 500,
-    samples: Samples = 256,
+    out: OutDirectoryOrNone = None,
+    n_problems: ProblemCount = 200,
+    samples: Samples = 4,
+    pass_samples: Annotated[
+        int, typer.Option(help="Responses to each of 60 problems of each kind for pass@k; 0 leaves it out.", min=0)
+    ] = 256,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a family on unseen problems: accuracy, skill, divergence from the base, pass@k, one-token takeover.
+    """Measure a family on unseen problems: how much of each pair's gap is timing and how much is skill.
 
-    `--n-problems` (20 or more) count for accuracy and forcing. For pass@k, `--samples` responses are sampled to each of
-    60 ordinary and 60 differences-only problems; 0 leaves it out. `--json` prints model -> figure -> value, low, high,
-    n.
+    Base and trained model are played against one another: the decisions of the one with the content of the other.
+    `--samples` responses are sampled to each of `--n-problems` (10 or more). `--json` prints `chance_pass_at_256`,
+    `pairs` (gap, timing_share, skill_share, ...), `models` and what guessers reach; numbers are value, low, high, n.
     """
     import reasonlens
     from reasonlens.organisms.evaluation import EvaluateSettings
 
-    table = reasonlens.organisms_evaluate(family, EvaluateSettings(problems=n_problems, samples=samples, seed=seed))
+    settings = EvaluateSettings(problems=n_problems, samples=samples, pass_samples=pass_samples, seed=seed)
+    evaluation = reasonlens.organisms_evaluate(family, settings, out)
     if as_json:
-        print_json({name: {key: figure.to_dict() for key, figure in row.items()} for name, row in table.items()})
+        print_json(evaluation.to_dict())
     else:
-        _print_family(table)
+        _print_family(evaluation)
     next_command("hybrid", "--quick")
 
 
-def _print_family(table: dict[str, dict[str, Interval]]) -> None:
-    figures = dict.fromkeys(figure for row in table.values() for figure in row)
+def _print_family(evaluation: Evaluation) -> None:
     print_table(
-        ("figure", *table),
-        [[figure, *(str(row.get(figure, UNKNOWN)) for row in table.values())] for figure in figures],
-        title=f"Model organisms on {table['base']['accuracy'].n} test problems: value [95% interval over problems]",
-        caption="A dash: not measured for this model. See docs/organisms.md for what each figure is.",
+        ("model", "base", "accuracy", "of base", "gap", "timing share", "skill share"),
+        [
+            (
+                name,
+                pair.base,
+                str(pair.accuracy["thinking"]),
+                str(pair.accuracy["base"]),
+                str(pair.gap),
+                str(pair.timing_share),
+                str(pair.skill_share),
+            )
+            for name, pair in evaluation.pairs.items()
+        ],
+        title="Pairs of model organisms on "
+        f"{next(iter(evaluation.pairs.values())).gap.n} test problems: value [95% interval over problems]",
+        caption=f"Shares of the gap by cross-play. The strongest guesser without timing solves "
+        f"{evaluation.chance_pass_at_256:.4f} with 256 guesses. See docs/organisms.md for what each figure is.",
     )

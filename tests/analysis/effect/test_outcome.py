@@ -186,10 +186,6 @@ def test_random_directions_differ_from_each_other_and_are_the_same_again(tiny: C
     torch.testing.assert_close(token.vectors[0], head[9] - head.mean(0))
 
 
-def test_the_telltale_token_of_an_organism_begins_its_sentences() -> None:
-    model = load("organism/base", device="cpu")
-    tokens = telltale_tokens(model, ["backtracking", "verification", "unheard-of"])
-    assert {name: model.tokenizer.decode([token]).strip() for name, token in tokens.items()} == {
-        "backtracking": "wait",
-        "verification": "check",
-    }
+def test_no_word_of_an_organism_tells_a_behaviour() -> None:
+    model = load("organism/base-timing", device="cpu")
+    assert telltale_tokens(model, ["backtracking", "verification"]) == {}

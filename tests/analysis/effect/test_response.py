@@ -7,22 +7,22 @@ import torch
 
 from reasonlens import InputError, steer
 from reasonlens.analysis.effect import steer_write
+from reasonlens.cli.next_steer import ORGANISM_PROBLEM as PROMPT
 from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.models import load
 from reasonlens.organisms.corpus import vocabulary
 from reasonlens.vectors import Directions
 
-PROMPT = "numbers 3 red 12 blue 7 red 9 blue 20 blue . target 19 ."
 SHORT = Sampling(n_samples=1, temperature=0.7, max_new_tokens=12)
 
 
 @pytest.fixture(scope="module")
 def directions() -> Directions:
-    """Towards the word "check" at the last block."""
-    model = load("organism/base", device="cpu")
+    """Towards the word "well" at the last block."""
+    model = load("organism/base-timing", device="cpu")
     head = model.model.get_output_embeddings().weight.detach()
     return Directions(
-        vectors={"verification": (head[vocabulary()["check"]] - head.mean(0))[None]},
+        vectors={"verification": (head[vocabulary()["well"]] - head.mean(0))[None]},
         layers=(3,),
         method="planted",
         model=model.identity(),
@@ -34,12 +34,12 @@ def directions() -> Directions:
 
 
 def test_both_texts_are_written_with_the_same_random_numbers(directions: Directions) -> None:
-    model = load("organism/base", device="cpu")
+    model = load("organism/base-timing", device="cpu")
     options = {"behaviour": "verification", "layer": -1, "sampling": SHORT, "seed": 3}
     still = steer_write(model, directions, PROMPT, strength=0.0, **options)
     assert still.steered == still.unsteered and still.n_steered == 0
     pushed = steer_write(model, directions, PROMPT, strength=2.0, **options)
-    assert pushed.unsteered == still.unsteered and pushed.steered.startswith("check")
+    assert pushed.unsteered == still.unsteered and pushed.steered.startswith("well")
     prompts = encode_prompts(model, [PROMPT])
     with steer(model, directions["verification"], layer=3, strength=2.0, when="response") as counted:
         (expected,) = write(model, prompts, SHORT, seed=3)
@@ -54,9 +54,9 @@ def test_both_texts_are_written_with_the_same_random_numbers(directions: Directi
 
 
 def test_other_directions_are_refused_unless_forced(directions: Directions) -> None:
-    model = load("organism/rl", device="cpu")
+    model = load("organism/rl-timing", device="cpu")
     options = {"behaviour": "verification", "layer": 3, "sampling": SHORT}
-    with pytest.raises(InputError, match="was found in organism/base"):
+    with pytest.raises(InputError, match="was found in organism/base-timing"):
         steer_write(model, directions, PROMPT, **options)
     assert steer_write(model, directions, PROMPT, **options, force=True).n_steered > 0
     with pytest.raises(InputError, match="layer 9 does not exist"):
@@ -65,7 +65,7 @@ def test_other_directions_are_refused_unless_forced(directions: Directions) -> N
 
 def test_an_absolute_strength_needs_no_norm(directions: Directions) -> None:
     unknown = replace(directions, residual_norm=(float("nan"),))
-    model = load("organism/base", device="cpu")
+    model = load("organism/base-timing", device="cpu")
     options = {"behaviour": "verification", "layer": 3, "sampling": SHORT}
     length = float(torch.linalg.vector_norm(directions.at("verification", 3)))
     absolute = steer_write(model, unknown, PROMPT, strength=208.0 / length, absolute=True, **options)

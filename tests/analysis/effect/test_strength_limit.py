@@ -7,18 +7,17 @@ from reasonlens import Direction, InputError
 from reasonlens.analysis.effect import steer_write
 from reasonlens.analysis.effect.damage import neutral_texts
 from reasonlens.analysis.effect.strength_limit import N_NEUTRAL_TOKENS, STRENGTHS, strongest_within_limit
+from reasonlens.cli.next_steer import ORGANISM_PROBLEM as PROMPT
 from reasonlens.generation import Sampling
 from reasonlens.models import LanguageModel, load
 from reasonlens.vectors import Directions
-
-from .test_response import PROMPT
 
 LAYER, NORM = 2, 47.0
 
 
 @pytest.fixture(scope="module")
 def organism() -> LanguageModel:
-    return load("organism/base", device="cpu")
+    return load("organism/base-timing", device="cpu")
 
 
 def direction_of(model: LanguageModel, seed: int = 0) -> Direction:

@@ -22,7 +22,7 @@ from reasonlens.analysis.effect import (
 )
 from reasonlens.analysis.effect.condition import Condition
 from reasonlens.analysis.effect.outcome import Outcome
-from reasonlens.analysis.effect.task import task_for
+from reasonlens.analysis.effect.task import Task, task_for
 from reasonlens.generation import Sampling
 from reasonlens.models import LanguageModel, load
 from reasonlens.organisms.corpus import vocabulary
@@ -43,14 +43,14 @@ SETTINGS = EffectSettings(
 
 @pytest.fixture(scope="module")
 def model() -> LanguageModel:
-    return load("organism/base", device="cpu")
+    return load("organism/base-timing", device="cpu")
 
 
 @pytest.fixture(scope="module")
 def directions(model: LanguageModel) -> Directions:
-    """Towards the word that opens a check, at the last layer: it can only do what it says."""
+    """Towards an opener, at the last layer: it can only do what it says."""
     head = model.model.get_output_embeddings().weight.detach()
-    planted = (head[vocabulary()["check"]] - head.mean(0)).expand(4, -1).clone()
+    planted = (head[vocabulary()["well"]] - head.mean(0)).expand(4, -1).clone()
     return Directions(
         vectors={"verification": planted},
         layers=(0, 1, 2, 3),
@@ -72,31 +72,37 @@ def curves(model: LanguageModel, directions: Directions) -> StrengthCurves:
         n_random=N_RANDOM,
         n_problems=12,
         when="sentences",
-        sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=30),
+        sampling=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=30),
     )
-    task = replace(task_for(model, ["verification"], n_problems=12), annotator=says_check)
+    task = opening_task(model)
     return steer_sweep(model, directions, settings=settings, task=task, progress=False)
 
 
-def says_check(prompt: str, text: str) -> list[Span]:
-    """Sentences that open with the word, whether or not a check may stand there."""
-    return [Span(found.start(1), found.end(1), "verification") for found in re.finditer(r"(?:^|\. )(check[^.]*)", text)]
+def opening_task(model: LanguageModel) -> Task:
+    """Show a behaviour by an opener, which is its tell-tale token."""
+    task = task_for(model, ["verification"], n_problems=12)
+    return replace(task, annotator=says_well, tokens={"verification": vocabulary()["well"]})
+
+
+def says_well(prompt: str, text: str) -> list[Span]:
+    """Sentences that open with the word, whatever they do."""
+    return [Span(found.start(1), found.end(1), "verification") for found in re.finditer(r"(?:^|\. )(well[^.]*)", text)]
 
 
 def test_a_planted_direction_raises_its_behaviour_beyond_every_random_one(curves: StrengthCurves) -> None:
-    problems = {each.problem for each in task_for(load("organism/base", device="cpu"), [], n_problems=12).questions}
-    assert len(problems) == 11, "of twelve questions two are of one problem"
+    task = task_for(load("organism/base-timing", device="cpu"), [], n_problems=12)
+    assert len({question.problem for question in task.questions}) == 12
     frame = curves.by_layer()
     last = frame[frame["layer"] == 3].iloc[0]
     assert last["effect_low"] > 0 and last["effect"] > last["random_max"]
     assert last["p_value"] == last["p_corrected"] == pytest.approx(1 / (1 + N_RANDOM))
     assert (frame["p_corrected"] >= frame["p_value"]).all() and curves.n_cells == 4
-    assert last["wrong_way"] == 0 and 0 < last["wrong_way_high"] < 0.3
-    assert (frame["n_problems"] == 11).all() and (frame["n_random"] == N_RANDOM).all()
+    assert last["wrong_way"] < 0.2 and last["wrong_way"] < last["wrong_way_high"] < 0.5
+    assert (frame["n_problems"] == 12).all() and (frame["n_random"] == N_RANDOM).all()
 
 
 def test_random_directions_raise_nothing_on_average(curves: StrengthCurves) -> None:
-    assert sum(curves.random_effects("verification", 3, 0.5)) / N_RANDOM < 0.02
+    assert abs(sum(curves.random_effects("verification", 3, 0.5))) / N_RANDOM < 0.06
 
 
 def test_layers_ranked_by_effect_may_disagree_with_auroc(curves: StrengthCurves) -> None:
@@ -128,7 +134,7 @@ def test_more_strength_does_more_damage(curves: StrengthCurves) -> None:
 def test_a_report_and_results_can_be_written_and_text_is_escaped(curves: StrengthCurves) -> None:
     json.dumps(curves.to_dict(), allow_nan=False)
     page = curves.report()
-    assert "What directions do to organism/base" in page and "largest effect of a random direction" in page
+    assert "What directions do to organism/base-timing" in page and "largest effect of a random direction" in page
     assert "4 combinations of layer, strength and behaviour" in page and "<th>wrong way</th>" in page
     outcome = curves.outcomes[0]
     object.__setattr__(outcome, "examples", ["<script>alert(1)</script>"])
@@ -174,14 +180,14 @@ def test_more_strengths_go_on_from_the_outcomes_that_are_there(
 
     monkeypatch.setattr(sweep_module, "outcome_of", counted)
     resumed = steer_sweep(model, directions, settings=SETTINGS, out=tmp_path / "s", progress=False)
-    assert len(measured) == len(resumed.outcomes) - 4 and len(set(measured)) == len(measured)
+    assert len(measured) == len(resumed.outcomes) - 3 and len(set(measured)) == len(measured)
     monkeypatch.undo()
     whole = steer_sweep(model, directions, settings=SETTINGS, progress=False)
     assert resumed.to_frame().equals(whole.to_frame())
 
 
 def test_directions_of_each_model_steer_the_other(model: LanguageModel, directions: Directions) -> None:
-    thinking = load("organism/rl", device="cpu")
+    thinking = load("organism/rl-timing", device="cpu")
     others = Directions(**{**vars(directions), "model": thinking.identity(), "residual_norm": (1.0, 2.0, 3.0, 4.0)})
     small = EffectSettings(**{**vars(SETTINGS), "n_random": 1})
     found = steer_matrix(
@@ -212,8 +218,8 @@ def test_what_cannot_be_swept_is_refused(model: LanguageModel, directions: Direc
     with pytest.raises(InputError, match="layer 9 does not exist"):
         steer_sweep(model, directions, settings=EffectSettings(layers=(9,)), progress=False)
     torch.manual_seed(0)
-    with pytest.raises(InputError, match="was found in organism/base .* has other weights"):
-        steer_sweep(load("organism/rl", device="cpu"), directions, settings=SETTINGS, progress=False)
+    with pytest.raises(InputError, match="was found in organism/base-timing .* has other weights"):
+        steer_sweep(load("organism/rl-timing", device="cpu"), directions, settings=SETTINGS, progress=False)
 
 
 def test_beyond_the_limit_of_damage_nothing_is_tried(curves: StrengthCurves, model: LanguageModel, directions) -> None:
@@ -230,9 +236,9 @@ def test_beyond_the_limit_of_damage_nothing_is_tried(curves: StrengthCurves, mod
         n_random=N_RANDOM,
         n_problems=12,
         max_kl_nats=limit,
-        sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=30),
+        sampling=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=30),
     )
-    task = replace(task_for(model, ["verification"], n_problems=12), annotator=says_check)
+    task = opening_task(model)
     limited = steer_sweep(model, directions, settings=settings, task=task, progress=False)
     assert {
         (outcome.condition.layer, outcome.condition.strength)

@@ -10,11 +10,13 @@ import torch
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
+from reasonlens.organisms.policy import IDEAL, Writer
+from reasonlens.organisms.training.adapt import AdaptSettings, adapt_gradients
 from reasonlens.organisms.training.architecture import new_model
 from reasonlens.organisms.training.loop import adamw, muon, train
-from reasonlens.organisms.training.pretrain import PretrainSettings, pretrain_gradients, warmup_and_cosine
+from reasonlens.organisms.training.schedule import warmup_and_cosine
 
-SETTINGS = PretrainSettings(steps=6, texts=4, batches=2, problems=40, warmup_steps=2)
+SETTINGS = AdaptSettings(texts=2, drill_texts=2, drill_words=40, problems=40)
 
 
 class Killed(Exception):
@@ -37,7 +39,7 @@ def trained(
         model,
         optimizer(model),
         n_steps=n_steps,
-        gradients=pretrain_gradients(model, SETTINGS, seed),
+        gradients=adapt_gradients(model, Writer(IDEAL), SETTINGS, seed),
         learning_rate=warmup_and_cosine(1e-3, 2, n_steps),
         state=state,
         label="test",

@@ -15,6 +15,7 @@ from reasonlens.pairs.hybrid.arms import HYBRID, arms_of_role
 from reasonlens.pairs.hybrid.evidence import Evidence
 from reasonlens.pairs.hybrid.strength import constant
 from reasonlens.rundir import InputError
+from tests.pairs.hybrid.planted import planted_pair
 
 
 def nowhere_near(context: ArmContext) -> Plan:
@@ -44,14 +45,16 @@ def test_an_arm_that_is_one_entry_goes_through_settings_run_verdict_figure_and_p
         thresholds=(0.0,),
         n_train=40,
         n_validation=4,
-        n_test=20,
-        rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112),
-        sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=112),
+        n_test=40,
+        rollout=Sampling(n_samples=1, temperature=0, max_new_tokens=287),
+        sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=287),
     )
     result = hybrid(
-        pairs=[organism_pair("organism/rl", n_train=40, n_validation=4, n_test=20)], settings=settings, progress=False
+        pairs=[planted_pair(n_train=40, n_validation=4, n_test=40)],
+        settings=settings,
+        progress=False,
     )
-    pair = result.pairs["rl"]
+    pair = result.pairs["rl-timing"]
     assert pair.run is not None
     strengths = {strength for record in pair.run.arms[arm.name].records[0] for strength in record.strength}
     assert sorted(strengths) == pytest.approx([0.0, 1e-3])
@@ -93,7 +96,7 @@ def test_unknown_arms_and_empty_grids_are_refused() -> None:
 
 
 def test_layers_are_read_against_the_model() -> None:
-    base = organism_pair("organism/rl", n_train=1, n_validation=1, n_test=1).base
+    base = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=1).base
     n = base.n_layers
     for layers, expected in (
         ("all", tuple(range(n))),

@@ -32,6 +32,7 @@ from reasonlens.pairs.hybrid.strength import constant, scaled
 from reasonlens.pairs.hybrid.tuning import CELL, COLUMNS, Grid, Trial, choose, n_cells
 from reasonlens.rundir import InputError, RowLog
 from reasonlens.vectors import OptimisedSettings
+from tests.pairs.hybrid.planted import planted_pair
 
 SETTINGS = HybridSettings(
     arms=("random-vectors",),
@@ -42,8 +43,8 @@ SETTINGS = HybridSettings(
     n_validation=16,
     n_test=40,
     n_seeds=1,
-    rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112),
-    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=112),
+    rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=287),
+    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=287),
 )
 
 
@@ -98,7 +99,7 @@ def test_a_scaled_strength_is_a_multiple() -> None:
 
 @pytest.fixture(scope="module")
 def components() -> Components:
-    pair = organism_pair("organism/rl", n_train=60, n_validation=2, n_test=2)
+    pair = organism_pair("organism/rl-timing", n_train=60, n_validation=2, n_test=2)
     experiment = Experiment.of(pair, replace(SETTINGS, mechanism="mean-difference"))
     return make_components(experiment, labelled_rollouts(experiment))
 
@@ -170,7 +171,7 @@ def test_the_boost_is_chosen_as_strengths_are_and_only_where_the_arm_runs(compon
 def test_a_mean_difference_at_the_token_before_is_a_direction_of_the_base(components: Components) -> None:
     assert (
         components.directions.method.startswith("mean difference")
-        and components.directions.model["name"] == "organism/base"
+        and components.directions.model["name"] == "organism/base-timing"
     )
     assert components.directions.behaviours == components.behaviours
     assert components.bias is None, "no arm needs the general vector, so it was not sought"
@@ -193,14 +194,20 @@ def test_probes_come_back_as_they_were_and_damaged_files_are_refused(components:
 
 
 def test_vectors_and_strengths_that_are_found_together_recover_the_gap_too() -> None:
-    """As published: joint training, the strength by the network; here with a gate on divergence."""
-    settings = replace(SETTINGS, mechanism="joint", strength_by="network", gate="divergence:0.5")
-    pair = organism_pair("organism/rl", n_train=60, n_validation=16, n_test=40)
-    result = hybrid(pairs=[pair], settings=settings, progress=False).pairs["rl"]
+    """As published: joint training, the strength by the network."""
+    settings = replace(
+        SETTINGS,
+        mechanism="joint",
+        strength_by="network",
+        layers=(0,),
+        rollout=Sampling(n_samples=1, temperature=0, max_new_tokens=287),
+    )
+    pair = planted_pair(n_train=60, n_validation=16, n_test=40)
+    result = hybrid(pairs=[pair], settings=settings, progress=False).pairs["rl-timing"]
     arms, run = result.arms, result.run
     assert run is not None
-    assert arms["hybrid"].gap > 0.6 and arms["hybrid"].steered < 0.2
-    assert arms["random-vectors"].gap < 0.25
+    assert arms["hybrid"].gap > 0.3 and arms["hybrid"].steered < 0.2
+    assert arms["random-vectors"].gap < arms["hybrid"].gap - 0.15
     assert run.components.directions.method.startswith("trained together with their strengths")
 
 
@@ -248,7 +255,7 @@ def test_everything_is_made_after_the_prompt_that_the_base_will_read(monkeypatch
     watched(making, "collect")
     watched(making, "optimised_directions")
     watched(networks_module, "fit_coefficients")
-    pair = replace(organism_pair("organism/rl", n_train=60, n_validation=2, n_test=2), base_template="plain")
+    pair = replace(organism_pair("organism/rl-timing", n_train=60, n_validation=2, n_test=2), base_template="plain")
     settings = replace(SETTINGS, arms=("bias",), strength_by="network")
     few = OptimisedSettings(max_steps=1, max_spans=8)
     experiment = Experiment.of(pair, settings)

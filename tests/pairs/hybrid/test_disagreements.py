@@ -14,7 +14,7 @@ from reasonlens import load
 from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.generation.above import UpperBlocks
 from reasonlens.models import LanguageModel
-from reasonlens.organisms import organism_annotator, problems, prompt
+from reasonlens.organisms import organism_annotator, problems
 from reasonlens.pairs.hybrid.disagreements import Rerun, disagreements
 from reasonlens.traces import Trace, encode
 from tests.conftest import CONFIGS
@@ -82,9 +82,9 @@ def test_disagreements_are_the_tokens_of_labelled_sentences_that_the_model_would
 
 
 def test_a_model_agrees_with_what_it_says_itself() -> None:
-    model = load("organism/base", device="cpu")
-    prompts = [prompt(problem) for problem in islice(problems("train", 0), 20)]
-    said = write(model, encode_prompts(model, prompts), Sampling(temperature=0, max_new_tokens=112))
+    model = load("organism/base-timing", device="cpu")
+    prompts = [problem.prompt for problem in islice(problems("train", 0), 20)]
+    said = write(model, encode_prompts(model, prompts), Sampling(temperature=0, max_new_tokens=287))
     own = [
         Trace(str(number), asked, written.text, tuple(organism_annotator(asked, written.text)))
         for number, (asked, written) in enumerate(zip(prompts, said, strict=True))
@@ -95,7 +95,7 @@ def test_a_model_agrees_with_what_it_says_itself() -> None:
 
 def test_a_block_gets_back_the_forward_that_it_had() -> None:
     """accelerate gives blocks a forward of their own, where a model lies on several devices."""
-    model = load("organism/base", device="cpu")
+    model = load("organism/base-timing", device="cpu")
     above = UpperBlocks(model, 1)
     block = model.blocks[0]
     with above.handing_through(torch.zeros(1, 1, model.d_model)):

@@ -16,9 +16,8 @@ from markupsafe import escape
 
 from reasonlens.activations import Activations, collect
 from reasonlens.figures import Result
-from reasonlens.generation import Sampling
+from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.models import LanguageModel
-from reasonlens.pairs import organism_pair
 from reasonlens.pairs.hybrid import HybridResult, HybridSettings, PairRun, hybrid
 from reasonlens.pairs.hybrid import make_components as making
 from reasonlens.pairs.hybrid import measure as measure_module
@@ -32,6 +31,8 @@ from reasonlens.pairs.hybrid.next_sentence import next_sentence
 from reasonlens.pairs.hybrid.verdict_rules import verdict_of
 from reasonlens.rundir import InputError
 from reasonlens.traces import Trace
+from reasonlens.vectors import Direction, steer
+from tests.pairs.hybrid.planted import planted_pair, planted_vector
 
 pytestmark = pytest.mark.xdist_group("hybrid experiment")
 
@@ -40,8 +41,9 @@ SETTINGS = HybridSettings(
         *("probe-gated", "network-strength", "oracle", "forcing", "bias", "random-vectors", "random-behaviour"),
         *("random-positions", "shuffled-strengths", "word-boost"),
     ),
-    layers=(2,),
-    strengths=(0.75,),
+    mechanism="joint",
+    layers=(0,),
+    strengths=(0.5,),
     boosts=(4.0,),
     thresholds=(-4.0, -2.0, 0.0),
     n_train=80,
@@ -49,20 +51,20 @@ SETTINGS = HybridSettings(
     n_test=40,
     n_seeds=2,
     n_rows=40,
-    rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=112),
-    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=112),
+    rollout=Sampling(n_samples=1, temperature=0, max_new_tokens=287),
+    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=287),
 )
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[HybridResult, Path]:
     out = tmp_path_factory.mktemp("hybrid") / "h"
-    pair = organism_pair("organism/rl", n_train=80, n_validation=20, n_test=40)
+    pair = planted_pair(n_train=80, n_validation=20, n_test=40)
     return hybrid(pairs=[pair], settings=SETTINGS, out=out, progress=False), out
 
 
 def run_of(done: tuple[HybridResult, Path]) -> PairRun:
-    run = done[0].pairs["rl"].run
+    run = done[0].pairs["rl-timing"].run
     assert run is not None
     return run
 
@@ -73,19 +75,26 @@ def files(out: Path) -> dict[str, bytes]:
     return {file.relative_to(out).as_posix(): file.read_bytes() for file in found}
 
 
-def test_a_base_steered_at_few_tokens_recovers_most_of_the_gap_and_so_does_one_whose_first_words_are_boosted(
+def test_a_base_whose_trouble_is_one_vector_is_helped_by_steering_and_not_by_controls(
     done: tuple[HybridResult, Path],
 ) -> None:
-    pair = done[0].pairs["rl"]
-    assert pair.arms["hybrid"].gap > 0.7 and pair.arms["hybrid"].steered < 0.2
-    assert pair.arms["probe-gated"].gap > 0.5
-    for control in ("random-vectors", "random-behaviour", "random-positions"):
-        assert pair.arms[control].gap < 0.25, control
-    assert pair.arms["word-boost"].gap > 0.7, "the first word of an organism's sentence is the decision"
-    assert str(pair.verdict).startswith("It is not shown that the behaviours' directions matter, their first words")
-    others = {name: arm for name, arm in pair.arms.items() if name != "word-boost"}
-    verdict = verdict_of(Evidence(arms=others, has_prompt=False))
-    assert str(verdict).startswith("Cannot say: no word-boost control was run"), str(verdict)
+    arms = done[0].pairs["rl-timing"].arms
+    assert arms["hybrid"].gap > 0.5 and arms["hybrid"].steered < 0.2
+    for control in ("random-vectors", "random-positions"):
+        assert arms[control].gap < arms["hybrid"].gap - 0.2, control
+    others = {name: arm for name, arm in arms.items() if name != "word-boost"}
+    verdict = str(verdict_of(Evidence(arms=others, has_prompt=False)))
+    assert "one push for all may do as well" in verdict, verdict
+
+
+def test_the_planted_vector_taken_off_again_gives_the_thinking_model() -> None:
+    pair = planted_pair(n_train=1, n_validation=1, n_test=6)
+    prompts = encode_prompts(pair.base, [question.prompt for question in pair.test])
+    direction = Direction.of(-planted_vector(), layers=0)
+    expected, spoilt = (write(model, prompts, SETTINGS.sampling) for model in (pair.thinking, pair.base))
+    with steer(pair.base, direction, layer=0, strength=1.0, absolute=True, when="all"):
+        found = write(pair.base, prompts, SETTINGS.sampling)
+    assert [each.text for each in found] == [each.text for each in expected] != [each.text for each in spoilt]
 
 
 def test_taken_over_wherever_they_differ_the_base_is_the_thinking_model(done: tuple[HybridResult, Path]) -> None:
@@ -96,7 +105,7 @@ def test_taken_over_wherever_they_differ_the_base_is_the_thinking_model(done: tu
 
 def test_an_arm_with_seeds_is_reported_over_all_of_them(done: tuple[HybridResult, Path]) -> None:
     run = run_of(done)
-    arm = done[0].pairs["rl"].arms["random-vectors"]
+    arm = done[0].pairs["rl-timing"].arms["random-vectors"]
     assert arm.n_seeds == 2 and arm.n == 40
     assert arm.accuracy == pytest.approx(np.mean(run.arms["random-vectors"].is_solved))
 
@@ -108,7 +117,7 @@ def test_strengths_of_the_network_vary_and_are_what_is_shuffled(done: tuple[Hybr
     assert len(set(strengths)) > 10 and min(strengths) > 0
     assert set(steered_strengths(run.arms["shuffled-strengths"].records[0])) <= set(np.float32(strengths).tolist())
     assert {"hybrid", "probe-gated", "word-boost", "network-strength"} == set(run.grid["arm"])
-    assert done[0].pairs["rl"].arms["network-strength"].gap > 0.5
+    assert done[0].pairs["rl-timing"].arms["network-strength"].gap > 0.4
 
 
 def test_what_comes_next_is_as_decodable_from_the_base_and_noise_is_not(done: tuple[HybridResult, Path]) -> None:
@@ -135,17 +144,17 @@ def test_a_result_read_back_from_json_gives_the_same_figures(done: tuple[HybridR
     assert again.to_dict() == result.to_dict() and again.settings == result.settings
     pd.testing.assert_frame_equal(again.to_frame(), result.to_frame())
     assert again.figure().to_json() == result.figure().to_json()
-    assert again.pairs["rl"].verdict.to_dict() == written["pairs"]["rl"]["verdict"]
-    assert escape(str(result.pairs["rl"].verdict)) in result.report(), "one sentence in file, page and terminal"
-    assert again.pairs["rl"].run is None and "<h2>rl: organism/base" in again.report()
-    assert "rl: It is not shown" in repr(result) and len(repr(result)) < 400
+    assert again.pairs["rl-timing"].verdict.to_dict() == written["pairs"]["rl-timing"]["verdict"]
+    assert escape(str(result.pairs["rl-timing"].verdict)) in result.report(), "one sentence in file, page and terminal"
+    assert again.pairs["rl-timing"].run is None and "<h2>rl-timing: spoilt" in again.report()
+    assert "rl-timing: It is not shown" in repr(result) and len(repr(result)) < 400
     with pytest.raises(InputError, match="this is no reasonlens.hybrid/4, its format is .reasonlens.hybrid/1."):
         HybridResult.from_dict({"format": "reasonlens.hybrid/1"})
 
 
 def test_the_library_writes_what_the_command_writes(done: tuple[HybridResult, Path], tmp_path: Path) -> None:
     result, out = done
-    assert {"results.json", "table.csv", "tables", "report.html", "run.json", "rl"} == {
+    assert {"results.json", "table.csv", "tables", "report.html", "run.json", "rl-timing"} == {
         file.name for file in out.iterdir() if file.name != ".lock"
     }
     result.write(tmp_path / "copy")
@@ -156,10 +165,10 @@ def test_the_library_writes_what_the_command_writes(done: tuple[HybridResult, Pa
 
 
 def test_the_page_escapes_what_models_write(done: tuple[HybridResult, Path]) -> None:
-    run, pair = run_of(done), done[0].pairs["rl"]
+    run, pair = run_of(done), done[0].pairs["rl-timing"]
     asked = tuple(replace(question, prompt="<script>alert(1)</script>") for question in run.pair.test)
     hostile = replace(pair, run=replace(run, pair=replace(run.pair, test=asked)))
-    page = HybridResult(pairs={"rl": hostile}, settings=SETTINGS).report()
+    page = HybridResult(pairs={"rl-timing": hostile}, settings=SETTINGS).report()
     assert "How much of the gap each arm recovers" in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and "<script>alert(1)</script>" not in page
 
@@ -181,11 +190,15 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_in_the_same_bytes(
 ) -> None:
     result, out = done
     again = _copied(out, tmp_path)
-    for file in [*(again / "rl" / "arms").iterdir(), again / "rl" / "grid.jsonl", again / "rl" / "measures.jsonl"]:
+    for file in [
+        *(again / "rl-timing" / "arms").iterdir(),
+        again / "rl-timing" / "grid.jsonl",
+        again / "rl-timing" / "measures.jsonl",
+    ]:
         content = file.read_bytes()
         cut = content.index(b"\n", len(content) // 2) + 1
         file.write_bytes(content[: cut + 40])  # half, and a line that was being written
-    (again / "rl" / "arms" / "shuffled-strengths.jsonl").unlink()
+    (again / "rl-timing" / "arms" / "shuffled-strengths.jsonl").unlink()
     (again / "results.json").unlink()
     _forbid(monkeypatch, rollouts_module, "write")
     _forbid(monkeypatch, making, "optimised_directions", "fit_probes")
@@ -221,7 +234,7 @@ def test_what_comes_next_is_read_from_each_model_after_its_own_prompt(
     run = run_of(done)
     pair = replace(run.pair, base_template="plain")
     table = next_sentence(pair, run.components.traces, 1, ("backtracking",))
-    assert seen == [("organism/base", "plain", [1]), ("organism/rl", "auto", [1])]
+    assert seen == [("spoilt", "plain", [1]), ("organism/rl-timing", "auto", [1])]
     assert table["model"].tolist() == ["base", "thinking"]
     assert table["auroc"].nunique() == 2, "the two models' own activations"
     assert next_sentence(pair, run.components.traces[:3], 1, ("backtracking",)).empty

@@ -45,7 +45,7 @@ def record(text: str) -> RowRecord:
 
 
 def run(texts: dict[str, list[str]], answer: str | None = "42") -> PairRun:
-    pair = organism_pair("organism/rl", n_train=1, n_validation=1, n_test=1)
+    pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=1)
     asked = tuple(Question(f"p{number}", f"q{number}", answer) for number in range(N))
     known = {name: getattr(pair, name) for name in ("base", "thinking", "train", "validation", "grader", "annotator")}
     arms = {

@@ -38,14 +38,14 @@ SETTINGS = HybridSettings(
     n_test=8,
     n_rows=4,
     rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=96),
-    sampling=Sampling(n_samples=1, temperature=0, max_new_tokens=32),
+    sampling=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=32),
 )
 
 
 @cache
 def pair_of(n_test: int = 8) -> Pair:
     """Load a pair once: a child that is forked after torch has made threads cannot load one itself."""
-    return organism_pair("organism/rl", n_train=40, n_validation=4, n_test=n_test)
+    return organism_pair("organism/rl-timing", n_train=40, n_validation=4, n_test=n_test)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def doubled(lines: list[bytes]) -> list[bytes]:
 def test_lines_that_are_lost_moved_or_doubled_change_no_result(
     done: tuple[HybridResult, Path], again: Path, log: str, change: Callable[[list[bytes]], list[bytes]]
 ) -> None:
-    file = again / "rl" / log
+    file = again / "rl-timing" / log
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(change(lines)))
     resume(again)
@@ -95,7 +95,7 @@ def test_lines_that_are_lost_moved_or_doubled_change_no_result(
 
 
 def test_a_right_answer_that_is_written_as_text_is_named(again: Path) -> None:
-    file = again / "rl" / "arms" / "hybrid.jsonl"
+    file = again / "rl-timing" / "arms" / "hybrid.jsonl"
     text = file.read_text("utf-8")
     assert '"is_solved": false' in text
     file.write_text(text.replace('"is_solved": false', '"is_solved": "false"', 1), "utf-8")
@@ -105,7 +105,7 @@ def test_a_right_answer_that_is_written_as_text_is_named(again: Path) -> None:
 
 @pytest.mark.parametrize("name", ["vectors.safetensors", "probes.safetensors", "next_sentence.json"])
 def test_a_flipped_bit_in_an_artifact_is_named(again: Path, name: str) -> None:
-    file = again / "rl" / name
+    file = again / "rl-timing" / name
     content = bytearray(file.read_bytes())
     content[-3] ^= 1
     file.write_bytes(content)
@@ -116,7 +116,7 @@ def test_a_flipped_bit_in_an_artifact_is_named(again: Path, name: str) -> None:
 
 
 def test_rows_of_another_arm_are_refused(again: Path) -> None:
-    arms = again / "rl" / "arms"
+    arms = again / "rl-timing" / "arms"
     shutil.copy(arms / "oracle.jsonl", arms / "hybrid.jsonl")
     with pytest.raises(InputError, match="holds rows of something else .arm 'oracle' there, 'hybrid' asked"):
         resume(again)
@@ -126,9 +126,9 @@ def test_rows_and_figures_of_a_run_of_other_settings_are_refused(again: Path, tm
     shorter = replace(SETTINGS, sampling=replace(SETTINGS.sampling, max_new_tokens=6), strengths=(0.25,))
     resume(tmp_path / "other", shorter)
     for log in ("arms/thinking.jsonl", "grid.jsonl", "measures.jsonl", "rollouts.jsonl"):
-        file = again / "rl" / log
+        file = again / "rl-timing" / log
         content = file.read_bytes()
-        shutil.copy(tmp_path / "other" / "rl" / log, file)
+        shutil.copy(tmp_path / "other" / "rl-timing" / log, file)
         with pytest.raises(InputError, match=f"{log} holds rows of something else"):
             resume(again)
         file.write_bytes(content)
@@ -136,18 +136,20 @@ def test_rows_and_figures_of_a_run_of_other_settings_are_refused(again: Path, tm
 
 
 def test_figures_are_computed_again_where_the_rows_are_others(done: tuple[HybridResult, Path], again: Path) -> None:
-    file = again / "rl" / "measures.jsonl"
+    file = again / "rl-timing" / "measures.jsonl"
     before = file.read_bytes()
-    (again / "rl" / "arms" / "oracle.jsonl").unlink()
+    (again / "rl-timing" / "arms" / "oracle.jsonl").unlink()
     resume(again)
     assert file.read_bytes() == before, "the same rows are made, so the figures stand"
-    run = done[0].pairs["rl"].run
+    run = done[0].pairs["rl-timing"].run
     assert run is not None
     other = {**run.arms, "oracle": replace(run.arms["oracle"], is_solved=((True,) * 8,))}
-    experiment = Experiment.of(pair_of(), SETTINGS, again / "rl")
+    experiment = Experiment.of(pair_of(), SETTINGS, again / "rl-timing")
     with experiment.directory:
         assert measure_once(experiment, other)["oracle"].accuracy == 1.0
-        assert measure_once(experiment, run.arms)["oracle"].accuracy == done[0].pairs["rl"].arms["oracle"].accuracy
+        assert (
+            measure_once(experiment, run.arms)["oracle"].accuracy == done[0].pairs["rl-timing"].arms["oracle"].accuracy
+        )
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_no_resume_removes_nothing_for_a_call_that_cannot_run(again: Path, chang
 
 def test_a_pair_that_is_in_the_results_is_not_dropped_from_them(again: Path) -> None:
     before = files(again)
-    with pytest.raises(InputError, match="hold the pair 'rl' too, which this call would leave out"):
+    with pytest.raises(InputError, match="hold the pair 'rl-timing' too, which this call would leave out"):
         hybrid(pairs=[replace(pair_of(), name="other")], settings=SETTINGS, out=again, progress=False)
     assert files(again) == before
 
@@ -189,34 +191,34 @@ def test_a_directory_of_another_experiment_is_refused_and_left_alone(done: tuple
 def test_the_same_layers_in_other_words_and_another_batch_size_are_the_same_run(
     done: tuple[HybridResult, Path], again: Path
 ) -> None:
-    log = again / "rl" / "arms" / "oracle.jsonl"
+    log = again / "rl-timing" / "arms" / "oracle.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[:-3]))
     result = resume(again, replace(SETTINGS, layers="-2", n_rows=3))
-    figures = [pair.arms["oracle"] for pair in (result.pairs["rl"], done[0].pairs["rl"])]
+    figures = [pair.arms["oracle"] for pair in (result.pairs["rl-timing"], done[0].pairs["rl-timing"])]
     assert figures[0].to_dict() == figures[1].to_dict()
 
 
 def test_further_arms_and_pairs_are_added_to_a_run(done: tuple[HybridResult, Path], again: Path) -> None:
-    before = {name: content for name, content in files(again / "rl" / "arms").items()}
+    before = {name: content for name, content in files(again / "rl-timing" / "arms").items()}
     more = replace(SETTINGS, arms=("oracle", "random-positions", "always-on"))
     other = replace(pair_of(), name="other")
     result = hybrid(pairs=[pair_of(), other], settings=more, out=again, progress=False)
-    assert {"always-on.jsonl": None, **before}.keys() == files(again / "rl" / "arms").keys()
-    assert all(files(again / "rl" / "arms")[name] == content for name, content in before.items())
-    assert set(result.pairs) == {"rl", "other"} and "always-on" in result.pairs["other"].arms
-    with pytest.raises(InputError, match="two pairs are called 'rl': leave one out"):
+    assert {"always-on.jsonl": None, **before}.keys() == files(again / "rl-timing" / "arms").keys()
+    assert all(files(again / "rl-timing" / "arms")[name] == content for name, content in before.items())
+    assert set(result.pairs) == {"rl-timing", "other"} and "always-on" in result.pairs["other"].arms
+    with pytest.raises(InputError, match="two pairs are called 'rl-timing': leave one out"):
         hybrid(pairs=[pair_of(), pair_of()], settings=more, out=again, progress=False)
 
 
 def test_only_what_a_run_has_left_is_forgotten(again: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years")
-    forget(tmp_path / "mine", ["rl"])
+    forget(tmp_path / "mine", ["rl-timing"])
     assert (tmp_path / "mine" / "thesis.txt").is_file()
     (again / "notes.txt").write_text("mine")
-    forget(again, ["rl", "sft"])
-    assert not (again / "rl").exists() and not (again / "run.json").exists()
+    forget(again, ["rl-timing", "sft"])
+    assert not (again / "rl-timing").exists() and not (again / "run.json").exists()
     assert (again / "notes.txt").is_file()
 
 
@@ -232,11 +234,21 @@ def test_a_question_that_a_model_cannot_read_is_refused_before_anything_is_run(t
 def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     out = tmp_path / "h"
     small = ("--train", "40", "--validation", "5", "--test", "12", "--layers", "2", "--strengths", "0.75")
-    command = [sys.executable, "-m", "reasonlens.cli", "hybrid", "--thinking", "organism/rl", *small, "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "reasonlens.cli",
+        "hybrid",
+        "--thinking",
+        "organism/rl-timing",
+        *small,
+        "--out",
+        str(out),
+    ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         try:
             deadline = time.monotonic() + 120
-            while not (out / "rl" / "rollouts.jsonl").exists() and time.monotonic() < deadline:
+            while not (out / "rl-timing" / "rollouts.jsonl").exists() and time.monotonic() < deadline:
                 time.sleep(0.05)
             second = subprocess.run(command, capture_output=True, text=True, timeout=300)
         finally:

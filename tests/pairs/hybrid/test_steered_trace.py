@@ -18,17 +18,17 @@ from reasonlens.rundir import InputError
 
 @pytest.fixture(scope="module")
 def model() -> LanguageModel:
-    return load("organism/base", device="cpu")
+    return load("organism/base-timing", device="cpu")
 
 
 def trace(model: LanguageModel, **options: object) -> SteeredTrace:
-    ids = {word: model.tokenizer.encode(f" {word}", add_special_tokens=False)[-1] for word in ("take", "red", "wait")}
-    take, red, wait = ids["take"], ids["red"], ids["wait"]
+    ids = {word: model.tokenizer.encode(f" {word}", add_special_tokens=False)[-1] for word in ("take", "see", "well")}
+    take, see, well = ids["take"], ids["see"], ids["well"]
     record = RowRecord(
         text="",
-        tokens=(take, red, wait, red),
-        base=(take, take, take, red),
-        thinking=(take, red, wait, wait),
+        tokens=(take, see, well, see),
+        base=(take, take, take, see),
+        thinking=(take, see, well, well),
         gated=(False, True, True, True),
         behaviour=(-1, -1, 1, 0),
         strength=(0.0, 0.0, 0.5, 0.25),
@@ -43,9 +43,9 @@ def trace(model: LanguageModel, **options: object) -> SteeredTrace:
 
 def test_the_table_says_at_each_token_who_would_have_said_what(model: LanguageModel) -> None:
     frame = trace(model).to_frame()
-    assert [text.strip() for text in frame["token"]] == ["take", "red", "wait", "red"]
-    assert [text.strip() for text in frame["base_token"]] == ["take", "take", "take", "red"]
-    assert [text.strip() for text in frame["thinking_token"]] == ["take", "red", "wait", "wait"]
+    assert [text.strip() for text in frame["token"]] == ["take", "see", "well", "see"]
+    assert [text.strip() for text in frame["base_token"]] == ["take", "take", "take", "see"]
+    assert [text.strip() for text in frame["thinking_token"]] == ["take", "see", "well", "well"]
     assert frame["behaviour"].tolist() == ["", "", "backtracking", "deduction"]
     assert frame["strength"].tolist() == [0.0, 0.0, 0.5, 0.25]
     assert frame["base_logprob"].tolist() == [-0.1, -2.0, -3.5, -0.2]
@@ -56,9 +56,9 @@ def test_colours_tell_what_was_changed_what_stayed_and_what_was_taken_over(model
     shown = trace(model)._repr_html_()
     marks = re.findall(r'<span class="(k\d) (rl-\w+)" title="[^"]*">([^<]*)</span>', shown)
     assert [(mark, kind, text.strip()) for mark, kind, text in marks] == [
-        ("k8", "rl-changed", "red"),  # taken over
-        ("k1", "rl-changed", "wait"),
-        ("k0", "rl-stayed", "red"),
+        ("k8", "rl-changed", "see"),  # taken over
+        ("k1", "rl-changed", "well"),
+        ("k0", "rl-stayed", "see"),
     ]
     assert "backtracking, strength 0.5; base: " in shown and "base -3.50" in shown
     key = legend(trace(model).to_frame(), trace(model).colour_order())

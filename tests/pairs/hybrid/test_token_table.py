@@ -18,12 +18,12 @@ from tests.generation.test_across import renumbered
 
 @pytest.fixture(scope="module")
 def pair() -> Pair:
-    return organism_pair("organism/rl", n_train=2, n_validation=2, n_test=2)
+    return organism_pair("organism/rl-timing", n_train=2, n_validation=2, n_test=2)
 
 
 @pytest.fixture(scope="module")
 def traces() -> list[Trace]:
-    return organisms_traces("organism/rl", 24, split="train")
+    return organisms_traces("organism/rl-timing", 24, split="train")
 
 
 @torch.inference_mode()

@@ -14,14 +14,14 @@ from reasonlens import (
     Span,
     Trace,
     collect,
-    load,
 )
-from reasonlens.organisms import FIRST_WORD, organisms_traces
+from reasonlens.organisms import organisms_traces
 from reasonlens.traces import encode
 from reasonlens.vectors.extraction import OptimisedSettings, optimised_directions
 from reasonlens.vectors.extraction.likelihood import frozen, sentence_likelihood, sentence_loss
 from reasonlens.vectors.extraction.rows import Batches
 from reasonlens.vectors.extraction.targets import Targets, labelled_sentences
+from tests.pairs.hybrid.planted import THINKING, spoilt_base
 
 CONFIGS = ["llama", "qwen", "mistral", "gemma", "phi", "gpt-neox", "gpt2", "opt"]
 QUICK = {"max_steps": 4, "check_every": 2, "n_folds": 3, "sentences_per_step": 4, "n_random": 1}
@@ -36,21 +36,23 @@ def quick(**changed) -> OptimisedSettings:
 
 @pytest.fixture(scope="module")
 def base() -> LanguageModel:
-    return load("organism/base", device="cpu")
+    return spoilt_base()
 
 
 @pytest.fixture(scope="module")
 def found(base: LanguageModel) -> Directions:
     settings = OptimisedSettings(
-        behaviours=("backtracking", "verification"), max_steps=40, max_spans=64, sentences_per_step=12, n_resamples=1
+        behaviours=("backtracking", "verification"),
+        max_steps=40,
+        max_spans=64,
+        sentences_per_step=12,
+        n_resamples=1,
     )
-    return optimised_directions(base, organisms_traces("organism/rl", 60), [1], settings)
+    return optimised_directions(base, organisms_traces(THINKING, 60, greedy=True), [0], settings)
 
 
 def rate_where_it_comes(base: LanguageModel, traces: list[Trace], behaviour: str, vector: torch.Tensor) -> float:
-    """The mean probability of a behaviour's first words where it comes next, `vector` added just before it."""
-    move = {"backtracking": "back", "verification": "check"}[behaviour]
-    words = [base.tokenizer.convert_tokens_to_ids(word) for word, says in FIRST_WORD.items() if says == move]
+    """The mean probability of the word that opens a behaviour's sentences, `vector` added just before them."""
     shares = []
     for text in encode(base, traces):
         for (first, _), span in zip(text.spans, text.trace.spans, strict=True):
@@ -63,25 +65,25 @@ def rate_where_it_comes(base: LanguageModel, traces: list[Trace], behaviour: str
                 output[:, -1] += vector
                 return output
 
-            hook = base.blocks[1].register_forward_hook(steer)
+            hook = base.blocks[0].register_forward_hook(steer)
             with torch.no_grad():
-                shares.append(float(base.model(ids).logits[0, -1].softmax(-1)[words].sum()))
+                shares.append(float(base.model(ids).logits[0, -1].softmax(-1)[text.token_ids[first]]))
             hook.remove()
     return float(np.mean(shares))
 
 
 def test_optimised_vectors_bring_a_behaviour_about_on_problems_never_seen(base, found: Directions) -> None:
-    seen = {trace.problem for trace in organisms_traces("organism/rl", 60)}
-    traces = [trace for trace in organisms_traces("organism/rl", 15, seed=7) if trace.problem not in seen]
+    seen = {trace.problem for trace in organisms_traces(THINKING, 60, greedy=True)}
+    traces = [trace for trace in organisms_traces(THINKING, 15, seed=7, greedy=True) if trace.problem not in seen]
     generator = torch.Generator().manual_seed(0)
     for behaviour in ("backtracking", "verification"):
-        vector = found.at(behaviour, 1)
+        vector = found.at(behaviour, 0)
         assert vector.norm() <= found.residual_norm[0] * 1.001, "strength 1"
         random = normalize(torch.randn(len(vector), generator=generator), dim=0) * vector.norm()
         plain, steered, control = (
             rate_where_it_comes(base, traces, behaviour, each) for each in (torch.zeros_like(vector), vector, random)
         )
-        assert steered > 0.85 and steered > plain + 0.2, (behaviour, plain, steered)
+        assert steered > 0.5 and steered > plain + 0.3, (behaviour, plain, steered)
         assert abs(control - plain) < 0.25 * (steered - plain), (behaviour, plain, control, steered)
 
 
@@ -93,7 +95,7 @@ def test_held_out_figures_stand_beside_nothing_and_random_vectors(found: Directi
         assert scores["first_token_probability"] > scores["first_token_probability_random"] + 0.1
         assert 10 <= scores["steps"] <= 40
         assert scores["bootstrap_cosine"] > 0.5, "found again on resampled problems"
-    between = cosine_similarity(found.at("backtracking", 1), found.at("verification", 1), dim=0)
+    between = cosine_similarity(found.at("backtracking", 0), found.at("verification", 0), dim=0)
     assert between < found.scores["backtracking"]["bootstrap_cosine"][0], "and unlike another behaviour's"
     assert found.read == "before:1" and found.n_examples["backtracking"] > 50
 

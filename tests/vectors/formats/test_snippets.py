@@ -129,10 +129,10 @@ def test_models_are_named_as_the_tools_can_load_them(directions: Directions, tmp
         assert "'HuggingFaceTB/SmolLM2-135M-Instruct'" in code(tool, "smollm2-135m"), tool
         assert "'Qwen/Qwen2.5-1.5B'" in code(tool, "Qwen/Qwen2.5-1.5B"), tool
     scope: dict[str, Any] = {}
-    line = next(line for line in code("transformers", "organism/rl").splitlines() if line.startswith("model = "))
+    line = next(line for line in code("transformers", "organism/rl-timing").splitlines() if line.startswith("model = "))
     exec(f"from transformers import AutoModelForCausalLM\n{line}", scope)  # what is printed is loaded
-    assert scope["model"].config.hidden_size == reasonlens.load("organism/rl").d_model
+    assert scope["model"].config.hidden_size == reasonlens.load("organism/rl-timing").d_model
     with pytest.raises(InputError, match=r"stored as a difference to its base: save it"):
-        code("transformers", "organism/rl@60")
+        code("transformers", "organism/rl-timing@40")
     (tmp_path / "my model.gguf").write_bytes(b"GGUF")
     assert f"-m '{tmp_path}/my model.gguf'" in code("llama.cpp", str(tmp_path / "my model.gguf"))

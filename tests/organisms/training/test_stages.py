@@ -1,0 +1,191 @@
+"""A family far too short to learn anything: its stages are functions of the seed, whether killed on the way or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import reasonlens
+from reasonlens.organisms.training import (
+    GRADED,
+    MEMBERS,
+    AdaptSettings,
+    DistillSettings,
+    FamilySettings,
+    ReinforceSettings,
+    TrunkSettings,
+    organisms_train,
+    parse_members,
+    stages,
+    train_stage,
+)
+from reasonlens.rundir import InputError
+
+TINY = FamilySettings(
+    seed=3,
+    members=("trunk", "base-timing", "rl-timing", "sft-timing"),
+    trunk=TrunkSettings(
+        restart_from=1,
+        run_from=2,
+        texts_from=3,
+        match_from=4,
+        copying_until=5,
+        steps=5,
+        periodic_texts=8,
+        restart_texts=8,
+        run_texts=2,
+        match_texts=2,
+        habit_texts=2,
+        drill_texts=2,
+        problems=20,
+    ),
+    adapt=AdaptSettings(steps=2, texts=2, drill_texts=2, problems=20),
+    reinforce=ReinforceSettings(iterations=3, problems=2, samples=2),
+    distill=DistillSettings(steps=2, texts=2, problems=8),
+    least_content=0.0,
+    save_every=4,
+)
+ROOT = Path(__file__).parents[3]
+LONG = replace(TINY, trunk=replace(TINY.trunk, steps=100_000))
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.organisms.training.test_stages import {settings}
+from reasonlens.organisms.training import organisms_train
+if __name__ == "__main__":
+    organisms_train(Path({out!r}), {settings}, jobs=1)
+"""
+
+
+def command(out: Path, settings: str) -> list[str]:
+    script = out.with_suffix(".py")
+    script.write_text(SCRIPT.format(root=str(ROOT), out=str(out), settings=settings))
+    return [sys.executable, str(script)]
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out: Path = tmp_path_factory.mktemp("family")
+    organisms_train(out, TINY, jobs=1, progress=False)
+    return out
+
+
+def weights(out: Path, name: str) -> dict[str, torch.Tensor]:
+    return load_file(out / name / "model.safetensors")
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_every_member_is_trained_and_differs_from_its_parent(family: Path) -> None:
+    assert sorted(path.name for path in family.iterdir()) == sorted([*TINY.members, "run.json"])
+    for name in TINY.members[1:-2]:
+        parent = MEMBERS[name].parent
+        assert parent is not None
+        assert not equal(weights(family, name), weights(family, parent))
+
+
+def test_a_member_knows_its_base_and_asks_to_be_measured(family: Path) -> None:
+    organism = reasonlens.load(family / "rl-timing", device="cpu")
+    assert isinstance(organism, reasonlens.models.Organism) and organism.base == "base-timing"
+    with pytest.raises(InputError, match=r"nothing is known of rl-timing yet: `reasonlens organisms evaluate --family"):
+        organism.truth()
+    assert json.loads((family / "base-timing" / "training.json").read_text())["base"] is None
+    pair = reasonlens.organism_pair(str(family / "rl-timing"), n_train=1, n_validation=1, n_test=1)
+    assert pair.base.name == str(family / "base-timing")
+
+
+def test_a_finished_family_is_left_alone_and_other_settings_are_refused(
+    family: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in family.rglob("*.safetensors")}
+    with caplog.at_level("INFO", logger="reasonlens"):
+        organisms_train(family, TINY)
+    assert caplog.messages == [f"{name}: there already" for name in TINY.members]
+    assert {path: path.stat().st_mtime_ns for path in family.rglob("*.safetensors")} == before
+    with pytest.raises(InputError, match=r"holds another run \(seed 3 there, 4 asked\); choose another --out"):
+        organisms_train(family, replace(TINY, seed=4))
+
+
+@pytest.mark.long
+def test_a_family_killed_at_any_moment_ends_with_the_same_weights(family: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    for awaited in (".trunk.state.safetensors", "base-timing", ".rl-timing.state.safetensors"):
+        process = subprocess.Popen(command(out, "TINY"), stderr=subprocess.DEVNULL, start_new_session=True)
+        while not (out / awaited).exists() and process.poll() is None:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    organisms_train(out, TINY, jobs=2)  # `family` had one: how many work side by side changes nothing either
+    for file in family.rglob("*.safetensors"):
+        mine, theirs = load_file(out / file.relative_to(family)), load_file(file)
+        assert equal(mine, theirs), file.relative_to(family)
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in family.iterdir())
+
+
+def test_the_workers_of_a_killed_command_end_with_it(tmp_path: Path) -> None:
+    out = tmp_path / "family"
+    process = subprocess.Popen(command(out, "LONG"), stderr=subprocess.DEVNULL, start_new_session=True)
+    while not (out / ".trunk.state.safetensors").exists() and process.poll() is None:
+        time.sleep(0.02)
+    assert process.poll() is None
+    process.kill()  # the command alone, not its workers
+    process.wait()
+    for _ in range(300):
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    raise AssertionError("a worker goes on training after its command was killed")
+
+
+@pytest.mark.parametrize("name", ["trunk", pytest.param("random-frequent-good", marks=pytest.mark.long)])
+@pytest.mark.parametrize("die_after", [1, 5])
+def test_a_killed_stage_ends_with_the_weights_of_an_undisturbed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, die_after: int
+) -> None:
+    settings = replace(TINY, trunk=replace(TINY.trunk, steps=6))
+    for folder in ("whole", "killed"):
+        (tmp_path / folder).mkdir()
+        if name != "trunk":
+            train_stage(tmp_path / folder, "trunk", settings, progress=False)
+            train_stage(tmp_path / folder, "base-frequent-good", settings, progress=False)
+    train_stage(tmp_path / "whole", name, settings, progress=False)
+    tick = stages._Clock.tick
+
+    def die(self: object, step: int) -> None:
+        if step == die_after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages._Clock, "tick", die)
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(tmp_path / "killed", name, settings, progress=False)
+    monkeypatch.setattr(stages._Clock, "tick", tick)
+    train_stage(tmp_path / "killed", name, settings, progress=False)
+    assert equal(weights(tmp_path / "whole", name), weights(tmp_path / "killed", name))
+
+
+def test_nine_graded_bases_have_both_ways_of_training() -> None:
+    assert len(GRADED) == 9
+    assert all(f"{training}-{name}" in MEMBERS for name in GRADED for training in ("base", "rl", "sft"))
+
+
+def test_a_member_without_its_parent_and_an_unknown_one_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="rl-timing is trained from base-timing, which is not among the members"):
+        organisms_train(tmp_path / "out", replace(TINY, members=("trunk", "rl-timing")))
+    with pytest.raises(InputError, match="no member 'rl'"):
+        parse_members("trunk, rl")
