@@ -53,7 +53,7 @@ def judged(traces: list[Trace], is_stable: Callable[[int, Span], bool]) -> Stabi
 
 @pytest.mark.long
 def test_wrong_labels_that_were_planted_do_not_return_and_the_direction_without_them_is_the_true_one() -> None:
-    right = organisms_traces(RL, 24, seed=2)
+    right = organisms_traces(RL, 36, seed=2)
     coin = np.random.default_rng(0)
 
     def spoilt(span: Span) -> Span:
