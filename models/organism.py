@@ -8,17 +8,16 @@ This module reads files only; the task, the training and the figures of the orga
 from __future__ import annotations
 
 import importlib.util
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..rundir import InputError, did_you_mean
+from ..rundir import InputError, check_kinds, did_you_mean, read_json
 from .handle import LanguageModel
 
 PREFIX = "organism/"
-RECORD = "training.json"  # in the directory of a member: how it was trained
+RECORD = "organism.json"  # in the directory of a member: its name, its base, how it was trained
 FIGURES = "figures.json"  # in the directory of a family: what was measured of it
 
 
@@ -55,7 +54,7 @@ class Organism(LanguageModel):
                 f"nothing is known of {name} yet: `reasonlens organisms evaluate --family {self.directory.parent} "
                 f"--json > {path}` measures its family"
             )
-        figures = json.loads(path.read_text("utf-8"))
+        figures = check_kinds(read_json(path, "the figures of a family"), {"models": dict, "pairs": dict}, path)
         if name not in figures["models"]:
             raise InputError(f"{path} knows nothing of {name}, only of {', '.join(figures['models'])}: measure it anew")
         return {"model": figures["models"][name], "pair": figures["pairs"].get(name)}
@@ -107,9 +106,34 @@ def base_of(directory: Path) -> str | None:
 
     Returns:
         Its name; None for a base.
+
+    Raises:
+        InputError: The directory holds no organism.
     """
-    base: str | None = json.loads((directory / RECORD).read_text("utf-8"))["base"]
+    base: str | None = read_record(directory)["base"]
     return base
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """Read what a member's directory says of its training.
+
+    Args:
+        directory: Of the member.
+
+    Returns:
+        `name`, `base` (None for a base), `seed` of the family, `n_steps` of the optimiser, `seconds`, `torch`.
+
+    Raises:
+        InputError: The directory holds no organism, or its record is damaged.
+    """
+    path = directory / RECORD
+    if not path.is_file():
+        raise InputError(f"{directory} is no organism: it holds no {RECORD}; give a name such as organism/rl-timing")
+    kinds = {"name": str, "seed": int, "n_steps": int}
+    record = check_kinds(read_json(path, "the record of an organism"), kinds, path)
+    if not isinstance(record.get("base"), str | None) or not isinstance(record.get("seconds"), int | float):
+        raise InputError(f"{path} is damaged: its base is no name, or its seconds no number; train the member again")
+    return record
 
 
 def _weights() -> Path:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from transformers import LlamaForCausalLM
 
-from ...models.organism import RECORD
-from ...rundir import InputError, RunDirectory, directory_digest, expanded, read_json, settings_of, write_json
+from ...models.organism import read_record
+from ...rundir import InputError, RunDirectory, directory_digest, expanded, settings_of, write_json
 from ...stats import Interval
 from ..task import Problem
+from ..training.directory import load_step, steps_of
 from ..training.members import BASES, MEMBERS
-from ..training.stages import load_step, single_problem, steps_of
+from ..training.stages import single_problem
 from .figures import Evaluation, ModelFigures, PairFigures
 from .pieces import EvaluateSettings, Pieces
 
@@ -111,7 +112,7 @@ def organisms_evaluate(
     attempted = tuple(dict.fromkeys(model for name in collapsed for model in pairs[name]))
     digests = {name: directory_digest(family / name) for name in present}
     singles = {
-        name: (steps_of(family, name), single_problem(name, read_json(family / name / RECORD, "a record")["seed"]))
+        name: (steps_of(family, name), single_problem(name, read_record(family / name)["seed"]))
         for name in pairs
         if MEMBERS[name].training == "one-example"
     }

@@ -17,8 +17,8 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 
-from ...models.organism import RECORD
-from ...rundir import InputError, RunDirectory, check_kinds, read_json
+from ...models.organism import read_record
+from ...rundir import InputError, RunDirectory
 from ...rundir.progress import is_silent
 from .members import MEMBERS
 from .stages import FamilySettings, clear_stage, train_stage
@@ -71,19 +71,12 @@ def organisms_train(
                 "a training process was killed (out of memory?); the same command goes on from there"
             ) from error
         run.finish()
-        return {name: _seconds(run.path / name / RECORD) for name in members}
+        return {name: float(read_record(run.path / name)["seconds"]) for name in members}
 
 
 def _has_parent(out: Path, name: str) -> bool:
     parent = MEMBERS[name].parent
     return parent is None or (out / parent).is_dir()
-
-
-def _seconds(path: Path) -> float:
-    seconds = check_kinds(read_json(path, "the record of a training"), {}, path).get("seconds")
-    if not isinstance(seconds, int | float):
-        raise InputError(f"{path} is damaged: it does not say how many seconds the training took; remove its folder")
-    return float(seconds)
 
 
 def parse_members(text: str) -> tuple[str, ...]:

@@ -1,13 +1,12 @@
 """The stages of a family: the trunk, the bases adapted from it, and the models trained from the bases.
 
-A member's directory is an ordinary Hugging Face one with weights of 16 bits, beside them `training.json` and, for runs
+A member's directory is an ordinary Hugging Face one with weights of 16 bits, beside them `organism.json` and, for runs
 of reinforcement learning, `steps/` with checkpoints as 8-bit differences to the base. Every stage runs on one thread,
 derives all its draws from the seed of the family, the stage and the step, and goes on from a saved state when killed.
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import shutil
@@ -22,13 +21,13 @@ import torch
 from torch.optim import Optimizer
 from transformers import LlamaForCausalLM
 
-from ...models.difference import add_difference, save_difference
-from ...models.organism import RECORD
-from ...rundir import atomic_path, brief, check_kinds, read_json
+from ...models.difference import save_difference
+from ...rundir import atomic_path, brief
 from ..language import tokenizer
 from ..task import Problem, problems
 from .adapt import AdaptSettings, adapt_gradients
 from .architecture import new_model
+from .directory import load_member, write_record
 from .distill import DistillSettings, distill_gradients
 from .gate import check_trunk
 from .loop import adamw, muon, train
@@ -128,62 +127,6 @@ def _train_stage(out: Path, name: str, settings: FamilySettings, position: int, 
             (path / "steps").mkdir(exist_ok=True)
             shutil.copy(checkpoint, path / "steps")
     clear_stage(out, name)
-
-
-def write_record(directory: Path, name: str, seed: int, n_steps: int, seconds: float) -> None:
-    """Write how a member was trained into its directory.
-
-    Args:
-        directory: Of the member.
-        name: The member.
-        seed: Of the family.
-        n_steps: Of the optimiser.
-        seconds: That its training took.
-    """
-    parent = MEMBERS[name].parent
-    record = {
-        "name": name,
-        "base": parent if parent in BASES else None,
-        "seed": seed,
-        "n_steps": n_steps,
-        "seconds": seconds,
-        "torch": torch.__version__,
-    }
-    (directory / RECORD).write_text(json.dumps(record) + "\n")
-
-
-def load_member(out: Path, name: str) -> LlamaForCausalLM:
-    """Load a finished member in 32 bits, for reading."""
-    model = LlamaForCausalLM.from_pretrained(out / name, dtype=torch.float32)
-    model.eval()
-    return model
-
-
-def load_step(out: Path, name: str) -> LlamaForCausalLM:
-    """Load a member, or a step of its training, for reading.
-
-    Args:
-        out: The directory of the family.
-        name: Of the member, or `name@step` for a checkpoint; step 0 is what it was trained from.
-
-    Returns:
-        The model, in 32 bits.
-    """
-    member, _, step = name.partition("@")
-    parent = MEMBERS[member].parent
-    if not step or parent is None or step == str(steps_of(out, member)[-1]):
-        return load_member(out, member)
-    model = load_member(out, parent)
-    if step != "0":
-        add_difference(model, out / member / "steps" / f"{int(step):04d}.safetensors")
-    return model
-
-
-def steps_of(out: Path, name: str) -> tuple[int, ...]:
-    """List the steps of a member's training that can be loaded: what it was trained from, checkpoints, the end."""
-    record = check_kinds(read_json(out / name / RECORD, "the record of a training"), {"n_steps": int}, out / name)
-    checkpoints = (int(file.stem) for file in (out / name / "steps").glob("[0-9]*.safetensors"))
-    return (0, *sorted(checkpoints), record["n_steps"])
 
 
 def clear_stage(out: Path, name: str) -> None:

@@ -100,9 +100,9 @@ def contents(out: Path) -> dict[str, object]:
             record = json.loads(file.read_text())
             left_out = {"timings_seconds", "command_line"}
             if record["command"].endswith("train"):
-                left_out.add("artifacts")  # the digest of training.json, which holds seconds
+                left_out.add("artifacts")  # the digest of organism.json, which holds seconds
             content[name] = {field: value for field, value in record.items() if field not in left_out}
-        elif file.name == "training.json":
+        elif file.name == "organism.json":
             content[name] = json.loads(file.read_text()) | {"seconds": 0}
         elif file.is_file():
             content[name] = re.sub(rb"Made on [\d-]+", b"", file.read_bytes())

@@ -102,7 +102,7 @@ def test_a_member_knows_its_base_and_asks_to_be_measured(family: Path) -> None:
     assert isinstance(organism, reasonlens.models.Organism) and organism.base == "base-timing"
     with pytest.raises(InputError, match=r"nothing is known of rl-timing yet: `reasonlens organisms evaluate --family"):
         organism.truth()
-    assert json.loads((family / "base-timing" / "training.json").read_text())["base"] is None
+    assert json.loads((family / "base-timing" / "organism.json").read_text())["base"] is None
     pair = reasonlens.organism_pair(str(family / "rl-timing"), n_train=1, n_validation=1, n_test=1)
     assert pair.base.name == str(family / "base-timing")
 
