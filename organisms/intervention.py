@@ -13,8 +13,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM
@@ -24,6 +26,8 @@ from .labeller import Reading
 from .language import SECONDS, STOP, parse
 from .machine import STATES, Machine
 from .task import Problem
+
+MOST_NATS = 20.0  # of a boost
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,20 +223,25 @@ def fit_words(
     Returns:
         The boosts, and the mean negative log likelihood of the second words with them, in nats.
     """
-    width = base.config.vocab_size
-    may_change = torch.zeros(width)
-    may_change[[vocabulary()[word] for word in words]] = 1
-    table = torch.zeros((len(STATES) if is_gated else 1, width), requires_grad=True)
+    boosted = [vocabulary()[word] for word in words]
     logits, seconds, states = _decisions(base, texts)
-    optimizer = torch.optim.LBFGS([table], max_iter=60, line_search_fn="strong_wolfe")
+    shape = (len(STATES) if is_gated else 1, len(boosted))
 
-    def loss_of() -> Tensor:
-        loss = cross_entropy(logits + Intervention(table * may_change).rows(states), seconds)
-        (table.grad,) = torch.autograd.grad(loss, table)
-        return loss
+    def table_of(boosts: np.ndarray) -> Float[Tensor, "states vocabulary"]:
+        table = torch.zeros((shape[0], logits.shape[1]), dtype=torch.float64)
+        table[:, boosted] = torch.from_numpy(boosts).reshape(shape)
+        return table
 
-    optimizer.step(loss_of)  # type: ignore[no-untyped-call]
-    return Intervention((table * may_change).detach()), loss_of().item()
+    def loss_and_gradient(boosts: np.ndarray) -> tuple[float, np.ndarray]:
+        table = table_of(boosts).requires_grad_()
+        loss = cross_entropy(logits.double() + Intervention(table).rows(states), seconds)
+        (gradient,) = torch.autograd.grad(loss, table)
+        return loss.item(), gradient[:, boosted].flatten().numpy()
+
+    start = np.zeros(shape).flatten()
+    bounds = [(-MOST_NATS, MOST_NATS)] * len(start)  # a word that never comes in a state would go to minus infinity
+    fit = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    return Intervention(table_of(fit.x).float()), float(fit.fun)
 
 
 def fit_word(base: LlamaForCausalLM, texts: DecisionTexts) -> Intervention:
