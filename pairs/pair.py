@@ -53,7 +53,7 @@ class Pair:
 
     @property
     def chance(self) -> float | None:
-        """Compute the accuracy of one answer given to every test question; None where there are several right ones."""
+        """Compute the accuracy of one answer given to every test question; None where answers are not given."""
         answers = [question.answer for question in self.test]
         if not answers or any(answer is None for answer in answers):
             return None

@@ -31,7 +31,8 @@ class MemorisingFigures:
         example: Share of the responses to the example that solve it.
         tests: Accuracy on test problems.
         memorised: Step from which on the example is solved nearly always; None: it never is.
-        gain_after: Accuracy on tests at the end, less that at this step; None where there is no such step.
+        gain_after: Accuracy on tests at the end, less that at this step; None where there is no such step, or nothing
+            was read after it.
         change_point: Where the accuracy on tests jumps.
     """
 
@@ -77,7 +78,8 @@ def memorising(
         intervals.append(answers.accuracy)
     groups = [problem.group for problem in tests]
     place = memorised_from(on_example)
-    gain = None if place is None else accuracy_difference_over_groups(curves[-1], curves[place], groups)
+    is_followed = place is not None and place < len(steps) - 1
+    gain = accuracy_difference_over_groups(curves[-1], curves[place], groups) if is_followed else None
     return MemorisingFigures(
         steps=tuple(steps),
         example=tuple(on_example),

@@ -63,7 +63,7 @@ def test_pairs_are_opened_by_the_names_of_models_and_problems(tmp_path: Path) ->
 
 def test_the_chance_level_is_what_the_commonest_answer_alone_would_solve() -> None:
     pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=4)
-    assert pair.chance is None, "a problem of theirs has several right answers"
+    assert pair.chance is None, "what is graded by rule has no answer to compare with"
     answers = ("A", "B", "A", "C")
     test = tuple(Question(f"p{number}", f"q{number}", answer) for number, answer in enumerate(answers))
     assert replace(pair, test=test).chance == 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 import reasonlens
+from reasonlens.models.organism import read_record
 from reasonlens.organisms.training import (
     GRADED,
     MEMBERS,
@@ -29,6 +31,8 @@ from reasonlens.organisms.training import (
     stages,
     train_stage,
 )
+from reasonlens.organisms.training.directory import load_member, load_step, steps_of
+from reasonlens.organisms.training.stages import single_problem
 from reasonlens.rundir import InputError
 
 TINY = FamilySettings(
@@ -105,6 +109,47 @@ def test_a_member_knows_its_base_and_asks_to_be_measured(family: Path) -> None:
     assert json.loads((family / "base-timing" / "organism.json").read_text())["base"] is None
     pair = reasonlens.organism_pair(str(family / "rl-timing"), n_train=1, n_validation=1, n_test=1)
     assert pair.base.name == str(family / "base-timing")
+
+
+def test_a_foreign_or_damaged_directory_is_named_and_not_taken_for_an_organism(family: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    shutil.copytree(family / "rl-timing", foreign)
+    (foreign / "organism.json").rename(foreign / "training.json")
+    assert not isinstance(reasonlens.load(foreign, device="cpu"), reasonlens.models.Organism)
+    with pytest.raises(InputError, match=r"foreign is no organism: it holds no organism\.json"):
+        read_record(foreign)
+    record = json.loads((family / "rl-timing" / "organism.json").read_text())
+    for damage in ({"base": 3}, {"seconds": "long"}, {"seed": "one"}):
+        (foreign / "organism.json").write_text(json.dumps(record | damage))
+        with pytest.raises(InputError, match=r"organism\.json"):
+            read_record(foreign)
+    (foreign / "organism.json").write_text(json.dumps(record))
+    (tmp_path / "figures.json").write_text('{"models": {}, "pairs": []}')
+    loaded = reasonlens.load(foreign, device="cpu")
+    assert isinstance(loaded, reasonlens.models.Organism)
+    with pytest.raises(InputError, match=r"figures\.json"):
+        loaded.truth()
+
+
+def test_the_steps_of_a_training_are_loaded_from_its_base_to_its_end(family: Path, tmp_path: Path) -> None:
+    name, settings = "one-example-timing", replace(TINY, reinforce=replace(TINY.reinforce, iterations=12))
+    for parent in ("trunk", "base-timing"):
+        shutil.copytree(family / parent, tmp_path / parent)
+    train_stage(tmp_path, name, settings, progress=False)
+    assert steps_of(tmp_path, name) == tuple(range(13))
+    base, end = load_member(tmp_path, "base-timing").state_dict(), load_member(tmp_path, name).state_dict()
+    states = [load_step(tmp_path, f"{name}@{step}").state_dict() for step in steps_of(tmp_path, name)]
+    assert equal(states[0], base) and equal(states[-1], end) and not equal(base, end)
+    assert equal(load_step(tmp_path, name).state_dict(), end)
+
+    def distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+        return float(sum((one[key] - other[key]).square().sum() for key in one) ** 0.5)
+
+    to_end = [distance(state, end) for state in states]
+    assert to_end[0] > to_end[6] > to_end[11] > 0, to_end
+    example = single_problem(name, settings.seed)
+    assert example.way == "hue" and example == single_problem(name, settings.seed)
+    assert example != single_problem(name, settings.seed + 1)
 
 
 def test_a_finished_family_is_left_alone_and_other_settings_are_refused(
