@@ -78,8 +78,9 @@ def memorising(
         intervals.append(answers.accuracy)
     groups = [problem.group for problem in tests]
     place = memorised_from(on_example)
-    is_followed = place is not None and place < len(steps) - 1
-    gain = accuracy_difference_over_groups(curves[-1], curves[place], groups) if is_followed else None
+    gain = None
+    if place is not None and place < len(steps) - 1:
+        gain = accuracy_difference_over_groups(curves[-1], curves[place], groups)
     return MemorisingFigures(
         steps=tuple(steps),
         example=tuple(on_example),
