@@ -81,6 +81,23 @@ def content_accuracy(model: LlamaForCausalLM, seed: int = 0) -> dict[str, float]
     return {**shares, GOING_ON: float(np.mean(is_going_on))}
 
 
+def poor_content(model: LlamaForCausalLM, least: float) -> dict[str, float]:
+    """Find what a trunk says too seldom rightly.
+
+    Args:
+        model: The trunk.
+        least: Share of right words that each kind must reach.
+
+    Returns:
+        Kind of word -> share that is right, of those below.
+    """
+    return {name: share for name, share in content_accuracy(model).items() if share < _least_of(name, least)}
+
+
+def _least_of(name: str, least: float) -> float:
+    return LEAST_GOING_ON * (least > 0) if name == GOING_ON else least
+
+
 def check_trunk(model: LlamaForCausalLM, least: float) -> None:
     """Refuse a trunk that does not know the content of its language.
 
@@ -91,11 +108,9 @@ def check_trunk(model: LlamaForCausalLM, least: float) -> None:
     Raises:
         InputError: A kind of word is right too seldom.
     """
-    accuracy = content_accuracy(model)
-    least_of = {name: LEAST_GOING_ON * (least > 0) if name == GOING_ON else least for name in accuracy}
-    poor = {name: share for name, share in accuracy.items() if share < least_of[name]}
+    poor = poor_content(model, least)
     if poor:
-        listed = ", ".join(f"{name} {share:.4f} of {least_of[name]:g}" for name, share in poor.items())
+        listed = ", ".join(f"{name} {share:.4f} of {_least_of(name, least):g}" for name, share in poor.items())
         raise InputError(
             f"the trunk says too few words rightly: {listed}; train another seed, or longer: no base is made from this "
             "one"

@@ -51,11 +51,14 @@ def train(
     after: Callable[[int], None] = lambda _: None,
     position: int = 0,
     progress: bool = True,
-) -> None:
+) -> int:
     """Train in place. gradients: of a step, left on the model, returning what the bar shows.
 
-    state: where the run is kept every `save_every` steps and taken up from. after: hears each finished step's number,
+    state: where the run is kept every `save_every` steps and at the end, and taken up from. after: hears each finished step's number,
     from 1.
+
+    Returns:
+        The step that was gone on from, which lies beyond `n_steps` if more was done already.
     """
     done = _take_up(model, optimizers, state)
     bar = ProgressBar(
@@ -77,11 +80,12 @@ def train(
         for optimizer in optimizers:
             optimizer.step()
         after(step + 1)
-        if (step + 1) % save_every == 0 and step + 1 < n_steps:
+        if (step + 1) % save_every == 0 or step + 1 == n_steps:
             _save(model, optimizers, state, step + 1)
         bar.update()
         bar.set_postfix(**{name: f"{value:.4g}" for name, value in shown.items()})
     bar.close()
+    return done
 
 
 def _save(model: PreTrainedModel, optimizers: Sequence[Optimizer], state: Path, step: int) -> None:

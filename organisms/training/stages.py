@@ -29,7 +29,7 @@ from .adapt import AdaptSettings, adapt_gradients
 from .architecture import new_model
 from .directory import load_member, write_record
 from .distill import DistillSettings, distill_gradients
-from .gate import check_trunk
+from .gate import check_trunk, poor_content
 from .loop import adamw, muon, train
 from .members import BASES, MEMBERS, TRUNK
 from .reinforce import ReinforceSettings, reinforce_gradients
@@ -104,29 +104,45 @@ def _train_stage(out: Path, name: str, settings: FamilySettings, position: int, 
         if process is not None and not process.is_alive():
             os._exit(1)  # whoever started this stage was killed; the next to start it goes on
 
-    train(
-        model,
-        recipe.optimizers,
-        n_steps=recipe.n_steps,
-        gradients=recipe.gradients,
-        learning_rate=recipe.learning_rate,
-        state=state,
-        label=name,
-        save_every=recipe.save_every,
-        after=after,
-        position=position,
-        progress=progress,
-    )
-    if name == TRUNK:
-        check_trunk(model, settings.least_content)
+    def train_until(n_steps: int) -> int:
+        return train(
+            model,
+            recipe.optimizers,
+            n_steps=n_steps,
+            gradients=recipe.gradients,
+            learning_rate=recipe.learning_rate,
+            state=state,
+            label=name,
+            save_every=recipe.save_every,
+            after=after,
+            position=position,
+            progress=progress,
+        )
+
+    n_steps = _train_trunk(model, train_until, settings) if name == TRUNK else recipe.n_steps
+    if name != TRUNK:
+        train_until(n_steps)
     with atomic_path(out / name) as path:
         model.half().save_pretrained(path)
         tokenizer().save_pretrained(path)
-        write_record(path, name, settings.seed, recipe.n_steps, clock.seconds)
+        write_record(path, name, settings.seed, n_steps, clock.seconds)
         for checkpoint in sorted(steps.glob("[0-9]*.safetensors")):
             (path / "steps").mkdir(exist_ok=True)
             shutil.copy(checkpoint, path / "steps")
     clear_stage(out, name)
+
+
+def _train_trunk(model: LlamaForCausalLM, train_until: Callable[[int], int], settings: FamilySettings) -> int:
+    """Train until the gate is passed, and return the steps that it took; InputError where it is not passed at last."""
+    n_steps, least = settings.trunk.steps, settings.least_content
+    for _ in range(settings.trunk.most_rounds):
+        is_beyond = train_until(n_steps) > n_steps  # a run that was killed in a later round had failed in this one
+        if not is_beyond and not poor_content(model, least):
+            return n_steps
+        n_steps += settings.trunk.more_steps
+    train_until(n_steps)
+    check_trunk(model, least)
+    return n_steps
 
 
 def clear_stage(out: Path, name: str) -> None:

@@ -41,7 +41,10 @@ class TrunkSettings:
         texts_from: Step at which the fourth phase begins.
         match_from: Step from which there are tries; before texts are half learnt, comparing is not.
         copying_until: Step at which the fifth phase begins.
-        steps: In all.
+        steps: In all, where the trunk then passes the gate.
+        more_steps: As many more, with a learning rate that falls anew, each time it does not: seeds differ in how soon
+            they find what a copied word is copied from.
+        most_rounds: Of further steps, before a trunk is refused.
         periodic_texts: Periodic sequences of a step of the first phase; an eighth as many in the second.
         restart_texts: Sequences with restarts of a step of the second phase; an eighth as many in the next two.
         run_texts: Prompts with copied runs of a step of the third phase; half as many in the fourth.
@@ -59,6 +62,8 @@ class TrunkSettings:
     match_from: int = 580
     copying_until: int = 720
     steps: int = 1300
+    more_steps: int = 400
+    most_rounds: int = 3
     periodic_texts: int = 64
     restart_texts: int = 48
     run_texts: int = 32
@@ -70,13 +75,16 @@ class TrunkSettings:
     rates: tuple[float, float, float] = (8e-3, 5e-3, 4e-3)
 
     def rate(self, step: int) -> float:
-        """Give the learning rate of a step; in the last phase it falls along a line from the middle on."""
+        """Give the learning rate of a step; in the last phase, and each further round, it falls from the middle on."""
         copying, mixed_in, texts = self.rates
         if step < self.texts_from:
             return copying * min(1.0, (step + 1) / WARMUP_STEPS)
         if step < self.copying_until:
             return mixed_in
-        left = (self.steps - step) / (self.steps - self.copying_until)
+        if step < self.steps:
+            left = (self.steps - step) / (self.steps - self.copying_until)
+        else:
+            left = 1 - (step - self.steps) % self.more_steps / self.more_steps
         return texts * (FLOOR + (1 - FLOOR) * min(1.0, 2 * left))
 
 

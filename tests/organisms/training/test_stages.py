@@ -224,6 +224,37 @@ def test_a_killed_stage_ends_with_the_weights_of_an_undisturbed_one(
     assert equal(weights(tmp_path / "whole", name), weights(tmp_path / "killed", name))
 
 
+@pytest.mark.parametrize("die_after", [4, 5, 7])
+def test_a_trunk_that_misses_the_gate_is_trained_on_and_a_killed_one_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, die_after: int
+) -> None:
+    settings = replace(TINY, save_every=2, trunk=replace(TINY.trunk, more_steps=3))
+    tick = stages._Clock.tick
+
+    def poor_at_first(model: object, least: float) -> dict[str, float]:
+        """By the step that was reached last, whichever process reached it."""
+        return {"goal": 0.5} if reached[-1] == TINY.trunk.steps else {}
+
+    def dying(self: stages._Clock, step: int) -> None:
+        reached.append(step)
+        if step == die_after and (tmp_path / "killed").exists() and reached.count(step) == 1:
+            raise KeyboardInterrupt
+
+    reached: list[int] = []
+    monkeypatch.setattr(stages, "poor_content", poor_at_first)
+    monkeypatch.setattr(stages._Clock, "tick", dying)
+    (tmp_path / "whole").mkdir()
+    train_stage(tmp_path / "whole", "trunk", settings, progress=False)
+    assert reached == list(range(1, 9)) and read_record(tmp_path / "whole" / "trunk")["n_steps"] == 8
+    reached = []
+    (tmp_path / "killed").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(tmp_path / "killed", "trunk", settings, progress=False)
+    train_stage(tmp_path / "killed", "trunk", settings, progress=False)
+    assert reached[-1] == 8 and equal(weights(tmp_path / "whole", "trunk"), weights(tmp_path / "killed", "trunk"))
+    monkeypatch.setattr(stages._Clock, "tick", tick)
+
+
 def test_nine_graded_bases_have_both_ways_of_training() -> None:
     assert len(GRADED) == 9
     assert all(f"{training}-{name}" in MEMBERS for name in GRADED for training in ("base", "rl", "sft"))
