@@ -54,8 +54,8 @@ def train(
 ) -> int:
     """Train in place. gradients: of a step, left on the model, returning what the bar shows.
 
-    state: where the run is kept every `save_every` steps and at the end, and taken up from. after: hears each finished step's number,
-    from 1.
+    state: where the run is kept every `save_every` steps and at the end, and taken up from. after: hears each finished
+    step's number, from 1.
 
     Returns:
         The step that was gone on from, which lies beyond `n_steps` if more was done already.
