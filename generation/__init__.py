@@ -2,6 +2,7 @@
 
 from .cached_model import CachedModel, Follower, prompt_rows, text_of
 from .continuation import continuations
+from .drafts import Drafts
 from .loop import generate
 from .policy_gradient import group_advantages, policy_gradient_loss
 from .sampling import Sampling, choose_tokens, row_uniforms
@@ -12,6 +13,7 @@ from .writing import Written, encode_prompts, write
 __all__ = [
     "CachedModel",
     "Change",
+    "Drafts",
     "Follower",
     "Gate",
     "Intervention",

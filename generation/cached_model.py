@@ -93,7 +93,7 @@ class CachedModel:
         self.model = model
         self.logits: Float[Tensor, "rows vocabulary"] | None = None  # of the last step
         every = [tuple(prompt) for prompt in prompts]
-        self._is_hooked = _is_hooked(model)
+        self._is_hooked = is_hooked(model)
         self._text_key = object()  # holds no memory of the batch, unlike `self`
         distinct = every if self._is_hooked else list(dict.fromkeys(every))
         # Which row of the ids, mask and cache each row of the batch comes from; None: each from its own.
@@ -261,7 +261,7 @@ def takes_cache(model: LanguageModel) -> bool:
     return "past_key_values" in inspect.signature(model.model.forward).parameters
 
 
-def _is_hooked(model: LanguageModel) -> bool:
+def is_hooked(model: LanguageModel) -> bool:
     """Tell whether hooks act on the model's passes: what they do may depend on the row, so no rows are shared."""
     modules = (model.model, model.body, *model.blocks)
     return any(module._forward_hooks or module._forward_pre_hooks for module in modules)

@@ -39,6 +39,7 @@ class Organism(LanguageModel):
         (state -> move -> share), `behaviours` (share of sentences).
         ["pair"]: for a model trained from a base: `gap`, and how much of it is timing and skill by cross-play
         (`timing_share`, `skill_share`); None for a base.
+        ["recovered"]: what words and vectors at its decisions recover of the gap, where that was measured; else None.
         Numbers are {value, low, high, n}: 95% interval over the n problems in which they occur.
 
         Returns:
@@ -57,7 +58,12 @@ class Organism(LanguageModel):
         figures = check_kinds(read_json(path, "the figures of a family"), {"models": dict, "pairs": dict}, path)
         if name not in figures["models"]:
             raise InputError(f"{path} knows nothing of {name}, only of {', '.join(figures['models'])}: measure it anew")
-        return {"model": figures["models"][name], "pair": figures["pairs"].get(name)}
+        recovered = figures.get("recovered", {})
+        return {
+            "model": figures["models"][name],
+            "pair": figures["pairs"].get(name),
+            "recovered": recovered.get(name) if isinstance(recovered, dict) else None,
+        }
 
 
 def organism_names() -> list[str]:

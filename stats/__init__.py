@@ -17,6 +17,7 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | whether two sets of different problems differ | `permutation_test_over_groups` |
 | samples of each problem, and how many are right | `pass_at_k`, then `mean_over_groups` |
 | a curve along training of each problem | `change_point_over_groups` |
+| readings of things whose truth is known | `concordance` |
 | a figure at many layers, and its draws | `simultaneous_band` (or `maximum_quantile`), `corrected_p_values` |
 | a figure, and its draws under a null | `p_value_of_draws`; `row_permutations` draws labels within groups |
 | draws of a control, to show beside a figure | `mean_and_range` |
@@ -30,6 +31,7 @@ misuse raises ValueError.
 from .accuracy import Solved, accuracy_difference_over_groups, accuracy_draws, accuracy_over_groups
 from .attempts import pass_at_k
 from .change_point import change_point_over_groups
+from .concordance import concordance
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .interval import Interval, mean_and_range, without_nan
@@ -55,6 +57,7 @@ __all__ = [
     "accuracy_over_groups",
     "bootstrap_counts",
     "change_point_over_groups",
+    "concordance",
     "corrected_p_values",
     "gap_recovered_over_groups",
     "maximum_quantile",

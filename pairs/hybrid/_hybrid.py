@@ -19,9 +19,10 @@ from ...rundir import InputError, RunDirectory, expanded, members_of, parse_json
 from ...rundir.lock import only_writer
 from ...rundir.result_files import TABLES
 from ...traces.judge import Judge
+from ..identity import folders_of
 from ..opening import Problems, open_pairs
 from ..pair import Pair, check_lengths
-from .experiment import Experiment, folder_of
+from .experiment import Experiment
 from .judging import check_answers, judge_pair
 from .pair_result import PairResult
 from .pair_run import run_pair
@@ -82,7 +83,7 @@ def hybrid(
             device=device,
         )
     pairs = members_of(pairs, Pair, "pairs", "give what question_pair or organism_pair returned")
-    folders = _folders(pairs)
+    folders = folders_of(pairs)
     for pair in pairs:
         check_lengths(pair)
         if judge is not None:
@@ -175,16 +176,3 @@ def _judged(result: HybridResult, judge: Judge, directory: RunDirectory, folders
         replies = directory.file(f"{folders[name]}/judge.jsonl")
         pairs[name] = replace(pair, judged=judge_pair(pair.run, judge, replies))
     return replace(result, pairs=pairs)
-
-
-def _folders(pairs: Sequence[Pair]) -> dict[str, str]:
-    """Name of each pair -> its folder."""
-    folders: dict[str, str] = {}
-    for pair in pairs:
-        folder = folder_of(pair.name)
-        if pair.name in folders or folder in folders.values():
-            raise InputError(f"two pairs are called {pair.name!r}: leave one out, or give each a name of its own")
-        folders[pair.name] = folder
-    if not folders:
-        raise InputError("there is no pair to run: give at least one thinking model")
-    return folders

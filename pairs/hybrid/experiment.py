@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from ...models import LanguageModel
-from ...rundir import InputError, RowLog, RunDirectory, short_name
+from ...rundir import InputError, RowLog, RunDirectory
 from ...rundir.progress import ProgressBar
+from ..identity import inputs_of
 from ..pair import Pair
 from .settings import HybridSettings
 
@@ -49,7 +49,7 @@ class Experiment:
             out,
             "hybrid",
             settings=settings.compared() | {"layers": layers},
-            inputs=_inputs(pair),
+            inputs=inputs_of(pair),
             options=settings.free(),
         )
         return cls(pair=pair, settings=settings, layers=layers, directory=directory, progress=progress)
@@ -97,15 +97,6 @@ class Experiment:
         return [log[number] for number in range(n_questions)]
 
 
-def folder_of(pair: str) -> str:
-    """Name the folder of a pair in the directory of a run.
-
-    Args:
-        pair: Its name.
-    """
-    return short_name(pair.replace("/", "--"))
-
-
 @contextmanager
 def enough_memory(what: str) -> Iterator[None]:
     """Turn a device's lack of memory into advice.
@@ -120,23 +111,3 @@ def enough_memory(what: str) -> Iterator[None]:
             f"{what} are too many for the memory of this device; what is done is kept: go on with a smaller --rows "
             f"({error})"
         ) from error
-
-
-def _inputs(pair: Pair) -> dict[str, Any]:
-    """List what the results depend on beside the settings: by content, neither by name nor by place."""
-    return {
-        "base": _content(pair.base),
-        "thinking": _content(pair.thinking),
-        "problems": pair.digest[:16],
-        "templates": [pair.base_template, pair.thinking_template],
-        "annotator": _name(pair.annotator),
-        "grader": _name(pair.grader),
-    }
-
-
-def _content(model: LanguageModel) -> str:
-    return f"{model.fingerprint} {model.model.dtype}".replace("torch.", "")
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"

@@ -112,6 +112,21 @@ from .pairs import (
 from .pairs import (
     question_pair as question_pair,
 )
+from .pairs.exchange import (
+    Calibration as Calibration,
+)
+from .pairs.exchange import (
+    ExchangeResult as ExchangeResult,
+)
+from .pairs.exchange import (
+    ExchangeSettings as ExchangeSettings,
+)
+from .pairs.exchange import (
+    calibrate as calibrate,
+)
+from .pairs.exchange import (
+    exchange as exchange,
+)
 from .pairs.hybrid import (
     HybridResult as HybridResult,
 )

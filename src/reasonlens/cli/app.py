@@ -15,6 +15,7 @@ from reasonlens.cli.console import notes_on_stderr, say
 from reasonlens.cli.directions import directions
 from reasonlens.cli.doctor import doctor
 from reasonlens.cli.door import Door
+from reasonlens.cli.exchange import calibrate, exchange
 from reasonlens.cli.export import convert, export, import_
 from reasonlens.cli.figure import figure
 from reasonlens.cli.hybrid import hybrid
@@ -52,6 +53,8 @@ for command in (locate, collect, probe, score, stability, directions):
     app.command()(command)
 app.add_typer(steer, name="steer")
 app.command()(hybrid)
+app.command()(exchange)
+app.command()(calibrate)
 app.add_typer(organisms, name="organisms")
 app.command()(export)
 app.command("import")(import_)

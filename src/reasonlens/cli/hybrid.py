@@ -123,7 +123,7 @@ def hybrid(
     """
     import reasonlens
     from reasonlens.generation import Sampling
-    from reasonlens.pairs.hybrid.experiment import folder_of
+    from reasonlens.pairs.identity import folder_of
 
     chosen: dict[str, Any] = {} if arms is None else {"arms": arms}
     chosen |= {} if test is None else {"n_test": test}

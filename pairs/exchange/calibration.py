@@ -1,0 +1,219 @@
+"""How well readings of a pair agree with its truth, over a family of pairs of which the truth is known.
+
+    mean absolute error     of a reading, over the pairs
+    concordance             share of the pairs of pairs, whose truths differ by more than 0.1, that it orders rightly
+
+Beside the when-share stand what it has to beat: a constant, the control in random order, and what words and vectors
+recover. All of these are counted on the pairs for which there is such a reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from html import escape
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from ...figures import FigureTable, draw_all, result_page
+from ...figures.shares import TRUTH
+from ...rundir import brief, expanded, from_row, looked_at, restoring, to_row
+from ...rundir.result_files import check_format, write_result
+from ...stats import Interval, concordance
+from .settings import ExchangeSettings
+
+FORMAT = "reasonlens.calibration/1"
+TITLE = "What a when-share reads where the truth is known"
+LEAD = (
+    "Of every pair it is known by construction, and measured by cross-play, which share of its gap is timing. The "
+    "when-share is read without that knowledge, from the two models, their texts and the behaviours of sentences. A "
+    "bar across a line is the truth."
+)
+WHEN_SHARE, CONTROL_SHARE, CONSTANT = "when-share", "behaviours in random order", "constant"
+MARGIN = 0.1  # by which two truths differ that are to be told apart
+MIDDLE = 0.5  # what the constant reads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibratedPair:
+    """The truth of a pair and its readings.
+
+    Attributes:
+        gap: Accuracy of the trained model less that of the base.
+        truth: Shapley share of timing, by cross-play of decisions and content.
+        readings: Name -> share of the gap that is *when*, as read; `when-share` is the first.
+        given: Share of the tokens of both exchanges that led the speaker on.
+    """
+
+    gap: Interval
+    truth: Interval
+    readings: Mapping[str, Interval]
+    given: float
+
+    __repr__ = brief
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Calibration:
+    """What `calibrate` measured."""
+
+    pairs: dict[str, CalibratedPair]
+    settings: ExchangeSettings
+
+    @property
+    def names(self) -> list[str]:
+        """The readings that there are, the constant last."""
+        return [*dict.fromkeys(name for pair in self.pairs.values() for name in pair.readings), CONSTANT]
+
+    def mean_abs_error(self, reading: str = WHEN_SHARE) -> float:
+        """Compute the mean distance between a reading and the truth, over the pairs that have it; NaN without any."""
+        points = self._points(reading)
+        return float(np.mean([abs(share - truth) for truth, share in points])) if points else float("nan")
+
+    def concordance(self, reading: str = WHEN_SHARE) -> tuple[float, int]:
+        """Compute the share of pairs of pairs in the right order, and their number."""
+        points = self._points(reading)
+        return concordance([truth for truth, _ in points], [share for _, share in points], MARGIN)
+
+    def scores(self) -> pd.DataFrame:
+        """Tabulate error and concordance of every reading."""
+        rows = []
+        for name in self.names:
+            share, n_compared = self.concordance(name)
+            rows.append(
+                {
+                    "reading": name,
+                    "mean_abs_error": self.mean_abs_error(name),
+                    "concordance": share,
+                    "n_compared": n_compared,
+                    "n_pairs": len(self._points(name)),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tabulate one row for each pair and reading, the truth among them; intervals in `low` and `high`."""
+        return pd.DataFrame(
+            [
+                {
+                    "pair": name,
+                    "reading": reading,
+                    "share": share.value,
+                    "low": share.low,
+                    "high": share.high,
+                    "n": share.n,
+                }
+                for name, pair in self.pairs.items()
+                for reading, share in {TRUTH: pair.truth, **pair.readings}.items()
+            ]
+        )
+
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate each figure by its name."""
+        share, n_compared = self.concordance()
+        caption = (
+            f"{len(self.pairs)} pairs, 95% intervals over problems; when-share: mean absolute error "
+            f"{self.mean_abs_error():.3f}, {share:.0%} of {n_compared} pairs of pairs in the right order"
+        )
+        frame = self.to_frame().astype(dict.fromkeys(("share", "low", "high"), float))
+        return {"shares": FigureTable(figure="share_points", rows=frame, options={"title": TITLE, "caption": caption})}
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw all figures of the report, by name."""
+        return draw_all(self.tables())
+
+    def figure(self) -> go.Figure:
+        """Draw every reading of every pair beside its truth."""
+        return self.figures()["shares"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `results.json` holds: the scores, and of each pair truth and readings; None for NaN."""
+        share, n_compared = self.concordance()
+        return {
+            "format": FORMAT,
+            "mean_abs_error": _plain(self.mean_abs_error()),
+            "concordance": _plain(share),
+            "n_compared": n_compared,
+            "n_pairs": len(self.pairs),
+            "pairs": {
+                name: _summary(pair) | to_row(pair) | {"truth": pair.truth.value} for name, pair in self.pairs.items()
+            },
+            "truths": {name: to_row(pair.truth) for name, pair in self.pairs.items()},
+            "scores": [
+                {name: _plain(value) for name, value in row.items()} for row in self.scores().to_dict("records")
+            ],
+            "settings": asdict(self.settings),
+        }
+
+    @classmethod
+    @restoring
+    def from_dict(cls, content: Mapping[str, Any]) -> Calibration:
+        """Read what `to_dict` returned.
+
+        Args:
+            content: Plain values.
+
+        Returns:
+            The result.
+
+        Raises:
+            InputError: It is no result of this version.
+        """
+        check_format(content, FORMAT)
+        pairs = {
+            name: from_row(
+                CalibratedPair,
+                {field: row[field] for field in ("gap", "readings", "given")} | {"truth": content["truths"][name]},
+            )
+            for name, row in content["pairs"].items()
+        }
+        return cls(pairs=pairs, settings=from_row(ExchangeSettings, content["settings"]))
+
+    def report(self) -> str:
+        """Write one page that opens offline."""
+        return result_page(TITLE, LEAD, self.figures(), self.to_frame())
+
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv, tables/shares.json and report.html.
+
+        Args:
+            directory: Made if there is none.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        write_result(expanded(directory), self, self.report())
+
+    @looked_at(".figure(), .to_frame(), .scores()")
+    def __repr__(self) -> str:
+        share, n_compared = self.concordance()
+        return (
+            f"Calibration({len(self.pairs)} pairs, mean absolute error {self.mean_abs_error():.3f}, {share:.0%} of "
+            f"{n_compared} in order)"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show error and concordance of every reading; `figure()` draws the pairs."""
+        return f"<p>{escape(TITLE)}</p>{self.scores().to_html(index=False, float_format='{:.3f}'.format, na_rep='–')}"
+
+    def _points(self, reading: str) -> list[tuple[float, float]]:
+        points = [
+            (pair.truth.value, MIDDLE if reading == CONSTANT else pair.readings[reading].value)
+            for pair in self.pairs.values()
+            if reading == CONSTANT or reading in pair.readings
+        ]
+        return [point for point in points if not isnan(point[1])]
+
+
+def _summary(pair: CalibratedPair) -> dict[str, Any]:
+    share = pair.readings[WHEN_SHARE]
+    return {"when_share": _plain(share.value), "low": _plain(share.low), "high": _plain(share.high)}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and isnan(value) else value

@@ -1,0 +1,143 @@
+"""What an exchange says of one pair: which share of the gap is *when*, and which is *how*.
+
+Of the four cells of `cells.py` the Shapley shares of the gap:
+
+    when = [(when - base) + (thinking - how)] / 2 (thinking - base)        how = 1 - when
+
+Unclipped, with an interval over problems; NaN where no gap is shown. The control recovers (other moments - base) of the
+gap: what the same behaviours in random order are worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ...rundir import brief, from_row, to_row
+from ...stats import Interval, accuracy_over_groups, ratio_over_groups, shapley_shares_over_groups
+from ..pair import Pair
+from .cells import BASE, CONTROL, EXCHANGED, HOW, THINKING, WHEN, Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFigures:
+    """One cell.
+
+    Attributes:
+        accuracy: Share of the responses that are right, over problems.
+        truncated: Share that was cut off.
+        led: Share of the sentences that the speaker began with words of the decider's.
+        given: Share of the tokens that are these words.
+        plans: Share of the tokens that stand in plans of the decider's.
+    """
+
+    accuracy: Interval
+    truncated: float
+    led: float
+    given: float
+    plans: float
+
+    __repr__ = brief
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairExchange:
+    """The exchange of one pair.
+
+    Attributes:
+        base: Name of the base.
+        thinking: Name of the thinking model.
+        cells: Cell -> its figures.
+        gap: Accuracy of the thinking model less that of the base.
+        when_share: Share of the gap that goes with what decides the behaviour of each sentence; NaN without a gap.
+        how_share: Share that goes with what writes the sentences.
+        when_alone: Gain of the thinking model's decisions with the base's sentences.
+        how_alone: Gain of the thinking model's sentences with the base's decisions.
+        control_share: Share of the gap that the same behaviours recover in random order; None: not run.
+    """
+
+    base: str
+    thinking: str
+    cells: Mapping[str, CellFigures]
+    gap: Interval
+    when_share: Interval
+    how_share: Interval
+    when_alone: Interval
+    how_alone: Interval
+    control_share: Interval | None
+
+    LOOK = ".cells, .when_share"
+    __repr__ = brief
+
+    @classmethod
+    def of(cls, pair: Pair, answers: Mapping[str, Sequence[Answer]]) -> PairExchange:
+        """Compute the figures.
+
+        Args:
+            pair: The pair.
+            answers: Cell -> its responses, `run_cells`.
+
+        Returns:
+            The figures.
+        """
+        groups = [question.problem for question in pair.test]
+        solved = {
+            cell: np.reshape([answer.is_solved is True for answer in some], (len(groups), -1)).mean(axis=1)
+            for cell, some in answers.items()
+        }
+        shares = shapley_shares_over_groups(solved[BASE], solved[WHEN], solved[HOW], solved[THINKING], groups)
+        control = None
+        if CONTROL in solved:
+            gained, gap = solved[CONTROL] - solved[BASE], solved[THINKING] - solved[BASE]
+            control = ratio_over_groups(gained, gap, groups=groups)
+        return cls(
+            base=pair.base.name,
+            thinking=pair.thinking.name,
+            cells={cell: _cell(solved[cell], some, groups) for cell, some in answers.items()},
+            gap=shares.gap,
+            when_share=shares.first,
+            how_share=shares.second,
+            when_alone=shares.first_alone,
+            how_alone=shares.second_alone,
+            control_share=control,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to plain values; None for NaN."""
+        return to_row(self)
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> PairExchange:
+        """Read back what `to_dict` returned."""
+        return from_row(cls, row)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each cell."""
+        return [
+            {
+                "cell": name,
+                "is_exchanged": name in EXCHANGED,
+                "accuracy": cell.accuracy.value,
+                "accuracy_low": cell.accuracy.low,
+                "accuracy_high": cell.accuracy.high,
+                "n": cell.accuracy.n,
+                **{field: value for field, value in asdict(cell).items() if field != "accuracy"},
+            }
+            for name, cell in self.cells.items()
+        ]
+
+
+def _cell(solved: np.ndarray, answers: Sequence[Answer], groups: Sequence[str]) -> CellFigures:
+    n_sentences = max(1, sum(answer.n_sentences for answer in answers))
+    n_tokens = max(1, sum(answer.n_tokens for answer in answers))
+    return CellFigures(
+        accuracy=accuracy_over_groups(solved, groups),
+        truncated=float(np.mean([answer.is_truncated for answer in answers])),
+        led=sum(answer.n_led for answer in answers) / n_sentences,
+        given=sum(answer.n_given_tokens for answer in answers) / n_tokens,
+        plans=sum(answer.n_plan_tokens for answer in answers) / n_tokens,
+    )
