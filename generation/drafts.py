@@ -47,8 +47,8 @@ class Drafts:
         check_causal(model)
         if not takes_cache(model):
             raise InputError(
-                f"{model.name} takes no key-value cache, and drafts of texts of different lengths cannot be written with "
-                "it together; choose a model of another kind"
+                f"{model.name} takes no key-value cache, and drafts of texts of different lengths cannot be written "
+                "with it together; choose a model of another kind"
             )
         self.texts = [list(text) for text in texts]
         self._model, self._ends = model, ends
@@ -57,7 +57,11 @@ class Drafts:
         self._is_cacheable = not is_hooked(model)
 
     def end(self, row: int) -> None:
-        """Leave a row out from now on."""
+        """Leave a row out from now on.
+
+        Args:
+            row: That has ended.
+        """
         self._going.discard(row)
 
     @torch.inference_mode()
@@ -177,7 +181,7 @@ class _TextsCache:
             self._kept = self._state
 
     def cut_back(self) -> None:
-        """Forget what was run since the last `read`."""
+        """Discard what was run since the last `read`."""
         n_more = self._mask.shape[1] - self._kept[0].shape[1]
         if n_more:
             assert isinstance(self._cache, DynamicCache)
@@ -233,4 +237,4 @@ class _Anew:
         self._writer.extend(tokens, None if bool(is_on.all()) else is_on.nonzero()[:, 0])
 
     def cut_back(self) -> None:
-        """Do nothing: no more than one draft is written."""
+        """Keep all: no more than one draft is written."""

@@ -1,4 +1,4 @@
-"""Whether a reading puts things in the order of the truth."""
+"""Count how often a reading puts things in the order of their truth."""
 
 from __future__ import annotations
 

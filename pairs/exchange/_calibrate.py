@@ -131,10 +131,10 @@ def _calibrated(model: str, exchanged: PairExchange) -> CalibratedPair:
         readings[CONTROL_SHARE] = exchanged.control_share
     recovered: Mapping[str, Any] = known["recovered"] or {}
     readings |= {title: from_row(Interval, recovered[arm]) for arm, title in FIGURED.items() if arm in recovered}
-    both = [exchanged.cells[cell].given for cell in ("when", "how")]
+    both = [exchanged.cells[cell].led_tokens for cell in ("when", "how")]
     return CalibratedPair(
         gap=exchanged.gap,
         truth=from_row(Interval, known["pair"]["timing_share"]),
         readings=readings,
-        given=sum(both) / len(both),
+        led_tokens=sum(both) / len(both),
     )

@@ -47,13 +47,13 @@ class CalibratedPair:
         gap: Accuracy of the trained model less that of the base.
         truth: Shapley share of timing, by cross-play of decisions and content.
         readings: Name -> share of the gap that is *when*, as read; `when-share` is the first.
-        given: Share of the tokens of both exchanges that led the speaker on.
+        led_tokens: Share of the tokens of both exchanges that led the speaker on.
     """
 
     gap: Interval
     truth: Interval
-    readings: Mapping[str, Interval]
-    given: float
+    readings: dict[str, Interval]
+    led_tokens: float
 
     __repr__ = brief
 
@@ -168,7 +168,7 @@ class Calibration:
         pairs = {
             name: from_row(
                 CalibratedPair,
-                {field: row[field] for field in ("gap", "readings", "given")} | {"truth": content["truths"][name]},
+                {field: row[field] for field in ("gap", "readings", "led_tokens")} | {"truth": content["truths"][name]},
             )
             for name, row in content["pairs"].items()
         }

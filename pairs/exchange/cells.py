@@ -185,11 +185,9 @@ def _in_random_order(tokens: Sequence[int], voice: Voice, seed: int, number: int
     """Cut a response into its sentences and shuffle them; its end stays last."""
     sentences: list[list[int]] = [[]]
     for token in tokens:
-        if token in voice.stops:
-            continue
-        sentences[-1].append(token)
-        if voice.ends[token]:
-            sentences.append([])
-    whole = [sentence for sentence in sentences if sentence]
-    order = np.random.default_rng([seed, number, 1]).permutation(len(whole))
-    return [whole[place] for place in order]
+        if token not in voice.stops:
+            sentences[-1].append(token)
+            if voice.ends[token]:
+                sentences.append([])
+    order = np.random.default_rng([seed, number, 1]).permutation(len(sentences))
+    return [sentences[place] for place in order if sentences[place]]

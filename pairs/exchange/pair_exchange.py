@@ -30,14 +30,14 @@ class CellFigures:
         accuracy: Share of the responses that are right, over problems.
         truncated: Share that was cut off.
         led: Share of the sentences that the speaker began with words of the decider's.
-        given: Share of the tokens that are these words.
+        led_tokens: Share of the tokens that are these words.
         plans: Share of the tokens that stand in plans of the decider's.
     """
 
     accuracy: Interval
     truncated: float
     led: float
-    given: float
+    led_tokens: float
     plans: float
 
     __repr__ = brief
@@ -61,7 +61,7 @@ class PairExchange:
 
     base: str
     thinking: str
-    cells: Mapping[str, CellFigures]
+    cells: dict[str, CellFigures]
     gap: Interval
     when_share: Interval
     how_share: Interval
@@ -138,6 +138,6 @@ def _cell(solved: np.ndarray, answers: Sequence[Answer], groups: Sequence[str]) 
         accuracy=accuracy_over_groups(solved, groups),
         truncated=float(np.mean([answer.is_truncated for answer in answers])),
         led=sum(answer.n_led for answer in answers) / n_sentences,
-        given=sum(answer.n_given_tokens for answer in answers) / n_tokens,
+        led_tokens=sum(answer.n_given_tokens for answer in answers) / n_tokens,
         plans=sum(answer.n_plan_tokens for answer in answers) / n_tokens,
     )

@@ -32,7 +32,7 @@ class ExchangeSettings:
         default_factory=lambda: Sampling(n_samples=2, temperature=1.0, top_p=1.0, max_new_tokens=287)
     )
     n_test: int = 200
-    n_rows: int = 200
+    n_rows: int = 250
     has_control: bool = True
     seed: int = 0
 

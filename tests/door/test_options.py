@@ -36,6 +36,7 @@ OTHER_DEFAULT = {
     "--out": "results of locate and hybrid have a usual place under runs/",
     "--prompt": "required to write; a text to score may answer nothing",
     "--read": "none where activations of one read say which it is",
+    "--samples": "a response of an exchange is written several times over until its behaviours are right",
     "--strengths": "the sweep tries more of them than the matrix and the hybrid",
     "--temperature": "0 where one response is shown or the published protocol is greedy",
     "--traces": "what is scored or optimised on is always named",

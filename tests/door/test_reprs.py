@@ -44,6 +44,7 @@ from reasonlens.stats import Interval, RecoveredGap
 from reasonlens.traces import TraceList
 
 from ..figures.test_results import MAKERS
+from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.hybrid.results import hybrid_result
 from .floor_plan import modules
 
@@ -117,6 +118,8 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
         *(
             Evaluation(models={}, pairs={}, chance={}),
             next(iter(hybrid_result().pairs.values())),
+            next(iter(exchange_result().pairs.values())),
+            next(iter(calibration().pairs.values())),
             ColouredText(name="a", prompt="p", text="t" * 5_000, tokens=[], sentences=[], labels=[]),
             Interval(0.5, 0.4, 0.6, 12),
             RecoveredGap(Interval(0.5, 0.4, 0.6, 12)),

@@ -33,6 +33,7 @@ from reasonlens.generation import Sampling
 from reasonlens.traces.questions import Question
 
 from ..analysis.test_score import planted
+from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.hybrid.results import hybrid_result, steered_trace
 
 EVIL = "<script>alert('x')</script>"
@@ -49,6 +50,8 @@ MAKERS: dict[str, Maker] = {
     "BeforeAfter": lambda tiny, traces: _stable(tiny, traces).before_after,
     "StrengthCurves": lambda tiny, traces: next(iter(_matrix(tiny, traces).cells.values())),
     "SteeringMatrix": lambda tiny, traces: _matrix(tiny, traces),
+    "ExchangeResult": lambda tiny, traces: exchange_result(),
+    "Calibration": lambda tiny, traces: calibration(),
     "HybridResult": lambda tiny, traces: hybrid_result(),
     "SteeredTrace": lambda tiny, traces: steered_trace(),
     "TokenScores": lambda tiny, traces: score(tiny(), traces, planted(tiny()), progress=False),

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.completion import complete_models
 from reasonlens.cli.console import next_command, note, print_json, print_table, read_json, say
 from reasonlens.cli.options import (
+    Base,
     Device,
+    Family,
+    Jobs,
     Json,
     MaxNewTokens,
     Names,
     OutDirectory,
     Problems,
+    Quick,
     Quiet,
+    Rows,
     Samples,
     Seed,
     Temperature,
+    TestProblems,
+    Thinking,
     name_or_path,
-    path_of,
 )
 
 if TYPE_CHECKING:
@@ -30,8 +36,6 @@ if TYPE_CHECKING:
 THINKING = Names(("organism/rl-timing", "organism/sft-timing", "organism/rl-skill", "organism/sft-skill"))
 PLANS = Names(("subgoal-setting",))
 
-Quick = Annotated[bool, typer.Option("--quick", help="Half as many problems, and no control in random order.")]
-TestProblems = Annotated[int, typer.Option("--test", help="Problems that are answered, at most.", min=2)]
 Plans = Annotated[
     Names,
     typer.Option(
@@ -40,37 +44,20 @@ Plans = Annotated[
         parser=Names.parse,
     ),
 ]
-Rows = Annotated[int, typer.Option(help="Responses that are written together.", min=1)]
 
 
 def exchange(
-    base: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Model without the training: hub id, directory, .gguf, built in; default the base of each organism.",
-            parser=name_or_path,
-            autocompletion=complete_models,
-        ),
-    ] = None,
-    thinking: Annotated[
-        Names,
-        typer.Option(
-            metavar="MODELS",
-            help="Model with it, or several joined by commas: each makes a pair with the base.",
-            parser=Names.parse,
-            autocompletion=complete_models,
-        ),
-    ] = THINKING,
+    base: Base = None,
+    thinking: Thinking = THINKING,
     problems: Problems = None,
     out: OutDirectory = Path("runs/exchange"),
     quick: Quick = False,
-    test: TestProblems = 200,
+    test: TestProblems = None,
     samples: Samples = 2,
     plans: Plans = PLANS,
     max_new_tokens: MaxNewTokens = 287,
     temperature: Temperature = 1.0,
-    rows: Rows = 200,
+    rows: Rows = 250,
     seed: Seed = 0,
     device: Device = None,
     as_json: Json = False,
@@ -79,7 +66,8 @@ def exchange(
     """Tell which share of the gap between two models is *when* to do what, and which is *how* to do it.
 
     One model decides what each sentence does, and the other one writes it, both ways; nothing is steered or trained. A
-    control writes the thinking model's behaviours in random order. `reasonlens calibrate` shows how well this reads
+    control writes the thinking model's behaviours in random order. 200 test problems by default; `--quick` takes half
+    as many and leaves the control out. `reasonlens calibrate` shows how well this reads
     pairs of which the truth is known.
     """
     import reasonlens
@@ -102,12 +90,7 @@ def exchange(
 
 
 def calibrate(
-    family: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIRECTORY", help="Directory of a family with figures; default the built-in one.", parser=path_of
-        ),
-    ] = None,
+    family: Family = None,
     names: Annotated[
         Names | None,
         typer.Option(
@@ -119,17 +102,20 @@ def calibrate(
     ] = None,
     out: OutDirectory = Path("runs/calibrate"),
     quick: Quick = False,
-    test: TestProblems = 200,
+    test: TestProblems = None,
     samples: Samples = 2,
-    jobs: Annotated[int, typer.Option(help="Pairs that are measured side by side, each on one thread.", min=1)] = 2,
+    jobs: Jobs = 2,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check the when-share on pairs of which the truth is known: mean error, order, every pair beside its truth."""
+    """Check the when-share on pairs of which the truth is known: mean error, order, every pair beside its truth.
+
+    200 test problems by default; `--quick` takes half as many and leaves the control out.
+    """
     import reasonlens
 
-    settings = _settings(quick, test, samples, PLANS, 287, 1.0, 200, seed)
+    settings = _settings(quick, test, samples, PLANS, 287, 1.0, 250, seed)
     result = reasonlens.calibrate(family, names, settings=settings, out=out, jobs=jobs)
     if as_json:
         print_json(read_json(out / "results.json"))
@@ -141,7 +127,7 @@ def calibrate(
 
 def _settings(
     quick: bool,
-    test: int,
+    test: int | None,
     samples: int,
     plans: Names,
     max_new_tokens: int,
@@ -155,16 +141,17 @@ def _settings(
     settings = reasonlens.ExchangeSettings(
         plans=tuple(plans),
         sampling=Sampling(n_samples=samples, temperature=temperature, top_p=1.0, max_new_tokens=max_new_tokens),
-        n_test=test,
         n_rows=rows,
         seed=seed,
     )
+    if test is not None:
+        settings = replace(settings, n_test=test)
     return settings.quicker() if quick else settings
 
 
 def _print(result: ExchangeResult) -> None:
     print_table(
-        ("pair", "base", "when", "how", "thinking", "gap", "when-share", "random order", "given"),
+        ("pair", "base", "when", "how", "thinking", "gap", "when-share", "random order", "led_tokens"),
         [
             (
                 name,
@@ -172,7 +159,7 @@ def _print(result: ExchangeResult) -> None:
                 str(pair.gap),
                 str(pair.when_share),
                 "–" if pair.control_share is None else str(pair.control_share),
-                f"{pair.cells['when'].given:.1%}, {pair.cells['how'].given:.1%}",
+                f"{pair.cells['when'].led_tokens:.1%}, {pair.cells['how'].led_tokens:.1%}",
             )
             for name, pair in result.pairs.items()
         ],
@@ -185,7 +172,7 @@ def _print(result: ExchangeResult) -> None:
 
 def _print_calibration(result: Calibration) -> None:
     print_table(
-        ("pair", "gap", "truth", "when-share", "random order", "given"),
+        ("pair", "gap", "truth", "when-share", "random order", "led_tokens"),
         [
             (
                 name,
@@ -193,7 +180,7 @@ def _print_calibration(result: Calibration) -> None:
                 str(pair.truth),
                 str(pair.readings["when-share"]),
                 str(pair.readings.get("behaviours in random order", "–")),
-                f"{pair.given:.1%}",
+                f"{pair.led_tokens:.1%}",
             )
             for name, pair in result.pairs.items()
         ],

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from reasonlens.cli.completion import complete_models
 from reasonlens.cli.console import (
     UNKNOWN,
     interval,
@@ -20,6 +19,7 @@ from reasonlens.cli.console import (
     say,
 )
 from reasonlens.cli.options import (
+    Base,
     Device,
     Json,
     LayersOrNone,
@@ -28,10 +28,14 @@ from reasonlens.cli.options import (
     Numbers,
     OutDirectory,
     Problems,
+    Quick,
     Quiet,
+    Rows,
     Seed,
     Strengths,
     Temperature,
+    TestProblems,
+    Thinking,
     name_or_path,
 )
 
@@ -45,24 +49,8 @@ STRENGTHS = Numbers((0.5, 1, 1.5))
 
 
 def hybrid(
-    base: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Model that writes: hub id, directory, .gguf, or built in; default the base of each organism.",
-            parser=name_or_path,
-            autocompletion=complete_models,
-        ),
-    ] = None,
-    thinking: Annotated[
-        Names,
-        typer.Option(
-            metavar="MODELS",
-            help="Model that says when, or several joined by commas: each makes a pair with the base.",
-            parser=Names.parse,
-            autocompletion=complete_models,
-        ),
-    ] = THINKING,
+    base: Base = None,
+    thinking: Thinking = THINKING,
     problems: Problems = None,
     out: OutDirectory = Path("runs/hybrid"),
     resume: Annotated[
@@ -72,7 +60,7 @@ def hybrid(
         Names | None,
         typer.Option(metavar="NAMES", help="Arms to run, joined by commas; default all.", parser=Names.parse),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Main arms only, on 200 test problems.")] = False,
+    quick: Quick = False,
     mechanism: Annotated[
         Literal["optimised", "mean-difference", "joint"],
         typer.Option(help="How vectors are found; `joint`: with their strengths."),
@@ -89,12 +77,10 @@ def hybrid(
     strengths: Strengths = STRENGTHS,
     train: Annotated[int, typer.Option(help="Problems on which the thinking model writes.", min=10)] = 400,
     validation: Annotated[int, typer.Option(help="Problems on which layer and strength are chosen.", min=5)] = 150,
-    test: Annotated[
-        int | None, typer.Option(help="Problems on which everything is measured; default 1000.", min=10)
-    ] = None,
+    test: TestProblems = None,
     max_new_tokens: MaxNewTokens = 287,
     temperature: Temperature = 1.0,
-    rows: Annotated[int, typer.Option(help="Problems that are decoded together.", min=1)] = 250,
+    rows: Rows = 250,
     cache_gigabytes: Annotated[
         float,
         typer.Option(help="Room for keys and values of rollouts while vectors are found: more rollouts are used."),
@@ -117,6 +103,8 @@ def hybrid(
     With no weight updates: vectors are made from the thinking model's own text, one block of the base is pushed along
     them where the two would say different tokens (or where a probe on the base says so), and everything that could
     explain the gain in another way is run beside it. Without options: the built-in pairs, where the truth is known.
+
+    By default 1000 test problems; `--quick` runs the main arms only, on 200.
 
     `--layers` and `--strengths` are tried on the validation problems; by default blocks a quarter, half and three
     quarters up. Of a network's strengths, `--strengths` are multiples.

@@ -254,3 +254,41 @@ Quiet = Annotated[
 
 def group_options(quiet: Quiet = False) -> None:
     """Take what may stand between a group of commands and its command."""
+
+
+# Of pairs of a base and what was trained from it.
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="MODEL",
+        help="Model without the training: hub id, directory, .gguf, built in; default the base of each organism.",
+        parser=name_or_path,
+        autocompletion=complete_models,
+    ),
+]
+Thinking = Annotated[
+    Names,
+    typer.Option(
+        "--thinking",
+        metavar="MODELS",
+        help="Model with the training, or several joined by commas: each makes a pair with the base.",
+        parser=Names.parse,
+        autocompletion=complete_models,
+    ),
+]
+Quick = Annotated[bool, typer.Option("--quick", help="Less of everything, for a first look.")]
+TestProblems = Annotated[
+    int | None, typer.Option("--test", help="Problems on which everything is measured, at most.", min=2)
+]
+Rows = Annotated[int, typer.Option("--rows", help="Problems that are decoded together.", min=1)]
+Family = Annotated[
+    Path | None,
+    typer.Option(
+        "--family", metavar="DIRECTORY", help="Directory of a trained family; default the built-in one.", parser=path_of
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", help="Models at work side by side, each on one thread; results do not depend on it.", min=1),
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -10,6 +9,8 @@ import typer
 from reasonlens.cli.console import next_command, print_json, print_table, say
 from reasonlens.cli.door import Group
 from reasonlens.cli.options import (
+    Family,
+    Jobs,
     Json,
     Model,
     OutDirectory,
@@ -20,7 +21,6 @@ from reasonlens.cli.options import (
     Samples,
     Seed,
     group_options,
-    path_of,
 )
 
 if TYPE_CHECKING:
@@ -37,10 +37,7 @@ organisms.callback()(group_options)
 def train(
     out: OutDirectory,
     seed: Seed = 0,
-    jobs: Annotated[
-        int,
-        typer.Option(help="Models trained side by side, each on one thread; the weights do not depend on it.", min=1),
-    ] = 2,
+    jobs: Jobs = 2,
     members: Annotated[
         str,
         typer.Option(
@@ -85,12 +82,7 @@ def traces_of(
 
 @organisms.command()
 def evaluate(
-    family: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIRECTORY", help="Directory of a trained family; default the built-in one.", parser=path_of
-        ),
-    ] = None,
+    family: Family = None,
     out: OutDirectoryOrNone = None,
     n_problems: ProblemCount = 200,
     samples: Samples = 4,

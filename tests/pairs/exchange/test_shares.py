@@ -1,0 +1,95 @@
+"""Shares from answers made by hand, and the scores of readings against a truth that is known."""
+
+from __future__ import annotations
+
+from math import isnan
+
+import numpy as np
+import pytest
+
+from reasonlens.pairs import organism_pair
+from reasonlens.pairs.exchange import Calibration, ExchangeSettings, PairExchange
+from reasonlens.pairs.exchange.calibration import CONSTANT
+from reasonlens.pairs.exchange.cells import Answer
+from tests.pairs.exchange.results import calibration, pair_exchange
+
+N = 60
+
+
+def answers(solved: np.ndarray, *, n_led: int = 0) -> list[Answer]:
+    return [
+        Answer(
+            text="",
+            tokens=(),
+            n_tokens=100,
+            is_solved=bool(right),
+            is_truncated=False,
+            n_sentences=20,
+            n_led=n_led,
+            n_given_tokens=2 * n_led,
+            n_plan_tokens=10,
+        )
+        for right in solved
+    ]
+
+
+def exchanged(*rates: float, control: float | None = None) -> PairExchange:
+    """Of base, when, how and thinking: the first so many of each problem's ten responses are right."""
+    pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=N)
+    names = ("base", "when", "how", "thinking", *(() if control is None else ("other moments",)))
+    cells = {
+        name: answers(np.tile(np.arange(10) < 10 * rate, N), n_led=name == "when")
+        for name, rate in zip(names, (*rates, *(() if control is None else (control,))), strict=True)
+    }
+    return PairExchange.of(pair, cells)
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ((0.1, 0.7, 0.1, 0.7), 1.0),
+        ((0.1, 0.1, 0.7, 0.7), 0.0),
+        ((0.1, 0.3, 0.3, 0.7), 0.5),
+        ((0.2, 0.8, 0.4, 0.6), 1.0),
+    ],
+)
+def test_the_share_follows_from_the_four_accuracies(rates: tuple[float, ...], expected: float) -> None:
+    pair = exchanged(*rates)
+    assert pair.when_share.value == pytest.approx(expected) == 1 - pair.how_share.value
+    assert pair.when_share.n == N and pair.gap.value == pytest.approx(rates[3] - rates[0])
+    assert (
+        pair.cells["when"].led == 0.05 and pair.cells["when"].led_tokens == 0.02 and pair.cells["base"].led_tokens == 0
+    )
+    assert pair.control_share is None
+
+
+def test_a_control_recovers_its_gain_over_the_base() -> None:
+    pair = exchanged(0.2, 0.6, 0.2, 0.6, control=0.3)
+    assert pair.control_share is not None and pair.control_share.value == pytest.approx(0.25)
+
+
+def test_without_a_gap_there_is_no_share() -> None:
+    assert isnan(exchanged(0.3, 0.5, 0.2, 0.3).when_share.value)
+
+
+def test_errors_and_order_are_those_of_a_count_by_hand() -> None:
+    result = calibration()
+    assert result.mean_abs_error() == pytest.approx((0.05 + 0.1 + 0.05) / 3)
+    assert result.concordance() == (1.0, 3)
+    assert result.mean_abs_error("words") == pytest.approx((0.65 + 0.1) / 2) and result.concordance("words") == (1.0, 1)
+    assert result.mean_abs_error(CONSTANT) == pytest.approx((0.45 + 0 + 0.4) / 3)
+    assert result.concordance(CONSTANT) == (0.5, 3)
+    assert list(result.scores()["reading"]) == ["when-share", "words", CONSTANT]
+    content = result.to_dict()
+    assert content["pairs"]["both"]["truth"] == 0.5 and content["pairs"]["both"]["when_share"] == 0.6
+    assert content["n_pairs"] == 3 and content["mean_abs_error"] == result.mean_abs_error()
+
+
+def test_a_pair_without_a_reading_is_left_out_of_the_scores() -> None:
+    pairs = dict(calibration().pairs)
+    none = exchanged(0.3, 0.5, 0.2, 0.3).when_share
+    pairs["both"] = type(pairs["both"])(
+        gap=pair_exchange().gap, truth=pairs["both"].truth, readings={"when-share": none}, led_tokens=0.0
+    )
+    result = Calibration(pairs=pairs, settings=ExchangeSettings())
+    assert result.mean_abs_error() == pytest.approx(0.05) and result.concordance() == (1.0, 1)
