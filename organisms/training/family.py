@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import signal
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from pathlib import Path
 from ...models.organism import read_record
 from ...rundir import InputError, RunDirectory
 from ...rundir.progress import is_silent
+from ...rundir.workers import end_with_parent
 from .members import MEMBERS
 from .stages import FamilySettings, clear_stage, train_stage
 
@@ -97,8 +97,7 @@ def _train_all(run: RunDirectory, waiting: list[str], settings: FamilySettings, 
     with ProcessPoolExecutor(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_DFL),  # an interrupt ends a worker without a traceback
+        initializer=end_with_parent,
     ) as pool:
         while waiting or running:
             for name in [name for name in waiting if _has_parent(out, name)]:

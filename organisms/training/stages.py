@@ -7,8 +7,6 @@ derives all its draws from the seed of the family, the stage and the step, and g
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
 import time
 import zlib
@@ -100,9 +98,6 @@ def _train_stage(out: Path, name: str, settings: FamilySettings, position: int, 
         clock.tick(step)
         if step in recipe.checkpoint_steps and parent is not None:
             save_difference(load_member(out, parent), model, steps / f"{step:04d}.safetensors")
-        process = multiprocessing.parent_process()
-        if process is not None and not process.is_alive():
-            os._exit(1)  # whoever started this stage was killed; the next to start it goes on
 
     def train_until(n_steps: int) -> int:
         return train(

@@ -19,6 +19,7 @@ from ...models import Organism, load, organism_names
 from ...models.organism import FIGURES, PREFIX
 from ...rundir import InputError, RunDirectory, check_kinds, expanded, from_row, read_json, settings_of
 from ...rundir.result_files import REPORT, RESULTS, TABLE
+from ...rundir.workers import end_with_parent
 from ...stats import Interval
 from ..pair import organism_pair
 from ._exchange import exchange
@@ -97,7 +98,8 @@ def _exchange_all(
     tasks = [(model, settings, None if out is None else out / "pairs" / Path(model).name, progress) for model in models]
     if min(jobs, len(tasks)) == 1:
         return [_exchange_one(*task) for task in tasks]
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=end_with_parent)
     try:
         with pool:
             return [future.result() for future in [pool.submit(_exchange_one, *task) for task in tasks]]
