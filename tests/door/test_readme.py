@@ -28,6 +28,8 @@ INSTALLATION = ("python3 -m venv ", ".venv/bin/pip install ", ".venv/bin/python 
 MINUTES_LONG = (
     "reasonlens locate --model Qwen/Qwen2.5-1.5B --layers 8:24 --out runs/qwen",
     "reasonlens hybrid --quick",
+    "reasonlens calibrate --quick",
+    "reasonlens exchange --thinking organism/rl-timing --quick",
     "reasonlens locate --model organism/base-timing --traces rl.jsonl --read before:1 --out runs/foresight",
 )
 OF_SMOLLM2 = "17 * 23 = 381"
