@@ -28,7 +28,7 @@ class EffectSettings:
     operation: str = "add"
     when: str = SENTENCES  # steered tokens of the response: at sentence beginnings, or as `When.parse` reads it
     template: Template = "auto"
-    sampling: Sampling = field(default_factory=lambda: Sampling(n_samples=1, max_new_tokens=160))
+    sampling: Sampling = field(default_factory=lambda: Sampling(n_samples=1, max_new_tokens=287))
     seed: int = 0  # of random directions, sampling and problems
 
     __repr__ = brief

@@ -65,7 +65,7 @@ def matrix(
     n_problems: ProblemCount = 50,
     operation: Operation = "add",
     when: When = "sentences",
-    max_new_tokens: MaxNewTokens = 160,
+    max_new_tokens: MaxNewTokens = 287,
     temperature: Temperature = 0.7,
     template: Template = "auto",
     seed: Seed = 0,

@@ -68,7 +68,7 @@ def sweep(
     ] = None,
     operation: Operation = "add",
     when: When = "sentences",
-    max_new_tokens: MaxNewTokens = 160,
+    max_new_tokens: MaxNewTokens = 287,
     temperature: Temperature = 0.7,
     template: Template = "auto",
     seed: Seed = 0,
