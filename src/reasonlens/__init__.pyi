@@ -145,6 +145,9 @@ from .pairs.hybrid import (
 from .pairs.hybrid import (
     hybrid as hybrid,
 )
+from .pairs.regrade import PublishedKeys as PublishedKeys
+from .pairs.regrade import Regraded as Regraded
+from .pairs.regrade import regrade as regrade
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,
 )
