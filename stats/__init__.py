@@ -31,11 +31,11 @@ misuse raises ValueError.
 from .accuracy import Solved, accuracy_difference_over_groups, accuracy_draws, accuracy_over_groups
 from .attempts import pass_at_k
 from .change_point import change_point_over_groups
-from .concordance import concordance
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .interval import Interval, mean_and_range, without_nan
 from .maximum import corrected_p_values, maximum_quantile, simultaneous_band
+from .ordering import concordance
 from .permutation import p_value_of_draws, row_permutations
 from .proportion import proportion_over_groups, wilson_proportion
 from .ratios import mean_over_groups, ratio_difference_over_groups, ratio_over_groups

@@ -112,6 +112,9 @@ from .pairs import (
 from .pairs import (
     question_pair as question_pair,
 )
+from .pairs._regrade import PublishedKeys as PublishedKeys
+from .pairs._regrade import Regraded as Regraded
+from .pairs._regrade import regrade as regrade
 from .pairs.exchange import (
     Calibration as Calibration,
 )
@@ -145,9 +148,6 @@ from .pairs.hybrid import (
 from .pairs.hybrid import (
     hybrid as hybrid,
 )
-from .pairs.regrade import PublishedKeys as PublishedKeys
-from .pairs.regrade import Regraded as Regraded
-from .pairs.regrade import regrade as regrade
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,
 )

@@ -31,6 +31,7 @@ from reasonlens import (
     encode,
     mean_difference_directions,
     read_traces,
+    regrade,
     steer,
     sweep,
     write_traces,
@@ -46,6 +47,7 @@ from reasonlens.traces import TraceList
 from ..figures.test_results import MAKERS
 from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.hybrid.results import hybrid_result
+from ..pairs.test_regrade import published, written
 from .floor_plan import modules
 
 LIMIT = 1_000
@@ -120,6 +122,7 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
             next(iter(hybrid_result().pairs.values())),
             next(iter(exchange_result().pairs.values())),
             next(iter(calibration().pairs.values())),
+            regrade(written(place, published())),
             ColouredText(name="a", prompt="p", text="t" * 5_000, tokens=[], sentences=[], labels=[]),
             Interval(0.5, 0.4, 0.6, 12),
             RecoveredGap(Interval(0.5, 0.4, 0.6, 12)),

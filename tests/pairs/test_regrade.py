@@ -109,3 +109,12 @@ def test_the_command_prints_the_gap_and_writes_a_page(tmp_path: Path) -> None:
     assert (out / "report.html").is_file() and json.loads((out / "results.json").read_text())["n_questions"] == 50
     done = CliRunner().invoke(app, ["regrade", str(file), "--json", "--hybrid-key", "hybird_model"])
     assert done.exit_code == 2 and "holds no text 'hybird_model'" in " ".join(done.stderr.split())
+
+
+def test_a_result_is_read_back_from_json(tmp_path: Path) -> None:
+    for content in (published(), published(results={})):
+        result = regrade(written(tmp_path, content))
+        again = type(result).from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False)))
+        assert again.to_dict() == result.to_dict() and repr(again) == repr(result)
+        assert again.to_frame().equals(result.to_frame()) and again.figure().to_json() == result.figure().to_json()
+        assert again.keys == PublishedKeys()

@@ -10,12 +10,13 @@ from typing import Annotated
 
 import typer
 
+from reasonlens.cli.calibrate import calibrate
 from reasonlens.cli.collect import collect
 from reasonlens.cli.console import notes_on_stderr, say
 from reasonlens.cli.directions import directions
 from reasonlens.cli.doctor import doctor
 from reasonlens.cli.door import Door
-from reasonlens.cli.exchange import calibrate, exchange
+from reasonlens.cli.exchange import exchange
 from reasonlens.cli.export import convert, export, import_
 from reasonlens.cli.figure import figure
 from reasonlens.cli.hybrid import hybrid

@@ -1,4 +1,4 @@
-"""Exchange the sentences of two models, and check what that reads: `reasonlens exchange`, `reasonlens calibrate`."""
+"""Let one model decide what a sentence does and another one write it: `reasonlens exchange`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.console import next_command, note, print_json, print_table, read_json, say
+from reasonlens.cli.console import next_command, note, print_json, print_table, read_json
 from reasonlens.cli.options import (
     Base,
     Device,
-    Family,
-    Jobs,
     Json,
     MaxNewTokens,
     Names,
@@ -31,7 +29,7 @@ from reasonlens.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from reasonlens.pairs.exchange import Calibration, ExchangeResult, ExchangeSettings
+    from reasonlens.pairs.exchange import ExchangeResult, ExchangeSettings
 
 THINKING = Names(("organism/rl-timing", "organism/sft-timing", "organism/rl-skill", "organism/sft-skill"))
 PLANS = Names(("subgoal-setting",))
@@ -72,7 +70,7 @@ def exchange(
     """
     import reasonlens
 
-    settings = _settings(quick, test, samples, plans, max_new_tokens, temperature, rows, seed)
+    settings = exchange_settings(quick, test, samples, plans, max_new_tokens, temperature, rows, seed)
     result = reasonlens.exchange(
         base,
         [name_or_path(name) for name in thinking],
@@ -89,43 +87,7 @@ def exchange(
     next_command("calibrate", "--quick")
 
 
-def calibrate(
-    family: Family = None,
-    names: Annotated[
-        Names | None,
-        typer.Option(
-            "--pairs",
-            metavar="NAMES",
-            help="Trained members, joined by commas; default all of which the truth is known.",
-            parser=Names.parse,
-        ),
-    ] = None,
-    out: OutDirectory = Path("runs/calibrate"),
-    quick: Quick = False,
-    test: TestProblems = None,
-    samples: Samples = 2,
-    jobs: Jobs = 2,
-    seed: Seed = 0,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Check the when-share on pairs of which the truth is known: mean error, order, every pair beside its truth.
-
-    200 test problems by default; `--quick` takes half as many and leaves the control out.
-    """
-    import reasonlens
-
-    settings = _settings(quick, test, samples, PLANS, 287, 1.0, 250, seed)
-    result = reasonlens.calibrate(family, names, settings=settings, out=out, jobs=jobs)
-    if as_json:
-        print_json(read_json(out / "results.json"))
-    else:
-        _print_calibration(result)
-    note(f"report: {out / 'report.html'}")
-    next_command("exchange", "--thinking", "organism/rl-timing", "--out", "runs/one-pair")
-
-
-def _settings(
+def exchange_settings(
     quick: bool,
     test: int | None,
     samples: int,
@@ -135,6 +97,7 @@ def _settings(
     rows: int,
     seed: int,
 ) -> ExchangeSettings:
+    """Make the settings that the options of either command stand for."""
     import reasonlens
     from reasonlens.generation import Sampling
 
@@ -168,25 +131,3 @@ def _print(result: ExchangeResult) -> None:
         "When-share: Shapley share of the gap that goes with who decides. Random order: share recovered by the same "
         "behaviours at other moments. Given: tokens of the decider's that led the writer on, in both.",
     )
-
-
-def _print_calibration(result: Calibration) -> None:
-    print_table(
-        ("pair", "gap", "truth", "when-share", "random order", "led_tokens"),
-        [
-            (
-                name,
-                str(pair.gap),
-                str(pair.truth),
-                str(pair.readings["when-share"]),
-                str(pair.readings.get("behaviours in random order", "–")),
-                f"{pair.led_tokens:.1%}",
-            )
-            for name, pair in result.pairs.items()
-        ],
-        title="Shares of the gap that are when: value [95% interval over problems]",
-        caption="Truth: by cross-play of decisions and content. The when-share knows neither.",
-    )
-    for row in result.scores().itertuples(index=False):
-        order = "" if row.n_compared == 0 else f", {row.concordance:.0%} of {row.n_compared} pairs of pairs in order"
-        say(f"{row.reading}: mean absolute error {row.mean_abs_error:.3f} on {row.n_pairs} pairs{order}")
