@@ -57,7 +57,7 @@ def share_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
                 y=[places[pair] for pair in truth["pair"]],
                 mode="markers",
                 name=TRUTH,
-                marker={"color": INK, "symbol": "line-ns", "size": 26, "line": {"color": INK, "width": 3}},
+                marker={"color": INK, "symbol": "line-ns", "size": 34, "line": {"color": INK, "width": 3}},
                 customdata=truth["pair"].tolist(),
                 hovertemplate="%{customdata}: %{x:.3f}<extra>truth</extra>",
             )
