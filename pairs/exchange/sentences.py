@@ -4,7 +4,8 @@
    that the response ends here counts as one too.
 2. A plan says what will be done, and is a decision from its first word to its last: it is taken as it is.
 3. For any other behaviour the speaker writes sentences until one is of this behaviour. After some tries it is led on by
-   the first token of the draft, then by two, and so on: how many tokens are given in this way is counted.
+   the first token of the draft, then by two, and so on: how many tokens are given in this way is counted. Blank lines
+   are taken as they are, and count as given.
 4. Both models read the sentence that was accepted.
 
 What the decider knows reaches the text by the choice of behaviours, by plans and by the words that lead on, and in no
@@ -176,8 +177,13 @@ class _Exchange:
             row.behaviour = self._behaviour(row, row.draft)
             row.ends_after = self._decider.has_ended(draft)
             row.n_tries = 0
-            if row.behaviour == END or row.behaviour in self._settings.plans:
-                row.n_plan_tokens += len(row.draft) * (row.behaviour != END)
+            if row.behaviour == END:
+                self._accepted[place] = row.draft
+            elif row.behaviour in self._settings.plans:
+                row.n_plan_tokens += len(row.draft)
+                self._accepted[place] = row.draft
+            elif not self._speaker.text(row.draft).strip():  # lines between sentences
+                row.n_given_tokens += len(row.draft)
                 self._accepted[place] = row.draft
 
     def speak(self) -> None:

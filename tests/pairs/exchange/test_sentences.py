@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from reasonlens.generation import Sampling
+from reasonlens.generation import Drafts, Sampling
 from reasonlens.models import LanguageModel, load, wrap
 from reasonlens.organisms.annotator import organism_annotator
 from reasonlens.organisms.corpus import vocabulary, words_of
@@ -169,6 +169,27 @@ def test_a_script_is_written_in_its_order_whatever_was_said_before() -> None:
     labels = [span.label for span in organism_annotator(PROBLEMS[0].prompt, response.text)]
     expected = [span.label for span in organism_annotator(PROBLEMS[0].prompt, " ".join(lines))]
     assert labels == expected and response.n_sentences == 3 and response.is_ended
+
+
+def test_blank_lines_of_the_decider_are_taken_and_counted(
+    tiny: Callable[..., LanguageModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny()
+    model.model.generation_config.eos_token_id = None
+    decider = Voice.of(model, "plain", model)
+    (line_break,) = model.tokenizer("\n", add_special_tokens=False)["input_ids"]
+    settings = ExchangeSettings(sampling=Sampling(temperature=1.0, top_p=1.0, max_new_tokens=8))
+    monkeypatch.setattr(module, "Drafts", Drafts)
+    (response,) = exchange_sentences(
+        decider,
+        decider,
+        ["Is it?"],
+        lambda prompt, text: [],
+        settings,
+        numbers=[0],
+        script={0: [[line_break], [line_break, line_break]]},
+    )
+    assert response.text == "\n\n\n" and response.n_given_tokens == 3 and response.is_ended and not response.n_led
 
 
 def test_a_behaviour_is_that_of_the_last_span_that_reaches_into_the_sentence() -> None:
