@@ -8,7 +8,7 @@
     other moments   thinking    base        the behaviours of one of its own responses, in random order: the control
 
 If training taught *when*, `when` is as good as `thinking` and `how` as poor as `base`; if it taught *how*, the reverse.
-The control has the same behaviours equally often, so what it recovers is not a matter of moments.
+The control draws on the same behaviours, so what it recovers is not a matter of moments.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ...generation import generate
-from ...rundir import RunDirectory, brief, columns_of, from_row, to_row
+from ...generation import Vocabulary, generate
+from ...rundir import InputError, RunDirectory, brief, columns_of, from_row, to_row
 from ...rundir.progress import ProgressBar
 from ...traces.questions import Question
 from ..pair import Pair
@@ -63,8 +63,17 @@ def run_cells(
 
     Returns:
         Cell -> its responses: those of a question side by side, questions in order.
+
+    Raises:
+        InputError: A prompt opens thoughts, or the models' tokenizers do not give the same text.
     """
     base, thinking = Voice.both(pair)
+    for voice in (base, thinking):
+        if any(voice.prompts([pair.test[0].prompt])[1]):
+            raise InputError(
+                f"the prompt of {voice.model.name} opens thoughts, and who ends them is neither *when* nor *how*: give "
+                "it a template without thoughts, or measure the pair with `hybrid`"
+            )
     run = _Cells(pair, settings, directory, progress)
     answers = {BASE: run.alone(BASE, base), THINKING: run.alone(THINKING, thinking)}
     answers[WHEN] = run.together(WHEN, thinking, base)
@@ -88,7 +97,13 @@ class _Cells:
         def write(questions: Sequence[Question], numbers: Sequence[int]) -> list[Answer]:
             prompts, openers = voice.prompts([question.prompt for question in questions])
             written = generate(
-                voice.model, prompts, settings.sampling, seed=settings.seed, n_rows=settings.n_rows, numbers=numbers
+                voice.model,
+                prompts,
+                settings.sampling,
+                seed=settings.seed,
+                n_rows=settings.n_rows,
+                numbers=numbers,
+                vocabulary=Vocabulary(n_tokens=None, ends=tuple(sorted(voice.stops))),  # as in an exchange
             )
             return [
                 self._answer(question, opener + voice.text(tokens), len(tokens), voice.has_ended(tokens), tokens)

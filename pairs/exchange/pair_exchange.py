@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...rundir import brief, from_row, to_row
-from ...stats import Interval, accuracy_over_groups, ratio_over_groups, shapley_shares_over_groups
+from ...stats import Interval, accuracy_over_groups, gap_recovered_over_groups, shapley_shares_over_groups
 from ..pair import Pair
 from .cells import BASE, CONTROL, EXCHANGED, HOW, THINKING, WHEN, Answer
 
@@ -56,7 +56,8 @@ class PairExchange:
         how_share: Share that goes with what writes the sentences.
         when_alone: Gain of the thinking model's decisions with the base's sentences.
         how_alone: Gain of the thinking model's sentences with the base's decisions.
-        control_share: Share of the gap that the same behaviours recover in random order; None: not run.
+        control_share: Share of the gap that the same behaviours recover in random order; NaN without a gap, None: not
+            run.
     """
 
     base: str
@@ -91,8 +92,7 @@ class PairExchange:
         shares = shapley_shares_over_groups(solved[BASE], solved[WHEN], solved[HOW], solved[THINKING], groups)
         control = None
         if CONTROL in solved:
-            gained, gap = solved[CONTROL] - solved[BASE], solved[THINKING] - solved[BASE]
-            control = ratio_over_groups(gained, gap, groups=groups)
+            control = gap_recovered_over_groups(solved[BASE], solved[THINKING], solved[CONTROL], groups).share
         return cls(
             base=pair.base.name,
             thinking=pair.thinking.name,

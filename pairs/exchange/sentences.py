@@ -8,8 +8,9 @@
    are taken as they are, and count as given.
 4. Both models read the sentence that was accepted.
 
-What the decider knows reaches the text by the choice of behaviours, by plans and by the words that lead on, and in no
-other way. Where the speaker's sentences are as free as its own, their distribution given the behaviour is its own too.
+What the decider knows reaches the text by the choice of behaviours and of the end, by plans, by the words that lead on
+and by blank lines. Where the speaker's sentences are as free as its own, their distribution given the behaviour is its
+own too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...generation import Drafts
+from ...rundir import InputError
 from ...traces import Annotator
 from .settings import ExchangeSettings
 from .voice import Voice
@@ -138,6 +140,7 @@ class _Exchange:
         self._annotator, self._settings = annotator, settings
         of_decider, _ = decider.prompts(questions)
         of_speaker, openers = speaker.prompts(questions)
+        self._n_prompt = [len(prompt) for prompt in of_decider]
         self._deciding = Drafts(decider.model, of_decider, decider.ends)
         self._speaking = Drafts(speaker.model, of_speaker, speaker.ends)
         room = [
@@ -175,7 +178,7 @@ class _Exchange:
             row = self.rows[place]
             row.draft = self._in_speaker_tokens(draft)
             row.behaviour = self._behaviour(row, row.draft)
-            row.ends_after = self._decider.has_ended(draft)
+            row.ends_after = self._decider.has_ended(draft) or not draft
             row.n_tries = 0
             if row.behaviour == END:
                 self._accepted[place] = row.draft
@@ -204,7 +207,8 @@ class _Exchange:
             sentence = [token for token in written if token not in self._speaker.stops]
             row.n_tries += 1
             is_given = len(prefix) >= len(row.draft)
-            if is_given or (sentence and self._behaviour(row, sentence) == row.behaviour):
+            is_blank = not self._speaker.text(sentence).strip()
+            if is_given or (not is_blank and self._behaviour(row, sentence) == row.behaviour):
                 row.n_led += bool(prefix)
                 row.n_given_tokens += len(prefix)
                 self._accepted[place] = row.draft if is_given else sentence
@@ -226,7 +230,25 @@ class _Exchange:
             self._deciding.read(
                 {place: self._decider.tokens_of(self._speaker, tokens) for place, tokens in going.items()}
             )
+            for place in going:
+                self._check_decider(place)
         self._accepted = {}
+
+    def _check_decider(self, place: int) -> None:
+        """Check that the decider reads the same text, and finish a row that fills its context."""
+        if not self._decider.has_other_tokens:
+            return
+        tokens = self._deciding.texts[place]
+        as_read = self._decider.text(tokens[self._n_prompt[place] :])
+        written = self._speaker.text(self.rows[place].tokens)
+        if as_read != written:
+            raise InputError(
+                f"the tokenizers of {self._decider.model.name} and {self._speaker.model.name} do not give the same "
+                f"text: {as_read[-40:]!r} and {written[-40:]!r}; exchange models that share their tokens"
+            )
+        context = self._decider.model.context_tokens
+        if context is not None and len(tokens) >= context:
+            self._finish(place)
 
     def _draft(
         self, drafts: Drafts, places: Sequence[int], prefixes: Mapping[int, Sequence[int]] | None = None

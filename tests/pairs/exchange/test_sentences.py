@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -190,6 +191,19 @@ def test_blank_lines_of_the_decider_are_taken_and_counted(
         script={0: [[line_break], [line_break, line_break]]},
     )
     assert response.text == "\n\n\n" and response.n_given_tokens == 3 and response.is_ended and not response.n_led
+
+
+def test_a_script_ends_a_response_of_a_model_that_has_no_end(
+    tiny: Callable[..., LanguageModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny()
+    speaker = replace(Voice.of(model, "plain", model), stops=frozenset())
+    monkeypatch.setattr(module, "Drafts", Drafts)
+    settings = ExchangeSettings(free_tries=0, sentence_tokens=4)
+    (response,) = exchange_sentences(
+        speaker, speaker, ["Is it?"], lambda prompt, text: [], settings, numbers=[0], script={0: [[40, 41]]}
+    )
+    assert response.is_ended and response.n_sentences == 1
 
 
 def test_a_behaviour_is_that_of_the_last_span_that_reaches_into_the_sentence() -> None:

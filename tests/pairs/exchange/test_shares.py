@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from reasonlens.pairs import organism_pair
-from reasonlens.pairs.exchange import Calibration, ExchangeSettings, PairExchange
+from reasonlens.pairs.exchange import Calibration, ExchangeSettings, PairExchange, exchange
 from reasonlens.pairs.exchange.calibration import CONSTANT
 from reasonlens.pairs.exchange.cells import Answer
+from reasonlens.rundir import InputError
 from tests.pairs.exchange.results import calibration, pair_exchange
 
 N = 60
@@ -68,8 +69,17 @@ def test_a_control_recovers_its_gain_over_the_base() -> None:
     assert pair.control_share is not None and pair.control_share.value == pytest.approx(0.25)
 
 
-def test_without_a_gap_there_is_no_share() -> None:
+def test_without_a_gap_there_is_no_share_and_no_control_either() -> None:
     assert isnan(exchanged(0.3, 0.5, 0.2, 0.3).when_share.value)
+    pair = exchanged(0.3, 0.5, 0.2, 0.3, control=0.1)
+    assert pair.control_share is not None and isnan(pair.control_share.value)
+
+
+def test_a_prompt_that_opens_thoughts_is_refused_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reasonlens.pairs.exchange.voice.thought_openers", lambda model, prompts: ["<think>"])
+    pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=2)
+    with pytest.raises(InputError, match="the prompt of organism/base-timing opens thoughts"):
+        exchange(pairs=[pair], progress=False)
 
 
 def test_errors_and_order_are_those_of_a_count_by_hand() -> None:
