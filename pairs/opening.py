@@ -17,6 +17,8 @@ from .pair import Pair, organism_pair, own_base, question_pair
 
 logger = logging.getLogger(__name__)
 
+TRAINED_ORGANISMS = ("organism/rl-timing", "organism/sft-timing", "organism/rl-skill", "organism/sft-skill")
+
 # What holds problems: a name (`gsm8k`), a file, a set of them with its grader, or questions.
 Problems = str | Path | ProblemSet | Sequence[Question]
 

@@ -17,19 +17,17 @@ from ...models._load import ModelLike
 from ...rundir import RunDirectory, expanded, members_of, settings_of
 from ...rundir.result_files import REPORT, RESULTS, TABLE
 from ..identity import folders_of, inputs_of
-from ..opening import Problems, open_pairs
+from ..opening import TRAINED_ORGANISMS, Problems, open_pairs
 from ..pair import Pair, check_lengths
 from .cells import run_cells
 from .pair_exchange import PairExchange
 from .result import ExchangeResult
 from .settings import ExchangeSettings
 
-THINKING = ("organism/rl-timing", "organism/sft-timing", "organism/rl-skill", "organism/sft-skill")
-
 
 def exchange(
     base: ModelLike | None = None,
-    thinking: ModelLike | Sequence[ModelLike] = THINKING,
+    thinking: ModelLike | Sequence[ModelLike] = TRAINED_ORGANISMS,
     problems: Problems | None = None,
     *,
     pairs: Sequence[Pair] | None = None,

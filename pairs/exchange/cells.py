@@ -13,6 +13,7 @@ The control draws on the same behaviours, so what it recovers is not a matter of
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +21,15 @@ from typing import Any
 import numpy as np
 
 from ...generation import Vocabulary, generate
-from ...rundir import InputError, RunDirectory, brief, columns_of, from_row, to_row
+from ...rundir import RunDirectory, brief, columns_of, from_row, to_row
 from ...rundir.progress import ProgressBar
 from ...traces.questions import Question
 from ..pair import Pair
 from .sentences import Exchanged, exchange_sentences
 from .settings import ExchangeSettings
 from .voice import Voice
+
+logger = logging.getLogger(__name__)
 
 KEY = "response"  # number of a response: that of its question, times the samples, plus that of the sample
 BASE, WHEN, HOW, THINKING, CONTROL = "base", "when", "how", "thinking", "other moments"
@@ -69,15 +72,16 @@ def run_cells(
     """
     base, thinking = Voice.both(pair)
     for voice in (base, thinking):
-        if any(voice.prompts([pair.test[0].prompt])[1]):
-            raise InputError(
-                f"the prompt of {voice.model.name} opens thoughts, and who ends them is neither *when* nor *how*: give "
-                "it a template without thoughts, or measure the pair with `hybrid`"
-            )
+        voice.prompts([pair.test[0].prompt])  # what is refused is refused before anything is written
     run = _Cells(pair, settings, directory, progress)
     answers = {BASE: run.alone(BASE, base), THINKING: run.alone(THINKING, thinking)}
     answers[WHEN] = run.together(WHEN, thinking, base)
     answers[HOW] = run.together(HOW, base, thinking)
+    if settings.plans and not any(answer.n_plan_tokens for answer in answers[WHEN]):
+        logger.warning(
+            f"{pair.name}: no sentence is a plan ({', '.join(settings.plans)}), so that plans are written by who "
+            "writes: name the behaviours of this labeller that are plans, or none"
+        )
     if settings.has_control:
         answers[CONTROL] = run.together(CONTROL, thinking, base, answers[THINKING])
     return answers
@@ -95,7 +99,7 @@ class _Cells:
         settings = self.settings
 
         def write(questions: Sequence[Question], numbers: Sequence[int]) -> list[Answer]:
-            prompts, openers = voice.prompts([question.prompt for question in questions])
+            prompts = voice.prompts([question.prompt for question in questions])
             written = generate(
                 voice.model,
                 prompts,
@@ -106,8 +110,8 @@ class _Cells:
                 vocabulary=Vocabulary(n_tokens=None, ends=tuple(sorted(voice.stops))),  # as in an exchange
             )
             return [
-                self._answer(question, opener + voice.text(tokens), len(tokens), voice.has_ended(tokens), tokens)
-                for question, opener, tokens in zip(questions, openers, written, strict=True)
+                self._answer(question, voice.text(tokens), len(tokens), voice.has_ended(tokens), tokens)
+                for question, tokens in zip(questions, written, strict=True)
             ]
 
         return self._once(name, write)

@@ -47,7 +47,6 @@ class _Row:
     """A response under way."""
 
     prompt: str  # as the annotator reads it
-    opener: str
     random: np.random.Generator
     limit: int
     tokens: list[int] = field(default_factory=list)  # the speaker's
@@ -111,7 +110,7 @@ def exchange_sentences(
         exchange.read()
     return [
         Exchanged(
-            text=row.opener + speaker.text(row.tokens),
+            text=speaker.text(row.tokens),
             n_tokens=len(row.tokens),
             is_ended=row.is_ended,
             n_sentences=row.n_sentences,
@@ -138,8 +137,7 @@ class _Exchange:
     ) -> None:
         self._decider, self._speaker = decider, speaker
         self._annotator, self._settings = annotator, settings
-        of_decider, _ = decider.prompts(questions)
-        of_speaker, openers = speaker.prompts(questions)
+        of_decider, of_speaker = decider.prompts(questions), speaker.prompts(questions)
         self._n_prompt = [len(prompt) for prompt in of_decider]
         self._deciding = Drafts(decider.model, of_decider, decider.ends)
         self._speaking = Drafts(speaker.model, of_speaker, speaker.ends)
@@ -155,8 +153,8 @@ class _Exchange:
             for place in range(len(questions))
         ]
         self.rows = [
-            _Row(question, opener, np.random.default_rng([settings.seed, number]), limit)
-            for question, opener, number, limit in zip(questions, openers, numbers, room, strict=True)
+            _Row(question, np.random.default_rng([settings.seed, number]), limit)
+            for question, number, limit in zip(questions, numbers, room, strict=True)
         ]
         self._script = None if script is None else {place: iter(script[number]) for place, number in enumerate(numbers)}
         self._accepted: dict[int, list[int]] = {}
@@ -270,8 +268,8 @@ class _Exchange:
         return self._speaker.tokens_of(self._decider, draft)
 
     def _behaviour(self, row: _Row, sentence: Sequence[int]) -> str:
-        before = row.opener + self._speaker.text(row.tokens)
-        after = row.opener + self._speaker.text([*row.tokens, *sentence])
+        before = self._speaker.text(row.tokens)
+        after = self._speaker.text([*row.tokens, *sentence])
         return END if after == before else sentence_behaviour(self._annotator, row.prompt, before, after)
 
     def _finish(self, place: int) -> None:

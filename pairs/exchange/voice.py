@@ -13,6 +13,7 @@ from ...generation import encode_prompts, end_tokens
 from ...generation.vocabulary import same_tokens, width
 from ...generation.writing import thought_openers
 from ...models import LanguageModel
+from ...rundir import InputError
 from ...traces import Template
 from ...vectors.steering.sentence_ends import ends_sentence
 from ..pair import Pair
@@ -58,10 +59,25 @@ class Voice:
             cls.of(pair.thinking, pair.thinking_template, pair.base),
         )
 
-    def prompts(self, questions: Sequence[str]) -> tuple[list[list[int]], list[str]]:
-        """Encode questions, and find the tags of thoughts that the prompts end in."""
+    def prompts(self, questions: Sequence[str]) -> list[list[int]]:
+        """Encode questions.
+
+        Args:
+            questions: As they are put.
+
+        Returns:
+            Token ids of each prompt.
+
+        Raises:
+            InputError: A prompt opens thoughts: who ends them would be neither deciding nor writing.
+        """
         prompts = encode_prompts(self.model, questions, self.template)
-        return prompts, thought_openers(self.model, prompts)
+        if any(thought_openers(self.model, prompts)):
+            raise InputError(
+                f"the prompt of {self.model.name} opens thoughts, and who ends them is neither *when* nor *how*: give "
+                "it a template without thoughts, or measure the pair with `hybrid`"
+            )
+        return prompts
 
     def text(self, tokens: Sequence[int]) -> str:
         """Decode tokens of a response, without its end."""

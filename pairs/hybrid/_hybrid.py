@@ -20,7 +20,7 @@ from ...rundir.lock import only_writer
 from ...rundir.result_files import TABLES
 from ...traces.judge import Judge
 from ..identity import folders_of
-from ..opening import Problems, open_pairs
+from ..opening import TRAINED_ORGANISMS, Problems, open_pairs
 from ..pair import Pair, check_lengths
 from .experiment import Experiment
 from .judging import check_answers, judge_pair
@@ -32,12 +32,11 @@ from .settings import HybridSettings
 logger = logging.getLogger(__name__)
 
 RUN = "run.json"
-THINKING = ("organism/rl-timing", "organism/sft-timing", "organism/rl-skill", "organism/sft-skill")
 
 
 def hybrid(
     base: ModelLike | None = None,
-    thinking: ModelLike | Sequence[ModelLike] = THINKING,
+    thinking: ModelLike | Sequence[ModelLike] = TRAINED_ORGANISMS,
     problems: Problems | None = None,
     *,
     pairs: Sequence[Pair] | None = None,

@@ -10,6 +10,7 @@ import typer
 
 from reasonlens.cli.console import next_command, note, print_json, print_table, read_json
 from reasonlens.cli.options import (
+    TRAINED_ORGANISMS,
     Base,
     Device,
     Json,
@@ -31,14 +32,13 @@ from reasonlens.cli.options import (
 if TYPE_CHECKING:
     from reasonlens.pairs.exchange import ExchangeResult, ExchangeSettings
 
-THINKING = Names(("organism/rl-timing", "organism/sft-timing", "organism/rl-skill", "organism/sft-skill"))
 PLANS = Names(("subgoal-setting",))
 
 Plans = Annotated[
     Names,
     typer.Option(
         metavar="NAMES",
-        help="Behaviours whose sentences are plans: who decides writes them, word by word.",
+        help="Behaviours whose sentences are plans: who decides writes them, word by word; `none`: there are none.",
         parser=Names.parse,
     ),
 ]
@@ -46,7 +46,7 @@ Plans = Annotated[
 
 def exchange(
     base: Base = None,
-    thinking: Thinking = THINKING,
+    thinking: Thinking = TRAINED_ORGANISMS,
     problems: Problems = None,
     out: OutDirectory = Path("runs/exchange"),
     quick: Quick = False,
@@ -102,7 +102,7 @@ def exchange_settings(
     from reasonlens.generation import Sampling
 
     settings = reasonlens.ExchangeSettings(
-        plans=tuple(plans),
+        plans=() if tuple(plans) == ("none",) else tuple(plans),
         sampling=Sampling(n_samples=samples, temperature=temperature, top_p=1.0, max_new_tokens=max_new_tokens),
         n_rows=rows,
         seed=seed,

@@ -19,6 +19,7 @@ from reasonlens.cli.console import (
     say,
 )
 from reasonlens.cli.options import (
+    TRAINED_ORGANISMS,
     Base,
     Device,
     Json,
@@ -44,13 +45,12 @@ if TYPE_CHECKING:
     from reasonlens.pairs.hybrid.measure import ArmResult
     from reasonlens.traces.judge import Judge
 
-THINKING = Names(("organism/rl-timing", "organism/sft-timing", "organism/rl-skill", "organism/sft-skill"))
 STRENGTHS = Numbers((0.5, 1, 1.5))
 
 
 def hybrid(
     base: Base = None,
-    thinking: Thinking = THINKING,
+    thinking: Thinking = TRAINED_ORGANISMS,
     problems: Problems = None,
     out: OutDirectory = Path("runs/hybrid"),
     resume: Annotated[

@@ -257,6 +257,7 @@ def group_options(quiet: Quiet = False) -> None:
 
 
 # Of pairs of a base and what was trained from it.
+TRAINED_ORGANISMS = Names(("organism/rl-timing", "organism/sft-timing", "organism/rl-skill", "organism/sft-skill"))
 Base = Annotated[
     str | None,
     typer.Option(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
 import pytest
 
+from reasonlens.generation import Sampling
 from reasonlens.pairs import organism_pair
 from reasonlens.pairs.exchange import Calibration, ExchangeSettings, PairExchange, exchange
 from reasonlens.pairs.exchange.calibration import CONSTANT
@@ -80,6 +82,19 @@ def test_a_prompt_that_opens_thoughts_is_refused_before_anything_is_written(monk
     pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=2)
     with pytest.raises(InputError, match="the prompt of organism/base-timing opens thoughts"):
         exchange(pairs=[pair], progress=False)
+
+
+def test_plans_that_no_sentence_is_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=2)
+    sampling = Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=30)
+    settings = ExchangeSettings(plans=("subgoal-seting",), sampling=sampling, has_control=False)
+    with caplog.at_level("WARNING", logger="reasonlens"):
+        exchange(pairs=[pair], settings=settings, progress=False)
+    assert "rl-timing: no sentence is a plan (subgoal-seting)" in caplog.text
+    caplog.clear()
+    with caplog.at_level("WARNING", logger="reasonlens"):
+        exchange(pairs=[pair], settings=replace(settings, plans=("subgoal-setting",)), progress=False)
+    assert not caplog.text
 
 
 def test_errors_and_order_are_those_of_a_count_by_hand() -> None:
