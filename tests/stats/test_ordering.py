@@ -21,6 +21,7 @@ def test_it_is_the_share_of_concordant_pairs() -> None:
 def test_pairs_of_about_one_truth_are_left_out_and_equal_readings_are_half_right() -> None:
     assert concordance([0.1, 0.15, 0.9], [0.5, 0.2, 0.6], margin=0.1) == (1.0, 2)
     assert concordance([0.1, 0.9], [0.5, 0.5]) == (0.5, 1)
+    assert concordance([0.0, 0.5, 1.0], [1, 2, 3], margin=0.5) == (1.0, 1)
     share, n = concordance([0.1, 0.15], [0.5, 0.2], margin=0.1)
     assert isnan(share) and n == 0
     with pytest.raises(ValueError, match="2 truths and 1 readings"):
