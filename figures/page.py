@@ -5,7 +5,7 @@ Templates lie in `pages/` (Jinja, every value escaped unless a template marks it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -43,7 +43,9 @@ def render(page: str, results: Mapping[str, Any], figures: Mapping[str, go.Figur
     )
 
 
-def result_page(title: str, lead: str, figures: Mapping[str, go.Figure], frame: pd.DataFrame) -> str:
+def result_page(
+    title: str, lead: str, figures: Mapping[str, go.Figure], frame: pd.DataFrame, sentences: Sequence[str] = ()
+) -> str:
     """Write the page of a result that has no template of its own: its figures, then a table.
 
     Args:
@@ -51,12 +53,13 @@ def result_page(title: str, lead: str, figures: Mapping[str, go.Figure], frame: 
         lead: A sentence under it.
         figures: Name -> figure, in their order.
         frame: The rows to show, with intervals in the columns `NAME_low` and `NAME_high`.
+        sentences: What is concluded, between the lead and the figures.
 
     Returns:
         The whole page, every text in it escaped.
     """
     table = neutral(frame.to_html(index=False, border=0, na_rep="–", float_format="{:.3f}".format))
-    return render("result.html.jinja", {"title": title, "lead": lead}, figures, table=table)
+    return render("result.html.jinja", {"title": title, "lead": lead, "sentences": sentences}, figures, table=table)
 
 
 def offline_page(title: str, style: str, body: str) -> str:

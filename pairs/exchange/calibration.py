@@ -22,12 +22,12 @@ import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all, result_page
 from ...figures.shares import TRUTH
-from ...rundir import brief, expanded, from_row, looked_at, restoring, to_row
+from ...rundir import InputError, brief, expanded, from_row, looked_at, restoring, to_row
 from ...rundir.result_files import check_format, write_result
 from ...stats import Interval, concordance
 from .settings import ExchangeSettings
 
-FORMAT = "reasonlens.calibration/1"
+FORMAT = "reasonlens.calibration/2"
 TITLE = "What a when-share reads where the truth is known"
 LEAD = (
     "Of every pair it is known by construction, and measured by cross-play, which share of its gap is timing. The "
@@ -65,6 +65,25 @@ class Calibration:
     pairs: dict[str, CalibratedPair]
     settings: ExchangeSettings
 
+    @classmethod
+    def joined(cls, parts: Mapping[str, Calibration]) -> Calibration:
+        """Put the pairs of several families into one.
+
+        Args:
+            parts: Name of the family -> what was measured, with the same settings.
+
+        Returns:
+            All pairs, named `PAIR (FAMILY)`.
+
+        Raises:
+            InputError: There are none, or settings differ.
+        """
+        settings = [part.settings for part in parts.values()]
+        if not settings or any(one != settings[0] for one in settings):
+            raise InputError(f"what is joined has the same settings, and of {', '.join(parts) or 'none'} they differ")
+        pairs = {f"{name} ({family})": pair for family, part in parts.items() for name, pair in part.pairs.items()}
+        return cls(pairs=pairs, settings=settings[0])
+
     @property
     def names(self) -> list[str]:
         """The readings that there are, the constant last."""
@@ -72,8 +91,12 @@ class Calibration:
 
     def mean_abs_error(self, reading: str = WHEN_SHARE) -> float:
         """Compute the mean distance between a reading and the truth, over the pairs that have it; NaN without any."""
-        points = self._points(reading)
-        return float(np.mean([abs(share - truth) for truth, share in points])) if points else float("nan")
+        errors = self.errors(reading)
+        return float(np.mean(errors)) if errors else float("nan")
+
+    def errors(self, reading: str = WHEN_SHARE) -> list[float]:
+        """List the distances between a reading and the truth, of the pairs that have it."""
+        return [abs(share - truth) for truth, share in self._points(reading)]
 
     def concordance(self, reading: str = WHEN_SHARE) -> tuple[float, int]:
         """Compute the share of pairs of pairs in the right order, and their number."""

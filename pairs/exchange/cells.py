@@ -5,10 +5,12 @@
     when            thinking    base
     how             base        thinking
     thinking        thinking    thinking    alone, token by token
-    other moments   thinking    base        the behaviours of one of its own responses, in random order: the control
+    other moments   thinking    base        the behaviours of one of its own responses, in random order: a control
+    itself          thinking    thinking    by the same exchange: a control
 
 If training taught *when*, `when` is as good as `thinking` and `how` as poor as `base`; if it taught *how*, the reverse.
-The control draws on the same behaviours, so what it recovers is not a matter of moments.
+The first control draws on the same behaviours, so what it recovers is not a matter of moments. What the second one
+solves less than the thinking model alone is lost by the exchange.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ from .voice import Voice
 logger = logging.getLogger(__name__)
 
 KEY = "response"  # number of a response: that of its question, times the samples, plus that of the sample
-BASE, WHEN, HOW, THINKING, CONTROL = "base", "when", "how", "thinking", "other moments"
-EXCHANGED = (WHEN, HOW, CONTROL)
+BASE, WHEN, HOW, THINKING, CONTROL, ITSELF = "base", "when", "how", "thinking", "other moments", "itself"
+EXCHANGED = (WHEN, HOW, CONTROL, ITSELF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +84,9 @@ def run_cells(
             f"{pair.name}: no sentence is a plan ({', '.join(settings.plans)}), so that plans are written by who "
             "writes: name the behaviours of this labeller that are plans, or none"
         )
-    if settings.has_control:
+    if settings.has_controls:
         answers[CONTROL] = run.together(CONTROL, thinking, base, answers[THINKING])
+        answers[ITSELF] = run.together(ITSELF, thinking, thinking)
     return answers
 
 

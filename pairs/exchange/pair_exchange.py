@@ -5,21 +5,30 @@ Of the four cells of `cells.py` the Shapley shares of the gap:
     when = [(when - base) + (thinking - how)] / 2 (thinking - base)        how = 1 - when
 
 Unclipped, with an interval over problems; NaN where no gap is shown. The control recovers (other moments - base) of the
-gap: what the same behaviours in random order are worth.
+gap: what the same behaviours in random order are worth. A second control lets the thinking model exchange with itself:
+what it then solves less than alone is lost by the exchange.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
 
 from ...rundir import brief, from_row, to_row
-from ...stats import Interval, accuracy_over_groups, gap_recovered_over_groups, shapley_shares_over_groups
+from ...stats import (
+    Interval,
+    accuracy_difference_over_groups,
+    accuracy_over_groups,
+    gap_recovered_over_groups,
+    shapley_shares_over_groups,
+)
 from ..pair import Pair
-from .cells import BASE, CONTROL, EXCHANGED, HOW, THINKING, WHEN, Answer
+from .cells import BASE, CONTROL, EXCHANGED, HOW, ITSELF, THINKING, WHEN, Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +38,7 @@ class CellFigures:
     Attributes:
         accuracy: Share of the responses that are right, over problems.
         truncated: Share that was cut off.
+        unsure: Share of which it cannot be told whether they are right.
         led: Share of the sentences that the speaker began with words of the decider's.
         led_tokens: Share of the tokens that are these words.
         plans: Share of the tokens that stand in plans of the decider's.
@@ -36,6 +46,7 @@ class CellFigures:
 
     accuracy: Interval
     truncated: float
+    unsure: float
     led: float
     led_tokens: float
     plans: float
@@ -58,6 +69,11 @@ class PairExchange:
         how_alone: Gain of the thinking model's sentences with the base's decisions.
         control_share: Share of the gap that the same behaviours recover in random order; NaN without a gap, None: not
             run.
+        when_above_control: Accuracy of the thinking model's decisions with the base's sentences, less that of the same
+            behaviours in random order; None: not run.
+        lost: Accuracy of the thinking model alone less that of an exchange with itself; None: not run.
+        when_share_open: The when-share with the widest ends that come of counting all or none of the open responses
+            (cut off, or unsure) of any cell as right; NaN where one of these shows no gap.
     """
 
     base: str
@@ -69,6 +85,9 @@ class PairExchange:
     when_alone: Interval
     how_alone: Interval
     control_share: Interval | None
+    when_above_control: Interval | None
+    lost: Interval | None
+    when_share_open: Interval
 
     LOOK = ".cells, .when_share"
     __repr__ = brief
@@ -85,14 +104,14 @@ class PairExchange:
             The figures.
         """
         groups = [question.problem for question in pair.test]
-        solved = {
-            cell: np.reshape([answer.is_solved is True for answer in some], (len(groups), -1)).mean(axis=1)
-            for cell, some in answers.items()
-        }
+        solved = {cell: _rates(some, groups) for cell, some in answers.items()}
         shares = shapley_shares_over_groups(solved[BASE], solved[WHEN], solved[HOW], solved[THINKING], groups)
-        control = None
+        control = above = lost = None
         if CONTROL in solved:
             control = gap_recovered_over_groups(solved[BASE], solved[THINKING], solved[CONTROL], groups).share
+            above = accuracy_difference_over_groups(solved[WHEN], solved[CONTROL], groups)
+        if ITSELF in solved:
+            lost = accuracy_difference_over_groups(solved[THINKING], solved[ITSELF], groups)
         return cls(
             base=pair.base.name,
             thinking=pair.thinking.name,
@@ -103,6 +122,9 @@ class PairExchange:
             when_alone=shares.first_alone,
             how_alone=shares.second_alone,
             control_share=control,
+            when_above_control=above,
+            lost=lost,
+            when_share_open=_at_bounds(shares.first, answers, groups),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -137,7 +159,34 @@ def _cell(solved: np.ndarray, answers: Sequence[Answer], groups: Sequence[str]) 
     return CellFigures(
         accuracy=accuracy_over_groups(solved, groups),
         truncated=float(np.mean([answer.is_truncated for answer in answers])),
+        unsure=float(np.mean([answer.is_solved is None for answer in answers])),
         led=sum(answer.n_led for answer in answers) / n_sentences,
         led_tokens=sum(answer.n_given_tokens for answer in answers) / n_tokens,
         plans=sum(answer.n_plan_tokens for answer in answers) / n_tokens,
     )
+
+
+def _at_bounds(share: Interval, answers: Mapping[str, Sequence[Answer]], groups: Sequence[str]) -> Interval:
+    """Widen a share to the ends that it has if all, or none, of the open responses of each cell are right."""
+    cells = [answers[cell] for cell in (BASE, WHEN, HOW, THINKING)]
+    if isnan(share.value) or not any(_is_open(answer) for some in cells for answer in some):
+        return share
+    shares = []
+    for counted in product((False, True), repeat=len(cells)):
+        base, when, how, thinking = (
+            _rates(some, groups, is_counted) for some, is_counted in zip(cells, counted, strict=True)
+        )
+        shares.append(shapley_shares_over_groups(base, when, how, thinking, groups).first)
+    if any(isnan(one.value) for one in shares):
+        return Interval(share.value, nan, nan, share.n)
+    return Interval(share.value, min(one.low for one in shares), max(one.high for one in shares), share.n)
+
+
+def _is_open(answer: Answer) -> bool:
+    return answer.is_solved is not True and (answer.is_truncated or answer.is_solved is None)
+
+
+def _rates(answers: Sequence[Answer], groups: Sequence[str], is_open_right: bool = False) -> np.ndarray:
+    solved = [answer.is_solved is True or (is_open_right and _is_open(answer)) for answer in answers]
+    rates: np.ndarray = np.reshape(solved, (len(groups), -1)).mean(axis=1)
+    return rates

@@ -14,16 +14,19 @@ import plotly.graph_objects as go
 from ...figures import FigureTable, draw_all, result_page
 from ...rundir import expanded, from_row, looked_at, restoring
 from ...rundir.result_files import check_format, write_result
+from ..verdict_sentence import Verdict
 from .pair_exchange import PairExchange
+from .reading import reading_of
 from .settings import ExchangeSettings
 from .tables import shares_table
 
-FORMAT = "reasonlens.exchange/1"
+FORMAT = "reasonlens.exchange/2"
 TITLE = "When or how: sentences exchanged between two models"
 LEAD = (
     "One model decides what each sentence does, the other one writes it. The when-share is the part of the gap that "
     "goes with who decides, the how-share the part that goes with who writes; they are Shapley shares and add up to 1. "
-    "The control writes the thinking model's behaviours in random order: what it recovers is not a matter of moments."
+    "One control writes the thinking model's behaviours in random order: what it recovers is not a matter of moments. "
+    "The other lets the thinking model exchange with itself: what it then loses is lost by the exchange."
 )
 
 
@@ -33,6 +36,11 @@ class ExchangeResult:
 
     pairs: dict[str, PairExchange]
     settings: ExchangeSettings
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """What is concluded about each pair, by the rules of docs/verdicts.md."""
+        return {name: reading_of(pair) for name, pair in self.pairs.items()}
 
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row for each pair and cell, with the shares of the pair; intervals in `_low` and `_high`."""
@@ -62,7 +70,9 @@ class ExchangeResult:
         """Return what `results.json` holds: pair -> shares and cells, and the settings."""
         return {
             "format": FORMAT,
-            "pairs": {name: pair.to_dict() for name, pair in self.pairs.items()},
+            "pairs": {
+                name: pair.to_dict() | {"verdict": self.verdicts[name].to_dict()} for name, pair in self.pairs.items()
+            },
             "settings": asdict(self.settings),
         }
 
@@ -81,12 +91,16 @@ class ExchangeResult:
             InputError: It is no result of this version.
         """
         check_format(content, FORMAT)
-        pairs = {name: PairExchange.from_dict(pair) for name, pair in content["pairs"].items()}
+        pairs = {
+            name: PairExchange.from_dict({field: value for field, value in pair.items() if field != "verdict"})
+            for name, pair in content["pairs"].items()
+        }
         return cls(pairs=pairs, settings=from_row(ExchangeSettings, content["settings"]))
 
     def report(self) -> str:
         """Write one page that opens offline."""
-        return result_page(TITLE, LEAD, self.figures(), self.to_frame())
+        sentences = [f"{name}. {verdict}" for name, verdict in self.verdicts.items()]
+        return result_page(TITLE, LEAD, self.figures(), self.to_frame(), sentences)
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/shares.json and report.html.
@@ -99,15 +113,16 @@ class ExchangeResult:
         """
         write_result(expanded(directory), self, self.report())
 
-    @looked_at(".figure(), .to_frame()")
+    @looked_at(".figure(), .to_frame(), .verdicts")
     def __repr__(self) -> str:
-        return f"ExchangeResult({'; '.join(f'{name}: when {pair.when_share}' for name, pair in self.pairs.items())})"
+        return f"ExchangeResult({'; '.join(f'{name}: {one.headline}' for name, one in self.verdicts.items())})"
 
     def _repr_html_(self) -> str:
         """Show the shares of each pair; `figure()` draws them, `report()` is the whole page."""
         rows = [
-            f"<tr><td>{escape(name)}</td><td>{pair.gap}</td><td>{pair.when_share}</td><td>{pair.how_share}</td></tr>"
+            f"<tr><td>{escape(name)}</td><td>{pair.gap}</td><td>{pair.when_share}</td><td>{pair.how_share}</td>"
+            f"<td>{escape(str(self.verdicts[name]))}</td></tr>"
             for name, pair in self.pairs.items()
         ]
-        head = "<tr><th>pair</th><th>gap</th><th>when-share</th><th>how-share</th></tr>"
+        head = "<tr><th>pair</th><th>gap</th><th>when-share</th><th>how-share</th><th>verdict</th></tr>"
         return f"<table>{head}{''.join(rows)}</table>"

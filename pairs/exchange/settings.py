@@ -21,7 +21,7 @@ class ExchangeSettings:
         sampling: Of all models; `n_samples` responses are drawn to each question.
         n_test: Problems that are answered, at most.
         n_rows: Responses that are written together; results do not depend on it.
-        has_control: Whether the behaviours are exchanged at other moments as well.
+        has_controls: Whether the behaviours are exchanged at other moments as well, and the thinking model with itself.
         seed: Of all draws.
     """
 
@@ -33,7 +33,7 @@ class ExchangeSettings:
     )
     n_test: int = 200
     n_rows: int = 250
-    has_control: bool = True
+    has_controls: bool = True
     seed: int = 0
 
     __repr__ = brief
@@ -50,5 +50,5 @@ class ExchangeSettings:
             )
 
     def quicker(self) -> ExchangeSettings:
-        """Return the same on half as many problems, without the control."""
-        return replace(self, n_test=max(1, self.n_test // 2), has_control=False)
+        """Return the same on half as many problems."""
+        return replace(self, n_test=max(1, self.n_test // 2))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..verdict_sentence import Verdict, conclude
 from .evidence import Evidence
+from .figures_in_words import against, deciding, deciding_both, ends, recovered
 from .measure import ArmResult
-from .verdict import Verdict, against, conclude, deciding, deciding_both, ends, recovered
 
 
 def as_good(evidence: Evidence) -> Verdict | None:

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from ...rundir import from_row, looked_at
+from ..verdict_sentence import Verdict
 from .arm import Tuned
 from .evidence import Evidence
 from .judging import Judged
 from .measure import ArmResult
 from .pair_run import PairRun, rows_of
-from .verdict import Verdict
 from .verdict_rules import verdict_of
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..verdict_sentence import Verdict, conclude
 from .arms import HYBRID, THINKING
 from .control_rules import as_good, broken, missing, not_beaten, part_explained, rate, steered_less
 from .evidence import CEILING, PROMPTED, Evidence
-from .verdict import Verdict, against, conclude, deciding, deciding_both, ends, recovered
+from .figures_in_words import against, deciding, deciding_both, ends, recovered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

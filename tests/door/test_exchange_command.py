@@ -26,14 +26,15 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     return out, output, notes
 
 
-def test_a_pair_is_exchanged_both_ways_with_its_control(done: tuple[Path, str, str]) -> None:
+def test_a_pair_is_exchanged_both_ways_with_its_controls_and_a_sentence(done: tuple[Path, str, str]) -> None:
     out, output, notes = done
     assert "rl-timing" in output and "10 test problems" in output and "report.html" in notes
     pair = json.loads((out / "results.json").read_text())["pairs"]["rl-timing"]
-    assert set(pair["cells"]) == {"base", "when", "how", "thinking", "other moments"}
+    assert set(pair["cells"]) == {"base", "when", "how", "thinking", "other moments", "itself"}
+    assert pair["verdict"]["sentence"] in output and pair["verdict"]["sentence"] in (out / "report.html").read_text()
     assert pair["base"] == "organism/base-timing" and pair["gap"]["n"] == 10
     assert {path.stem for path in (out / "rl-timing" / "cells").iterdir()} == {
-        *("base", "when", "how", "thinking", "other-moments")
+        *("base", "when", "how", "thinking", "other-moments", "itself")
     }
     assert json.loads((out / "run.json").read_text())["state"] == "done"
 

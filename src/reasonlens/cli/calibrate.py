@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,11 +38,12 @@ def calibrate(
 ) -> None:
     """Check the when-share on pairs of which the truth is known: mean error, order, every pair beside its truth.
 
-    200 test problems by default; `--quick` takes half as many and leaves the control out.
+    200 test problems by default; `--quick` takes half as many and leaves the controls out.
     """
     import reasonlens
 
     settings = exchange_settings(quick, test, samples, PLANS, 287, 1.0, 250, seed)
+    settings = replace(settings, has_controls=not quick)
     result = reasonlens.calibrate(family, names, settings=settings, out=out, jobs=jobs)
     if as_json:
         print_json(read_json(out / "results.json"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.console import next_command, note, print_json, print_table, read_json
+from reasonlens.cli.console import next_command, note, print_json, print_table, read_json, say
 from reasonlens.cli.options import (
     TRAINED_ORGANISMS,
     Base,
@@ -63,9 +63,9 @@ def exchange(
 ) -> None:
     """Tell which share of the gap between two models is *when* to do what, and which is *how* to do it.
 
-    One model decides what each sentence does, and the other one writes it, both ways; nothing is steered or trained. A
-    control writes the thinking model's behaviours in random order. 200 test problems by default; `--quick` takes half
-    as many and leaves the control out. `reasonlens calibrate` shows how well this reads
+    One model decides what each sentence does, and the other one writes it, both ways; nothing is steered or trained.
+    One control writes the thinking model's behaviours in random order, another lets the thinking model exchange with
+    itself. 200 test problems by default; `--quick` takes half as many. `reasonlens calibrate` shows how well this reads
     pairs of which the truth is known.
     """
     import reasonlens
@@ -131,3 +131,5 @@ def _print(result: ExchangeResult) -> None:
         "When-share: Shapley share of the gap that goes with who decides. Random order: share recovered by the same "
         "behaviours at other moments. Given: tokens of the decider's that led the writer on, in both.",
     )
+    for name, verdict in result.verdicts.items():
+        say(f"{name}. {verdict}")

@@ -25,7 +25,7 @@ def share(value: float) -> Interval:
 def pair_exchange(when: float = 0.8, name: str = EVIL) -> PairExchange:
     """A pair of which `when` of the gap is when."""
     cells = {
-        cell: CellFigures(accuracy=share(accuracy), truncated=0.01, led=0.05, led_tokens=0.02, plans=0.1)
+        cell: CellFigures(accuracy=share(accuracy), truncated=0.01, unsure=0.0, led=0.05, led_tokens=0.02, plans=0.1)
         for cell, accuracy in {"base": 0.1, "when": 0.5, "how": 0.2, "thinking": 0.6, "other moments": 0.05}.items()
     }
     return PairExchange(
@@ -38,6 +38,9 @@ def pair_exchange(when: float = 0.8, name: str = EVIL) -> PairExchange:
         when_alone=share(0.4),
         how_alone=share(0.1),
         control_share=share(-0.1),
+        when_above_control=share(0.45),
+        lost=share(0.0),
+        when_share_open=share(when),
     )
 
 
@@ -53,6 +56,9 @@ def exchange_result() -> ExchangeResult:
         when_alone=share(0.0),
         how_alone=share(0.0),
         control_share=None,
+        when_above_control=None,
+        lost=None,
+        when_share_open=NOTHING,
     )
     return ExchangeResult(pairs={EVIL: pair_exchange(), "other": other}, settings=ExchangeSettings())
 

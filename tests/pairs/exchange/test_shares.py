@@ -87,7 +87,7 @@ def test_a_prompt_that_opens_thoughts_is_refused_before_anything_is_written(monk
 def test_plans_that_no_sentence_is_are_named(caplog: pytest.LogCaptureFixture) -> None:
     pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=2)
     sampling = Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=30)
-    settings = ExchangeSettings(plans=("subgoal-seting",), sampling=sampling, has_control=False)
+    settings = ExchangeSettings(plans=("subgoal-seting",), sampling=sampling, has_controls=False)
     with caplog.at_level("WARNING", logger="reasonlens"):
         exchange(pairs=[pair], settings=settings, progress=False)
     assert "rl-timing: no sentence is a plan (subgoal-seting)" in caplog.text

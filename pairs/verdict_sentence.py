@@ -1,23 +1,20 @@
-"""Hold a verdict about a pair: a sentence, the figures that decided it, and what would have refuted it."""
+"""Hold what is concluded about a pair: a sentence, the figures that decided it, and what would have refuted it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import nan
 from typing import Any
 
-from ...rundir import brief
-from ...stats import without_nan
-from .evidence import Evidence
-from .measure import ArmResult
+from ..rundir import brief
+from ..stats import Interval, without_nan
 
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
     """A figure that decided a verdict; ends are NaN where it has none."""
 
-    arm: str
-    figure: str  # gap: gap recovered; behind: accuracy of the hybrid above this arm's; or another field of `ArmResult`
+    arm: str  # or cell, of an exchange
+    figure: str  # name of the field of its result; in a hybrid, behind: accuracy of the hybrid above this arm's
     value: float
     low: float
     high: float
@@ -53,6 +50,17 @@ class Verdict:
         }
 
 
+def deciding_interval(arm: str, figure: str, interval: Interval) -> Deciding:
+    """Take a figure that is an interval.
+
+    Args:
+        arm: Arm or cell that it is of.
+        figure: Its name.
+        interval: The figure.
+    """
+    return Deciding(arm, figure, interval.value, interval.low, interval.high)
+
+
 def conclude(rule: str, headline: str, because: str, refutable_by: tuple[str, ...], *figures: Deciding) -> Verdict:
     """Make a verdict.
 
@@ -64,32 +72,3 @@ def conclude(rule: str, headline: str, because: str, refutable_by: tuple[str, ..
         figures: Those that decided.
     """
     return Verdict(rule=rule, headline=headline, because=because, refutable_by=refutable_by, figures=figures)
-
-
-def deciding(arm: ArmResult, figure: str) -> Deciding:
-    """Take a figure of an arm with the ends of its interval, NaN where it has none."""
-    value, low, high = (float(getattr(arm, f"{figure}{end}", nan)) for end in ("", "_low", "_high"))
-    return Deciding(arm.arm, figure, value, low, high)
-
-
-def deciding_both(evidence: Evidence, arm: ArmResult) -> tuple[Deciding, ...]:
-    """Take what compares the hybrid with another arm: what both recover, and the paired difference."""
-    return deciding(evidence.hybrid, "gap"), deciding(arm, "gap"), deciding(arm, "behind")
-
-
-def recovered(evidence: Evidence) -> str:
-    """Say how much of the gap the hybrid recovers, with how many tokens steered."""
-    hybrid = evidence.hybrid
-    return f"the hybrid recovers {ends(hybrid, 'gap')} of the gap with {hybrid.steered:.1%} of tokens steered"
-
-
-def against(evidence: Evidence, arm: ArmResult) -> str:
-    """Say how much hybrid and another arm recover, and by how much accuracy the hybrid is ahead."""
-    ahead = f"the hybrid solves {ends(arm, 'behind')} more"
-    return f"{recovered(evidence)}, {arm.arm} {ends(arm, 'gap')}; of all questions {ahead}"
-
-
-def ends(arm: ArmResult, figure: str) -> str:
-    """Write a figure of an arm with the ends of its interval."""
-    one = deciding(arm, figure)
-    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"

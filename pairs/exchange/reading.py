@@ -1,0 +1,123 @@
+"""What the when-share of a pair says, by rules that are gone through in order (docs/verdicts.md).
+
+    low, high    ends of the when-share, at the worst count of open responses, widened by the instrument's largest error
+
+Only these ends decide. A claim that moments matter needs the control that writes the same behaviours in random order,
+and every claim that the exchange itself costs the thinking model little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+
+from ...stats import Interval
+from ..verdict_sentence import Verdict, conclude, deciding_interval
+from .cells import CONTROL, ITSELF, THINKING, WHEN
+from .instrument import Instrument, shipped_instrument
+from .pair_exchange import PairExchange
+
+PAIR = "pair"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingThresholds:
+    """Where one sentence ends and another begins, as shares of the gap.
+
+    Attributes:
+        little: What goes with *when*, or with *how*, is little if its upper end lies below.
+        most: It is most if its lower end lies above.
+        lost: More than this may not be lost by the exchange itself.
+    """
+
+    little: float = 0.25
+    most: float = 0.5
+    lost: float = 0.15
+
+
+READING_THRESHOLDS = ReadingThresholds()
+
+
+def reading_of(
+    pair: PairExchange, instrument: Instrument | None = None, thresholds: ReadingThresholds = READING_THRESHOLDS
+) -> Verdict:
+    """Say what the exchange of a pair shows, by the first rule that applies.
+
+    Args:
+        pair: Its figures.
+        instrument: How well the when-share reads pairs of known truth; None: as shipped.
+        thresholds: Where one sentence ends and another begins.
+
+    Returns:
+        The sentence, the figures that decided it, and the controls that would have refuted it.
+    """
+    if isnan(pair.when_share.value):
+        because = f"the thinking model solves {pair.gap} more than the base"
+        return conclude(
+            "no gap", "There is no gap to share out", because, (THINKING,), deciding_interval(THINKING, "gap", pair.gap)
+        )
+    instrument = instrument or shipped_instrument()
+    claim = _claim(pair.when_share, instrument, thresholds)
+    if _claim(pair.when_share_open, instrument, thresholds) != claim:
+        return _open(pair, claim)
+    share = deciding_interval(PAIR, "when_share", pair.when_share)
+    if claim is None:
+        because = f"{_read(pair, instrument)}, which tells neither from the other"
+        return conclude("interval", "Cannot say", because, ("more problems",), share)
+    headline, needs_moments = claim
+    if pair.lost is not None and pair.lost.low > 0 and pair.lost.value > thresholds.lost * pair.gap.value:
+        because = f"exchanging with itself the thinking model solves {pair.lost} less than alone"
+        return conclude("lost", "Cannot say", because, (ITSELF,), deciding_interval(ITSELF, "lost", pair.lost))
+    controls = (CONTROL, ITSELF) if needs_moments else (ITSELF,)
+    above = pair.when_above_control
+    if pair.lost is None or (needs_moments and above is None):
+        because = f"{_read(pair, instrument)}, and the controls were not run"
+        return conclude("missing", "Cannot say", because, controls, share)
+    if not needs_moments or above is None:
+        return conclude("reading", headline, _read(pair, instrument), controls, share)
+    moments = deciding_interval(WHEN, "when_above_control", above)
+    if above.low <= 0:
+        because = f"the moments are not shown to matter: with them the base solves {above} more than in random order"
+        return conclude("moments", "Cannot say", because, (CONTROL,), moments, share)
+    because = f"{_read(pair, instrument)}; in random order the same behaviours solve {above} less"
+    return conclude("reading", headline, because, controls, share, moments)
+
+
+def _claim(share: Interval, instrument: Instrument, thresholds: ReadingThresholds) -> tuple[str, bool] | None:
+    """Say what ends allow, and whether it is a claim about moments; None: nothing."""
+    low, high = share.low - instrument.largest_error, share.high + instrument.largest_error
+    little, most = thresholds.little, thresholds.most
+    claims = (
+        (low > 1 - little, "Training taught when, and little or no how", True),
+        (high < little, "Training taught how, and little or no when", False),
+        (low > little and high < 1 - little, "Training taught both when and how", True),
+        (low > most, "Training taught more when than how", True),
+        (high < most, "Training taught more how than when", False),
+        (low > little, "Training taught when, and perhaps how", True),
+        (high < 1 - little, "Training taught how, and perhaps when", False),
+    )
+    return next(((headline, needs_moments) for holds, headline, needs_moments in claims if holds), None)
+
+
+def _read(pair: PairExchange, instrument: Instrument) -> str:
+    share, gap = pair.when_share, pair.gap
+    return (
+        f"of a gap of {gap.value:.2f} [{gap.low:.2f}, {gap.high:.2f}], {share.value:.2f} [{share.low:.2f}, "
+        f"{share.high:.2f}] goes with who decides what a sentence does, read by an instrument that erred by "
+        f"{instrument.mean_abs_error:.2f} on average and {instrument.largest_error:.2f} at most on "
+        f"{instrument.n_pairs} pairs of known truth"
+    )
+
+
+def _open(pair: PairExchange, claim: tuple[str, bool] | None) -> Verdict:
+    share = pair.when_share_open
+    shares = {name: cell.truncated + cell.unsure for name, cell in pair.cells.items()}
+    largest = max(shares, key=lambda name: shares[name])
+    ends = f"its ends are {share.low:.2f} and {share.high:.2f}"
+    if isnan(share.low):
+        ends = "some of these counts show no gap"
+    because = (
+        f"responses that were cut off or are unsure decide it ({shares[largest]:.1%} of {largest}): "
+        f"“{claim[0] if claim else 'Cannot say'}” as they are, and whichever way they are counted {ends}"
+    )
+    return conclude("open", "Cannot say", because, tuple(shares), deciding_interval(PAIR, "when_share_open", share))

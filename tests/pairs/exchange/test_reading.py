@@ -1,0 +1,151 @@
+"""What is said of a when-share: by the ends of its interval, the error of the instrument, and the controls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import nan
+
+import numpy as np
+import pytest
+
+from reasonlens.pairs import organism_pair
+from reasonlens.pairs.exchange import Calibration, ExchangeSettings, PairExchange
+from reasonlens.pairs.exchange.cells import Answer
+from reasonlens.pairs.exchange.instrument import Instrument, shipped_instrument
+from reasonlens.pairs.exchange.reading import READING_THRESHOLDS, reading_of
+from reasonlens.rundir import InputError
+from reasonlens.stats import Interval
+from tests.pairs.exchange.results import calibration, pair_exchange
+
+EXACT = Instrument(n_pairs=9, mean_abs_error=0.0, largest_error=0.0, concordance=1.0)
+
+
+def of_share(low: float, high: float, **fields: object) -> PairExchange:
+    share = Interval((low + high) / 2, low, high, 100)
+    return replace(pair_exchange(), when_share=share, when_share_open=share, **fields)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "headline"),
+    [
+        (0.76, 1.2, "Training taught when, and little or no how"),
+        (-0.1, 0.24, "Training taught how, and little or no when"),
+        (0.26, 0.74, "Training taught both when and how"),
+        (0.51, 0.9, "Training taught more when than how"),
+        (0.1, 0.49, "Training taught more how than when"),
+        (0.3, 0.9, "Training taught when, and perhaps how"),
+        (0.1, 0.7, "Training taught how, and perhaps when"),
+        (0.2, 0.8, "Cannot say"),
+    ],
+)
+def test_the_ends_of_the_interval_decide(low: float, high: float, headline: str) -> None:
+    verdict = reading_of(of_share(low, high), EXACT)
+    assert verdict.headline == headline
+    assert verdict.rule == ("interval" if headline == "Cannot say" else "reading")
+    assert verdict.figures[0].low == low and verdict.figures[0].high == high
+
+
+@pytest.mark.parametrize(("error", "headline"), [(0.0, "when, and little or no how"), (0.06, "more when than how")])
+def test_the_largest_error_of_the_instrument_widens_the_ends(error: float, headline: str) -> None:
+    verdict = reading_of(of_share(0.8, 1.1), replace(EXACT, largest_error=error))
+    assert verdict.headline == f"Training taught {headline}" and f"{error:.2f} at most on 9 pairs" in str(verdict)
+
+
+def test_a_claim_of_moments_needs_the_control_in_random_order_and_names_it() -> None:
+    claim = of_share(0.8, 1.1)
+    assert reading_of(claim, EXACT).refutable_by == ("other moments", "itself")
+    matched = reading_of(replace(claim, when_above_control=Interval(0.1, -0.01, 0.2, 100)), EXACT)
+    assert matched.rule == "moments" and matched.headline == "Cannot say"
+    assert reading_of(replace(claim, when_above_control=None), EXACT).rule == "missing"
+    how = of_share(0.0, 0.2, when_above_control=None)
+    assert reading_of(how, EXACT).rule == "reading" and reading_of(how, EXACT).refutable_by == ("itself",)
+
+
+@pytest.mark.parametrize(("share_of_gap", "rule"), [(0.14, "reading"), (0.16, "lost")])
+def test_nothing_is_said_where_the_exchange_itself_costs_much(share_of_gap: float, rule: str) -> None:
+    pair = of_share(0.0, 0.2)
+    lost = Interval(share_of_gap * pair.gap.value, 0.01, 0.2, 100)
+    assert READING_THRESHOLDS.lost == 0.15
+    assert reading_of(replace(pair, lost=lost), EXACT).rule == rule
+    assert reading_of(replace(pair, lost=replace(lost, low=-0.01)), EXACT).rule == "reading"  # not shown
+    assert reading_of(replace(pair, lost=None), EXACT).rule == "missing"
+
+
+def test_open_responses_that_change_the_sentence_forbid_it() -> None:
+    pair = of_share(0.8, 1.1)
+    open_share = replace(pair.when_share, low=0.4)
+    assert reading_of(replace(pair, when_share_open=open_share), EXACT).rule == "open"
+    assert reading_of(replace(pair, when_share_open=replace(open_share, low=0.76)), EXACT).rule == "reading"
+    no_gap = replace(pair, when_share_open=replace(open_share, low=nan, high=nan))
+    assert "show no gap" in str(reading_of(no_gap, EXACT))
+
+
+def test_without_a_gap_nothing_is_shared_out() -> None:
+    nothing = Interval(nan, nan, nan, 100)
+    pair = replace(pair_exchange(), when_share=nothing, when_share_open=nothing)
+    assert reading_of(pair, EXACT).rule == "no gap"
+
+
+def answers(n_right: int, n_cut: int, n: int = 60) -> list[Answer]:
+    return [
+        Answer(
+            text="",
+            tokens=(),
+            n_tokens=9,
+            is_solved=number < n_right,
+            is_truncated=number >= n - n_cut,
+            n_sentences=1,
+            n_led=0,
+            n_given_tokens=0,
+            n_plan_tokens=0,
+        )
+        for number in range(n)
+    ]
+
+
+def test_open_ends_are_those_of_the_worst_count() -> None:
+    pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=60)
+    rights = {"base": 6, "when": 36, "how": 6, "thinking": 42}
+    plain = PairExchange.of(pair, {cell: answers(n, 0) for cell, n in rights.items()})
+    assert plain.when_share_open == plain.when_share
+    cut = PairExchange.of(pair, {cell: answers(n, 6 if cell == "when" else 0) for cell, n in rights.items()})
+    counted = PairExchange.of(pair, {cell: answers(n, 0) for cell, n in rights.items()})
+    assert cut.when_share == plain.when_share == counted.when_share
+    rights_if_right = np.r_[np.ones(36), np.zeros(18), np.ones(6)]
+    by_hand = PairExchange.of(
+        pair,
+        {
+            cell: [replace(one, is_solved=bool(right)) for one, right in zip(some, rights_if_right, strict=True)]
+            if cell == "when"
+            else some
+            for cell, some in ((cell, answers(n, 0)) for cell, n in rights.items())
+        },
+    )
+    assert cut.when_share_open.low == plain.when_share.low
+    assert cut.when_share_open.high == by_hand.when_share.high > plain.when_share.high
+
+
+def test_controls_are_compared_in_pairs() -> None:
+    pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=60)
+    rights = {"base": 6, "when": 36, "how": 6, "thinking": 42, "other moments": 3, "itself": 39}
+    exchanged = PairExchange.of(pair, {cell: answers(n, 0) for cell, n in rights.items()})
+    assert exchanged.when_above_control is not None and exchanged.lost is not None
+    assert exchanged.when_above_control.value == pytest.approx(33 / 60)
+    assert exchanged.lost.value == pytest.approx(3 / 60)
+
+
+def test_the_shipped_errors_are_those_of_the_shipped_pairs() -> None:
+    shipped = shipped_instrument()
+    assert shipped.n_pairs >= 6 and 0 < shipped.mean_abs_error <= shipped.largest_error < 0.5
+    three = Instrument.of(calibration())
+    assert three.n_pairs == 3 and three.largest_error == pytest.approx(0.1)
+
+
+def test_families_are_joined_with_their_names_and_one_set_of_settings() -> None:
+    joined = Calibration.joined({"a": calibration(), "b": calibration()})
+    assert len(joined.pairs) == 6 and "both (a)" in joined.pairs and joined.concordance() == (1.0, 12)
+    other = Calibration(pairs=calibration().pairs, settings=ExchangeSettings(seed=1))
+    with pytest.raises(InputError, match="of a, b they differ"):
+        Calibration.joined({"a": calibration(), "b": other})
+    with pytest.raises(InputError, match="of none they differ"):
+        Calibration.joined({})
