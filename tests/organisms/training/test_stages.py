@@ -255,6 +255,29 @@ def test_a_trunk_that_misses_the_gate_is_trained_on_and_a_killed_one_ends_with_t
     monkeypatch.setattr(stages._Clock, "tick", tick)
 
 
+def test_a_trunk_that_was_killed_after_it_passed_the_gate_is_not_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(TINY, save_every=TINY.trunk.steps)
+
+    def die(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(stages, "write_record", die)
+        train_stage(tmp_path, "trunk", settings, progress=False)
+    train_stage(tmp_path, "trunk", settings, progress=False)
+    assert read_record(tmp_path / "trunk")["n_steps"] == TINY.trunk.steps
+
+
+def test_the_first_half_of_a_further_round_has_copied_runs_and_its_rate_falls_anew() -> None:
+    trunk = replace(TINY.trunk, more_steps=10)
+    steps = range(trunk.steps, trunk.steps + 20)
+    assert [trunk.is_copying(step) for step in steps] == ([True] * 5 + [False] * 5) * 2
+    rates = [trunk.rate(step) for step in steps]
+    assert rates[:10] == rates[10:] and rates[0] == trunk.rates[2] and rates[9] < rates[5] <= rates[0]
+
+
 def test_nine_graded_bases_have_both_ways_of_training() -> None:
     assert len(GRADED) == 9
     assert all(f"{training}-{name}" in MEMBERS for name in GRADED for training in ("base", "rl", "sft"))
