@@ -76,6 +76,7 @@ def attempt_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.Figur
             if DIFFERENCE in set(panel["series"]):
                 figure.add_hline(0, row=row, col=column, line={"color": INK, "width": 1, "dash": "dot"})
         figure.update_yaxes(title=measure, row=row, col=1)
+        figure.update_yaxes(rangemode="tozero", row=row)
     powers = [2**power for power in range(int(log2(max(table["k"].max(), 1))) + 1)]
     figure.update_xaxes(type="log", tickvals=powers, ticktext=[str(power) for power in powers])
     figure.update_xaxes(title="k: samples of each problem", row=len(measures))
@@ -126,7 +127,7 @@ def rate_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
                 marker={
                     "color": faint(colour, 0.55),
                     "symbol": symbol,
-                    "size": (7 * points["n"] ** 0.5).clip(upper=40).tolist(),
+                    "size": (6 * points["n"] ** 0.5).clip(upper=30).tolist(),
                     "line": {"color": colour, "width": 1},
                 },
                 customdata=points["n"].tolist(),

@@ -166,7 +166,10 @@ class PasskResult:
     def report(self) -> str:
         """Write one page that opens offline."""
         return result_page(
-            TITLE, " ".join(f"{sentence}." for sentence in self.sentences()), self.figures(), self._shown()
+            TITLE,
+            " ".join(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in self.sentences()),
+            self.figures(),
+            self._shown(),
         )
 
     def write(self, directory: str | Path) -> None:

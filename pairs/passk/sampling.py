@@ -84,7 +84,7 @@ class _Sampler:
         n_questions, n_samples, n_rows = len(self.pair.test), self.settings.sampling.n_samples, self.settings.n_rows
         log = run.log(
             f"responses/{self.role}.jsonl",
-            about={"pair": self.pair.name, "model": self.role, "problems": self.pair.digest},
+            about={"model": self.role, "problems": self.pair.digest},
             key=KEY,
             columns={**dict.fromkeys(KEY, int), **columns_of(Response)},
         )

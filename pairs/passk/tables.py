@@ -25,7 +25,7 @@ from .chance import Chance
 from .counts import ProblemCounts
 from .grading import Graded
 
-PASS, LESS, ALL = "pass@k", "difference", "pass^k: all k right"
+PASS, LESS, ALL = "pass@k", "thinking less base", "pass^k: all k right"
 
 
 def attempts_table(gradings: Mapping[str, Graded], chance: Chance | None, title: str, caption: str) -> FigureTable:
