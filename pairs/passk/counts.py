@@ -129,7 +129,7 @@ def match(
     if n_few := len(pairs) - len(enough) - n_empty:
         notes.append(f"{_problems(n_few)} with fewer than {least_samples} samples {_are(n_few)} left out")
     if len(enough) < 2:
-        example = next(iter(own), ""), next(iter(other), "")
+        example = [next((counts.id for counts in some), "") for some in (base, thinking)]
         raise InputError(
             f"{sources[0]} and {sources[1]} have {_problems(len(enough))} in common that can be compared"
             + (f" ({', '.join(notes)})" if notes else "")

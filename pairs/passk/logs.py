@@ -25,6 +25,7 @@ FULL_NUMBER = 1.0
 EXACT = "pass@1"  # the share of a document's repeats that are right
 BY_RULE = ("exact_match", "math_verify", "acc")  # metrics of an answer, which the rule can grade too
 NEARLY_WHOLE = 1e-6
+WRONG = ("it counts as wrong", "they count as wrong")
 
 Counted = tuple[tuple[ProblemCounts, ...], tuple[str, ...]]
 
@@ -75,11 +76,11 @@ class _Tally:
     def counted(self, notes: Sequence[str] = ()) -> Counted:
         """Return the counts, and what has to be said of them."""
         said = [
-            f"{number} samples {what}"
-            for number, what in (
-                (self.n_partial, "have part of the score, and count as wrong"),
-                (self.n_unscored, "have no score, and are left out"),
-                (self.n_unsure, "cannot be graded by rule, and count as wrong"),
+            f"{number} samples {have} ({many})" if number > 1 else f"1 sample {has} ({one})"
+            for number, has, have, one, many in (
+                (self.n_partial, "has part of the score", "have part of the score", *WRONG),
+                (self.n_unscored, "has no score", "have no score", "it is left out", "they are left out"),
+                (self.n_unsure, "cannot be graded by rule", "cannot be graded by rule", *WRONG),
             )
             if number
         ]

@@ -65,7 +65,8 @@ def sample_counts(pair: Pair, settings: PasskSettings, run: RunDirectory, progre
             notes.append(f"{n_unsure} responses of {model.name} cannot be graded by rule, and count as wrong")
         if n_cut := sum(response.is_truncated for response in responses):
             notes.append(f"{n_cut} of {len(responses)} responses of {model.name} were cut off (--max-new-tokens)")
-    groups = tuple(question.problem for question in pair.test)
+    problems = tuple(question.problem for question in pair.test)
+    groups = None if len(set(problems)) == len(problems) else problems
     return Matched(base=counts[BASE], thinking=counts[THINKING], groups=groups, notes=tuple(notes))
 
 
