@@ -75,7 +75,7 @@ class _Tally:
 
     def counted(self, notes: Sequence[str] = ()) -> Counted:
         """Return the counts, and what has to be said of them."""
-        said = [
+        exceptions = [
             f"{number} samples {have} ({many})" if number > 1 else f"1 sample {has} ({one})"
             for number, has, have, one, many in (
                 (self.n_partial, "has part of the score", "have part of the score", *WRONG),
@@ -84,7 +84,7 @@ class _Tally:
             )
             if number
         ]
-        return tuple(ProblemCounts(id=name, n=n, c=self.c[name]) for name, n in self.n.items()), (*notes, *said)
+        return tuple(ProblemCounts(id=name, n=n, c=self.c[name]) for name, n in self.n.items()), (*notes, *exceptions)
 
 
 def inspect_counts(log: Mapping[str, Any], source: str, score: str | None) -> Counted:

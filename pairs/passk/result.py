@@ -194,8 +194,8 @@ class PasskResult:
 
     def _repr_html_(self) -> str:
         """Show pass@k at the powers of two, and what was found; `figure()` draws it, `report()` is the whole page."""
-        found = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences())
-        return f"<ul>{found}</ul>{self._shown().to_html(index=False, float_format='{:.3f}'.format, na_rep='–')}"
+        items = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences())
+        return f"<ul>{items}</ul>{self._shown().to_html(index=False, float_format='{:.3f}'.format, na_rep='–')}"
 
     @property
     def _n_problems(self) -> int:
