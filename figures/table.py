@@ -19,6 +19,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from . import (
+    attempts,
     before_after,
     calibration,
     cosine,
@@ -43,8 +44,10 @@ KINDS = {str: "a text", bool: "true or false", float: "a number"}
 
 Draw = Callable[..., go.Figure]  # of a table, with title, caption and options of its own as keywords
 FIGURES: dict[str, tuple[Draw, Mapping[str, type]]] = {
+    "attempt_curves": (attempts.attempt_curves, attempts.COLUMNS),
     "before_after_curves": (before_after.before_after_curves, before_after.COLUMNS),
     "calibration_curves": (calibration.calibration_curves, calibration.COLUMNS),
+    "cover_curves": (attempts.cover_curves, attempts.COVER_COLUMNS),
     "cosine_heatmap": (cosine.cosine_heatmap, cosine.COLUMNS),
     "strength_figure": (strength.strength_figure, strength.COLUMNS),
     "effect_layers": (effect_layers.effect_layers, effect_layers.COLUMNS),
@@ -52,6 +55,7 @@ FIGURES: dict[str, tuple[Draw, Mapping[str, type]]] = {
     "gap_bars": (gap.gap_bars, gap.COLUMNS),
     "layer_curves": (curves.layer_curves, curves.COLUMNS),
     "layer_heatmap": (heatmap.layer_heatmap, heatmap.COLUMNS),
+    "rate_points": (attempts.rate_points, attempts.RATE_COLUMNS),
     "return_rates": (returns.return_rates, returns.COLUMNS),
     "share_points": (shares.share_points, shares.COLUMNS),
     "site_heatmap": (sites.site_heatmap, sites.COLUMNS),

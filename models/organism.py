@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..rundir import InputError, check_kinds, did_you_mean, read_json
+from ..rundir import InputError, check_kinds, did_you_mean, expanded, read_json
 from .handle import LanguageModel
 
 PREFIX = "organism/"
@@ -76,6 +76,20 @@ def organism_names() -> list[str]:
     steps = {name: sorted((_weights() / name / "steps").glob("[0-9]*.safetensors")) for name in models}
     checkpoints = [f"{name}@{int(file.stem)}" for name, files in steps.items() for file in files]
     return [PREFIX + name for name in [*models, *checkpoints]]
+
+
+def names_organism(model: object) -> bool:
+    """Tell whether something names an organism: a built-in one, or the directory of a member of a family.
+
+    Args:
+        model: A name, a path, or a model.
+
+    Returns:
+        Whether it does; a model itself names none.
+    """
+    if not isinstance(model, str | Path):
+        return False
+    return str(model).startswith(PREFIX) or (expanded(model) / RECORD).is_file()
 
 
 def organism_files(name: str) -> tuple[Path, Path | None]:

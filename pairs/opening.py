@@ -9,7 +9,7 @@ from typing import Any
 
 from ..models import load
 from ..models._load import ModelLike
-from ..models.organism import PREFIX
+from ..models.organism import names_organism
 from ..rundir import InputError, members_of
 from ..traces.problem_sets import PROCEDURAL, ProblemSet, open_problem_set
 from ..traces.questions import Question, mathematics
@@ -39,7 +39,7 @@ def open_pairs(
     Args:
         base: Model that writes; None: of each organism the base that it was trained from.
         thinking: Model that says when, or several.
-        problems: What both are asked; None: organisms by name, which have problems of their own.
+        problems: What both are asked; None: organisms by name or directory, which have problems of their own.
         n_train: Problems on which the thinking model writes.
         n_validation: Problems on which is chosen.
         n_test: Problems on which is measured, at most.
@@ -53,7 +53,7 @@ def open_pairs(
     counts: dict[str, Any] = {"n_train": n_train, "n_validation": n_validation, "n_test": n_test}
     if problems is None:
         named = names if base is None else [base, *names]
-        others = [name for name in named if not str(name).startswith(PREFIX)]
+        others = [name for name in named if not names_organism(name)]
         if others:
             raise InputError(
                 f"{' and '.join(map(str, others))} {'need' if len(others) > 1 else 'needs'} problems to solve: give "
@@ -78,7 +78,7 @@ def _bases(base: ModelLike | None, thinking: Sequence[ModelLike]) -> list[ModelL
     """Find the base of each thinking model."""
     if base is not None:
         return [base] * len(thinking)
-    others = [name for name in thinking if not str(name).startswith(PREFIX)]
+    others = [name for name in thinking if not names_organism(name)]
     if others:
         raise InputError(f"the base of {others[0]} is not known: give --base (base=)")
     return [own_base(str(name)) for name in thinking]

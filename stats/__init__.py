@@ -16,10 +16,13 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | whether two arms on the same questions differ | `sign_flip_test_over_groups` |
 | whether two sets of different problems differ | `permutation_test_over_groups` |
 | samples of each problem, and how many are right | `pass_at_k`, then `mean_over_groups` |
+| the same at many k | `pass_curves`, `all_right_curves` |
+| two curves of the same problems | `paired_curves_over_groups` |
 | a curve along training of each problem | `change_point_over_groups` |
 | readings of things whose truth is known | `concordance` |
 | a figure at many layers, and its draws | `simultaneous_band` (or `maximum_quantile`), `corrected_p_values` |
 | a figure, and its draws under a null | `p_value_of_draws`; `row_permutations` draws labels within groups |
+| many p-values | `holm` |
 | draws of a control, to show beside a figure | `mean_and_range` |
 | any other figure of sums over groups | `bootstrap_counts`, `sum_by_group`, `percentile_ends` |
 
@@ -29,13 +32,15 @@ misuse raises ValueError.
 """
 
 from .accuracy import Solved, accuracy_difference_over_groups, accuracy_draws, accuracy_over_groups
-from .attempts import pass_at_k
+from .attempts import all_right_curves, pass_at_k, pass_curves
 from .change_point import change_point_over_groups
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
+from .holm_correction import holm
 from .interval import Interval, mean_and_range, without_nan
 from .maximum import corrected_p_values, maximum_quantile, simultaneous_band
 from .ordering import concordance
+from .paired_curves import PairedCurves, paired_curves_over_groups
 from .permutation import p_value_of_draws, row_permutations
 from .proportion import proportion_over_groups, wilson_proportion
 from .ratios import mean_over_groups, ratio_difference_over_groups, ratio_over_groups
@@ -48,6 +53,7 @@ __all__ = [
     "Interval",
     "LEVEL",
     "N_RESAMPLES",
+    "PairedCurves",
     "RecoveredGap",
     "Seed",
     "ShapleyShares",
@@ -55,16 +61,20 @@ __all__ = [
     "accuracy_difference_over_groups",
     "accuracy_draws",
     "accuracy_over_groups",
+    "all_right_curves",
     "bootstrap_counts",
     "change_point_over_groups",
     "concordance",
     "corrected_p_values",
     "gap_recovered_over_groups",
+    "holm",
     "maximum_quantile",
     "mean_and_range",
     "mean_over_groups",
     "p_value_of_draws",
+    "paired_curves_over_groups",
     "pass_at_k",
+    "pass_curves",
     "percentile_ends",
     "permutation_test_over_groups",
     "proportion_over_groups",

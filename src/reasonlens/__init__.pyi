@@ -148,6 +148,15 @@ from .pairs.hybrid import (
 from .pairs.hybrid import (
     hybrid as hybrid,
 )
+from .pairs.passk import (
+    PasskResult as PasskResult,
+)
+from .pairs.passk import (
+    PasskSettings as PasskSettings,
+)
+from .pairs.passk import (
+    passk as passk,
+)
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,
 )

@@ -21,8 +21,9 @@ OTHER_TEXT = {
     "--out": "a directory of results for some commands, one file for others; each has one text",
     "--read": "several from one pass where activations are collected, one where one is read or chosen",
     "--site": "as --read",
+    "--thinking": "several models make several pairs, but pass@k is of one",
 }
-OTHER_TYPE = {"--read": OTHER_TEXT["--read"], "--site": OTHER_TEXT["--site"]}
+OTHER_TYPE = {name: OTHER_TEXT[name] for name in ("--read", "--site", "--thinking")}
 # Options whose default differs between commands, and why.
 OTHER_DEFAULT = {
     "--behaviour": "required where one direction steers; a file of one behaviour needs no name",
@@ -39,6 +40,8 @@ OTHER_DEFAULT = {
     "--samples": "a response of an exchange is written several times over until its behaviours are right",
     "--strengths": "the sweep tries more of them than the matrix and the hybrid",
     "--temperature": "0 where one response is shown or the published protocol is greedy",
+    "--thinking": OTHER_TEXT["--thinking"],
+    "--top-p": "as --temperature",
     "--traces": "what is scored or optimised on is always named",
     "--when": "one response is steered throughout, a sweep where sentences begin",
 }

@@ -30,6 +30,7 @@ MINUTES_LONG = (
     "reasonlens hybrid --quick",
     "reasonlens calibrate --quick",
     "reasonlens exchange --thinking organism/rl-timing --quick",
+    "reasonlens passk --thinking organism/rl-timing --quick",
     "reasonlens locate --model organism/base-timing --traces rl.jsonl --read before:1 --out runs/foresight",
 )
 OF_SMOLLM2 = "17 * 23 = 381"

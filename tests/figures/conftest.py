@@ -11,9 +11,11 @@ import pytest
 from reasonlens.figures import FIGURES, FigureTable
 
 MEASURED = {  # the column whose values must be seen, of each figure
+    "attempt_curves": "value",
     "before_after_curves": "value",
     "calibration_curves": "observed",
     "cosine_heatmap": "cosine",
+    "cover_curves": "value",
     "strength_figure": "value",
     "effect_layers": "effect",
     "excess_bars": "value",
@@ -21,6 +23,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "steered_line": "base_logprob",
     "layer_curves": "value",
     "layer_heatmap": "value",
+    "rate_points": "thinking",
     "return_rates": "value",
     "share_points": "share",
     "site_heatmap": "value",
@@ -44,6 +47,12 @@ def made(figure: str) -> FigureTable:
     """A table of a figure with two or three of everything that it tells apart."""
     two, layers = ["deduction", "backtracking"], [0, 2, 5]
     keys = {
+        "attempt_curves": {
+            "grading": ["answers", "steps too"],
+            "measure": ["pass@k", "difference"],
+            "series": ["base", "thinking model less base", "a series of one's own"],
+            "k": [1.0, 2.0, 8.0],
+        },
         "before_after_curves": {
             "behaviour": two,
             "measure": ["AUROC", "cosine"],
@@ -51,6 +60,7 @@ def made(figure: str) -> FigureTable:
             "layer": layers,
         },
         "calibration_curves": {"behaviour": two, "n": [11, 12, 13]},
+        "cover_curves": {"series": ["base", "a series of one's own"], "tau": [0.1, 0.5, 1.0]},
         "cosine_heatmap": {"behaviour": two, "other": two},
         "strength_figure": {
             "behaviour": two,
@@ -63,6 +73,7 @@ def made(figure: str) -> FigureTable:
         "gap_bars": {"pair": ["rl", "sft"], "arm": ["base", "thinking", "hybrid", "bias"]},
         "layer_curves": {"behaviour": two, "series": ["all spans", "a series of one's own"], "layer": [*layers, None]},
         "layer_heatmap": {"behaviour": two, "layer": layers},
+        "rate_points": {"solved_by": ["both", "base only", "a set of one's own"]},
         "return_rates": {
             "behaviour": two,
             "measure": ["stable", "returns"],

@@ -23,6 +23,7 @@ from reasonlens.cli.hybrid import hybrid
 from reasonlens.cli.locate import locate
 from reasonlens.cli.options import Quiet
 from reasonlens.cli.organisms import organisms
+from reasonlens.cli.passk import passk
 from reasonlens.cli.probe import probe
 from reasonlens.cli.regrade import regrade
 from reasonlens.cli.score import score
@@ -57,6 +58,7 @@ app.add_typer(steer, name="steer")
 app.command()(hybrid)
 app.command()(exchange)
 app.command()(calibrate)
+app.command()(passk)
 app.command()(regrade)
 app.add_typer(organisms, name="organisms")
 app.command()(export)

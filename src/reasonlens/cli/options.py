@@ -182,6 +182,10 @@ Force = Annotated[
 # What a model writes, and how it is steered.
 Samples = Annotated[int, typer.Option("--samples", help="Responses that are sampled at each place.", min=0)]
 Temperature = Annotated[float, typer.Option("--temperature", help="Of sampling; 0: the likeliest token.", min=0)]
+TopP = Annotated[
+    float,
+    typer.Option("--top-p", help="Of sampling: probability of the likeliest tokens among which is drawn; 1: all."),
+]
 MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", help="Length of the responses, at most.", min=1)]
 _PROMPT = typer.Option("--prompt", help="What the model is asked, or what the text answers.")
 Prompt = Annotated[str, _PROMPT]

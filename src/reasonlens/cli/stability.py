@@ -20,6 +20,7 @@ from reasonlens.cli.options import (
     Samples,
     Seed,
     Temperature,
+    TopP,
     Traces,
 )
 
@@ -34,7 +35,7 @@ def stability(
         float, typer.Option(help="Share of continuations from which a boundary is stable; published: 0.8.")
     ] = 0.5,
     temperature: Temperature = 0.7,
-    top_p: Annotated[float, typer.Option(help="Of sampling.")] = 0.95,
+    top_p: TopP = 0.95,
     max_boundaries: Annotated[
         int | None, typer.Option(help="At most so many, spread evenly over the behaviours.", min=1)
     ] = 48,
