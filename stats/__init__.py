@@ -16,6 +16,7 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | whether two arms on the same questions differ | `sign_flip_test_over_groups` |
 | whether two sets of different problems differ | `permutation_test_over_groups` |
 | samples of each problem, and how many are right | `pass_at_k`, then `mean_over_groups` |
+| draws of each problem, and the least of k of them | `expected_least`, then `mean_over_groups` |
 | a curve along training of each problem | `change_point_over_groups` |
 | readings of things whose truth is known | `concordance` |
 | a figure at many layers, and its draws | `simultaneous_band` (or `maximum_quantile`), `corrected_p_values` |
@@ -34,6 +35,7 @@ from .change_point import change_point_over_groups
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .interval import Interval, mean_and_range, without_nan
+from .least_of_k import expected_least
 from .maximum import corrected_p_values, maximum_quantile, simultaneous_band
 from .ordering import concordance
 from .permutation import p_value_of_draws, row_permutations
@@ -59,6 +61,7 @@ __all__ = [
     "change_point_over_groups",
     "concordance",
     "corrected_p_values",
+    "expected_least",
     "gap_recovered_over_groups",
     "maximum_quantile",
     "mean_and_range",

@@ -148,6 +148,15 @@ from .pairs.hybrid import (
 from .pairs.hybrid import (
     hybrid as hybrid,
 )
+from .pairs.likelihood import (
+    LikelihoodResult as LikelihoodResult,
+)
+from .pairs.likelihood import (
+    LikelihoodSettings as LikelihoodSettings,
+)
+from .pairs.likelihood import (
+    likelihood as likelihood,
+)
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,
 )

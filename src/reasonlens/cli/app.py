@@ -20,6 +20,7 @@ from reasonlens.cli.exchange import exchange
 from reasonlens.cli.export import convert, export, import_
 from reasonlens.cli.figure import figure
 from reasonlens.cli.hybrid import hybrid
+from reasonlens.cli.likelihood import likelihood
 from reasonlens.cli.locate import locate
 from reasonlens.cli.options import Quiet
 from reasonlens.cli.organisms import organisms
@@ -57,6 +58,7 @@ app.add_typer(steer, name="steer")
 app.command()(hybrid)
 app.command()(exchange)
 app.command()(calibrate)
+app.command()(likelihood)
 app.command()(regrade)
 app.add_typer(organisms, name="organisms")
 app.command()(export)
