@@ -85,5 +85,5 @@ def interval_points(table: pd.DataFrame, *, title: str, caption: str, axis: str)
     figure.update_xaxes(title=axis, row=len(panels), col=1)
     figure = styled(figure, title, caption, 190 + 40 * len(panels) + 34 * sum(n_lines))
     return figure.update_layout(
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "yref": "container", "x": 0}, margin={"t": 130}
+        legend={"orientation": "h", "y": -0.35 / len(panels), "yanchor": "top", "x": 0}, margin={"t": 100, "b": 110}
     )

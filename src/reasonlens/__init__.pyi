@@ -157,6 +157,15 @@ from .pairs.likelihood import (
 from .pairs.likelihood import (
     likelihood as likelihood,
 )
+from .pairs.profile import (
+    ProfileResult as ProfileResult,
+)
+from .pairs.profile import (
+    ProfileSettings as ProfileSettings,
+)
+from .pairs.profile import (
+    profile as profile,
+)
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,
 )

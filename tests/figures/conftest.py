@@ -22,6 +22,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "interval_points": "value",
     "layer_curves": "value",
     "layer_heatmap": "value",
+    "policy_graph": "share",
     "return_rates": "value",
     "share_points": "share",
     "site_heatmap": "value",
@@ -65,6 +66,7 @@ def made(figure: str) -> FigureTable:
         "interval_points": {"panel": ["rl", "sft"], "name": two, "series": ["read by the base", "another"]},
         "layer_curves": {"behaviour": two, "series": ["all spans", "a series of one's own"], "layer": [*layers, None]},
         "layer_heatmap": {"behaviour": two, "layer": layers},
+        "policy_graph": {"model": ["base", "rl"], "before": [*two, "(start)"], "after": [*two, "(end)"]},
         "return_rates": {
             "behaviour": two,
             "measure": ["stable", "returns"],

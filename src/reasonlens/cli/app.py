@@ -25,6 +25,7 @@ from reasonlens.cli.locate import locate
 from reasonlens.cli.options import Quiet
 from reasonlens.cli.organisms import organisms
 from reasonlens.cli.probe import probe
+from reasonlens.cli.profile import profile
 from reasonlens.cli.regrade import regrade
 from reasonlens.cli.score import score
 from reasonlens.cli.stability import stability
@@ -59,6 +60,7 @@ app.command()(hybrid)
 app.command()(exchange)
 app.command()(calibrate)
 app.command()(likelihood)
+app.command()(profile)
 app.command()(regrade)
 app.add_typer(organisms, name="organisms")
 app.command()(export)
