@@ -11,9 +11,17 @@ from plotly.subplots import make_subplots
 from ._grid import in_order
 from .palette import CONTROL, INK, SECOND, SIGNAL, faint, styled
 
-COLUMNS = {"model": str, "before": str, "after": str, "share": float, "difference": float, "rate": float}
+COLUMNS = {
+    "model": str,
+    "before": str,
+    "after": str,
+    "share": float,
+    "difference": float,
+    "is_sure": bool,
+    "rate": float,
+}
 LEAST = 0.05  # a smaller share is not drawn
-CHANGED = 0.05  # a difference that is at least so large is coloured
+CHANGED = 0.05  # a sure difference that is at least so large is coloured
 N_COLUMNS = 2
 
 
@@ -22,7 +30,8 @@ def policy_graph(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
 
     Args:
         table: `model` (a panel), `before` and `after` (nodes), `share` (of what follows `before`: the width of an
-            arrow), `difference` (from the base; its colour; NaN: none), `rate` (of `before`: the size of its node).
+            arrow), `difference` (from the base; NaN: none), `is_sure` (whether its interval is away from 0: it
+            is coloured), `rate` (of `before`: the size of its node).
         title: Title of the figure.
         caption: What stands under it.
     """
@@ -65,15 +74,17 @@ def policy_graph(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
     figure.update_xaxes(visible=False, range=[-1.6, 1.6])
     figure.update_yaxes(visible=False, range=[-1.35, 1.35])
     legend = (
-        f"arrows: shares of what follows, from {LEAST:g}; blue: by {CHANGED:g} or more above the base, orange: below"
+        f"arrows: shares of what follows, from {LEAST:g}; blue: surely, and by {CHANGED:g} or more, above the base, "
+        "orange: below"
     )
     figure = styled(figure, title, f"{caption}<br>{legend}", 150 + 420 * n_rows)
     return figure.update_layout(margin={"t": 150})
 
 
 def _arrow(arrow: object, places: dict[str, tuple[float, float]]) -> list[go.Scatter]:
-    before, after, share, difference = (getattr(arrow, name) for name in ("before", "after", "share", "difference"))
-    is_changed = not isnan(difference) and abs(difference) >= CHANGED
+    names = ("before", "after", "share", "difference", "is_sure")
+    before, after, share, difference, is_sure = (getattr(arrow, name) for name in names)
+    is_changed = is_sure and abs(difference) >= CHANGED
     colour = (SIGNAL if difference > 0 else SECOND) if is_changed else CONTROL
     (x0, y0), (x1, y1) = places[before], places[after]
     if before == after:  # a loop outwards

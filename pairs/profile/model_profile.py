@@ -28,6 +28,11 @@ class Share:
     share: Interval
     difference: Interval
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether the difference from the base is away from 0 by its interval."""
+        return self.difference.low > 0 or self.difference.high < 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProfile:
@@ -63,8 +68,8 @@ class ModelProfile:
     @property
     def n_differing(self) -> tuple[int, int]:
         """How many shares differ from the base's by their intervals, and of how many."""
-        compared = [share.difference for share in self.shares if not isnan(share.difference.low)]
-        return sum(one.low > 0 or one.high < 0 for one in compared), len(compared)
+        compared = [share for share in self.shares if not isnan(share.difference.low)]
+        return sum(share.is_changed for share in compared), len(compared)
 
 
 def profile_of(

@@ -22,6 +22,7 @@ def policy_table(pairs: Pairs) -> FigureTable:
             "after": share.behaviour,
             "share": share.share.value,
             "difference": share.difference.value,
+            "is_sure": share.is_changed,
             "rate": profile.rate(share.before).share.value if share.before in _behaviours(profile) else 0.0,
         }
         for name, profiles in pairs.items()
