@@ -125,7 +125,7 @@ def _profiles(
     accuracy = mean_over_groups(np.array(solved))
     policies = {kind: _policy(labelled, kind, behaviours) for kind in (ALL, RIGHT, WRONG)}
     return [
-        profile_of(name, kind, accuracy, policy, base and base[kind])
+        profile_of(name, kind, accuracy, policy, base[kind] if base else None)
         for kind, policy in policies.items()
         if policy.n_responses.any()
     ]

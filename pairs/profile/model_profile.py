@@ -87,10 +87,10 @@ def profile_of(
     Returns:
         Rates and transitions, with their differences from the base.
     """
-    shares = [_share(RATE, name, policy.rate(name), base and base.rate(name)) for name in policy.behaviours]
+    shares = [_share(RATE, name, policy.rate(name), base.rate(name) if base else None) for name in policy.behaviours]
     for before, after in dict.fromkeys([*policy.transitions, *(base.transitions if base else ())]):
         count = policy.transition(before, after)
-        shares.append(_share(before, after, count, base and base.transition(before, after)))
+        shares.append(_share(before, after, count, base.transition(before, after) if base else None))
     return ModelProfile(
         model=model,
         responses=responses,
