@@ -28,7 +28,7 @@ RATE_COLUMNS = {"solved_by": str, "base": float, "thinking": float, "n": float}
 # Names of the series, as the legend shows them.
 BASE, THINKING, CHANCE, DIFFERENCE = "base", "thinking model", "chance: guesses", "thinking model less base"
 STYLES = {BASE: (SECOND, "solid"), THINKING: (SIGNAL, "solid"), CHANCE: (CONTROL, "dot"), DIFFERENCE: (INK, "solid")}
-OTHER = (THIRD, "dash")
+OTHERS = ((THIRD, "dash"), (FOURTH, "dashdot"), (CONTROL, "dash"))  # of other series, in turn
 AHEAD, BEHIND, CROSSING = "ahead", "behind", "can be the crossover (95%)"
 SURE = {AHEAD: ("thinking model surely ahead", SIGNAL), BEHIND: ("base surely ahead", SECOND)}
 BOTH, ONLY_BASE, ONLY_THINKING, NEITHER = "both", "base only", "thinking model only", "neither"
@@ -61,13 +61,13 @@ def attempt_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.Figur
         vertical_spacing=0.06,
         column_titles=gradings if len(gradings) > 1 else None,
     )
-    in_legend: set[str] = set()
+    styles, in_legend = _styles(table), set[str]()
     for row, measure in enumerate(measures, start=1):
         for column, grading in enumerate(gradings, start=1):
             panel = table[(table["measure"] == measure) & (table["grading"] == grading)]
             for series in in_order(panel["series"]):
                 points = panel[panel["series"] == series].sort_values("k", kind="stable")
-                for trace in [*_line(points, series), *_sure(points), *_crossing(points)]:
+                for trace in [*_line(points, series, styles[series]), *_sure(points), *_crossing(points)]:
                     name = str(trace.legendgroup)
                     trace.showlegend = bool(trace.showlegend) and name not in in_legend
                     if trace.showlegend:
@@ -94,10 +94,10 @@ def cover_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
         title: Title of the figure.
         caption: What stands under it.
     """
-    figure = go.Figure()
+    figure, styles = go.Figure(), _styles(table)
     for series in in_order(table["series"]):
         points = table[table["series"] == series].sort_values("tau", kind="stable").rename(columns={"tau": "k"})
-        figure.add_traces(_line(points, series, "tau"))
+        figure.add_traces(_line(points, series, styles[series], "tau"))
     figure.update_xaxes(title="tau: share of the samples that are right, at least", range=[0, 1.02])
     figure.update_yaxes(title="share of the problems", range=[0, 1.02])
     figure = styled(figure, title, caption, 420)
@@ -141,8 +141,14 @@ def rate_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
     return figure.update_layout(legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0}, margin={"b": 100})
 
 
-def _line(points: pd.DataFrame, series: str, number: str = "k") -> list[go.Scatter]:
-    colour, dash = STYLES.get(series, OTHER)
+def _styles(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Give every series a colour and a dash."""
+    others = [series for series in in_order(table["series"]) if series not in STYLES]
+    return STYLES | {series: OTHERS[number % len(OTHERS)] for number, series in enumerate(others)}
+
+
+def _line(points: pd.DataFrame, series: str, style: tuple[str, str], number: str = "k") -> list[go.Scatter]:
+    colour, dash = style
     ks, values = points["k"].tolist(), points["value"].tolist()
     traces = []
     banded = points[points["low"].notna() & points["high"].notna()]

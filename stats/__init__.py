@@ -18,6 +18,7 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | samples of each problem, and how many are right | `pass_at_k`, then `mean_over_groups` |
 | the same at many k | `pass_curves`, `all_right_curves` |
 | two curves of the same problems | `paired_curves_over_groups` |
+| draws of each problem, and the least of k of them | `expected_least`, then `mean_over_groups` |
 | a curve along training of each problem | `change_point_over_groups` |
 | readings of things whose truth is known | `concordance` |
 | a figure at many layers, and its draws | `simultaneous_band` (or `maximum_quantile`), `corrected_p_values` |
@@ -38,6 +39,7 @@ from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .holm_correction import holm
 from .interval import Interval, mean_and_range, without_nan
+from .least_of_k import expected_least
 from .maximum import corrected_p_values, maximum_quantile, simultaneous_band
 from .ordering import concordance
 from .paired_curves import PairedCurves, paired_curves_over_groups
@@ -66,6 +68,7 @@ __all__ = [
     "change_point_over_groups",
     "concordance",
     "corrected_p_values",
+    "expected_least",
     "gap_recovered_over_groups",
     "holm",
     "maximum_quantile",

@@ -10,15 +10,13 @@ Nothing is steered or trained, and nothing is known of a pair but its two models
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from ...models._load import ModelLike
-from ...rundir import RunDirectory, expanded, members_of, settings_of
-from ...rundir.result_files import REPORT, RESULTS, TABLE
-from ..identity import folders_of, inputs_of
-from ..opening import TRAINED_ORGANISMS, Problems, open_pairs
-from ..pair import Pair, check_lengths
+from ...rundir import settings_of
+from ..measuring import measure_each, pairs_to_measure
+from ..opening import TRAINED_ORGANISMS, Problems
+from ..pair import Pair
 from .cells import run_cells
 from .pair_exchange import PairExchange
 from .result import ExchangeResult
@@ -56,37 +54,12 @@ def exchange(
     Raises:
         InputError: Models, problems or settings cannot be used, or `out` holds another run or is being written.
     """
-    settings = settings_of(settings, ExchangeSettings)
-    if pairs is None:
-        pairs = open_pairs(
-            base,
-            thinking,
-            problems,
-            n_train=1,
-            n_validation=1,
-            n_test=settings.n_test,
-            seed=settings.seed,
-            device=device,
-        )
-    pairs = members_of(pairs, Pair, "pairs", "give what question_pair or organism_pair returned")
-    folders = folders_of(pairs)
-    for pair in pairs:
-        check_lengths(pair)
-    place = None if out is None else expanded(out)
-    compared = {name: value for name, value in asdict(settings).items() if name != "n_rows"}
-    results: dict[str, PairExchange] = {}
-    with RunDirectory(place, "exchange", settings=compared, options={"n_rows": settings.n_rows}) as run:
-        run.record()
-        for pair in pairs:
-            own = RunDirectory(
-                run.file(folders[pair.name]), "exchange of a pair", settings=compared, inputs=inputs_of(pair)
-            )
-            with own, run.stage(pair.name):
-                own.record()
-                results[pair.name] = PairExchange.of(pair, run_cells(pair, settings, own, progress))
-                own.finish()
-        result = ExchangeResult(pairs=results, settings=settings)
-        if place is not None:
-            result.write(place)
-        run.finish((RESULTS, TABLE, REPORT))
-    return result
+    chosen = settings_of(settings, ExchangeSettings)
+    return measure_each(
+        "exchange",
+        pairs_to_measure(base, thinking, problems, pairs, chosen, device),
+        chosen,
+        out,
+        lambda pair, run: PairExchange.of(pair, run_cells(pair, chosen, run, progress)),
+        lambda measured: ExchangeResult(pairs=measured, settings=chosen),
+    )

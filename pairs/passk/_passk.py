@@ -99,7 +99,7 @@ def _of_counts(
 ) -> PasskResult:
     matched = match(sources[0].counts, sources[1].counts, settings.least_samples, names)
     read_notes = tuple(f"{name}: {note}" for name, source in zip(names, sources, strict=True) for note in source.notes)
-    inputs = {
+    inputs: dict[str, str] = {
         role: content_digest([to_row(counts) for counts in source.counts])
         for role, source in zip((BASE, THINKING), sources, strict=True)
     }

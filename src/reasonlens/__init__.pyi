@@ -148,6 +148,15 @@ from .pairs.hybrid import (
 from .pairs.hybrid import (
     hybrid as hybrid,
 )
+from .pairs.likelihood import (
+    LikelihoodResult as LikelihoodResult,
+)
+from .pairs.likelihood import (
+    LikelihoodSettings as LikelihoodSettings,
+)
+from .pairs.likelihood import (
+    likelihood as likelihood,
+)
 from .pairs.passk import (
     PasskResult as PasskResult,
 )
@@ -156,6 +165,15 @@ from .pairs.passk import (
 )
 from .pairs.passk import (
     passk as passk,
+)
+from .pairs.profile import (
+    ProfileResult as ProfileResult,
+)
+from .pairs.profile import (
+    ProfileSettings as ProfileSettings,
+)
+from .pairs.profile import (
+    profile as profile,
 )
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,

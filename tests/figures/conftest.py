@@ -21,9 +21,11 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "excess_bars": "value",
     "gap_bars": "gap",
     "steered_line": "base_logprob",
+    "interval_points": "value",
     "layer_curves": "value",
     "layer_heatmap": "value",
     "rate_points": "thinking",
+    "policy_graph": "share",
     "return_rates": "value",
     "share_points": "share",
     "site_heatmap": "value",
@@ -71,9 +73,11 @@ def made(figure: str) -> FigureTable:
         "effect_layers": {"behaviour": two, "layer": layers},
         "excess_bars": {"behaviour": [*two, "verification"]},
         "gap_bars": {"pair": ["rl", "sft"], "arm": ["base", "thinking", "hybrid", "bias"]},
+        "interval_points": {"panel": ["rl", "sft"], "name": two, "series": ["read by the base", "another"]},
         "layer_curves": {"behaviour": two, "series": ["all spans", "a series of one's own"], "layer": [*layers, None]},
         "layer_heatmap": {"behaviour": two, "layer": layers},
         "rate_points": {"solved_by": ["both", "base only", "a set of one's own"]},
+        "policy_graph": {"model": ["base", "rl"], "before": [*two, "(start)"], "after": [*two, "(end)"]},
         "return_rates": {
             "behaviour": two,
             "measure": ["stable", "returns"],
@@ -99,6 +103,8 @@ def made(figure: str) -> FigureTable:
         roles = {"base": "end", "thinking": "end", "hybrid": "hybrid", "bias": "control"}
         table["role"] = table["arm"].map(roles)
     options = {"title": "A title", "caption": "A caption with n = 3"}
+    if figure == "interval_points":
+        options["axis"] = "loss, nats a token"
     if figure == "token_strip":
         options["measure"] = "log odds"
     return FigureTable(figure=figure, rows=table, options=options)

@@ -20,11 +20,13 @@ from reasonlens.cli.exchange import exchange
 from reasonlens.cli.export import convert, export, import_
 from reasonlens.cli.figure import figure
 from reasonlens.cli.hybrid import hybrid
+from reasonlens.cli.likelihood import likelihood
 from reasonlens.cli.locate import locate
 from reasonlens.cli.options import Quiet
 from reasonlens.cli.organisms import organisms
 from reasonlens.cli.passk import passk
 from reasonlens.cli.probe import probe
+from reasonlens.cli.profile import profile
 from reasonlens.cli.regrade import regrade
 from reasonlens.cli.score import score
 from reasonlens.cli.stability import stability
@@ -59,6 +61,8 @@ app.command()(hybrid)
 app.command()(exchange)
 app.command()(calibrate)
 app.command()(passk)
+app.command()(likelihood)
+app.command()(profile)
 app.command()(regrade)
 app.add_typer(organisms, name="organisms")
 app.command()(export)
