@@ -65,7 +65,7 @@ class BehaviourProbe:
         Raises:
             InputError: The file is something else.
         """
-        description = read_description(path, "a behaviour probe", (FORMAT,), "give what `reasonlens hybrid` wrote")
+        description = read_description(path, "behaviour probe", (FORMAT,), "give what `reasonlens hybrid` wrote")
         with reading(path, "a behaviour probe"):
             with safe_open(path, framework="pt") as file:
                 weight, offset = file.get_tensor("weight"), file.get_tensor("offset")
