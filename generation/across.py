@@ -83,6 +83,11 @@ class MappedFollower:
             _Row(model, AlignedText(token_map.writer, token_map.follower, tuple(prompt))) for prompt in prompts
         ]
 
+    @property
+    def activations(self) -> Float[Tensor, "rows 0"]:
+        """Of no width: its tokens end at other characters than the writer's."""
+        return torch.empty(len(self._rows), 0)
+
     def step(self) -> Float[Tensor, "rows writer_vocabulary"]:
         """Run what is new of each row, after the writer's own step; return logits mapped to the writer's tokens."""
         logits = self._writer.logits

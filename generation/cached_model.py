@@ -61,6 +61,11 @@ def text_of(ids: Int[Tensor, "rows tokens"]) -> object | None:
 class Follower(Protocol):
     """A model that reads along what another one writes, and says what it would write itself."""
 
+    @property
+    def activations(self) -> Float[Tensor, "rows d_follower"]:
+        """The output of the block that is read, at the last token of each row; of no width where none is read."""
+        ...
+
     def step(self) -> Float[Tensor, "rows vocabulary"]:
         """Run what is new.
 
@@ -82,12 +87,15 @@ class Follower(Protocol):
 class CachedModel:
     """A language model over the cache of its own prompts and the response so far; itself a `Follower`."""
 
-    def __init__(self, model: LanguageModel, prompts: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self, model: LanguageModel, prompts: Sequence[Sequence[int]], *, read_layer: int | None = None
+    ) -> None:
         """Lay out the prompts; nothing is run before the first `step`.
 
         Args:
             model: The language model.
             prompts: Token ids of each row's prompt, one token or more each.
+            read_layer: The block whose output `activations` shows at every step; None: none but within `reading`.
         """
         check_causal(model)
         self.model = model
@@ -112,7 +120,7 @@ class CachedModel:
         self._text: Int[Tensor, "rows columns"] | None = self._ids  # kept only where a pass may have to start anew
         self._cache: Cache | None = None
         self._is_at_prompt = True  # the last pass, or the next one, is that of the prompts
-        self._upper: UpperBlocks | None = None
+        self._upper: UpperBlocks | None = None if read_layer is None else UpperBlocks(model, read_layer)
 
     @property
     def last_ids(self) -> Int[Tensor, " rows"]:

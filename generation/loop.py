@@ -171,6 +171,7 @@ class _Run:
             activations=writer.activations,
             logits=logits,
             follower_logits=None if follower is None else self.vocabulary.merged(follower.step().to(logits.device)),
+            follower_activations=None if follower is None else follower.activations,
             sampling=self.sampling,
             uniforms=None if uniforms is None else uniforms[step, batch.slots],
         )

@@ -29,6 +29,8 @@ class StepState:
     activations: Float[Tensor, "rows d_model"]  # output of the block that may be steered, at the last token, unsteered
     logits: Float[Tensor, "rows vocabulary"]  # of the model that writes
     follower_logits: Float[Tensor, "rows vocabulary"] | None  # of the model that reads along; None without one
+    # Output of the follower's block that is read, at its last token; None or of no width where none is.
+    follower_activations: Float[Tensor, "rows d_follower"] | None = None
     sampling: Sampling = GREEDY
     uniforms: Float[Tensor, " rows"] | None = None  # each row's random number for this token; None: greedy
     _tokens: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)  # computed once

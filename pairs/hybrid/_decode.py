@@ -7,6 +7,7 @@ For each token, both models having read the same response after prompts of their
 3. steer:     h' = h + a n u_c at the output of block L, the blocks above run again (`above.py`), and the steered base's
               token is emitted; n is the mean norm of the residual stream there.
    boost:     a logits is added to the first words of behaviour c in the base's logits, and nothing to its activations.
+   force:     the base may only write what goes on with a wording of behaviour c, until one is whole (`phrases.py`).
    takeover:  the thinking model's token is emitted: the ceiling of what any steering at this gate can do.
 4. The caches go on from what was emitted, unsteered.
 
@@ -40,9 +41,11 @@ from ...models import LanguageModel
 from ...rundir import InputError
 from .first_words import FirstWords
 from .mechanism import Mechanism
+from .phrases import Phrases
 from .record import Log, RowRecord
+from .wordings import Wordings
 
-Act = Literal["steer", "boost", "takeover"]
+Act = Literal["steer", "boost", "force", "takeover"]
 Chooser = Callable[[StepState], Int[Tensor, " rows"]]
 StrengthRule = Callable[[StepState, Int[Tensor, " rows"]], Float[Tensor, " rows"]]
 
@@ -55,6 +58,8 @@ class Plan:
     act: Act = "steer"
     mechanism: Mechanism | None = None  # needed to steer; its layer is what gate and chooser see
     words: FirstWords | None = None  # needed to boost
+    wordings: Wordings | None = None  # needed to force
+    follower_layer: int | None = None  # the block of the thinking model that gate and chooser see; None: none
     chooser: Chooser | None = None  # None: behaviour 0
     strength: StrengthRule | None = None  # None: 1; of a boost in nats
 
@@ -91,14 +96,18 @@ def decode(
         A record for each prompt, in order.
 
     Raises:
-        InputError: The plan steers and has no mechanism or boosts and has no words, or a tokenizer does not give text
-            back as it was.
+        InputError: The plan steers and has no mechanism, boosts and has no words, forces and has no wordings, or looks
+            into a thinking model of other tokens; or a tokenizer does not give text back as it was.
     """
     if plan.act == "steer" and plan.mechanism is None:
         raise InputError("an arm that steers needs a mechanism: the vectors of its behaviours")
     if plan.act == "boost" and plan.words is None:
         raise InputError("an arm that boosts words needs the first words of its behaviours")
+    if plan.act == "force" and plan.wordings is None:
+        raise InputError("an arm that forces phrases needs the wordings of its behaviours")
     token_map = None if thinking is None else TokenMap.between(base, thinking)
+    if plan.follower_layer is not None and token_map is not None:
+        raise InputError("the thinking model has other tokens than the base: an arm cannot look at its activations")
     same_tokens = thinking if token_map is None else None
     vocabulary = Vocabulary.of(base, same_tokens, more_ends, sampling.is_greedy)
     prompts = thinking_prompts or base_prompts
@@ -107,7 +116,7 @@ def decode(
         assert thinking is not None
         of_batch = [prompts[place] for place in places]
         if token_map is None:
-            return CachedModel(thinking, of_batch)
+            return CachedModel(thinking, of_batch, read_layer=plan.follower_layer)
         return MappedFollower(thinking, of_batch, writer, token_map)
 
     limits = None
@@ -137,20 +146,23 @@ class _Arm:
     def __init__(self, plan: Plan) -> None:
         self.log = Log()
         self._plan = plan
+        self._phrases = Phrases(plan.wordings or ())
         self._gated = self._behaviour = self._strength = torch.empty(0)  # of the token that is being chosen
 
     def intervene(self, state: StepState) -> Change | None:
-        """Take over, steer or boost words where the gate opens."""
+        """Take over, steer, boost words or force wordings where the gate opens."""
         plan = self._plan
         self._gated = gated = plan.gate(state)
         self._behaviour = torch.full_like(state.last_ids, -1)
         self._strength = torch.zeros(len(gated), device=gated.device)
+        if plan.act == "force":
+            return self._force(state)
         if not bool(gated.any()):
             return None
         if plan.act == "takeover":
             rows = gated.nonzero()[:, 0]
             return Change(rows, tokens=state.follower_chosen()[rows])
-        behaviour = torch.zeros_like(state.last_ids) if plan.chooser is None else plan.chooser(state)
+        behaviour = self._chosen(state)
         strength = torch.ones_like(self._strength) if plan.strength is None else plan.strength(state, behaviour)
         self._behaviour = torch.where(gated, behaviour, self._behaviour)
         self._strength = torch.where(gated, strength, self._strength)
@@ -164,6 +176,18 @@ class _Arm:
         activations = plan.mechanism.applied(state.activations[rows], behaviour[rows], self._strength[rows])
         return Change(rows, activations=activations)
 
+    def _force(self, state: StepState) -> Change | None:
+        behaviour = self._chosen(state) if bool(self._gated.any()) else self._behaviour
+        rows, of_rows, tokens = self._phrases.force(state, self._gated, behaviour)
+        self._gated = torch.zeros_like(self._gated).index_fill(0, rows, True)  # amid a wording too
+        self._behaviour = self._behaviour.index_copy(0, rows, of_rows)
+        self._strength = self._strength.index_fill(0, rows, 1.0)
+        return Change(rows, tokens=tokens) if len(rows) else None
+
+    def _chosen(self, state: StepState) -> Int[Tensor, " rows"]:
+        plan = self._plan
+        return torch.zeros_like(state.last_ids) if plan.chooser is None else plan.chooser(state)
+
     def observe(self, state: StepState, places: Int[Tensor, " rows"], tokens: Int[Tensor, " rows"]) -> None:
         """Log one token of each row."""
         base_tokens = state.chosen()
@@ -172,6 +196,10 @@ class _Arm:
             tokens=tokens,
             base=base_tokens,
             thinking=base_tokens if state.follower_logits is None else state.follower_chosen(),
+            base_likeliest=state.likeliest(),
+            thinking_likeliest=(
+                torch.full_like(tokens, -1) if state.follower_logits is None else state.follower_likeliest()
+            ),
             gated=self._gated,
             behaviour=self._behaviour,
             strength=self._strength,

@@ -15,6 +15,7 @@ from ...rundir import brief
 from ._decode import Plan, StrengthRule
 from .arm_run import ArmRun
 from .components import Components
+from .record import RowRecord
 
 # end       base and thinking model alone: the ends of the gap, 0 and 1
 # prompt    the base, asked in another way
@@ -29,17 +30,25 @@ Role = Literal["end", "prompt", "hybrid", "variant", "ceiling", "control", "abla
 # step-by-step prompt   the pair has words that ask for reasoning; the base reads them after each question
 # bias vector           one vector for sentences of any behaviour is made (`vector_stage.py`)
 # first words           the tokens that begin the sentences of each behaviour are found (`first_words.py`)
+# wordings              how the sentences of each behaviour begin, up to the word that identifies it (`wordings.py`)
+# thinking's behaviour  a probe on the thinking model's activations says which behaviour comes (`behaviour_probe.py`)
+# base's behaviour      a probe on the base says which behaviour the base would show by itself
 # coefficient network   strengths by a network are trained at the chosen layer (`coefficient_fit.py`)
 # varied strengths      an earlier arm steered with strengths that differ from token to token
 # seeds                 it runs once for each seed of `HybridSettings.n_seeds`, and is reported over all of them
+# each behaviour        it runs once for each behaviour of the pair, and each run is reported as `NAME-BEHAVIOUR`
 Need = Literal[
     "thinking model",
     "step-by-step prompt",
     "bias vector",
     "first words",
+    "wordings",
+    "thinking's behaviour",
+    "base's behaviour",
     "coefficient network",
     "varied strengths",
     "seeds",
+    "each behaviour",
 ]
 
 
@@ -66,7 +75,13 @@ class ArmContext:
     gate: Gate  # of the hybrid
     strength: StrengthRule  # of the hybrid
     seed: int = 0  # of random vectors, behaviours, positions and orders
+    behaviour: int | None = None  # that this run is about, of an arm that needs `each behaviour`
     runs: Mapping[str, ArmRun] = field(default_factory=dict)  # of the arms before it in the table
+
+    @property
+    def hybrid_records(self) -> tuple[RowRecord, ...]:
+        """What the hybrid did, which controls are matched to; nothing before it has run."""
+        return self.runs["hybrid"].records[0] if "hybrid" in self.runs else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,5 +92,20 @@ class Arm:
     about: str  # half a sentence for tables and pages
     role: Role
     needs: frozenset[Need] = frozenset()
-    in_quick: bool = False  # part of `HybridSettings.quick`
+    by_default: bool = False  # runs where no arms are named: what a verdict requires (docs/verdicts.md)
     plan: Callable[[ArmContext], Plan]
+
+
+def hybrid_plan(context: ArmContext) -> Plan:
+    """Steer by the hybrid's gate, chooser and strengths: what most arms differ from in one thing.
+
+    Args:
+        context: What the plan is made from.
+    """
+    components, layer = context.components, context.tuned.layer
+    return Plan(
+        gate=context.gate,
+        mechanism=components.mechanism(layer),
+        chooser=components.chooser(layer),
+        strength=context.strength,
+    )

@@ -15,13 +15,18 @@ from torch import Tensor
 
 from ...generation import StepState
 from ._decode import Chooser, Plan
-from .arm import Arm, ArmContext, Role
+from .arm import Arm, ArmContext, Role, hybrid_plan
 from .arm_run import ArmRun, gated_share, steered_strengths
+from .behaviour_arms import BEHAVIOUR_ARMS
+from .boundary_arms import BOUNDARY_ARMS
 from .gate import always, boundary, never, positions
 from .mechanism import Mechanism
+from .phrase_arms import PHRASE_ARMS
 from .strength import constant, scaled, shuffled
 
 BASE, THINKING, HYBRID, NETWORK, WORDS = "base", "thinking", "hybrid", "network-strength", "word-boost"
+PROBE_GATED = "probe-gated"
+ALL = "all"  # names every arm
 REQUIRED = (BASE, THINKING, HYBRID)  # without which no gap can be measured
 
 
@@ -33,23 +38,13 @@ def _thinking_alone(context: ArmContext) -> Plan:
     return Plan(gate=always, act="takeover")
 
 
-def _hybrid(context: ArmContext) -> Plan:
-    components, layer = context.components, context.tuned.layer
-    return Plan(
-        gate=context.gate,
-        mechanism=components.mechanism(layer),
-        chooser=components.chooser(layer),
-        strength=context.strength,
-    )
-
-
 def _probe_gated(context: ArmContext) -> Plan:
-    return replace(_hybrid(context), gate=context.components.gate(context.tuned.layer, context.tuned.threshold))
+    return replace(hybrid_plan(context), gate=context.components.gate(context.tuned.layer, context.tuned.threshold))
 
 
 def _network_strength(context: ArmContext) -> Plan:
     network = context.components.networks[context.tuned.layer]
-    return replace(_hybrid(context), strength=scaled(network.strength, context.tuned.network_strength))
+    return replace(hybrid_plan(context), strength=scaled(network.strength, context.tuned.network_strength))
 
 
 def _oracle(context: ArmContext) -> Plan:
@@ -61,7 +56,7 @@ def _forcing(context: ArmContext) -> Plan:
 
 
 def _bias(context: ArmContext) -> Plan:
-    strengths = steered_strengths(context.runs[HYBRID].records[0]) if HYBRID in context.runs else []
+    strengths = steered_strengths(context.hybrid_records)
     strength = float(np.mean(strengths)) if strengths else context.tuned.strength
     assert context.components.bias is not None
     mechanism = Mechanism.of(context.components.bias, context.tuned.layer)
@@ -70,36 +65,36 @@ def _bias(context: ArmContext) -> Plan:
 
 def _word_boost(context: ArmContext) -> Plan:
     words = context.components.first_words
-    return replace(_hybrid(context), act="boost", words=words, strength=constant(context.tuned.boost))
+    return replace(hybrid_plan(context), act="boost", words=words, strength=constant(context.tuned.boost))
 
 
 def _random_vectors(context: ArmContext) -> Plan:
-    hybrid = _hybrid(context)
+    hybrid = hybrid_plan(context)
     assert hybrid.mechanism is not None
     return replace(hybrid, mechanism=hybrid.mechanism.random(context.seed))
 
 
 def _random_behaviour(context: ArmContext) -> Plan:
-    return replace(_hybrid(context), chooser=any_behaviour(len(context.components.behaviours), context.seed))
+    return replace(hybrid_plan(context), chooser=any_behaviour(len(context.components.behaviours), context.seed))
 
 
 def _least_similar(context: ArmContext) -> Plan:
-    hybrid = _hybrid(context)
+    hybrid = hybrid_plan(context)
     assert hybrid.mechanism is not None and hybrid.chooser is not None
     return replace(hybrid, chooser=through(hybrid.mechanism.least_similar(), hybrid.chooser))
 
 
 def _random_positions(context: ArmContext) -> Plan:
-    share = gated_share(context.runs[HYBRID].records[0]) if HYBRID in context.runs else 0.0
-    return replace(_hybrid(context), gate=positions(share, context.seed))
+    share = gated_share(context.hybrid_records)
+    return replace(hybrid_plan(context), gate=positions(share, context.seed))
 
 
 def _always_on(context: ArmContext) -> Plan:
-    return replace(_hybrid(context), gate=always)
+    return replace(hybrid_plan(context), gate=always)
 
 
 def _shuffled_strengths(context: ArmContext) -> Plan:
-    return replace(_hybrid(context), strength=shuffled(varied_strengths(context.runs), context.seed))
+    return replace(hybrid_plan(context), strength=shuffled(varied_strengths(context.runs), context.seed))
 
 
 _ENTRIES = (
@@ -107,7 +102,7 @@ _ENTRIES = (
         name=BASE,
         about="the base model, bare question",
         role="end",
-        in_quick=True,
+        by_default=True,
         plan=_base_alone,
     ),
     Arm(
@@ -115,7 +110,7 @@ _ENTRIES = (
         about="the base model, asked to think step by step",
         role="prompt",
         needs=frozenset({"step-by-step prompt"}),
-        in_quick=True,
+        by_default=True,
         plan=_base_alone,
     ),
     Arm(
@@ -123,7 +118,7 @@ _ENTRIES = (
         about="the thinking model",
         role="end",
         needs=frozenset({"thinking model"}),
-        in_quick=True,
+        by_default=True,
         plan=_thinking_alone,
     ),
     Arm(  # towards the behaviour that a probe on the base expects
@@ -131,14 +126,13 @@ _ENTRIES = (
         about="base, steered where the models differ",
         role="hybrid",
         needs=frozenset({"thinking model"}),
-        in_quick=True,
-        plan=_hybrid,
+        by_default=True,
+        plan=hybrid_plan,
     ),
     Arm(  # no thinking model runs
-        name="probe-gated",
+        name=PROBE_GATED,
         about="base, steered where a probe on itself says so",
         role="variant",
-        in_quick=True,
         plan=_probe_gated,
     ),
     Arm(
@@ -153,7 +147,7 @@ _ENTRIES = (
         about="base, the thinking model's token taken where they differ",
         role="ceiling",
         needs=frozenset({"thinking model"}),
-        in_quick=True,
+        by_default=True,
         plan=_oracle,
     ),
     Arm(
@@ -161,7 +155,6 @@ _ENTRIES = (
         about="base, the thinking model's first words of sentences",
         role="ceiling",
         needs=frozenset({"thinking model"}),
-        in_quick=True,
         plan=_forcing,
     ),
     Arm(
@@ -169,15 +162,15 @@ _ENTRIES = (
         about="the behaviour's first words made likelier where the models differ, no vector",
         role="control",
         needs=frozenset({"thinking model", "first words"}),
-        in_quick=True,
+        by_default=True,
         plan=_word_boost,
     ),
+    *PHRASE_ARMS,
     Arm(
         name="bias",
         about="one general vector where the models differ",
         role="control",
         needs=frozenset({"thinking model", "bias vector"}),
-        in_quick=True,
         plan=_bias,
     ),
     Arm(
@@ -185,7 +178,7 @@ _ENTRIES = (
         about="random directions where the models differ",
         role="control",
         needs=frozenset({"thinking model", "seeds"}),
-        in_quick=True,
+        by_default=True,
         plan=_random_vectors,
     ),
     Arm(
@@ -193,7 +186,7 @@ _ENTRIES = (
         about="any behaviour's vector where the models differ",
         role="control",
         needs=frozenset({"thinking model"}),
-        in_quick=True,
+        by_default=True,
         plan=_random_behaviour,
     ),
     Arm(
@@ -207,9 +200,10 @@ _ENTRIES = (
         name="random-positions",
         about="the hybrid's vectors at random tokens, as many",
         role="control",
-        in_quick=True,
+        by_default=True,
         plan=_random_positions,
     ),
+    *BOUNDARY_ARMS,
     Arm(
         name="always-on",
         about="the hybrid's vectors at every token",
@@ -223,6 +217,7 @@ _ENTRIES = (
         needs=frozenset({"thinking model", "varied strengths"}),
         plan=_shuffled_strengths,
     ),
+    *BEHAVIOUR_ARMS,
 )
 ARMS: dict[str, Arm] = {arm.name: arm for arm in _ENTRIES}
 
@@ -230,6 +225,24 @@ ARMS: dict[str, Arm] = {arm.name: arm for arm in _ENTRIES}
 def arms_of_role(role: Role) -> list[str]:
     """List the arms of a role, in the order of the table."""
     return [name for name, arm in ARMS.items() if arm.role == role]
+
+
+def arm_of(run: str) -> Arm:
+    """Find the entry of the table that a run is of: its own, or for `NAME-BEHAVIOUR` that of an arm with a run each.
+
+    Args:
+        run: Its name in results.
+
+    Raises:
+        KeyError: There is none.
+    """
+    if run in ARMS:
+        return ARMS[run]
+    of_each = (arm for name, arm in ARMS.items() if "each behaviour" in arm.needs and run.startswith(f"{name}-"))
+    arm = next(of_each, None)
+    if arm is None:
+        raise KeyError(run)
+    return arm
 
 
 def varied_strengths(runs: Mapping[str, ArmRun]) -> list[float]:

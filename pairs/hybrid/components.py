@@ -6,23 +6,27 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...generation import Gate, StepState
+from ...generation import Gate
 from ...rundir import atomic_path, brief, read_description, reading
 from ...traces import Trace
 from ...vectors import Directions
 from ._decode import Chooser
+from .behaviour_probe import BehaviourProbe, Whose, likeliest_behaviour
 from .coefficient import Coefficients
 from .first_words import FirstWords
 from .gate import probe_over
 from .mechanism import Mechanism
+from .wordings import Wordings
 
-FORMAT = "reasonlens.hybrid-probes/2"
+FORMAT = "reasonlens.hybrid-probes/3"
+SHARES = np.linspace(0, 1, 1001)  # of tokens, by which thresholds of the gate are kept
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,11 +38,26 @@ class Probes:
 
     which: dict[int, tuple[Float[Tensor, "n_behaviours d_model"], Float[Tensor, " n_behaviours"]]]  # weights, offsets
     when: dict[int, tuple[Float[Tensor, " d_model"], float]]
+    quantiles: dict[int, Float[Tensor, " n_shares"]]  # of the log odds of `when` on the rollouts, at SHARES
     auroc_when: dict[int, float]  # on rollouts the probe has not seen; NaN where they never differ, or always
     n_disagreements: int
     n_tokens: int  # of the rollouts, of which those are some
 
     __repr__ = brief
+
+    def threshold_at(self, layer: int, share: float) -> float:
+        """Find the log odds that `when` exceeds at a share of the tokens of the rollouts.
+
+        Args:
+            layer: Of the probe.
+            share: Of the tokens, 0 to 1.
+
+        Returns:
+            The threshold; 0 for a probe that is the same everywhere, since the models never differed, or always.
+        """
+        if not np.isfinite(self.when[layer][1]):
+            return 0.0
+        return float(np.interp(1 - share, SHARES, self.quantiles[layer].numpy()))
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, atomically."""
@@ -48,6 +67,7 @@ class Probes:
         for layer, (direction, bias) in self.when.items():
             tensors[f"when.{layer}.weight"] = direction.contiguous()
             tensors[f"when.{layer}.offset"] = torch.tensor([bias], dtype=torch.float64)
+            tensors[f"when.{layer}.quantiles"] = self.quantiles[layer].contiguous()
         description = {
             "format": FORMAT,
             "layers": list(self.which),
@@ -76,6 +96,7 @@ class Probes:
                 when={
                     layer: (tensors[f"when.{layer}.weight"], float(tensors[f"when.{layer}.offset"])) for layer in layers
                 },
+                quantiles={layer: tensors[f"when.{layer}.quantiles"] for layer in layers},
                 auroc_when=dict(zip(layers, description["auroc_when"], strict=True)),
                 n_disagreements=description["n_disagreements"],
                 n_tokens=description["n_tokens"],
@@ -92,6 +113,9 @@ class Components:
     probes: Probes
     sentence_ends: Bool[Tensor, " vocabulary"]  # tokens of the base that end a sentence
     first_words: FirstWords | None = None  # of the behaviours; None where no arm needs them
+    wordings: Wordings | None = None  # likewise
+    # What else tells the behaviour that comes, by whose sentences it is, and the layer of the base; added as needed.
+    behaviour_probes: dict[tuple[Whose, int], BehaviourProbe] = field(default_factory=dict)
     networks: dict[int, Coefficients] = field(default_factory=dict)  # layer -> what sets strengths; added to as needed
 
     LOOK = ".traces, .directions, .probes"
@@ -109,12 +133,7 @@ class Components:
     def chooser(self, layer: int) -> Chooser:
         """Choose the behaviour that comes, by the probe at `layer`."""
         weight, offset = self.probes.which[layer]
-
-        def choose(state: StepState) -> Tensor:
-            activations = state.activations.float()
-            return (activations @ weight.T.to(activations.device) + offset.to(activations.device)).argmax(dim=-1)
-
-        return choose
+        return lambda state: likeliest_behaviour(state.activations, weight, offset)
 
     def gate(self, layer: int, threshold: float = 0.0) -> Gate:
         """Open the gate where the probe at `layer` gives log odds above a threshold."""

@@ -77,7 +77,7 @@ def part_explained(evidence: Evidence) -> Verdict | None:
 
 
 def steered_less(evidence: Evidence) -> str:
-    """Name the arms of required controls whose gate opened at fewer tokens than the hybrid's; empty if there are none.
+    """Name the arms of required controls that were pushed at fewer tokens than the hybrid; empty if there are none.
 
     Args:
         evidence: Its controls are matched: these arms were pushed as often as their gate opened.
@@ -87,7 +87,7 @@ def steered_less(evidence: Evidence) -> str:
     if not fewer:
         return ""
     named = ", ".join(f"{arm.arm} {arm.effective:.1%}" for arm in fewer)
-    return f"; the gate opened less often without the hybrid's pushes (tokens steered: {named})"
+    return f"; pushed at fewer tokens than the hybrid (tokens steered: {named})"
 
 
 def _explains(evidence: Evidence, arm: ArmResult) -> bool:

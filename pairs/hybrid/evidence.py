@@ -62,6 +62,17 @@ CONTROLS = (
         refuted="It is not shown that the behaviours' directions matter, their first words alone may do as well",
     ),
     Control(
+        name="phrase control",
+        arms=("phrase-whole",),
+        refuted="It is not shown that the behaviours' directions matter, their wordings alone may do as well",
+    ),
+    Control(
+        name="first-tokens control",
+        arms=("phrase-1", "phrase-2"),
+        refuted="It is not shown that the behaviours' directions matter, their first tokens alone may do as well",
+        is_required=False,
+    ),
+    Control(
         name="one-vector control",
         arms=("bias",),
         refuted="It is not shown that the behaviours' directions matter, one push for all may do as well",
@@ -72,6 +83,11 @@ CONTROLS = (
         arms=(RANDOM_POSITIONS,),
         refuted="It is not shown that the moment matters, steering at other tokens may do as well",
         draws_tokens=True,
+    ),
+    Control(
+        name="sentence-start control",
+        arms=("boundaries", "random-boundaries"),
+        refuted="It is not shown that the moment matters, steering wherever sentences start may do as well",
     ),
     Control(
         name="category control",

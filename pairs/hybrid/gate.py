@@ -2,9 +2,11 @@
 
 disagreement    the likeliest tokens of base and thinking model differ
 divergence      KL(thinking || base) exceeds a threshold
-boundary        a sentence has just ended, and they differ
+sentence start  a sentence has just ended, or none has begun: no thinking model is needed
+boundary        a sentence starts, and they differ
 probe           a linear probe on the base model's own activations says so: no thinking model is needed
 positions       at random, at a given rate: a control
+both, unless    another gate, where a second one opens too, or where a chooser does not say one behaviour
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from ...generation import Gate, StepState
 from ...rundir import InputError
+from ._decode import Chooser
 
 
 def disagreement(state: StepState) -> Bool[Tensor, " rows"]:
@@ -40,14 +43,29 @@ def divergence_over(threshold_nats: float) -> Gate:
     return lambda state: state.divergence() > threshold_nats
 
 
-def boundary(ends_sentence: Bool[Tensor, " vocabulary"]) -> Gate:
-    """Where a sentence has just ended, by its last token, or none has begun, and the models differ."""
+def sentence_start(ends_sentence: Bool[Tensor, " vocabulary"]) -> Gate:
+    """Where a sentence has just ended, by its last token, or none has begun."""
 
     def gate(state: StepState) -> Bool[Tensor, " rows"]:
         ended = ends_sentence.to(state.last_ids.device)[state.last_ids]
-        return disagreement(state) & (ended if state.step else torch.ones_like(ended))
+        return ended if state.step else torch.ones_like(ended)
 
     return gate
+
+
+def boundary(ends_sentence: Bool[Tensor, " vocabulary"]) -> Gate:
+    """Where a sentence starts, and the models differ."""
+    return both(disagreement, sentence_start(ends_sentence))
+
+
+def both(one: Gate, other: Gate) -> Gate:
+    """Where two gates open."""
+    return lambda state: one(state) & other(state)
+
+
+def unless(gate: Gate, chooser: Chooser, behaviour: int) -> Gate:
+    """Where a gate opens, and the chooser does not say this behaviour."""
+    return lambda state: gate(state) & (chooser(state) != behaviour)
 
 
 def gate_named(name: str, ends_sentence: Bool[Tensor, " vocabulary"] | None) -> Gate:

@@ -36,6 +36,7 @@ from .first_words import first_words
 from .networks import add_network, directions_of_networks, only_behaviours, train_network
 from .probe_fit import N_FOLDS, fit_probes
 from .rollouts import rollouts_with_room
+from .wordings import wordings
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,9 @@ def make_components(
     words = None
     if any("first words" in ARMS[arm].needs for arm in settings.arms):
         words = first_words(pair.base, traces, directions.behaviours, template=pair.base_template)
+    told = None
+    if any("wordings" in ARMS[arm].needs for arm in settings.arms):
+        told = wordings(pair.base, traces, directions.behaviours, template=pair.base_template)
     components = Components(
         traces=tuple(traces),
         directions=directions,
@@ -78,6 +82,7 @@ def make_components(
         probes=directory.once("probes.safetensors", source.probes, save=Probes.save, open=Probes.open),
         sentence_ends=ends_sentence(pair.base),
         first_words=words,
+        wordings=told,
         networks=networks,
     )
     if settings.strength_by == "network":

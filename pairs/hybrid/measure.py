@@ -19,9 +19,10 @@ from ...stats import (
     gap_recovered_over_groups,
     sign_flip_test_over_groups,
 )
+from .agreement import agreement_columns
 from .arm import Role
 from .arm_run import ArmRun, gated_share
-from .arms import ARMS, BASE, HYBRID, THINKING
+from .arms import BASE, HYBRID, THINKING, arm_of
 from .experiment import Experiment
 
 
@@ -51,6 +52,19 @@ class ArmResult:
     steered: float  # at which the gate was open
     effective: float  # at which it was open with a strength, or the thinking model's token was taken
     changed: float  # that are others than the base model's own
+    n_steered: int  # tokens that were steered (`effective`), of all runs
+    as_thinking: float  # share of these that are the thinking model's likeliest token; NaN where it did not read along
+    as_thinking_low: float
+    as_thinking_high: float
+    as_base: float  # share of these that are the base's own likeliest token
+    as_base_low: float
+    as_base_high: float
+    elsewhere_as_thinking: float  # the same shares of the tokens at which the gate stayed shut
+    elsewhere_as_thinking_low: float
+    elsewhere_as_thinking_high: float
+    elsewhere_as_base: float
+    elsewhere_as_base_low: float
+    elsewhere_as_base_high: float
     truncated: float  # of the responses
     unsure: float  # of the responses: the grade cannot be told; accuracy + unsure, were all of them right
     answered_in_thoughts: float  # of the responses: in a box of thoughts that never ended, which is no answer
@@ -145,9 +159,10 @@ def measure_arm(run: ArmRun, runs: Mapping[str, ArmRun], problems: Sequence[str]
     behind = accuracy_difference_over_groups(hybrid.mean(axis=0), share, problems)
     records = [record for of_seed in run.records for record in of_seed]
     n_tokens = max(sum(record.n_tokens for record in records), 1)
+    n_steered = sum(record.n_effective for record in records)
     return ArmResult(
         arm=run.name,
-        role=ARMS[run.name].role,
+        role=arm_of(run.name).role,
         n=solved.shape[1],
         n_problems=len(set(problems)),
         n_seeds=len(solved),
@@ -158,8 +173,10 @@ def measure_arm(run: ArmRun, runs: Mapping[str, ArmRun], problems: Sequence[str]
         **behind.columns("behind"),
         p_value=sign_flip_test_over_groups(share, base.mean(axis=0), problems).p,
         steered=gated_share(records),
-        effective=sum(record.n_effective for record in records) / n_tokens,
+        effective=n_steered / n_tokens,
         changed=sum(record.n_changed for record in records) / n_tokens,
+        n_steered=n_steered,
+        **agreement_columns(run.records, problems),
         truncated=float(np.mean([record.is_truncated for record in records])),
         unsure=float(np.mean([grade is None for of_seed in run.is_solved for grade in of_seed])),
         answered_in_thoughts=float(np.mean(run.answered_in_thoughts)),

@@ -17,6 +17,7 @@ from ...probes import sweep
 from ...probes.folds import common_labels
 from ...traces import Trace
 from ..pair import Pair
+from .behaviour_probe import as_far_up
 
 N_FOLDS = 5
 REASONING = ("backtracking", "uncertainty-estimation", "verification", "subgoal-setting")
@@ -36,9 +37,7 @@ def next_sentence(
         ("base", pair.base, pair.base_template),
         ("thinking", pair.thinking, pair.thinking_template),
     ):
-        at = layer
-        if model.n_layers != pair.base.n_layers:
-            at = round(layer / max(pair.base.n_layers - 1, 1) * (model.n_layers - 1))
+        at = as_far_up(layer, pair.base.n_layers, model.n_layers)
         activations_of[who] = collect(
             model, traces, read="before:1", layers=[at], template=template, truncate=True, progress=False
         ).load()

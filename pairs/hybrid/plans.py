@@ -21,6 +21,7 @@ def plan_of(
     settings: HybridSettings,
     *,
     seed: int = 0,
+    behaviour: int | None = None,
     runs: Mapping[str, ArmRun] | None = None,
 ) -> Plan:
     """Make the plan by which an arm decodes.
@@ -31,6 +32,7 @@ def plan_of(
         tuned: Layer, strengths and threshold.
         settings: Say what the hybrid's gate and strengths are.
         seed: Of random vectors, behaviours, positions and orders.
+        behaviour: That the run is about, of an arm with a run for each.
         runs: Of arms that have run, which controls are matched to.
 
     Raises:
@@ -42,6 +44,7 @@ def plan_of(
         gate=gate_named(settings.gate, components.sentence_ends),
         strength=_hybrid_strength(components, tuned, settings),
         seed=seed,
+        behaviour=behaviour,
         runs=runs or {},
     )
     return ARMS[arm].plan(context)

@@ -13,7 +13,7 @@ from ...activations import Activations
 from ...probes import LogisticProbe, MultinomialProbe
 from ...rundir import InputError
 from ...traces import Trace
-from .components import Probes
+from .components import SHARES, Probes
 from .experiment import Experiment
 from .token_table import token_table
 
@@ -41,6 +41,9 @@ def fit_probes(
     return Probes(
         which={layer: fit_which(before.layer(layer), before.labels, behaviours) for layer in experiment.layers},
         when={layer: probe for layer, (probe, _) in when.items()},
+        quantiles={
+            layer: quantiles_of(activations[:, place], when[layer][0]) for place, layer in enumerate(experiment.layers)
+        },
         auroc_when={layer: auroc for layer, (_, auroc) in when.items()},
         n_disagreements=int(differs.sum()),
         n_tokens=len(differs),
@@ -80,6 +83,24 @@ def fit_which(
         weight[number] = torch.from_numpy(np.asarray(rows[row])).float()
         offset[number] = float(offsets[row])
     return weight, offset
+
+
+def quantiles_of(
+    activations: Float[Tensor, "n d_model"], probe: tuple[Float[Tensor, " d_model"], float]
+) -> Float[Tensor, " n_shares"]:
+    """Compute the quantiles of a probe's log odds.
+
+    Args:
+        activations: At tokens of the rollouts.
+        probe: Weight and offset.
+
+    Returns:
+        At `SHARES`, float64; zeros where the offset is infinite.
+    """
+    weight, offset = probe
+    if not np.isfinite(offset):
+        return torch.zeros(len(SHARES), dtype=torch.float64)
+    return torch.from_numpy(np.quantile((activations.float() @ weight).double().numpy() + offset, SHARES))
 
 
 def fit_when(

@@ -23,6 +23,8 @@ class RowRecord:
     tokens: tuple[int, ...]
     base: tuple[int, ...]  # what the base model alone would have said here
     thinking: tuple[int, ...]  # what the thinking model would have; the base's where none ran
+    base_likeliest: tuple[int, ...]  # the base's likeliest token here; greedily what it would have said
+    thinking_likeliest: tuple[int, ...]  # the thinking model's; -1 where none ran
     gated: tuple[bool, ...]
     behaviour: tuple[int, ...]  # -1 where nothing was steered
     strength: tuple[float, ...]
@@ -49,14 +51,22 @@ class RowRecord:
         return sum(token != own for token, own in zip(self.tokens, self.base, strict=True))
 
     @property
-    def n_effective(self) -> int:
-        """Tokens at which the gate was open with a strength, or the thinking model's token was taken."""
+    def effective(self) -> tuple[bool, ...]:
+        """At which tokens the gate was open with a strength, or the thinking model's token was taken."""
         columns = zip(self.gated, self.strength, self.behaviour, strict=True)
-        return sum(is_gated and (strength != 0 or behaviour < 0) for is_gated, strength, behaviour in columns)
+        return tuple(is_gated and (strength != 0 or behaviour < 0) for is_gated, strength, behaviour in columns)
+
+    @property
+    def n_effective(self) -> int:
+        """How many these are."""
+        return sum(self.effective)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a token."""
-        names = ("tokens", "base", "thinking", "gated", "behaviour", "strength", "base_logprob", "thinking_logprob")
+        names = (
+            *("tokens", "base", "thinking", "base_likeliest", "thinking_likeliest", "gated", "behaviour", "strength"),
+            *("base_logprob", "thinking_logprob"),
+        )
         return pd.DataFrame({name: list(getattr(self, name)) for name in names})
 
 
@@ -65,7 +75,7 @@ class Log:
 
     def __init__(self) -> None:
         self._rows: list[Tensor] = []
-        self._numbers: list[Tensor] = []  # (5, rows): token, base's, thinking's, gated, behaviour
+        self._numbers: list[Tensor] = []  # (7, rows): token, base's, thinking's, likeliest of both, gated, behaviour
         self._amounts: list[Tensor] = []  # (3, rows): strength, log probabilities
 
     def add(
@@ -75,6 +85,8 @@ class Log:
         tokens: Int[Tensor, " rows"],
         base: Int[Tensor, " rows"],
         thinking: Int[Tensor, " rows"],
+        base_likeliest: Int[Tensor, " rows"],
+        thinking_likeliest: Int[Tensor, " rows"],
         gated: Bool[Tensor, " rows"],
         behaviour: Int[Tensor, " rows"],
         strength: Float[Tensor, " rows"],
@@ -85,13 +97,14 @@ class Log:
         own = _log_probability(base_logits, tokens)
         led = torch.full_like(own, torch.nan) if thinking_logits is None else _log_probability(thinking_logits, tokens)
         self._rows.append(rows)
-        self._numbers.append(torch.stack([tokens, base, thinking, gated.to(tokens.dtype), behaviour]))
+        numbers = [tokens, base, thinking, base_likeliest, thinking_likeliest, gated.to(tokens.dtype), behaviour]
+        self._numbers.append(torch.stack(numbers))
         self._amounts.append(torch.stack([strength.to(own.dtype), own, led]))
 
     def records(self, n_rows: int, model: LanguageModel, stops: set[int]) -> list[RowRecord]:
         """Of each row, in order."""
         if not self._rows:
-            return [_record([[]] * 5, [[]] * 3, model, stops) for _ in range(n_rows)]
+            return [_record([[]] * 7, [[]] * 3, model, stops) for _ in range(n_rows)]
         order = torch.cat(self._rows).sort(stable=True)
         sizes = order.values.bincount(minlength=n_rows).tolist()
         numbers = torch.split(torch.cat(self._numbers, dim=1)[:, order.indices].cpu(), sizes, dim=1)
@@ -106,7 +119,7 @@ def _log_probability(logits: Float[Tensor, "rows vocabulary"], tokens: Int[Tenso
 
 
 def _record(numbers: list[list[int]], amounts: list[list[float]], model: LanguageModel, stops: set[int]) -> RowRecord:
-    tokens, base, thinking, gated, behaviour = numbers
+    tokens, base, thinking, base_likeliest, thinking_likeliest, gated, behaviour = numbers
     strength, own, led = amounts
     text_tokens = [token for token in tokens if token not in stops]
     return RowRecord(
@@ -114,6 +127,8 @@ def _record(numbers: list[list[int]], amounts: list[list[float]], model: Languag
         tokens=tuple(tokens),
         base=tuple(base),
         thinking=tuple(thinking),
+        base_likeliest=tuple(base_likeliest),
+        thinking_likeliest=tuple(thinking_likeliest),
         gated=tuple(map(bool, gated)),
         behaviour=tuple(behaviour),
         strength=tuple(strength),

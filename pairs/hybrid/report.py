@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from ...figures import render
 from ...figures.steered import STYLE, legend, steered_tokens
-from .arms import ARMS, BASE, HYBRID, NETWORK, THINKING
+from .arms import BASE, HYBRID, NETWORK, PROBE_GATED, THINKING, arm_of
 from .pair_result import PairResult
 from .pair_run import PairRun
 from .settings import HybridSettings
@@ -53,6 +53,7 @@ def _section(pair: PairResult) -> dict[str, Any]:
         "tuned": asdict(pair.tuned),
         "strengths": named_strengths(pair.components["behaviours"], pair.tuned),
         "has_network": NETWORK in pair.arms,
+        "has_probe_gate": PROBE_GATED in pair.arms,
         "grid": pair.to_dict()["grid"],
         "components": pair.components,
         "next_sentence": pair.to_dict()["next_sentence"],
@@ -62,7 +63,10 @@ def _section(pair: PairResult) -> dict[str, Any]:
 
 
 def _about(arm: str) -> str:
-    return ARMS[arm].about if arm in ARMS else ""
+    try:
+        return arm_of(arm).about
+    except KeyError:  # of the session that made the result
+        return ""
 
 
 def _example(run: PairRun, number: int) -> dict[str, Any]:

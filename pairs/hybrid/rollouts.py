@@ -1,4 +1,4 @@
-"""What the thinking model writes on the training problems, its sentences labelled."""
+"""What the thinking model, or the base by itself, writes on the training problems, its sentences labelled."""
 
 from __future__ import annotations
 
@@ -9,32 +9,37 @@ from ...generation.writing import Written, encode_prompts, write
 from ...rundir import columns_of, from_row, to_row
 from ...traces import Trace, encode
 from ...vectors.extraction.prefix_cache import texts_that_fit
+from .behaviour_probe import Whose
 from .experiment import KEY, Experiment
 
 logger = logging.getLogger(__name__)
 
 
-def labelled_rollouts(experiment: Experiment) -> list[Trace]:
-    """Let the thinking model answer the training problems, each once, and label what it writes.
+def labelled_rollouts(experiment: Experiment, whose: Whose = "thinking") -> list[Trace]:
+    """Let a model answer the training problems, each once, and label what it writes.
 
     Args:
-        experiment: Its directory keeps the texts in `rollouts.jsonl`, batch by batch.
+        experiment: Its directory keeps the texts in `rollouts.jsonl`, those of the base in `base-rollouts.jsonl`,
+            batch by batch.
+        whose: Which model writes, after its own prompt.
 
     Returns:
         The rollouts that hold any text, with the annotator's spans.
     """
     pair, settings = experiment.pair, experiment.settings
+    is_base = whose == "base"
+    model, template = (pair.base, pair.base_template) if is_base else (pair.thinking, pair.thinking_template)
     log = experiment.directory.log(
-        "rollouts.jsonl",
-        about={"pair": pair.name, "written_by": pair.thinking.name, "problems": pair.digest},
+        "base-rollouts.jsonl" if is_base else "rollouts.jsonl",
+        about={"pair": pair.name, "written_by": model.name, "problems": pair.digest},
         key=KEY,
         columns={KEY: int, **columns_of(Written)},
     )
-    prompts = encode_prompts(pair.thinking, [question.prompt for question in pair.train], pair.thinking_template)
+    prompts = encode_prompts(model, [question.prompt for question in pair.train], template)
 
     def write_some(numbers: range) -> list[dict[str, Any]]:
         texts = write(
-            pair.thinking,
+            model,
             [prompts[number] for number in numbers],
             settings.rollout,
             seed=settings.seed,
@@ -43,7 +48,9 @@ def labelled_rollouts(experiment: Experiment) -> list[Trace]:
         )
         return [{KEY: number} | to_row(text) for number, text in zip(numbers, texts, strict=True)]
 
-    rows = experiment.answer_once(log, len(prompts), write_some, desc="rollouts", is_many="rollouts")
+    rows = experiment.answer_once(
+        log, len(prompts), write_some, desc="the base's rollouts" if is_base else "rollouts", is_many="rollouts"
+    )
     traces = []
     for number, (question, row) in enumerate(zip(pair.train, rows, strict=True)):
         text = from_row(Written, row).text

@@ -10,7 +10,7 @@ from ...activations.layers import layer_numbers, parse_layers
 from ...generation import Sampling
 from ...models import LanguageModel
 from ...rundir import InputError, brief, names_of
-from .arms import ARMS, REQUIRED
+from .arms import ALL, ARMS, REQUIRED
 from .gate import gate_named
 
 MechanismName = Literal["optimised", "mean-difference", "joint"]
@@ -20,11 +20,17 @@ STRENGTHS: tuple[str, ...] = get_args(StrengthName)
 FREE = ("arms", "n_seeds", "n_rows")  # what may change when a run is resumed
 
 
+def default_arms() -> tuple[str, ...]:
+    """List the arms that run where none are named: those that a verdict requires."""
+    return tuple(name for name, arm in ARMS.items() if arm.by_default)
+
+
 @dataclass(frozen=True, kw_only=True)
 class HybridSettings:
     """How hybrids are made, tuned and measured."""
 
-    arms: tuple[str, ...] = field(default_factory=lambda: tuple(ARMS))
+    # "all": every one; by default those that a verdict requires (docs/verdicts.md).
+    arms: tuple[str, ...] = field(default_factory=default_arms)
     mechanism: MechanismName = "optimised"  # how vectors are found (`vector_stage.py`)
     gate: str = "disagreement"  # when the hybrid steers: disagreement, boundary, or divergence:NATS (`gate.py`)
     strength_by: StrengthName = "constant"  # how strongly (`strength.py`, `coefficient.py`)
@@ -53,9 +59,11 @@ class HybridSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", names_of(self.arms, "arms"))
+        if ALL in self.arms:
+            object.__setattr__(self, "arms", (*ARMS, *(arm for arm in self.arms if arm != ALL)))
         unknown = [arm for arm in self.arms if arm not in ARMS]
         if unknown:
-            raise InputError(f"there is no arm {unknown[0]!r}; there are {', '.join(ARMS)}")
+            raise InputError(f"there is no arm {unknown[0]!r}; there are {', '.join(ARMS)}, and {ALL} for every one")
         if self.mechanism not in MECHANISMS:
             raise InputError(f"there is no mechanism {self.mechanism!r}; there are {', '.join(MECHANISMS)}")
         if self.strength_by not in STRENGTHS:
@@ -78,13 +86,12 @@ class HybridSettings:
 
     @classmethod
     def quick(cls, **options: Any) -> HybridSettings:
-        """Choose the arms without which the figure means nothing, on fewer problems.
+        """Choose fewer problems, and one seed of each arm.
 
         Args:
             options: Settings that are otherwise than in the quick run.
         """
-        arms = tuple(name for name, arm in ARMS.items() if arm.in_quick)
-        quick: dict[str, Any] = {"arms": arms, "n_test": 200, "n_seeds": 1}
+        quick: dict[str, Any] = {"n_test": 200, "n_seeds": 1}
         return cls(**(quick | options))
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from ...rundir import InputError, expanded, from_row, looked_at, restoring, to_r
 from ...rundir.result_files import check_format, write_result
 from .record import RowRecord
 
-FORMAT = "reasonlens.steered-trace/1"
+FORMAT = "reasonlens.steered-trace/2"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,7 +78,9 @@ class SteeredTrace:
 
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row a token: its text, those of either model, gated, behaviour, strength, log probabilities."""
-        frame = self.record.to_frame().drop(columns=["tokens", "base", "thinking", "behaviour"])
+        frame = self.record.to_frame().drop(
+            columns=["tokens", "base", "thinking", "base_likeliest", "thinking_likeliest", "behaviour"]
+        )
         frame.insert(0, "token", list(self.pieces))
         frame.insert(1, "base_token", list(self.base))
         frame.insert(2, "thinking_token", list(self.thinking))

@@ -2,8 +2,8 @@
 
 1. The layer and strength of the highest accuracy; of equals the one that steers fewer tokens, then the weaker.
 2. Where each behaviour has a strength of its own: one behaviour after the other, the others staying as they are.
-3. The threshold of the probe gate in the same way.
-4. The boost of the first words, in nats, in the same way.
+3. The threshold of the probe gate in the same way, where the arm runs.
+4. The boost of the first words, in nats, likewise.
 5. Where an arm takes strengths from the network: the multiple of them, at the layer that was chosen.
 """
 
@@ -23,7 +23,7 @@ from ._decode import Plan
 from .answering import answer
 from .arm import Tuned
 from .arm_run import gated_share
-from .arms import ARMS, HYBRID, NETWORK, WORDS
+from .arms import ARMS, HYBRID, NETWORK, PROBE_GATED, WORDS
 from .components import Components
 from .experiment import Experiment, enough_memory
 from .networks import add_network
@@ -33,7 +33,6 @@ from .settings import HybridSettings
 
 logger = logging.getLogger(__name__)
 
-PROBE_GATED = "probe-gated"
 CELL = ("arm", "layer", "strength", "behaviour_strengths", "threshold")  # which cell of the grid a row is
 COLUMNS = {
     "arm": str,
@@ -78,7 +77,7 @@ def tuned_on_validation(experiment: Experiment, components: Components) -> tuple
         grid.bar = bar
         tuned = choose(grid, experiment.layers)
         grid.bar = None
-    logger.info(f"{pair.name}: layer {tuned.layer}, strength {tuned.strength:g}, probe threshold {tuned.threshold:g}")
+    logger.info(f"{pair.name}: layer {tuned.layer}, strength {tuned.strength:g}")
     if settings.strength_by != "network" and any("coefficient network" in ARMS[arm].needs for arm in settings.arms):
         try:
             add_network(experiment, components, tuned.layer)
@@ -109,7 +108,8 @@ def choose(grid: Grid, layers: Sequence[int]) -> Tuned:
                 for strength in settings.strengths
             ]
             best = grid.best(HYBRID, cells)
-    best = grid.best(PROBE_GATED, [replace(best, threshold=threshold) for threshold in settings.thresholds])
+    if PROBE_GATED in settings.arms:
+        best = grid.best(PROBE_GATED, [replace(best, threshold=threshold) for threshold in settings.thresholds])
     if WORDS not in settings.arms:
         return best
     return grid.best(WORDS, [replace(best, boost=boost) for boost in settings.boosts])
@@ -122,7 +122,8 @@ def choose_multiple(grid: Grid, tuned: Tuned) -> Tuned:
 
 def n_cells(components: Components, layers: Sequence[int], settings: HybridSettings) -> int:
     """Count the cells that `choose` tries."""
-    n = len(layers) * len(settings.strengths) + len(settings.thresholds)
+    n = len(layers) * len(settings.strengths)
+    n += len(settings.thresholds) if PROBE_GATED in settings.arms else 0
     n += len(settings.boosts) if WORDS in settings.arms else 0
     if settings.strength_by == "per-behaviour":
         n += 1 + len(components.behaviours) * (len(settings.strengths) - 1)  # all alike: the best of before, once more

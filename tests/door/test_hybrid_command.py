@@ -30,7 +30,7 @@ def test_a_pair_is_measured_with_its_controls_and_written_down(done: tuple[Path,
     out, said, told = done
     assert "rl-timing: 10 test problems" in said and "random-positions" in said and "report.html" in told
     results = json.loads((out / "results.json").read_text())
-    assert results["format"] == "reasonlens.hybrid/4"
+    assert results["format"] == "reasonlens.hybrid/5"
     assert set(results["pairs"]["rl-timing"]["arms"]) == {"base", "thinking", "hybrid", "oracle", "random-positions"}
     assert len(results["pairs"]["rl-timing"]["components"]["problems_digest"]) == 64
     assert {row["model"] for row in results["pairs"]["rl-timing"]["next_sentence"]} == {"base", "thinking"}

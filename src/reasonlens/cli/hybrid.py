@@ -58,7 +58,11 @@ def hybrid(
     ] = True,
     arms: Annotated[
         Names | None,
-        typer.Option(metavar="NAMES", help="Arms to run, joined by commas; default all.", parser=Names.parse),
+        typer.Option(
+            metavar="NAMES",
+            help="Arms to run, joined by commas, or `all`; default those that a verdict requires.",
+            parser=Names.parse,
+        ),
     ] = None,
     quick: Quick = False,
     mechanism: Annotated[
@@ -104,7 +108,8 @@ def hybrid(
     them where the two would say different tokens (or where a probe on the base says so), and everything that could
     explain the gain in another way is run beside it. Without options: the built-in pairs, where the truth is known.
 
-    By default 1000 test problems; `--quick` runs the main arms only, on 200.
+    By default 1000 test problems, and the arms without which no verdict is given; `--quick` runs them on 200, with one
+    seed each. `--arms all` runs every arm.
 
     `--layers` and `--strengths` are tried on the validation problems; by default blocks a quarter, half and three
     quarters up. Of a network's strengths, `--strengths` are multiples.
@@ -165,6 +170,7 @@ def _judge(url: str | None, model: str | None, key_variable: str) -> Judge | Non
 def _print(result: HybridResult) -> None:
     for pair in result.pairs.values():
         _print_arms(pair)
+        _print_tokens(pair)
     if len(result.pairs) > 1:
         _print_summary(result)
     for name, pair in result.pairs.items():
@@ -192,14 +198,14 @@ def _print_summary(result: HybridResult) -> None:
                 number(arms["thinking"].accuracy),
                 _gap(arms["hybrid"]),
                 f"{arms['hybrid'].steered:.1%}",
-                number(arms["probe-gated"].gap if "probe-gated" in arms else None),
+                _gap(arms["boundaries"]) if "boundaries" in arms else UNKNOWN,
                 f"{best.gap:.3f} ({best.arm})" if best else UNKNOWN,
                 str(arms["hybrid"].n),
             )
         )
     print_table(
         (
-            *("thinking model", "base", "thinking", "hybrid: gap recovered", "steered", "probe-gated"),
+            *("thinking model", "base", "thinking", "hybrid: gap recovered", "steered", "boundaries"),
             *("best control", "n"),
         ),
         rows,
@@ -227,6 +233,27 @@ def _print_arms(pair: PairResult) -> None:
         caption="Gap recovered: (arm - base) / (thinking - base), unclipped [95% interval over problems]. Changed: "
         "tokens that are others than the base's. p: sign-flip test over problems against the base, all seeds. Unsure: "
         "the rule cannot tell; not counted as right, and accuracy is higher by so much if all of them are.",
+    )
+
+
+def _print_tokens(pair: PairResult) -> None:
+    print_table(
+        ("arm", "tokens steered", "thinking model's", "base's", "not steered: thinking model's", "base's"),
+        [
+            (
+                name,
+                str(arm.n_steered),
+                interval(arm.as_thinking, arm.as_thinking_low, arm.as_thinking_high),
+                interval(arm.as_base, arm.as_base_low, arm.as_base_high),
+                interval(arm.elsewhere_as_thinking, arm.elsewhere_as_thinking_low, arm.elsewhere_as_thinking_high),
+                interval(arm.elsewhere_as_base, arm.elsewhere_as_base_low, arm.elsewhere_as_base_high),
+            )
+            for name, arm in pair.arms.items()
+            if arm.n_steered
+        ],
+        title=f"{pair.name}: whose tokens",
+        caption="Share of the tokens that were steered, and of those at which the gate stayed shut, that are the "
+        "likeliest token of either model there [95% interval over problems].",
     )
 
 

@@ -13,6 +13,7 @@ from reasonlens.pairs.hybrid.judging import Judged
 from reasonlens.pairs.hybrid.measure import ArmResult
 from reasonlens.stats import Interval, RecoveredGap
 
+SHARES = ("as_thinking", "as_base", "elsewhere_as_thinking", "elsewhere_as_base")
 EVIL = "<script>alert('x')</script>"
 
 
@@ -25,7 +26,8 @@ def arm_result(name: str, gap: float, spread: float = 0.05, *, role: Role = "hyb
         **{"gap": gap, "gap_low": gap - spread, "gap_high": gap + spread, "p_value": 0.1, "steered": 0.05},
         **{"behind": 0.2, "behind_low": 0.1, "behind_high": 0.3},
         **{"effective": 0.05, "changed": 0.04, "truncated": 0.0, "tokens": 50.0, "unsure": 0.02},
-        **{"answered_in_thoughts": 0.01},
+        **{"answered_in_thoughts": 0.01, "n_steered": 100},
+        **{f"{share}{end}": 0.1 for share in SHARES for end in ("", "_low", "_high")},
     }
     return ArmResult(**(known | figures))
 
@@ -55,6 +57,8 @@ def steered_trace() -> SteeredTrace:
         tokens=(1, 2, 3, 2),
         base=(1, 1, 1, 2),
         thinking=(1, 2, 3, 3),
+        base_likeliest=(1, 1, 1, 2),
+        thinking_likeliest=(1, 2, 3, 3),
         gated=(False, True, True, True),
         behaviour=(-1, -1, 1, 0),
         strength=(0.0, 0.0, 0.5, 0.25),

@@ -11,11 +11,12 @@ from reasonlens.generation import Sampling
 from reasonlens.pairs import organism_pair
 from reasonlens.pairs.hybrid import ARMS, Arm, ArmContext, HybridSettings, Plan, hybrid
 from reasonlens.pairs.hybrid.arm import Need, Role
-from reasonlens.pairs.hybrid.arms import HYBRID, arms_of_role
-from reasonlens.pairs.hybrid.evidence import Evidence
+from reasonlens.pairs.hybrid.arms import BASE, HYBRID, PROBE_GATED, THINKING, arm_of, arms_of_role
+from reasonlens.pairs.hybrid.evidence import CEILING, CONTROLS, PROMPTED, Evidence
 from reasonlens.pairs.hybrid.strength import constant
 from reasonlens.rundir import InputError
 from tests.pairs.hybrid.planted import planted_pair
+from tests.pairs.hybrid.results import arm_result
 
 
 def nowhere_near(context: ArmContext) -> Plan:
@@ -31,7 +32,7 @@ def test_an_arm_that_is_one_entry_goes_through_settings_run_verdict_figure_and_p
         about="the hybrid, a thousandth as strong",
         role="control",
         needs=frozenset({"thinking model"}),
-        in_quick=True,
+        by_default=True,
         plan=nowhere_near,
     )
     monkeypatch.setitem(ARMS, arm.name, arm)
@@ -69,14 +70,44 @@ def test_every_arm_is_of_a_known_role_and_needs_what_there_is() -> None:
     assert all(arm.needs <= set(get_args(Need)) for arm in ARMS.values())
     assert arms_of_role("end") == ["base", "thinking"] and arms_of_role("hybrid") == [HYBRID]
     assert arms_of_role("control") == [
-        *("word-boost", "bias", "random-vectors", "random-behaviour", "least-similar", "random-positions"),
-        "always-on",
+        *("word-boost", "phrase-1", "phrase-2", "phrase-whole", "bias", "random-vectors", "random-behaviour"),
+        *("least-similar", "random-positions", "boundaries", "random-boundaries", "always-on"),
     ]
+    assert arms_of_role("ablation") == ["shuffled-strengths", "base-behaviour", "without"]
+    assert arms_of_role("variant") == [PROBE_GATED, "network-strength", "thinking-behaviour", "base-moments"]
 
 
 def test_arms_that_answer_without_a_thinking_model_are_marked_so() -> None:
     without = {name for name, arm in ARMS.items() if "thinking model" not in arm.needs}
-    assert without == {"base", "base-step-by-step", "probe-gated", "random-positions", "always-on"}
+    assert without == {
+        *("base", "base-step-by-step", "probe-gated", "random-positions", "boundaries", "random-boundaries"),
+        "always-on",
+    }
+
+
+def test_the_arms_that_run_by_default_are_those_that_a_verdict_requires() -> None:
+    required = {BASE, THINKING, HYBRID, PROMPTED, CEILING}
+    for control in CONTROLS:
+        if control.is_required:
+            required.add(control.arms[0])
+    assert set(HybridSettings().arms) == required == set(HybridSettings.quick().arms)
+    figures = {name: arm_result(name, 0.5, role=ARMS[name].role) for name in HybridSettings().arms}
+    assert not Evidence(arms=figures).missing()
+    for name in required - {BASE, THINKING, HYBRID, CEILING}:
+        assert Evidence(arms={arm: figures[arm] for arm in figures if arm != name}).missing(), name
+
+
+def test_all_names_every_arm() -> None:
+    assert HybridSettings(arms=("all",)).arms == HybridSettings(arms=("oracle", "all")).arms == tuple(ARMS)
+    with pytest.raises(InputError, match="there is no arm 'magic'.*, and all for every one"):
+        HybridSettings(arms=("all", "magic"))
+
+
+def test_a_run_for_one_behaviour_is_of_the_arm_with_a_run_for_each() -> None:
+    assert arm_of("without-example-testing") is ARMS["without"]
+    assert arm_of("random-vectors") is ARMS["random-vectors"]
+    with pytest.raises(KeyError):
+        arm_of("random-backtracking")
 
 
 def test_unknown_arms_and_empty_grids_are_refused() -> None:
@@ -89,10 +120,9 @@ def test_unknown_arms_and_empty_grids_are_refused() -> None:
     assert HybridSettings(arms=("oracle",)).arms == ("base", "thinking", "hybrid", "oracle")
     quick = HybridSettings.quick()
     assert quick.n_test == 200 and quick.arms == (
-        *("base", "base-step-by-step", "thinking", "hybrid", "probe-gated", "oracle", "forcing"),
-        *("word-boost", "bias", "random-vectors", "random-behaviour", "random-positions"),
+        *("base", "base-step-by-step", "thinking", "hybrid", "oracle", "word-boost", "phrase-whole"),
+        *("random-vectors", "random-behaviour", "random-positions", "boundaries"),
     )
-    assert HybridSettings().arms == tuple(ARMS)
 
 
 def test_layers_are_read_against_the_model() -> None:

@@ -35,7 +35,7 @@ from reasonlens.vectors import OptimisedSettings
 from tests.pairs.hybrid.planted import planted_pair
 
 SETTINGS = HybridSettings(
-    arms=("random-vectors",),
+    arms=("random-vectors", "probe-gated"),
     layers=(2,),
     strengths=(0.5, 1.0),
     thresholds=(0.0,),
@@ -110,6 +110,8 @@ def record(n_gated: int) -> RowRecord:
         tokens=(1,) * 10,
         base=(1,) * 10,
         thinking=(1,) * 10,
+        base_likeliest=(1,) * 10,
+        thinking_likeliest=(1,) * 10,
         gated=(True,) * n_gated + (False,) * (10 - n_gated),
         behaviour=(0,) * n_gated + (-1,) * (10 - n_gated),
         strength=(1.0,) * n_gated + (0.0,) * (10 - n_gated),
@@ -159,13 +161,16 @@ def test_the_boost_is_chosen_as_strengths_are_and_only_where_the_arm_runs(compon
         nats = float(plan.strength(state(), torch.tensor([0]))[0])
         return [record(1)] * 2, [arm != "word-boost" or nats >= 4, arm != "word-boost" or nats == 4]
 
-    settings = replace(SETTINGS, arms=("word-boost",), boosts=(8.0, 4.0, 2.0))
+    settings = replace(SETTINGS, arms=("word-boost", "probe-gated"), boosts=(8.0, 4.0, 2.0))
     tried = grid(components, settings, trial)
     assert choose(tried, [2]).boost == 4.0
     assert [row["strength"] for row in tried.rows if row["arm"] == "word-boost"] == [8.0, 4.0, 2.0]
     assert len(tried.rows) == n_cells(components, [2], settings)
     without = grid(components, SETTINGS, trial)
     assert choose(without, [2]).boost == 0 and {row["arm"] for row in without.rows} == {"hybrid", "probe-gated"}
+    alone = grid(components, replace(SETTINGS, arms=("oracle",)), trial)
+    assert choose(alone, [2]).threshold == 0 and {row["arm"] for row in alone.rows} == {"hybrid"}
+    assert len(alone.rows) == n_cells(components, [2], alone.settings)
 
 
 def test_a_mean_difference_at_the_token_before_is_a_direction_of_the_base(components: Components) -> None:

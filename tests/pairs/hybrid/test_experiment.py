@@ -148,7 +148,7 @@ def test_a_result_read_back_from_json_gives_the_same_figures(done: tuple[HybridR
     assert escape(str(result.pairs["rl-timing"].verdict)) in result.report(), "one sentence in file, page and terminal"
     assert again.pairs["rl-timing"].run is None and "<h2>rl-timing: spoilt" in again.report()
     assert "rl-timing: It is not shown" in repr(result) and len(repr(result)) < 400
-    with pytest.raises(InputError, match="this is no reasonlens.hybrid/4, its format is .reasonlens.hybrid/1."):
+    with pytest.raises(InputError, match="this is no reasonlens.hybrid/5, its format is .reasonlens.hybrid/1."):
         HybridResult.from_dict({"format": "reasonlens.hybrid/1"})
 
 

@@ -39,7 +39,11 @@ class Judge:
 
 def record(text: str) -> RowRecord:
     empty: dict[str, Any] = dict.fromkeys(
-        ("tokens", "base", "thinking", "gated", "behaviour", "strength", "base_logprob", "thinking_logprob"), ()
+        (
+            *("tokens", "base", "thinking", "base_likeliest", "thinking_likeliest", "gated", "behaviour", "strength"),
+            *("base_logprob", "thinking_logprob"),
+        ),
+        (),
     )
     return RowRecord(text=text, is_truncated=False, **empty)
 

@@ -18,11 +18,13 @@ import pytest
 
 from reasonlens.generation import Sampling
 from reasonlens.pairs import Pair, organism_pair
-from reasonlens.pairs.hybrid import HybridResult, HybridSettings, hybrid
+from reasonlens.pairs.hybrid import ARMS, HybridResult, HybridSettings, PairRun, hybrid
 from reasonlens.pairs.hybrid._hybrid import forget
 from reasonlens.pairs.hybrid.experiment import Experiment
 from reasonlens.pairs.hybrid.measure import measure_once
+from reasonlens.pairs.hybrid.run_arms import run_arms
 from reasonlens.rundir import InputError
+from reasonlens.traces import Span
 from tests.pairs.hybrid import killed
 
 pytestmark = pytest.mark.xdist_group("hybrid resume")
@@ -39,6 +41,15 @@ SETTINGS = HybridSettings(
     n_rows=4,
     rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=96),
     sampling=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=32),
+)
+
+
+MORE = replace(
+    SETTINGS,
+    arms=(
+        *("oracle", "random-positions", "phrase-whole", "random-boundaries", "thinking-behaviour", "base-moments"),
+        *("base-behaviour", "without"),
+    ),
 )
 
 
@@ -209,6 +220,54 @@ def test_further_arms_and_pairs_are_added_to_a_run(done: tuple[HybridResult, Pat
     assert set(result.pairs) == {"rl-timing", "other"} and "always-on" in result.pairs["other"].arms
     with pytest.raises(InputError, match="two pairs are called 'rl-timing': leave one out"):
         hybrid(pairs=[pair_of(), pair_of()], settings=more, out=again, progress=False)
+
+
+def test_arms_with_a_run_for_each_behaviour_and_probes_of_their_own_go_on_where_they_were_cut_off(again: Path) -> None:
+    result = resume(again, MORE)
+    folder = again / "rl-timing"
+    run = result.pairs["rl-timing"].run
+    assert run is not None
+    behaviours = run.components.behaviours
+    for number, behaviour in enumerate(behaviours):
+        name = f"without-{behaviour}"
+        assert result.pairs["rl-timing"].arms[name].role == "ablation" and (folder / "arms" / f"{name}.jsonl").is_file()
+        assert not any(number in record.behaviour for record in run.arms[name].records[0])
+    probes = {whose: run.components.behaviour_probes[whose, 2] for whose in ("thinking", "base")}
+    assert probes["thinking"].n_sentences != probes["base"].n_sentences, "each of its own model's sentences"
+    assert ARMS["without"].about in result.report()
+    whole = files(again)
+    for name in (f"arms/without-{behaviours[-1]}.jsonl", "arms/base-behaviour.jsonl", "base-rollouts.jsonl"):
+        content = (folder / name).read_bytes()
+        cut = content.index(b"\n", len(content) // 2) + 1
+        (folder / name).write_bytes(content[: cut + 40])
+    for name in ("behaviours-base-2.safetensors", "arms/base-moments.jsonl", f"arms/without-{behaviours[0]}.jsonl"):
+        (folder / name).unlink()
+    resume(again, MORE)
+    assert files(again) == whole
+
+
+def test_an_arm_whose_behaviours_cannot_be_told_is_left_out_and_the_log_says_why(
+    again: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def mute(prompt: str, text: str) -> list[Span]:
+        return []
+
+    pair = pair_of()
+    run = run_of(again)
+    experiment = Experiment.of(pair, replace(SETTINGS, arms=("base-behaviour",)))
+    silent = replace(experiment, pair=replace(pair, annotator=mute))
+    with caplog.at_level("INFO", logger="reasonlens"):
+        runs = run_arms(silent, replace(run.components, behaviour_probes={}), run.tuned)
+    assert set(runs) == {"base", "thinking", "hybrid"}
+    assert (
+        "writes no sentence of" in caplog.text and "no arm base-behaviour: no probe tells the base model" in caplog.text
+    )
+
+
+def run_of(out: Path) -> PairRun:
+    run = resume(out).pairs["rl-timing"].run
+    assert run is not None
+    return run
 
 
 def test_only_what_a_run_has_left_is_forgotten(again: Path, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ def trace(model: LanguageModel, **options: object) -> SteeredTrace:
         tokens=(take, see, well, see),
         base=(take, take, take, see),
         thinking=(take, see, well, well),
+        base_likeliest=(take, take, take, see),
+        thinking_likeliest=(take, see, well, well),
         gated=(False, True, True, True),
         behaviour=(-1, -1, 1, 0),
         strength=(0.0, 0.0, 0.5, 0.25),
@@ -102,6 +104,8 @@ def test_half_a_character_goes_with_the_token_that_ends_it() -> None:
         tokens=said,
         base=said,
         thinking=said,
+        base_likeliest=said,
+        thinking_likeliest=said,
         gated=(False,) * n,
         behaviour=(-1,) * n,
         strength=(0.0,) * n,
@@ -126,13 +130,17 @@ def test_a_trace_is_drawn_written_and_read_back(model: LanguageModel, tmp_path: 
     assert again.record == one.record and again._repr_html_() == one._repr_html_() and repr(again) == repr(one)
     assert FigureTable.from_dict(json.loads((tmp_path / "tables" / "log_probabilities.json").read_text())).draw()
     assert isinstance(one, Result)
-    with pytest.raises(InputError, match="this is no reasonlens.steered-trace/1, its format is .other."):
+    with pytest.raises(InputError, match="this is no reasonlens.steered-trace/2, its format is .other."):
         SteeredTrace.from_dict({"format": "other"})
 
 
 def test_a_response_without_a_token_has_no_figure(model: LanguageModel) -> None:
     empty: dict[str, Any] = dict.fromkeys(
-        ("tokens", "base", "thinking", "gated", "behaviour", "strength", "base_logprob", "thinking_logprob"), ()
+        (
+            *("tokens", "base", "thinking", "base_likeliest", "thinking_likeliest", "gated", "behaviour", "strength"),
+            *("base_logprob", "thinking_logprob"),
+        ),
+        (),
     )
     one = SteeredTrace.of(model, RowRecord(text="", is_truncated=True, **empty))
     assert one.figures() == {} and one.to_frame().empty

@@ -53,7 +53,15 @@ def evidence(
     """Make the evidence of a pair with every control; those not named recover almost nothing."""
     known = {
         **{"base": BASE, "base-step-by-step": 0.45, "thinking": THINKING, "hybrid": hybrid, "oracle": 0.88},
-        **{"word-boost": 0.42, "bias": 0.42, "random-vectors": 0.4, "random-behaviour": 0.42, "random-positions": 0.41},
+        **{
+            "phrase-whole": 0.42,
+            "boundaries": 0.42,
+            "word-boost": 0.42,
+            "bias": 0.42,
+            "random-vectors": 0.4,
+            "random-behaviour": 0.42,
+            "random-positions": 0.41,
+        },
     }
     known |= {name.replace("_", "-"): accuracy for name, accuracy in accuracies.items()}
     arms = {
@@ -91,7 +99,7 @@ def with_gap(gap: float, case: Evidence) -> Evidence:
 STEPS = "the thinking model is not shown to be better than the base"
 CAN = "The base can, and is not told when: the hybrid recovers"
 EXPLAINED = "Steering recovers more than its controls, and {} explains a part, or might: the hybrid recovers "
-PUSHED = ("random-vectors", "word-boost", "random-behaviour", "random-positions")
+PUSHED = ("random-vectors", "word-boost", "phrase-whole", "random-behaviour", "random-positions", "boundaries")
 UNSURE = {name: {"unsure": 0.3} for name in ("random-positions",)}
 
 CASES: dict[str, tuple[Evidence, str, str]] = {  # name: evidence, rule, beginning of the sentence that is right
@@ -148,6 +156,47 @@ CASES: dict[str, tuple[Evidence, str, str]] = {  # name: evidence, rule, beginni
         "Cannot say: no word-boost control was run: the hybrid recovers 1.00",
     ),
     "one general vector is not required": (evidence(without=("bias",)), "when", CAN),
+    "no steering where sentences start": (
+        evidence(without=("boundaries",)),
+        "missing",
+        "Cannot say: no sentence-start control was run",
+    ),
+    "as many sentence starts at random stand in for all of them": (
+        evidence(without=("boundaries",), random_boundaries=0.42),
+        "when",
+        CAN,
+    ),
+    "steering wherever sentences start does as well": (
+        evidence(0.85, boundaries=0.85),
+        "as good",
+        "It is not shown that the moment matters, steering wherever sentences start may do as well",
+    ),
+    "fewer sentences start than the hybrid steers tokens": (
+        evidence(odd={"boundaries": {"steered": 0.01, "effective": 0.01}}),
+        "when",
+        CAN,
+    ),
+    "no wordings": (evidence(without=("phrase-whole",)), "missing", "Cannot say: no phrase control was run"),
+    "first tokens do not stand in for whole wordings": (
+        evidence(without=("phrase-whole",), phrase_1=0.42, phrase_2=0.42),
+        "missing",
+        "Cannot say: no phrase control was run",
+    ),
+    "the wordings alone do as well": (
+        evidence(0.85, phrase_whole=0.85),
+        "as good",
+        "It is not shown that the behaviours' directions matter, their wordings alone may do as well",
+    ),
+    "the first token of the wordings does as well": (
+        evidence(0.85, phrase_1=0.85),
+        "as good",
+        "It is not shown that the behaviours' directions matter, their first tokens alone may do as well",
+    ),
+    "the thinking model's behaviour does better, which is no other explanation": (
+        evidence(0.9, thinking_behaviour=0.95, base_behaviour=0.95),
+        "when",
+        CAN,
+    ),
     "no prompted base": (
         evidence(without=("base-step-by-step",)),
         "missing",
@@ -474,8 +523,8 @@ def test_point_estimates_decide_nothing() -> None:
 
 def test_the_strongest_sentence_names_the_controls_that_were_pushed_less_often() -> None:
     less = verdict_of(evidence(odd={"random-vectors": {"steered": 0.03, "effective": 0.03}}))
-    assert "opened less often without the hybrid's pushes (tokens steered: random-vectors 3.0%)" in str(less)
-    assert "less often" not in str(verdict_of(evidence()))
+    assert "; pushed at fewer tokens than the hybrid (tokens steered: random-vectors 3.0%)" in str(less)
+    assert "fewer tokens" not in str(verdict_of(evidence()))
 
 
 def test_a_control_is_broken_by_what_was_measured_and_not_at_a_bound() -> None:

@@ -1,0 +1,58 @@
+"""Arms that steer where sentences start, whatever a thinking model says: would that do, without its moments?
+
+All of them, or as many at random as the hybrid steers tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from jaxtyping import Bool
+from torch import Tensor
+
+from ._decode import Plan
+from .arm import Arm, ArmContext, hybrid_plan
+from .gate import both, positions, sentence_start
+from .record import RowRecord
+
+
+def boundary_rate(records: Sequence[RowRecord], ends_sentence: Bool[Tensor, " vocabulary"]) -> float:
+    """Compute at which share of the sentences that start in a run as many tokens are steered as its gate opened at.
+
+    Args:
+        records: Of the run.
+        ends_sentence: Tokens of the base that end a sentence.
+
+    Returns:
+        At most 1: no more tokens than sentences can be steered where sentences start. 0 for no records.
+    """
+    n_starts = sum(1 + int(ends_sentence[list(record.tokens[:-1])].sum()) for record in records if record.tokens)
+    return min(sum(record.n_gated for record in records) / max(n_starts, 1), 1.0)
+
+
+def _boundaries(context: ArmContext) -> Plan:
+    return replace(hybrid_plan(context), gate=sentence_start(context.components.sentence_ends))
+
+
+def _random_boundaries(context: ArmContext) -> Plan:
+    ends = context.components.sentence_ends
+    rate = boundary_rate(context.hybrid_records, ends)
+    return replace(hybrid_plan(context), gate=both(sentence_start(ends), positions(rate, context.seed)))
+
+
+BOUNDARY_ARMS = (
+    Arm(  # no thinking model runs
+        name="boundaries",
+        about="the hybrid's vectors wherever a sentence starts",
+        role="control",
+        by_default=True,
+        plan=_boundaries,
+    ),
+    Arm(
+        name="random-boundaries",
+        about="the hybrid's vectors where sentences start, at random, as many",
+        role="control",
+        plan=_random_boundaries,
+    ),
+)

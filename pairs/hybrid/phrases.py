@@ -1,0 +1,67 @@
+"""Write a behaviour's wording, token by token, where the gate opens: no vector, and no other model's words.
+
+From its opening on a row may only write tokens that go on with a wording of its behaviour (`wordings.py`), until one is
+whole. Among these the base chooses by its own probabilities, with the row's own random number where words are drawn:
+the limit of a word boost of boundless nats. Every token that is written so counts as steered, with strength 1.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from ...generation import StepState, choose_tokens
+from .wordings import Wording, Wordings
+
+
+class Phrases:
+    """The rows that are amid a wording, and what they have of it."""
+
+    def __init__(self, wordings: Wordings) -> None:
+        self._wordings = wordings
+        self._begun: dict[int, tuple[int, Wording]] = {}  # number of the row -> behaviour, its tokens so far
+
+    def force(
+        self, state: StepState, gated: Bool[Tensor, " rows"], behaviour: Int[Tensor, " rows"]
+    ) -> tuple[Int[Tensor, " forced"], Int[Tensor, " forced"], Int[Tensor, " forced"]]:
+        """Choose the tokens of rows that are amid a wording, or begin one.
+
+        Args:
+            state: Before the token.
+            gated: Where a wording begins; of a row that is amid one it says nothing.
+            behaviour: Whose wording would begin.
+
+        Returns:
+            Places of the rows that are forced, their behaviours, and their tokens.
+        """
+        opens, which = gated.tolist(), behaviour.tolist()
+        places, begun, choices = [], [], []
+        for place, row in enumerate(state.rows.tolist()):
+            if row not in self._begun and not opens[place]:
+                continue
+            own, written = self._begun.get(row, (which[place], ()))
+            choice = [token for token in self._next(own, written) if token < state.logits.shape[1]]
+            if choice:
+                places.append(place)
+                begun.append((row, own, written))
+                choices.append(choice)
+        rows = torch.tensor(places, dtype=torch.long, device=state.logits.device)
+        logits = torch.full_like(state.logits[rows], -torch.inf, dtype=torch.float32)
+        for number, choice in enumerate(choices):
+            logits[number, choice] = state.logits[places[number], choice].float()
+        tokens = rows
+        if places:
+            uniforms = None if state.uniforms is None else state.uniforms[rows]
+            tokens = choose_tokens(logits, state.sampling, uniforms)
+        for (row, own, written), token in zip(begun, tokens.tolist(), strict=True):
+            self._begun[row] = own, (*written, token)
+            if not self._next(*self._begun[row]):
+                del self._begun[row]
+        of_rows = torch.tensor([own for _, own, _ in begun], dtype=torch.long, device=rows.device)
+        return rows, of_rows, tokens
+
+    def _next(self, behaviour: int, written: Wording) -> list[int]:
+        """List the tokens that go on with a wording."""
+        n = len(written)
+        return sorted({one[n] for one in self._wordings[behaviour] if one[:n] == written and len(one) > n})
