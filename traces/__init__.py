@@ -3,13 +3,10 @@
 from .annotated import parse_annotated
 from .annotators import Annotator, keyword_annotator, within_thoughts
 from .bundled import bundled_traces
+from .convert import traces_convert
 from .encoding import EncodedTrace, Template, encode
-from .jsonl import (
-    digest,
-    iter_traces,
-    read_traces,
-    write_traces,
-)
+from .files import iter_traces, read_traces
+from .jsonl import digest, write_traces
 from .markers import BEHAVIOURS, MARKERS, is_marked
 from .sentences import segment
 from .sources import TraceSource, resolve_traces, stream_traces
@@ -39,6 +36,7 @@ __all__ = [
     "TraceSource",
     "segment",
     "token_span",
+    "traces_convert",
     "within_thoughts",
     "write_traces",
 ]

@@ -42,10 +42,16 @@ from .analysis import (
     Probing as Probing,
 )
 from .analysis import (
+    ShownTraces as ShownTraces,
+)
+from .analysis import (
     Stability as Stability,
 )
 from .analysis import (
     StabilitySettings as StabilitySettings,
+)
+from .analysis import (
+    TraceCheck as TraceCheck,
 )
 from .analysis import (
     compare_before_after as compare_before_after,
@@ -70,6 +76,12 @@ from .analysis import (
 )
 from .analysis import (
     stability as stability,
+)
+from .analysis import (
+    traces_check as traces_check,
+)
+from .analysis import (
+    traces_show as traces_show,
 )
 from .analysis.effect import (
     EffectSettings as EffectSettings,
@@ -202,6 +214,9 @@ from .traces import (
 )
 from .traces import (
     segment as segment,
+)
+from .traces import (
+    traces_convert as traces_convert,
 )
 from .traces import (
     write_traces as write_traces,

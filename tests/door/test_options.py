@@ -32,6 +32,7 @@ OTHER_DEFAULT = {
     "--layers": "a hybrid tries three by default, files go out whole",
     "--max-new-tokens": "responses of organisms are shorter than those that are read aloud",
     "--model": "files of directions and probes name their model; organisms write the traces of `organisms traces`",
+    "--n": "a file holds hundreds of responses, a look shows a few",
     "--n-problems": "a sweep solves its problems many times over, an evaluation of organisms once",
     "--out": "results of locate and hybrid have a usual place under runs/",
     "--prompt": "required to write; a text to score may answer nothing",
