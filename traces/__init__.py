@@ -3,6 +3,7 @@
 from .annotated import parse_annotated
 from .annotators import Annotator, keyword_annotator, within_thoughts
 from .bundled import bundled_traces
+from .contrast_pairs import ContrastPair, PairSource, resolve_pairs
 from .convert import traces_convert
 from .encoding import EncodedTrace, Template, encode
 from .files import iter_traces, read_traces
@@ -18,7 +19,9 @@ __all__ = [
     "BEHAVIOURS",
     "MARKERS",
     "Annotator",
+    "ContrastPair",
     "EncodedTrace",
+    "PairSource",
     "Span",
     "Template",
     "Trace",
@@ -30,6 +33,7 @@ __all__ = [
     "iter_traces",
     "keyword_annotator",
     "read_traces",
+    "resolve_pairs",
     "resolve_traces",
     "stream_traces",
     "TraceList",

@@ -24,6 +24,9 @@ from .activations import (
 from .activations import (
     collect_moments as collect_moments,
 )
+from .activations import (
+    collect_pairs as collect_pairs,
+)
 from .activations.cluster import ClusterSettings as ClusterSettings
 from .activations.cluster import collect_on_ray as collect_on_ray
 from .analysis import (
@@ -191,6 +194,9 @@ from .probes import (
     transfer as transfer,
 )
 from .rundir import InputError as InputError
+from .traces import (
+    ContrastPair as ContrastPair,
+)
 from .traces import (
     Span as Span,
 )

@@ -19,10 +19,11 @@ from reasonlens.cli.options import Names, Numbers, assignments, name_or_path, pa
 # Options whose text or type differs between commands, and why.
 OTHER_TEXT = {
     "--out": "a directory of results for some commands, one file for others; each has one text",
+    "--pairs": "pairs of models, or of prompts",
     "--read": "several from one pass where activations are collected, one where one is read or chosen",
     "--site": "as --read",
 }
-OTHER_TYPE = {"--read": OTHER_TEXT["--read"], "--site": OTHER_TEXT["--site"]}
+OTHER_TYPE = {"--pairs": OTHER_TEXT["--pairs"], "--read": OTHER_TEXT["--read"], "--site": OTHER_TEXT["--site"]}
 # Options whose default differs between commands, and why.
 OTHER_DEFAULT = {
     "--behaviour": "required where one direction steers; a file of one behaviour needs no name",

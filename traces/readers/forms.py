@@ -111,7 +111,7 @@ def row_traces(
         names = [*FILE_FORMS, *ROW_FORMS]
         raise InputError(f"there is no form {form!r:.60}; there are {', '.join(names)}.{did_you_mean(form, names)}")
     read: RowReader | None = None
-    for number, (place, row) in enumerate(_rows(path, form if form in FILE_FORMS else None), start=1):
+    for number, (place, row) in enumerate(file_rows(path, form if form in FILE_FORMS else None), start=1):
         try:
             if not isinstance(row, dict):
                 raise InputError(f"expected a JSON object, found {type(row).__name__}")
@@ -147,7 +147,19 @@ def _reader(first: Row, form: str | None, mapping: Fields, path: str | Path) -> 
     return read
 
 
-def _rows(path: str | Path, form: str | None) -> Iterator[tuple[str, Any]]:
+def file_rows(path: str | Path, form: str | None = None) -> Iterator[tuple[str, Any]]:
+    """Read the rows of a file, whatever they are.
+
+    Args:
+        path: A file, a directory of a dataset, or `hf:NAME`.
+        form: A key of `FILE_FORMS`; None recognises it.
+
+    Yields:
+        Where each row stands, and the row.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
     if str(path).startswith(HUB):
         yield from hub_rows(str(path))
         return
