@@ -3,6 +3,7 @@
 from ._collect import collect
 from .activations import Activations, ActivationsSource, open_activations, open_collection
 from .collection import Collection
+from .contrast import collect_pairs
 from .example import Example
 from .layers import parse_layers
 from .moments import Moments, collect_moments, open_moments
@@ -19,6 +20,7 @@ __all__ = [
     "Read",
     "collect",
     "collect_moments",
+    "collect_pairs",
     "open_activations",
     "open_collection",
     "open_moments",

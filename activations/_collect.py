@@ -154,11 +154,11 @@ def collect(
         part = read_part(collector, texts, bar.update, bar.reset)
     if not part.n_examples:
         raise nothing_to_read(len(texts), sum(len(trace.spans) for trace in texts), settings)
-    collection = _in_memory(part, collector)
+    collection = in_memory(part, collector)
     return collection.at() if settings.is_single else collection
 
 
-def _in_memory(part: Part, collector: Collector) -> Collection[Activations]:
+def in_memory(part: Part, collector: Collector) -> Collection[Activations]:
     """Present one window as the activations of each read and site."""
     return Collection(
         members={

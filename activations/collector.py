@@ -68,11 +68,20 @@ class Window:
 class Collector:
     """Reads windows of traces with one model and one set of settings.
 
-    With `on_device`, results stay where they were computed (for moments on a GPU) instead of going to the CPU.
+    With `on_device`, results stay where they were computed (for moments on a GPU) instead of going to the CPU. An
+    `encoder` makes tokens of traces in another way than `encode`.
     """
 
-    def __init__(self, model: LanguageModel, settings: CollectSettings, *, on_device: bool = False) -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        settings: CollectSettings,
+        *,
+        on_device: bool = False,
+        encoder: Callable[[Sequence[Trace]], list[EncodedTrace]] | None = None,
+    ) -> None:
         self.model, self.settings = model, settings
+        self.encode = encoder or partial(encode, model, template=settings.template, truncate=settings.truncate)
         self.layers, self.reads, self.sites = settings.layers_of(model), settings.reads, settings.all_sites
         self.engine = Engine(
             model,
@@ -97,7 +106,7 @@ class Collector:
         Raises:
             InputError: A text is too long or, as batches are taken, an activation is not finite.
         """
-        texts = encode(self.model, traces, template=self.settings.template, truncate=self.settings.truncate)
+        texts = self.encode(traces)
         planned = plan(texts, self.reads, self.settings.include_markup)
         ids = [text.token_ids for text in texts]
         return Window(

@@ -13,6 +13,9 @@ from .location import Location
 from .probing import ProbeSettings, Probing
 from .settings import LocateSettings
 from .stability_result import Stability
+from .trace_check import traces_check
+from .trace_display import ShownTraces, traces_show
+from .trace_findings import TraceCheck
 
 __all__ = [
     "BeforeAfter",
@@ -20,8 +23,10 @@ __all__ = [
     "Location",
     "ProbeSettings",
     "Probing",
+    "ShownTraces",
     "Stability",
     "StabilitySettings",
+    "TraceCheck",
     "compare_before_after",
     "directions",
     "figure",
@@ -30,4 +35,6 @@ __all__ = [
     "sample_boundaries",
     "score",
     "stability",
+    "traces_check",
+    "traces_show",
 ]

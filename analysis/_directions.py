@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..activations import Activations, Collection, Moments, Read, collect
+from ..activations import Activations, Collection, Moments, Read, collect, collect_pairs
+from ..activations.contrast import POSITIVE
 from ..models import LanguageModel, load
 from ..models._load import ModelLike
 from ..models.identity import same_weights
@@ -23,8 +24,8 @@ from ..models.sites import BLOCK_OUTPUT
 from ..probes.controls.injection_rate import InjectionRate
 from ..probes.controls.known_text import is_inside
 from ..probes.folds import common_labels
-from ..rundir import InputError, listed, truth_of
-from ..traces import Trace, TraceSource, resolve_traces
+from ..rundir import InputError, listed, names_of, truth_of
+from ..traces import PairSource, Trace, TraceSource, resolve_traces
 from ..vectors import Directions, OptimisedSettings, optimised_directions
 from ..vectors.extraction import Source, best_layers, find_directions, method_named, open_source
 from ..vectors.extraction.single_dimension import warn_of_single_dimensions
@@ -43,6 +44,7 @@ def directions(
     method: str = "mean-difference",
     model: ModelLike | None = None,
     traces: TraceSource | None = None,
+    pairs: PairSource | None = None,
     layers: str | Sequence[int] = "all",
     read: str | None = None,
     site: str | None = None,
@@ -62,7 +64,9 @@ def directions(
             always.
         method: A name in `METHODS`, or "optimised".
         model: The model whose activations are read, or that the source is of; "optimised" searches through it.
-        traces: "bundled", a JSONL file, or traces with labelled spans; with a source, those that it is of.
+        traces: "bundled", a file, or traces with labelled spans; with a source, those that it is of.
+        pairs: In place of source and traces: contrast pairs, (positive, negative) texts or a file of them, that `model`
+            reads at their last token (`read`). `behaviours` may name what the positive ones show.
         layers: 0-based blocks, or a text such as "0,4,10:20:2"; with a source, of those that were collected.
         read: Tokens of a span that are averaged where `source` is None, such as "mean" (the default) or "before:1"; of
             a source that holds several reads, which.
@@ -86,6 +90,35 @@ def directions(
             resampled, model and traces are needed or do not fit the source.
     """
     truth_of(injection, "injection")
+    if pairs is not None:
+        if source is not None or traces is not None or model is None or method == OPTIMISED:
+            raise InputError(
+                "pairs are read by a model: give --pairs and --model, no activations and no --traces, and any method "
+                f"but {OPTIMISED}"
+            )
+        method_named(method).check_options(method, options)
+        label = _name_of_pairs(behaviours)
+        of_pairs = collect_pairs(
+            load(model, device=device),
+            pairs,
+            label=label,
+            layers=layers,
+            read=read or "last",
+            site=site or BLOCK_OUTPUT,
+            progress=progress,
+        )
+        directions = find_directions(
+            of_pairs,
+            method=method,
+            behaviours=[label],
+            n_resamples=n_resamples,
+            remove_content=remove_content,
+            seed=seed,
+            progress=progress,
+            **options,
+        )
+        warn_of_single_dimensions(directions)
+        return _untested(directions, injection, "contrast pairs hold no sentences to put words before")
     if (model is None) != (traces is None):
         present, missing = ("traces", "model") if model is None else ("model", "traces")
         raise InputError(f"{present} alone cannot be used: give --{missing} too (in Python {missing}=), or neither")
@@ -128,6 +161,16 @@ def directions(
     if activations is None:
         return _untested(directions, injection, "moments keep no spans; collect --keep activations")
     return _tested(directions, injection, lambda: _rates(handle, texts, activations, find, directions, seed, progress))
+
+
+def _name_of_pairs(behaviours: Sequence[str] | None) -> str:
+    """Return what the positive prompts of pairs show, by the names that a user gave."""
+    names = POSITIVE if behaviours is None else names_of(behaviours, "behaviours")
+    if not isinstance(names, str) and len(names) != 1:
+        raise InputError(
+            f"pairs show one behaviour, and {len(names)} are named: {listed(names)}; give one (--behaviours)"
+        )
+    return names if isinstance(names, str) else names[0]
 
 
 def _tested(directions: Directions, is_wanted: bool, rates: Callable[[], Sequence[InjectionRate]]) -> Directions:

@@ -3,13 +3,11 @@
 from .annotated import parse_annotated
 from .annotators import Annotator, keyword_annotator, within_thoughts
 from .bundled import bundled_traces
+from .contrast_pairs import ContrastPair, PairSource, resolve_pairs
+from .convert import traces_convert
 from .encoding import EncodedTrace, Template, encode
-from .jsonl import (
-    digest,
-    iter_traces,
-    read_traces,
-    write_traces,
-)
+from .files import iter_traces, read_traces
+from .jsonl import digest, write_traces
 from .markers import BEHAVIOURS, MARKERS, is_marked
 from .sentences import segment
 from .sources import TraceSource, resolve_traces, stream_traces
@@ -21,7 +19,9 @@ __all__ = [
     "BEHAVIOURS",
     "MARKERS",
     "Annotator",
+    "ContrastPair",
     "EncodedTrace",
+    "PairSource",
     "Span",
     "Template",
     "Trace",
@@ -33,12 +33,14 @@ __all__ = [
     "iter_traces",
     "keyword_annotator",
     "read_traces",
+    "resolve_pairs",
     "resolve_traces",
     "stream_traces",
     "TraceList",
     "TraceSource",
     "segment",
     "token_span",
+    "traces_convert",
     "within_thoughts",
     "write_traces",
 ]

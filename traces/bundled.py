@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .jsonl import read_traces
+from .files import read_traces
 from .trace_list import TraceList
 
 BUNDLED = Path(__file__).with_name("bundled.jsonl")
@@ -20,3 +20,8 @@ def bundled_traces() -> TraceList:
         The traces.
     """
     return read_traces(BUNDLED)
+
+
+def place_of(source: str | Path) -> str | Path:
+    """Return the file of a source: that of the bundled traces for "bundled", else the source itself."""
+    return BUNDLED if source == "bundled" else source

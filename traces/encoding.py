@@ -74,7 +74,7 @@ def encode(
         template = "chat" if model.tokenizer.chat_template else "plain"
     if template == "chat" and not model.tokenizer.chat_template:
         raise InputError(f"the tokenizer of {model.name} has no chat template; use template 'plain'")
-    encoded = [_encode(model, trace, template, truncate) for trace in traces]
+    encoded = [encode_trace(model, trace, template, truncate) for trace in traces]
     check_known(model, [text.token_ids for text in encoded])
     return encoded
 
@@ -103,7 +103,8 @@ def _prefix(model: LanguageModel, prompt: str, template: Template) -> tuple[str,
     return prefix, (len(before), len(prefix) - len(after))
 
 
-def _encode(model: LanguageModel, trace: Trace, template: Template, truncate: bool) -> EncodedTrace:
+def encode_trace(model: LanguageModel, trace: Trace, template: Template, truncate: bool) -> EncodedTrace:
+    """Tokenise one trace as `encode` does, unknown words allowed; `template` is "chat" or "plain"."""
     prefix, (prompt_start, prompt_end) = _prefix(model, trace.prompt, template)
     if begins_with_thoughts(trace.text):  # a template that opens the thoughts would open them twice
         prefix = without_opener(prefix)

@@ -1,4 +1,4 @@
-"""Read and write traces as JSON lines.
+"""Read and write traces as JSON lines, the form of the house.
 
 One object a line: `{"id", "prompt", "text", "spans": [{"start", "end", "label"}], "problem"?, "metadata"?}`. A span may
 carry `"marked"`. In place of `text` and `spans` a line may hold `"annotated"`, the published form (see `annotated.py`).
@@ -10,80 +10,22 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..rundir import InputError, atomic_path, did_you_mean, expanded, nearest_file, parse_json
+from ..rundir import InputError, atomic_path, did_you_mean, parse_json
 from .annotated import has_end_tag, parse_annotated
 from .trace import Span, Trace
-from .trace_list import TraceList
 
 logger = logging.getLogger(__name__)
 
 FREE = "metadata"
 KEYS = ("id", "prompt", "text", "spans", "annotated", "problem", FREE)
+LEFT_OUT = "`reasonlens traces convert FILE --form response` leaves it out"
 SPAN_KEYS = ("start", "end", "label", "marked")
-
-
-def iter_traces(path: str | Path) -> Iterator[Trace]:
-    """Read the traces of a JSONL file one by one.
-
-    Ids may repeat, since only `read_traces` checks them.
-
-    Args:
-        path: The file, of any length.
-
-    Returns:
-        An iterator over the traces, in their order. It raises InputError at the first line that is malformed.
-    """
-    return (trace for _, trace in _numbered_traces(expanded(path)))
-
-
-def read_traces(path: str | Path) -> TraceList:
-    """Read all traces of a JSONL file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The traces, in their order.
-
-    Raises:
-        InputError: The file cannot be read or holds no trace, a line is malformed, or an id repeats. The message names
-            the line.
-    """
-    traces = TraceList()
-    line_of_id: dict[str, int] = {}
-    for number, trace in _numbered_traces(expanded(path)):
-        if trace.id in line_of_id:
-            raise InputError(
-                f"{path}, line {number}: the id {trace.id!r} stands already on line {line_of_id[trace.id]}; "
-                "give every trace an id of its own"
-            )
-        line_of_id[trace.id] = number
-        traces.append(trace)
-    if not traces:
-        raise InputError(f"{path} holds no traces: it needs one JSON object a line with id, prompt, text and spans")
-    return traces
-
-
-def _numbered_traces(path: Path) -> Iterator[tuple[int, Trace]]:
-    number = 0
-    try:
-        with path.open("rb") as file:  # lines are cut at newlines alone: U+2028 may stand inside a string
-            for number, line in enumerate(file, start=1):
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                if text.strip():
-                    yield number, parse_line(text, f"{path}, line {number}")
-    except OSError as error:
-        raise InputError(f"cannot read traces from {path}: {error.strerror or error}.{nearest_file(path)}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"cannot read traces from {path}, line {number}: byte {error.start} of it is not UTF-8; save it as UTF-8"
-        ) from error
 
 
 def parse_line(line: str, source: str) -> Trace:
@@ -91,12 +33,12 @@ def parse_line(line: str, source: str) -> Trace:
     return trace_of_row(parse_json(line, source), source)
 
 
-def trace_of_row(row: Any, source: str) -> Trace:
-    """Make a trace of a table's row with the fields of a line; errors name `source`."""
+def trace_of_row(row: Any, source: str = "") -> Trace:
+    """Make a trace of a table's row with the fields of a line; errors name `source`, if there is one."""
     try:
         return _trace(row)
     except InputError as error:
-        raise InputError(f"{source}: {error}") from error
+        raise InputError(f"{source}: {error}" if source else error) from error
 
 
 def write_traces(traces: Iterable[Trace], path: str | Path) -> None:
@@ -106,7 +48,7 @@ def write_traces(traces: Iterable[Trace], path: str | Path) -> None:
         traces: The traces.
         path: The file to write.
     """
-    lines = [json.dumps(_row(trace), ensure_ascii=False) for trace in traces]
+    lines = [json.dumps(trace_row(trace), ensure_ascii=False) for trace in traces]
     with atomic_path(Path(path)) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
@@ -120,10 +62,11 @@ def digest(traces: Iterable[Trace]) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    return hashlib.sha256(json.dumps([_row(trace) for trace in traces]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([trace_row(trace) for trace in traces]).encode()).hexdigest()[:16]
 
 
-def _row(trace: Trace) -> dict[str, Any]:
+def trace_row(trace: Trace) -> dict[str, Any]:
+    """Return the line of a trace, as plain values."""
     spans = [
         {"start": span.start, "end": span.end, "label": span.label}
         | ({} if span.marked is None else {"marked": span.marked})
@@ -146,7 +89,7 @@ def _trace(row: Any) -> Trace:
         if not spans and has_end_tag(annotated):
             logger.warning(f"trace {trace_id}: sections end in its annotated text, and none begins with a known label")
     else:
-        text, spans = _field(row, "text", str), [_span(span) for span in _field(row, "spans", list)]
+        text, spans = _field(row, "text", str), [span_of_row(span) for span in _field(row, "spans", list)]
     return Trace(
         id=trace_id,
         prompt=_field(row, "prompt", str),
@@ -161,11 +104,12 @@ def _check_keys(row: dict[str, Any], keys: tuple[str, ...]) -> None:
     for key in row:
         if key not in keys:
             hint = did_you_mean(key, keys, cutoff=0.5).replace(" Did", "; did") or "."
-            free = f"; anything else goes into {FREE!r}" if FREE in keys else ""
+            free = f"; anything else goes into {FREE!r}, or {LEFT_OUT}" if FREE in keys else ""
             raise InputError(f"there is no key {key!r:.60}{hint} The keys are {', '.join(keys)}{free}")
 
 
-def _span(row: Any) -> Span:
+def span_of_row(row: Any) -> Span:
+    """Make a span of an object with start, end and label; raise InputError where it is none."""
     if not isinstance(row, dict):
         raise InputError(f"a span must be an object with start, end and label, found {row!r:.60}")
     _check_keys(row, SPAN_KEYS)

@@ -27,17 +27,29 @@ def check_known(model: LanguageModel, texts: Sequence[Int[np.ndarray, " n_tokens
     Raises:
         InputError: More than a tenth of all tokens are the token for unknown words.
     """
-    tokenizer = model.tokenizer
-    unknown = tokenizer.unk_token_id
-    # Some tokenizers name an ordinary special token (GPT-2: the end of a text) as that of unknown words.
-    others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
     n_tokens = sum(map(len, texts))
-    if unknown is None or unknown in others or not n_tokens:
-        return
-    share = sum(int((np.asarray(text) == unknown).sum()) for text in texts) / n_tokens
+    share = sum(count_unknown(model, text) for text in texts) / max(n_tokens, 1)
     if share > MOST_UNKNOWN:
         raise InputError(
             f"{model.name} does not know the words of these texts: {share:.0%} of {n_tokens} tokens are "
-            f"{tokenizer.unk_token!r} (at most {MOST_UNKNOWN:.0%} may be). Give texts that its tokenizer was made for, "
-            "or another model."
+            f"{model.tokenizer.unk_token!r} (at most {MOST_UNKNOWN:.0%} may be). Give texts that its tokenizer was "
+            "made for, or another model."
         )
+
+
+def count_unknown(model: LanguageModel, token_ids: Int[np.ndarray, " n_tokens"]) -> int:
+    """Count the tokens of a text that stand for unknown words; none where the tokenizer has no token for them.
+
+    Args:
+        model: The model whose tokenizer made the tokens.
+        token_ids: The tokens.
+
+    Returns:
+        How many there are.
+    """
+    tokenizer = model.tokenizer
+    unknown = tokenizer.unk_token_id
+    # Some tokenizers name an ordinary special token (GPT-2: the end of a text) as that of unknown words.
+    if unknown is None or unknown in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id):
+        return 0
+    return int((np.asarray(token_ids) == unknown).sum())

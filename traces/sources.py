@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..rundir import InputError, expanded
+from ..rundir import InputError
 from .bundled import bundled_traces
-from .jsonl import iter_traces, read_traces, trace_of_row
+from .files import iter_traces, read_traces
+from .jsonl import trace_of_row
 from .trace import Trace
 from .trace_list import TraceList
 
@@ -19,7 +20,8 @@ def stream_traces(traces: TraceSource) -> Iterator[Trace]:
     """Yield traces one by one; a file or generator is never held in memory as a whole.
 
     Args:
-        traces: "bundled", a JSONL file, or traces: objects or dictionaries with id, prompt, text and spans.
+        traces: "bundled", a file of any form (`readers/`), or traces: objects, or dictionaries with
+            id, prompt, text and spans.
 
     Returns:
         An iterator over the traces. It raises InputError where one cannot be read or is something else.
@@ -28,7 +30,7 @@ def stream_traces(traces: TraceSource) -> Iterator[Trace]:
         InputError: `traces` is nothing that can hold traces.
     """
     if isinstance(traces, str | Path):
-        return iter(bundled_traces()) if traces == "bundled" else iter_traces(expanded(traces))
+        return iter(bundled_traces()) if traces == "bundled" else iter_traces(traces)
     if isinstance(traces, Trace | Mapping):
         traces = [traces]
     if not isinstance(traces, Iterable):
@@ -40,7 +42,8 @@ def resolve_traces(traces: TraceSource) -> TraceList:
     """Read traces into memory from whatever names or holds them.
 
     Args:
-        traces: "bundled", a JSONL file, or traces: objects or dictionaries with id, prompt, text and spans.
+        traces: "bundled", a file of any form (`readers/`), or traces: objects, or dictionaries with
+            id, prompt, text and spans.
 
     Returns:
         The traces.
@@ -49,7 +52,7 @@ def resolve_traces(traces: TraceSource) -> TraceList:
         InputError: The file cannot be read, a line is malformed, or an item is no trace.
     """
     if isinstance(traces, str | Path):
-        return bundled_traces() if traces == "bundled" else read_traces(expanded(traces))
+        return bundled_traces() if traces == "bundled" else read_traces(traces)
     return TraceList(stream_traces(traces))
 
 

@@ -1,32 +1,29 @@
-"""Read traces with Ray Data: JSONL, Parquet and Hugging Face datasets, on disk or on any storage that Ray reads.
+"""Read traces with Ray Data from storage that Ray reads: JSON lines and Parquet at a URL.
 
-A plain .jsonl file of this machine is streamed without Ray. Every row is a trace with the fields of a JSONL line. Rows
-keep the order of the files, so that the same source always gives the same windows.
+Files and datasets of this machine and of the hub are read as everywhere else (`traces/readers/`), without Ray. At a
+URL, every row is a trace with the fields of a JSON line. Rows keep the order of the files, so that the same source
+always gives the same windows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...rundir import InputError
-from ...traces import Trace
-from ...traces.jsonl import iter_traces, parse_line, trace_of_row
-
-HUB = "hf:"
+from ...traces import Trace, iter_traces
+from ...traces.jsonl import parse_line, trace_of_row
 
 
 def ray_traces(source: str) -> Iterator[Trace]:
-    """Read the traces of `source`, in order: a path or URL of .jsonl or .parquet, or a directory of `save_to_disk`.
+    """Read the traces of `source`, in order: a URL of .jsonl or .parquet, or what `iter_traces` reads.
 
-    `hf:NAME` is a dataset of the Hugging Face hub (its train split; `hf:NAME:SPLIT` another).
     Raises InputError if it is none of these, cannot be read, or a row is no trace.
     """
-    if source.endswith((".jsonl", ".json")) and "://" not in source:
-        yield from iter_traces(source)  # line by line, which Ray does not do
+    if "://" not in source:
+        yield from iter_traces(source)
         return
     import ray.data
 
@@ -34,32 +31,15 @@ def ray_traces(source: str) -> Iterator[Trace]:
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     is_text = source.removesuffix(".gz").endswith((".jsonl", ".json"))
+    if not is_text and not source.endswith(".parquet"):
+        raise InputError(f"cannot tell what {source} is: give .jsonl or .parquet at a URL, or a file of this machine")
     try:
-        dataset = _dataset(ray.data, source, is_text)
+        dataset = ray.data.read_text(source) if is_text else ray.data.read_parquet(source)
         for number, row in enumerate(dataset.iter_rows(), start=1):
             place = f"{source}, row {number}"
             yield parse_line(row["text"], place) if is_text else trace_of_row(_plain(row), place)
     except (OSError, ray.exceptions.RayError) as error:
         raise InputError(f"cannot read traces from {source}: {error}") from error
-
-
-def _dataset(data: Any, source: str, is_text: bool) -> Any:
-    if source.startswith(HUB):
-        import datasets
-
-        name, _, split = source.removeprefix(HUB).partition(":")
-        return data.from_huggingface(datasets.load_dataset(name, split=split or "train"))
-    if is_text:
-        return data.read_text(source)
-    if source.endswith(".parquet"):
-        return data.read_parquet(source)
-    if (Path(source) / "dataset_info.json").is_file():
-        import datasets
-
-        return data.from_huggingface(datasets.load_from_disk(source))
-    raise InputError(
-        f"cannot tell what {source} is: give .jsonl, .parquet, a directory of a Hugging Face dataset, or hf:NAME"
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -24,6 +24,9 @@ from .activations import (
 from .activations import (
     collect_moments as collect_moments,
 )
+from .activations import (
+    collect_pairs as collect_pairs,
+)
 from .activations.cluster import ClusterSettings as ClusterSettings
 from .activations.cluster import collect_on_ray as collect_on_ray
 from .analysis import (
@@ -42,10 +45,16 @@ from .analysis import (
     Probing as Probing,
 )
 from .analysis import (
+    ShownTraces as ShownTraces,
+)
+from .analysis import (
     Stability as Stability,
 )
 from .analysis import (
     StabilitySettings as StabilitySettings,
+)
+from .analysis import (
+    TraceCheck as TraceCheck,
 )
 from .analysis import (
     compare_before_after as compare_before_after,
@@ -70,6 +79,12 @@ from .analysis import (
 )
 from .analysis import (
     stability as stability,
+)
+from .analysis import (
+    traces_check as traces_check,
+)
+from .analysis import (
+    traces_show as traces_show,
 )
 from .analysis.effect import (
     EffectSettings as EffectSettings,
@@ -207,6 +222,9 @@ from .probes import (
 )
 from .rundir import InputError as InputError
 from .traces import (
+    ContrastPair as ContrastPair,
+)
+from .traces import (
     Span as Span,
 )
 from .traces import (
@@ -229,6 +247,9 @@ from .traces import (
 )
 from .traces import (
     segment as segment,
+)
+from .traces import (
+    traces_convert as traces_convert,
 )
 from .traces import (
     write_traces as write_traces,

@@ -54,7 +54,7 @@ VERBS = frozenset(
     Pack Pad Parse Place Plan Pool Predict Prepare Present Print Probe Process Project Put
     Raise Rank Read Record Refuse Reject Release Remember Remove Rename Repeat Replace Report Require Resample
     Rescale Reset Resolve Restore Restrict Resume Return Run
-    Sample Save Say Scale Score Select Send Set Share Shrink Shuffle Silence Skip Solve Sort Spell Split
+    Sample Save Say Scale Score Select Send Set Share Show Shrink Shuffle Silence Skip Solve Sort Spell Split
     Standardise Start Steer Step Stop Store Stream Submit Subtract Sum Summarise Swap Sweep
     Tabulate Take Tell Test Time Tokenise Train Transform Try Turn
     Update Use

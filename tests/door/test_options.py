@@ -19,11 +19,13 @@ from reasonlens.cli.options import Names, Numbers, assignments, name_or_path, pa
 # Options whose text or type differs between commands, and why.
 OTHER_TEXT = {
     "--out": "a directory of results for some commands, one file for others; each has one text",
+    "--pairs": "pairs of models, or of prompts",
     "--read": "several from one pass where activations are collected, one where one is read or chosen",
     "--site": "as --read",
     "--thinking": "several models make several pairs, but pass@k is of one",
 }
 OTHER_TYPE = {name: OTHER_TEXT[name] for name in ("--read", "--site", "--thinking")}
+OTHER_TYPE = {"--pairs": OTHER_TEXT["--pairs"], "--read": OTHER_TEXT["--read"], "--site": OTHER_TEXT["--site"]}
 # Options whose default differs between commands, and why.
 OTHER_DEFAULT = {
     "--behaviour": "required where one direction steers; a file of one behaviour needs no name",
@@ -33,6 +35,7 @@ OTHER_DEFAULT = {
     "--layers": "a hybrid tries three by default, files go out whole",
     "--max-new-tokens": "responses of organisms are shorter than those that are read aloud",
     "--model": "files of directions and probes name their model; organisms write the traces of `organisms traces`",
+    "--n": "a file holds hundreds of responses, a look shows a few",
     "--n-problems": "a sweep solves its problems many times over, an evaluation of organisms once",
     "--out": "results of locate and hybrid have a usual place under runs/",
     "--prompt": "required to write; a text to score may answer nothing",

@@ -31,6 +31,7 @@ from reasonlens.cli.regrade import regrade
 from reasonlens.cli.score import score
 from reasonlens.cli.stability import stability
 from reasonlens.cli.steer import steer
+from reasonlens.cli.traces import traces
 
 app = typer.Typer(name="reasonlens", cls=Door, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -64,6 +65,7 @@ app.command()(passk)
 app.command()(likelihood)
 app.command()(profile)
 app.command()(regrade)
+app.add_typer(traces, name="traces")
 app.add_typer(organisms, name="organisms")
 app.command()(export)
 app.command("import")(import_)

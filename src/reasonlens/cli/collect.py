@@ -81,8 +81,7 @@ def collect(
     Sentences are averaged inside the forward pass, texts that begin alike share that beginning, later blocks and the
     head never run, and long texts go in parts. Traces are streamed: memory does not grow with their number.
 
-    With `--engine ray`, `--traces` may also be a .parquet file, a directory of a Hugging Face dataset, `hf:NAME`, and
-    what Ray reads (`s3://...`).
+    With `--engine ray`, `--traces` may also be .jsonl or .parquet at a URL that Ray reads (`s3://...`).
 
     Several reads and sites take one pass: `--read mean --read before:1`. What opens the directory chooses one of them,
     with `--read` or `reasonlens.Activations.open(DIR, read="before:1")`; `reasonlens.Moments.open` likewise.

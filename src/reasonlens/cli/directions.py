@@ -26,6 +26,7 @@ from reasonlens.cli.options import (
     SiteOrNone,
     TracesOrNone,
     assignments,
+    name_or_path,
     path_of,
 )
 
@@ -59,6 +60,16 @@ def directions(
     ] = "mean-difference",
     model: ModelOrNone = None,
     traces: TracesOrNone = None,
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            "--pairs",
+            metavar="FILE",
+            help="Contrast pairs without labels: rows of `positive` and `negative` texts (JSONL, CSV, ...), which "
+            "`--model` reads at their last token. `--behaviours` names what the positive ones show.",
+            parser=name_or_path,
+        ),
+    ] = None,
     layers: Layers = "all",
     read: ReadOrNone = None,
     site: SiteOrNone = None,
@@ -83,6 +94,9 @@ def directions(
     test whether tell-tale words alone make a direction fire. Collect with `--read before:1` for directions that mean
     *about to start*, which is what steering needs; no word of a sentence is in them.
 
+    `--pairs` takes what repeng and steering-vectors are trained on; `--method pca --set centred=true` is repeng's
+    default, `mean-difference` that of steering-vectors.
+
     Options of the methods (`--set`): `against=overall`, `rescale=true` (mean-difference), `centred=true` (pca),
     `shrinkage=0.5` (lda), `C=0.1`, `alpha=100`, and for `optimised` `bias=true`, `where=sentence`, `max_strength=2`,
     `max_steps=100` and the like. `--bootstrap` is 200 by default; none for moments, which keep no problems, and for
@@ -97,6 +111,7 @@ def directions(
         method=method,
         model=model,
         traces=traces,
+        pairs=pairs,
         layers=layers,
         read=read,
         site=site,

@@ -4,7 +4,7 @@
     exit 2      a mistake of the user (an option, or an `InputError` of the library), or a file or disk that cannot be
                 used (full, read-only, no permission), told in one line
     exit 130    stopped by an interrupt
-    exit 1      whatever read stdout is gone; nothing is said
+    exit 1      whatever read stdout is gone; nothing is said. Or `traces check` has found something to mend
 
 Any other error is a mistake of reasonlens and keeps its traceback.
 """

@@ -71,6 +71,19 @@ def assignments(options: list[str] | None) -> dict[str, Any]:
     return values
 
 
+def field_names(options: list[str] | None) -> dict[str, str]:
+    """Read FIELD=NAME pairs."""
+    from reasonlens.rundir import InputError
+
+    names: dict[str, str] = {}
+    for option in options or ():
+        field, equals, name = option.partition("=")
+        if not equals or not field.strip():
+            raise InputError(f"--field takes FIELD=NAME, and {option!r} is not (prompt=question)")
+        names[field.strip()] = name.strip()
+    return names
+
+
 def _silence(context: typer.Context, requested: bool) -> bool:
     """Silence notes and progress until the command ends; typer takes what is returned for the value."""
     if requested and not context.resilient_parsing:
@@ -97,6 +110,33 @@ _TRACES = typer.Option(
 )
 Traces = Annotated[str, _TRACES]
 TracesOrNone = Annotated[str | None, _TRACES]
+TracesFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="JSON lines, JSON, CSV, Parquet, a log of Inspect or lm-eval (.gz of any), a directory of a dataset, "
+        "`hf:NAME` of the hub, or `bundled`.",
+        parser=name_or_path,
+    ),
+]
+TracesForm = Annotated[
+    str | None,
+    typer.Option(
+        "--form",
+        metavar="FORM",
+        help="What the file is, where that is not recognised: jsonl, json, csv, parquet, dataset, eval; or what its "
+        "rows are: traces, messages, response, inspect, lm-eval.",
+    ),
+]
+TracesFields = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--field",
+        metavar="FIELD=NAME",
+        help="What a field of a trace is called in the file (`prompt=question`, `problem=id`, `text=choices.0.text`); "
+        "empty: it is not read. As often as needed.",
+    ),
+]
 _LAYERS = typer.Option("--layers", metavar="LAYERS", help="Blocks, from 0: `all`, `0,4,10:20:2`, `-2:` (the last two).")
 Layers = Annotated[str, _LAYERS]
 LayersOrNone = Annotated[str | None, _LAYERS]
@@ -228,6 +268,13 @@ When = Annotated[
 ]
 RandomCount = Annotated[
     int, typer.Option("--random", help="Random directions of the same strength, at each layer and strength.")
+]
+
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", help="Write coloured text to this page, which opens offline.", parser=path_of
+    ),
 ]
 
 # What is written and printed.
