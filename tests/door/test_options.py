@@ -24,8 +24,7 @@ OTHER_TEXT = {
     "--site": "as --read",
     "--thinking": "several models make several pairs, but pass@k is of one",
 }
-OTHER_TYPE = {name: OTHER_TEXT[name] for name in ("--read", "--site", "--thinking")}
-OTHER_TYPE = {"--pairs": OTHER_TEXT["--pairs"], "--read": OTHER_TEXT["--read"], "--site": OTHER_TEXT["--site"]}
+OTHER_TYPE = {name: OTHER_TEXT[name] for name in ("--pairs", "--read", "--site", "--thinking")}
 # Options whose default differs between commands, and why.
 OTHER_DEFAULT = {
     "--behaviour": "required where one direction steers; a file of one behaviour needs no name",
