@@ -194,7 +194,7 @@ def _crossing(points: pd.DataFrame) -> list[go.Scatter]:
 
 
 def _runs(points: pd.DataFrame, column: str) -> list[pd.DataFrame]:
-    """Part rows where the value of a column changes."""
+    """Divide rows where the value of a column changes."""
     return [run for _, run in points.groupby((points[column] != points[column].shift()).cumsum())]
 
 
