@@ -89,5 +89,5 @@ def _intervals(
     values: Float[np.ndarray, " n_points"], draws: Float[np.ndarray, "n_resamples n_points"], n: int
 ) -> list[Interval]:
     """Make the percentile interval of each point."""
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return [Interval(*map(float, ends), n) for ends in zip(values, low, high, strict=True)]
+    ends = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return [Interval(float(value), float(low), float(high), n) for value, low, high in zip(values, *ends, strict=True)]
