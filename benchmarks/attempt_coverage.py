@@ -26,7 +26,7 @@ from jaxtyping import Float
 from reasonlens.pairs.passk import AttemptCurves
 from reasonlens.stats import wilson_proportion
 
-SIZES = (30, 100, 300)
+SIZES = (100, 30, 300)
 N_TRUTH = 1_000_000
 TINY = 1e-9  # differences of the truth that are rounding
 Rates = Float[np.ndarray, " n_problems"]
@@ -63,8 +63,8 @@ def hard(generator: np.random.Generator, n: int) -> tuple[Rates, Rates]:
 
 KINDS: dict[str, Callable[[np.random.Generator, int], tuple[Rates, Rates]]] = {
     "crossing": crossing,
-    "same": same,
     "alike": alike,
+    "same": same,
     "easy": easy,
     "hard": hard,
 }

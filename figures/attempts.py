@@ -80,9 +80,9 @@ def attempt_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.Figur
     powers = [2**power for power in range(int(log2(max(table["k"].max(), 1))) + 1)]
     figure.update_xaxes(type="log", tickvals=powers, ticktext=[str(power) for power in powers])
     figure.update_xaxes(title="k: samples of each problem", row=len(measures))
-    figure = styled(figure, title, caption, 200 + 270 * len(measures))
+    figure = styled(figure, title, caption, 220 + 270 * len(measures))
     return figure.update_layout(
-        legend={"orientation": "h", "y": -0.16 / len(measures), "yanchor": "top", "x": 0}, margin={"t": 110, "b": 110}
+        legend={"orientation": "h", "y": -0.22 / len(measures), "yanchor": "top", "x": 0}, margin={"t": 110, "b": 130}
     )
 
 
@@ -200,7 +200,7 @@ def _crossing(points: pd.DataFrame) -> list[go.Scatter]:
 
 
 def _runs(points: pd.DataFrame, column: str) -> list[pd.DataFrame]:
-    """Part rows where the value of a column changes."""
+    """Divide rows where the value of a column changes."""
     return [run for _, run in points.groupby((points[column] != points[column].shift()).cumsum())]
 
 

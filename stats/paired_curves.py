@@ -19,7 +19,7 @@ from jaxtyping import Float
 from .accuracy import MADE_UP
 from .interval import Interval
 from .maximum import simultaneous_band
-from .resampling import Groups, Seed, bootstrap_counts, percentile_ends, sum_by_group
+from .resampling import LEVEL, Groups, Seed, bootstrap_counts, sum_by_group
 
 N_DRAWS = 4000
 AT_ONCE = 500  # resamples whose counts are held in memory together
@@ -80,9 +80,14 @@ def paired_curves_over_groups(
         (means[n_points:] - means[:n_points], second_draws - first_draws, (-1.0, 1.0)),
     )
     n = len(sums)
-    points = [
-        [Interval(float(value), *percentile_ends(column), n) for value, column in zip(values, some.T, strict=True)]
-        for values, some, _ in curves
-    ]
+    points = [_intervals(values, some, n) for values, some, _ in curves]
     bands = [simultaneous_band(values, some.T, n, bounds=bounds) for values, some, bounds in curves]
     return PairedCurves(*points, *bands)
+
+
+def _intervals(
+    values: Float[np.ndarray, " n_points"], draws: Float[np.ndarray, "n_resamples n_points"], n: int
+) -> list[Interval]:
+    """Make the percentile interval of each point."""
+    ends = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return [Interval(float(value), float(low), float(high), n) for value, low, high in zip(values, *ends, strict=True)]

@@ -29,7 +29,7 @@ def findings(answers: Graded, steps: Graded | None, chance: Chance | None) -> li
     sentences = [
         f"{curves.base[0].n} problems: {first}; {last}",
         f"{_standing(curves)}, and neither at k = {ranges(curves.undecided_k, curves.k)} (95%, for all k together)",
-        f"the base is first as good {crossover_text(curves)}",
+        f"the base {'catches up' if curves.crossover is None else 'is first as good'} {crossover_text(curves)}",
         *_coverage(answers.coverage),
     ]
     if steps is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,9 @@ def crossing_rates(seed: int, n_problems: int) -> tuple[np.ndarray, np.ndarray]:
 def passk_result(n_problems: int = 20) -> PasskResult:
     """Curves of a pair that crosses, graded by answers and by steps, with chance."""
     base, thinking = crossing_rates(0, n_problems)
-    return passk(
+    result = passk(
         base_counts=rows(0, base, steps=True),
         thinking_counts=rows(1, thinking, steps=True),
         settings=PasskSettings(chance=0.01, n_resamples=200, taus=(0.25, 0.5, 1.0)),
     )
+    return replace(result, base=EVIL, thinking=EVIL, notes=(f"{EVIL} is left out",))
