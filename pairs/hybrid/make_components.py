@@ -72,9 +72,9 @@ def make_components(
     words = None
     if any("first words" in ARMS[arm].needs for arm in settings.arms):
         words = first_words(pair.base, traces, directions.behaviours, template=pair.base_template)
-    told = None
+    of_behaviours = None
     if any("wordings" in ARMS[arm].needs for arm in settings.arms):
-        told = wordings(pair.base, traces, directions.behaviours, template=pair.base_template)
+        of_behaviours = wordings(pair.base, traces, directions.behaviours, template=pair.base_template)
     components = Components(
         traces=tuple(traces),
         directions=directions,
@@ -82,7 +82,7 @@ def make_components(
         probes=directory.once("probes.safetensors", source.probes, save=Probes.save, open=Probes.open),
         sentence_ends=ends_sentence(pair.base),
         first_words=words,
-        wordings=told,
+        wordings=of_behaviours,
         networks=networks,
     )
     if settings.strength_by == "network":
