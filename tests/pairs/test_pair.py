@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reasonlens.models import LanguageModel, load
+from reasonlens.models.organism import names_organism, organism_files
 from reasonlens.pairs import open_pairs, organism_pair, question_pair
 from reasonlens.rundir import InputError
 from reasonlens.traces.questions import Question
@@ -74,3 +75,12 @@ def test_only_organisms_have_no_words_to_be_asked_with(tiny: Callable[..., Langu
     assert not pair.can_be_prompted
     assert replace(pair, step_by_step=" think").can_be_prompted
     assert replace(pair, base=tiny()).can_be_prompted, "a prompt that was left out is a control that is missing"
+
+
+def test_the_directory_of_a_member_is_an_organism_as_its_name_is() -> None:
+    counts = {"n_train": 1, "n_validation": 1, "n_test": 2}
+    directory = organism_files("organism/rl-timing")[0]
+    (pair,) = open_pairs(None, str(directory), **counts)
+    (named,) = open_pairs(None, "organism/rl-timing", **counts)
+    assert pair.digest == named.digest and pair.base.fingerprint == named.base.fingerprint
+    assert names_organism(directory) and not names_organism(directory.parent) and not names_organism(pair.base)
