@@ -10,6 +10,7 @@ from typing import Any
 from ..models import load
 from ..models._load import ModelLike
 from ..models.organism import PREFIX
+from ..models.steered_name import split_name
 from ..rundir import InputError, members_of
 from ..traces.problem_sets import PROCEDURAL, ProblemSet, open_problem_set
 from ..traces.questions import Question, mathematics
@@ -78,10 +79,18 @@ def _bases(base: ModelLike | None, thinking: Sequence[ModelLike]) -> list[ModelL
     """Find the base of each thinking model."""
     if base is not None:
         return [base] * len(thinking)
-    others = [name for name in thinking if not str(name).startswith(PREFIX)]
+    others = [name for name in thinking if not (_is_named(name) and _has_known_base(str(name)))]
     if others:
         raise InputError(f"the base of {others[0]} is not known: give --base (base=)")
     return [own_base(str(name)) for name in thinking]
+
+
+def _is_named(model: ModelLike) -> bool:
+    return isinstance(model, str | Path)
+
+
+def _has_known_base(name: str) -> bool:
+    return name.startswith(PREFIX) or split_name(name) is not None
 
 
 def _problem_set(problems: Problems, n_procedural: int, seed: int) -> ProblemSet:

@@ -16,6 +16,7 @@ from itertools import islice
 from ..generation import encode_prompts
 from ..models import LanguageModel, load
 from ..models.organism import PREFIX, base_of, organism_files
+from ..models.steered_name import split_name
 from ..organisms import Split, is_organism, is_solved, organism_annotator, problem_of, problems
 from ..organisms.task import MAX_RESPONSE_TOKENS
 from ..rundir import InputError, brief, expanded
@@ -110,10 +111,10 @@ def organism_pair(
 
 
 def own_base(thinking: str) -> str:
-    """Name the base that an organism was trained from.
+    """Name the base that an organism was trained from; of a model with vectors, the model without.
 
     Args:
-        thinking: Name of the organism or of a checkpoint of it, or directory of a member of a family.
+        thinking: Name of the organism or of a checkpoint of it, directory of a member of a family, or MODEL+FILE.
 
     Returns:
         Name or directory of the base.
@@ -121,6 +122,9 @@ def own_base(thinking: str) -> str:
     Raises:
         InputError: There is no such organism, or it is a base itself.
     """
+    steered = split_name(thinking)
+    if steered is not None:
+        return steered[0]
     is_built_in = thinking.startswith(PREFIX)
     directory = organism_files(thinking.split("@")[0])[0] if is_built_in else expanded(thinking)
     base = base_of(directory)

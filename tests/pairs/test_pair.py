@@ -8,9 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from reasonlens.models import LanguageModel, load
 from reasonlens.pairs import open_pairs, organism_pair, question_pair
+from reasonlens.pairs.identity import inputs_of
 from reasonlens.rundir import InputError
 from reasonlens.traces.questions import Question
 
@@ -74,3 +77,13 @@ def test_only_organisms_have_no_words_to_be_asked_with(tiny: Callable[..., Langu
     assert not pair.can_be_prompted
     assert replace(pair, step_by_step=" think").can_be_prompted
     assert replace(pair, base=tiny()).can_be_prompted, "a prompt that was left out is a control that is missing"
+
+
+def test_a_base_and_the_same_with_vectors_are_a_pair_by_the_name_of_the_latter(tmp_path: Path) -> None:
+    base = load("organism/base-timing")
+    file = tmp_path / "vectors.safetensors"
+    save_file({"vectors": torch.ones(base.n_layers, base.d_model)}, file)
+    (pair,) = open_pairs(None, f"organism/base-timing+{file}", n_train=1, n_validation=1, n_test=2)
+    assert pair.base.vectors is None and pair.thinking.vectors is not None
+    inputs = inputs_of(pair)
+    assert inputs["base"] != inputs["thinking"] and pair.base.fingerprint == base.fingerprint
