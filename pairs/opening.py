@@ -12,7 +12,7 @@ from ..models._load import ModelLike
 from ..models.organism import PREFIX
 from ..models.steered_name import split_name
 from ..rundir import InputError, members_of
-from ..traces.problem_sets import PROCEDURAL, ProblemSet, open_problem_set
+from ..traces.problem_sets import PROCEDURAL, ProblemSet
 from ..traces.questions import Question, mathematics
 from .pair import Pair, organism_pair, own_base, question_pair
 
@@ -61,7 +61,7 @@ def open_pairs(
                 "--problems: gsm8k, math-500, reasoning-gym:KIND or a file of questions and answers"
             )
         return [organism_pair(str(name), None if base is None else str(base), seed=seed, **counts) for name in names]
-    problem_set = _problem_set(problems, sum(counts.values()), seed)
+    problem_set = problem_set_of(problems, sum(counts.values()), seed)
     bases = _bases(base, names)
     models = {name: load(name, device=device) for name in dict.fromkeys(bases)}
     pairs = [
@@ -93,7 +93,20 @@ def _has_known_base(name: str) -> bool:
     return name.startswith(PREFIX) or split_name(name) is not None
 
 
-def _problem_set(problems: Problems, n_procedural: int, seed: int) -> ProblemSet:
+def problem_set_of(problems: Problems, n_procedural: int, seed: int) -> ProblemSet:
+    """Open what names or holds problems.
+
+    Args:
+        problems: What is given.
+        n_procedural: How many problems are made where they are made by rule.
+        seed: Of their order.
+
+    Returns:
+        The problems and their grader.
+
+    Raises:
+        InputError: They cannot be found or read.
+    """
     if isinstance(problems, ProblemSet):
         return problems
     if isinstance(problems, str | Path):

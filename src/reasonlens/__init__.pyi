@@ -148,6 +148,9 @@ from .pairs.hybrid import (
 from .pairs.hybrid import (
     hybrid as hybrid,
 )
+from .pairs.reward import RewardSettings as RewardSettings
+from .pairs.reward import TrainedVectors as TrainedVectors
+from .pairs.reward import train_vectors as train_vectors
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,
 )

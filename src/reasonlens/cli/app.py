@@ -28,6 +28,7 @@ from reasonlens.cli.regrade import regrade
 from reasonlens.cli.score import score
 from reasonlens.cli.stability import stability
 from reasonlens.cli.steer import steer
+from reasonlens.cli.train_vectors import train_vectors
 
 app = typer.Typer(name="reasonlens", cls=Door, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -58,6 +59,7 @@ app.command()(hybrid)
 app.command()(exchange)
 app.command()(calibrate)
 app.command()(regrade)
+app.command()(train_vectors)
 app.add_typer(organisms, name="organisms")
 app.command()(export)
 app.command("import")(import_)
