@@ -12,7 +12,7 @@ from ..models._load import ModelLike
 from ..models.organism import PREFIX
 from ..models.steered_name import split_name
 from ..rundir import InputError, members_of
-from ..traces.problem_sets import PROCEDURAL, ProblemSet
+from ..traces.problem_sets import PROCEDURAL, ProblemSet, open_problem_set
 from ..traces.questions import Question, mathematics
 from .pair import Pair, organism_pair, own_base, question_pair
 

@@ -11,6 +11,7 @@ import pytest
 from reasonlens.figures import FIGURES, FigureTable
 
 MEASURED = {  # the column whose values must be seen, of each figure
+    "arm_points": "value",
     "before_after_curves": "value",
     "calibration_curves": "observed",
     "cosine_heatmap": "cosine",
@@ -26,6 +27,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "site_heatmap": "value",
     "steering_matrix_figure": "effect",
     "token_strip": "value",
+    "training_curves": "value",
     "transfer_heatmap": "auroc",
 }
 
@@ -44,6 +46,7 @@ def made(figure: str) -> FigureTable:
     """A table of a figure with two or three of everything that it tells apart."""
     two, layers = ["deduction", "backtracking"], [0, 2, 5]
     keys = {
+        "arm_points": {"arm": ["base + vectors", "only 0", "random 1"], "measure": ["right answers", "gain"]},
         "before_after_curves": {
             "behaviour": two,
             "measure": ["AUROC", "cosine"],
@@ -73,6 +76,7 @@ def made(figure: str) -> FigureTable:
         "steered_line": {"position": [0, 1, 2, 3]},
         "steering_matrix_figure": {"source": ["base", "rl"], "target": ["base", "rl"], "strength": [1.0, 0.5]},
         "token_strip": {"number": [0, 1], "behaviour": two, "position": [0, 1, 2]},
+        "training_curves": {"measure": ["reward", "KL"], "step": [1, 2, 3]},
         "transfer_heatmap": {"behaviour": two, "trained_on": ["a", "b"], "tested_on": ["a", "b"]},
     }[figure]
     table = rows(**keys)

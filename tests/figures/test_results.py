@@ -35,6 +35,7 @@ from reasonlens.traces.questions import Question
 from ..analysis.test_score import planted
 from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.hybrid.results import hybrid_result, steered_trace
+from ..pairs.reward.results import trained_vectors
 
 EVIL = "<script>alert('x')</script>"
 QUICK = {"n_folds": 3, "n_bootstrap": 20, "n_shuffles": 1, "n_permutations": 9, "penalties": (0.01,)}
@@ -52,6 +53,7 @@ MAKERS: dict[str, Maker] = {
     "SteeringMatrix": lambda tiny, traces: _matrix(tiny, traces),
     "ExchangeResult": lambda tiny, traces: exchange_result(),
     "Calibration": lambda tiny, traces: calibration(),
+    "TrainedVectors": lambda tiny, traces: trained_vectors(),
     "HybridResult": lambda tiny, traces: hybrid_result(),
     "SteeredTrace": lambda tiny, traces: steered_trace(),
     "TokenScores": lambda tiny, traces: score(tiny(), traces, planted(tiny()), progress=False),
