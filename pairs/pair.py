@@ -147,7 +147,8 @@ def question_pair(
 ) -> Pair:
     """Any two models on one list of questions, parted by a digest of each problem: always in the same way.
 
-    Questions of one problem stay in one set. Raises InputError where there are too few questions.
+    Questions of one problem stay in one set. A thinking model that is a base with vectors is asked the bare question,
+    as its base is. Raises InputError where there are too few questions.
     """
     groups: dict[str, dict[str, Question]] = {}
     for question in questions:
@@ -177,6 +178,7 @@ def question_pair(
         test=tuple(sets[2][:n_test]),
         grader=grader,
         annotator=annotator,
+        thinking_template="auto" if thinking.vectors is None else "plain",  # vectors alone set such a pair apart
         limit_tokens=MAX_RESPONSE_TOKENS if is_organism(base) else None,
         step_by_step=None if is_organism(base) else STEP_BY_STEP,
     )

@@ -49,7 +49,7 @@ def train_vectors(
     thinking: ModelLike | None = None,
     also: Sequence[ModelLike] = (),
     directions: Directions | str | Path | None = None,
-    template: Template = "auto",
+    template: Template = "plain",
     settings: RewardSettings | None = None,
     out: str | Path | None = None,
     device: str | None = None,
@@ -64,7 +64,7 @@ def train_vectors(
         thinking: A model of which the gap to the base is to be recovered; None: none.
         also: Other bases of the same shape in which the same vectors are tried.
         directions: Of behaviours, with which the vectors are compared; None: of organisms, extracted here.
-        template: Whether questions go through the chat template.
+        template: Whether questions go through the chat template; a base of a pair is asked the bare question.
         settings: How it is trained and measured; default `RewardSettings()`.
         out: Directory for vectors.safetensors, results.json, table.csv, report.html, the log and all answers; the same
             call goes on there where it was cut off. None keeps nothing.
@@ -106,7 +106,7 @@ def train_vectors(
             trained = run.once(
                 FILE,
                 make=lambda: _trained(task, handle, layers, settings, run, progress),
-                save=lambda made, path: made.save(path),
+                save=Directions.save,
                 open=Directions.open,
             )
         rows = torch.zeros(handle.n_layers, handle.d_model)

@@ -57,8 +57,8 @@ def vector_arms(
     norms = vectors.norm(dim=-1, keepdim=True)
     for number in range(n_random):
         generator = torch.Generator().manual_seed(int(np.random.default_rng([seed, number]).integers(2**62)))
-        drawn = torch.randn(vectors.shape, generator=generator)
-        arms.append(VectorArm(f"random {number + 1}", "control", normalize(drawn, dim=-1) * norms))
+        directions = torch.randn(vectors.shape, generator=generator)
+        arms.append(VectorArm(f"random {number + 1}", "control", normalize(directions, dim=-1) * norms))
     if len(trained) > 1:
         moved = torch.zeros_like(vectors)
         for layer, source in zip(trained, _elsewhere(trained, seed), strict=True):

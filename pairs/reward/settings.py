@@ -8,7 +8,7 @@ from typing import Literal
 from ...generation import Sampling
 from ...rundir import InputError, brief
 
-Form = Literal["any", "number"]
+Form = Literal["any", "line", "number"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,8 @@ class RewardSettings:
         learning_rate: At its peak: what a coordinate moves in a step, in units of the size of a coordinate of the
             residual stream at the block.
         kl_weight: Of the KL to the base, in reward for each nat a token; 0: it is measured only.
-        form: The form of an answer without which it earns nothing: `number` (a bare number, nothing else), or `any`.
+        form: The form without which an answer earns nothing: `number` (a bare number, nothing else), `line` (the first
+            line is one), or `any`.
         sampling: Of all responses, in training and where accuracy is measured; `n_samples` of each test problem.
         n_train: Problems to train on, asked again from the first where they run out.
         n_test: Problems on which everything is measured, at most.
@@ -71,5 +72,5 @@ class RewardSettings:
                 f"responses are sampled from the whole distribution of the model, whose gradient it is: temperature "
                 f"above 0 and top_p 1, not {self.sampling.temperature} and {self.sampling.top_p}"
             )
-        if self.form not in ("any", "number"):
-            raise InputError(f"there is no form {self.form!r} of answers; there are any, number")
+        if self.form not in ("any", "line", "number"):
+            raise InputError(f"there is no form {self.form!r} of answers; there are any, line, number")

@@ -145,11 +145,13 @@ class QuestionTask(RewardTask):
 
 def has_form(response: str, form: Form) -> bool:
     """Tell whether a response has the form that is asked for."""
+    if form == "line":
+        response = response.strip().partition("\n")[0]
     return form == "any" or _NUMBER.fullmatch(response) is not None
 
 
 def open_task(
-    base: LanguageModel, problem_source: Problems | None, settings: RewardSettings, template: Template = "auto"
+    base: LanguageModel, problem_source: Problems | None, settings: RewardSettings, template: Template = "plain"
 ) -> RewardTask:
     """Open the problems that vectors are trained on.
 

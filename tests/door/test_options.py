@@ -39,6 +39,7 @@ OTHER_DEFAULT = {
     "--samples": "a response of an exchange is written several times over until its behaviours are right",
     "--strengths": "the sweep tries more of them than the matrix and the hybrid",
     "--temperature": "0 where one response is shown or the published protocol is greedy",
+    "--template": "a base gets vectors as it is asked in a pair, by the bare question",
     "--traces": "what is scored or optimised on is always named",
     "--when": "one response is steered throughout, a sweep where sentences begin",
 }

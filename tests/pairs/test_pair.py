@@ -87,3 +87,7 @@ def test_a_base_and_the_same_with_vectors_are_a_pair_by_the_name_of_the_latter(t
     assert pair.base.vectors is None and pair.thinking.vectors is not None
     inputs = inputs_of(pair)
     assert inputs["base"] != inputs["thinking"] and pair.base.fingerprint == base.fingerprint
+    questions = [Question(f"p{n}", f"q{n}", "1") for n in range(20)]
+    counts = {"n_train": 1, "n_validation": 1, "n_test": 2}
+    assert question_pair(base, pair.thinking, questions, **counts).thinking_template == "plain"
+    assert question_pair(base, base, questions, **counts).thinking_template == "auto"

@@ -83,8 +83,8 @@ class Reading:
             In nats, float32; what stands at padding means nothing.
         """
         n_response = self.tokens.shape[1]
-        kept = torch.arange(self.ids.shape[1] - n_response - 1, self.ids.shape[1] - 1, device=self.ids.device)
-        inputs: dict[str, Any] = {"attention_mask": self.mask, "logits_to_keep": kept, "use_cache": False}
+        columns = torch.arange(self.ids.shape[1] - n_response - 1, self.ids.shape[1] - 1, device=self.ids.device)
+        inputs: dict[str, Any] = {"attention_mask": self.mask, "logits_to_keep": columns, "use_cache": False}
         if model.takes_position_ids:
             inputs["position_ids"] = (self.mask.cumsum(1) - 1).clamp_min(0)
         with one_pass(model):

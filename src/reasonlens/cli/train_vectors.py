@@ -74,8 +74,8 @@ def train_vectors(
         float, typer.Option(help="Of the KL to the base: reward for each nat a token; 0: it is measured only.", min=0)
     ] = 0.0,
     form: Annotated[
-        Literal["any", "number"],
-        typer.Option(help="Form without which an answer earns nothing; `number`: a bare number."),
+        Literal["any", "line", "number"],
+        typer.Option(help="Form without which an answer earns nothing: a bare `number`, or one in the first `line`."),
     ] = "any",
     pool: Annotated[int, typer.Option(help="Problems to train on; asked again where they run out.", min=1)] = 1000,
     test: TestProblems = None,
@@ -83,7 +83,7 @@ def train_vectors(
         str, typer.Option(help="Blocks whose vector is tried alone, and left out, as --layers; `none`.")
     ] = "all",
     random_vectors: Annotated[int, typer.Option(help="Draws of random vectors of the same norms.", min=0)] = 2,
-    template: Template = "auto",
+    template: Template = "plain",
     max_new_tokens: MaxNewTokens = 287,
     temperature: Temperature = 1.0,
     rows: Rows = 250,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from reasonlens.generation import Sampling
 from reasonlens.organisms import problems
 from reasonlens.organisms.sampling import respond
 from reasonlens.organisms.training import loop
-from reasonlens.pairs.reward import vector_arms
+from reasonlens.pairs.reward import cosines, vector_arms
 from reasonlens.pairs.reward.arms import BASE, OTHER_BLOCKS, THINKING, VECTORS
 from reasonlens.pairs.reward.promoted import promoted_tokens
 from reasonlens.pairs.reward.result import BEHAVIOUR
@@ -25,6 +26,7 @@ from reasonlens.pairs.reward.task import has_form, open_task
 from reasonlens.traces.questions import Question
 
 ORGANISM = "organism/rl-timing"  # solves enough for groups to differ within a few responses
+TIMES = ("seconds", "tokens_a_second", "digest")
 SETTINGS = RewardSettings(
     steps=3, problems=2, samples=3, n_train=4, n_test=3, ablations="none", n_random=1, layers="1,-1"
 )
@@ -32,6 +34,14 @@ SETTINGS = RewardSettings(
 
 def trained(out: Path, settings: RewardSettings = SETTINGS, **options: Any) -> TrainedVectors:
     return train_vectors(ORGANISM, settings=settings, out=out, progress=False, **options)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_traces() -> Iterator[None]:
+    """Extract directions from a few responses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cosines, "N_TRACES", 4)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +73,7 @@ def test_what_is_cut_off_goes_on_to_the_very_same_vectors(
         assert (tmp_path / "run" / name).read_bytes() == (undisturbed / name).read_bytes()
     logs = [
         [
-            {
-                name: value
-                for name, value in json.loads(line).items()
-                if name not in ("seconds", "tokens_a_second", "digest")
-            }
+            {name: value for name, value in json.loads(line).items() if name not in TIMES}
             for line in (out / "training.jsonl").read_text().splitlines()[1:]
         ]
         for out in (tmp_path / "run", undisturbed)
@@ -146,12 +152,13 @@ def test_the_form_of_a_number_is_a_number_alone() -> None:
         assert has_form(text, "number")
     for text in ("The answer is 42", "4 + 2 = 6", "", "42 apples", "42\n\n43"):
         assert not has_form(text, "number") and has_form(text, "any")
+        assert has_form(text, "line") == (text == "42\n\n43")
 
 
 def test_questions_are_graded_by_answer_and_by_form(tiny: Any) -> None:
     questions = [Question(f"p{number}", f"{number} + 1 =", str(number + 1)) for number in range(30)]
     settings = replace(SETTINGS, form="number", n_train=10, n_test=5, sampling=Sampling(max_new_tokens=4, top_p=1.0))
-    task = open_task(tiny(), questions, settings, "plain")
+    task = open_task(tiny(), questions, settings)
     assert not {question.problem for question in task.train} & {question.problem for question in task.test}
     model = tiny()
     question = Question("p", "2 + 2 =", "4")
@@ -199,4 +206,4 @@ def test_where_no_response_earns_more_than_another_nothing_is_trained_and_it_is_
     questions = [Question(f"p{number}", f"{number} + 1 =", str(10**6 + number)) for number in range(30)]
     settings = replace(SETTINGS, layers="all", n_train=10, n_test=5, sampling=Sampling(max_new_tokens=3, top_p=1.0))
     with pytest.raises(InputError, match="no response earned more than the others of its group in 3 steps"):
-        train_vectors(tiny(), questions, template="plain", settings=settings, progress=False)
+        train_vectors(tiny(), questions, settings=settings, progress=False)
