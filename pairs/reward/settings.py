@@ -25,6 +25,8 @@ class RewardSettings:
         kl_weight: Of the KL to the base, in reward for each nat a token; 0: it is measured only.
         form: The form without which an answer earns nothing: `number` (a bare number, nothing else), `line` (the first
             line is one), or `any`.
+        partial: What a right answer in another form earns all the same, of 1: without it, a base that is never right in
+            form has nothing to learn from.
         sampling: Of all responses, in training and where accuracy is measured; `n_samples` of each test problem.
         n_train: Problems to train on, asked again from the first where they run out.
         n_test: Problems on which everything is measured, at most.
@@ -41,6 +43,7 @@ class RewardSettings:
     learning_rate: float = 0.02
     kl_weight: float = 0.0
     form: Form = "any"
+    partial: float = 0.0
     sampling: Sampling = field(
         default_factory=lambda: Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=287)
     )
@@ -72,5 +75,7 @@ class RewardSettings:
                 f"responses are sampled from the whole distribution of the model, whose gradient it is: temperature "
                 f"above 0 and top_p 1, not {self.sampling.temperature} and {self.sampling.top_p}"
             )
+        if not 0 <= self.partial <= 1:
+            raise InputError(f"a right answer in another form earns a share of 1, 0 to 1, and not {self.partial}")
         if self.form not in ("any", "line", "number"):
             raise InputError(f"there is no form {self.form!r} of answers; there are any, line, number")

@@ -1,7 +1,7 @@
 """What vectors are trained on: problems, how a model answers them, and what an answer earns.
 
     organisms       1 for a solved problem, 0.5 less with a sentence off the grammar: the reward of their own training
-    questions       1 for the right answer in the form that is asked for, else 0
+    questions       1 for the right answer in the form that is asked for, `partial` for it in another form, else 0
 
 A response has two grades: whether its answer is right, however it is put, and whether it has the form. So a gain can be
 split into format and what lies beyond it.
@@ -139,7 +139,8 @@ class QuestionTask(RewardTask):
             text = self.text(model, response)
             is_solved = self.grader(question, opener + text) is True
             is_in_form = has_form(text, self.settings.form)
-            grades.append(Grade(float(is_solved and is_in_form), is_solved, is_in_form))
+            earned = 1.0 if is_in_form else self.settings.partial
+            grades.append(Grade(earned * is_solved, is_solved, is_in_form))
         return grades
 
 

@@ -77,6 +77,9 @@ def train_vectors(
         Literal["any", "line", "number"],
         typer.Option(help="Form without which an answer earns nothing: a bare `number`, or one in the first `line`."),
     ] = "any",
+    partial: Annotated[
+        float, typer.Option(help="What a right answer in another form earns all the same, of 1.", min=0, max=1)
+    ] = 0.0,
     pool: Annotated[int, typer.Option(help="Problems to train on; asked again where they run out.", min=1)] = 1000,
     test: TestProblems = None,
     ablations: Annotated[
@@ -111,6 +114,7 @@ def train_vectors(
         learning_rate=learning_rate,
         kl_weight=kl_weight,
         form=form,
+        partial=partial,
         sampling=Sampling(n_samples=1, temperature=temperature, top_p=1.0, max_new_tokens=max_new_tokens),
         n_train=pool,
         n_test=200 if test is None else test,

@@ -171,6 +171,8 @@ def test_questions_are_graded_by_answer_and_by_form(tiny: Any) -> None:
         (0.0, True, False),
         (0.0, False, True),
     ]
+    partly = open_task(tiny(), questions, replace(settings, partial=0.5)).grades(model, [question] * 3, ids)
+    assert [grade.reward for grade in partly] == [1.0, 0.5, 0.0]
 
 
 def test_what_cannot_be_trained_on_is_refused_by_message(tiny: Any, tmp_path: Path) -> None:
@@ -181,6 +183,7 @@ def test_what_cannot_be_trained_on_is_refused_by_message(tiny: Any, tmp_path: Pa
         ({"kl_weight": -1.0}, "the weight of the KL at least 0"),
         ({"sampling": Sampling(temperature=0.0)}, "sampled from the whole distribution"),
         ({"sampling": Sampling(temperature=1.0, top_p=0.9)}, "top_p 1, not 1.0 and 0.9"),
+        ({"partial": 1.5}, "a share of 1, 0 to 1, and not 1.5"),
         ({"form": "poem"}, "no form 'poem'"),
     ):
         with pytest.raises(InputError, match=message):
