@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from ...activations.layers import parse_layers
 from ...analysis.model_run import done_content
 from ...models import LanguageModel, load
@@ -32,7 +30,7 @@ from .arms import BASE, THINKING, VECTORS, VectorArm, vector_arms
 from .cosines import cosines_with, directions_digest, organism_directions
 from .measure import answer_all, figures_of
 from .promoted import promoted_tokens
-from .result import BEHAVIOUR, TrainedVectors, trained_directions
+from .result import TrainedVectors, rows_of, trained_directions
 from .settings import RewardSettings
 from .task import RewardTask, open_task
 from .training import STATE, steps_of, train_on
@@ -109,8 +107,7 @@ def train_vectors(
                 save=Directions.save,
                 open=Directions.open,
             )
-        rows = torch.zeros(handle.n_layers, handle.d_model)
-        rows[list(trained.layers)] = trained.vectors[BEHAVIOUR]
+        rows = rows_of(trained)
         jobs = [(handle.name, handle, arm) for arm in vector_arms(rows, ablated, settings.n_random, settings.seed)]
         if final is not None:
             jobs.append((handle.name, final, VectorArm(THINKING, "end", None)))

@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ...figures import FigureTable, draw_all, result_page
 from ...models.sites import BLOCK_OUTPUT
@@ -70,6 +72,11 @@ class TrainedVectors:
         """
         of = self.arms[0].model if model is None else model
         return next(one for one in self.arms if (one.model, one.arm) == (of, name))
+
+    @property
+    def vectors(self) -> Float[Tensor, "n_layers d_model"]:
+        """One row a block of the base, zeros at those without a vector, as `LanguageModel.with_vectors` takes them."""
+        return rows_of(self.directions)
 
     @property
     def gain(self) -> Interval:
@@ -198,7 +205,7 @@ class TrainedVectors:
 
 
 def trained_directions(
-    rows: torch.Tensor,
+    rows: Float[Tensor, "n_trained d_model"],
     *,
     layers: list[int] | tuple[int, ...],
     residual_norm: list[float] | tuple[float, ...],
@@ -232,3 +239,10 @@ def trained_directions(
         n_problems=n_problems,
         site=BLOCK_OUTPUT,
     )
+
+
+def rows_of(directions: Directions) -> Float[Tensor, "n_layers d_model"]:
+    """Lay out trained vectors with one row a block of their model, zeros at those without one."""
+    rows = torch.zeros(directions.model["n_layers"], directions.d_model)
+    rows[list(directions.layers)] = directions.vectors[BEHAVIOUR]
+    return rows

@@ -88,7 +88,7 @@ def test_the_file_is_a_model_by_name_and_only_trained_blocks_have_a_vector(undis
     result = trained(undisturbed, also=["organism/base-skill"], thinking="organism/base-timing")
     vectors = steered.vectors
     assert vectors is not None and [bool(row.any()) for row in vectors] == [False, True, False, True]
-    assert torch.equal(vectors[[1, 3]], result.directions.vectors[BEHAVIOUR])
+    assert torch.equal(vectors[[1, 3]], result.directions.vectors[BEHAVIOUR]) and torch.equal(vectors, result.vectors)
     (problem,) = islice(problems("test", 0), 1)
     own = respond(steered.model, [problem], seed=0)  # type: ignore[arg-type]
     again = respond(load(ORGANISM).with_vectors(vectors).model, [problem], seed=0)  # type: ignore[arg-type]
