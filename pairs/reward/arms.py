@@ -18,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ...rundir import brief
+
 Role = Literal["end", "vectors", "only", "without", "control", "transfer"]
 BASE, VECTORS, THINKING, OTHER_BLOCKS = "base", "base + vectors", "thinking", "other blocks"
 
@@ -29,6 +31,8 @@ class VectorArm:
     name: str
     role: Role
     vectors: Float[Tensor, "n_layers d_model"] | None  # None: none
+
+    __repr__ = brief
 
 
 def vector_arms(

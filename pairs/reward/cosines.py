@@ -15,7 +15,7 @@ from ...activations import collect
 from ...models import LanguageModel
 from ...models.sites import BLOCK_OUTPUT
 from ...organisms import organisms_traces
-from ...rundir import InputError, tensors_digest
+from ...rundir import InputError, brief, tensors_digest
 from ...vectors import Directions, mean_difference_directions
 
 N_TRACES = 60  # of an organism, from which directions are extracted
@@ -28,6 +28,8 @@ class Cosine:
     layer: int
     behaviour: str
     cosine: float
+
+    __repr__ = brief
 
 
 def cosines_with(

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...models import LanguageModel
+from ...rundir import brief
 from ...vectors.reward import Attempts, Reading
 
 N_TOKENS = 10  # each way
@@ -28,6 +29,8 @@ class Promoted:
 
     token: str
     shift: float
+
+    __repr__ = brief
 
 
 @torch.inference_mode()
