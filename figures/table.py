@@ -19,6 +19,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from . import (
+    arms,
     attempts,
     before_after,
     calibration,
@@ -37,6 +38,7 @@ from . import (
     steering_matrix,
     strength,
     token_strip,
+    training,
     transfer,
 )
 from ._text import plotly_text
@@ -47,6 +49,7 @@ KINDS = {str: "a text", bool: "true or false", float: "a number"}
 Draw = Callable[..., go.Figure]  # of a table, with title, caption and options of its own as keywords
 FIGURES: dict[str, tuple[Draw, Mapping[str, type]]] = {
     "attempt_curves": (attempts.attempt_curves, attempts.COLUMNS),
+    "arm_points": (arms.arm_points, arms.COLUMNS),
     "before_after_curves": (before_after.before_after_curves, before_after.COLUMNS),
     "calibration_curves": (calibration.calibration_curves, calibration.COLUMNS),
     "cover_curves": (attempts.cover_curves, attempts.COVER_COLUMNS),
@@ -66,6 +69,7 @@ FIGURES: dict[str, tuple[Draw, Mapping[str, type]]] = {
     "steered_line": (steered_line.steered_line, steered_line.COLUMNS),
     "steering_matrix_figure": (steering_matrix.steering_matrix_figure, steering_matrix.COLUMNS),
     "token_strip": (token_strip.token_strip, token_strip.COLUMNS),
+    "training_curves": (training.training_curves, training.COLUMNS),
     "transfer_heatmap": (transfer.transfer_heatmap, transfer.COLUMNS),
 }
 

@@ -26,9 +26,10 @@ def group_advantages(rewards: Float[Tensor, "groups samples"]) -> Float[Tensor, 
         rewards: Of the responses to each problem.
 
     Returns:
-        The advantages; they sum to 0 in every group.
+        The advantages; they sum to 0 in every group, and are exactly 0 where its rewards are equal.
     """
-    return rewards - rewards.mean(dim=1, keepdim=True)
+    is_constant = rewards.amax(dim=1, keepdim=True) == rewards.amin(dim=1, keepdim=True)
+    return torch.where(is_constant, 0.0, rewards - rewards.mean(dim=1, keepdim=True))
 
 
 def policy_gradient_loss(

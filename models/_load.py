@@ -1,9 +1,9 @@
 """Load anything that names or holds a model into one `LanguageModel`.
 
 Accepted are a built-in name (`smollm2-135m`, `organism/rl-timing`), a hub id, a directory of a model or an adapter, a
-`.gguf` file, a `PreTrainedModel` or `PeftModel` (with its tokenizer), a TransformerLens `TransformerBridge`, and a
-`LanguageModel` itself. Every public function that takes a model passes it through `load`, so all of these work
-everywhere.
+`.gguf` file, any of these with a file of vectors (`smollm2-135m+vectors.safetensors`), a `PreTrainedModel` or
+`PeftModel` (with its tokenizer), a TransformerLens `TransformerBridge`, and a `LanguageModel` itself. Every public
+function that takes a model passes it through `load`, so all of these work everywhere.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .handle import LanguageModel
 from .hub import cached_directory
 from .organism import PREFIX, RECORD, Organism, organism_files
 from .sources import ADAPTER, Source, find_source
+from .steered_name import read_vectors, split_name
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -48,7 +49,8 @@ def load(
     """Load a model, or wrap a model object, into a handle.
 
     Args:
-        model: A built-in name, a hub id, a local directory, a .gguf file, a `PreTrainedModel`, a `PeftModel`, a
+        model: A built-in name, a hub id, a local directory, a .gguf file, one of these with a file of vectors
+            (`NAME+FILE`), a `PreTrainedModel`, a `PeftModel`, a
             `TransformerBridge` or a handle. Objects are used where and as they are.
         tokenizer: The tokenizer of a `PreTrainedModel` that does not know where its own is.
         device: Where a model that is loaded by name goes; None means the first CUDA device if there is one, else the
@@ -81,6 +83,12 @@ def load(
             f"cannot use a {type(model).__name__} as a model: give a name, a directory, a .gguf file, a Hugging Face "
             "PreTrainedModel or PeftModel with its tokenizer, or a TransformerLens TransformerBridge"
         )
+    shared: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
+    steered = split_name(model)
+    if steered is not None:
+        base, file = steered
+        plain = load(base, tokenizer, device=device, dtype=dtype, **shared, **options)
+        return plain.with_vectors(read_vectors(file, plain.n_layers, plain.d_model), name=str(model))
     if device is None and "device_map" not in options:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     target = None if device is None else device_of(device)
@@ -91,7 +99,6 @@ def load(
         return _load_adapter(str(model), source, tokenizer, device=device, dtype=dtype, revision=revision, **options)
     if dtype is None:
         dtype = torch.float32 if target is not None and target.type == "cpu" else "auto"
-    shared: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     options |= shared
     if target is not None and target.type != "cpu":
         options["device_map"] = {"": target}  # straight to the device: quantised weights cannot be moved later

@@ -21,11 +21,13 @@ import torch
 from ..rundir import InputError, content_digest, expanded, file_digest, is_there, write_json
 from ._load import ModelLike, load
 from .adapter import adapter_state
+from .addition import additions_digest
 from .built_in import BUILT_IN, built_in_file
 from .gguf import cache_directory
 from .handle import LanguageModel
 from .organism import PREFIX, organism_files
 from .sources import ADAPTER, check_bases, read_object
+from .steered_name import split_name
 
 MODEL_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model", "*.jinja", "*.py")  # in a model's directory
 CACHE = "digests.json"
@@ -46,6 +48,9 @@ def model_digest(model: ModelLike) -> str:
     """
     if not isinstance(model, str | Path):
         return f"weights:{weights_digest(load(model))}"
+    steered = split_name(model)
+    if steered is not None:
+        return f"steered:{content_digest([model_digest(steered[0]), file_digest(steered[1])])}"
     if str(model).startswith(PREFIX):
         directory, checkpoint = organism_files(str(model))
         return _digest_files([*_model_files(directory), *([checkpoint] if checkpoint else [])])
@@ -64,7 +69,7 @@ def model_digest(model: ModelLike) -> str:
 
 
 def weights_digest(model: LanguageModel) -> str:
-    """Digest every weight of a loaded model with its name, shape and type, its vocabulary and its chat template.
+    """Digest every weight of a loaded model with its name, shape and type, its vocabulary, its chat template, vectors.
 
     Weights that accelerate has offloaded count by name, shape and type only.
     """
@@ -74,7 +79,8 @@ def weights_digest(model: LanguageModel) -> str:
         digests = list(pool.map(_digest_tensor, model.model.state_dict().values()))
     weights = dict(zip(model.model.state_dict(), digests, strict=True))
     rest = [tokenizer.get_vocab(), getattr(tokenizer, "chat_template", None)]
-    return content_digest([weights, *rest, *([] if adapters is None else [adapters])])
+    acting = [part for part in (adapters, additions_digest(model.blocks)) if part is not None]
+    return content_digest([weights, *rest, *acting])
 
 
 def _digest_tensor(weight: torch.Tensor) -> str:

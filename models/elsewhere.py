@@ -10,6 +10,7 @@ from ..rundir import InputError, expanded
 from .built_in import BUILT_IN, built_in_file
 from .gguf import convert_gguf
 from .organism import PREFIX, organism_files
+from .steered_name import split_name
 
 
 def name_elsewhere(name: str) -> str:
@@ -22,8 +23,15 @@ def name_elsewhere(name: str) -> str:
         The id on the hub, a directory, or `name` itself.
 
     Raises:
-        InputError: The model is a checkpoint of an organism, which is stored as a difference to its base.
+        InputError: The model is a checkpoint of an organism, which is stored as a difference to its base, or has
+            vectors.
     """
+    steered = split_name(name)
+    if steered is not None:
+        raise InputError(
+            f"other tools cannot load {name}, a model with vectors: name {steered[0]} there, and give them the vectors "
+            "in their own format (reasonlens export)"
+        )
     if name in BUILT_IN:
         return BUILT_IN[name].hub_id
     if name.startswith(PREFIX):

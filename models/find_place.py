@@ -17,8 +17,10 @@ import torch
 from torch import nn
 
 from ..rundir import InputError, listed
+from .addition import additions_of, without_additions
 from .block_structure import BlockStructure, Part
 from .block_watch import BlockWatch
+from .blocks import find_blocks, find_body
 from .handle import LanguageModel
 from .one_pass import one_pass, skipped_blocks
 from .place import Place
@@ -178,9 +180,13 @@ def _look(model: LanguageModel) -> dict[int, BlockStructure]:
     n_tokens = min(N_TOKENS, model.context_tokens or N_TOKENS)
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(model.n_token_embeddings, (N_ROWS, n_tokens), generator=generator)
+    body, blocks = model.body, model.blocks
+    if additions_of(blocks):  # an added vector is no part of a block, and would spoil the sums
+        plain = without_additions(model.model)
+        body, blocks = find_body(plain), find_blocks(plain)
     with torch.inference_mode(), one_pass(model), ExitStack() as handles:
-        for layer, block in enumerate(model.blocks):
+        for layer, block in enumerate(blocks):
             watch = BlockWatch(layer, block, factors, structures)
             handles.callback(watch.close)
-        model.body(input_ids=ids.to(model.device), use_cache=False)
+        body(input_ids=ids.to(model.device), use_cache=False)
     return structures

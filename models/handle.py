@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import inspect
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..rundir import InputError, content_digest, looked_at, shown
 from .adapter import adapter_state
+from .addition import additions_digest, additions_of, with_additions
+from .blocks import find_blocks, find_body
 from .bridge import make_bridge
 from .fingerprint import weights_fingerprint
 
@@ -113,6 +116,59 @@ class LanguageModel:
             )
         return layer % self.n_layers
 
+    @property
+    def vectors(self) -> Float[Tensor, "n_layers d_model"] | None:
+        """What each block adds to its output at every token, float32 (`with_vectors`); None where none does."""
+        additions = additions_of(self.blocks)
+        if not additions:
+            return None
+        zeros = torch.zeros(self.d_model, device=self.device)
+        return torch.stack([additions.get(layer, zeros).to(self.device) for layer in range(self.n_layers)])
+
+    def with_vectors(
+        self,
+        vectors: Float[Tensor, "n_layers d_model"] | Mapping[int, Float[Tensor, " d_model"]],
+        *,
+        name: str | None = None,
+    ) -> LanguageModel:
+        """Make a model of the same weights that adds vectors to the outputs of its blocks, at every token.
+
+        This handle stays as it is. Weights are shared: changed in place, they change in both.
+
+        Args:
+            vectors: One row a block, in the units of the residual stream; they are copied, and blocks of zeros left
+                out. Or block -> vector, each used as it is and where it is, so that it can be trained: its gradient
+                comes from the model's outputs, and the next pass reads its new values.
+            name: What to call the model; None: the name of this one with a digest of the vectors.
+
+        Returns:
+            The model with vectors, in addition to those that this one adds already.
+
+        Raises:
+            InputError: The vectors do not fit the model or are not finite, or adapters act in it.
+        """
+        if not isinstance(vectors, Mapping):
+            _check_vectors(vectors, self.n_layers, self.d_model, self.name)
+            own = vectors.detach().float().clone()
+            vectors = {layer: own[layer] for layer in range(self.n_layers) if bool(own[layer].any())}
+        vectors = {self.layer_index(layer): vector for layer, vector in vectors.items()}
+        for layer, vector in vectors.items():
+            if vector.shape != (self.d_model,):
+                raise InputError(
+                    f"the vector of block {layer} has shape {tuple(vector.shape)}, and {self.name} is {self.d_model} "
+                    "wide: vectors of another model?"
+                )
+        steered = with_additions(self.model, vectors, self.name)
+        blocks = find_blocks(steered)
+        return LanguageModel(
+            model=steered,
+            tokenizer=self.tokenizer,
+            body=find_body(steered),
+            blocks=blocks,
+            name=name or f"{self.name}+{additions_digest(blocks) or 'no vectors'}",
+            revision=self.revision,
+        )
+
     def to_bridge(self) -> TransformerBridge:
         """Make a TransformerLens model from a copy (TransformerLens changes the model that it wraps).
 
@@ -133,17 +189,20 @@ class LanguageModel:
         """A digest of a sample of every weight; other weights of the same shape have another one.
 
         Weights that accelerate has offloaded count by name and shape only. Which adapters act in the model at the
-        moment counts as well. It is made anew each time, since weights can be changed in place.
+        moment counts as well, and vectors that blocks add. It is made anew each time, since weights can be changed in
+        place.
         """
         adapters = adapter_state(self.model)
         weights = weights_fingerprint(self.model)
         if self.bridged is not None and weights == self.bridged[0]:
             weights = self.bridged[1]
-        return weights if adapters is None else content_digest([weights, adapters])
+        rest = [part for part in (adapters, additions_digest(self.blocks)) if part is not None]
+        return content_digest([weights, *rest]) if rest else weights
 
     def identity(self) -> dict[str, Any]:
-        """Collect name, revision, shape, fingerprint and active adapters, for the provenance of results."""
-        adapters = adapter_state(self.model)
+        """Collect name, revision, shape, fingerprint, active adapters, added vectors, for the provenance of results."""
+        adapters, vectors = adapter_state(self.model), additions_digest(self.blocks)
+        stated = {} if adapters is None else {"adapters": adapters["active"]}
         return {
             "name": self.name,
             "revision": self.revision,
@@ -152,7 +211,7 @@ class LanguageModel:
             "d_model": self.d_model,
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "fingerprint": self.fingerprint,
-        } | ({} if adapters is None else {"adapters": adapters["active"]})
+        } | (stated if vectors is None else stated | {"vectors": vectors})
 
 
 def whole_layer(layer: object) -> int:
@@ -173,3 +232,17 @@ def whole_layer(layer: object) -> int:
         return operator.index(layer)  # type: ignore[arg-type]
     except TypeError:
         raise InputError(f"a layer is a whole number, such as 12, and not {shown(layer)}") from None
+
+
+def _check_vectors(vectors: object, n_layers: int, d_model: int, name: str) -> None:
+    """Check that vectors have one row for each block of a model, and are finite."""
+    if not isinstance(vectors, Tensor) or vectors.is_complex() or vectors.is_meta:
+        raise InputError(f"vectors are a tensor of (n_layers, d_model), not {shown(vectors)}")
+    if vectors.shape != (n_layers, d_model):
+        raise InputError(
+            f"vectors of shape {tuple(vectors.shape)} do not fit {name}, which has {n_layers} blocks and is {d_model} "
+            f"wide: give one row a block, ({n_layers}, {d_model})"
+        )
+    if not bool(vectors.isfinite().all()):
+        layer = int((~vectors.isfinite()).any(dim=1).nonzero()[0])
+        raise InputError(f"the vector of block {layer} holds NaN or infinity; it would spoil all that follows")

@@ -89,7 +89,7 @@ class Place:
                 changed = self._shaped(tensor, stream) + (changed - activations) / self.factor
             elif self.factor != 1:
                 changed = changed / self.factor
-            return _with_first(output, changed.reshape(tensor.shape))
+            return with_first(output, changed.reshape(tensor.shape))
 
         handles = [self.block.register_forward_pre_hook(wrap(stream.keep), with_kwargs=True)] if self.is_flat else []
         if self.is_input:
@@ -194,7 +194,16 @@ def _with_stream(args: tuple[Any, ...], kwargs: dict[str, Any], stream: Tensor) 
     return ((stream, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": stream})
 
 
-def _with_first(output: Any, first: Tensor) -> Any:
+def with_first(output: Any, first: Tensor) -> Any:
+    """Put a tensor in the place of the one that `first_tensor` returns.
+
+    Args:
+        output: What a module returns.
+        first: The tensor.
+
+    Returns:
+        The output of the module's kind.
+    """
     return type(output)((first, *output[1:])) if isinstance(output, tuple | list) else first
 
 

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn.functional import linear, rms_norm, silu
 from transformers import LlamaForCausalLM
 
+from ..models.addition import Addition, addition_in
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Block:
@@ -26,6 +28,7 @@ class _Block:
     mlp_norm: Float[Tensor, " width"]
     gate_up: Float[Tensor, "twice_inner width"]
     down: Float[Tensor, "width inner"]
+    addition: Addition | None  # to the block's output at every token
 
 
 class Decoder:
@@ -83,6 +86,8 @@ class Decoder:
             normed = rms_norm(hidden, hidden.shape[-1:], block.mlp_norm, self._epsilon)
             gate, up = linear(normed, block.gate_up).chunk(2, dim=-1)
             hidden = hidden + linear(silu(gate) * up, block.down)
+            if block.addition is not None:
+                hidden = block.addition(hidden)
             if self.push is not None and self.push[0] == layer:
                 hidden = hidden + self.push[1]
         self._position = position + 1
@@ -114,4 +119,5 @@ def _block(layer: torch.nn.Module) -> _Block:
         mlp_norm=weights["post_attention_layernorm.weight"],
         gate_up=torch.cat([weights["mlp.gate_proj.weight"], weights["mlp.up_proj.weight"]]),
         down=weights["mlp.down_proj.weight"],
+        addition=addition_in(layer),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from ..models import load
 from ..models._load import ModelLike
 from ..models.organism import names_organism
+from ..models.steered_name import split_name
 from ..rundir import InputError, members_of
 from ..traces.problem_sets import PROCEDURAL, ProblemSet, open_problem_set
 from ..traces.questions import Question, mathematics
@@ -60,7 +61,7 @@ def open_pairs(
                 "--problems: gsm8k, math-500, reasoning-gym:KIND or a file of questions and answers"
             )
         return [organism_pair(str(name), None if base is None else str(base), seed=seed, **counts) for name in names]
-    problem_set = _problem_set(problems, sum(counts.values()), seed)
+    problem_set = problem_set_of(problems, sum(counts.values()), seed)
     bases = _bases(base, names)
     models = {name: load(name, device=device) for name in dict.fromkeys(bases)}
     pairs = [
@@ -78,13 +79,31 @@ def _bases(base: ModelLike | None, thinking: Sequence[ModelLike]) -> list[ModelL
     """Find the base of each thinking model."""
     if base is not None:
         return [base] * len(thinking)
-    others = [name for name in thinking if not names_organism(name)]
+    others = [name for name in thinking if not (names_organism(name) or _has_vectors(name))]
     if others:
         raise InputError(f"the base of {others[0]} is not known: give --base (base=)")
     return [own_base(str(name)) for name in thinking]
 
 
-def _problem_set(problems: Problems, n_procedural: int, seed: int) -> ProblemSet:
+def _has_vectors(model: ModelLike) -> bool:
+    """Tell whether something names a model with vectors, whose base is the same without them."""
+    return isinstance(model, str | Path) and split_name(str(model)) is not None
+
+
+def problem_set_of(problems: Problems, n_procedural: int, seed: int) -> ProblemSet:
+    """Open what names or holds problems.
+
+    Args:
+        problems: What is given.
+        n_procedural: How many problems are made where they are made by rule.
+        seed: Of their order.
+
+    Returns:
+        The problems and their grader.
+
+    Raises:
+        InputError: They cannot be found or read.
+    """
     if isinstance(problems, ProblemSet):
         return problems
     if isinstance(problems, str | Path):

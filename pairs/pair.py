@@ -16,6 +16,7 @@ from itertools import islice
 from ..generation import encode_prompts
 from ..models import LanguageModel, load
 from ..models.organism import PREFIX, base_of, organism_files
+from ..models.steered_name import split_name
 from ..organisms import Split, is_organism, is_solved, organism_annotator, problem_of, problems
 from ..organisms.task import MAX_RESPONSE_TOKENS
 from ..rundir import InputError, brief, expanded
@@ -110,10 +111,10 @@ def organism_pair(
 
 
 def own_base(thinking: str) -> str:
-    """Name the base that an organism was trained from.
+    """Name the base that an organism was trained from; of a model with vectors, the model without.
 
     Args:
-        thinking: Name of the organism or of a checkpoint of it, or directory of a member of a family.
+        thinking: Name of the organism or of a checkpoint of it, directory of a member of a family, or MODEL+FILE.
 
     Returns:
         Name or directory of the base.
@@ -121,6 +122,9 @@ def own_base(thinking: str) -> str:
     Raises:
         InputError: There is no such organism, or it is a base itself.
     """
+    steered = split_name(thinking)
+    if steered is not None:
+        return steered[0]
     is_built_in = thinking.startswith(PREFIX)
     directory = organism_files(thinking.split("@")[0])[0] if is_built_in else expanded(thinking)
     base = base_of(directory)
@@ -143,7 +147,8 @@ def question_pair(
 ) -> Pair:
     """Any two models on one list of questions, parted by a digest of each problem: always in the same way.
 
-    Questions of one problem stay in one set. Raises InputError where there are too few questions.
+    Questions of one problem stay in one set. A thinking model that is a base with vectors is asked the bare question,
+    as its base is. Raises InputError where there are too few questions.
     """
     groups: dict[str, dict[str, Question]] = {}
     for question in questions:
@@ -173,6 +178,7 @@ def question_pair(
         test=tuple(sets[2][:n_test]),
         grader=grader,
         annotator=annotator,
+        thinking_template="auto" if thinking.vectors is None else "plain",  # vectors alone set such a pair apart
         limit_tokens=MAX_RESPONSE_TOKENS if is_organism(base) else None,
         step_by_step=None if is_organism(base) else STEP_BY_STEP,
     )

@@ -13,9 +13,8 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
-from transformers import PreTrainedModel
 
 from ...rundir import InputError, atomic_path, tensors_digest
 from ...rundir.progress import ProgressBar
@@ -24,11 +23,11 @@ from ...rundir.readers import WRONG_SHAPE
 MAX_GRADIENT_NORM = 1.0
 
 
-def adamw(model: PreTrainedModel) -> list[Optimizer]:
+def adamw(model: nn.Module) -> list[Optimizer]:
     return [AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=0.0)]
 
 
-def muon(model: PreTrainedModel) -> list[Optimizer]:
+def muon(model: nn.Module) -> list[Optimizer]:
     """Muon for the blocks' matrices and AdamW for the rest: half the steps of AdamW alone to the same skill."""
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
     others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "embed" in name]
@@ -39,7 +38,7 @@ def muon(model: PreTrainedModel) -> list[Optimizer]:
 
 
 def train(
-    model: PreTrainedModel,
+    model: nn.Module,
     optimizers: Sequence[Optimizer],
     *,
     n_steps: int,
@@ -52,7 +51,8 @@ def train(
     position: int = 0,
     progress: bool = True,
 ) -> int:
-    """Train in place. gradients: of a step, left on the model, returning what the bar shows.
+    """Train in place. gradients: of a step, left on the model, returning what the bar shows. learning_rate: by step,
+    in the `unit` of each group of an optimiser's parameters, 1 where it states none.
 
     state: where the run is kept every `save_every` steps and at the end, and taken up from. after: hears each finished
     step's number, from 1.
@@ -73,7 +73,7 @@ def train(
     for step in range(done, n_steps):
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step)
+                group["lr"] = learning_rate(step) * group.get("unit", 1.0)
         model.zero_grad(set_to_none=True)
         shown = gradients(step)
         torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
@@ -88,7 +88,7 @@ def train(
     return done
 
 
-def _save(model: PreTrainedModel, optimizers: Sequence[Optimizer], state: Path, step: int) -> None:
+def _save(model: nn.Module, optimizers: Sequence[Optimizer], state: Path, step: int) -> None:
     tensors = {f"weight.{name}": weight.detach().clone() for name, weight in model.named_parameters()}
     for number, optimizer in enumerate(optimizers):
         for place, held in optimizer.state_dict()["state"].items():
@@ -99,7 +99,7 @@ def _save(model: PreTrainedModel, optimizers: Sequence[Optimizer], state: Path, 
         save_file(tensors, path, metadata={"state": json.dumps(about)})
 
 
-def _take_up(model: PreTrainedModel, optimizers: Sequence[Optimizer], state: Path) -> int:
+def _take_up(model: nn.Module, optimizers: Sequence[Optimizer], state: Path) -> int:
     """Put the weights and moments of a saved state in place.
 
     Returns:

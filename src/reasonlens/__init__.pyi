@@ -190,6 +190,9 @@ from .pairs.profile import (
 from .pairs.profile import (
     profile as profile,
 )
+from .pairs.reward import RewardSettings as RewardSettings
+from .pairs.reward import TrainedVectors as TrainedVectors
+from .pairs.reward import train_vectors as train_vectors
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,
 )

@@ -44,6 +44,7 @@ OTHER_DEFAULT = {
     "--temperature": "0 where one response is shown or the published protocol is greedy",
     "--thinking": OTHER_TEXT["--thinking"],
     "--top-p": "as --temperature",
+    "--template": "a base gets vectors as it is asked in a pair, by the bare question",
     "--traces": "what is scored or optimised on is always named",
     "--when": "one response is steered throughout, a sweep where sentences begin",
 }

@@ -12,6 +12,7 @@ from reasonlens.figures import FIGURES, FigureTable
 
 MEASURED = {  # the column whose values must be seen, of each figure
     "attempt_curves": "value",
+    "arm_points": "value",
     "before_after_curves": "value",
     "calibration_curves": "observed",
     "cosine_heatmap": "cosine",
@@ -31,6 +32,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "site_heatmap": "value",
     "steering_matrix_figure": "effect",
     "token_strip": "value",
+    "training_curves": "value",
     "transfer_heatmap": "auroc",
 }
 
@@ -55,6 +57,7 @@ def made(figure: str) -> FigureTable:
             "series": ["base", "thinking model less base", "a series of one's own"],
             "k": [1.0, 2.0, 8.0],
         },
+        "arm_points": {"arm": ["base + vectors", "only 0", "random 1"], "measure": ["right answers", "gain"]},
         "before_after_curves": {
             "behaviour": two,
             "measure": ["AUROC", "cosine"],
@@ -88,6 +91,7 @@ def made(figure: str) -> FigureTable:
         "steered_line": {"position": [0, 1, 2, 3]},
         "steering_matrix_figure": {"source": ["base", "rl"], "target": ["base", "rl"], "strength": [1.0, 0.5]},
         "token_strip": {"number": [0, 1], "behaviour": two, "position": [0, 1, 2]},
+        "training_curves": {"measure": ["reward", "KL"], "step": [1, 2, 3]},
         "transfer_heatmap": {"behaviour": two, "trained_on": ["a", "b"], "tested_on": ["a", "b"]},
     }[figure]
     table = rows(**keys)

@@ -36,6 +36,7 @@ from ..analysis.test_score import planted
 from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.hybrid.results import hybrid_result, steered_trace
 from ..pairs.passk.results import passk_result
+from ..pairs.reward.results import trained_vectors
 
 EVIL = "<script>alert('x')</script>"
 QUICK = {"n_folds": 3, "n_bootstrap": 20, "n_shuffles": 1, "n_permutations": 9, "penalties": (0.01,)}
@@ -53,6 +54,7 @@ MAKERS: dict[str, Maker] = {
     "SteeringMatrix": lambda tiny, traces: _matrix(tiny, traces),
     "ExchangeResult": lambda tiny, traces: exchange_result(),
     "Calibration": lambda tiny, traces: calibration(),
+    "TrainedVectors": lambda tiny, traces: trained_vectors(),
     "HybridResult": lambda tiny, traces: hybrid_result(),
     "PasskResult": lambda tiny, traces: passk_result(),
     "SteeredTrace": lambda tiny, traces: steered_trace(),

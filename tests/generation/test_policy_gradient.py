@@ -84,3 +84,12 @@ def test_parts_of_a_batch_add_up_to_it() -> None:
         for row in range(2)
     ]
     assert sum(parts).item() == pytest.approx(policy_gradient_loss(PROBABILITIES.log(), ADVANTAGES, MASK).item())
+
+
+@pytest.mark.parametrize("n_samples", [2, 8, 12])
+def test_advantages_sum_to_zero_and_are_exactly_zero_where_rewards_are_equal(n_samples: int) -> None:
+    """The mean of equal numbers is not always that number: of twelve tenths in float32 it is not."""
+    rewards = torch.stack([torch.full((n_samples,), 0.1), torch.arange(float(n_samples))])
+    advantages = group_advantages(rewards)
+    assert not advantages[0].any() and float(advantages[1].sum()) == pytest.approx(0)
+    assert torch.equal(advantages[1], rewards[1] - rewards[1].mean())

@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from reasonlens.models import LanguageModel, load
 from reasonlens.models.organism import names_organism, organism_files
 from reasonlens.pairs import open_pairs, organism_pair, question_pair
+from reasonlens.pairs.identity import inputs_of
 from reasonlens.rundir import InputError
 from reasonlens.traces.questions import Question
 
@@ -84,3 +87,17 @@ def test_the_directory_of_a_member_is_an_organism_as_its_name_is() -> None:
     (named,) = open_pairs(None, "organism/rl-timing", **counts)
     assert pair.digest == named.digest and pair.base.fingerprint == named.base.fingerprint
     assert names_organism(directory) and not names_organism(directory.parent) and not names_organism(pair.base)
+
+
+def test_a_base_and_the_same_with_vectors_are_a_pair_by_the_name_of_the_latter(tmp_path: Path) -> None:
+    base = load("organism/base-timing")
+    file = tmp_path / "vectors.safetensors"
+    save_file({"vectors": torch.ones(base.n_layers, base.d_model)}, file)
+    (pair,) = open_pairs(None, f"organism/base-timing+{file}", n_train=1, n_validation=1, n_test=2)
+    assert pair.base.vectors is None and pair.thinking.vectors is not None
+    inputs = inputs_of(pair)
+    assert inputs["base"] != inputs["thinking"] and pair.base.fingerprint == base.fingerprint
+    questions = [Question(f"p{n}", f"q{n}", "1") for n in range(20)]
+    counts = {"n_train": 1, "n_validation": 1, "n_test": 2}
+    assert question_pair(base, pair.thinking, questions, **counts).thinking_template == "plain"
+    assert question_pair(base, base, questions, **counts).thinking_template == "auto"

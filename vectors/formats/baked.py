@@ -73,6 +73,8 @@ def write(
             f"{', '.join(map(str, directions.layers))}"
         )
     refuse_adapters(model.model, "a baked checkpoint")
+    if model.vectors is not None:
+        raise InputError(f"{model.name} adds vectors already, which a checkpoint cannot hold: bake into its base")
     selection = select(directions, behaviour, layers=layers, strength=strength)
     place = place_for(model.model)
     with atomic_path(path) as temporary, _quiet():

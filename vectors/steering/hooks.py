@@ -7,7 +7,6 @@ torch.compile cannot trace the bookkeeping of these hooks, so they are excluded 
 
 from __future__ import annotations
 
-import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ...models import LanguageModel
+from ...models.addition import Addition
 from ...models.one_pass import skipped_blocks
 from ...models.place import Place, Remove
 from ...models.sites import Site
@@ -158,14 +158,7 @@ def hook_site(watch: PassWatch, number: int, steering: Steering, place: Place) -
         length = steering.strength * vector.norm() if has_own_length else amount
         return steering.direction.unit(layer).to(device), length
 
-    @functools.cache
-    def shift_on(device: torch.device, dtype: torch.dtype) -> Float[Tensor, " d_model"]:
-        shift = (amount * unit.to(device)).to(dtype)
-        if not bool(shift.isfinite().all()):
-            raise InputError(
-                f"the strength {steering.strength:g} at layer {layer} is more than {dtype} can hold; give a smaller one"
-            )
-        return shift
+    shift = Addition(amount * unit.detach(), f"the strength {steering.strength:g} at layer {layer}")
 
     def steered(activations: Float[Tensor, "rows tokens d_model"]) -> Tensor | None:
         running = watch.running
@@ -177,7 +170,7 @@ def hook_site(watch: PassWatch, number: int, steering: Steering, place: Place) -
             return None
         mask, scale = _select_tokens(steering, activations, step)
         if scale is None and operation is add and not is_trained:  # the same sum, with its vector made once
-            changed = activations + shift_on(activations.device, activations.dtype)
+            changed = shift(activations)
         else:
             own_unit, own_amount = unit_and_amount(activations.device)
             own_amount = own_amount if scale is None else (own_amount * scale[..., None]).float()

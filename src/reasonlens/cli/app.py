@@ -32,6 +32,7 @@ from reasonlens.cli.score import score
 from reasonlens.cli.stability import stability
 from reasonlens.cli.steer import steer
 from reasonlens.cli.traces import traces
+from reasonlens.cli.train_vectors import train_vectors
 
 app = typer.Typer(name="reasonlens", cls=Door, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -66,6 +67,7 @@ app.command()(likelihood)
 app.command()(profile)
 app.command()(regrade)
 app.add_typer(traces, name="traces")
+app.command()(train_vectors)
 app.add_typer(organisms, name="organisms")
 app.command()(export)
 app.command("import")(import_)
