@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from .markers import MARKERS
+from ..rundir import InputError, brief
+from .behaviour_sets import BehaviourSet, open_behaviour_set
+from .markers import pattern_of
 from .sentences import segment
 from .thoughts import thoughts_of
 from .trace import Span
@@ -17,33 +20,57 @@ from .trace import Span
 # A new annotator is one function of this type: (prompt, text) -> the labelled spans of the text.
 Annotator = Callable[[str, str], Sequence[Span]]
 
-# A word of two behaviours belongs to the first one.
-BEHAVIOUR_OF = {word: behaviour for behaviour in reversed(MARKERS) for word in MARKERS[behaviour]}
-LONGEST_FIRST = sorted((re.escape(word).replace(r"\ ", r"\s+") for word in BEHAVIOUR_OF), key=len, reverse=True)
-MARKER = re.compile(rf"(?<!\w)(?:{'|'.join(LONGEST_FIRST)})(?!\w)", re.IGNORECASE)
 
-
-def keyword_annotator(prompt: str, text: str) -> list[Span]:
+@dataclass(frozen=True)
+class KeywordAnnotator:
     """Label the sentences that hold a tell-tale word with its behaviour.
 
     Of several such words the one that begins first decides ("So wait" is deduction), and of two that begin together
-    the longer. Sentences without one get no span. Sentences of one or two words count here ("Wait."). Such labels are
-    cheap and weak: most boundaries found in this way do not reproduce on regeneration (arXiv 2604.02113).
-
-    Args:
-        prompt: Not used.
-        text: The response.
-
-    Returns:
-        The labelled spans, in order.
+    the longer. A word of two behaviours belongs to the first one. Sentences without a word get no span. Sentences of
+    one or two words count here ("Wait."). Such labels are cheap and weak: most boundaries found in this way do not
+    reproduce on regeneration (arXiv 2604.02113). A set without any words raises InputError.
     """
-    spans = []
-    for start, end in segment(text, min_words=1):
-        match = MARKER.search(text, start, end)
-        if match:
-            word = " ".join(match.group().lower().split())
-            spans.append(Span(start, end, BEHAVIOUR_OF[word], marked=True))
-    return spans
+
+    behaviours: BehaviourSet = field(default_factory=lambda: open_behaviour_set("bundled"))
+    behaviour_of: dict[str, str] = field(init=False, repr=False, compare=False)  # word -> its behaviour
+    _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        words = self.behaviours.words
+        behaviour_of = {word: name for name in reversed(self.behaviours.names) for word in words[name]}
+        if not behaviour_of:
+            raise InputError(
+                f"the behaviour set {self.behaviours.name!r:.60} has no tell-tale words, by which keywords label: give "
+                "its behaviours `words`, or take another annotator"
+            )
+        longest_first = sorted((pattern_of(word) for word in behaviour_of), key=len, reverse=True)
+        pattern = re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)", re.IGNORECASE)
+        name = f"{type(self).__qualname__}({self.behaviours.name}, {self.behaviours.digest})"
+        for attribute, value in (("behaviour_of", behaviour_of), ("_pattern", pattern), ("__qualname__", name)):
+            object.__setattr__(self, attribute, value)
+
+    def __call__(self, prompt: str, text: str) -> list[Span]:
+        """Label a response.
+
+        Args:
+            prompt: Not used.
+            text: The response.
+
+        Returns:
+            The labelled spans, in order.
+        """
+        spans = []
+        for start, end in segment(text, min_words=1):
+            match = self._pattern.search(text, start, end)
+            if match:
+                word = " ".join(match.group().lower().split())
+                spans.append(Span(start, end, self.behaviour_of[word], marked=True))
+        return spans
+
+    __repr__ = brief
+
+
+keyword_annotator = KeywordAnnotator()
 
 
 def within_thoughts(annotator: Annotator) -> Annotator:

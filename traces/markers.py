@@ -1,8 +1,9 @@
-"""List the tell-tale words of each behaviour, and check whether a sentence holds one.
+"""Check whether a sentence holds a tell-tale word of a behaviour of the bundled set.
 
 A probe that scores well only on sentences with "wait" has found a word, not a behaviour. Every result is therefore also
 reported on sentences without any marker of the behaviour. A sentence is `marked` for a behaviour if it holds one of its
-markers as a whole word, in upper or lower case, whatever the word means there.
+markers as a whole word, in upper or lower case, whatever the word means there. The words stand in
+`behaviour_sets/bundled.yaml`.
 """
 
 from __future__ import annotations
@@ -10,34 +11,20 @@ from __future__ import annotations
 import re
 from functools import cache
 
-BEHAVIOURS = (
-    "initializing",
-    "deduction",
-    "adding-knowledge",
-    "example-testing",
-    "uncertainty-estimation",
-    "backtracking",
-    "subgoal-setting",
-    "verification",
-)
+from .behaviour_sets import open_behaviour_set
 
-MARKERS: dict[str, tuple[str, ...]] = {
-    "initializing": ("okay", "ok", "alright", "problem", "question", "asked", "asks", "asking", "given"),
-    "deduction": ("so", "therefore", "thus", "hence", "means", "follows", "gives"),
-    "adding-knowledge": ("recall", "remember", "know", "known", "formula", "rule", "definition", "theorem"),
-    "example-testing": ("example", "try", "suppose", "say", "test", "instance", "imagine", "consider"),
-    "uncertainty-estimation": (
-        *("maybe", "perhaps", "probably", "might", "sure", "think", "seems", "guess", "confident", "doubt"),
-    ),
-    "backtracking": ("wait", "actually", "hmm", "no", "hold on", "oops", "scratch that"),
-    "subgoal-setting": ("first", "next", "then", "need", "let", "goal", "step", "want", "plan"),
-    "verification": (*("check", "verify", "confirm", "double-check", "sanity", "consistent", "matches", "agrees"),),
-}
+BEHAVIOURS = open_behaviour_set("bundled").names
+MARKERS = open_behaviour_set("bundled").words
+
+
+def pattern_of(word: str) -> str:
+    """Write a word or phrase as a regular expression, with any white space between its words."""
+    return re.escape(word).replace(r"\ ", r"\s+")
 
 
 @cache
 def _pattern(behaviour: str) -> re.Pattern[str]:
-    words = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in MARKERS[behaviour])
+    words = "|".join(map(pattern_of, MARKERS[behaviour]))
     return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
 
 
