@@ -23,7 +23,7 @@ Annotator = Callable[[str, str], Sequence[Span]]
 
 @dataclass(frozen=True)
 class KeywordAnnotator:
-    """Label the sentences that hold a tell-tale word with its behaviour.
+    """An annotator that labels the sentences which hold a tell-tale word with its behaviour.
 
     Of several such words the one that begins first decides ("So wait" is deduction), and of two that begin together
     the longer. A word of two behaviours belongs to the first one. Sentences without a word get no span. Sentences of
