@@ -2,12 +2,15 @@
 
 An annotator takes a prompt and a response and returns the labelled spans of the response, in order. It labels a
 sentence by itself and the text before it, never by what follows, so that a response may be cut off anywhere.
+
+A sentence annotator labels the sentences of many traces at once, so that a model can read them in batches; any
+annotator is made one by `over_sentences`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..rundir import InputError, brief
@@ -15,10 +18,89 @@ from .behaviour_sets import BehaviourSet, open_behaviour_set
 from .markers import pattern_of
 from .sentences import segment
 from .thoughts import thoughts_of
-from .trace import Span
+from .trace import Span, Trace
 
 # A new annotator is one function of this type: (prompt, text) -> the labelled spans of the text.
 Annotator = Callable[[str, str], Sequence[Span]]
+
+NO_BEHAVIOUR = ""  # the label of a sentence that shows none; what is not known is None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedTrace:
+    """A trace and the sentences of its text that are labelled."""
+
+    trace: Trace
+    sentences: tuple[tuple[int, int], ...]  # characters [start, end) of each, in order
+
+    __repr__ = brief
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceLabels:
+    """What an annotator says of the sentences of one trace."""
+
+    labels: tuple[str | None, ...]  # of each sentence; NO_BEHAVIOUR: it shows none; None: not known
+    n_malformed: int = 0  # replies that could not be read
+
+    __repr__ = brief
+
+
+# A new annotator of `label` is one function of this type: it yields the labels of each trace, in their order.
+SentenceAnnotator = Callable[[Sequence[SegmentedTrace]], Iterator[SentenceLabels]]
+
+
+def segmented(trace: Trace, min_words: int = 1, thoughts_only: bool = False) -> SegmentedTrace:
+    """Divide a trace into the sentences that are labelled.
+
+    Args:
+        trace: The trace.
+        min_words: Pieces with fewer words are left out.
+        thoughts_only: Leave out what stands outside the thoughts; a response without tags keeps all.
+
+    Returns:
+        The trace with its sentences.
+    """
+    sentences = segment(trace.text, min_words)
+    place = thoughts_of(trace.text) if thoughts_only else None
+    if place is not None:
+        sentences = [(start, end) for start, end in sentences if place[0] <= start and end <= place[1]]
+    return SegmentedTrace(trace, tuple(sentences))
+
+
+def over_sentences(annotator: Annotator) -> SentenceAnnotator:
+    """Make an annotator of sentences from one of responses.
+
+    Args:
+        annotator: Labels a response, text by text.
+
+    Returns:
+        What gives a sentence the label of the span that covers most of it, and at least half of it.
+    """
+
+    def labels(documents: Sequence[SegmentedTrace]) -> Iterator[SentenceLabels]:
+        for document in documents:
+            spans = annotator(document.trace.prompt, document.trace.text)
+            yield SentenceLabels(tuple(label_of(sentence, spans) for sentence in document.sentences))
+
+    return labels
+
+
+def label_of(sentence: tuple[int, int], spans: Sequence[Span]) -> str:
+    """Find the label of a sentence among spans.
+
+    Args:
+        sentence: Its characters [start, end).
+        spans: Labelled spans of the same text.
+
+    Returns:
+        The label of the span that covers most of it (the first of several alike), NO_BEHAVIOUR where none covers half.
+    """
+    start, end = sentence
+    best = max(spans, key=lambda span: min(end, span.end) - max(start, span.start), default=None)
+    if best is None or 2 * (min(end, best.end) - max(start, best.start)) < end - start:
+        return NO_BEHAVIOUR
+    return best.label
 
 
 @dataclass(frozen=True)

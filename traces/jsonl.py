@@ -106,7 +106,7 @@ def write_traces(traces: Iterable[Trace], path: str | Path) -> None:
         traces: The traces.
         path: The file to write.
     """
-    lines = [json.dumps(_row(trace), ensure_ascii=False) for trace in traces]
+    lines = [json.dumps(trace_row(trace), ensure_ascii=False) for trace in traces]
     with atomic_path(Path(path)) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
@@ -120,10 +120,11 @@ def digest(traces: Iterable[Trace]) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    return hashlib.sha256(json.dumps([_row(trace) for trace in traces]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([trace_row(trace) for trace in traces]).encode()).hexdigest()[:16]
 
 
-def _row(trace: Trace) -> dict[str, Any]:
+def trace_row(trace: Trace) -> dict[str, Any]:
+    """Return the line of a trace, as plain values."""
     spans = [
         {"start": span.start, "end": span.end, "label": span.label}
         | ({} if span.marked is None else {"marked": span.marked})

@@ -23,9 +23,13 @@ def pattern_of(word: str) -> str:
 
 
 @cache
-def _pattern(behaviour: str) -> re.Pattern[str]:
-    words = "|".join(map(pattern_of, MARKERS[behaviour]))
-    return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(pattern_of, words))})(?!\w)", re.IGNORECASE)
+
+
+def holds_word(text: str, words: tuple[str, ...]) -> bool | None:
+    """Check whether a text holds one of some words as a whole word; None where there are no words."""
+    return bool(_pattern(words).search(text)) if words else None
 
 
 def is_marked(text: str, behaviour: str) -> bool | None:
@@ -38,7 +42,7 @@ def is_marked(text: str, behaviour: str) -> bool | None:
     Returns:
         Whether it does; None for a behaviour without a list of such words.
     """
-    return bool(_pattern(behaviour).search(text)) if behaviour in MARKERS else None
+    return holds_word(text, MARKERS.get(behaviour, ()))
 
 
 def first_marker(text: str, behaviour: str) -> str | None:
@@ -46,5 +50,5 @@ def first_marker(text: str, behaviour: str) -> str | None:
 
     None if there is no marker, or no list of markers for the behaviour.
     """
-    match = _pattern(behaviour).search(text) if behaviour in MARKERS else None
+    match = _pattern(MARKERS[behaviour]).search(text) if behaviour in MARKERS else None
     return " ".join(match.group().casefold().split()) if match else None

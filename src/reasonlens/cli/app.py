@@ -20,6 +20,7 @@ from reasonlens.cli.exchange import exchange
 from reasonlens.cli.export import convert, export, import_
 from reasonlens.cli.figure import figure
 from reasonlens.cli.hybrid import hybrid
+from reasonlens.cli.label import label
 from reasonlens.cli.locate import locate
 from reasonlens.cli.options import Quiet
 from reasonlens.cli.organisms import organisms
@@ -53,6 +54,7 @@ def common(
 
 for command in (locate, collect, probe, score, stability, directions):
     app.command()(command)
+app.command()(label)
 app.add_typer(steer, name="steer")
 app.command()(hybrid)
 app.command()(exchange)

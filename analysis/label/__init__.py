@@ -1,0 +1,6 @@
+"""Label the sentences of traces by several annotators, measure how far they agree, and let a person review them."""
+
+from ._label import label
+from .labelling import Labelling
+
+__all__ = ["Labelling", "label"]
