@@ -2,5 +2,6 @@
 
 from ._label import label
 from .labelling import Labelling
+from .server import label_review
 
-__all__ = ["Labelling", "label"]
+__all__ = ["Labelling", "label", "label_review"]

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...models._load import ModelLike
-from ...rundir import InputError, RowLog, RunDirectory, expanded, is_there, truth_of, whole_number
+from ...rundir import InputError, RowLog, RunDirectory, expanded, is_there, only_writer_of, truth_of, whole_number
 from ...rundir.progress import ProgressBar
 from ...rundir.result_files import RESULTS
 from ...traces import Annotator, BehaviourSet, TraceSource, digest, open_behaviour_set, resolve_traces
@@ -96,8 +97,11 @@ def label(
         changeable={"by": [annotator.key for annotator in annotators], "take": take},
         options={"device": device},
     )
-    earlier = _earlier(file, run)
-    with run:
+    with ExitStack() as stack:
+        if file is not None:
+            stack.enter_context(only_writer_of(file))  # which a review holds, too
+        earlier = _earlier(file, run)
+        stack.enter_context(run)
         rows = run.log(ROWS, key=("annotator", "place"), columns=COLUMNS)
         replies = run.log(REPLIES, key="key", columns=REPLY_COLUMNS)
         for annotator in annotators:

@@ -16,7 +16,7 @@ from ...models.content import model_digest
 from ...organisms import organism_annotator
 from ...probes.annotator import probe_annotator
 from ...probes.saved import SavedProbes
-from ...rundir import InputError, RowLog, callable_name, content_digest, entry_of, file_digest, shown
+from ...rundir import InputError, RowLog, callable_name, content_digest, entry_of, expanded, file_digest, shown
 from ...traces import Annotator, BehaviourSet, KeywordAnnotator
 from ...traces.annotators import SegmentedTrace, SentenceAnnotator, SentenceLabels, label_of, over_sentences
 from ...traces.chat_endpoint import endpoint_url
@@ -108,7 +108,7 @@ def _probe(file: str, means: Means) -> NamedAnnotator:
     def make(log: RowLog) -> SentenceAnnotator:
         return probe_annotator(load(model, device=means.device), probes)
 
-    identity = {"probes": file_digest(file), "model": model_digest(model)}
+    identity = {"probes": file_digest(expanded(file)), "model": model_digest(model)}
     return NamedAnnotator(name=f"probe:{file}", identity=identity, make=make)
 
 

@@ -18,13 +18,15 @@ from reasonlens.cli.options import Names, Numbers, assignments, name_or_path, pa
 
 # Options whose text or type differs between commands, and why.
 OTHER_TEXT = {
+    "--behaviours": "a set with definitions where sentences are labelled, names of behaviours elsewhere",
     "--out": "a directory of results for some commands, one file for others; each has one text",
     "--read": "several from one pass where activations are collected, one where one is read or chosen",
     "--site": "as --read",
 }
-OTHER_TYPE = {"--read": OTHER_TEXT["--read"], "--site": OTHER_TEXT["--site"]}
+OTHER_TYPE = {name: OTHER_TEXT[name] for name in ("--behaviours", "--read", "--site")}
 # Options whose default differs between commands, and why.
 OTHER_DEFAULT = {
+    "--behaviours": "as its text",
     "--behaviour": "required where one direction steers; a file of one behaviour needs no name",
     "--bootstrap": "directions draw 200 of activations and none of moments, probes 1000",
     "--format": "required to read a file; `export` can print code instead",

@@ -1,4 +1,4 @@
-"""Labels by a chat-completions endpoint on this machine: its request, its replies in every form, and what goes wrong."""
+"""Labels by a chat-completions endpoint on this machine: its request, its replies in any form, and what goes wrong."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -100,11 +100,12 @@ def label(
 
 def print_labels(result: Labelling) -> None:
     """Print how often each annotator gives each label, and how far they agree."""
-    rows = result.to_frame().to_dict("records")
+    rows: list[dict[str, Any]] = result.to_frame().to_dict("records")  # type: ignore[assignment]
     labels = dict.fromkeys(row["label"] for row in rows)
     cells = {(row["label"], row["annotator"]): row for row in rows}
     alphas = {row["label"]: interval_of(row, "alpha", 2) for row in rows}
     is_compared = len(result.annotators) > 1
+    agreements: list[dict[str, Any]] = result.agreement.to_dict("records")  # type: ignore[assignment]
     print_table(
         ("label", *(f"{name}: sentences / problems" for name in result.annotators), *(["alpha"] * is_compared)),
         [
@@ -132,7 +133,7 @@ def print_labels(result: Labelling) -> None:
                     interval_of(row, "same", 2),
                     str(row["n_sentences"]),
                 )
-                for row in result.agreement.to_dict("records")
+                for row in agreements
                 if row["behaviour"] == "all"
             ],
             title="Agreement beyond chance (0: chance, 1: perfect)",
