@@ -59,7 +59,7 @@ class Review:
                 {"name": behaviour.name, "definition": behaviour.definition, "examples": list(behaviour.examples)}
                 for behaviour in self.behaviours
             ],
-            "traces": sorted(rows, key=lambda row: -row["n_open"]),  # type: ignore[operator]
+            "traces": sorted(rows, key=lambda row: -row["n_open"]),
             "n_reviewed": self.n_reviewed,
         }
 

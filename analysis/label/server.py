@@ -1,4 +1,4 @@
-"""Serve the page of a review on this machine, to the one who holds its address.
+"""Answer with the page of a review on this machine, to the one who holds its address.
 
 The address holds a token that works once: it is exchanged for a cookie, so that an address in a history or a log opens
 nothing. Every request must be to 127.0.0.1 or localhost by name (a page elsewhere that rebinds its name is refused),
@@ -204,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def label_review(file: str | Path, *, port: int = 0, browser: bool = True) -> int:
-    """Serve a page on which a person reads traces with their labels and corrects them, until the review is ended.
+    """Let a person read traces with their labels on a page and correct them, until the review is ended.
 
     Args:
         file: A file that `label` wrote; corrections are saved in it at once, as the annotator `person`.
