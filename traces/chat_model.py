@@ -1,4 +1,4 @@
-"""Reach a chat-completions endpoint: its address, model and key, how often it is tried, and the replies that are kept.
+"""Ask a chat-completions endpoint many requests, a few at a time, and keep the replies.
 
 Any endpoint with OpenAI's chat completions works (also a local vLLM or llama.cpp server). Each reply is a row of a log
 under a digest of model, options and request, so that an interrupted run asks only what it has not asked yet.

@@ -3,7 +3,7 @@
     "metadata": {"labels": {
         "sentences": [[0, 15], [16, 30]],            characters [start, end) of each sentence
         "by": {"keywords": ["deduction", null]},     annotator -> label of each; "": no behaviour, null: not known
-        "taken": "keywords",                         whose labels are the spans; a person's stand above them
+        "spans_by": "keywords",                      whose labels are the spans; a person's stand above them
         "disputed": [1],                             sentences on which two annotators differ
         "low_agreement": ["deduction"]}}             labels of this trace on which annotators agree too little
 
@@ -36,7 +36,7 @@ class LabelledTrace:
     trace: Trace
     sentences: tuple[tuple[int, int], ...]
     by: Mapping[str, tuple[str | None, ...]]  # annotator -> label of each sentence
-    taken: str  # annotator whose labels are the spans, or MAJORITY
+    spans_by: str  # annotator whose labels are the spans, or MAJORITY
     low_agreement: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)  # whatever else the line holds
 
@@ -49,8 +49,8 @@ class LabelledTrace:
                     f"trace {self.trace.id!r:.60} has {len(self.sentences)} sentences, and {name!r:.60} labels "
                     f"{len(labels)}: label the traces again"
                 )
-        if self.taken not in (*self.by, MAJORITY):
-            raise InputError(f"trace {self.trace.id!r:.60} takes the labels of {self.taken!r:.60}, who gave none")
+        if self.spans_by not in (*self.by, MAJORITY):
+            raise InputError(f"trace {self.trace.id!r:.60} takes the labels of {self.spans_by!r:.60}, who gave none")
 
     @property
     def disputed(self) -> tuple[int, ...]:
@@ -59,12 +59,12 @@ class LabelledTrace:
 
     @property
     def labels(self) -> tuple[str | None, ...]:
-        """The label of each sentence that counts: a person's, else that of the annotator whose labels are taken."""
+        """The label of each sentence that counts: a person's, else that of the annotator whose labels are the spans."""
         persons = self.by.get(PERSON, (None,) * len(self.sentences))
-        if self.taken == MAJORITY:
+        if self.spans_by == MAJORITY:
             chosen: Sequence[str | None] = [_majority(labels) for labels in self._by_sentence(without=PERSON)]
         else:
-            chosen = self.by[self.taken]
+            chosen = self.by[self.spans_by]
         return tuple(own if own is not None else label for own, label in zip(persons, chosen, strict=True))
 
     def with_spans(self, words: Mapping[str, tuple[str, ...]]) -> LabelledTrace:
@@ -88,7 +88,7 @@ class LabelledTrace:
         labels = {
             "sentences": [list(sentence) for sentence in self.sentences],
             "by": {name: list(labels) for name, labels in self.by.items()},
-            "taken": self.taken,
+            "spans_by": self.spans_by,
             "disputed": list(self.disputed),
             "low_agreement": [label for label in self.low_agreement if label in self.labels],
         }
@@ -114,7 +114,7 @@ class LabelledTrace:
             raise InputError(
                 f"{source}: the trace {trace.id!r:.60} holds no labels of annotators; label the file first"
             )
-        content = check_kinds(metadata.pop(LABELS), {"sentences": list, "by": dict, "taken": str}, source)
+        content = check_kinds(metadata.pop(LABELS), {"sentences": list, "by": dict, "spans_by": str}, source)
         try:
             sentences = tuple((int(start), int(end)) for start, end in content["sentences"])
             by = {name: tuple(map(_label, labels)) for name, labels in content["by"].items()}
@@ -123,7 +123,7 @@ class LabelledTrace:
         if any(not 0 <= start < end <= len(trace.text) for start, end in sentences):
             raise InputError(f"{source}: a sentence does not lie in the text of {trace.id!r:.60}; label the file again")
         low = tuple(map(str, content.get("low_agreement", ())))
-        return cls(trace, sentences, by, content["taken"], low, metadata)
+        return cls(trace, sentences, by, content["spans_by"], low, metadata)
 
     def _by_sentence(self, without: str = "") -> list[tuple[str | None, ...]]:
         columns = [labels for name, labels in self.by.items() if name != without]

@@ -160,7 +160,7 @@ def _row(annotator: NamedAnnotator, place: int, labels: SentenceLabels) -> dict[
 def _labelled(
     documents: Sequence[SegmentedTrace],
     by: Mapping[str, Sequence[tuple[str | None, ...]]],
-    taken: str,
+    spans_by: str,
     metadata: Mapping[str, dict[str, Any]],
     earlier: Mapping[tuple[str, tuple[tuple[int, int], ...]], LabelledTrace],
 ) -> list[LabelledTrace]:
@@ -172,7 +172,7 @@ def _labelled(
         if persons:
             own[PERSON] = persons.get(place, (None,) * len(document.sentences))
         more = metadata.get(document.trace.id, {})
-        labelled.append(LabelledTrace(document.trace, document.sentences, own, taken, (), more))
+        labelled.append(LabelledTrace(document.trace, document.sentences, own, spans_by, (), more))
     return labelled
 
 

@@ -30,7 +30,7 @@ class Labelling:
     """The result of `label`."""
 
     annotators: tuple[str, ...]
-    taken: str  # whose labels are the spans
+    spans_by: str  # whose labels are the spans
     behaviour_set: str  # its name
     n_traces: int
     n_problems: int
@@ -69,7 +69,7 @@ class Labelling:
         names += sorted(used - set(names))
         return cls(
             annotators=tuple(annotators),
-            taken=labelled[0].taken,
+            spans_by=labelled[0].spans_by,
             behaviour_set=behaviours.name,
             n_traces=len(labelled),
             n_problems=len({trace.trace.problem for trace in labelled}),
@@ -164,7 +164,7 @@ class Labelling:
         return {
             "format": FORMAT,
             "annotators": list(self.annotators),
-            "taken": self.taken,
+            "spans_by": self.spans_by,
             "behaviour_set": self.behaviour_set,
             "n_traces": self.n_traces,
             "n_problems": self.n_problems,
@@ -194,7 +194,7 @@ class Labelling:
         counts = ("n_traces", "n_problems", "n_sentences", "n_disputed")
         return cls(
             annotators=tuple(content["annotators"]),
-            taken=content["taken"],
+            spans_by=content["spans_by"],
             behaviour_set=content["behaviour_set"],
             **{name: content[name] for name in counts},
             n_malformed=dict(content["n_malformed"]),
@@ -229,7 +229,7 @@ class Labelling:
         disputed = f"; {self.n_disputed} disputed" if len(self.annotators) > 1 else ""
         return (
             f"{self.n_sentences} sentences of {self.n_traces} traces labelled by {annotators}, spans by "
-            f"{self.taken:.60}{disputed}"
+            f"{self.spans_by:.60}{disputed}"
         )
 
     def _sentences(self) -> list[str]:

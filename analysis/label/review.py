@@ -143,13 +143,13 @@ def _behaviours(file: Path, traces: list[LabelledTrace]) -> tuple[Behaviour, ...
     if is_there(run):
         content = read_json(run, "a run")
         try:
-            kept = content["settings"]["behaviours"]
+            stored = content["settings"]["behaviours"]
             behaviours = BehaviourSet(
-                kept["name"],
-                kept["source"],
+                stored["name"],
+                stored["source"],
                 tuple(
                     Behaviour(row["name"], row["definition"], tuple(row["examples"]), tuple(row["words"]))
-                    for row in kept["behaviours"]
+                    for row in stored["behaviours"]
                 ),
             ).behaviours
         except (LookupError, TypeError, AttributeError) as error:

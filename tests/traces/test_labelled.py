@@ -23,7 +23,7 @@ def labelled(**changed: Any) -> LabelledTrace:
         "trace": Trace("t", "p", TEXT),
         "sentences": SENTENCES,
         "by": BY,
-        "taken": "a",
+        "spans_by": "a",
         "low_agreement": ("x", "q"),
     }
     return LabelledTrace(**parts | {"metadata": {"grade": True}} | changed)
@@ -45,16 +45,16 @@ def test_a_file_of_labels_is_read_back_exactly_and_its_spans_are_those_taken(tmp
     ("taken", "labels"), [("a", ("x", "y", "")), ("b", ("x", "z", None)), ("majority", ("x", "z", ""))]
 )
 def test_labels_are_those_of_the_annotator_or_of_most(taken: str, labels: tuple[str | None, ...]) -> None:
-    assert labelled(taken=taken).labels == labels
+    assert labelled(spans_by=taken).labels == labels
 
 
 def test_of_two_labels_given_as_often_the_first_annotators_counts() -> None:
-    assert labelled(by={"a": BY["a"], "b": BY["b"]}, taken="majority").labels == ("x", "y", "")
+    assert labelled(by={"a": BY["a"], "b": BY["b"]}, spans_by="majority").labels == ("x", "y", "")
 
 
 def test_a_persons_label_stands_above_every_other_also_where_it_is_none() -> None:
     person = BY | {"person": (None, "", "v")}
-    assert labelled(by=person).labels == ("x", "", "v") and labelled(by=person, taken="majority").labels[1] == ""
+    assert labelled(by=person).labels == ("x", "", "v") and labelled(by=person, spans_by="majority").labels[1] == ""
     assert labelled(by=person).disputed == (0, 1, 2)
 
 
@@ -62,7 +62,7 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has 3 sentences, and 'a' labels 1"):
         labelled(by={"a": ("x",)})
     with pytest.raises(InputError, match="takes the labels of 'd', who gave none"):
-        labelled(taken="d")
+        labelled(spans_by="d")
     path = tmp_path / "l.jsonl"
     for spoil, message in (
         (lambda labels: None, "holds no labels of annotators; label the file first"),

@@ -117,7 +117,7 @@ def print_labels(result: Labelling) -> None:
             for name in labels
         ],
         title=f"{result.n_sentences} sentences of {result.n_traces} traces, {result.n_problems} problems; "
-        f"spans by {result.taken}",
+        f"spans by {result.spans_by}",
         caption="Alpha: Krippendorff's, of the label against everything else [95% interval over problems]."
         if is_compared
         else "",

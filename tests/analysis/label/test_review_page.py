@@ -43,10 +43,15 @@ def saved(review: Review) -> list[tuple[str | None, ...] | None]:
     return [trace.by.get("person") for trace in read_labelled(review.file)]
 
 
+def waits(page: Any, selector: str, text: str) -> None:
+    """Wait for a text; by a locator, since the page's policy lets no script be evaluated in it."""
+    page.locator(selector).filter(has_text=text).wait_for(timeout=10_000)
+
+
 def press(page: Any, key: str) -> None:
     page.evaluate("document.getElementById('state').textContent = ''")
     page.keyboard.press(key)
-    page.wait_for_function("document.getElementById('state').textContent === 'saved'")
+    waits(page, "#state", "saved")
 
 
 def test_keys_walk_label_confirm_and_take_back(page: Any, review: Review) -> None:
@@ -65,9 +70,9 @@ def test_keys_walk_label_confirm_and_take_back(page: Any, review: Review) -> Non
     press(page, "0")
     assert saved(review)[1] == ("", "verification")
     page.keyboard.press("n")
-    page.wait_for_function("document.getElementById('id').textContent === 't0'")
+    waits(page, "#id", "t0")
     page.click("text=deduction")
-    page.wait_for_function("document.getElementById('count').textContent.includes('3 sentences reviewed')")
+    waits(page, "#count", "3 sentences reviewed")
     assert saved(review)[0] == (None, "deduction") or saved(review)[0] == ("deduction", None)
     assert page.problems == []
 
@@ -82,7 +87,7 @@ def test_what_a_model_wrote_is_text_and_runs_nothing(page: Any) -> None:
 def test_a_correction_that_fails_is_said_and_the_page_goes_on(page: Any, server: ReviewServer, monkeypatch) -> None:
     monkeypatch.setattr("reasonlens.analysis.label.review.write_labelled", lambda *_: _full())
     page.keyboard.press("1")
-    page.wait_for_function("document.getElementById('state').textContent.includes('disk full')")
+    waits(page, "#state", "disk full")
     assert "failed" in page.get_attribute("#state", "class") and server.review.n_reviewed == 0
     monkeypatch.undo()
     press(page, "1")
@@ -100,7 +105,7 @@ def test_the_button_ends_the_review(page: Any, server: ReviewServer) -> None:
     shutdown = server.shutdown
     server.shutdown = lambda: (shutdown(), ended.set())  # type: ignore[method-assign,assignment,func-returns-value]
     page.click("#end")
-    page.wait_for_function("document.body.textContent.includes('The review is ended')")
+    waits(page, "body", "The review is ended")
     assert ended.wait(5)
     server.shutdown = shutdown  # type: ignore[method-assign]
 
