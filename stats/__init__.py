@@ -20,6 +20,8 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | two curves of the same problems | `paired_curves_over_groups` |
 | draws of each problem, and the least of k of them | `expected_least`, then `mean_over_groups` |
 | a curve along training of each problem | `change_point_over_groups` |
+| labels of the same sentences by two annotators | `cohen_kappa_over_groups` |
+| by several, all of them or with gaps | `fleiss_kappa_over_groups`, `krippendorff_alpha_over_groups` |
 | readings of things whose truth is known | `concordance` |
 | a figure at many layers, and its draws | `simultaneous_band` (or `maximum_quantile`), `corrected_p_values` |
 | a figure, and its draws under a null | `p_value_of_draws`; `row_permutations` draws labels within groups |
@@ -33,6 +35,7 @@ misuse raises ValueError.
 """
 
 from .accuracy import Solved, accuracy_difference_over_groups, accuracy_draws, accuracy_over_groups
+from .agreement import cohen_kappa_over_groups, fleiss_kappa_over_groups, krippendorff_alpha_over_groups
 from .attempts import all_right_curves, pass_at_k, pass_curves
 from .change_point import change_point_over_groups
 from .gap import RecoveredGap, gap_recovered_over_groups
@@ -65,12 +68,16 @@ __all__ = [
     "accuracy_over_groups",
     "all_right_curves",
     "bootstrap_counts",
+    "cohen_kappa_over_groups",
     "change_point_over_groups",
     "concordance",
     "corrected_p_values",
     "expected_least",
     "gap_recovered_over_groups",
     "holm",
+    "fleiss_kappa_over_groups",
+    "gap_recovered_over_groups",
+    "krippendorff_alpha_over_groups",
     "maximum_quantile",
     "mean_and_range",
     "mean_over_groups",

@@ -1,7 +1,8 @@
 """Read, write, label and tokenise reasoning traces."""
 
 from .annotated import parse_annotated
-from .annotators import Annotator, keyword_annotator, within_thoughts
+from .annotators import Annotator, KeywordAnnotator, keyword_annotator, within_thoughts
+from .behaviour_sets import Behaviour, BehaviourSet, open_behaviour_set
 from .bundled import bundled_traces
 from .contrast_pairs import ContrastPair, PairSource, resolve_pairs
 from .convert import traces_convert
@@ -20,6 +21,9 @@ __all__ = [
     "MARKERS",
     "Annotator",
     "ContrastPair",
+    "Behaviour",
+    "BehaviourSet",
+    "KeywordAnnotator",
     "EncodedTrace",
     "PairSource",
     "Span",
@@ -29,6 +33,7 @@ __all__ = [
     "digest",
     "encode",
     "is_marked",
+    "open_behaviour_set",
     "parse_annotated",
     "iter_traces",
     "keyword_annotator",

@@ -1,10 +1,7 @@
 """Measure how far two graders agree about the same responses.
 
-    kappa = (observed - expected) / (1 - expected)        (Cohen 1960)
-
-observed is the share of responses on which both agree; expected is that share if each graded as many responses right as
-it does, but at random. kappa is 1 for perfect agreement and 0 for agreement by chance. Two graders that always give one
-and the same grade have no kappa.
+The share of responses on which both agree, and Cohen's kappa (`stats.cohen_kappa_over_groups`), which is 1 for perfect
+agreement and 0 for agreement by chance. Two graders that always give one and the same grade have no kappa.
 """
 
 from __future__ import annotations
@@ -14,12 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from ..rundir import InputError, brief
-from ..stats import Interval, bootstrap_counts, percentile_ends, proportion_over_groups, sum_by_group, without_nan
-
-N_RESAMPLES = 5000
+from ..stats import cohen_kappa_over_groups, proportion_over_groups, without_nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,32 +70,14 @@ def agreement(
         raise InputError(f"none of {len(first)} responses was graded by both: there is nothing to compare")
     n = len(both)
     groups = graded if problems is None else [problems[row] for row in graded]
-    by_group = sum_by_group(np.array([[float(pair == cell) for cell in _CELLS] for pair in both]), groups)
-    cells = by_group.sum(axis=0)
-    is_single = len(by_group) == n  # then groups are of four kinds
-    weights, kinds = (cells, np.eye(len(cells))) if is_single else (None, by_group)
     share = proportion_over_groups(np.array([a == b for a, b in both]), groups)
-    n_groups = len(by_group)
-    draws = np.empty(0)
-    if n_groups > 1:
-        draws = _kappa(bootstrap_counts(n_groups, N_RESAMPLES, weights=weights) @ kinds)
-    kappa = Interval(float(_kappa(cells[None])[0]), *percentile_ends(draws), n_groups)
+    codes = np.array(both, dtype=np.int64)  # (n, 2)
+    kappa = cohen_kappa_over_groups(codes[:, 0], codes[:, 1], groups)
     return Agreement(
         n=n,
         n_ungraded=len(first) - n,
         **share.columns("share"),
         **kappa.columns("kappa"),
-        n_only_first=int(cells[1]),
-        n_only_second=int(cells[2]),
+        n_only_first=both.count((True, False)),
+        n_only_second=both.count((False, True)),
     )
-
-
-_CELLS = ((True, True), (True, False), (False, True), (False, False))
-
-
-def _kappa(cells: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
-    yes, only_first, only_second, no = cells.T / cells.sum(axis=1)
-    expected = (yes + only_first) * (yes + only_second) + (only_second + no) * (only_first + no)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        kappa: Float[np.ndarray, " n"] = np.where(expected < 1, (yes + no - expected) / (1 - expected), np.nan)
-    return kappa

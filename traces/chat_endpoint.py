@@ -58,11 +58,11 @@ def endpoint_url(address: str) -> httpx.URL:
         shown = f"not {address.split('@')[-1].split('?')[0]!r:.80}"
         if "://" not in address:
             shown = "this one has no scheme (it is not shown: it could be a key)"
-        raise InputError(f"a judge's address begins with http:// or https://, as https://host/v1; {shown}")
+        raise InputError(f"an endpoint's address begins with http:// or https://, as https://host/v1; {shown}")
     if url.userinfo:
         raise InputError(
-            f"the judge's address at {url.host} holds a user name or key: leave it out, and give the key in an "
-            "environment variable (--judge-key-variable)"
+            f"the endpoint's address at {url.host} holds a user name or key: leave it out, and give the key in an "
+            "environment variable (--key-variable, --judge-key-variable)"
         )
     return url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions", fragment=None)
 

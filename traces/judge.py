@@ -4,44 +4,24 @@ The judge sees the question, the reference and the response's last lines, and sa
 response accepts one that merely mentions the answer; one that grades the reasoning grades style. A judge is a second
 opinion: report its agreement with the rule (`agreement.py`) with any figure that depends on it.
 
-Any endpoint with OpenAI's chat completions works (also a local vLLM or llama.cpp server). Each reply is a row of a log,
-so that an interrupted run asks only what it has not asked yet.
+Where it is reached, and how its replies are kept: `chat_model.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
-from ..rundir import (
-    InputError,
-    RowLog,
-    expanded,
-    looked_at,
-    members_of,
-    number_between,
-    only_writer_of,
-    shown,
-    text_of,
-    whole_number,
-)
-from .chat_endpoint import Stopped, ask, endpoint_url
+from ..rundir import InputError, RowLog, expanded, looked_at, members_of, only_writer_of
+from .chat_model import REPLY_COLUMNS, ChatModel
 from .questions import Question
 from .thoughts import after_thoughts
 
 N_LINES = 3  # of the response's end that the judge sees
 N_CHARACTERS = 1500  # of these lines at most
-MAX_S = 86_400.0  # of a try, or between tries
-INSTEAD = {"model": "give it as Judge(model=...)", "messages": "leave it out"}
-STOP_S = 2.0  # that requests have to end in after an error or an interrupt
 
 REQUEST = """Question:
 {question}
@@ -58,32 +38,14 @@ response that gives no final answer, or several, is not. Reply with one word: ye
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Judge:
+class Judge(ChatModel):
     """The model that grades, where it is reached, and how often it is tried."""
 
-    url: str  # up to and with the version: https://host/v1
-    model: str
-    key_variable: str = "OPENAI_API_KEY"  # the environment variable that holds the key; without it none is sent
-    timeout_s: float = 60.0  # for each try, from its begin to the end of the reply
-    n_tries: int = 5
-    wait_s: float = 1.0  # before the second try; doubled before each later one
-    n_parallel: int = 8  # questions asked at the same time
-    options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": 2048})  # room to think
-
-    def __post_init__(self) -> None:
-        endpoint_url(text_of(self.url, "a judge's url"))  # refuses what is none
-        for name in ("model", "key_variable"):
-            if not text_of(getattr(self, name), f"a judge's {name}").strip():
-                raise InputError(f"a judge's {name} is empty: give a name")
-        number_between(self.timeout_s, "a judge's timeout_s", 1e-3, MAX_S)
-        number_between(self.wait_s, "a judge's wait_s", 0, MAX_S)
-        whole_number(self.n_tries, "a judge's n_tries")
-        whole_number(self.n_parallel, "a judge's n_parallel")
-        _check_options(self.options)
+    ROLE: ClassVar[str] = "a judge"
 
     @looked_at(".grade(questions, responses)")
     def __repr__(self) -> str:
-        return f"Judge({self.model!r} at {endpoint_url(self.url).host}, key in {self.key_variable})"
+        return self._described()
 
     def grade(
         self, questions: Sequence[Question], responses: Sequence[str], replies: str | Path | None = None
@@ -117,60 +79,8 @@ class Judge:
 
     def _grade(self, questions: Sequence[Question], responses: Sequence[str], log: RowLog) -> list[bool | None]:
         requests = [judge_request(question, response) for question, response in zip(questions, responses, strict=True)]
-        keys = [None if text is None else self._key(text) for text in requests]
-        missing = {key: text for key, text in zip(keys, requests, strict=True) if key and text and key not in log}
-        body = {"model": self.model, **self.options}
-        url, secret, stop = endpoint_url(self.url), self._secret(), threading.Event()
-
-        def ask_once(key: str, text: str) -> None:
-            reply = ask(
-                url,
-                {**body, "messages": [{"role": "user", "content": text}]},
-                secret=secret,
-                timeout_s=self.timeout_s,
-                n_tries=self.n_tries,
-                wait_s=self.wait_s,
-                stop=stop,
-            )
-            if stop.is_set():  # the file may be another's by now
-                raise Stopped
-            log.add([{"key": key, "reply": reply}])
-
-        try:
-            _in_threads(self.n_parallel, ask_once, missing.items(), stop)
-        except InputError as error:
-            if log.path is None or not log:
-                raise
-            raise InputError(f"{error} The replies so far are kept in {log.path}.") from None
-        return [False if key is None else parse_reply(log[key]["reply"]) for key in keys]
-
-    def _secret(self) -> str | None:
-        secret = os.environ.get(self.key_variable, "").strip()  # a file's last line break is no part of it
-        if not re.fullmatch(r"[!-~]*", secret):
-            raise InputError(
-                f"the key in {self.key_variable} holds a space, a line break or a letter that no key has: set it anew"
-            )
-        return secret or None
-
-    def _key(self, text: str) -> str:
-        request = json.dumps([self.model, dict(self.options), text], sort_keys=True)
-        return hashlib.sha256(request.encode()).hexdigest()
-
-
-def _check_options(options: object) -> None:
-    """Refuse options that cannot be written as JSON, or that would replace what a judge sends itself."""
-    try:
-        if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
-            raise TypeError
-        json.dumps(dict(options), sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        raise InputError(
-            f"a judge's options are names and values that JSON can hold, such as {{'temperature': 0}}, and not "
-            f"{shown(options)}"
-        ) from None
-    for name in ("model", "messages"):
-        if name in options:
-            raise InputError(f"a judge's options hold {name!r}, which the judge sends itself: {INSTEAD[name]}")
+        replies = iter(self.replies([text for text in requests if text is not None], log))
+        return [False if text is None else parse_reply(next(replies)) for text in requests]
 
 
 def judge_request(question: Question, response: str) -> str | None:
@@ -189,23 +99,6 @@ def parse_reply(reply: str) -> bool | None:
     return None if match is None else match[1].lower() == "yes"
 
 
-def _in_threads(
-    n_parallel: int, ask_once: Callable[[str, str], None], requests: Iterable[tuple[str, str]], stop: threading.Event
-) -> None:
-    """Ask every request; on the first error, or an interrupt, set `stop` and wait no longer than a moment."""
-    pool = ThreadPoolExecutor(n_parallel)
-    futures = [pool.submit(ask_once, key, text) for key, text in requests]
-    try:
-        for future in as_completed(futures):
-            future.result()
-    except BaseException:
-        stop.set()
-        pool.shutdown(wait=False, cancel_futures=True)
-        wait([future for future in futures if not future.cancelled()], STOP_S)
-        raise
-    pool.shutdown()
-
-
 def _reply_log(file: Path | None) -> RowLog:
     """Open the log of replies, whose key is a digest of the model, its options and the request."""
-    return RowLog(file, about={"what": "replies of a judge"}, key="key", columns={"key": str, "reply": str})
+    return RowLog(file, about={"what": "replies of a judge"}, key="key", columns=REPLY_COLUMNS)

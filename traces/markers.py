@@ -1,8 +1,9 @@
-"""List the tell-tale words of each behaviour, and check whether a sentence holds one.
+"""Check whether a sentence holds a tell-tale word of a behaviour of the bundled set.
 
 A probe that scores well only on sentences with "wait" has found a word, not a behaviour. Every result is therefore also
 reported on sentences without any marker of the behaviour. A sentence is `marked` for a behaviour if it holds one of its
-markers as a whole word, in upper or lower case, whatever the word means there.
+markers as a whole word, in upper or lower case, whatever the word means there. The words stand in
+`behaviour_sets/bundled.yaml`.
 """
 
 from __future__ import annotations
@@ -10,35 +11,25 @@ from __future__ import annotations
 import re
 from functools import cache
 
-BEHAVIOURS = (
-    "initializing",
-    "deduction",
-    "adding-knowledge",
-    "example-testing",
-    "uncertainty-estimation",
-    "backtracking",
-    "subgoal-setting",
-    "verification",
-)
+from .behaviour_sets import open_behaviour_set
 
-MARKERS: dict[str, tuple[str, ...]] = {
-    "initializing": ("okay", "ok", "alright", "problem", "question", "asked", "asks", "asking", "given"),
-    "deduction": ("so", "therefore", "thus", "hence", "means", "follows", "gives"),
-    "adding-knowledge": ("recall", "remember", "know", "known", "formula", "rule", "definition", "theorem"),
-    "example-testing": ("example", "try", "suppose", "say", "test", "instance", "imagine", "consider"),
-    "uncertainty-estimation": (
-        *("maybe", "perhaps", "probably", "might", "sure", "think", "seems", "guess", "confident", "doubt"),
-    ),
-    "backtracking": ("wait", "actually", "hmm", "no", "hold on", "oops", "scratch that"),
-    "subgoal-setting": ("first", "next", "then", "need", "let", "goal", "step", "want", "plan"),
-    "verification": (*("check", "verify", "confirm", "double-check", "sanity", "consistent", "matches", "agrees"),),
-}
+BEHAVIOURS = open_behaviour_set("bundled").names
+MARKERS = open_behaviour_set("bundled").words
+
+
+def pattern_of(word: str) -> str:
+    """Write a word or phrase as a regular expression, with any white space between its words."""
+    return re.escape(word).replace(r"\ ", r"\s+")
 
 
 @cache
-def _pattern(behaviour: str) -> re.Pattern[str]:
-    words = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in MARKERS[behaviour])
-    return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(pattern_of, words))})(?!\w)", re.IGNORECASE)
+
+
+def holds_word(text: str, words: tuple[str, ...]) -> bool | None:
+    """Check whether a text holds one of some words as a whole word; None where there are no words."""
+    return bool(_pattern(words).search(text)) if words else None
 
 
 def is_marked(text: str, behaviour: str) -> bool | None:
@@ -51,7 +42,7 @@ def is_marked(text: str, behaviour: str) -> bool | None:
     Returns:
         Whether it does; None for a behaviour without a list of such words.
     """
-    return bool(_pattern(behaviour).search(text)) if behaviour in MARKERS else None
+    return holds_word(text, MARKERS.get(behaviour, ()))
 
 
 def first_marker(text: str, behaviour: str) -> str | None:
@@ -59,5 +50,5 @@ def first_marker(text: str, behaviour: str) -> str | None:
 
     None if there is no marker, or no list of markers for the behaviour.
     """
-    match = _pattern(behaviour).search(text) if behaviour in MARKERS else None
+    match = _pattern(MARKERS[behaviour]).search(text) if behaviour in MARKERS else None
     return " ".join(match.group().casefold().split()) if match else None

@@ -107,6 +107,9 @@ from .analysis.effect import (
 from .analysis.effect import (
     steer_write as steer_write,
 )
+from .analysis.label import Labelling as Labelling
+from .analysis.label import label as label
+from .analysis.label import label_review as label_review
 from .models import LanguageModel as LanguageModel
 from .models import doctor as doctor
 from .models import load as load

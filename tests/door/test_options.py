@@ -18,15 +18,17 @@ from reasonlens.cli.options import Names, Numbers, assignments, name_or_path, pa
 
 # Options whose text or type differs between commands, and why.
 OTHER_TEXT = {
+    "--behaviours": "a set with definitions where sentences are labelled, names of behaviours elsewhere",
     "--out": "a directory of results for some commands, one file for others; each has one text",
     "--pairs": "pairs of models, or of prompts",
     "--read": "several from one pass where activations are collected, one where one is read or chosen",
     "--site": "as --read",
     "--thinking": "several models make several pairs, but pass@k is of one",
 }
-OTHER_TYPE = {name: OTHER_TEXT[name] for name in ("--pairs", "--read", "--site", "--thinking")}
+OTHER_TYPE = {name: OTHER_TEXT[name] for name in ("--behaviours", "--pairs", "--read", "--site", "--thinking")}
 # Options whose default differs between commands, and why.
 OTHER_DEFAULT = {
+    "--behaviours": "as its text",
     "--behaviour": "required where one direction steers; a file of one behaviour needs no name",
     "--bootstrap": "directions draw 200 of activations and none of moments, probes 1000",
     "--format": "required to read a file; `export` can print code instead",

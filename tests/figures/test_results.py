@@ -21,6 +21,7 @@ from reasonlens import (
     StabilitySettings,
     Trace,
     collect,
+    label,
     locate,
     mean_difference_directions,
     probe,
@@ -44,6 +45,7 @@ QUICK = {"n_folds": 3, "n_bootstrap": 20, "n_shuffles": 1, "n_permutations": 9, 
 # Class -> a result of it, of a tiny model on traces with a hostile label. A new result is one more entry.
 Maker = Callable[[Any, list[Trace]], Result]
 MAKERS: dict[str, Maker] = {
+    "Labelling": lambda tiny, traces: label(traces, ["spans", "keywords"], progress=False),
     "Location": lambda tiny, traces: locate(tiny(), traces, settings=LocateSettings(**QUICK), progress=False),
     "ProbeSweep": lambda tiny, traces: _probed(tiny, traces).sweep,
     "Probing": lambda tiny, traces: _probed(tiny, traces),

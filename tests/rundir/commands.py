@@ -59,6 +59,10 @@ FILES: dict[str, tuple[str, ...]] = {
         *("score", "{work}/made/located/probes.safetensors", "--text", "So it is 4. Wait, no.", *MODEL),
         *("--html", "{out}/s.html"),
     ),
+    "label": (
+        *("label", "{work}/traces.jsonl", "--by", "spans", "--by", "keywords", *MODEL),
+        *("--by", "probe:{work}/made/located/probes.safetensors", "--out", "{out}/l.jsonl"),
+    ),
     "organism traces": ("organisms", "traces", "--n", "10", "--out", "{out}/t.jsonl"),
 }
 COMMANDS = DIRECTORIES | FILES

@@ -13,7 +13,8 @@ from reasonlens.traces import (
     is_marked,
     keyword_annotator,
 )
-from reasonlens.traces.annotators import BEHAVIOUR_OF
+
+BEHAVIOUR_OF = keyword_annotator.behaviour_of
 
 
 def labelled(text: str) -> list[tuple[str, str]]:

@@ -56,7 +56,8 @@ def test_a_response_in_the_style_of_r1_has_no_label_for_its_tags() -> None:
     ), "opened by the template"
     plain = "Wait, that is wrong. So it is 7."
     assert restricted("", plain) == keyword_annotator("", plain)
-    assert restricted.__qualname__ == "within_thoughts(keyword_annotator)", "settings of a run name it so"
+    name = f"KeywordAnnotator(bundled, {keyword_annotator.behaviours.digest})"
+    assert restricted.__qualname__ == f"within_thoughts({name})", "settings of a run name it so"
 
 
 @pytest.mark.parametrize("gap", ["", "\n", "\n\n"])

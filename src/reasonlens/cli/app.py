@@ -20,6 +20,8 @@ from reasonlens.cli.exchange import exchange
 from reasonlens.cli.export import convert, export, import_
 from reasonlens.cli.figure import figure
 from reasonlens.cli.hybrid import hybrid
+from reasonlens.cli.label import label
+from reasonlens.cli.label_review import label_review
 from reasonlens.cli.likelihood import likelihood
 from reasonlens.cli.locate import locate
 from reasonlens.cli.options import Quiet
@@ -58,6 +60,8 @@ def common(
 
 for command in (locate, collect, probe, score, stability, directions):
     app.command()(command)
+app.command()(label)
+app.command()(label_review)  # also called by `label review`
 app.add_typer(steer, name="steer")
 app.command()(hybrid)
 app.command()(exchange)

@@ -32,6 +32,11 @@ class Group(TyperGroup):
 class Door(Group):
     """The group of all commands: the command line itself."""
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; `label review` is called `label-review`, since what follows `label` is a file."""
+        joined = "-".join(args[:2])
+        return super().resolve_command(ctx, [joined, *args[2:]] if joined in self.commands else args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command; a user's mistake becomes one line on stderr and exit code 2."""
         try:

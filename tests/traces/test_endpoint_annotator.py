@@ -1,0 +1,154 @@
+"""Labels by a chat-completions endpoint on this machine: its request, its replies in any form, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from reasonlens.rundir import InputError, RowLog
+from reasonlens.traces import Trace, open_behaviour_set
+from reasonlens.traces.annotators import SegmentedTrace, SentenceLabels, segmented
+from reasonlens.traces.chat_model import REPLY_COLUMNS, ChatModel
+from reasonlens.traces.endpoint_annotator import N_SENTENCES, endpoint_annotator, parse_labels, request
+
+from .test_judge import Endpoint, endpoint, said
+
+__all__ = ["endpoint"]  # the fixture
+COGNITIVE = open_behaviour_set("cognitive")
+TEXTS = ["First we need the area. Wait, that is wrong. It is 4.", "Check it again. Then the rest."]
+WORDS = {"First": "subgoal-setting", "Wait": "backtracking", "Check": "Verification", "Then": "subgoal_setting"}
+EXPECTED = [
+    SentenceLabels(("subgoal-setting", "backtracking", "")),
+    SentenceLabels(("verification", "subgoal-setting")),
+]
+
+
+def documents(texts: list[str] = TEXTS) -> list[SegmentedTrace]:
+    return [segmented(Trace(f"t{number}", "How large?", text)) for number, text in enumerate(texts)]
+
+
+def model(endpoint: Endpoint, **options: object) -> ChatModel:
+    return ChatModel(**{"url": endpoint.url, "model": "m", "wait_s": 0.0} | options)  # type: ignore[arg-type]
+
+
+def lines(text: str) -> list[str]:
+    sentences = text.split("<sentences>\n")[1].split("\n</sentences>")[0].splitlines()
+    return [re.sub(r"(\d+): (\w+).*", lambda m: f"{m[1]}: {WORDS.get(m[2], 'none')}", line) for line in sentences]
+
+
+def test_the_labels_are_those_of_the_replies_in_order(endpoint: Endpoint) -> None:
+    endpoint.reply = lambda number, text: said("<think>1: hmm</think>\n" + "\n".join(lines(text)))
+    assert list(endpoint_annotator(model(endpoint), COGNITIVE)(documents())) == EXPECTED
+    _, headers, body = endpoint.asked[0]
+    assert len(endpoint.asked) == 2 and body["temperature"] == 0 and "Authorization" not in headers
+
+
+def test_the_request_shows_definitions_problem_and_numbered_sentences_and_nothing_that_follows() -> None:
+    text = " ".join(f"Sentence number {number} stands here." for number in range(60)) + " {first} <before>"
+    (document,) = documents([text])
+    first = request(document, range(0, N_SENTENCES), COGNITIVE)
+    for behaviour in COGNITIVE:
+        assert f"- {behaviour.name}: a sentence that {behaviour.definition}" in first
+        assert behaviour.examples[0] in first
+    assert "<problem>\nHow large?\n</problem>" in first and "\n1: Sentence number 0 stands here.\n" in first
+    assert "number 39" in first and "number 40" not in first and "<before>" not in first
+    second = request(document, range(N_SENTENCES, len(document.sentences)), COGNITIVE)
+    assert "\n1: Sentence number 40 stands here.\n" in second and "{first} <before>" in second
+    before = second.split("<before>\n")[1].split("\n</before>")[0]
+    assert before.startswith("Sentence number 30") and before.endswith("number 39 stands here.")
+
+
+@pytest.mark.parametrize(
+    ("reply", "labels"),
+    [
+        ("1: backtracking\n2: none", ["backtracking", ""]),
+        ("**1.** Backtracking\n[2] - `none`.", ["backtracking", ""]),
+        (
+            "Sentence 1: subgoal setting (a plan)\nSentence 2: VERIFICATION - it checks",
+            ["subgoal-setting", "verification"],
+        ),
+        ('```json\n{"2": "none", "1": "backward_chaining"}\n```', ["backward-chaining", ""]),
+        ('["none", "verification"]', ["", "verification"]),
+        ("<think>1: none\n2: none</think>1: verification\n2: verification", ["verification", "verification"]),
+        ("1: verification\n2: deduction", ["verification", None]),  # of another set
+        ("1: verification\n1: none\n2: none", [None, ""]),  # two labels
+        ("1: verification\n1: verification\n2: none\n3: none", ["verification", ""]),
+        ("2: none", [None, ""]),
+        ("I cannot.", [None, None]),
+        ("<think>1: none", [None, None]),
+        ("", [None, None]),
+        ("[" * 100_000, [None, None]),
+        ('{"1": ["none"], "x": "none", "2": 3}', [None, None]),
+    ],
+)
+def test_a_reply_is_read_in_any_form_that_says_one_label_a_sentence(reply: str, labels: list[str | None]) -> None:
+    assert parse_labels(reply, 2, COGNITIVE) == labels
+
+
+def test_a_malformed_reply_is_counted_and_asked_for_once_more(endpoint: Endpoint) -> None:
+    endpoint.reply = lambda number, text: said("\n".join(lines(text)) if "An earlier reply" in text else "Sure!")
+    counted = [SentenceLabels(part.labels, 1) for part in EXPECTED]
+    assert list(endpoint_annotator(model(endpoint), COGNITIVE)(documents())) == counted
+    assert len(endpoint.asked) == 4
+    endpoint.reply = lambda number, text: said("1: backtracking")
+    twice = list(endpoint_annotator(model(endpoint), COGNITIVE)(documents()))
+    assert twice == [SentenceLabels(("backtracking", None, None), 2), SentenceLabels(("backtracking", None), 2)]
+    assert len(endpoint.asked) == 8, "no third request"
+
+
+def test_long_responses_are_asked_in_parts_and_put_together(endpoint: Endpoint) -> None:
+    texts = [" ".join(["Wait, no more.", "It is 4."] * 50), "Then stop."]
+    endpoint.reply = lambda number, text: said("\n".join(lines(text)))
+    first, second = endpoint_annotator(model(endpoint), COGNITIVE)(documents(texts))
+    assert first.labels == ("backtracking", "") * 50 and second.labels == ("subgoal-setting",)
+    assert len(endpoint.asked) == 4
+
+
+def test_nothing_is_asked_twice_after_an_endpoint_that_fails(endpoint: Endpoint, tmp_path: Path) -> None:
+    log = RowLog(tmp_path / "replies.jsonl", about={}, key="key", columns=REPLY_COLUMNS)
+    endpoint.reply = lambda number, text: said("\n".join(lines(text))) if number == 1 else (403, {}, "no more")
+    with pytest.raises(InputError, match="refuses: 403 .* The replies so far are kept in .*replies.jsonl"):
+        list(endpoint_annotator(model(endpoint, n_parallel=1), COGNITIVE, log)(documents()))
+    endpoint.reply = lambda number, text: said("\n".join(lines(text)))
+    again = RowLog(tmp_path / "replies.jsonl", about={}, key="key", columns=REPLY_COLUMNS)
+    assert list(endpoint_annotator(model(endpoint), COGNITIVE, again)(documents())) == EXPECTED
+    assert len(endpoint.asked) == 3
+    assert list(endpoint_annotator(model(endpoint), COGNITIVE, again)(documents())) == EXPECTED
+    assert len(endpoint.asked) == 3
+    other = model(endpoint, options={"temperature": 0, "max_tokens": 9})
+    list(endpoint_annotator(other, COGNITIVE, again)(documents()))
+    assert len(endpoint.asked) == 5, "other options are another question"
+
+
+def test_the_key_is_sent_and_neither_shown_nor_kept(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    monkeypatch.setenv("MY_KEY", "sk-very-secret-key")
+    log = RowLog(tmp_path / "replies.jsonl", about={}, key="key", columns=REPLY_COLUMNS)
+    asker = model(endpoint, key_variable="MY_KEY", n_tries=1)
+    endpoint.reply = lambda number, text: said("\n".join(lines(text)) + "\nyour key: sk-very-secret-key")
+    assert list(endpoint_annotator(asker, COGNITIVE, log)(documents())) == EXPECTED
+    assert endpoint.asked[0][1]["Authorization"] == "Bearer sk-very-secret-key"
+    endpoint.reply = lambda *_: (401, {}, "wrong: sk-very-secret-key")
+    with pytest.raises(InputError, match="401") as raised:
+        list(endpoint_annotator(asker, COGNITIVE, log)(documents(["Something new."])))
+    shown = [str(raised.value), repr(asker), caplog.text, (tmp_path / "replies.jsonl").read_text()]
+    assert not any("very-secret" in text for text in shown)
+
+
+def test_a_response_without_sentences_asks_nothing(endpoint: Endpoint) -> None:
+    assert list(endpoint_annotator(model(endpoint), COGNITIVE)(documents(["", " \n"]))) == [SentenceLabels(())] * 2
+    assert not endpoint.asked
+
+
+def test_an_address_that_is_none_names_the_endpoint() -> None:
+    with pytest.raises(InputError, match="an endpoint's address begins with http"):
+        ChatModel(url="host/v1", model="m")
+    with pytest.raises(InputError, match="an endpoint's model is empty"):
+        ChatModel(url="http://host/v1", model=" ")
+    with pytest.raises(InputError, match=r"hold 'model', which the endpoint sends itself: give it as ChatModel\(model"):
+        ChatModel(url="http://host/v1", model="m", options=json.loads('{"model": 1}'))
