@@ -68,7 +68,7 @@ def locate(
 
     Args:
         model: The model, or its name or path.
-        traces: "bundled", a JSONL file, or traces with labelled spans (objects, or dictionaries as in the file).
+        traces: "bundled", a file of traces, or traces with labelled spans (objects, or dictionaries as in the file).
         settings: Layers, read, probes, controls; None means the defaults.
         out: The run directory: vectors, probes, results, report and activations. An unfinished run with the same
             settings is resumed, one that is done is read back. None writes nothing.

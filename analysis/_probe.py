@@ -55,7 +55,7 @@ def probe(
             them. With several, probes of all layers
             are fitted on the first, and probes of each source are tested on every source. None: `model` reads `traces`.
         model: The model whose activations are read if `sources` is None.
-        traces: "bundled", a JSONL file, or traces (objects, or dictionaries as in the file), that `model` reads.
+        traces: "bundled", a file of traces, or traces (objects, or dictionaries as in the file), that `model` reads.
         layers: 0-based blocks whose output is read, or a text such as "4:8".
         read: Tokens of a span that are averaged, such as "mean" (the default) or "last". Of sources that hold several
             reads, the one that is probed. Of several, each is a source of its own; a model gives them from one pass.

@@ -87,7 +87,7 @@ def stability(
 
     Args:
         model: The model that continues and whose activations are read, or its name or path.
-        traces: "bundled", a JSONL file, or traces with labelled spans.
+        traces: "bundled", a file of traces, or traces with labelled spans.
         settings: Sampling, threshold, probes; None means the defaults.
         annotator: Labels the continuations; None means the exact labeller for an organism, else tell-tale words.
         out: The run directory: boundaries, stable traces, results and figures. An interrupted run is resumed boundary

@@ -49,7 +49,7 @@ def sample_boundaries(
 
     Args:
         model: The model that continues, or its name or path.
-        traces: "bundled", a JSONL file, or labelled traces (objects, or dictionaries as in the file), each with its own
+        traces: "bundled", a file, or labelled traces (objects, or dictionaries as in the file), each with its own
             id.
         behaviours: Labels whose boundaries are sampled; None means all. With one alone, chance cannot be estimated.
         n_samples: Continuations of each boundary.

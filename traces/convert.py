@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..rundir import InputError, atomic_path, expanded
 from ..rundir.progress import with_progress
+from .bundled import place_of
 from .files import unique
 from .jsonl import trace_row
 from .readers import numbered_traces
@@ -26,7 +27,7 @@ def traces_convert(
     """Convert what another tool wrote to a file of traces.
 
     Args:
-        source: A file, gzipped or not, a directory of a dataset, or `hf:NAME`.
+        source: A file, gzipped or not, a directory of a dataset, `hf:NAME`, or "bundled".
         out: The JSONL file to write; it is whole or not there.
         form: How the source is read, such as "messages" or "csv"; None recognises it.
         fields: Field of a trace -> its name in the source, such as {"prompt": "question", "problem": "id"}; others are
@@ -40,7 +41,7 @@ def traces_convert(
         InputError: The source cannot be read or holds no trace, a row is no trace, an id repeats, or `out` is the name
             of a file of another kind.
     """
-    target = expanded(out)
+    target, source = expanded(out), place_of(source)
     if target.suffix.lower() not in SUFFIXES:
         raise InputError(
             f"traces are written as JSON lines, and {target.name!r:.60} is no name for them; call it .jsonl"

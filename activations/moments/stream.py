@@ -97,7 +97,7 @@ def collect_moments(
 
     Args:
         model: A name, a handle or a loaded model.
-        traces: Traces with labelled spans: "bundled", a JSONL file, Trace objects or dictionaries as in the file, also
+        traces: Traces with labelled spans: "bundled", a file, Trace objects or dictionaries as in the file, also
             from a generator.
         layers: 0-based blocks that are read, negative ones from the end, or "0,4,10:20:2"; None means all.
         read: Which tokens of a span are averaged (see `Read`); or a list of reads, all from one pass.

@@ -54,7 +54,7 @@ def optimised_directions(
 
     Args:
         model: The model to steer: a name, a handle or a loaded model.
-        traces: "bundled", a JSONL file, or traces with labelled sentences (objects, or dictionaries as in the file).
+        traces: "bundled", a file, or traces with labelled sentences (objects, or dictionaries as in the file).
         layers: The layers, each searched on its own ("8:24", [12, 16]); None means all.
         settings: How the search is done; None means the defaults.
         progress: Show a progress bar over steps.

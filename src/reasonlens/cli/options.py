@@ -104,7 +104,8 @@ ModelOrNone = Annotated[str | None, _MODEL]
 _TRACES = typer.Option(
     "--traces",
     metavar="TRACES",
-    help="JSONL file of labelled traces, or `bundled` for those that come with reasonlens.",
+    help="File of labelled traces (JSONL, or what `reasonlens traces convert` reads), or `bundled`: those that come "
+    "with reasonlens.",
     parser=name_or_path,
     autocompletion=complete_traces,
 )
