@@ -18,6 +18,7 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | samples of each problem, and how many are right | `pass_at_k`, then `mean_over_groups` |
 | a curve along training of each problem | `change_point_over_groups` |
 | readings of things whose truth is known | `concordance` |
+| many settings to choose from, each costly to measure | `successive_halving` |
 | a figure at many layers, and its draws | `simultaneous_band` (or `maximum_quantile`), `corrected_p_values` |
 | a figure, and its draws under a null | `p_value_of_draws`; `row_permutations` draws labels within groups |
 | draws of a control, to show beside a figure | `mean_and_range` |
@@ -33,6 +34,7 @@ from .attempts import pass_at_k
 from .change_point import change_point_over_groups
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
+from .halving import Halving, Measured, Trial, successive_halving
 from .interval import Interval, mean_and_range, without_nan
 from .maximum import corrected_p_values, maximum_quantile, simultaneous_band
 from .ordering import concordance
@@ -45,13 +47,16 @@ from .shapley import ShapleyShares, shapley_shares_over_groups
 __all__ = [
     "GroupTest",
     "Groups",
+    "Halving",
     "Interval",
     "LEVEL",
+    "Measured",
     "N_RESAMPLES",
     "RecoveredGap",
     "Seed",
     "ShapleyShares",
     "Solved",
+    "Trial",
     "accuracy_difference_over_groups",
     "accuracy_draws",
     "accuracy_over_groups",
@@ -74,6 +79,7 @@ __all__ = [
     "shapley_shares_over_groups",
     "sign_flip_test_over_groups",
     "simultaneous_band",
+    "successive_halving",
     "sum_by_group",
     "wilson_proportion",
     "without_nan",
