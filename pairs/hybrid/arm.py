@@ -15,6 +15,7 @@ from ...rundir import brief
 from ._decode import Plan, StrengthRule
 from .arm_run import ArmRun
 from .components import Components
+from .through import Through
 
 # end       base and thinking model alone: the ends of the gap, 0 and 1
 # prompt    the base, asked in another way
@@ -65,8 +66,14 @@ class ArmContext:
     tuned: Tuned
     gate: Gate  # of the hybrid
     strength: StrengthRule  # of the hybrid
+    through: Through | None = None  # of the hybrid
     seed: int = 0  # of random vectors, behaviours, positions and orders
     runs: Mapping[str, ArmRun] = field(default_factory=dict)  # of the arms before it in the table
+
+    @property
+    def decay(self) -> float:
+        """By which the hybrid's dose decays through the sentence; 0: it acts at single tokens."""
+        return 0.0 if self.through is None else self.through.decay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,14 +22,23 @@ class ArmRun:
     __repr__ = brief
 
 
-def steered_strengths(records: Sequence[RowRecord]) -> list[float]:
-    """List the strengths of all tokens that were steered, in order."""
-    return [
-        strength
-        for record in records
-        for strength, behaviour in zip(record.strength, record.behaviour, strict=True)
-        if behaviour >= 0 and strength != 0
-    ]
+def steered_strengths(records: Sequence[RowRecord], decay: float = 0.0) -> list[float]:
+    """List the strengths of all tokens that were steered, in order.
+
+    Args:
+        records: Of responses.
+        decay: Of the dose through a sentence (`through.py`): tokens that go on with the dose of the one before are left
+            out, so that 0 lists all.
+    """
+    strengths = []
+    for record in records:
+        before, earlier = 0.0, -1
+        for strength, behaviour in zip(record.strength, record.behaviour, strict=True):
+            goes_on = behaviour == earlier and math.isclose(strength, before * decay, rel_tol=1e-4)
+            if behaviour >= 0 and strength != 0 and not goes_on:
+                strengths.append(strength)
+            before, earlier = strength, behaviour
+    return strengths
 
 
 def gated_share(records: Sequence[RowRecord]) -> float:

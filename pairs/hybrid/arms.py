@@ -40,6 +40,7 @@ def _hybrid(context: ArmContext) -> Plan:
         mechanism=components.mechanism(layer),
         chooser=components.chooser(layer),
         strength=context.strength,
+        through=context.through,
     )
 
 
@@ -53,7 +54,7 @@ def _network_strength(context: ArmContext) -> Plan:
 
 
 def _oracle(context: ArmContext) -> Plan:
-    return Plan(gate=context.gate, act="takeover")
+    return Plan(gate=context.gate, act="takeover", through=context.through)
 
 
 def _forcing(context: ArmContext) -> Plan:
@@ -61,11 +62,12 @@ def _forcing(context: ArmContext) -> Plan:
 
 
 def _bias(context: ArmContext) -> Plan:
-    strengths = steered_strengths(context.runs[HYBRID].records[0]) if HYBRID in context.runs else []
+    hybrid = context.runs.get(HYBRID)
+    strengths = [] if hybrid is None else steered_strengths(hybrid.records[0], context.decay)
     strength = float(np.mean(strengths)) if strengths else context.tuned.strength
     assert context.components.bias is not None
     mechanism = Mechanism.of(context.components.bias, context.tuned.layer)
-    return Plan(gate=context.gate, mechanism=mechanism, strength=constant(strength))
+    return Plan(gate=context.gate, mechanism=mechanism, strength=constant(strength), through=context.through)
 
 
 def _word_boost(context: ArmContext) -> Plan:
@@ -91,15 +93,19 @@ def _least_similar(context: ArmContext) -> Plan:
 
 def _random_positions(context: ArmContext) -> Plan:
     share = gated_share(context.runs[HYBRID].records[0]) if HYBRID in context.runs else 0.0
-    return replace(_hybrid(context), gate=positions(share, context.seed))
+    plan = replace(_hybrid(context), gate=positions(share, context.seed))
+    if context.through is None or HYBRID not in context.runs:
+        return plan
+    doses = steered_strengths(context.runs[HYBRID].records[0])  # single tokens, each with one of the hybrid's doses
+    return replace(plan, strength=shuffled(doses, context.seed) if doses else plan.strength, through=None)
 
 
 def _always_on(context: ArmContext) -> Plan:
-    return replace(_hybrid(context), gate=always)
+    return replace(_hybrid(context), gate=always, through=None)
 
 
 def _shuffled_strengths(context: ArmContext) -> Plan:
-    return replace(_hybrid(context), strength=shuffled(varied_strengths(context.runs), context.seed))
+    return replace(_hybrid(context), strength=shuffled(varied_strengths(context.runs, context.decay), context.seed))
 
 
 _ENTRIES = (
@@ -232,17 +238,18 @@ def arms_of_role(role: Role) -> list[str]:
     return [name for name, arm in ARMS.items() if arm.role == role]
 
 
-def varied_strengths(runs: Mapping[str, ArmRun]) -> list[float]:
+def varied_strengths(runs: Mapping[str, ArmRun], decay: float) -> list[float]:
     """List the strengths to shuffle: those of the hybrid, or where they are all one, those of the network's arm.
 
     Args:
         runs: Of the arms that have run.
+        decay: Of the dose through a sentence: the strengths with which gates opened are meant.
 
     Returns:
         Strengths of steered tokens in order; none where neither arm steered with more than one.
     """
     for name in (HYBRID, NETWORK):
-        strengths = steered_strengths(runs[name].records[0]) if name in runs else []
+        strengths = steered_strengths(runs[name].records[0], decay) if name in runs else []
         if len(set(strengths)) > 1:
             return strengths
     return []

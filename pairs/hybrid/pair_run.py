@@ -41,7 +41,7 @@ class PairRun:
     pair: Pair
     components: Components
     tuned: Tuned
-    grid: pd.DataFrame  # of `tuning.py`, a row a cell
+    search: pd.DataFrame  # of `tuning.py`, a row a trial
     next_sentence: pd.DataFrame  # of `next_sentence.py`
     arms: dict[str, ArmRun]
     measures: dict[str, ArmResult]
@@ -90,7 +90,7 @@ def run_pair(experiment: Experiment) -> PairRun:
         with directory.stage("components"):
             components = make_components(experiment, rollouts)
         with directory.stage("tuning"):
-            tuned, grid = tuned_on_validation(experiment, components)
+            tuned, search = tuned_on_validation(experiment, components)
         with directory.stage("next sentence"):
             decodable = directory.once(
                 "next_sentence.json",
@@ -109,7 +109,7 @@ def run_pair(experiment: Experiment) -> PairRun:
         pair=pair,
         components=components,
         tuned=tuned,
-        grid=grid,
+        search=search,
         next_sentence=decodable,
         arms=arms,
         measures=measures,

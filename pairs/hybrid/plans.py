@@ -12,6 +12,7 @@ from .components import Components
 from .gate import gate_named
 from .settings import HybridSettings
 from .strength import constant, per_behaviour, scaled
+from .through import Through
 
 
 def plan_of(
@@ -41,6 +42,7 @@ def plan_of(
         tuned=tuned,
         gate=gate_named(settings.gate, components.sentence_ends),
         strength=_hybrid_strength(components, tuned, settings),
+        through=Through(settings.through, components.sentence_ends) if settings.through else None,
         seed=seed,
         runs=runs or {},
     )

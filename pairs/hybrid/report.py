@@ -1,4 +1,4 @@
-"""One page of a hybrid experiment that opens offline: figures, grids and some responses side by side."""
+"""One page of a hybrid experiment that opens offline: figures, searches and some responses side by side."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _section(pair: PairResult) -> dict[str, Any]:
         "tuned": asdict(pair.tuned),
         "strengths": named_strengths(pair.components["behaviours"], pair.tuned),
         "has_network": NETWORK in pair.arms,
-        "grid": pair.to_dict()["grid"],
+        "search": pair.to_dict()["search"],
         "components": pair.components,
         "next_sentence": pair.to_dict()["next_sentence"],
         "judge": pair.judged,

@@ -19,7 +19,7 @@ from .report import report_html
 from .settings import HybridSettings
 from .tables import gap_table
 
-FORMAT = "reasonlens.hybrid/4"
+FORMAT = "reasonlens.hybrid/5"
 SHOWN = (  # in notebooks
     *("arm", "accuracy", "gap", "gap_low", "gap_high", "steered", "effective", "p_value", "truncated"),
     *("unsure", "answered_in_thoughts", "n"),

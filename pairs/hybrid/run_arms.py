@@ -55,7 +55,7 @@ def unmet_need(
         return "the hybrid's own strengths are the network's"
     if "coefficient network" in arm.needs and tuned.layer not in components.networks:
         return f"there is no network at layer {tuned.layer}"
-    if "varied strengths" in arm.needs and not varied_strengths(runs):
+    if "varied strengths" in arm.needs and not varied_strengths(runs, settings.through):
         return "all strengths are one"
     return ""
 

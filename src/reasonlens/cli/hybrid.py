@@ -23,6 +23,7 @@ from reasonlens.cli.options import (
     Base,
     Device,
     Json,
+    KlLimit,
     LayersOrNone,
     MaxNewTokens,
     Names,
@@ -69,12 +70,21 @@ def hybrid(
         str,
         typer.Option(help="When to steer: `disagreement`, `boundary` (of sentences), or `divergence:NATS`."),
     ] = "disagreement",
+    through: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Steer on to the end of the sentence, each token with this share of the dose of the one before: 1 as "
+            "much, 0 the tokens of the gate alone.",
+        ),
+    ] = 0.0,
     strength_by: Annotated[
         Literal["constant", "per-behaviour", "network"],
         typer.Option("--strength-by", help="How much; `network`: by a small network on the base's activation."),
     ] = "constant",
     layers: LayersOrNone = None,
     strengths: Strengths = STRENGTHS,
+    kl_limit: KlLimit = 1.0,
     train: Annotated[int, typer.Option(help="Problems on which the thinking model writes.", min=10)] = 400,
     validation: Annotated[int, typer.Option(help="Problems on which layer and strength are chosen.", min=5)] = 150,
     test: TestProblems = None,
@@ -106,8 +116,9 @@ def hybrid(
 
     By default 1000 test problems; `--quick` runs the main arms only, on 200.
 
-    `--layers` and `--strengths` are tried on the validation problems; by default blocks a quarter, half and three
-    quarters up. Of a network's strengths, `--strengths` are multiples.
+    `--layers` and `--strengths` are tried on the validation problems, all on few and the better ones on more, within
+    `--kl-limit`; by default blocks a quarter, half and three quarters up. Of a
+    network's strengths, `--strengths` are multiples.
     """
     import reasonlens
     from reasonlens.generation import Sampling
@@ -119,9 +130,11 @@ def hybrid(
         **chosen,
         mechanism=mechanism,
         gate=gate,
+        through=through,
         strength_by=strength_by,
         layers=layers,
         strengths=strengths,
+        kl_limit_nats=kl_limit,
         n_train=train,
         n_validation=validation,
         n_rows=rows,

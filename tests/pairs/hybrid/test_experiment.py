@@ -116,7 +116,7 @@ def test_strengths_of_the_network_vary_and_are_what_is_shuffled(done: tuple[Hybr
     strengths = steered_strengths(run.arms["network-strength"].records[0])
     assert len(set(strengths)) > 10 and min(strengths) > 0
     assert set(steered_strengths(run.arms["shuffled-strengths"].records[0])) <= set(np.float32(strengths).tolist())
-    assert {"hybrid", "probe-gated", "word-boost", "network-strength"} == set(run.grid["arm"])
+    assert {"hybrid", "probe-gated", "word-boost", "network-strength"} == set(run.search["arm"])
     assert done[0].pairs["rl-timing"].arms["network-strength"].gap > 0.4
 
 
@@ -192,7 +192,7 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_in_the_same_bytes(
     again = _copied(out, tmp_path)
     for file in [
         *(again / "rl-timing" / "arms").iterdir(),
-        again / "rl-timing" / "grid.jsonl",
+        again / "rl-timing" / "search.jsonl",
         again / "rl-timing" / "measures.jsonl",
     ]:
         content = file.read_bytes()

@@ -39,7 +39,8 @@ class Judge:
 
 def record(text: str) -> RowRecord:
     empty: dict[str, Any] = dict.fromkeys(
-        ("tokens", "base", "thinking", "gated", "behaviour", "strength", "base_logprob", "thinking_logprob"), ()
+        ("tokens", "base", "thinking", "gated", "behaviour", "strength", "kl_nats", "base_logprob", "thinking_logprob"),
+        (),
     )
     return RowRecord(text=text, is_truncated=False, **empty)
 
@@ -62,7 +63,7 @@ def run(texts: dict[str, list[str]], answer: str | None = "42") -> PairRun:
         pair=Pair(name="pair", test=asked, **known),
         components=nothing,
         tuned=Tuned(layer=1, strength=1.0, threshold=0.0),
-        grid=pd.DataFrame(),
+        search=pd.DataFrame(),
         next_sentence=pd.DataFrame(),
         arms=arms,
         measures={},

@@ -32,6 +32,7 @@ def trace(model: LanguageModel, **options: object) -> SteeredTrace:
         gated=(False, True, True, True),
         behaviour=(-1, -1, 1, 0),
         strength=(0.0, 0.0, 0.5, 0.25),
+        kl_nats=(0.0,) * 4,
         base_logprob=(-0.1, -2.0, -3.5, -0.2),
         thinking_logprob=(-0.1, -0.3, None, -4.0),
         is_truncated=True,
@@ -105,6 +106,7 @@ def test_half_a_character_goes_with_the_token_that_ends_it() -> None:
         gated=(False,) * n,
         behaviour=(-1,) * n,
         strength=(0.0,) * n,
+        kl_nats=(0.0,) * n,
         base_logprob=(0.0,) * n,
         thinking_logprob=(0.0,) * n,
         is_truncated=False,
@@ -132,7 +134,8 @@ def test_a_trace_is_drawn_written_and_read_back(model: LanguageModel, tmp_path: 
 
 def test_a_response_without_a_token_has_no_figure(model: LanguageModel) -> None:
     empty: dict[str, Any] = dict.fromkeys(
-        ("tokens", "base", "thinking", "gated", "behaviour", "strength", "base_logprob", "thinking_logprob"), ()
+        ("tokens", "base", "thinking", "gated", "behaviour", "strength", "kl_nats", "base_logprob", "thinking_logprob"),
+        (),
     )
     one = SteeredTrace.of(model, RowRecord(text="", is_truncated=True, **empty))
     assert one.figures() == {} and one.to_frame().empty
