@@ -18,6 +18,7 @@ from .extraction import (
     ridge_directions,
 )
 from .formats import convert, export, import_
+from .found import Found
 from .residual_norms import with_known_norms, with_norms_of
 from .steering import (
     Steered,
@@ -32,6 +33,7 @@ __all__ = [
     "Against",
     "Direction",
     "Directions",
+    "Found",
     "OptimisedSettings",
     "Steered",
     "Steering",

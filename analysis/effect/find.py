@@ -1,0 +1,312 @@
+"""Find the layer and strength at which a direction brings its behaviour about: `reasonlens steer find`.
+
+1. The model answers problems unsteered, and steered at each layer and strength: all of them on few problems, the better
+   half on twice as many, and so on (`stats/halving.py`). All use the same random numbers.
+2. The objective is the share of sentences that show the behaviour.
+3. KL(steered || unsteered) of the next token, averaged over the tokens of the steered responses, is what steering moves
+   the model by: both read the same text, after the same prompt. What exceeds the limit is dropped.
+
+A search that is cut off goes on at the cell where it stopped. What it finds is chosen on these problems: a claim about
+it needs others, and controls (`steer sweep`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...generation import divergence_nats, encode_prompts, write
+from ...models import LanguageModel, load
+from ...models._load import ModelLike
+from ...models.content import weights_digest
+from ...models.one_pass import one_pass
+from ...rundir import InputError, RowLog, RunDirectory, callable_name, content_digest, plain, settings_of
+from ...rundir.progress import ProgressBar
+from ...stats import Halving, Interval, Measured, ratio_difference_over_groups, successive_halving
+from ...stats.halving import rungs
+from ...traces.problem_sets import ProblemSet
+from ...traces.questions import Question
+from ...vectors import Direction, Directions, Found, steer
+from ...vectors.fit import check_fit
+from ...vectors.residual_norms import with_known_norms
+from .damage import texts_for_norms
+from .find_settings import FindSettings
+from .outcome import labelled
+from .steering_search import FILES, VECTORS, SteeringSearch, Tried
+from .sweep import digest_of
+from .task import Task, task_for
+
+KEY = ("behaviour", "layer", "strength", "first")
+COLUMNS = {
+    "behaviour": str,  # empty where nothing is steered
+    "layer": int,
+    "strength": float,
+    "first": int,  # number of the first problem that the row counts
+    "n_sentences": list[int],  # of each problem from there on
+    "labels": list[list[str]],
+    "n_tokens": int,
+    "n_steered": int,
+    "kl_nats": float,  # of all tokens together
+}
+Cell = tuple[int, float]
+
+
+def steer_find(
+    model: ModelLike,
+    directions: Directions,
+    *,
+    settings: FindSettings | None = None,
+    questions: str | Path | ProblemSet | Sequence[Question] | None = None,
+    task: Task | None = None,
+    out: str | Path | None = None,
+    device: str | None = None,
+    force: bool = False,
+    progress: bool = True,
+) -> SteeringSearch:
+    """Search for the layer and strength of each behaviour, within a limit of KL.
+
+    Args:
+        model: The model that is steered, or its name or path.
+        directions: Directions of each behaviour and layer.
+        settings: Behaviours, layers, strengths, limit, sampling.
+        questions: Questions, or the name or file of a problem set; an organism has problems of its own.
+        task: Questions and annotator of your own, in place of `questions`.
+        out: The run directory: answers (a row as soon as a cell is measured), results, table, page, and
+            `vectors.safetensors`: the directions with what was found, for `export` and `steer_write`. None writes
+            nothing.
+        device: Where a model that is loaded by name runs.
+        force: Accept directions of another model.
+        progress: Show a progress bar.
+
+    Returns:
+        Every trial and the choice; `.directions` holds what was found.
+
+    Raises:
+        InputError: No layer and strength of a behaviour keeps to the limit, the directions do not fit the model, the
+            model has no questions, or the directory holds another run.
+    """
+    settings = settings_of(settings, FindSettings)
+    loaded = load(model, device=device)
+    check_fit(directions, loaded, force=force)
+    behaviours = tuple(settings.behaviours or directions.behaviours)
+    layers = tuple(map(loaded.layer_index, directions.choose_layers(settings.layers, loaded.n_layers)))
+    for behaviour in behaviours:
+        directions.at(behaviour, layers[0])
+    directions = with_known_norms(directions, loaded, layers, texts_for_norms)
+    task = task or task_for(loaded, behaviours, questions, n_problems=settings.n_problems, seed=settings.seed)
+    if len({question.problem for question in task.questions}) < 2:
+        raise InputError(f"intervals need at least two problems, and there are {len(task.questions)} questions")
+    settings = replace(settings, behaviours=behaviours, layers=layers)
+    directory = RunDirectory(
+        out,
+        "steer find",
+        settings=plain(settings) | {"annotator": callable_name(task.annotator)},
+        inputs={
+            "model": weights_digest(loaded),
+            "directions": digest_of(directions),
+            "questions": content_digest(task.questions),
+        },
+        options={"model": loaded.name},
+    )
+    cells = [(layer, strength) for layer in layers for strength in settings.strengths]
+    n = len(task.questions)
+    with directory as run:
+        log = run.log("answers.jsonl", key=KEY, columns=COLUMNS)
+        plan = [(0, 0), *rungs(len(cells), n)]
+        n_most = sum(count * (size - plan[rung][1]) for rung, (count, size) in enumerate(plan[1:]))
+        with (
+            ProgressBar(total=n + n_most * len(behaviours), desc="search", unit="problem", progress=progress) as bar,
+            run.stage("search"),
+        ):
+            answers = _Answers(loaded, directions, task, settings, force, log, bar)
+            searches = {name: _search(answers, name, cells, settings) for name in behaviours}
+        tried = {name: _tried(answers, name, search) for name, search in searches.items()}
+        found = {name: _found(searches[name], settings, loaded, n) for name in behaviours}
+        result = SteeringSearch(
+            trials={name: tuple(rows) for name, rows in tried.items()},
+            effects={name: answers.effect(name, search) for name, search in searches.items()},
+            n_decoded={name: search.n_decoded for name, search in searches.items()},
+            n_grid=len(cells) * n,
+            directions=replace(directions, found=directions.found | found),
+            found=found,
+            about={"model": loaded.identity(), "settings": plain(settings)},
+        )
+        if run.has_directory:
+            result.write(run.path)
+            run.finish((*FILES, VECTORS))
+    return result
+
+
+def _search(answers: _Answers, behaviour: str, cells: Sequence[Cell], settings: FindSettings) -> Halving[Cell]:
+    search = successive_halving(
+        cells,
+        lambda cell, n: answers.measured(behaviour, cell, n),
+        n_problems=len(answers.task.questions),
+        kl_limit_nats=settings.kl_limit_nats,
+    )
+    if search.choice is None:
+        least = min(search.trials, key=lambda trial: trial.measured.kl_nats)
+        raise InputError(
+            f"every layer and strength of {behaviour!r:.60} moves the model by {least.measured.kl_nats:.2g} nats a "
+            f"token or more (layer {least.cell[0]}, strength {least.cell[1]:g}), and the limit is "
+            f"{settings.kl_limit_nats:g}: try weaker strengths (--strengths), or raise the limit (--kl-limit)"
+        )
+    return search
+
+
+def _tried(answers: _Answers, behaviour: str, search: Halving[Cell]) -> list[Tried]:
+    return [
+        Tried(
+            rung=trial.rung,
+            layer=trial.cell[0],
+            strength=trial.cell[1],
+            n=trial.n,
+            rate=trial.measured.objective,
+            unsteered_rate=answers.rate(behaviour, None, trial.n),
+            kl_nats=trial.measured.kl_nats,
+            share_steered=trial.measured.gentleness[0],
+            dropped=trial.dropped,
+        )
+        for trial in search.trials
+    ]
+
+
+def _found(search: Halving[Cell], settings: FindSettings, model: LanguageModel, n: int) -> Found:
+    assert search.choice is not None
+    layer, strength = search.choice.cell
+    return Found(
+        layer=layer,
+        strength=strength,
+        kl_nats=search.choice.measured.kl_nats,
+        about=f"steer find: {n} problems of {model.name}, steered: {settings.when}, {settings.operation}, limit "
+        f"{settings.kl_limit_nats:g} nats a token",
+    )
+
+
+@dataclass(eq=False)
+class _Answers:
+    """What the model has answered, unsteered and steered; each problem is answered once in each cell."""
+
+    model: LanguageModel
+    directions: Directions
+    task: Task
+    settings: FindSettings
+    force: bool
+    log: RowLog
+    bar: ProgressBar
+
+    def __post_init__(self) -> None:
+        questions = [question.prompt for question in self.task.questions]
+        self._prompts = encode_prompts(self.model, questions, self.settings.template)
+
+    def measured(self, behaviour: str, cell: Cell, n: int) -> Measured:
+        rows = self._rows(behaviour, cell, n)
+        n_tokens = max(sum(row["n_tokens"] for row in rows), 1)
+        return Measured(
+            objective=self.rate(behaviour, cell, n),
+            kl_nats=sum(row["kl_nats"] for row in rows) / n_tokens,
+            gentleness=(sum(row["n_steered"] for row in rows) / n_tokens, abs(cell[1])),
+        )
+
+    def rate(self, behaviour: str, cell: Cell | None, n: int) -> float:
+        """Compute the share of sentences that show a behaviour in the answers to the first n problems."""
+        shown, sentences = self._counts(behaviour, cell, n)
+        return float(shown.sum() / max(sentences.sum(), 1))
+
+    def effect(self, behaviour: str, search: Halving[Cell]) -> Interval:
+        """Compute by how much the choice raises the rate, with an interval over paired problems."""
+        assert search.choice is not None
+        n = search.choice.n
+        counts = (*self._counts(behaviour, search.choice.cell, n), *self._counts(behaviour, None, n))
+        return ratio_difference_over_groups(*counts, groups=[question.problem for question in self.task.questions[:n]])
+
+    def _counts(self, behaviour: str, cell: Cell | None, n: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = self._rows(behaviour, cell, n)
+        shown = [labels.count(behaviour) for row in rows for labels in row["labels"]]
+        sentences = [number for row in rows for number in row["n_sentences"]]
+        return np.array(shown[:n], dtype=float), np.array(sentences[:n], dtype=float)
+
+    def _rows(self, behaviour: str, cell: Cell | None, n: int) -> list[dict[str, Any]]:
+        """Answer those of the first n problems that are not answered; unsteered, all of them."""
+        name, (layer, strength) = ("", (-1, 0.0)) if cell is None else (behaviour, cell)
+        last = len(self._prompts) if cell is None else n
+        rows: list[dict[str, Any]] = []
+        first = 0
+        while first < n:
+            key = (name, layer, strength, first)
+            if key not in self.log:
+                row = self._answered(name, layer, strength, range(first, last))
+                self.log.add([dict(zip(KEY, key, strict=True)) | row])
+                self.bar.update(last - first)
+            rows.append(dict(self.log[key]))
+            first += len(rows[-1]["n_sentences"])
+        return rows
+
+    def _answered(self, behaviour: str, layer: int, strength: float, numbers: range) -> dict[str, Any]:
+        prompts, questions = self._prompts[numbers.start : numbers.stop], [self.task.questions[n] for n in numbers]
+        options = {
+            "layer": layer,
+            "strength": strength,
+            "operation": self.settings.operation,
+            "when": self.settings.when,
+            "force": self.force,
+        }
+        sampling, seed = self.settings.sampling, self.settings.seed
+        if not behaviour:
+            written = write(self.model, prompts, sampling, seed=seed, numbers=numbers)
+            n_steered, kl_nats = 0, 0.0
+        else:
+            direction = self.directions[behaviour]
+            with steer(self.model, direction, **options) as steered:
+                written = write(self.model, prompts, sampling, seed=seed, numbers=numbers)
+            n_steered = steered.n_steered
+            kl_nats = sum(
+                total_divergence(self.model, prompt, response.tokens, direction, options)
+                for prompt, response in zip(prompts, written, strict=True)
+            )
+        labels, n_sentences = labelled(questions, written, self.task.annotator)
+        return {
+            "n_sentences": n_sentences,
+            "labels": labels,
+            "n_tokens": sum(response.n_tokens for response in written),
+            "n_steered": n_steered,
+            "kl_nats": kl_nats,
+        }
+
+
+@torch.inference_mode()
+def total_divergence(
+    model: LanguageModel, prompt: Sequence[int], response: Sequence[int], direction: Direction, options: dict[str, Any]
+) -> float:
+    """Add up KL(steered || unsteered) of the next token over the tokens of a response, in nats.
+
+    Args:
+        model: The model, which reads prompt and response once steered and once not.
+        prompt: Token ids.
+        response: Token ids; the first is chosen at the last token of the prompt.
+        direction: What steers.
+        options: Of `steer`.
+
+    Returns:
+        The sum; 0 for an empty response.
+    """
+    if not response:
+        return 0.0
+    ids = torch.tensor([[*prompt, *response[:-1]]], device=model.device)
+
+    def logits() -> torch.Tensor:
+        with one_pass(model):
+            every = model.model(ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[0]
+        return every[len(prompt) - 1 :]
+
+    unsteered = logits()
+    with steer(model, direction, n_prompt_tokens=len(prompt), **options):
+        return float(divergence_nats(logits(), unsteered).sum())
+
+
+__all__ = ["FindSettings", "steer_find"]
