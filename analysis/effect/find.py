@@ -13,47 +13,27 @@ it needs others, and controls (`steer sweep`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-
-from ...generation import divergence_nats, encode_prompts, write
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
 from ...models.content import weights_digest
-from ...models.one_pass import one_pass
-from ...rundir import InputError, RowLog, RunDirectory, callable_name, content_digest, plain, settings_of
+from ...rundir import InputError, RunDirectory, callable_name, content_digest, plain, settings_of
 from ...rundir.progress import ProgressBar
-from ...stats import Halving, Interval, Measured, ratio_difference_over_groups, successive_halving
+from ...stats import Halving, successive_halving
 from ...stats.halving import rungs
 from ...traces.problem_sets import ProblemSet
 from ...traces.questions import Question
-from ...vectors import Direction, Directions, Found, steer
+from ...vectors import Directions, Found
 from ...vectors.fit import check_fit
 from ...vectors.residual_norms import with_known_norms
+from .answers import COLUMNS, KEY, Answers, Cell
 from .damage import texts_for_norms
 from .find_settings import FindSettings
-from .outcome import labelled
 from .steering_search import FILES, VECTORS, SteeringSearch, Tried
 from .sweep import digest_of
 from .task import Task, task_for
-
-KEY = ("behaviour", "layer", "strength", "first")
-COLUMNS = {
-    "behaviour": str,  # empty where nothing is steered
-    "layer": int,
-    "strength": float,
-    "first": int,  # number of the first problem that the row counts
-    "n_sentences": list[int],  # of each problem from there on
-    "labels": list[list[str]],
-    "n_tokens": int,
-    "n_steered": int,
-    "kl_nats": float,  # of all tokens together
-}
-Cell = tuple[int, float]
 
 
 def steer_find(
@@ -123,7 +103,7 @@ def steer_find(
             ProgressBar(total=n + n_most * len(behaviours), desc="search", unit="problem", progress=progress) as bar,
             run.stage("search"),
         ):
-            answers = _Answers(loaded, directions, task, settings, force, log, bar)
+            answers = Answers(loaded, directions, task, settings, force, log, bar)
             searches = {name: _search(answers, name, cells, settings) for name in behaviours}
         tried = {name: _tried(answers, name, search) for name, search in searches.items()}
         found = {name: _found(searches[name], settings, loaded, n) for name in behaviours}
@@ -142,7 +122,7 @@ def steer_find(
     return result
 
 
-def _search(answers: _Answers, behaviour: str, cells: Sequence[Cell], settings: FindSettings) -> Halving[Cell]:
+def _search(answers: Answers, behaviour: str, cells: Sequence[Cell], settings: FindSettings) -> Halving[Cell]:
     search = successive_halving(
         cells,
         lambda cell, n: answers.measured(behaviour, cell, n),
@@ -159,7 +139,7 @@ def _search(answers: _Answers, behaviour: str, cells: Sequence[Cell], settings: 
     return search
 
 
-def _tried(answers: _Answers, behaviour: str, search: Halving[Cell]) -> list[Tried]:
+def _tried(answers: Answers, behaviour: str, search: Halving[Cell]) -> list[Tried]:
     return [
         Tried(
             rung=trial.rung,
@@ -186,127 +166,6 @@ def _found(search: Halving[Cell], settings: FindSettings, model: LanguageModel, 
         about=f"steer find: {n} problems of {model.name}, steered: {settings.when}, {settings.operation}, limit "
         f"{settings.kl_limit_nats:g} nats a token",
     )
-
-
-@dataclass(eq=False)
-class _Answers:
-    """What the model has answered, unsteered and steered; each problem is answered once in each cell."""
-
-    model: LanguageModel
-    directions: Directions
-    task: Task
-    settings: FindSettings
-    force: bool
-    log: RowLog
-    bar: ProgressBar
-
-    def __post_init__(self) -> None:
-        questions = [question.prompt for question in self.task.questions]
-        self._prompts = encode_prompts(self.model, questions, self.settings.template)
-
-    def measured(self, behaviour: str, cell: Cell, n: int) -> Measured:
-        rows = self._rows(behaviour, cell, n)
-        n_tokens = max(sum(row["n_tokens"] for row in rows), 1)
-        return Measured(
-            objective=self.rate(behaviour, cell, n),
-            kl_nats=sum(row["kl_nats"] for row in rows) / n_tokens,
-            gentleness=(sum(row["n_steered"] for row in rows) / n_tokens, abs(cell[1])),
-        )
-
-    def rate(self, behaviour: str, cell: Cell | None, n: int) -> float:
-        """Compute the share of sentences that show a behaviour in the answers to the first n problems."""
-        shown, sentences = self._counts(behaviour, cell, n)
-        return float(shown.sum() / max(sentences.sum(), 1))
-
-    def effect(self, behaviour: str, search: Halving[Cell]) -> Interval:
-        """Compute by how much the choice raises the rate, with an interval over paired problems."""
-        assert search.choice is not None
-        n = search.choice.n
-        counts = (*self._counts(behaviour, search.choice.cell, n), *self._counts(behaviour, None, n))
-        return ratio_difference_over_groups(*counts, groups=[question.problem for question in self.task.questions[:n]])
-
-    def _counts(self, behaviour: str, cell: Cell | None, n: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self._rows(behaviour, cell, n)
-        shown = [labels.count(behaviour) for row in rows for labels in row["labels"]]
-        sentences = [number for row in rows for number in row["n_sentences"]]
-        return np.array(shown[:n], dtype=float), np.array(sentences[:n], dtype=float)
-
-    def _rows(self, behaviour: str, cell: Cell | None, n: int) -> list[dict[str, Any]]:
-        """Answer those of the first n problems that are not answered; unsteered, all of them."""
-        name, (layer, strength) = ("", (-1, 0.0)) if cell is None else (behaviour, cell)
-        last = len(self._prompts) if cell is None else n
-        rows: list[dict[str, Any]] = []
-        first = 0
-        while first < n:
-            key = (name, layer, strength, first)
-            if key not in self.log:
-                row = self._answered(name, layer, strength, range(first, last))
-                self.log.add([dict(zip(KEY, key, strict=True)) | row])
-                self.bar.update(last - first)
-            rows.append(dict(self.log[key]))
-            first += len(rows[-1]["n_sentences"])
-        return rows
-
-    def _answered(self, behaviour: str, layer: int, strength: float, numbers: range) -> dict[str, Any]:
-        prompts, questions = self._prompts[numbers.start : numbers.stop], [self.task.questions[n] for n in numbers]
-        options = {
-            "layer": layer,
-            "strength": strength,
-            "operation": self.settings.operation,
-            "when": self.settings.when,
-            "force": self.force,
-        }
-        sampling, seed = self.settings.sampling, self.settings.seed
-        if not behaviour:
-            written = write(self.model, prompts, sampling, seed=seed, numbers=numbers)
-            n_steered, kl_nats = 0, 0.0
-        else:
-            direction = self.directions[behaviour]
-            with steer(self.model, direction, **options) as steered:
-                written = write(self.model, prompts, sampling, seed=seed, numbers=numbers)
-            n_steered = steered.n_steered
-            kl_nats = sum(
-                total_divergence(self.model, prompt, response.tokens, direction, options)
-                for prompt, response in zip(prompts, written, strict=True)
-            )
-        labels, n_sentences = labelled(questions, written, self.task.annotator)
-        return {
-            "n_sentences": n_sentences,
-            "labels": labels,
-            "n_tokens": sum(response.n_tokens for response in written),
-            "n_steered": n_steered,
-            "kl_nats": kl_nats,
-        }
-
-
-@torch.inference_mode()
-def total_divergence(
-    model: LanguageModel, prompt: Sequence[int], response: Sequence[int], direction: Direction, options: dict[str, Any]
-) -> float:
-    """Add up KL(steered || unsteered) of the next token over the tokens of a response, in nats.
-
-    Args:
-        model: The model, which reads prompt and response once steered and once not.
-        prompt: Token ids.
-        response: Token ids; the first is chosen at the last token of the prompt.
-        direction: What steers.
-        options: Of `steer`.
-
-    Returns:
-        The sum; 0 for an empty response.
-    """
-    if not response:
-        return 0.0
-    ids = torch.tensor([[*prompt, *response[:-1]]], device=model.device)
-
-    def logits() -> torch.Tensor:
-        with one_pass(model):
-            every = model.model(ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[0]
-        return every[len(prompt) - 1 :]
-
-    unsteered = logits()
-    with steer(model, direction, n_prompt_tokens=len(prompt), **options):
-        return float(divergence_nats(logits(), unsteered).sum())
 
 
 __all__ = ["FindSettings", "steer_find"]

@@ -19,6 +19,7 @@ from ...traces import Trace
 from ..pair import Pair
 
 N_FOLDS = 5
+N_TRACES = 150  # more cost minutes and say no more
 REASONING = ("backtracking", "uncertainty-estimation", "verification", "subgoal-setting")
 
 
@@ -28,8 +29,9 @@ def next_sentence(
     """One row for each behaviour and model: auroc with its 95% interval over problems, layer, n of sentences, n_shows.
 
     layer: of the base; of a deeper or shallower thinking model the block as far up. Behaviours: those of REASONING
-    among the behaviours, else all, where enough problems show them at a token that both models can read (templates are
-    not read); without any, no rows.
+    among the behaviours, else all, where enough problems
+    of the first 150 traces show them at a token that both models can read (templates are not read); without any, no
+    rows.
     """
     activations_of: dict[str, Activations] = {}
     for who, model, template in (
@@ -40,7 +42,7 @@ def next_sentence(
         if model.n_layers != pair.base.n_layers:
             at = round(layer / max(pair.base.n_layers - 1, 1) * (model.n_layers - 1))
         activations_of[who] = collect(
-            model, traces, read="before:1", layers=[at], template=template, truncate=True, progress=False
+            model, traces[:N_TRACES], read="before:1", layers=[at], template=template, truncate=True, progress=False
         ).load()
     often = [
         set(common_labels(activations.labels, activations.problems, N_FOLDS)) for activations in activations_of.values()

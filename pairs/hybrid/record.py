@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import pandas as pd
 import torch
@@ -58,9 +58,8 @@ class RowRecord:
 
     def to_frame(self) -> pd.DataFrame:
         """One row a token."""
-        names = ("tokens", "base", "thinking", "gated", "behaviour", "strength", "kl_nats")
-        names += ("base_logprob", "thinking_logprob")
-        return pd.DataFrame({name: list(getattr(self, name)) for name in names})
+        columns = [field.name for field in fields(self) if field.name not in ("text", "is_truncated")]
+        return pd.DataFrame({name: list(getattr(self, name)) for name in columns})
 
 
 class Log:

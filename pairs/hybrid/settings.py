@@ -91,7 +91,7 @@ class HybridSettings:
             options: Settings that are otherwise than in the quick run.
         """
         arms = tuple(name for name, arm in ARMS.items() if arm.in_quick)
-        quick: dict[str, Any] = {"arms": arms, "n_test": 200, "n_seeds": 1}
+        quick: dict[str, Any] = {"arms": arms, "n_train": 200, "n_validation": 100, "n_test": 200, "n_seeds": 1}
         return cls(**(quick | options))
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from ...rundir import InputError, RowLog
 from ...rundir.progress import ProgressBar
 from ...stats import Measured, Trial, successive_halving
 from ...stats.halving import rungs
+from ...vectors import Directions, Found
 from ._decode import Plan
 from .answering import answer
 from .arm import Tuned
@@ -100,6 +101,26 @@ def tuned_on_validation(experiment: Experiment, components: Components) -> tuple
         else:
             tuned = choose_multiple(search, tuned)
     return tuned, pd.DataFrame(search.rows)
+
+
+def with_found(components: Components, tuned: Tuned, rows: pd.DataFrame) -> Directions:
+    """Keep layer and strength with the vectors, where `export` and `steer_write` read them.
+
+    Args:
+        components: Of the hybrid.
+        tuned: What was chosen.
+        rows: The whole search.
+    """
+    of_hybrid = rows[(rows["arm"] == HYBRID) & (rows["dropped"] == "")]
+    names = components.behaviours
+    strengths = tuned.behaviour_strengths or (tuned.strength,) * len(names)
+    nats, n = float(of_hybrid["kl_nats"].iloc[-1]), int(of_hybrid["n"].iloc[-1])
+    about = f"hybrid: {n} validation problems, at the tokens that a thinking model picks"
+    found = {
+        name: Found(layer=tuned.layer, strength=strength, kl_nats=nats, about=about)
+        for name, strength in zip(names, strengths, strict=True)
+    }
+    return replace(components.directions, found=found)
 
 
 def choose(search: Search, layers: Sequence[int]) -> Tuned:

@@ -85,8 +85,12 @@ def hybrid(
     layers: LayersOrNone = None,
     strengths: Strengths = STRENGTHS,
     kl_limit: KlLimit = 1.0,
-    train: Annotated[int, typer.Option(help="Problems on which the thinking model writes.", min=10)] = 400,
-    validation: Annotated[int, typer.Option(help="Problems on which layer and strength are chosen.", min=5)] = 150,
+    train: Annotated[
+        int | None, typer.Option(help="Problems on which the thinking model writes; default 400.", min=10)
+    ] = None,
+    validation: Annotated[
+        int | None, typer.Option(help="Problems on which layer and strength are chosen; default 150.", min=5)
+    ] = None,
     test: TestProblems = None,
     max_new_tokens: MaxNewTokens = 287,
     temperature: Temperature = 1.0,
@@ -114,7 +118,7 @@ def hybrid(
     them where the two would say different tokens (or where a probe on the base says so), and everything that could
     explain the gain in another way is run beside it. Without options: the built-in pairs, where the truth is known.
 
-    By default 1000 test problems; `--quick` runs the main arms only, on 200.
+    By default 1000 test problems; `--quick` runs the main arms only, on 200, with 200 to train and 100 to validate.
 
     `--layers` and `--strengths` are tried on the validation problems, all on few and the better ones on more, within
     `--kl-limit`; by default blocks a quarter, half and three quarters up. Of a
@@ -125,7 +129,8 @@ def hybrid(
     from reasonlens.pairs.identity import folder_of
 
     chosen: dict[str, Any] = {} if arms is None else {"arms": arms}
-    chosen |= {} if test is None else {"n_test": test}
+    sizes = {"n_train": train, "n_validation": validation, "n_test": test}
+    chosen |= {name: size for name, size in sizes.items() if size is not None}
     settings = (reasonlens.HybridSettings.quick if quick else reasonlens.HybridSettings)(
         **chosen,
         mechanism=mechanism,
@@ -135,8 +140,6 @@ def hybrid(
         layers=layers,
         strengths=strengths,
         kl_limit_nats=kl_limit,
-        n_train=train,
-        n_validation=validation,
         n_rows=rows,
         cache_gigabytes=cache_gigabytes,
         rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=max_new_tokens),
@@ -160,7 +163,8 @@ def hybrid(
     note(f"report: {out / 'report.html'}")
     name, pair = next(iter(result.pairs.items()))
     assert pair.run is not None, "a pair that was just run has what it made"
-    vectors = out / folder_of(name) / "vectors.safetensors"
+    folder = out / folder_of(name)
+    vectors = folder / ("vectors.safetensors" if strength_by == "network" else "found.safetensors")
     next_command("steer", "sweep", vectors, "--model", pair.run.pair.base.name, "--out", "runs/sweep")
 
 

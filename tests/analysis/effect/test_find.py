@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from reasonlens.analysis.effect import FindSettings, SteeringSearch, find, steer_find, steer_write
-from reasonlens.analysis.effect.find import total_divergence
+from reasonlens.analysis.effect import FindSettings, SteeringSearch, steer_find, steer_write
+from reasonlens.analysis.effect.answers import Answers, total_divergence
 from reasonlens.analysis.effect.task import Task, task_for
 from reasonlens.generation import Sampling, encode_prompts, write
 from reasonlens.models import LanguageModel, load
@@ -99,14 +99,14 @@ def test_a_search_that_was_cut_off_goes_on_and_ends_in_the_same_bytes(
     search, out = done
     answered: list[range] = []
 
-    def some(self: find._Answers, behaviour: str, layer: int, strength: float, numbers: range) -> dict[str, object]:
+    def some(self: Answers, behaviour: str, layer: int, strength: float, numbers: range) -> dict[str, object]:
         answered.append(numbers)
         if len(answered) == 9:
             raise KeyboardInterrupt
         return whole(self, behaviour, layer, strength, numbers)
 
-    whole = find._Answers._answered
-    monkeypatch.setattr(find._Answers, "_answered", some)
+    whole = Answers._answered
+    monkeypatch.setattr(Answers, "_answered", some)
     again = tmp_path / "again"
     with pytest.raises(KeyboardInterrupt):
         steer_find(model, directions, settings=SETTINGS, task=task, out=again, progress=False)
