@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from reasonlens.generation import Sampling, StepState, end_tokens
 from reasonlens.models import LanguageModel
-from reasonlens.pairs.hybrid import HybridSettings, Mechanism, Plan, decode, positions
-from reasonlens.pairs.hybrid.arm_run import steered_strengths
+from reasonlens.pairs.hybrid import ARMS, ArmContext, HybridSettings, Mechanism, Plan, RowRecord, decode, positions
+from reasonlens.pairs.hybrid.arm import Tuned
+from reasonlens.pairs.hybrid.arm_run import ArmRun, gated_share, steered_strengths
+from reasonlens.pairs.hybrid.components import Components, Probes
+from reasonlens.pairs.hybrid.strength import per_behaviour
 from reasonlens.pairs.hybrid.through import Through
 from reasonlens.rundir import InputError
+from reasonlens.vectors import Directions
 
 PROMPTS = [[7, 8, 9, 10, 11, 12], [20, 21, 22], [30, 31, 32, 33], [40]]
 LAYER, STRENGTH, NORM = 1, 1.5, 0.05
@@ -134,6 +140,63 @@ def test_first_doses_are_told_from_those_that_go_on(tiny: Callable[..., Language
     first = steered_strengths(records, 0.5)
     assert set(first) <= {STRENGTH, STRENGTH + 1, STRENGTH + 2}
     assert len(steered_strengths(records)) == sum(record.n_gated for record in records) > len(first) > 4
+
+
+def components(model: LanguageModel) -> Components:
+    """Three behaviours and one general vector at block 1, drawn at random."""
+    drawn = torch.randn(4, 32, generator=torch.Generator().manual_seed(1))
+    known: dict[str, Any] = {
+        **{"layers": (LAYER,), "method": "drawn", "model": {}, "read": "before:1", "residual_norm": (NORM,)},
+        **{"n_examples": {}, "n_problems": 1},
+    }
+    return Components(
+        traces=(),
+        directions=Directions(vectors={name: drawn[n : n + 1] for n, name in enumerate("abc")}, **known),
+        bias=Directions(vectors={"bias": drawn[3:]}, **known),
+        probes=Probes(
+            which={LAYER: (drawn[:3], torch.zeros(3))},
+            when={LAYER: (drawn[3], 0.0)},
+            auroc_when={LAYER: 0.5},
+            n_disagreements=1,
+            n_tokens=2,
+        ),
+        sentence_ends=ends(model),
+    )
+
+
+def test_controls_have_the_doses_of_the_hybrid(tiny: Callable[..., LanguageModel]) -> None:
+    """Random tokens get single doses of the hybrid's; one vector gets its mean first dose, through the sentence too."""
+    model = tiny("llama")
+    sampling = Sampling(n_samples=1, temperature=1.0, max_new_tokens=60)
+    prompts = [[7 + n, 8, 9] for n in range(12)]
+    context = ArmContext(
+        components=components(model),
+        tuned=Tuned(layer=LAYER, strength=1.0, threshold=0.0),
+        gate=opens_at_even,
+        strength=per_behaviour([0.5, 1.0, 2.0]),
+        through=Through(0.5, ends(model)),
+    )
+
+    def run(arm: str) -> list[RowRecord]:
+        return decode(model, None, prompts, None, ARMS[arm].plan(context), sampling)
+
+    hybrid = run("hybrid")
+    doses, first = steered_strengths(hybrid), steered_strengths(hybrid, 0.5)
+    assert len(set(first)) == 3 < len(set(doses)) and gated_share(hybrid) > 0.4
+    shares = (True,) * len(hybrid)
+    runs = {
+        "hybrid": ArmRun(name="hybrid", records=(tuple(hybrid),), is_solved=(shares,), answered_in_thoughts=(shares,))
+    }
+    context = replace(context, runs=runs)
+    at_random = run("random-positions")
+    assert set(steered_strengths(at_random)) <= set(doses)
+    assert np.mean(steered_strengths(at_random)) == pytest.approx(np.mean(doses), rel=0.2)
+    assert gated_share(at_random) == pytest.approx(gated_share(hybrid), abs=0.08)
+    bias = steered_strengths(run("bias"), 0.5)
+    assert bias == pytest.approx([np.mean(first)] * len(bias)) and len(bias) > 20
+    always = run("always-on")
+    assert gated_share(always) == 1 and set(steered_strengths(always)) <= {0.5, 1.0, 2.0}
+    assert set(steered_strengths(run("shuffled-strengths"), 0.5)) <= set(first)
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.1, float("nan")])
