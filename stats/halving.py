@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import Generic, TypeVar
 
 Cell = TypeVar("Cell")
@@ -128,7 +127,7 @@ class _Search(Generic[Cell]):
         ranked: list[tuple[tuple[float, ...], int]] = []
         for number in numbers:
             measured = self.measure(cells[number], n)
-            is_within = isfinite(measured.kl_nats) and measured.kl_nats <= self.limit
+            is_within = measured.kl_nats <= self.limit
             self.places[number, rung] = len(self.trials)
             self.n_of[number] = n
             trial = Trial(cell=cells[number], rung=rung, n=n, measured=measured, dropped="" if is_within else OVER)
