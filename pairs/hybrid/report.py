@@ -13,9 +13,9 @@ from ...figures.steered import STYLE, legend, steered_tokens
 from .arms import ARMS, BASE, HYBRID, NETWORK, THINKING
 from .pair_result import PairResult
 from .pair_run import PairRun
+from .search import named_strengths
 from .settings import HybridSettings
 from .steered_trace import grade_name
-from .tuning import named_strengths
 
 N_EXAMPLES = 4
 

@@ -29,8 +29,9 @@ from reasonlens.pairs.hybrid.make_components import make_components
 from reasonlens.pairs.hybrid.probe_fit import fit_which
 from reasonlens.pairs.hybrid.record import RowRecord
 from reasonlens.pairs.hybrid.rollouts import labelled_rollouts
+from reasonlens.pairs.hybrid.search import COLUMNS, KEY, Decode, Search
 from reasonlens.pairs.hybrid.strength import constant, scaled
-from reasonlens.pairs.hybrid.tuning import COLUMNS, KEY, Decode, Search, choose, n_decodings
+from reasonlens.pairs.hybrid.tuning import choose, n_decodings
 from reasonlens.rundir import InputError, RowLog
 from reasonlens.vectors import Directions, OptimisedSettings
 from tests.pairs.hybrid.planted import planted_pair
