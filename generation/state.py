@@ -92,7 +92,15 @@ class StepState:
 def divergence_nats(
     logits: Float[Tensor, "rows vocabulary"], reference: Float[Tensor, "rows vocabulary"]
 ) -> Float[Tensor, " rows"]:
-    """Compute KL(p || q) = sum_v p(v) log(p(v) / q(v)), p of `logits` and q of `reference`, in nats."""
+    """Compute KL(p || q) = sum_v p(v) log(p(v) / q(v)) of the next token.
+
+    Args:
+        logits: Of p.
+        reference: Logits of q.
+
+    Returns:
+        The divergence of each row, in nats.
+    """
     p, q = logits.float().log_softmax(dim=-1), reference.float().log_softmax(dim=-1)
     divergence: Tensor = (p.exp() * (p - q)).sum(dim=-1)
     return divergence

@@ -1,6 +1,7 @@
 """Extract directions of behaviours, steer models with them, and read and write their files."""
 
 from ._directions import Directions
+from .choice import Choice
 from .direction import Direction
 from .extraction import (
     Against,
@@ -18,7 +19,6 @@ from .extraction import (
     ridge_directions,
 )
 from .formats import convert, export, import_
-from .found import Found
 from .residual_norms import with_known_norms, with_norms_of
 from .steering import (
     Steered,
@@ -33,7 +33,7 @@ __all__ = [
     "Against",
     "Direction",
     "Directions",
-    "Found",
+    "Choice",
     "OptimisedSettings",
     "Steered",
     "Steering",

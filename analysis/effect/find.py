@@ -25,7 +25,7 @@ from ...stats import Halving, successive_halving
 from ...stats.halving import rungs
 from ...traces.problem_sets import ProblemSet
 from ...traces.questions import Question
-from ...vectors import Directions, Found
+from ...vectors import Choice, Directions
 from ...vectors.fit import check_fit
 from ...vectors.residual_norms import with_known_norms
 from .answers import COLUMNS, KEY, Answers, Cell
@@ -48,7 +48,7 @@ def steer_find(
     force: bool = False,
     progress: bool = True,
 ) -> SteeringSearch:
-    """Search for the layer and strength of each behaviour, within a limit of KL.
+    """Find the layer and strength of each behaviour, within a limit of KL.
 
     Args:
         model: The model that is steered, or its name or path.
@@ -106,14 +106,14 @@ def steer_find(
             answers = Answers(loaded, directions, task, settings, force, log, bar)
             searches = {name: _search(answers, name, cells, settings) for name in behaviours}
         tried = {name: _tried(answers, name, search) for name, search in searches.items()}
-        found = {name: _found(searches[name], settings, loaded, n) for name in behaviours}
+        choices = {name: _choice(searches[name], settings, loaded, n) for name in behaviours}
         result = SteeringSearch(
             trials={name: tuple(rows) for name, rows in tried.items()},
             effects={name: answers.effect(name, search) for name, search in searches.items()},
             n_decoded={name: search.n_decoded for name, search in searches.items()},
             n_grid=len(cells) * n,
-            directions=replace(directions, found=directions.found | found),
-            found=found,
+            directions=replace(directions, choices=directions.choices | choices),
+            choices=choices,
             about={"model": loaded.identity(), "settings": plain(settings)},
         )
         if run.has_directory:
@@ -156,10 +156,10 @@ def _tried(answers: Answers, behaviour: str, search: Halving[Cell]) -> list[Trie
     ]
 
 
-def _found(search: Halving[Cell], settings: FindSettings, model: LanguageModel, n: int) -> Found:
+def _choice(search: Halving[Cell], settings: FindSettings, model: LanguageModel, n: int) -> Choice:
     assert search.choice is not None
     layer, strength = search.choice.cell
-    return Found(
+    return Choice(
         layer=layer,
         strength=strength,
         kl_nats=search.choice.measured.kl_nats,

@@ -82,15 +82,15 @@ def steer_write(
     """
     loaded = load(model)
     if layer is None:
-        found = directions.found.get(behaviour)
-        if found is None:
+        choice = directions.choices.get(behaviour)
+        if choice is None:
             raise InputError(
                 f"no layer is given, and none was found for {behaviour!r:.60}: give one (--layer, layer=), or the "
                 "vectors.safetensors of `reasonlens steer find`"
             )
-        layer = found.layer
+        layer = choice.layer
         if strength is None and not absolute and operation in BY_DISTANCE:
-            strength = found.strength
+            strength = choice.strength
     layer = loaded.layer_index(layer)
     if not absolute and operation != "project-out":
         directions = with_known_norms(directions, loaded, [layer], texts_for_norms)

@@ -14,7 +14,7 @@ from ...figures import FigureTable, draw_all, render
 from ...rundir import brief, from_row, looked_at, restoring
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...stats import Interval
-from ...vectors import Directions, Found
+from ...vectors import Choice, Directions
 
 FORMAT = "reasonlens.steering-search/1"
 VECTORS = "vectors.safetensors"
@@ -47,7 +47,7 @@ class SteeringSearch:
     n_decoded: dict[str, int]  # problems, each counted once for each layer and strength it was answered at
     n_grid: int  # the same of a full grid, for one behaviour
     directions: Directions | None  # with what was found; None where the result was read from plain values
-    found: dict[str, Found]
+    choices: dict[str, Choice]
     about: dict[str, Any]  # model, settings
 
     def to_frame(self) -> pd.DataFrame:
@@ -84,7 +84,7 @@ class SteeringSearch:
         return {
             "format": FORMAT,
             **self.about,
-            "found": {name: asdict(found) for name, found in self.found.items()},
+            "choices": {name: asdict(choice) for name, choice in self.choices.items()},
             "effects": {name: effect.to_dict() for name, effect in self.effects.items()},
             "n_decoded": self.n_decoded,
             "n_grid": self.n_grid,
@@ -96,6 +96,12 @@ class SteeringSearch:
     def from_dict(cls, content: Mapping[str, Any]) -> SteeringSearch:
         """Build a result from plain values; the vectors are not in them.
 
+        Args:
+            content: What `to_dict` returned, or the same as read from results.json.
+
+        Returns:
+            The result.
+
         Raises:
             InputError: The format is another.
         """
@@ -106,7 +112,7 @@ class SteeringSearch:
             n_decoded=dict(content["n_decoded"]),
             n_grid=content["n_grid"],
             directions=None,
-            found={name: Found(**row) for name, row in content["found"].items()},
+            choices={name: Choice(**row) for name, row in content["choices"].items()},
             about={name: content[name] for name in ("model", "settings")},
         )
 
@@ -130,7 +136,7 @@ class SteeringSearch:
     def _repr_html_(self) -> str:
         return self.to_frame().to_html(index=False, float_format="{:.3f}".format)
 
-    @looked_at(".found, .directions, .figure(), .to_frame()")
+    @looked_at(".choices, .directions, .figure(), .to_frame()")
     def __repr__(self) -> str:
-        chosen = ", ".join(f"{name} layer {at.layer} strength {at.strength:g}" for name, at in self.found.items())
+        chosen = ", ".join(f"{name} layer {at.layer} strength {at.strength:g}" for name, at in self.choices.items())
         return f"SteeringSearch({self.about['model']['name']}: {chosen})"

@@ -30,7 +30,7 @@ from .next_sentence import next_sentence
 from .rollouts import labelled_rollouts
 from .run_arms import run_arms
 from .steered_trace import SteeredTrace
-from .tuning import tuned_on_validation, with_found
+from .tuning import tuned_on_validation, with_choices
 
 FOUND = "found.safetensors"  # the vectors with layer and strength, for `export` and `steer`
 BIAS = "bias"  # the one general vector, and the arm that is steered with it
@@ -95,7 +95,7 @@ def run_pair(experiment: Experiment) -> PairRun:
             tuned, search = tuned_on_validation(experiment, components)
             if experiment.settings.strength_by != "network":  # whose strengths differ from token to token
                 directory.once(
-                    FOUND, lambda: with_found(components, tuned, search), save=Directions.save, open=Directions.open
+                    FOUND, lambda: with_choices(components, tuned, search), save=Directions.save, open=Directions.open
                 )
         with directory.stage("next sentence"):
             decodable = directory.once(

@@ -22,7 +22,7 @@ import pandas as pd
 from ...rundir import InputError
 from ...rundir.progress import ProgressBar
 from ...stats.halving import rungs
-from ...vectors import Directions, Found
+from ...vectors import Choice, Directions
 from ._decode import Plan
 from .answering import answer
 from .arm import Tuned
@@ -80,7 +80,7 @@ def tuned_on_validation(experiment: Experiment, components: Components) -> tuple
     return tuned, pd.DataFrame(search.rows)
 
 
-def with_found(components: Components, tuned: Tuned, rows: pd.DataFrame) -> Directions:
+def with_choices(components: Components, tuned: Tuned, rows: pd.DataFrame) -> Directions:
     """Keep layer and strength with the vectors, where `export` and `steer_write` read them.
 
     Args:
@@ -93,11 +93,11 @@ def with_found(components: Components, tuned: Tuned, rows: pd.DataFrame) -> Dire
     strengths = tuned.behaviour_strengths or (tuned.strength,) * len(names)
     nats, n = float(of_hybrid["kl_nats"].iloc[-1]), int(of_hybrid["n"].iloc[-1])
     about = f"hybrid: {n} validation problems, at the tokens that a thinking model picks"
-    found = {
-        name: Found(layer=tuned.layer, strength=strength, kl_nats=nats, about=about)
+    choices = {
+        name: Choice(layer=tuned.layer, strength=strength, kl_nats=nats, about=about)
         for name, strength in zip(names, strengths, strict=True)
     }
-    return replace(components.directions, found=found)
+    return replace(components.directions, choices=choices)
 
 
 def choose(search: Search, layers: Sequence[int]) -> Tuned:

@@ -102,9 +102,9 @@ def test_layer_and_strength_are_found_and_used_by_writing_and_export(vectors: di
     assert {path.name for path in out.iterdir()} == {
         *("run.json", "answers.jsonl", "results.json", "table.csv", "tables", "report.html", "vectors.safetensors"),
     }
-    found = Directions.open(out / "vectors.safetensors").found["verification"]
+    found = Directions.open(out / "vectors.safetensors").choices["verification"]
     code, said, _ = run(*given, "--model", BASE, "--json")
-    assert code == 0 and json.loads(said)["found"]["verification"]["layer"] == found.layer
+    assert code == 0 and json.loads(said)["choices"]["verification"]["layer"] == found.layer
     written = ("steer", "write", out / "vectors.safetensors", "--prompt", PROMPT, "--behaviour", "verification")
     code, said, _ = run(*written, "--max-new-tokens", "5")
     assert code == 0 and f"verification x {found.strength:g} at layer {found.layer}" in said

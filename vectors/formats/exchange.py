@@ -71,7 +71,7 @@ def export(
         options |= {"model": model, "force": force}
     elif model is not None:
         directions = replace(directions, model=_model_identity(directions.model, model))
-    found = directions.found if layers is None and strength is None else {}
+    choices = directions.choices if layers is None and strength is None else {}
     if layers is None:
         layers = _writable_layers(entry, directions)
     targets: dict[Path, str | None] = {path: behaviour}
@@ -83,7 +83,7 @@ def export(
             )
         targets = {path / (file_name(name) + entry.suffix): name for name in directions.behaviours}
     for target, name in targets.items():
-        own = found.get(name or (directions.behaviours[0] if len(directions.behaviours) == 1 else ""))
+        own = choices.get(name or (directions.behaviours[0] if len(directions.behaviours) == 1 else ""))
         if own is not None:
             logger.info(f"{target}: layer {own.layer}, strength {own.strength:g}, as they were found ({own.about})")
         entry.write(

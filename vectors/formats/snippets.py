@@ -58,9 +58,9 @@ def snippet(
     if tool not in SNIPPETS:
         raise InputError(f"there is no snippet for {tool!r}; there are {', '.join(SNIPPETS)}")
     only = directions.behaviours[0] if len(directions.behaviours) == 1 else ""
-    found = directions.found.get(behaviour or only)
-    if layer is None and found is not None:
-        layer, strength = found.layer, found.strength if strength is None else strength
+    choice = directions.choices.get(behaviour or only)
+    if layer is None and choice is not None:
+        layer, strength = choice.layer, choice.strength if strength is None else strength
     if layer is None:
         if len(directions.layers) != 1:
             raise InputError(

@@ -94,8 +94,8 @@ def find(
     else:
         _print(search)
     note(f"report: {out / 'report.html'}")
-    best = max(search.found, key=lambda name: search.effects[name].value)
-    chosen = search.found[best]
+    best = max(search.choices, key=lambda name: search.effects[name].value)
+    chosen = search.choices[best]
     next_command(
         *("steer", "sweep", out / "vectors.safetensors", "--behaviours", best, "--layers", chosen.layer),
         *("--strengths", f"{chosen.strength:g}", "--seed", seed + 1, "--out", "runs/sweep"),
@@ -108,14 +108,14 @@ def _print(search: SteeringSearch) -> None:
         [
             (
                 name,
-                str(found.layer),
-                f"{found.strength:g}",
+                str(choice.layer),
+                f"{choice.strength:g}",
                 signed_interval_of(search.effects[name].columns("effect"), "effect"),
-                f"{found.kl_nats:.2f}",
+                f"{choice.kl_nats:.2f}",
                 str(search.n_decoded[name]),
                 str(search.n_grid),
             )
-            for name, found in search.found.items()
+            for name, choice in search.choices.items()
         ],
         title=f"{search.about['model']['name']}: layer and strength",
         caption="Change of the behaviour's rate [95% interval over problems], on the problems that layer and strength "

@@ -78,7 +78,7 @@ def test_the_planted_layer_is_found_within_the_limit_at_less_than_the_cost_of_th
     done: tuple[SteeringSearch, Path],
 ) -> None:
     search, _ = done
-    found, frame = search.found["verification"], search.to_frame()
+    found, frame = search.choices["verification"], search.to_frame()
     assert (found.layer, found.strength) == (3, 1.5) and found.kl_nats <= 0.3
     assert search.effects["verification"].low > 0.1 and search.effects["verification"].n == 8
     # 12 cells on 2 problems, 6 on the next 2, 3 on the last 4, less what the limit drops
@@ -141,9 +141,9 @@ def test_what_was_found_is_read_by_export_snippets_and_writing(
     done: tuple[SteeringSearch, Path], model: LanguageModel, directions: Directions, task: Task, tmp_path: Path
 ) -> None:
     search, out = done
-    found = search.found["verification"]
+    found = search.choices["verification"]
     opened = Directions.open(out / "vectors.safetensors")
-    assert opened.found == search.found
+    assert opened.choices == search.choices
     (file,) = export(opened, tmp_path / "v.gguf", "repeng", behaviour="verification")
     (same,) = export(directions, tmp_path / "w.gguf", "repeng", layers=[3], strength=found.strength)
     assert file.read_bytes() == same.read_bytes()
@@ -166,7 +166,7 @@ def test_a_damaged_finding_is_refused(directions: Directions, tmp_path: Path) ->
     directions.save(tmp_path / "d.safetensors")
     with safe_open(tmp_path / "d.safetensors", "pt") as file:
         about = json.loads(file.metadata()["reasonlens"])
-    about["found"] = {"verification": {"layer": "3", "strength": 1.0, "kl_nats": 0.1, "about": ""}}
+    about["choices"] = {"verification": {"layer": "3", "strength": 1.0, "kl_nats": 0.1, "about": ""}}
     save_file(directions.vectors, tmp_path / "d.safetensors", metadata={"reasonlens": json.dumps(about)})
     with pytest.raises(InputError, match="what a search found is no layer and strength"):
         Directions.open(tmp_path / "d.safetensors")
@@ -183,7 +183,9 @@ def test_where_nothing_keeps_to_the_limit_the_gentlest_is_named(
 def test_results_come_back_from_plain_values(done: tuple[SteeringSearch, Path]) -> None:
     search, out = done
     again = SteeringSearch.from_dict(parse_json((out / "results.json").read_bytes(), "results"))
-    assert again.to_frame().equals(search.to_frame()) and again.found == search.found and repr(again) == repr(search)
+    assert (
+        again.to_frame().equals(search.to_frame()) and again.choices == search.choices and repr(again) == repr(search)
+    )
     assert again.report() and search.figure() is not None and "verification" in search._repr_html_()
     with pytest.raises(InputError, match="this is no reasonlens.steering-search/1"):
         SteeringSearch.from_dict({"format": "other"})

@@ -1,4 +1,4 @@
-"""Where and how strongly to steer towards a behaviour, as a search has found it; kept with its directions."""
+"""Name the layer and strength at which a search found that a behaviour is best steered; kept with its directions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..rundir import InputError, brief
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Choice:
     """The layer and strength of one behaviour."""
 
     layer: int  # 0-based block
@@ -23,11 +23,11 @@ class Found:
     __repr__ = brief
 
 
-def found_of(rows: Any, path: str | Path) -> dict[str, Found]:
+def choices_of(rows: Any, path: str | Path) -> dict[str, Choice]:
     """Read what the description of a file of directions says.
 
     Args:
-        rows: Behaviour -> the fields of `Found`.
+        rows: Behaviour -> the fields of `Choice`.
         path: The file, for the message.
 
     Returns:
@@ -36,12 +36,12 @@ def found_of(rows: Any, path: str | Path) -> dict[str, Found]:
     Raises:
         InputError: A field is missing or of another kind.
     """
-    if not isinstance(rows, Mapping) or not all(_is_found(row) for row in rows.values()):
+    if not isinstance(rows, Mapping) or not all(_is_choice(row) for row in rows.values()):
         raise InputError(f"{path} is damaged: what a search found is no layer and strength for each behaviour")
-    return {name: Found(**row) for name, row in rows.items()}
+    return {name: Choice(**row) for name, row in rows.items()}
 
 
-def _is_found(row: Any) -> bool:
+def _is_choice(row: Any) -> bool:
     return (
         isinstance(row, Mapping)
         and set(row) == {"layer", "strength", "kl_nats", "about"}
