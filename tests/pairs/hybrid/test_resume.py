@@ -190,7 +190,7 @@ def test_a_directory_of_another_experiment_is_refused_and_left_alone(done: tuple
     out, before = done[1], files(done[1])
     for other, message in (
         (replace(SETTINGS, strengths=(0.25,)), r"strengths \[0.75, 1.5\] there, \[0.25\] asked"),
-        (replace(SETTINGS, gate="boundary"), "gate 'disagreement' there, 'boundary' asked"),
+        (replace(SETTINGS, gate="disagreement"), "gate 'boundary' there, 'disagreement' asked"),
         (replace(SETTINGS, seed=1), "seed 0 there, 1 asked"),
         (replace(SETTINGS, layers=(1,)), r"layers \[2\] there, \[1\] asked"),
     ):

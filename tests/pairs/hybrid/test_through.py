@@ -142,6 +142,21 @@ def test_first_doses_are_told_from_those_that_go_on(tiny: Callable[..., Language
     assert len(steered_strengths(records)) == sum(record.n_gated for record in records) > len(first) > 4
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.005, 0.1, 0.3, 0.99])
+def test_a_dose_lasts_while_it_is_a_hundredth(decay: float) -> None:
+    doses = [decay**age for age in range(1000)]
+    assert Through(decay, torch.zeros(1)).n_tokens == sum(dose >= 0.01 * (1 - 1e-9) for dose in doses)
+
+
+def test_a_gate_that_opens_again_as_the_next_sentence_starts_is_told_from_one_that_stayed_open() -> None:
+    """Token 7 ends the first sentence; strengths, all alike, say nothing."""
+    through = Through(1.0, torch.arange(20) % 7 == 0)
+    tokens, gated = (1, 2, 7, 3, 4, 14, 5), (False, True, True, True, True, True, False)
+    assert through.openings(tokens, gated) == [False, True, False, True, False, False, False]
+    short = Through(0.1, through.ends_sentence)  # three tokens
+    assert short.openings((1,) * 7, (True,) * 7) == [True, False, False, True, False, False, True]
+
+
 def components(model: LanguageModel) -> Components:
     """Three behaviours and one general vector at block 1, drawn at random."""
     drawn = torch.randn(4, 32, generator=torch.Generator().manual_seed(1))
