@@ -77,8 +77,11 @@ def policy_graph(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
         f"arrows: shares of what follows, from {LEAST:g}; blue: surely, and by {CHANGED:g} or more, above the base, "
         "orange: below"
     )
-    figure = styled(figure, title, f"{caption}<br>{legend}", 150 + 420 * n_rows)
-    return figure.update_layout(margin={"t": 150})
+    figure.add_annotation(
+        text=legend, x=0, y=-0.02, xref="paper", yref="paper", xanchor="left", yanchor="top", showarrow=False
+    )
+    figure = styled(figure, title, caption, 150 + 420 * n_rows)
+    return figure.update_layout(margin={"t": 130})
 
 
 def _arrow(arrow: object, places: dict[str, tuple[float, float]]) -> list[go.Scatter]:
@@ -103,6 +106,7 @@ def _arrow(arrow: object, places: dict[str, tuple[float, float]]) -> list[go.Sca
         mode="lines",
         line={"color": faint(colour, 0.35 + 0.6 * share), "width": 1 + 7 * share},
         text=[text] * len(xs),
+        customdata=[share] * len(xs),
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
         cliponaxis=False,
@@ -113,6 +117,7 @@ def _arrow(arrow: object, places: dict[str, tuple[float, float]]) -> list[go.Sca
         mode="markers",
         marker={"symbol": "arrow", "size": 9 + 5 * share, "angle": _angle(xs, ys), "color": colour},
         text=[text],
+        customdata=[share],
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
         cliponaxis=False,
@@ -121,5 +126,5 @@ def _arrow(arrow: object, places: dict[str, tuple[float, float]]) -> list[go.Sca
 
 
 def _angle(xs: list[float], ys: list[float]) -> float:
-    """Clockwise from upwards, in degrees, at three quarters of a curve."""
+    """Compute the angle of a curve at three quarters of it, in degrees clockwise from upwards."""
     return degrees(atan2(xs[19] - xs[17], ys[19] - ys[17]))

@@ -6,7 +6,7 @@ from .drafts import Drafts
 from .loop import generate
 from .policy_gradient import group_advantages, policy_gradient_loss
 from .sampling import Sampling, choose_tokens, row_uniforms
-from .state import Change, Gate, Intervention, Observer, StepState, replacement, takeover
+from .state import Change, Gate, Intervention, Observer, StepState, divergence_nats, replacement, takeover
 from .vocabulary import Vocabulary, end_tokens
 from .writing import Written, encode_prompts, write
 
@@ -24,6 +24,7 @@ __all__ = [
     "Written",
     "choose_tokens",
     "continuations",
+    "divergence_nats",
     "encode_prompts",
     "end_tokens",
     "generate",

@@ -189,6 +189,8 @@ class _Run:
             return change.tokens
         assert change.activations is not None, "a change gives tokens or activations"
         logits = self.vocabulary.merged(writer.logits_with(change.activations, change.rows))
+        if change.look is not None:
+            change.look(logits)
         uniforms = None if state.uniforms is None else state.uniforms[change.rows]
         return choose_tokens(logits, self.sampling, uniforms)
 

@@ -83,14 +83,29 @@ class StepState:
         Raises:
             InputError: No follower reads along.
         """
-        follower, writer = self._follower_logits().log_softmax(dim=-1), self.logits.log_softmax(dim=-1)
-        divergence: Tensor = (follower.exp() * (follower - writer)).sum(dim=-1)
-        return divergence
+        return divergence_nats(self._follower_logits(), self.logits)
 
     def _follower_logits(self) -> Float[Tensor, "rows vocabulary"]:
         if self.follower_logits is None:
             raise InputError("this gate looks at the thinking model, and none runs; take the probe gate")
         return self.follower_logits
+
+
+def divergence_nats(
+    logits: Float[Tensor, "rows vocabulary"], reference: Float[Tensor, "rows vocabulary"]
+) -> Float[Tensor, " rows"]:
+    """Compute KL(p || q) = sum_v p(v) log(p(v) / q(v)) of the next token.
+
+    Args:
+        logits: Of p.
+        reference: Logits of q.
+
+    Returns:
+        The divergence of each row, in nats.
+    """
+    p, q = logits.float().log_softmax(dim=-1), reference.float().log_softmax(dim=-1)
+    divergence: Tensor = (p.exp() * (p - q)).sum(dim=-1)
+    return divergence
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -100,6 +115,8 @@ class Change:
     rows: Int[Tensor, " changed"]  # places among the rows of the state
     tokens: Int[Tensor, " changed"] | None = None  # emitted instead
     activations: Float[Tensor, "changed d_model"] | None = None  # the output of the block that is read instead
+    # Is given the logits that the blocks above make of these activations, before the token is chosen from them.
+    look: Callable[[Float[Tensor, "changed vocabulary"]], None] | None = None
 
     __repr__ = brief
 

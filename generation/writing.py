@@ -27,6 +27,7 @@ class Written:
     n_tokens: int
     is_truncated: bool  # cut off at the limit, with no end of its own
     opener: str = ""  # the tag of thoughts that the prompt ended in: the response does not show it
+    tokens: tuple[int, ...] = ()  # ids, the one that ended it last
 
     @property
     def graded_text(self) -> str:
@@ -99,4 +100,4 @@ def _written(model: LanguageModel, tokens: list[int], stops: set[int], opener: s
     text = model.tokenizer.decode(
         tokens[:-1] if has_ended else tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
     )
-    return Written(str(text), len(tokens), not has_ended, opener)
+    return Written(str(text), len(tokens), not has_ended, opener, tuple(tokens))

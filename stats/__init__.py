@@ -23,6 +23,7 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | labels of the same sentences by two annotators | `cohen_kappa_over_groups` |
 | by several, all of them or with gaps | `fleiss_kappa_over_groups`, `krippendorff_alpha_over_groups` |
 | readings of things whose truth is known | `concordance` |
+| many settings to choose from, each costly to measure | `successive_halving` |
 | a figure at many layers, and its draws | `simultaneous_band` (or `maximum_quantile`), `corrected_p_values` |
 | a figure, and its draws under a null | `p_value_of_draws`; `row_permutations` draws labels within groups |
 | many p-values | `holm` |
@@ -40,6 +41,7 @@ from .attempts import all_right_curves, pass_at_k, pass_curves
 from .change_point import change_point_over_groups
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
+from .halving import Halving, Measured, Trial, successive_halving
 from .holm_correction import holm
 from .interval import Interval, mean_and_range, without_nan
 from .least_of_k import expected_least
@@ -55,14 +57,17 @@ from .shapley import ShapleyShares, shapley_shares_over_groups
 __all__ = [
     "GroupTest",
     "Groups",
+    "Halving",
     "Interval",
     "LEVEL",
+    "Measured",
     "N_RESAMPLES",
     "PairedCurves",
     "RecoveredGap",
     "Seed",
     "ShapleyShares",
     "Solved",
+    "Trial",
     "accuracy_difference_over_groups",
     "accuracy_draws",
     "accuracy_over_groups",
@@ -94,6 +99,7 @@ __all__ = [
     "shapley_shares_over_groups",
     "sign_flip_test_over_groups",
     "simultaneous_band",
+    "successive_halving",
     "sum_by_group",
     "wilson_proportion",
     "without_nan",

@@ -1,6 +1,7 @@
 """Extract directions of behaviours, steer models with them, and read and write their files."""
 
 from ._directions import Directions
+from .choice import Choice
 from .direction import Direction
 from .extraction import (
     Against,
@@ -32,6 +33,7 @@ __all__ = [
     "Against",
     "Direction",
     "Directions",
+    "Choice",
     "OptimisedSettings",
     "Steered",
     "Steering",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..activations.layers import choose_layers, layer_numbers, written_layers
 from ..models.sites import BLOCK_OUTPUT, Site, at_site
 from ..probes.controls.injection_rate import InjectionRate
 from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, listed, looked_at, read_description, reading
+from .choice import Choice, choices_of
 from .description import check_description
 from .direction import Direction
 from .soundness import check_all_finite, check_names, check_shapes
@@ -53,6 +54,7 @@ class Directions(ByBehaviour[Direction]):
     data_digest: str = ""  # of the traces
     split: dict[str, list[str]] = field(default_factory=dict)  # of optimised vectors: train, stop, held_out
     n_problems_showing: dict[str, int] = field(default_factory=dict)  # behaviour -> problems with it, if known
+    choices: dict[str, Choice] = field(default_factory=dict)  # behaviour -> where and how strongly to steer, if sought
     injection: tuple[InjectionRate, ...] = ()  # how often words alone make directions fire; empty if it was not tried
 
     def __post_init__(self) -> None:
@@ -165,6 +167,7 @@ class Directions(ByBehaviour[Direction]):
             "scores": self.scores,
             "data_digest": self.data_digest,
             "split": self.split,
+            "choices": {name: asdict(choice) for name, choice in self.choices.items()},
             "injection": [rate.to_dict() for rate in self.injection],
         }
         with atomic_path(Path(path)) as temporary:
@@ -202,6 +205,7 @@ class Directions(ByBehaviour[Direction]):
                 site=Site.parse(description["site"]),
                 split=description.get("split", {}),
                 n_problems_showing=description.get("n_problems_showing", {}),
+                choices=choices_of(description.get("choices", {}), path),
                 injection=tuple(InjectionRate.from_dict(row) for row in description.get("injection", ())),
                 **{
                     key: description[key]

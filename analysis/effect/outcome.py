@@ -136,11 +136,7 @@ def outcome_of(
     Returns:
         The counts by question.
     """
-    labels = [[span.label for span in annotator(q.prompt, w.text)] for q, w in zip(questions, written, strict=True)]
-    n_sentences = [
-        max(len(segment(response.text, min_words=1)), len(text_labels))
-        for response, text_labels in zip(written, labels, strict=True)
-    ]
+    labels, n_sentences = labelled(questions, written, annotator)
     behaviours = sorted({label for text_labels in labels for label in text_labels})
     return Outcome(
         condition=condition,
@@ -158,3 +154,24 @@ def outcome_of(
         n_run=n_run,
         examples=[w.text for w in written[:N_EXAMPLES]],
     )
+
+
+def labelled(
+    questions: Sequence[Question], written: Sequence[Written], annotator: Annotator
+) -> tuple[list[list[str]], list[int]]:
+    """Label the sentences of responses.
+
+    Args:
+        questions: The questions.
+        written: The response to each.
+        annotator: Labels sentences with behaviours; one without a label shows none.
+
+    Returns:
+        The labels in each response, and the number of its sentences.
+    """
+    labels = [[span.label for span in annotator(q.prompt, w.text)] for q, w in zip(questions, written, strict=True)]
+    n_sentences = [
+        max(len(segment(response.text, min_words=1)), len(text_labels))
+        for response, text_labels in zip(written, labels, strict=True)
+    ]
+    return labels, n_sentences

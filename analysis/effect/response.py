@@ -8,7 +8,7 @@ from typing import Any
 from ...generation import Sampling, encode_prompts, write
 from ...models import load
 from ...models._load import ModelLike
-from ...rundir import brief
+from ...rundir import InputError, brief
 from ...traces import Template
 from ...vectors import Directions, steer
 from ...vectors.residual_norms import with_known_norms
@@ -24,6 +24,7 @@ class SteeredResponse:
 
     unsteered: str
     steered: str
+    layer: int  # 0-based block
     strength: float  # in units of the mean residual norm, or of the vector where it is absolute
     kl_nats: float | None  # on neutral text, where the strength was chosen by it
     n_steered: int  # tokens whose activation was changed
@@ -43,7 +44,7 @@ def steer_write(
     prompt: str,
     *,
     behaviour: str,
-    layer: int,
+    layer: int | None = None,
     strength: float | None = None,
     operation: str = "add",
     when: str = "response",
@@ -60,7 +61,8 @@ def steer_write(
         directions: Directions of the model, or with `force` of another of the same shape.
         prompt: The prompt.
         behaviour: The behaviour whose direction steers.
-        layer: Block whose output is steered, from 0; negative ones count from the end.
+        layer: Block whose output is steered, from 0; negative ones count from the end. None: the one that `steer_find`
+            found, with the strength that it found where none is given.
         strength: In units of the mean residual norm at the layer, which is measured if `directions` do not hold it.
             None: the strongest that moves neutral text by at most 0.1 nats a token; 1 where the strength is absolute or
             the operation is project-out or clamp.
@@ -79,6 +81,16 @@ def steer_write(
         InputError: Directions, layer, strength, operation or tokens cannot be used.
     """
     loaded = load(model)
+    if layer is None:
+        choice = directions.choices.get(behaviour)
+        if choice is None:
+            raise InputError(
+                f"no layer is given, and none was found for {behaviour!r:.60}: give one (--layer, layer=), or the "
+                "vectors.safetensors of `reasonlens steer find`"
+            )
+        layer = choice.layer
+        if strength is None and not absolute and operation in BY_DISTANCE:
+            strength = choice.strength
     layer = loaded.layer_index(layer)
     if not absolute and operation != "project-out":
         directions = with_known_norms(directions, loaded, [layer], texts_for_norms)
@@ -104,6 +116,7 @@ def steer_write(
     return SteeredResponse(
         unsteered=unsteered.text,
         steered=steered.text,
+        layer=layer,
         strength=strength,
         kl_nats=kl_nats,
         n_steered=counted.n_steered,

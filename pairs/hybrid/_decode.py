@@ -9,7 +9,9 @@ For each token, both models having read the same response after prompts of their
    boost:     a logits is added to the first words of behaviour c in the base's logits, and nothing to its activations.
    force:     the base may only write what goes on with a wording of behaviour c, until one is whole (`phrases.py`).
    takeover:  the thinking model's token is emitted: the ceiling of what any steering at this gate can do.
-4. The caches go on from what was emitted, unsteered.
+   Where a plan acts through the sentence, the rows that opened stay open until it ends (`through.py`).
+4. KL(steered base || base) of the next token is recorded: both distributions are at hand here.
+5. The caches go on from what was emitted, unsteered.
 
 Greedy, or sampled with random numbers of each row's own, the same in every arm and whatever the batch. The step loop of
 `generation` runs all of it; what an arm does at a token is one of its interventions.
@@ -34,6 +36,7 @@ from ...generation import (
     StepState,
     Vocabulary,
     choose_tokens,
+    divergence_nats,
     generate,
 )
 from ...generation.across import MappedFollower, TokenMap
@@ -43,6 +46,7 @@ from .first_words import FirstWords
 from .mechanism import Mechanism
 from .phrases import Phrases
 from .record import Log, RowRecord
+from .through import OpenSentences, Through
 from .wordings import Wordings
 
 Act = Literal["steer", "boost", "force", "takeover"]
@@ -62,6 +66,7 @@ class Plan:
     follower_layer: int | None = None  # the block of the thinking model that gate and chooser see; None: none
     chooser: Chooser | None = None  # None: behaviour 0
     strength: StrengthRule | None = None  # None: 1; of a boost in nats
+    through: Through | None = None  # None: at the tokens at which the gate opens, and at no others
 
 
 def decode(
@@ -96,8 +101,9 @@ def decode(
         A record for each prompt, in order.
 
     Raises:
-        InputError: The plan steers and has no mechanism, boosts and has no words, forces and has no wordings, or looks
-            into a thinking model of other tokens; or a tokenizer does not give text back as it was.
+        InputError: The plan steers and has no mechanism, boosts and has no words, forces and has no wordings, forces
+            through the sentence, or looks into a thinking model of other tokens; or a tokenizer does not give text back
+            as it was.
     """
     if plan.act == "steer" and plan.mechanism is None:
         raise InputError("an arm that steers needs a mechanism: the vectors of its behaviours")
@@ -105,6 +111,8 @@ def decode(
         raise InputError("an arm that boosts words needs the first words of its behaviours")
     if plan.act == "force" and plan.wordings is None:
         raise InputError("an arm that forces phrases needs the wordings of its behaviours")
+    if plan.act == "force" and plan.through is not None:
+        raise InputError("an arm that forces phrases goes on until one is whole, not through the sentence")
     token_map = None if thinking is None else TokenMap.between(base, thinking)
     if plan.follower_layer is not None and token_map is not None:
         raise InputError("the thinking model has other tokens than the base: an arm cannot look at its activations")
@@ -147,46 +155,57 @@ class _Arm:
         self.log = Log()
         self._plan = plan
         self._phrases = Phrases(plan.wordings or ())
-        self._gated = self._behaviour = self._strength = torch.empty(0)  # of the token that is being chosen
+        self._open = None if plan.through is None else OpenSentences(plan.through)
+        # Of the token that is being chosen.
+        self._gated = self._behaviour = self._strength = self._kl_nats = torch.empty(0)
 
     def intervene(self, state: StepState) -> Change | None:
-        """Take over, steer, boost words or force wordings where the gate opens."""
-        plan = self._plan
-        self._gated = gated = plan.gate(state)
-        self._behaviour = torch.full_like(state.last_ids, -1)
-        self._strength = torch.zeros(len(gated), device=gated.device)
+        """Take over, steer, boost words or force wordings where the gate opens, or has opened in this sentence."""
+        self._choose(state)
+        plan, behaviour = self._plan, self._behaviour
         if plan.act == "force":
             return self._force(state)
-        if not bool(gated.any()):
-            return None
         if plan.act == "takeover":
-            rows = gated.nonzero()[:, 0]
-            return Change(rows, tokens=state.follower_chosen()[rows])
-        behaviour = self._chosen(state)
-        strength = torch.ones_like(self._strength) if plan.strength is None else plan.strength(state, behaviour)
-        self._behaviour = torch.where(gated, behaviour, self._behaviour)
-        self._strength = torch.where(gated, strength, self._strength)
-        rows = (gated & (self._strength != 0)).nonzero()[:, 0]
+            rows = self._gated.nonzero()[:, 0]
+            return Change(rows, tokens=state.follower_chosen()[rows]) if len(rows) else None
+        rows = (self._gated & (self._strength != 0)).nonzero()[:, 0]
         if not len(rows):
             return None
         if plan.act == "boost":
             assert plan.words is not None
-            return Change(rows, tokens=_boosted(state, rows, behaviour[rows], self._strength[rows], plan.words))
+            logits = _boosted(state.logits[rows], behaviour[rows], self._strength[rows], plan.words)
+            self._compare(state, rows, logits)
+            uniforms = None if state.uniforms is None else state.uniforms[rows]
+            return Change(rows, tokens=choose_tokens(logits, state.sampling, uniforms))
         assert plan.mechanism is not None
         activations = plan.mechanism.applied(state.activations[rows], behaviour[rows], self._strength[rows])
-        return Change(rows, activations=activations)
+        return Change(rows, activations=activations, look=lambda logits: self._compare(state, rows, logits))
+
+    def _choose(self, state: StepState) -> None:
+        """Say at which rows to act, towards which behaviour and how strongly."""
+        plan = self._plan
+        gated = plan.gate(state)
+        behaviour, strength = torch.full_like(state.last_ids, -1), torch.zeros(len(gated), device=gated.device)
+        if plan.act != "takeover" and bool(gated.any()):
+            chosen = torch.zeros_like(behaviour) if plan.chooser is None else plan.chooser(state)
+            amount = torch.ones_like(strength) if plan.strength is None else plan.strength(state, chosen)
+            behaviour, strength = torch.where(gated, chosen, behaviour), torch.where(gated, amount, strength)
+        if self._open is not None:
+            gated, behaviour, strength = self._open.extended(state, gated, behaviour, strength)
+        self._gated, self._behaviour, self._strength = gated, behaviour, strength
+        self._kl_nats = torch.zeros_like(strength)
+
+    def _compare(self, state: StepState, rows: Int[Tensor, " steered"], logits: Float[Tensor, "steered n"]) -> None:
+        self._kl_nats[rows] = divergence_nats(logits, state.logits[rows]).to(self._kl_nats.dtype)
 
     def _force(self, state: StepState) -> Change | None:
-        behaviour = self._chosen(state) if bool(self._gated.any()) else self._behaviour
-        rows, of_rows, tokens = self._phrases.force(state, self._gated, behaviour)
+        """Write a wording where the gate opens, or go on with one that was begun."""
+        rows, of_rows, tokens, nats = self._phrases.force(state, self._gated, self._behaviour)
         self._gated = torch.zeros_like(self._gated).index_fill(0, rows, True)  # amid a wording too
-        self._behaviour = self._behaviour.index_copy(0, rows, of_rows)
-        self._strength = self._strength.index_fill(0, rows, 1.0)
+        self._behaviour = torch.full_like(self._behaviour, -1).index_copy(0, rows, of_rows)
+        self._strength = torch.zeros_like(self._strength).index_fill(0, rows, 1.0)
+        self._kl_nats[rows] = nats.to(self._kl_nats.dtype)
         return Change(rows, tokens=tokens) if len(rows) else None
-
-    def _chosen(self, state: StepState) -> Int[Tensor, " rows"]:
-        plan = self._plan
-        return torch.zeros_like(state.last_ids) if plan.chooser is None else plan.chooser(state)
 
     def observe(self, state: StepState, places: Int[Tensor, " rows"], tokens: Int[Tensor, " rows"]) -> None:
         """Log one token of each row."""
@@ -203,22 +222,22 @@ class _Arm:
             gated=self._gated,
             behaviour=self._behaviour,
             strength=self._strength,
+            kl_nats=self._kl_nats,
             base_logits=state.logits,
             thinking_logits=state.follower_logits,
         )
 
 
 def _boosted(
-    state: StepState,
-    rows: Int[Tensor, " boosted"],
+    logits: Float[Tensor, "boosted vocabulary"],
     behaviour: Int[Tensor, " boosted"],
     nats: Float[Tensor, " boosted"],
     words: FirstWords,
-) -> Int[Tensor, " boosted"]:
-    """Choose tokens by the base's logits with those of each row's words raised."""
-    logits = state.logits[rows].float()
+) -> Float[Tensor, "boosted vocabulary"]:
+    """Raise the logits of the words of each row's behaviour."""
+    logits = logits.to(torch.float32, copy=True)
     for number, tokens in enumerate(words):
         members = (behaviour == number).nonzero()
         places = torch.tensor([token for token in tokens if token < logits.shape[1]], device=logits.device)
         logits[members, places] += nats[members]
-    return choose_tokens(logits, state.sampling, None if state.uniforms is None else state.uniforms[rows])
+    return logits

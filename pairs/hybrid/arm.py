@@ -16,6 +16,7 @@ from ._decode import Plan, StrengthRule
 from .arm_run import ArmRun
 from .components import Components
 from .record import RowRecord
+from .through import Through
 
 # end       base and thinking model alone: the ends of the gap, 0 and 1
 # prompt    the base, asked in another way
@@ -74,6 +75,7 @@ class ArmContext:
     tuned: Tuned
     gate: Gate  # of the hybrid
     strength: StrengthRule  # of the hybrid
+    through: Through | None = None  # of the hybrid
     seed: int = 0  # of random vectors, behaviours, positions and orders
     behaviour: int | None = None  # that this run is about, of an arm that needs `each behaviour`
     runs: Mapping[str, ArmRun] = field(default_factory=dict)  # of the arms before it in the table
@@ -108,4 +110,5 @@ def hybrid_plan(context: ArmContext) -> Plan:
         mechanism=components.mechanism(layer),
         chooser=components.chooser(layer),
         strength=context.strength,
+        through=context.through,
     )

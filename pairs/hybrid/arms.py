@@ -23,6 +23,7 @@ from .gate import always, boundary, never, positions
 from .mechanism import Mechanism
 from .phrase_arms import PHRASE_ARMS
 from .strength import constant, scaled, shuffled
+from .through import Through
 
 BASE, THINKING, HYBRID, NETWORK, WORDS = "base", "thinking", "hybrid", "network-strength", "word-boost"
 PROBE_GATED = "probe-gated"
@@ -48,7 +49,7 @@ def _network_strength(context: ArmContext) -> Plan:
 
 
 def _oracle(context: ArmContext) -> Plan:
-    return Plan(gate=context.gate, act="takeover")
+    return Plan(gate=context.gate, act="takeover", through=context.through)
 
 
 def _forcing(context: ArmContext) -> Plan:
@@ -56,11 +57,11 @@ def _forcing(context: ArmContext) -> Plan:
 
 
 def _bias(context: ArmContext) -> Plan:
-    strengths = steered_strengths(context.hybrid_records)
+    strengths = steered_strengths(context.hybrid_records, context.through)
     strength = float(np.mean(strengths)) if strengths else context.tuned.strength
     assert context.components.bias is not None
     mechanism = Mechanism.of(context.components.bias, context.tuned.layer)
-    return Plan(gate=context.gate, mechanism=mechanism, strength=constant(strength))
+    return Plan(gate=context.gate, mechanism=mechanism, strength=constant(strength), through=context.through)
 
 
 def _word_boost(context: ArmContext) -> Plan:
@@ -85,16 +86,21 @@ def _least_similar(context: ArmContext) -> Plan:
 
 
 def _random_positions(context: ArmContext) -> Plan:
-    share = gated_share(context.hybrid_records)
-    return replace(hybrid_plan(context), gate=positions(share, context.seed))
+    hybrid = context.hybrid_records
+    # Single tokens; where the hybrid acts through the sentence, each with one of its doses.
+    doses = [] if context.through is None else steered_strengths(hybrid)
+    strength = shuffled(doses, context.seed) if doses else context.strength
+    gate = positions(gated_share(hybrid), context.seed)
+    return replace(hybrid_plan(context), gate=gate, strength=strength, through=None)
 
 
 def _always_on(context: ArmContext) -> Plan:
-    return replace(hybrid_plan(context), gate=always)
+    return replace(hybrid_plan(context), gate=always, through=None)
 
 
 def _shuffled_strengths(context: ArmContext) -> Plan:
-    return replace(hybrid_plan(context), strength=shuffled(varied_strengths(context.runs), context.seed))
+    strengths = varied_strengths(context.runs, context.through)
+    return replace(hybrid_plan(context), strength=shuffled(strengths, context.seed))
 
 
 _ENTRIES = (
@@ -245,17 +251,18 @@ def arm_of(run: str) -> Arm:
     return arm
 
 
-def varied_strengths(runs: Mapping[str, ArmRun]) -> list[float]:
+def varied_strengths(runs: Mapping[str, ArmRun], through: Through | None) -> list[float]:
     """List the strengths to shuffle: those of the hybrid, or where they are all one, those of the network's arm.
 
     Args:
         runs: Of the arms that have run.
+        through: How long the hybrid's doses last: the strengths with which gates opened are meant.
 
     Returns:
         Strengths of steered tokens in order; none where neither arm steered with more than one.
     """
     for name in (HYBRID, NETWORK):
-        strengths = steered_strengths(runs[name].records[0]) if name in runs else []
+        strengths = steered_strengths(runs[name].records[0], through) if name in runs else []
         if len(set(strengths)) > 1:
             return strengths
     return []

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ._decode import Plan
 from .arm import Arm, ArmContext, hybrid_plan
-from .arm_run import gated_share
+from .arm_run import opening_share
 from .gate import unless
 
 
@@ -29,7 +29,7 @@ def _base_behaviour(context: ArmContext) -> Plan:
 
 def _base_moments(context: ArmContext) -> Plan:
     components, layer = context.components, context.tuned.layer
-    share = gated_share(context.hybrid_records)
+    share = opening_share(context.hybrid_records, context.through)
     gate = components.gate(layer, components.probes.threshold_at(layer, share))
     return replace(_thinking_behaviour(context), gate=gate)
 

@@ -20,6 +20,7 @@ from ..pair import Pair
 from .behaviour_probe import as_far_up
 
 N_FOLDS = 5
+N_TRACES = 150  # more cost minutes and say no more
 REASONING = ("backtracking", "uncertainty-estimation", "verification", "subgoal-setting")
 
 
@@ -29,8 +30,9 @@ def next_sentence(
     """One row for each behaviour and model: auroc with its 95% interval over problems, layer, n of sentences, n_shows.
 
     layer: of the base; of a deeper or shallower thinking model the block as far up. Behaviours: those of REASONING
-    among the behaviours, else all, where enough problems show them at a token that both models can read (templates are
-    not read); without any, no rows.
+    among the behaviours, else all, where enough problems
+    of the first 150 traces show them at a token that both models can read (templates are not read); without any, no
+    rows.
     """
     activations_of: dict[str, Activations] = {}
     for who, model, template in (
@@ -39,7 +41,7 @@ def next_sentence(
     ):
         at = as_far_up(layer, pair.base.n_layers, model.n_layers)
         activations_of[who] = collect(
-            model, traces, read="before:1", layers=[at], template=template, truncate=True, progress=False
+            model, traces[:N_TRACES], read="before:1", layers=[at], template=template, truncate=True, progress=False
         ).load()
     often = [
         set(common_labels(activations.labels, activations.problems, N_FOLDS)) for activations in activations_of.values()

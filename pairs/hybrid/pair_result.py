@@ -27,7 +27,7 @@ class PairResult:
     base: dict[str, Any]  # LanguageModel.identity()
     thinking: dict[str, Any]
     tuned: Tuned
-    grid: pd.DataFrame  # of everything that was tried on validation problems
+    search: pd.DataFrame  # of everything that was tried on validation problems
     components: dict[str, Any]  # counts of what the hybrid was made of
     next_sentence: pd.DataFrame  # of `next_sentence.py`
     arms: dict[str, ArmResult]
@@ -44,7 +44,7 @@ class PairResult:
             base=run.pair.base.identity(),
             thinking=run.pair.thinking.identity(),
             tuned=run.tuned,
-            grid=run.grid,
+            search=run.search,
             components={
                 "problems_digest": run.pair.digest,
                 "chance": run.pair.chance,
@@ -75,7 +75,7 @@ class PairResult:
             "thinking": self.thinking,
             "verdict": self.verdict.to_dict(),
             "tuned": asdict(self.tuned),
-            "grid": rows_of(self.grid),
+            "search": rows_of(self.search),
             "components": self.components,
             "next_sentence": rows_of(self.next_sentence),
             "judge": None if self.judged is None else self.judged.to_dict(),
@@ -90,7 +90,7 @@ class PairResult:
             base=dict(row["base"]),
             thinking=dict(row["thinking"]),
             tuned=from_row(Tuned, row["tuned"]),
-            grid=pd.DataFrame(row["grid"]),
+            search=pd.DataFrame(row["search"]),
             components=dict(row["components"]),
             next_sentence=pd.DataFrame(row["next_sentence"]),
             arms={arm: ArmResult.from_dict(figures) for arm, figures in row["arms"].items()},

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from ...rundir import InputError, brief, parse_json, reading, write_json
+from ...vectors import Directions
 from ..pair import Pair
 from .arm import Tuned
 from .arm_run import ArmRun
@@ -29,8 +30,9 @@ from .next_sentence import next_sentence
 from .rollouts import labelled_rollouts
 from .run_arms import run_arms
 from .steered_trace import SteeredTrace
-from .tuning import tuned_on_validation
+from .tuning import tuned_on_validation, with_choices
 
+FOUND = "found.safetensors"  # the vectors with layer and strength, for `export` and `steer`
 BIAS = "bias"  # the one general vector, and the arm that is steered with it
 
 
@@ -41,7 +43,7 @@ class PairRun:
     pair: Pair
     components: Components
     tuned: Tuned
-    grid: pd.DataFrame  # of `tuning.py`, a row a cell
+    search: pd.DataFrame  # of `tuning.py`, a row a trial
     next_sentence: pd.DataFrame  # of `next_sentence.py`
     arms: dict[str, ArmRun]
     measures: dict[str, ArmResult]
@@ -90,7 +92,11 @@ def run_pair(experiment: Experiment) -> PairRun:
         with directory.stage("components"):
             components = make_components(experiment, rollouts)
         with directory.stage("tuning"):
-            tuned, grid = tuned_on_validation(experiment, components)
+            tuned, search = tuned_on_validation(experiment, components)
+            if experiment.settings.strength_by != "network":  # whose strengths differ from token to token
+                directory.once(
+                    FOUND, lambda: with_choices(components, tuned, search), save=Directions.save, open=Directions.open
+                )
         with directory.stage("next sentence"):
             decodable = directory.once(
                 "next_sentence.json",
@@ -109,7 +115,7 @@ def run_pair(experiment: Experiment) -> PairRun:
         pair=pair,
         components=components,
         tuned=tuned,
-        grid=grid,
+        search=search,
         next_sentence=decodable,
         arms=arms,
         measures=measures,

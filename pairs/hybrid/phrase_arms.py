@@ -26,6 +26,8 @@ def _phrase(n_tokens: int | None) -> Callable[[ArmContext], Plan]:
             act="force",
             gate=both(context.gate, sentence_start(context.components.sentence_ends)),
             wordings=of_behaviours if n_tokens is None else first_tokens(of_behaviours, n_tokens),
+            strength=None,
+            through=None,  # a wording ends by itself
         )
 
     return plan

@@ -8,7 +8,7 @@ the limit of a word boost of boundless nats. Every token that is written so coun
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ...generation import StepState, choose_tokens
@@ -24,7 +24,7 @@ class Phrases:
 
     def force(
         self, state: StepState, gated: Bool[Tensor, " rows"], behaviour: Int[Tensor, " rows"]
-    ) -> tuple[Int[Tensor, " forced"], Int[Tensor, " forced"], Int[Tensor, " forced"]]:
+    ) -> tuple[Int[Tensor, " forced"], Int[Tensor, " forced"], Int[Tensor, " forced"], Float[Tensor, " forced"]]:
         """Choose the tokens of rows that are amid a wording, or begin one.
 
         Args:
@@ -33,7 +33,8 @@ class Phrases:
             behaviour: Whose wording would begin.
 
         Returns:
-            Places of the rows that are forced, their behaviours, and their tokens.
+            Places of the rows that are forced, their behaviours, their tokens, and KL(forced || base) of these in nats:
+            minus the logarithm of the base's probability of all tokens that go on with a wording.
         """
         opens, which = gated.tolist(), behaviour.tolist()
         places, begun, choices = [], [], []
@@ -59,7 +60,8 @@ class Phrases:
             if not self._next(*self._begun[row]):
                 del self._begun[row]
         of_rows = torch.tensor([own for _, own, _ in begun], dtype=torch.long, device=rows.device)
-        return rows, of_rows, tokens
+        nats = state.logits[rows].float().logsumexp(dim=-1) - logits.logsumexp(dim=-1)
+        return rows, of_rows, tokens, nats
 
     def _next(self, behaviour: int, written: Wording) -> list[int]:
         """List the tokens that go on with a wording."""

@@ -12,6 +12,7 @@ from .components import Components
 from .gate import gate_named
 from .settings import HybridSettings
 from .strength import constant, per_behaviour, scaled
+from .through import Through
 
 
 def plan_of(
@@ -43,11 +44,17 @@ def plan_of(
         tuned=tuned,
         gate=gate_named(settings.gate, components.sentence_ends),
         strength=_hybrid_strength(components, tuned, settings),
+        through=through_of(settings, components),
         seed=seed,
         behaviour=behaviour,
         runs=runs or {},
     )
     return ARMS[arm].plan(context)
+
+
+def through_of(settings: HybridSettings, components: Components) -> Through | None:
+    """Say how long the hybrid's doses last; None: at the tokens of its gate alone."""
+    return Through(settings.through, components.sentence_ends) if settings.through else None
 
 
 def _hybrid_strength(components: Components, tuned: Tuned, settings: HybridSettings) -> StrengthRule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import pandas as pd
 import torch
@@ -28,8 +28,11 @@ class RowRecord:
     gated: tuple[bool, ...]
     behaviour: tuple[int, ...]  # -1 where nothing was steered
     strength: tuple[float, ...]
+    # KL(steered base || base) of the next token, nats (of a forced one, of what the base may write from all it would);
+    # 0 where nothing was steered, or a token was taken over. Rounding depends on the batch, so records of the same
+    # response are equal without it and what follows.
+    kl_nats: tuple[float, ...] = field(compare=False)
     # How likely either model held the token that was said (natural logarithm; None where no thinking model ran).
-    # Rounding depends on the batch, so records of the same response are equal without them.
     base_logprob: tuple[float, ...] = field(compare=False)
     thinking_logprob: tuple[float | None, ...] = field(compare=False)
     is_truncated: bool
@@ -63,11 +66,8 @@ class RowRecord:
 
     def to_frame(self) -> pd.DataFrame:
         """One row a token."""
-        names = (
-            *("tokens", "base", "thinking", "base_likeliest", "thinking_likeliest", "gated", "behaviour", "strength"),
-            *("base_logprob", "thinking_logprob"),
-        )
-        return pd.DataFrame({name: list(getattr(self, name)) for name in names})
+        columns = [field.name for field in fields(self) if field.name not in ("text", "is_truncated")]
+        return pd.DataFrame({name: list(getattr(self, name)) for name in columns})
 
 
 class Log:
@@ -75,8 +75,9 @@ class Log:
 
     def __init__(self) -> None:
         self._rows: list[Tensor] = []
-        self._numbers: list[Tensor] = []  # (7, rows): token, base's, thinking's, likeliest of both, gated, behaviour
-        self._amounts: list[Tensor] = []  # (3, rows): strength, log probabilities
+        # (7, rows): token, base's, thinking's, likeliest of both, gated, behaviour
+        self._numbers: list[Tensor] = []
+        self._amounts: list[Tensor] = []  # (4, rows): strength, KL, log probabilities
 
     def add(
         self,
@@ -90,6 +91,7 @@ class Log:
         gated: Bool[Tensor, " rows"],
         behaviour: Int[Tensor, " rows"],
         strength: Float[Tensor, " rows"],
+        kl_nats: Float[Tensor, " rows"],
         base_logits: Float[Tensor, "rows vocabulary"],
         thinking_logits: Float[Tensor, "rows vocabulary"] | None,
     ) -> None:
@@ -99,12 +101,12 @@ class Log:
         self._rows.append(rows)
         numbers = [tokens, base, thinking, base_likeliest, thinking_likeliest, gated.to(tokens.dtype), behaviour]
         self._numbers.append(torch.stack(numbers))
-        self._amounts.append(torch.stack([strength.to(own.dtype), own, led]))
+        self._amounts.append(torch.stack([strength.to(own.dtype), kl_nats.to(own.dtype), own, led]))
 
     def records(self, n_rows: int, model: LanguageModel, stops: set[int]) -> list[RowRecord]:
         """Of each row, in order."""
         if not self._rows:
-            return [_record([[]] * 7, [[]] * 3, model, stops) for _ in range(n_rows)]
+            return [_record([[]] * 7, [[]] * 4, model, stops) for _ in range(n_rows)]
         order = torch.cat(self._rows).sort(stable=True)
         sizes = order.values.bincount(minlength=n_rows).tolist()
         numbers = torch.split(torch.cat(self._numbers, dim=1)[:, order.indices].cpu(), sizes, dim=1)
@@ -120,7 +122,7 @@ def _log_probability(logits: Float[Tensor, "rows vocabulary"], tokens: Int[Tenso
 
 def _record(numbers: list[list[int]], amounts: list[list[float]], model: LanguageModel, stops: set[int]) -> RowRecord:
     tokens, base, thinking, base_likeliest, thinking_likeliest, gated, behaviour = numbers
-    strength, own, led = amounts
+    strength, kl_nats, own, led = amounts
     text_tokens = [token for token in tokens if token not in stops]
     return RowRecord(
         text=str(model.tokenizer.decode(text_tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)),
@@ -132,6 +134,7 @@ def _record(numbers: list[list[int]], amounts: list[list[float]], model: Languag
         gated=tuple(map(bool, gated)),
         behaviour=tuple(behaviour),
         strength=tuple(strength),
+        kl_nats=tuple(round(nats, DECIMALS) for nats in kl_nats),
         base_logprob=tuple(round(logprob, DECIMALS) for logprob in own),
         thinking_logprob=tuple(None if logprob != logprob else round(logprob, DECIMALS) for logprob in led),
         is_truncated=not tokens or tokens[-1] not in stops,

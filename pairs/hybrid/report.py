@@ -1,4 +1,4 @@
-"""One page of a hybrid experiment that opens offline: figures, grids and some responses side by side."""
+"""One page of a hybrid experiment that opens offline: figures, searches and some responses side by side."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ...figures.steered import STYLE, legend, steered_tokens
 from .arms import BASE, HYBRID, NETWORK, PROBE_GATED, THINKING, arm_of
 from .pair_result import PairResult
 from .pair_run import PairRun
+from .search import named_strengths
 from .settings import HybridSettings
 from .steered_trace import grade_name
-from .tuning import named_strengths
 
 N_EXAMPLES = 4
 
@@ -54,7 +54,7 @@ def _section(pair: PairResult) -> dict[str, Any]:
         "strengths": named_strengths(pair.components["behaviours"], pair.tuned),
         "has_network": NETWORK in pair.arms,
         "has_probe_gate": PROBE_GATED in pair.arms,
-        "grid": pair.to_dict()["grid"],
+        "search": pair.to_dict()["search"],
         "components": pair.components,
         "next_sentence": pair.to_dict()["next_sentence"],
         "judge": pair.judged,

@@ -17,9 +17,9 @@ from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_r
 from .pair_result import PairResult
 from .report import report_html
 from .settings import HybridSettings
-from .tables import gap_table
+from .tables import gap_table, search_table
 
-FORMAT = "reasonlens.hybrid/5"
+FORMAT = "reasonlens.hybrid/6"
 SHOWN = (  # in notebooks
     *("arm", "accuracy", "gap", "gap_low", "gap_high", "steered", "effective", "p_value", "truncated"),
     *("unsure", "answered_in_thoughts", "n"),
@@ -42,7 +42,11 @@ class HybridResult:
 
     def tables(self) -> dict[str, FigureTable]:
         """Tabulate each figure by its name."""
-        return {"gap": gap_table(self.to_frame())}
+        searches = [pair.search.assign(pair=name) for name, pair in self.pairs.items()]
+        return {
+            "gap": gap_table(self.to_frame()),
+            "search": search_table(pd.concat(searches, ignore_index=True), self.settings.kl_limit_nats),
+        }
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw all figures of the report, by name."""
@@ -80,7 +84,7 @@ class HybridResult:
         return report_html(self.pairs, self.settings, self.figures())
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, tables/gap.json and report.html.
+        """Write results.json, table.csv, tables/ and report.html.
 
         Args:
             directory: Made if there is none.

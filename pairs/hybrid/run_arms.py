@@ -18,7 +18,7 @@ from .behaviour_probe import Whose
 from .behaviour_probe_fit import add_behaviour_probe
 from .components import Components
 from .experiment import KEY, Experiment
-from .plans import plan_of
+from .plans import plan_of, through_of
 from .record import RowRecord
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def unmet_need(
             return f"no probe tells the {whose} model's behaviour at layer {tuned.layer}"
     if "thinking's behaviour" in arm.needs and not same_tokens(experiment.pair.base, experiment.pair.thinking):
         return "the thinking model has other tokens, so that its activations stand at other places"
-    if "varied strengths" in arm.needs and not varied_strengths(runs):
+    if "varied strengths" in arm.needs and not varied_strengths(runs, through_of(settings, components)):
         return "all strengths are one"
     return ""
 

@@ -12,6 +12,7 @@ from ...models import LanguageModel
 from ...rundir import InputError, brief, names_of
 from .arms import ALL, ARMS, REQUIRED
 from .gate import gate_named
+from .through import check_decay
 
 MechanismName = Literal["optimised", "mean-difference", "joint"]
 StrengthName = Literal["constant", "per-behaviour", "network"]
@@ -33,11 +34,14 @@ class HybridSettings:
     arms: tuple[str, ...] = field(default_factory=default_arms)
     mechanism: MechanismName = "optimised"  # how vectors are found (`vector_stage.py`)
     gate: str = "disagreement"  # when the hybrid steers: disagreement, boundary, or divergence:NATS (`gate.py`)
+    # Share of its dose that each further token of the sentence gets (`through.py`); 0: the tokens of the gate alone.
+    through: float = 0.0
     strength_by: StrengthName = "constant"  # how strongly (`strength.py`, `coefficient.py`)
     # Blocks to try: "all", "0,4,10:20:2", or numbers, negative ones from the end; None: a quarter, a half and three
     # quarters of the way up.
     layers: str | tuple[int, ...] | None = None
     strengths: tuple[float, ...] = (0.5, 1.0, 1.5)  # to try, in mean residual norms; of a network's, multiples
+    kl_limit_nats: float = 1.0  # a token written, of steered base from base: layers and strengths beyond it are dropped
     boosts: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)  # of the first words' logits in nats, to try in word-boost
     thresholds: tuple[float, ...] = (-2.0, 0.0, 2.0)  # log odds above which the probe gate opens, to try
     n_train: int = 400  # problems on which the thinking model writes
@@ -69,6 +73,7 @@ class HybridSettings:
         if self.strength_by not in STRENGTHS:
             raise InputError(f"there is no strength by {self.strength_by!r}; there are {', '.join(STRENGTHS)}")
         gate_named(self.gate, None)
+        check_decay(self.through)
         if isinstance(self.layers, str):
             parse_layers(self.layers, 10_000)  # how it is written; which blocks there are, the model knows
         elif self.layers is not None:
@@ -80,6 +85,8 @@ class HybridSettings:
         for number in (*self.strengths, *self.boosts, *self.thresholds):
             if not math.isfinite(number):
                 raise InputError(f"strengths, boosts and thresholds are numbers, and {number} is none")
+        if not self.kl_limit_nats > 0:
+            raise InputError(f"the limit of KL must be a number of nats above 0, and {self.kl_limit_nats} is not")
         if not self.strengths or not self.boosts or not self.thresholds:
             raise InputError("a hybrid needs at least one strength, one boost and one threshold to try")
         object.__setattr__(self, "arms", tuple(arm for arm in ARMS if arm in (*REQUIRED, *self.arms)))
@@ -91,7 +98,7 @@ class HybridSettings:
         Args:
             options: Settings that are otherwise than in the quick run.
         """
-        quick: dict[str, Any] = {"n_test": 200, "n_seeds": 1}
+        quick: dict[str, Any] = {"n_train": 200, "n_validation": 100, "n_test": 200, "n_seeds": 1}
         return cls(**(quick | options))
 
     def layers_of(self, model: LanguageModel) -> tuple[int, ...]:

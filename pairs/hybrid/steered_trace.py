@@ -17,7 +17,7 @@ from ...rundir import InputError, expanded, from_row, looked_at, restoring, to_r
 from ...rundir.result_files import check_format, write_result
 from .record import RowRecord
 
-FORMAT = "reasonlens.steered-trace/2"
+FORMAT = "reasonlens.steered-trace/3"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -114,9 +114,9 @@ def _control(pair: Pair, base: Labelled, behaviours: Sequence[str]) -> ModelProf
 
 
 def _policy(labelled: Labelled, kind: str, behaviours: Sequence[str]) -> Policy:
-    wanted = {ALL: (True, False, None), RIGHT: (True,), WRONG: (False,)}[kind]
+    outcomes = {ALL: (True, False, None), RIGHT: (True,), WRONG: (False,)}[kind]
     return policy_of(
-        {problem: [one.behaviours for one in some if one.is_solved in wanted] for problem, some in labelled.items()},
+        {problem: [one.behaviours for one in some if one.is_solved in outcomes] for problem, some in labelled.items()},
         behaviours,
     )
 

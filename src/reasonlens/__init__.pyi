@@ -90,13 +90,22 @@ from .analysis.effect import (
     EffectSettings as EffectSettings,
 )
 from .analysis.effect import (
+    FindSettings as FindSettings,
+)
+from .analysis.effect import (
     SteeredResponse as SteeredResponse,
 )
 from .analysis.effect import (
     SteeringMatrix as SteeringMatrix,
 )
 from .analysis.effect import (
+    SteeringSearch as SteeringSearch,
+)
+from .analysis.effect import (
     StrengthCurves as StrengthCurves,
+)
+from .analysis.effect import (
+    steer_find as steer_find,
 )
 from .analysis.effect import (
     steer_matrix as steer_matrix,

@@ -51,7 +51,7 @@ def test_a_pair_is_measured_and_the_same_command_goes_on_where_it_was_cut_off(
         (("profile", "--samples", "1"), "needs two responses to each question"),
         (("profile", "--temperature", "0"), "needs two responses to each question"),
         (("likelihood", "--thinking", "organism/base-timing"), "is a base itself"),
-        (("likelihood", "--test", "0"), "0"),
+        (("likelihood", "--test", "1"), "greater than or equal to 2"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_a_line(

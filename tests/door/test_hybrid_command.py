@@ -30,7 +30,7 @@ def test_a_pair_is_measured_with_its_controls_and_written_down(done: tuple[Path,
     out, said, told = done
     assert "rl-timing: 10 test problems" in said and "random-positions" in said and "report.html" in told
     results = json.loads((out / "results.json").read_text())
-    assert results["format"] == "reasonlens.hybrid/5"
+    assert results["format"] == "reasonlens.hybrid/6"
     assert set(results["pairs"]["rl-timing"]["arms"]) == {"base", "thinking", "hybrid", "oracle", "random-positions"}
     assert len(results["pairs"]["rl-timing"]["components"]["problems_digest"]) == 64
     assert {row["model"] for row in results["pairs"]["rl-timing"]["next_sentence"]} == {"base", "thinking"}
@@ -64,6 +64,8 @@ def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_an
         (("--strengths", "much"), "--strengths': 'much' is not numbers joined by commas"),
         (("--strengths", "nan"), "strengths, boosts and thresholds are numbers, and nan is none"),
         (("--gate", "sometimes"), "there is no gate 'sometimes'; there are disagreement, boundary and divergence:NATS"),
+        (("--through", "2"), "a dose keeps a share of itself, from 0 (the first token alone) to 1, not 2.0"),
+        (("--kl-limit", "0"), "the limit of KL must be a number of nats above 0, and 0.0 is not"),
         (("--mechanism", "magic"), "--mechanism': 'magic' is not one of 'optimised', 'mean-difference', 'joint'"),
         (("--strength-by", "much"), "--strength-by': 'much' is not one of 'constant', 'per-behaviour', 'network'"),
         (("--judge-url", "https://host/v1"), "a judge needs both --judge-url and --judge-model"),

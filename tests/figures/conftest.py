@@ -28,6 +28,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "rate_points": "thinking",
     "policy_graph": "share",
     "return_rates": "value",
+    "search_lines": "objective",
     "share_points": "share",
     "site_heatmap": "value",
     "steering_matrix_figure": "effect",
@@ -86,6 +87,7 @@ def made(figure: str) -> FigureTable:
             "measure": ["stable", "returns"],
             "series": ["at its own boundaries", "a series of one's own"],
         },
+        "search_lines": {"search": two, "layer": layers, "strength": [0.5, 1.0], "n": [10, 20]},
         "share_points": {"pair": ["rl", "sft"], "reading": ["when-share", "truth"]},
         "site_heatmap": {"site": ["hook_attn_out", "hook_mlp_out"], "layer": layers},
         "steered_line": {"position": [0, 1, 2, 3]},
@@ -111,6 +113,8 @@ def made(figure: str) -> FigureTable:
         options["axis"] = "loss, nats a token"
     if figure == "token_strip":
         options["measure"] = "log odds"
+    if figure == "search_lines":
+        options["objective"] = "accuracy"
     return FigureTable(figure=figure, rows=table, options=options)
 
 

@@ -42,7 +42,8 @@ def export(
         layers: The 0-based blocks to write, or a text such as "8:12"; None means all that the tool can steer, and
             those that are left out are logged.
         strength: What a coefficient of 1 in the tool adds, in units of the mean residual norm. None writes the vectors
-            as they are.
+            as they are. With neither, a behaviour whose layer and strength were sought (`steer_find`) is written there,
+            so strong.
         model: The model that they are meant for; they are checked against it.
         force: Accept directions of another model of the same shape.
         **options: Options of the format (`FORMATS[format].options`).
@@ -70,6 +71,7 @@ def export(
         options |= {"model": model, "force": force}
     elif model is not None:
         directions = replace(directions, model=_model_identity(directions.model, model))
+    choices = directions.choices if layers is None and strength is None else {}
     if layers is None:
         layers = _writable_layers(entry, directions)
     targets: dict[Path, str | None] = {path: behaviour}
@@ -81,7 +83,17 @@ def export(
             )
         targets = {path / (file_name(name) + entry.suffix): name for name in directions.behaviours}
     for target, name in targets.items():
-        entry.write(directions, target, behaviour=name, layers=layers, strength=strength, **options)
+        own = choices.get(name or (directions.behaviours[0] if len(directions.behaviours) == 1 else ""))
+        if own is not None:
+            logger.info(f"{target}: layer {own.layer}, strength {own.strength:g}, as they were found ({own.about})")
+        entry.write(
+            directions,
+            target,
+            behaviour=name,
+            layers=layers if own is None else (own.layer,),
+            strength=strength if own is None else own.strength,
+            **options,
+        )
     return list(targets)
 
 

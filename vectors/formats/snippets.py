@@ -43,8 +43,9 @@ def snippet(
         directions: The directions that the file holds.
         file: The file of directions that the code opens.
         behaviour: Which behaviour; may be left out where there is only one.
-        layer: The 0-based block; may be left out where the directions cover only one.
-        strength: In units of the mean residual norm; None takes the vector as it is.
+        layer: The 0-based block; may be left out where the directions cover only one, or one was found (`steer_find`).
+        strength: In units of the mean residual norm; None takes the vector as it is, or where no layer is given either
+            the strength that was found.
         model: The model, as `load` takes it; None means that of the directions. The code names it as the tool can load
             it: built-in names by their id on the hub, organisms by their directory.
 
@@ -56,6 +57,10 @@ def snippet(
     """
     if tool not in SNIPPETS:
         raise InputError(f"there is no snippet for {tool!r}; there are {', '.join(SNIPPETS)}")
+    only = directions.behaviours[0] if len(directions.behaviours) == 1 else ""
+    choice = directions.choices.get(behaviour or only)
+    if layer is None and choice is not None:
+        layer, strength = choice.layer, choice.strength if strength is None else strength
     if layer is None:
         if len(directions.layers) != 1:
             raise InputError(

@@ -92,8 +92,9 @@ def export(
     Layers are counted as everywhere in reasonlens: L is the block, from 0, whose *output* the vector is added to. Each
     format gets the index that its tool means by that, and no layer that its tool cannot steer; these are named. With
     `--strength`, vectors are scaled so that a coefficient of 1 in the other tool is this many mean residual norms; else
-    they go as they stand. `--model` is what they are checked against. `--out` is a directory for `baked`, and for a
-    file of each behaviour.
+    they go as they stand. Without layer and strength, those that `steer find` or `hybrid` found are taken, where
+    VECTORS says them (`--layers all`: all, as they stand). `--model` is what they are checked against. `--out` is a
+    directory for `baked`, and for a file of each behaviour.
     """
     import reasonlens
     from reasonlens.rundir import InputError

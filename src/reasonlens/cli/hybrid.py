@@ -23,6 +23,7 @@ from reasonlens.cli.options import (
     Base,
     Device,
     Json,
+    KlLimit,
     LayersOrNone,
     MaxNewTokens,
     Names,
@@ -73,14 +74,27 @@ def hybrid(
         str,
         typer.Option(help="When to steer: `disagreement`, `boundary` (of sentences), or `divergence:NATS`."),
     ] = "disagreement",
+    through: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Steer on to the end of the sentence, each token with this share of the dose of the one before: 1 as "
+            "much, 0 the tokens of the gate alone.",
+        ),
+    ] = 0.0,
     strength_by: Annotated[
         Literal["constant", "per-behaviour", "network"],
         typer.Option("--strength-by", help="How much; `network`: by a small network on the base's activation."),
     ] = "constant",
     layers: LayersOrNone = None,
     strengths: Strengths = STRENGTHS,
-    train: Annotated[int, typer.Option(help="Problems on which the thinking model writes.", min=10)] = 400,
-    validation: Annotated[int, typer.Option(help="Problems on which layer and strength are chosen.", min=5)] = 150,
+    kl_limit: KlLimit = 1.0,
+    train: Annotated[
+        int | None, typer.Option(help="Problems on which the thinking model writes; default 400.", min=10)
+    ] = None,
+    validation: Annotated[
+        int | None, typer.Option(help="Problems on which layer and strength are chosen; default 150.", min=5)
+    ] = None,
     test: TestProblems = None,
     max_new_tokens: MaxNewTokens = 287,
     temperature: Temperature = 1.0,
@@ -108,27 +122,29 @@ def hybrid(
     them where the two would say different tokens (or where a probe on the base says so), and everything that could
     explain the gain in another way is run beside it. Without options: the built-in pairs, where the truth is known.
 
-    By default 1000 test problems, and the arms without which no verdict is given; `--quick` runs them on 200, with one
-    seed each. `--arms all` runs every arm.
+    By default 1000 test problems, and the arms without which no verdict is given; `--quick` runs them on 200, with 200
+    to train, 100 to validate and one seed each. `--arms all` runs every arm.
 
-    `--layers` and `--strengths` are tried on the validation problems; by default blocks a quarter, half and three
-    quarters up. Of a network's strengths, `--strengths` are multiples.
+    `--layers` and `--strengths` are tried on the validation problems, all on few and the better ones on more, within
+    `--kl-limit`; by default blocks a quarter, half and three quarters up. Of a
+    network's strengths, `--strengths` are multiples.
     """
     import reasonlens
     from reasonlens.generation import Sampling
     from reasonlens.pairs.identity import folder_of
 
     chosen: dict[str, Any] = {} if arms is None else {"arms": arms}
-    chosen |= {} if test is None else {"n_test": test}
+    sizes = {"n_train": train, "n_validation": validation, "n_test": test}
+    chosen |= {name: size for name, size in sizes.items() if size is not None}
     settings = (reasonlens.HybridSettings.quick if quick else reasonlens.HybridSettings)(
         **chosen,
         mechanism=mechanism,
         gate=gate,
+        through=through,
         strength_by=strength_by,
         layers=layers,
         strengths=strengths,
-        n_train=train,
-        n_validation=validation,
+        kl_limit_nats=kl_limit,
         n_rows=rows,
         cache_gigabytes=cache_gigabytes,
         rollout=Sampling(n_samples=1, temperature=1.0, top_p=1.0, max_new_tokens=max_new_tokens),
@@ -152,7 +168,8 @@ def hybrid(
     note(f"report: {out / 'report.html'}")
     name, pair = next(iter(result.pairs.items()))
     assert pair.run is not None, "a pair that was just run has what it made"
-    vectors = out / folder_of(name) / "vectors.safetensors"
+    folder = out / folder_of(name)
+    vectors = folder / ("vectors.safetensors" if strength_by == "network" else "found.safetensors")
     next_command("steer", "sweep", vectors, "--model", pair.run.pair.base.name, "--out", "runs/sweep")
 
 

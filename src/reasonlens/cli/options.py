@@ -255,6 +255,15 @@ Strengths = Annotated[
         parser=Numbers.parse,
     ),
 ]
+KlLimit = Annotated[
+    float,
+    typer.Option(
+        "--kl-limit",
+        metavar="NATS",
+        help="Layers and strengths that move the model by more than this KL (steered from unsteered) a token written "
+        "are dropped.",
+    ),
+]
 Operation = Annotated[
     str,
     typer.Option("--operation", help="What is done: `add`, `add-preserving-norm`, `project-out`, `clamp`."),

@@ -13,7 +13,7 @@ from reasonlens.cli.options import (
     Device,
     Force,
     Json,
-    Layer,
+    LayerOrNone,
     MaxNewTokens,
     ModelOrNone,
     Operation,
@@ -32,7 +32,7 @@ def write(
     vectors: Vectors,
     prompt: Prompt,
     behaviour: Behaviour,
-    layer: Layer,
+    layer: LayerOrNone = None,
     strength: StrengthOrNone = None,
     model: ModelOrNone = None,
     operation: Operation = "add",
@@ -55,7 +55,8 @@ def write(
     --prompt "What is 17 times 23?"`
 
     By default steers the model that the directions were found in, with the strongest steering that moves neutral text
-    by at most 0.1 nats a token: more makes most models write nonsense.
+    by at most 0.1 nats a token: more makes most models write nonsense. Without `--layer`: where and as strongly as
+    `steer find` has found.
     """
     import reasonlens
     from reasonlens.analysis.effect.strength_limit import KL_LIMIT_NATS
@@ -84,7 +85,7 @@ def write(
     else:
         from rich.text import Text
 
-        steered = f"{behaviour} x {response.strength:g} at layer {layer}"
+        steered = f"{behaviour} x {response.strength:g} at layer {response.layer}"
         for title, text in (("unsteered", response.unsteered), (steered, response.steered)):
             print_rich(Text(title, style="bold underline"), Text(visible(text)), Text(), wrap=False)
     if response.kl_nats is not None:
@@ -93,4 +94,6 @@ def write(
             f"nats a token ({response.kl_nats:.2g}); --strength sets another"
         )
     note(f"{response.n_steered} of {response.n_tokens} tokens steered")
-    next_command("steer", "sweep", vectors, "--behaviours", behaviour, "--layers", layer, "--out", "runs/sweep")
+    next_command(
+        "steer", "sweep", vectors, "--behaviours", behaviour, "--layers", response.layer, "--out", "runs/sweep"
+    )

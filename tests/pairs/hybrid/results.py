@@ -62,6 +62,7 @@ def steered_trace() -> SteeredTrace:
         gated=(False, True, True, True),
         behaviour=(-1, -1, 1, 0),
         strength=(0.0, 0.0, 0.5, 0.25),
+        kl_nats=(0.0, 0.0, 1.5, 0.25),
         base_logprob=(-0.1, -2.0, -3.5, -0.2),
         thinking_logprob=(-0.1, -0.3, None, -4.0),
         is_truncated=True,
@@ -80,13 +81,14 @@ def steered_trace() -> SteeredTrace:
 
 def _pair(name: str, arms: dict[str, ArmResult], judged: Judged | None) -> PairResult:
     cell = {"arm": "hybrid", "layer": 2, "strength": 0.5, "behaviour_strengths": "", "threshold": None}
+    tried = {"rung": 0, "n": 4, "accuracy": 0.5, "steered": 0.1, "kl_nats": 0.2, "dropped": EVIL}
     probed = {"behaviour": EVIL, "model": "base", "layer": 2, "auroc": 0.9, "auroc_low": 0.8, "auroc_high": 0.95}
     return PairResult(
         name=name,
         base={"name": EVIL},
         thinking={"name": EVIL},
         tuned=Tuned(layer=2, strength=0.5, threshold=0.0, behaviour_strengths=(0.5, 1.0)),
-        grid=pd.DataFrame([cell | {"accuracy": 0.5, "steered": 0.1, "n": 4}]),
+        search=pd.DataFrame([cell | tried]),
         components={
             **{
                 "chance": None,

@@ -13,6 +13,7 @@ from reasonlens.pairs.hybrid import decode, disagreement
 from reasonlens.pairs.hybrid.arm_run import gated_share
 from reasonlens.pairs.hybrid.boundary_arms import boundary_rate
 from reasonlens.pairs.hybrid.gate import both, sentence_start
+from reasonlens.pairs.hybrid.through import Through
 from tests.pairs.hybrid.made import ENDS, context, plan
 from tests.pairs.hybrid.test_decode import PROMPTS, other
 from tests.pairs.hybrid.test_measure import RECORD
@@ -43,6 +44,14 @@ def test_the_rate_is_that_at_which_as_many_tokens_are_steered() -> None:
     assert boundary_rate([once], ENDS) == 0.5 and boundary_rate([once, RECORD], ENDS) == 1.0
     assert boundary_rate([once, once, replace(once, gated=(False,) * 4)], ENDS) == pytest.approx(2 / 6)
     assert boundary_rate([], ENDS) == 0.0
+
+
+def test_through_the_sentence_the_rate_counts_the_tokens_that_a_start_steers() -> None:
+    """Sentences 1, 2, 3 and 4: doses of a tenth last three tokens, of a thousandth one."""
+    once = replace(RECORD, gated=(False, True, False, False))
+    for decay, n_most in ((1.0, 4), (0.1, 4), (0.05, 3), (0.001, 2), (0.0, 2)):
+        assert boundary_rate([once], ENDS, Through(decay, ENDS)) == 1 / n_most
+    assert boundary_rate([RECORD], ENDS, Through(1.0, ENDS)) == 3 / 4
 
 
 def test_random_boundaries_steer_at_sentence_starts_and_as_often_as_the_hybrid(tiny: Tiny) -> None:

@@ -31,7 +31,7 @@ from reasonlens.pairs.hybrid.next_sentence import next_sentence
 from reasonlens.pairs.hybrid.verdict_rules import verdict_of
 from reasonlens.rundir import InputError
 from reasonlens.traces import Trace
-from reasonlens.vectors import Direction, steer
+from reasonlens.vectors import Direction, Directions, steer
 from tests.pairs.hybrid.planted import planted_pair, planted_vector
 
 pytestmark = pytest.mark.xdist_group("hybrid experiment")
@@ -116,7 +116,10 @@ def test_strengths_of_the_network_vary_and_are_what_is_shuffled(done: tuple[Hybr
     strengths = steered_strengths(run.arms["network-strength"].records[0])
     assert len(set(strengths)) > 10 and min(strengths) > 0
     assert set(steered_strengths(run.arms["shuffled-strengths"].records[0])) <= set(np.float32(strengths).tolist())
-    assert {"hybrid", "probe-gated", "word-boost", "network-strength"} == set(run.grid["arm"])
+    assert {"hybrid", "probe-gated", "word-boost", "network-strength"} == set(run.search["arm"])
+    found = Directions.open(done[1] / "rl-timing" / "found.safetensors").choices
+    assert {(at.layer, at.strength) for at in found.values()} == {(run.tuned.layer, run.tuned.strength)}
+    assert set(found) == set(run.components.behaviours)
     assert done[0].pairs["rl-timing"].arms["network-strength"].gap > 0.4
 
 
@@ -148,7 +151,7 @@ def test_a_result_read_back_from_json_gives_the_same_figures(done: tuple[HybridR
     assert escape(str(result.pairs["rl-timing"].verdict)) in result.report(), "one sentence in file, page and terminal"
     assert again.pairs["rl-timing"].run is None and "<h2>rl-timing: spoilt" in again.report()
     assert "rl-timing: It is not shown" in repr(result) and len(repr(result)) < 400
-    with pytest.raises(InputError, match="this is no reasonlens.hybrid/5, its format is .reasonlens.hybrid/1."):
+    with pytest.raises(InputError, match="this is no reasonlens.hybrid/6, its format is .reasonlens.hybrid/1."):
         HybridResult.from_dict({"format": "reasonlens.hybrid/1"})
 
 
@@ -158,7 +161,7 @@ def test_the_library_writes_what_the_command_writes(done: tuple[HybridResult, Pa
         file.name for file in out.iterdir() if file.name != ".lock"
     }
     result.write(tmp_path / "copy")
-    for name in ("results.json", "table.csv", "tables/gap.json"):
+    for name in ("results.json", "table.csv", "tables/gap.json", "tables/search.json"):
         assert (tmp_path / "copy" / name).read_bytes() == (out / name).read_bytes(), name
     run = json.loads((out / "run.json").read_text("utf-8"))
     assert run["command"] == "hybrid" and run["state"] == "done" and run["seeds"]["seed"] == 0
@@ -192,7 +195,7 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_in_the_same_bytes(
     again = _copied(out, tmp_path)
     for file in [
         *(again / "rl-timing" / "arms").iterdir(),
-        again / "rl-timing" / "grid.jsonl",
+        again / "rl-timing" / "search.jsonl",
         again / "rl-timing" / "measures.jsonl",
     ]:
         content = file.read_bytes()

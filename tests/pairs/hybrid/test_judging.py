@@ -41,7 +41,7 @@ def record(text: str) -> RowRecord:
     empty: dict[str, Any] = dict.fromkeys(
         (
             *("tokens", "base", "thinking", "base_likeliest", "thinking_likeliest", "gated", "behaviour", "strength"),
-            *("base_logprob", "thinking_logprob"),
+            *("kl_nats", "base_logprob", "thinking_logprob"),
         ),
         (),
     )
@@ -66,7 +66,7 @@ def run(texts: dict[str, list[str]], answer: str | None = "42") -> PairRun:
         pair=Pair(name="pair", test=asked, **known),
         components=nothing,
         tuned=Tuned(layer=1, strength=1.0, threshold=0.0),
-        grid=pd.DataFrame(),
+        search=pd.DataFrame(),
         next_sentence=pd.DataFrame(),
         arms=arms,
         measures={},

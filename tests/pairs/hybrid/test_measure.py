@@ -23,6 +23,7 @@ RECORD = RowRecord(
     gated=(False, True, True, True),
     behaviour=(-1, 0, 0, -1),
     strength=(0.0, 0.5, 0.0, 0.0),
+    kl_nats=(0.0, 0.1, 0.0, 0.0),
     base_logprob=(0.0,) * 4,
     thinking_logprob=(0.0,) * 4,
     is_truncated=False,

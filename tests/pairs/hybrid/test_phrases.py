@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from reasonlens.models import LanguageModel
 from reasonlens.pairs.hybrid import Plan, always, decode, disagreement, never
 from reasonlens.pairs.hybrid.gate import both, sentence_start
 from reasonlens.pairs.hybrid.record import RowRecord
+from reasonlens.pairs.hybrid.through import Through
 from reasonlens.pairs.hybrid.wordings import Wordings, first_tokens
 from reasonlens.rundir import InputError
 from tests.pairs.hybrid.test_decode import PROMPTS, by_token_parity, other
@@ -50,13 +52,15 @@ def test_forced_phrases_are_the_bases_choices_among_what_goes_on_with_a_wording(
                 begun = ids[-1] % 2, ()
             assert record.gated[step] == (begun is not None)
             if begun is None:
-                assert (record.behaviour[step], record.strength[step]) == (-1, 0.0)
+                assert (record.behaviour[step], record.strength[step], record.kl_nats[step]) == (-1, 0.0, 0.0)
             else:
                 behaviour, written = begun
                 n = len(written)
                 allowed = [one[n] for one in words[behaviour] if one[:n] == written]
                 masked = torch.full_like(logits, -torch.inf)
                 masked[allowed] = logits[allowed]
+                nats = -float(logits.double().softmax(-1)[sorted(set(allowed))].sum().log())
+                assert record.kl_nats[step] == pytest.approx(nats, abs=1e-3)
                 logits = masked
                 assert (record.behaviour[step], record.strength[step]) == (behaviour, 1.0)
                 n_forced += 1
@@ -108,3 +112,9 @@ def test_a_wording_of_tokens_that_cannot_be_emitted_opens_no_gate(tiny: Tiny) ->
 def test_forcing_without_wordings_is_refused(tiny: Tiny) -> None:
     with pytest.raises(InputError, match="needs the wordings of its behaviours"):
         decode(tiny("llama"), None, PROMPTS, None, Plan(gate=always, act="force"), sampling(0.0))
+
+
+def test_forcing_through_the_sentence_is_refused(tiny: Tiny) -> None:
+    of = replace(forcing(WORDINGS), through=Through(0.5, ENDS))
+    with pytest.raises(InputError, match="goes on until one is whole, not through the sentence"):
+        decode(tiny("llama"), None, PROMPTS, None, of, sampling(0.0))

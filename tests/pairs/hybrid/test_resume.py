@@ -32,6 +32,8 @@ pytestmark = pytest.mark.xdist_group("hybrid resume")
 SETTINGS = HybridSettings(
     arms=("oracle", "random-positions"),
     mechanism="mean-difference",
+    gate="boundary",
+    through=0.5,
     layers=(2,),
     strengths=(0.75, 1.5),
     thresholds=(0.0,),
@@ -93,7 +95,7 @@ def doubled(lines: list[bytes]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("change", [deleted, reversed_rows, doubled])
-@pytest.mark.parametrize("log", ["arms/hybrid.jsonl", "rollouts.jsonl", "grid.jsonl"])
+@pytest.mark.parametrize("log", ["arms/hybrid.jsonl", "rollouts.jsonl", "search.jsonl"])
 def test_lines_that_are_lost_moved_or_doubled_change_no_result(
     done: tuple[HybridResult, Path], again: Path, log: str, change: Callable[[list[bytes]], list[bytes]]
 ) -> None:
@@ -136,7 +138,7 @@ def test_rows_of_another_arm_are_refused(again: Path) -> None:
 def test_rows_and_figures_of_a_run_of_other_settings_are_refused(again: Path, tmp_path: Path) -> None:
     shorter = replace(SETTINGS, sampling=replace(SETTINGS.sampling, max_new_tokens=6), strengths=(0.25,))
     resume(tmp_path / "other", shorter)
-    for log in ("arms/thinking.jsonl", "grid.jsonl", "measures.jsonl", "rollouts.jsonl"):
+    for log in ("arms/thinking.jsonl", "search.jsonl", "measures.jsonl", "rollouts.jsonl"):
         file = again / "rl-timing" / log
         content = file.read_bytes()
         shutil.copy(tmp_path / "other" / "rl-timing" / log, file)
@@ -188,7 +190,7 @@ def test_a_directory_of_another_experiment_is_refused_and_left_alone(done: tuple
     out, before = done[1], files(done[1])
     for other, message in (
         (replace(SETTINGS, strengths=(0.25,)), r"strengths \[0.75, 1.5\] there, \[0.25\] asked"),
-        (replace(SETTINGS, gate="boundary"), "gate 'disagreement' there, 'boundary' asked"),
+        (replace(SETTINGS, gate="disagreement"), "gate 'boundary' there, 'disagreement' asked"),
         (replace(SETTINGS, seed=1), "seed 0 there, 1 asked"),
         (replace(SETTINGS, layers=(1,)), r"layers \[2\] there, \[1\] asked"),
     ):

@@ -34,6 +34,7 @@ def trace(model: LanguageModel, **options: object) -> SteeredTrace:
         gated=(False, True, True, True),
         behaviour=(-1, -1, 1, 0),
         strength=(0.0, 0.0, 0.5, 0.25),
+        kl_nats=(0.0,) * 4,
         base_logprob=(-0.1, -2.0, -3.5, -0.2),
         thinking_logprob=(-0.1, -0.3, None, -4.0),
         is_truncated=True,
@@ -109,6 +110,7 @@ def test_half_a_character_goes_with_the_token_that_ends_it() -> None:
         gated=(False,) * n,
         behaviour=(-1,) * n,
         strength=(0.0,) * n,
+        kl_nats=(0.0,) * n,
         base_logprob=(0.0,) * n,
         thinking_logprob=(0.0,) * n,
         is_truncated=False,
@@ -130,7 +132,7 @@ def test_a_trace_is_drawn_written_and_read_back(model: LanguageModel, tmp_path: 
     assert again.record == one.record and again._repr_html_() == one._repr_html_() and repr(again) == repr(one)
     assert FigureTable.from_dict(json.loads((tmp_path / "tables" / "log_probabilities.json").read_text())).draw()
     assert isinstance(one, Result)
-    with pytest.raises(InputError, match="this is no reasonlens.steered-trace/2, its format is .other."):
+    with pytest.raises(InputError, match="this is no reasonlens.steered-trace/3, its format is .other."):
         SteeredTrace.from_dict({"format": "other"})
 
 
@@ -138,7 +140,7 @@ def test_a_response_without_a_token_has_no_figure(model: LanguageModel) -> None:
     empty: dict[str, Any] = dict.fromkeys(
         (
             *("tokens", "base", "thinking", "base_likeliest", "thinking_likeliest", "gated", "behaviour", "strength"),
-            *("base_logprob", "thinking_logprob"),
+            *("kl_nats", "base_logprob", "thinking_logprob"),
         ),
         (),
     )
