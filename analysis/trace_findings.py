@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..rundir import listed, looked_at, restoring
+from ..rundir import brief, listed, looked_at, restoring
 from ..rundir.result_files import check_format
 
 FORMAT = "reasonlens.check/1"
@@ -42,6 +42,8 @@ class Finding:
     file: str
     n: int  # how often
     examples: tuple[str, ...]  # the first ones, at most 20
+
+    __repr__ = brief
 
     @property
     def is_wrong(self) -> bool:

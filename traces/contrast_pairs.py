@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ..rundir import InputError, listed, text_of
+from ..rundir import InputError, brief, listed, text_of
 from .readers import file_rows
 from .readers.fields import checked_text
 
@@ -29,6 +29,8 @@ class ContrastPair:
 
     positive: str
     negative: str
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         for name in ("positive", "negative"):

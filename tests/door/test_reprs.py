@@ -34,8 +34,11 @@ from reasonlens import (
     regrade,
     steer,
     sweep,
+    traces_check,
+    traces_show,
     write_traces,
 )
+from reasonlens.figures.labelled import LabelledText
 from reasonlens.figures.tokens import ColouredText
 from reasonlens.models.sites import Site
 from reasonlens.organisms.evaluation import Evaluation
@@ -52,7 +55,7 @@ from .floor_plan import modules
 
 LIMIT = 1_000
 # There is no more to look at, or torch says it.
-SEEN_WHOLE = (Site, Interval, RecoveredGap, ColouredText, CoefficientNetwork)
+SEEN_WHOLE = (Site, Interval, RecoveredGap, ColouredText, LabelledText, CoefficientNetwork)
 
 
 def all_classes() -> dict[str, type]:
@@ -123,6 +126,9 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
             next(iter(exchange_result().pairs.values())),
             next(iter(calibration().pairs.values())),
             regrade(written(place, published())),
+            traces_check("bundled", progress=False),
+            traces_show("bundled"),
+            LabelledText(name="a", prompt="p", text="t" * 5_000, labels=[]),
             ColouredText(name="a", prompt="p", text="t" * 5_000, tokens=[], sentences=[], labels=[]),
             Interval(0.5, 0.4, 0.6, 12),
             RecoveredGap(Interval(0.5, 0.4, 0.6, 12)),
