@@ -4,6 +4,7 @@ from ._directions import directions
 from ._figure import figure
 from ._locate import locate
 from ._probe import probe
+from ._sample import sample
 from ._score import score
 from ._stability import StabilitySettings, stability
 from .before_after import compare_before_after
@@ -11,6 +12,8 @@ from .before_after_result import BeforeAfter
 from .boundaries import sample_boundaries
 from .location import Location
 from .probing import ProbeSettings, Probing
+from .sample_settings import SampleSettings
+from .samples import Samples
 from .settings import LocateSettings
 from .stability_result import Stability
 
@@ -20,6 +23,8 @@ __all__ = [
     "Location",
     "ProbeSettings",
     "Probing",
+    "SampleSettings",
+    "Samples",
     "Stability",
     "StabilitySettings",
     "compare_before_after",
@@ -27,6 +32,7 @@ __all__ = [
     "figure",
     "locate",
     "probe",
+    "sample",
     "sample_boundaries",
     "score",
     "stability",

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from ..rundir import (
     text_of,
     whole_number,
 )
+from .asking import in_threads, secret_of
 from .chat_endpoint import Stopped, ask, endpoint_url
 from .questions import Question
 from .thoughts import after_thoughts
@@ -41,7 +40,6 @@ N_LINES = 3  # of the response's end that the judge sees
 N_CHARACTERS = 1500  # of these lines at most
 MAX_S = 86_400.0  # of a try, or between tries
 INSTEAD = {"model": "give it as Judge(model=...)", "messages": "leave it out"}
-STOP_S = 2.0  # that requests have to end in after an error or an interrupt
 
 REQUEST = """Question:
 {question}
@@ -71,7 +69,7 @@ class Judge:
     options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": 2048})  # room to think
 
     def __post_init__(self) -> None:
-        endpoint_url(text_of(self.url, "a judge's url"))  # refuses what is none
+        endpoint_url(text_of(self.url, "a judge's url"), "a judge's")  # refuses what is none
         for name in ("model", "key_variable"):
             if not text_of(getattr(self, name), f"a judge's {name}").strip():
                 raise InputError(f"a judge's {name} is empty: give a name")
@@ -120,7 +118,7 @@ class Judge:
         keys = [None if text is None else self._key(text) for text in requests]
         missing = {key: text for key, text in zip(keys, requests, strict=True) if key and text and key not in log}
         body = {"model": self.model, **self.options}
-        url, secret, stop = endpoint_url(self.url), self._secret(), threading.Event()
+        url, secret, stop = endpoint_url(self.url), secret_of(self.key_variable), threading.Event()
 
         def ask_once(key: str, text: str) -> None:
             reply = ask(
@@ -131,26 +129,18 @@ class Judge:
                 n_tries=self.n_tries,
                 wait_s=self.wait_s,
                 stop=stop,
-            )
+            ).text
             if stop.is_set():  # the file may be another's by now
                 raise Stopped
             log.add([{"key": key, "reply": reply}])
 
         try:
-            _in_threads(self.n_parallel, ask_once, missing.items(), stop)
+            in_threads(self.n_parallel, lambda request: ask_once(*request), missing.items(), stop)
         except InputError as error:
             if log.path is None or not log:
                 raise
             raise InputError(f"{error} The replies so far are kept in {log.path}.") from None
         return [False if key is None else parse_reply(log[key]["reply"]) for key in keys]
-
-    def _secret(self) -> str | None:
-        secret = os.environ.get(self.key_variable, "").strip()  # a file's last line break is no part of it
-        if not re.fullmatch(r"[!-~]*", secret):
-            raise InputError(
-                f"the key in {self.key_variable} holds a space, a line break or a letter that no key has: set it anew"
-            )
-        return secret or None
 
     def _key(self, text: str) -> str:
         request = json.dumps([self.model, dict(self.options), text], sort_keys=True)
@@ -187,23 +177,6 @@ def parse_reply(reply: str) -> bool | None:
     """Parse a judge's reply: its first word, after any thoughts in <think> tags; None if it is neither yes nor no."""
     match = re.match(r"\W*(yes|no)\b", after_thoughts(reply) or "", re.IGNORECASE)
     return None if match is None else match[1].lower() == "yes"
-
-
-def _in_threads(
-    n_parallel: int, ask_once: Callable[[str, str], None], requests: Iterable[tuple[str, str]], stop: threading.Event
-) -> None:
-    """Ask every request; on the first error, or an interrupt, set `stop` and wait no longer than a moment."""
-    pool = ThreadPoolExecutor(n_parallel)
-    futures = [pool.submit(ask_once, key, text) for key, text in requests]
-    try:
-        for future in as_completed(futures):
-            future.result()
-    except BaseException:
-        stop.set()
-        pool.shutdown(wait=False, cancel_futures=True)
-        wait([future for future in futures if not future.cancelled()], STOP_S)
-        raise
-    pool.shutdown()
 
 
 def _reply_log(file: Path | None) -> RowLog:

@@ -42,6 +42,12 @@ from .analysis import (
     Probing as Probing,
 )
 from .analysis import (
+    Samples as Samples,
+)
+from .analysis import (
+    SampleSettings as SampleSettings,
+)
+from .analysis import (
     Stability as Stability,
 )
 from .analysis import (
@@ -61,6 +67,9 @@ from .analysis import (
 )
 from .analysis import (
     probe as probe,
+)
+from .analysis import (
+    sample as sample,
 )
 from .analysis import (
     sample_boundaries as sample_boundaries,
@@ -92,6 +101,7 @@ from .analysis.effect import (
 from .analysis.effect import (
     steer_write as steer_write,
 )
+from .generation.engines import Endpoint as Endpoint
 from .models import LanguageModel as LanguageModel
 from .models import doctor as doctor
 from .models import load as load

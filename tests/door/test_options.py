@@ -19,14 +19,16 @@ from reasonlens.cli.options import Names, Numbers, assignments, name_or_path, pa
 # Options whose text or type differs between commands, and why.
 OTHER_TEXT = {
     "--out": "a directory of results for some commands, one file for others; each has one text",
+    "--engine": "what collects activations on a cluster, or what runs a model that writes",
     "--read": "several from one pass where activations are collected, one where one is read or chosen",
     "--site": "as --read",
 }
-OTHER_TYPE = {"--read": OTHER_TEXT["--read"], "--site": OTHER_TEXT["--site"]}
+OTHER_TYPE = {"--engine": OTHER_TEXT["--engine"], "--read": OTHER_TEXT["--read"], "--site": OTHER_TEXT["--site"]}
 # Options whose default differs between commands, and why.
 OTHER_DEFAULT = {
     "--behaviour": "required where one direction steers; a file of one behaviour needs no name",
     "--bootstrap": "directions draw 200 of activations and none of moments, probes 1000",
+    "--engine": OTHER_TEXT["--engine"],
     "--format": "required to read a file; `export` can print code instead",
     "--layer": "required where something steers; probes know their best layer",
     "--layers": "a hybrid tries three by default, files go out whole",
@@ -36,9 +38,11 @@ OTHER_DEFAULT = {
     "--out": "results of locate and hybrid have a usual place under runs/",
     "--prompt": "required to write; a text to score may answer nothing",
     "--read": "none where activations of one read say which it is",
+    "--rows": "samples are long, and their keys and values fill a device",
     "--samples": "a response of an exchange is written several times over until its behaviours are right",
     "--strengths": "the sweep tries more of them than the matrix and the hybrid",
     "--temperature": "0 where one response is shown or the published protocol is greedy",
+    "--top-p": "a stability repeats the published protocol, samples are the model's own distribution",
     "--traces": "what is scored or optimised on is always named",
     "--when": "one response is steered throughout, a sweep where sentences begin",
 }

@@ -25,6 +25,7 @@ from reasonlens.cli.options import Quiet
 from reasonlens.cli.organisms import organisms
 from reasonlens.cli.probe import probe
 from reasonlens.cli.regrade import regrade
+from reasonlens.cli.sample import sample
 from reasonlens.cli.score import score
 from reasonlens.cli.stability import stability
 from reasonlens.cli.steer import steer
@@ -51,7 +52,7 @@ def common(
         context.with_resource(notes_on_stderr())
 
 
-for command in (locate, collect, probe, score, stability, directions):
+for command in (sample, locate, collect, probe, score, stability, directions):
     app.command()(command)
 app.add_typer(steer, name="steer")
 app.command()(hybrid)
