@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +19,8 @@ from ...rundir import InputError, looked_at, number_between, shown, text_of, who
 from ...traces.asking import in_threads, secret_of
 from ...traces.chat_endpoint import NoReply, Reply, Stopped, ask, endpoint_url
 from .engine import Engine, Keep, Manner, Place, Request, Response, cut, sample_seed
+
+logger = logging.getLogger(__name__)
 
 MAX_S = 86_400.0
 N_MALFORMED = 3  # replies to one request that may be of no use
@@ -82,6 +85,7 @@ class EndpointWriter:
                     failures[f"samples without a reply ({error.kind})"] += 1
                     if error.status in FINAL or 300 <= (error.status or 0) < 400 or len(in_a_row) >= N_IN_A_ROW:
                         raise
+                logger.info(f"a sample is missing: {error}")
                 return
             with lock:
                 if is_over:
