@@ -21,6 +21,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "steered_line": "base_logprob",
     "layer_curves": "value",
     "layer_heatmap": "value",
+    "outcome_bars": "value",
     "return_rates": "value",
     "share_points": "share",
     "site_heatmap": "value",
@@ -63,6 +64,7 @@ def made(figure: str) -> FigureTable:
         "gap_bars": {"pair": ["rl", "sft"], "arm": ["base", "thinking", "hybrid", "bias"]},
         "layer_curves": {"behaviour": two, "series": ["all spans", "a series of one's own"], "layer": [*layers, None]},
         "layer_heatmap": {"behaviour": two, "layer": layers},
+        "outcome_bars": {"outcome": ["right", "wrong", "truncated"]},
         "return_rates": {
             "behaviour": two,
             "measure": ["stable", "returns"],

@@ -59,6 +59,10 @@ FILES: dict[str, tuple[str, ...]] = {
         *("score", "{work}/made/located/probes.safetensors", "--text", "So it is 4. Wait, no.", *MODEL),
         *("--html", "{out}/s.html"),
     ),
+    "sample": (
+        *("sample", *ORGANISM, "--problems", "organism", "--samples", "2", "--n-problems", "3", "--rows", "4"),
+        *("--max-new-tokens", "40", "--out", "{out}/t.jsonl"),
+    ),
     "organism traces": ("organisms", "traces", "--n", "10", "--out", "{out}/t.jsonl"),
 }
 COMMANDS = DIRECTORIES | FILES
