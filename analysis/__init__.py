@@ -4,6 +4,7 @@ from ._directions import directions
 from ._figure import figure
 from ._locate import locate
 from ._probe import probe
+from ._sample import sample
 from ._score import score
 from ._stability import StabilitySettings, stability
 from .before_after import compare_before_after
@@ -11,6 +12,8 @@ from .before_after_result import BeforeAfter
 from .boundaries import sample_boundaries
 from .location import Location
 from .probing import ProbeSettings, Probing
+from .sample_settings import SampleSettings
+from .samples import Samples
 from .settings import LocateSettings
 from .stability_result import Stability
 from .trace_check import traces_check
@@ -24,6 +27,8 @@ __all__ = [
     "ProbeSettings",
     "Probing",
     "ShownTraces",
+    "SampleSettings",
+    "Samples",
     "Stability",
     "StabilitySettings",
     "TraceCheck",
@@ -32,6 +37,7 @@ __all__ = [
     "figure",
     "locate",
     "probe",
+    "sample",
     "sample_boundaries",
     "score",
     "stability",

@@ -61,11 +61,11 @@ def generate(
         follower_of: Makes the model that reads along; None: none does.
         layer: The block whose output the state shows and interventions may replace; None: none.
         interventions: Asked in order at every token; a later one has the last word.
-        observe: Called after every token.
+        observe: Called after every token; may end rows.
 
     Returns:
         For each prompt the token ids of its response, in the order of the prompts; the token that ended it comes last,
-        and there is none where the response was cut off at a limit.
+        and there is none where the response was cut off at a limit or ended by `observe`.
     """
     run = _Run(
         model=model,
@@ -144,9 +144,10 @@ class _Run:
                 state = self._state(writer, follower, step, batch, uniforms)
                 tokens = self._tokens(state, writer)
                 emitted.append((batch.slots, tokens))
-                if self.observe is not None:
-                    self.observe(state, batch.places, tokens)
                 going = ~torch.isin(tokens, ends)
+                if self.observe is not None:
+                    stopped = self.observe(state, batch.places, tokens)
+                    going = going if stopped is None else going & ~stopped
                 if step + 1 >= first_limit:
                     going &= batch.limits > step + 1
                 n_going = int(going.sum())

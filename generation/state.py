@@ -125,8 +125,9 @@ class Change:
 Gate = Callable[[StepState], Bool[Tensor, " rows"]]
 # What to do there; None: nothing at this token.
 Intervention = Callable[[StepState], Change | None]
-# Sees, after each token, the state, which of the prompts its rows answer, and the tokens emitted.
-Observer = Callable[[StepState, Int[Tensor, " rows"], Int[Tensor, " rows"]], None]
+# Sees, after each token, the state, which of the prompts its rows answer, and the tokens emitted. May return which rows
+# end here though no token says so; None: none.
+Observer = Callable[[StepState, Int[Tensor, " rows"], Int[Tensor, " rows"]], Bool[Tensor, " rows"] | None]
 
 
 def takeover(gate: Gate) -> Intervention:

@@ -35,19 +35,22 @@ class Written:
         return self.opener + self.text
 
 
-def encode_prompts(model: LanguageModel, prompts: Sequence[str], template: Template = "auto") -> list[list[int]]:
+def encode_prompts(
+    model: LanguageModel, prompts: Sequence[str], template: Template = "auto", system: str = ""
+) -> list[list[int]]:
     """Encode prompts, each up to where its response begins.
 
     Args:
         model: Whose tokenizer and chat template are used.
         prompts: The questions.
         template: `auto`, `chat` or `plain`.
+        system: What the system is told, before each of them.
 
     Returns:
         The token ids of each prompt.
     """
     traces = [Trace(f"prompt-{number}", prompt, "") for number, prompt in enumerate(prompts)]
-    return [encoded.token_ids.tolist() for encoded in encode(model, traces, template=template)]
+    return [encoded.token_ids.tolist() for encoded in encode(model, traces, template=template, system=system)]
 
 
 def write(

@@ -14,13 +14,17 @@ import json
 import logging
 import math
 import threading
+import time
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, TypeVar
 
 import httpx
 
-from ..rundir import InputError
+from ..rundir import InputError, brief
 from .scrubbing import Scrubber
 
 MAX_WAIT_S = 60.0
@@ -30,18 +34,45 @@ MAX_SHOWN = 200  # characters of a reply in a message
 POLL_S = 0.1  # between looks at the event that ends a request
 T = TypeVar("T")
 BUSY = (408, 429)
+THOUGHTS = ("reasoning_content", "reasoning")  # fields of a message in which endpoints keep thoughts apart
 _LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
+
+
+Kind = Literal["refused", "busy", "out of reach", "too late", "malformed"]
 
 
 class Stopped(Exception):
     """Says that asking was ended from outside, without a reply."""
 
 
-def endpoint_url(address: str) -> httpx.URL:
+class NoReply(InputError):
+    """Says that an endpoint gave no reply that can be used."""
+
+    def __init__(self, message: str, kind: Kind, status: int | None = None) -> None:
+        super().__init__(message)
+        self.kind: Kind = kind
+        self.status = status  # of HTTP; None: there was no answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a model replied, and what the endpoint says of it; None where it says nothing or nothing that can be."""
+
+    text: str
+    thoughts: str = ""  # which some endpoints keep apart
+    end: str | None = None  # why it ended: "stop", "length", ...
+    n_tokens: int | None = None
+    model: str | None = None
+
+    __repr__ = brief
+
+
+def endpoint_url(address: str, whose: str = "an endpoint's") -> httpx.URL:
     """Read the address of an endpoint.
 
     Args:
         address: Up to and with the version, such as https://host/v1.
+        whose: For messages, such as "a judge's".
 
     Returns:
         The address with which chat completions are asked for; a query stays at its end.
@@ -58,10 +89,10 @@ def endpoint_url(address: str) -> httpx.URL:
         shown = f"not {address.split('@')[-1].split('?')[0]!r:.80}"
         if "://" not in address:
             shown = "this one has no scheme (it is not shown: it could be a key)"
-        raise InputError(f"an endpoint's address begins with http:// or https://, as https://host/v1; {shown}")
+        raise InputError(f"{whose} address begins with http:// or https://, as https://host/v1; {shown}")
     if url.userinfo:
         raise InputError(
-            f"the endpoint's address at {url.host} holds a user name or key: leave it out, and give the key in an "
+            f"{whose} address at {url.host} holds a user name or key: leave it out, and give the key in an "
             "environment variable (--key-variable, --judge-key-variable)"
         )
     return url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions", fragment=None)
@@ -76,7 +107,8 @@ def ask(
     n_tries: int,
     wait_s: float,
     stop: threading.Event,
-) -> str:
+    deadline_s: float = math.inf,
+) -> Reply:
     """Ask for one reply. Call it in a thread without an event loop.
 
     Args:
@@ -87,50 +119,64 @@ def ask(
         n_tries: Tries while the endpoint is busy or out of reach.
         wait_s: Seconds before the second try; doubled before each later one.
         stop: Ends a wait at once, and a request within a tenth of a second, when it is set.
+        deadline_s: Seconds for all tries and waits together.
 
     Returns:
-        The text of the reply, without the key.
+        The reply, without the key.
 
     Raises:
-        InputError: The endpoint refuses, answers otherwise than one of chat completions, or is out of reach.
+        NoReply: The endpoint refuses, answers otherwise than one of chat completions, or is out of reach; an
+            InputError.
         Stopped: `stop` was set before there was a reply.
     """
     scrubber = Scrubber.of(secret, url)
     place = str(url.copy_with(query=None))
     headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
     headers |= {"Authorization": f"Bearer {secret}"} if secret else {}
-    last_error, requested_wait_s = "", 0.0
+    last_error, requested_wait_s, end_s = "", 0.0, time.monotonic() + deadline_s
+    kind: Kind = "out of reach"
+    status: int | None = None
     for number in range(n_tries):
         pause_s = min(max(wait_s * 2 ** (number - 1), requested_wait_s), MAX_WAIT_S) if number else 0.0
+        left_s = end_s - time.monotonic() - pause_s
+        if left_s <= 0:
+            raise NoReply(
+                f"{place} gave no answer within {deadline_s:g} s ({last_error}). Try again later.", "too late"
+            )
         if stop.wait(pause_s):
             raise Stopped
         try:
             with _scrubbed_logs(scrubber):
                 status, reason, wait, content = asyncio.run(
-                    _until(stop, _post(url, json.dumps(body).encode(), headers, timeout_s))
+                    _until(stop, _post(url, json.dumps(body).encode(), headers, min(timeout_s, left_s)))
                 )
         except TimeoutError:
-            last_error = f"timed out after {timeout_s:g} s"
+            last_error, kind = f"timed out after {min(timeout_s, left_s):g} s", "too late"
             continue
         except (httpx.HTTPError, OSError) as error:
+            kind = "out of reach"
             last_error = scrubber.scrub(_reason(error))[:MAX_SHOWN]
             continue
         except (httpx.InvalidURL, httpx.StreamError, ValueError) as error:
-            raise InputError(f"{place} cannot be asked: {scrubber.scrub(_reason(error))[:MAX_SHOWN]}") from None
+            message = f"{place} cannot be asked: {scrubber.scrub(_reason(error))[:MAX_SHOWN]}"
+            raise NoReply(message, "malformed") from None
         if 200 <= status < 300:
-            return scrubber.scrub_reply(_text(place, content, scrubber))
+            return _reply(place, content, scrubber)
         shown = scrubber.scrub(content.decode("utf-8", "replace"))[:MAX_SHOWN]
         last_error = f"{status} {scrubber.scrub(reason)[:MAX_SHOWN]}" + (f": {shown}" if shown.strip() else "")
         if 300 <= status < 400:
-            raise InputError(
+            raise NoReply(
                 f"{place} refuses: {last_error}. Redirections are not followed, since the key would be sent with them: "
-                "give the address that it leads to."
+                "give the address that it leads to.",
+                "refused",
+                status,
             )
         if status not in BUSY and status < 500:
-            raise InputError(f"{place} refuses: {last_error}. Check the address, the model and the key.")
-        requested_wait_s = wait
+            message = f"{place} refuses: {last_error}. Check the address, the model and the key."
+            raise NoReply(message, "refused", status)
+        requested_wait_s, kind = wait, "busy"
     tries = "1 try" if n_tries == 1 else f"{n_tries} tries"
-    raise InputError(f"{place} gave no answer in {tries} ({last_error}). Try again later.")
+    raise NoReply(f"{place} gave no answer in {tries} ({last_error}). Try again later.", kind, status)
 
 
 async def _until(stop: threading.Event, request: Coroutine[Any, Any, T]) -> T:
@@ -162,10 +208,14 @@ async def _post(
 
 
 def _requested_wait(response: httpx.Response) -> float:
+    requested = response.headers.get("Retry-After") or "0"
     try:
-        seconds = float(response.headers.get("Retry-After") or 0)
-    except ValueError:  # a date
-        return 0.0
+        seconds = float(requested)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(requested) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):  # neither seconds nor a date with its zone
+            return 0.0
     return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
 
@@ -177,17 +227,30 @@ def _reason(error: BaseException) -> str:
     return "connection refused" if isinstance(error, ConnectionRefusedError) else reason
 
 
-def _text(place: str, content: bytes, scrubber: Scrubber) -> str:
+def _reply(place: str, content: bytes, scrubber: Scrubber) -> Reply:
     try:
-        message = json.loads(content)["choices"][0]["message"]["content"]
-        if isinstance(message, list):  # of parts
-            message = "".join(part["text"] for part in message if part.get("type", "text") in ("text", "output_text"))
-        if message is not None and not isinstance(message, str):
+        answer = json.loads(content)
+        choice = answer["choices"][0]
+        message = choice["message"]
+        text = message["content"]
+        if isinstance(text, list):  # of parts
+            text = "".join(part["text"] for part in text if part.get("type", "text") in ("text", "output_text"))
+        if text is not None and not isinstance(text, str):
             raise TypeError
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         shown = scrubber.scrub(content[:MAX_ERROR_BYTES].decode("utf-8", "replace"))[:MAX_SHOWN]
-        raise InputError(f"{place} does not answer as a chat-completions endpoint: {shown!r}") from None
-    return message or ""
+        raise NoReply(f"{place} does not answer as a chat-completions endpoint: {shown!r}", "malformed") from None
+    thoughts = next((message[key] for key in THOUGHTS if isinstance(message.get(key), str)), "")
+    usage = answer.get("usage")
+    n_tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    end, model = choice.get("finish_reason"), answer.get("model")
+    return Reply(
+        text=scrubber.scrub_reply(text or ""),
+        thoughts=scrubber.scrub_reply(thoughts),
+        end=end if isinstance(end, str) else None,
+        n_tokens=n_tokens if type(n_tokens) is int and n_tokens >= 0 else None,
+        model=scrubber.scrub(model) if isinstance(model, str) else None,
+    )
 
 
 @contextmanager

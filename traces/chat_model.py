@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..rundir import InputError, RowLog, looked_at, number_between, shown, text_of, whole_number
+from .asking import in_threads, secret_of
 from .chat_endpoint import Stopped, ask, endpoint_url
 
 MAX_S = 86_400.0  # of a try, or between tries
-STOP_S = 2.0  # that requests have to end in after an error or an interrupt
 REPLY_COLUMNS = {"key": str, "reply": str}  # of a log of replies, whose key is `key`
 
 
@@ -40,7 +37,7 @@ class ChatModel:
     options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": 2048})  # room to think
 
     def __post_init__(self) -> None:
-        endpoint_url(text_of(self.url, f"{self.ROLE}'s url"))  # refuses what is none
+        endpoint_url(text_of(self.url, f"{self.ROLE}'s url"), f"{self.ROLE}'s")  # refuses what is none
         for name in ("model", "key_variable"):
             if not text_of(getattr(self, name), f"{self.ROLE}'s {name}").strip():
                 raise InputError(f"{self.ROLE}'s {name} is empty: give a name")
@@ -71,7 +68,7 @@ class ChatModel:
         keys = [self._key(text) for text in requests]
         missing = {key: text for key, text in zip(keys, requests, strict=True) if key not in log}
         body = {"model": self.model, **self.options}
-        url, secret, stop = endpoint_url(self.url), self._secret(), threading.Event()
+        url, secret, stop = endpoint_url(self.url), secret_of(self.key_variable), threading.Event()
 
         def ask_once(key: str, text: str) -> None:
             reply = ask(
@@ -82,14 +79,14 @@ class ChatModel:
                 n_tries=self.n_tries,
                 wait_s=self.wait_s,
                 stop=stop,
-            )
+            ).text
             if stop.is_set():  # the file may be another's by now
                 raise Stopped
             log.add([{"key": key, "reply": reply}])
             on_reply()
 
         try:
-            _in_threads(self.n_parallel, ask_once, missing.items(), stop)
+            in_threads(self.n_parallel, lambda request: ask_once(*request), missing.items(), stop)
         except InputError as error:
             if log.path is None or not log:
                 raise
@@ -98,14 +95,6 @@ class ChatModel:
 
     def _described(self) -> str:
         return f"{type(self).__name__}({self.model!r} at {endpoint_url(self.url).host}, key in {self.key_variable})"
-
-    def _secret(self) -> str | None:
-        secret = os.environ.get(self.key_variable, "").strip()  # a file's last line break is no part of it
-        if not re.fullmatch(r"[!-~]*", secret):
-            raise InputError(
-                f"the key in {self.key_variable} holds a space, a line break or a letter that no key has: set it anew"
-            )
-        return secret or None
 
     def _key(self, text: str) -> str:
         request = json.dumps([self.model, dict(self.options), text], sort_keys=True)
@@ -129,20 +118,3 @@ class ChatModel:
                 raise InputError(
                     f"{self.ROLE}'s options hold {name!r}, which the {self.ROLE.split()[-1]} sends itself: {remedy}"
                 )
-
-
-def _in_threads(
-    n_parallel: int, ask_once: Callable[[str, str], None], requests: Iterable[tuple[str, str]], stop: threading.Event
-) -> None:
-    """Ask every request; on the first error, or an interrupt, set `stop` and wait no longer than a moment."""
-    pool = ThreadPoolExecutor(n_parallel)
-    futures = [pool.submit(ask_once, key, text) for key, text in requests]
-    try:
-        for future in as_completed(futures):
-            future.result()
-    except BaseException:
-        stop.set()
-        pool.shutdown(wait=False, cancel_futures=True)
-        wait([future for future in futures if not future.cancelled()], STOP_S)
-        raise
-    pool.shutdown()

@@ -46,7 +46,12 @@ class EncodedTrace:
 
 
 def encode(
-    model: LanguageModel, traces: Iterable[Trace], *, template: Template = "auto", truncate: bool = False
+    model: LanguageModel,
+    traces: Iterable[Trace],
+    *,
+    template: Template = "auto",
+    truncate: bool = False,
+    system: str = "",
 ) -> list[EncodedTrace]:
     """Tokenise traces for a model.
 
@@ -57,6 +62,7 @@ def encode(
             one.
         truncate: Cut texts that are longer than the model's context instead of refusing them; spans that do not lie
             completely in the rest are dropped.
+        system: What the system is told before each prompt: a message of the template, else a paragraph.
 
     Returns:
         The encoded traces, in the same order.
@@ -74,19 +80,20 @@ def encode(
         template = "chat" if model.tokenizer.chat_template else "plain"
     if template == "chat" and not model.tokenizer.chat_template:
         raise InputError(f"the tokenizer of {model.name} has no chat template; use template 'plain'")
-    encoded = [encode_trace(model, trace, template, truncate) for trace in traces]
+    encoded = [encode_trace(model, trace, template, truncate, system) for trace in traces]
     check_known(model, [text.token_ids for text in encoded])
     return encoded
 
 
-def _prefix(model: LanguageModel, prompt: str, template: Template) -> tuple[str, tuple[int, int]]:
+def _prefix(model: LanguageModel, prompt: str, template: Template, system: str) -> tuple[str, tuple[int, int]]:
     """Return the text before the response, and the characters of it that are the prompt and not markup."""
     if template == "plain":
-        prefix = f"{prompt}\n\n" if prompt else ""
+        prefix = "".join(f"{part}\n\n" for part in (system, prompt) if part)
         return prefix, (0, len(prefix))
+    before_user = [{"role": "system", "content": system}] if system else []
 
     def render(content: str) -> str:
-        conversation = [{"role": "user", "content": content}]
+        conversation = [*before_user, {"role": "user", "content": content}]
         try:
             return str(model.tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
         except Exception as error:  # a template is a program: its own raise_exception, a mistake in it, a missing name
@@ -103,9 +110,11 @@ def _prefix(model: LanguageModel, prompt: str, template: Template) -> tuple[str,
     return prefix, (len(before), len(prefix) - len(after))
 
 
-def encode_trace(model: LanguageModel, trace: Trace, template: Template, truncate: bool) -> EncodedTrace:
+def encode_trace(
+    model: LanguageModel, trace: Trace, template: Template, truncate: bool, system: str = ""
+) -> EncodedTrace:
     """Tokenise one trace as `encode` does, unknown words allowed; `template` is "chat" or "plain"."""
-    prefix, (prompt_start, prompt_end) = _prefix(model, trace.prompt, template)
+    prefix, (prompt_start, prompt_end) = _prefix(model, trace.prompt, template, system)
     if begins_with_thoughts(trace.text):  # a template that opens the thoughts would open them twice
         prefix = without_opener(prefix)
     text = prefix + trace.text

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,20 @@ def trace_of_row(row: Any, source: str = "") -> Trace:
         raise InputError(f"{source}: {error}" if source else error) from error
 
 
-def write_traces(traces: Iterable[Trace], path: str | Path) -> None:
+def write_traces(
+    traces: Iterable[Trace], path: str | Path, metadata: Iterable[Mapping[str, Any]] | None = None
+) -> None:
     """Write traces as JSONL, atomically; `read_traces` restores them exactly.
 
     Args:
         traces: The traces.
         path: The file to write.
+        metadata: What stands beside each trace, any JSON; None: nothing. `read_traces` leaves it out.
     """
-    lines = [json.dumps(trace_row(trace), ensure_ascii=False) for trace in traces]
+    rows = [trace_row(trace) for trace in traces]
+    if metadata is not None:
+        rows = [row | {FREE: dict(beside)} for row, beside in zip(rows, metadata, strict=True)]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     with atomic_path(Path(path)) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 

@@ -28,7 +28,12 @@ def ending_opener(prefix: str) -> str:
     A response to such a prompt shows no opening tag of its own: put this before it, and nothing counts as an answer
     before the thoughts end.
     """
-    return prefix[len(without_opener(prefix)) :].strip()
+    return opening_of(prefix).strip()
+
+
+def opening_of(prefix: str) -> str:
+    """Return the tag that opens thoughts at the end of a prompt as it stands there, with the white space after it."""
+    return prefix[len(without_opener(prefix)) :]
 
 
 def thoughts_of(response: str) -> tuple[int, int] | None:
@@ -46,6 +51,22 @@ def thoughts_of(response: str) -> tuple[int, int] | None:
     start = first.end() if OPENER.fullmatch(first.group()) else 0
     closer = CLOSER.search(response, start)
     return start, closer.start() if closer else len(response)
+
+
+def answer_of(response: str) -> tuple[int, int] | None:
+    """Find the answer of a response: the characters [start, end) after its thoughts, without white space around them.
+
+    Args:
+        response: The response; where the prompt opened thoughts, with that tag.
+
+    Returns:
+        The characters; None where thoughts are opened and never closed. All of a response without tags.
+    """
+    answer = after_thoughts(response)
+    if answer is None:
+        return None
+    start = len(response) - len(answer.lstrip())
+    return start, start + len(answer.strip())
 
 
 def after_thoughts(response: str) -> str | None:

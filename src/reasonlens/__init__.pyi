@@ -45,6 +45,12 @@ from .analysis import (
     Probing as Probing,
 )
 from .analysis import (
+    Samples as Samples,
+)
+from .analysis import (
+    SampleSettings as SampleSettings,
+)
+from .analysis import (
     ShownTraces as ShownTraces,
 )
 from .analysis import (
@@ -70,6 +76,9 @@ from .analysis import (
 )
 from .analysis import (
     probe as probe,
+)
+from .analysis import (
+    sample as sample,
 )
 from .analysis import (
     sample_boundaries as sample_boundaries,
@@ -119,6 +128,7 @@ from .analysis.effect import (
 from .analysis.label import Labelling as Labelling
 from .analysis.label import label as label
 from .analysis.label import label_review as label_review
+from .generation.engines import Endpoint as Endpoint
 from .models import LanguageModel as LanguageModel
 from .models import doctor as doctor
 from .models import load as load

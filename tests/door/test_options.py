@@ -21,16 +21,20 @@ OTHER_TEXT = {
     "--behaviours": "a set with definitions where sentences are labelled, names of behaviours elsewhere",
     "--out": "a directory of results for some commands, one file for others; each has one text",
     "--pairs": "pairs of models, or of prompts",
+    "--engine": "what collects activations on a cluster, or what runs a model that writes",
     "--read": "several from one pass where activations are collected, one where one is read or chosen",
     "--site": "as --read",
     "--thinking": "several models make several pairs, but pass@k is of one",
 }
-OTHER_TYPE = {name: OTHER_TEXT[name] for name in ("--behaviours", "--pairs", "--read", "--site", "--thinking")}
+OTHER_TYPE = {
+    name: OTHER_TEXT[name] for name in ("--behaviours", "--engine", "--pairs", "--read", "--site", "--thinking")
+}
 # Options whose default differs between commands, and why.
 OTHER_DEFAULT = {
     "--behaviours": "as its text",
     "--behaviour": "required where one direction steers; a file of one behaviour needs no name",
     "--bootstrap": "directions draw 200 of activations and none of moments, probes 1000",
+    "--engine": OTHER_TEXT["--engine"],
     "--format": "required to read a file; `export` can print code instead",
     "--layer": "required where something steers; probes know their best layer",
     "--layers": "a hybrid tries three by default, files go out whole",
@@ -41,12 +45,13 @@ OTHER_DEFAULT = {
     "--out": "results of locate and hybrid have a usual place under runs/",
     "--prompt": "required to write; a text to score may answer nothing",
     "--read": "none where activations of one read say which it is",
+    "--rows": "samples are long, and their keys and values fill a device",
     "--samples": "a response of an exchange is written several times over until its behaviours are right",
     "--strengths": "the sweep tries more of them than the matrix and the hybrid",
     "--temperature": "0 where one response is shown or the published protocol is greedy",
     "--thinking": OTHER_TEXT["--thinking"],
-    "--top-p": "as --temperature",
     "--template": "a base gets vectors as it is asked in a pair, by the bare question",
+    "--top-p": "a stability repeats the published protocol, samples are the model's own distribution",
     "--traces": "what is scored or optimised on is always named",
     "--when": "one response is steered throughout, a sweep where sentences begin",
 }

@@ -27,6 +27,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "layer_heatmap": "value",
     "rate_points": "thinking",
     "policy_graph": "share",
+    "outcome_bars": "value",
     "return_rates": "value",
     "search_lines": "objective",
     "share_points": "share",
@@ -82,6 +83,7 @@ def made(figure: str) -> FigureTable:
         "layer_heatmap": {"behaviour": two, "layer": layers},
         "rate_points": {"solved_by": ["both", "base only", "a set of one's own"]},
         "policy_graph": {"model": ["base", "rl"], "before": [*two, "(start)"], "after": [*two, "(end)"]},
+        "outcome_bars": {"outcome": ["right", "wrong", "truncated"]},
         "return_rates": {
             "behaviour": two,
             "measure": ["stable", "returns"],

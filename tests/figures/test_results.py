@@ -17,6 +17,9 @@ from reasonlens import (
     InputError,
     LocateSettings,
     ProbeSettings,
+    ProblemSet,
+    Samples,
+    SampleSettings,
     Span,
     StabilitySettings,
     Trace,
@@ -25,6 +28,7 @@ from reasonlens import (
     locate,
     mean_difference_directions,
     probe,
+    sample,
     score,
     stability,
     steer_matrix,
@@ -50,6 +54,7 @@ MAKERS: dict[str, Maker] = {
     "ProbeSweep": lambda tiny, traces: _probed(tiny, traces).sweep,
     "Probing": lambda tiny, traces: _probed(tiny, traces),
     "TransferMatrix": lambda tiny, traces: _probed(tiny, traces).transfer,
+    "Samples": lambda tiny, traces: _sampled(tiny),
     "Stability": lambda tiny, traces: _stable(tiny, traces),
     "BeforeAfter": lambda tiny, traces: _stable(tiny, traces).before_after,
     "StrengthCurves": lambda tiny, traces: next(iter(_matrix(tiny, traces).cells.values())),
@@ -67,6 +72,12 @@ MAKERS: dict[str, Maker] = {
 def _probed(tiny: Any, traces: list[Trace]) -> Any:
     sources = {name: collect(tiny(name), traces, progress=False).load() for name in ("llama", "qwen")}
     return probe(sources, settings=ProbeSettings(**QUICK), progress=False)
+
+
+def _sampled(tiny: Any) -> Samples:
+    asked = tuple(Question(f"p{number}{EVIL}", f"What is {number} + {EVIL}?", "1") for number in range(2))
+    settings = SampleSettings(n_samples=2, max_new_tokens=3)
+    return sample(tiny(), ProblemSet(EVIL, asked, lambda *_: True), settings=settings, progress=False)
 
 
 def _stable(tiny: Any, traces: list[Trace]) -> Any:
@@ -146,6 +157,8 @@ def test_other_numbers_would_be_noticed(result: Result) -> None:
         for boundary in content["boundaries"]:
             boundary["found"][0] = None if boundary["found"][0] == boundary["label"] else boundary["label"]
         content["settings"]["threshold"] = 0.5
+    for sampled in content.get("samples", ()):  # of which all shares are counted anew
+        sampled["grade"] = "wrong"
     other = type(result).from_dict(content)
     with pytest.raises(AssertionError):
         pd.testing.assert_frame_equal(other.to_frame(), result.to_frame())

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from environment import STAMP, is_made, llama_cpp_build, names, python_of, recipe, requirement_files, root
+from environment import HERE, STAMP, is_made, llama_cpp_build, names, python_of, recipe, requirement_files, root
 
 CMAKE = {
     "CMAKE_BUILD_TYPE": "Release",
@@ -57,6 +57,9 @@ def make(name: str, jobs: int) -> None:
     for file in requirement_files(name):
         without = ["--no-deps", "--ignore-requires-python"] if file.stem.endswith(".no-deps") else []
         run(python_of(name), "-m", "pip", "install", "-q", *without, "-r", file, environment=environment)
+    if name == "vllm":  # which runs our engine; what torch of a CPU has no library for breaks its import
+        run(python_of(name), "-m", "pip", "uninstall", "-q", "-y", "torchvision", "torchaudio", "torchcodec")
+        run(python_of(name), "-m", "pip", "install", "-q", "--no-deps", "-e", HERE.parents[1])
     (root() / name / STAMP).write_text(recipe(name))
 
 

@@ -63,6 +63,10 @@ FILES: dict[str, tuple[str, ...]] = {
         *("label", "{work}/traces.jsonl", "--by", "spans", "--by", "keywords", *MODEL),
         *("--by", "probe:{work}/made/located/probes.safetensors", "--out", "{out}/l.jsonl"),
     ),
+    "sample": (
+        *("sample", *ORGANISM, "--problems", "organism", "--samples", "2", "--n-problems", "3", "--rows", "4"),
+        *("--max-new-tokens", "40", "--out", "{out}/t.jsonl"),
+    ),
     "organism traces": ("organisms", "traces", "--n", "10", "--out", "{out}/t.jsonl"),
 }
 COMMANDS = DIRECTORIES | FILES

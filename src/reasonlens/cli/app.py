@@ -30,6 +30,7 @@ from reasonlens.cli.passk import passk
 from reasonlens.cli.probe import probe
 from reasonlens.cli.profile import profile
 from reasonlens.cli.regrade import regrade
+from reasonlens.cli.sample import sample
 from reasonlens.cli.score import score
 from reasonlens.cli.stability import stability
 from reasonlens.cli.steer import steer
@@ -58,7 +59,7 @@ def common(
         context.with_resource(notes_on_stderr())
 
 
-for command in (locate, collect, probe, score, stability, directions):
+for command in (sample, locate, collect, probe, score, stability, directions):
     app.command()(command)
 app.command()(label)
 app.command()(label_review)  # also called by `label review`

@@ -221,7 +221,9 @@ Force = Annotated[
 ]
 
 # What a model writes, and how it is steered.
-Samples = Annotated[int, typer.Option("--samples", help="Responses that are sampled at each place.", min=0)]
+Samples = Annotated[
+    int, typer.Option("--samples", help="Responses that are sampled at each place, or to each problem.", min=0)
+]
 Temperature = Annotated[float, typer.Option("--temperature", help="Of sampling; 0: the likeliest token.", min=0)]
 TopP = Annotated[
     float,

@@ -1,0 +1,57 @@
+"""Ask an endpoint many things at the same time, with a key that stands in an environment variable."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from typing import TypeVar
+
+from ..rundir import InputError
+
+STOP_S = 2.0  # that requests have to end in after an error or an interrupt
+Asked = TypeVar("Asked")
+
+
+def secret_of(variable: str) -> str | None:
+    """Read a key from the environment.
+
+    Args:
+        variable: Name of the variable that holds it.
+
+    Returns:
+        The key; None where the variable is not set or empty.
+
+    Raises:
+        InputError: It holds what no key has. The message does not show it.
+    """
+    secret = os.environ.get(variable, "").strip()  # a file's last line break is no part of it
+    if not re.fullmatch(r"[!-~]*", secret):
+        raise InputError(f"the key in {variable} holds a space, a line break or a letter that no key has: set it anew")
+    return secret or None
+
+
+def in_threads(
+    n_parallel: int, ask_once: Callable[[Asked], object], requests: Iterable[Asked], stop: threading.Event
+) -> None:
+    """Ask every request; on the first error, or an interrupt, set `stop` and wait no longer than a moment.
+
+    Args:
+        n_parallel: How many are asked at the same time.
+        ask_once: Asks one; it heeds `stop`.
+        requests: What is asked.
+        stop: Set on an error.
+    """
+    pool = ThreadPoolExecutor(n_parallel)
+    futures = [pool.submit(ask_once, request) for request in requests]
+    try:
+        for future in as_completed(futures):
+            future.result()
+    except BaseException:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait([future for future in futures if not future.cancelled()], STOP_S)
+        raise
+    pool.shutdown()
