@@ -2,8 +2,9 @@
 
 Of the tokens that were steered, and of those at which the gate stayed shut, the share that are the likeliest token of
 the thinking model there, and the share that are the base's own likeliest. Where the gate opens as the likeliest differ,
-a steered token is at most one of the two. Answers whether steering only injects the thinking model's tokens: in one
-trace of arXiv 2510.07364 8 of 158 steered tokens were its own (5%).
+a token steered there is at most one of the two; those after it, through the sentence, may be both. Answers whether
+steering only injects the thinking model's tokens: in one trace of arXiv 2510.07364 8 of 158 steered tokens were its own
+(5%).
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from reasonlens.generation import Sampling, StepState
 from reasonlens.models import LanguageModel
 from reasonlens.pairs.hybrid import ArmContext, decode, disagreement
 from reasonlens.pairs.hybrid.arm_run import gated_share, opening_share
+from reasonlens.pairs.hybrid.components import SHARES
 from reasonlens.pairs.hybrid.gate import both
 from reasonlens.pairs.hybrid.record import RowRecord
 from reasonlens.pairs.hybrid.through import Through
@@ -32,6 +33,8 @@ def seldom(state: StepState) -> torch.Tensor:
 def after_hybrid(base: LanguageModel, thinking: LanguageModel) -> tuple[ArmContext, list[RowRecord]]:
     """Run a hybrid whose gate opens seldom, and acts through the sentence."""
     of = replace(context(gate=both(disagreement, seldom), behaviour=1), through=Through(DECAY, ENDS))
+    quantiles = {LAYER: torch.linspace(-0.05, 0.05, len(SHARES), dtype=torch.float64)}  # as those of tiny activations
+    of = replace(of, components=replace(of.components, probes=replace(of.components.probes, quantiles=quantiles)))
     hybrid = decode(base, thinking, PROMPTS, None, plan("hybrid", of), SAMPLED, seed=1)
     return replace(of, runs=context(hybrid=hybrid).runs), hybrid
 
@@ -84,6 +87,7 @@ def test_the_bases_moments_are_as_many_as_the_hybrids_gate_opened_at_where_it_wa
         last_ids=torch.zeros(500, dtype=torch.long),
         activations=activations,
         logits=torch.zeros(500, 1),
+        follower_logits=None,
     )
     threshold = of.components.probes.threshold_at(LAYER, n_opened / n_asked)
     assert torch.equal(plan("base-moments", of).gate(state), activations @ weight + offset > threshold)
