@@ -223,7 +223,7 @@ def test_progress_on_a_pipe_is_lines(collecting: list[str]) -> None:
 @pytest.mark.parametrize("words", COMMANDS)
 def test_every_command_ends_with_the_next_one(words: str) -> None:
     """Its module names it; that it is printed is tested where the command is run."""
-    module = "export" if words in ("import", "convert") else words.replace(" ", "_")
+    module = "export" if words in ("import", "convert") else words.replace(" ", "_").replace("-", "_")
     module = "organisms" if words.startswith("organisms") else module
     source = (ROOT / f"src/reasonlens/cli/{module}.py").read_text("utf-8")
     assert "next_command(" in source or "next_steer_write(" in source
