@@ -126,8 +126,8 @@ def hybrid(
     to train, 100 to validate and one seed each. `--arms all` runs every arm.
 
     `--layers` and `--strengths` are tried on the validation problems, all on few and the better ones on more, within
-    `--kl-limit`; by default blocks a quarter, half and three quarters up. Of a
-    network's strengths, `--strengths` are multiples.
+    `--kl-limit`; by default blocks a quarter, half and three quarters up. Of a network's strengths, `--strengths` are
+    multiples.
     """
     import reasonlens
     from reasonlens.generation import Sampling

@@ -80,7 +80,7 @@ def test_the_bases_moments_are_as_many_as_the_hybrids_gate_opened_at_where_it_wa
     assert opening_share(hybrid, of.through) == n_opened / n_asked < 0.8 * gated_share(hybrid)
     assert opening_share(hybrid, None) == gated_share(hybrid)
     weight, offset = of.components.probes.when[LAYER]
-    activations = drawn(500, D_MODEL, seed=9)
+    activations = 0.01 * drawn(500, D_MODEL, seed=9)
     state = StepState(
         step=0,
         rows=torch.arange(500),
