@@ -23,6 +23,7 @@ import reasonlens
 from reasonlens import (
     Activations,
     Collection,
+    Endpoint,
     Judge,
     Moments,
     Trace,
@@ -113,6 +114,7 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
         *(model, activations, stored.values, found, found["deduction"], block, steered, swept.probes(), traces[0]),
         *(
             Judge(url="http://localhost/v1", model="m"),
+            Endpoint(url="http://localhost/v1"),
             bundled_traces(),
             encode(model, traces)[0],
             Moments.of(activations),
