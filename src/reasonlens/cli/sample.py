@@ -95,7 +95,8 @@ def sample(
     else:
         _print(result)
     note(f"traces: {out}")
-    next_command("score", "PROBES", "--model", model, "--traces", out)
+    by = "rules" if str(model).startswith("organism/") else "keywords"
+    next_command("label", out, "--by", by, "--out", out.with_suffix(".labelled.jsonl"))
 
 
 def _print(result: reasonlens.Samples) -> None:

@@ -92,7 +92,10 @@ def check(
             say("nothing to mend")
     if any(len(finding.examples) > N_EXAMPLES for finding in checked.findings) and not as_json:
         note("--json lists the first 20 of each")
-    if checked.is_wrong or not checked.labels:
+    if checked.is_wrong:
         next_command("traces", "show", files[0])
-        raise typer.Exit(1 if checked.is_wrong else 0)
+        raise typer.Exit(1)
+    if not checked.labels:
+        next_command("label", files[0], "--by", "keywords", "--out", "labelled.jsonl")
+        return
     next_command("locate", "--traces", files[0], *(() if model is None else ("--model", model)))
