@@ -27,6 +27,7 @@ RECORD = RowRecord(
     gated=(False, True, True, True, False, True),
     behaviour=(-1, 0, 1, 0, -1, 0),
     strength=(0.0, 0.5, 0.5, 0.5, 0.0, 0.0),  # the last opens without a strength: it counts on neither side
+    kl_nats=(0.0, 0.1, 0.1, 0.1, 0.0, 0.0),
     base_logprob=(0.0,) * 6,
     thinking_logprob=(0.0,) * 6,
     is_truncated=False,
