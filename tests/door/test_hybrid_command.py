@@ -89,5 +89,5 @@ def test_layers_are_those_of_the_model(tmp_path: Path, layers: str, expected: li
     given = (*THINKING, "--arms", "oracle", "--strengths", "0.5", *counts)
     code, _, told = run(*given, f"--layers={layers}", "--out", tmp_path / "h")
     assert code == 0, told
-    grid = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"]["rl-timing"]["grid"]
-    assert sorted({row["layer"] for row in grid if row["arm"] == "hybrid"}) == expected
+    search = json.loads((tmp_path / "h" / "results.json").read_text())["pairs"]["rl-timing"]["search"]
+    assert sorted({row["layer"] for row in search if row["arm"] == "hybrid"}) == expected

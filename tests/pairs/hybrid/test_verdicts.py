@@ -597,7 +597,8 @@ def test_the_docs_give_every_threshold_as_the_code_has_it() -> None:
 
 
 def test_the_docs_list_every_rule_in_the_order_of_the_code() -> None:
-    listed = re.findall(r"^(\d+)\. \*\*([\w ]+)\*\*", DOCS.read_text("utf-8"), flags=re.M)
+    of_hybrids, _ = DOCS.read_text("utf-8").split("## What an exchange says")
+    listed = re.findall(r"^(\d+)\. \*\*([\w ]+)\*\*", of_hybrids, flags=re.M)
     assert listed == [(str(number), rule.name) for number, rule in enumerate(RULES, start=1)]
 
 
