@@ -36,7 +36,7 @@ def secret_of(variable: str) -> str | None:
 def in_threads(
     n_parallel: int, ask_once: Callable[[Asked], object], requests: Iterable[Asked], stop: threading.Event
 ) -> None:
-    """Ask every request; on the first error, or an interrupt, set `stop` and wait no longer than a moment.
+    """Ask every request; on the first error, or an interrupt, set `stop`, begin no other, and wait only a moment.
 
     Args:
         n_parallel: How many are asked at the same time.
@@ -44,8 +44,18 @@ def in_threads(
         requests: What is asked.
         stop: Set on an error.
     """
+
+    def ask_unless_stopped(request: Asked) -> None:
+        if stop.is_set():
+            return
+        try:
+            ask_once(request)
+        except BaseException:
+            stop.set()
+            raise
+
     pool = ThreadPoolExecutor(n_parallel)
-    futures = [pool.submit(ask_once, request) for request in requests]
+    futures = [pool.submit(ask_unless_stopped, request) for request in requests]
     try:
         for future in as_completed(futures):
             future.result()

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from ...rundir import brief
 from ...stats import Interval, expected_least, mean_over_groups
 
 BASE, OTHER_PROBLEMS, SHUFFLED, ITSELF = "base", "other problems", "shuffled", "thinking model"
@@ -41,6 +42,8 @@ class Match:
     k: int
     distance: Interval
     exact: Interval
+
+    __repr__ = brief
 
 
 def match_curves(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from ...rundir import brief
 from ...stats import Interval, ratio_difference_over_groups, ratio_over_groups
 from ...traces import Trace
 from .settings import RANKS
@@ -42,6 +43,8 @@ class Loss:
     nats_a_character: Interval
     n_tokens: int
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankShare:
@@ -64,6 +67,8 @@ class RankShare:
     own_share: Interval
     excess: Interval
     n_tokens: int
+
+    __repr__ = brief
 
 
 Tally = Float[np.ndarray, "n_problems 2"]  # tokens among the likeliest, and all tokens, of each problem

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from ...models import LanguageModel
 from ...models.one_pass import one_pass
+from ...rundir import brief
 from ...rundir.progress import ProgressBar
 from ...traces import EncodedTrace, Template, Trace, encode
 
@@ -41,6 +42,8 @@ class TokenReading:
     spans: Int[np.ndarray, " n_tokens"]
     is_first: Bool[np.ndarray, " n_tokens"]
     n_characters: int
+
+    __repr__ = brief
 
 
 @torch.inference_mode()

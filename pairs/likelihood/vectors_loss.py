@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...models import LanguageModel
+from ...rundir import brief
 from ...traces import Template, Trace
 from ...vectors.extraction import OptimisedSettings, optimised_directions
 
@@ -40,6 +41,8 @@ class VectorLoss:
     unsteered: float
     random: float
     n_sentences: int
+
+    __repr__ = brief
 
 
 def vector_losses(

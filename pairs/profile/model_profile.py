@@ -28,6 +28,8 @@ class Share:
     share: Interval
     difference: Interval
 
+    __repr__ = brief
+
     @property
     def is_changed(self) -> bool:
         """Whether the difference from the base is away from 0 by its interval."""

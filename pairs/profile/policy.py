@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from ...rundir import brief
 from ...stats import Interval, ratio_difference_over_groups, ratio_over_groups
 
 START, END = "(start)", "(end)"
@@ -57,6 +58,8 @@ class Policy:
     behaviours: tuple[str, ...]
     follows: Float[np.ndarray, "n_problems n_before n_after"]
     n_responses: Float[np.ndarray, " n_problems"]
+
+    __repr__ = brief
 
     def rate(self, behaviour: str) -> Count:
         """Count the sentences that show a behaviour."""

@@ -20,6 +20,7 @@ from reasonlens.cli.options import Names, Numbers, assignments, name_or_path, pa
 OTHER_TEXT = {
     "--behaviours": "a set with definitions where sentences are labelled, names of behaviours elsewhere",
     "--out": "a directory of results for some commands, one file for others; each has one text",
+    "--form": "of a file of traces, or of the answers that are rewarded",
     "--pairs": "pairs of models, or of prompts",
     "--engine": "what collects activations on a cluster, or what runs a model that writes",
     "--read": "several from one pass where activations are collected, one where one is read or chosen",
@@ -27,7 +28,8 @@ OTHER_TEXT = {
     "--thinking": "several models make several pairs, but pass@k is of one",
 }
 OTHER_TYPE = {
-    name: OTHER_TEXT[name] for name in ("--behaviours", "--engine", "--pairs", "--read", "--site", "--thinking")
+    name: OTHER_TEXT[name]
+    for name in ("--behaviours", "--engine", "--form", "--pairs", "--read", "--site", "--thinking")
 }
 # Options whose default differs between commands, and why.
 OTHER_DEFAULT = {
@@ -35,6 +37,7 @@ OTHER_DEFAULT = {
     "--behaviour": "required where one direction steers; a file of one behaviour needs no name",
     "--bootstrap": "directions draw 200 of activations and none of moments, probes 1000",
     "--engine": OTHER_TEXT["--engine"],
+    "--form": OTHER_TEXT["--form"],
     "--format": "required to read a file; `export` can print code instead",
     "--layer": "required where something steers; probes know their best layer",
     "--layers": "a hybrid tries three by default, files go out whole",

@@ -23,6 +23,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "gap_bars": "gap",
     "steered_line": "base_logprob",
     "interval_points": "value",
+    "label_points": "value",
     "layer_curves": "value",
     "layer_heatmap": "value",
     "rate_points": "thinking",
@@ -79,6 +80,7 @@ def made(figure: str) -> FigureTable:
         "excess_bars": {"behaviour": [*two, "verification"]},
         "gap_bars": {"pair": ["rl", "sft"], "arm": ["base", "thinking", "hybrid", "bias"]},
         "interval_points": {"panel": ["rl", "sft"], "name": two, "series": ["read by the base", "another"]},
+        "label_points": {"line": two, "series": ["keywords", "rules"]},
         "layer_curves": {"behaviour": two, "series": ["all spans", "a series of one's own"], "layer": [*layers, None]},
         "layer_heatmap": {"behaviour": two, "layer": layers},
         "rate_points": {"solved_by": ["both", "base only", "a set of one's own"]},
@@ -111,8 +113,8 @@ def made(figure: str) -> FigureTable:
         roles = {"base": "end", "thinking": "end", "hybrid": "hybrid", "bias": "control"}
         table["role"] = table["arm"].map(roles)
     options = {"title": "A title", "caption": "A caption with n = 3"}
-    if figure == "interval_points":
-        options["axis"] = "loss, nats a token"
+    if figure in ("interval_points", "label_points"):
+        options["axis"] = "a unit"
     if figure == "token_strip":
         options["measure"] = "log odds"
     if figure == "search_lines":

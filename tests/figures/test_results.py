@@ -40,7 +40,9 @@ from reasonlens.traces.questions import Question
 from ..analysis.test_score import planted
 from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.hybrid.results import hybrid_result, steered_trace
+from ..pairs.likelihood.results import likelihood_result
 from ..pairs.passk.results import passk_result
+from ..pairs.profile.results import profile_result
 from ..pairs.reward.results import trained_vectors
 
 EVIL = "<script>alert('x')</script>"
@@ -63,7 +65,9 @@ MAKERS: dict[str, Maker] = {
     "Calibration": lambda tiny, traces: calibration(),
     "TrainedVectors": lambda tiny, traces: trained_vectors(),
     "HybridResult": lambda tiny, traces: hybrid_result(),
+    "LikelihoodResult": lambda tiny, traces: likelihood_result(),
     "PasskResult": lambda tiny, traces: passk_result(),
+    "ProfileResult": lambda tiny, traces: profile_result(),
     "SteeredTrace": lambda tiny, traces: steered_trace(),
     "TokenScores": lambda tiny, traces: score(tiny(), traces, planted(tiny()), progress=False),
 }

@@ -95,7 +95,7 @@ def test_an_arm_without_a_gap_has_no_bar_and_a_pair_without_any_says_so() -> Non
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"figure": "pie"}, "there is no figure 'pie'; there are attempt_curves, before_after_curves"),
+        ({"figure": "pie"}, "there is no figure 'pie'; there are arm_points, attempt_curves"),
         ({"format": "reasonlens.locate/3"}, "its \"format\" is not 'reasonlens.table/1'"),
         ({"rows": {}}, 'has "columns", "rows" and "options"'),
         ({"rows": [1]}, "a row of the table is no object"),

@@ -8,7 +8,7 @@ import typer
 
 from reasonlens.cli.completion import complete_traces
 from reasonlens.cli.console import interval_of, next_command, note, print_json, print_table, say
-from reasonlens.cli.options import Device, Json, ModelOrNone, OutFile, Quiet, name_or_path
+from reasonlens.cli.options import Device, Json, KeyVariable, ModelOrNone, OutFile, Quiet, Url, name_or_path
 
 if TYPE_CHECKING:
     from reasonlens.analysis.label import Labelling
@@ -54,12 +54,8 @@ def label(
     ] = False,
     min_words: Annotated[int, typer.Option(help="Pieces with fewer words are no sentences.", min=0)] = 1,
     model: ModelOrNone = None,
-    url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Chat-completions endpoint that is asked: https://host/v1.")
-    ] = None,
-    key_variable: Annotated[
-        str, typer.Option(metavar="NAME", help="Environment variable that holds the endpoint's key.")
-    ] = "OPENAI_API_KEY",
+    url: Url = None,
+    key_variable: KeyVariable = "OPENAI_API_KEY",
     device: Device = None,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -229,6 +229,13 @@ TopP = Annotated[
     float,
     typer.Option("--top-p", help="Of sampling: probability of the likeliest tokens among which is drawn; 1: all."),
 ]
+Url = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="Chat-completions endpoint that is asked: https://host/v1."),
+]
+KeyVariable = Annotated[
+    str, typer.Option("--key-variable", metavar="NAME", help="Environment variable that holds the endpoint's key.")
+]
 MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", help="Length of the responses, at most.", min=1)]
 _PROMPT = typer.Option("--prompt", help="What the model is asked, or what the text answers.")
 Prompt = Annotated[str, _PROMPT]

@@ -10,6 +10,7 @@ from reasonlens.cli.console import UNKNOWN, interval, next_command, note, print_
 from reasonlens.cli.options import (
     Device,
     Json,
+    KeyVariable,
     MaxNewTokens,
     Model,
     OutFile,
@@ -21,6 +22,8 @@ from reasonlens.cli.options import (
     Seed,
     Temperature,
     Template,
+    TopP,
+    Url,
 )
 
 if TYPE_CHECKING:
@@ -36,16 +39,14 @@ def sample(
     engine: Annotated[
         str, typer.Option(help="What runs the model: `transformers`, `vllm`, or `openai` (any chat endpoint).")
     ] = "transformers",
-    url: Annotated[str | None, typer.Option(help="Of `openai`: a chat-completions endpoint, https://host/v1.")] = None,
-    key_variable: Annotated[
-        str, typer.Option(help="Of `openai`: environment variable that holds the endpoint's key.")
-    ] = "OPENAI_API_KEY",
+    url: Url = None,
+    key_variable: KeyVariable = "OPENAI_API_KEY",
     parallel: Annotated[int, typer.Option(help="Of `openai`: samples asked for at the same time.", min=1)] = 8,
     timeout: Annotated[
         float, typer.Option(help="Of `openai`: seconds for a reply; for all tries of it three times as many.")
     ] = 600.0,
     temperature: Temperature = 1.0,
-    top_p: Annotated[float, typer.Option(help="Of sampling.")] = 1.0,
+    top_p: TopP = 1.0,
     max_new_tokens: MaxNewTokens = 1024,
     template: Template = "auto",
     system: Annotated[str, typer.Option(help="What the system is told before each problem.")] = "",

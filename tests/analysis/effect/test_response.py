@@ -46,6 +46,7 @@ def test_both_texts_are_written_with_the_same_random_numbers(directions: Directi
     assert pushed.to_dict() == {
         "unsteered": write(model, prompts, SHORT, seed=3)[0].text,
         "steered": expected.text,
+        "layer": 3,
         "strength": 2.0,
         "kl_nats": None,
         "n_steered": counted.n_steered,
