@@ -37,6 +37,7 @@ from reasonlens.figures import FigureTable, Result
 from reasonlens.generation import Sampling
 from reasonlens.traces.questions import Question
 
+from ..analysis.effect.searches import steering_search
 from ..analysis.test_score import planted
 from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.hybrid.results import hybrid_result, steered_trace
@@ -66,6 +67,7 @@ MAKERS: dict[str, Maker] = {
     "TrainedVectors": lambda tiny, traces: trained_vectors(),
     "HybridResult": lambda tiny, traces: hybrid_result(),
     "LikelihoodResult": lambda tiny, traces: likelihood_result(),
+    "SteeringSearch": lambda tiny, traces: steering_search(),
     "PasskResult": lambda tiny, traces: passk_result(),
     "ProfileResult": lambda tiny, traces: profile_result(),
     "SteeredTrace": lambda tiny, traces: steered_trace(),
