@@ -41,7 +41,7 @@ from .attempts import all_right_curves, pass_at_k, pass_curves
 from .change_point import change_point_over_groups
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
-from .halving import Halving, Measured, Trial, successive_halving
+from .halving import CellMeasure, Halving, Trial, successive_halving
 from .holm_correction import holm
 from .interval import Interval, mean_and_range, without_nan
 from .least_of_k import expected_least
@@ -60,7 +60,7 @@ __all__ = [
     "Halving",
     "Interval",
     "LEVEL",
-    "Measured",
+    "CellMeasure",
     "N_RESAMPLES",
     "PairedCurves",
     "RecoveredGap",

@@ -19,7 +19,7 @@ OVER, BEHIND = "over the KL limit", "behind"  # why a cell is dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class CellMeasure:
     """What a cell did on the first n problems."""
 
     objective: float  # the more the better
@@ -34,7 +34,7 @@ class Trial(Generic[Cell]):
     cell: Cell
     rung: int
     n: int  # problems
-    measured: Measured
+    measured: CellMeasure
     dropped: str = ""  # OVER, BEHIND, or empty: it went on, or is the choice
 
 
@@ -74,7 +74,7 @@ def rungs(n_cells: int, n_problems: int) -> list[tuple[int, int]]:
 
 
 def successive_halving(
-    cells: Sequence[Cell], measure: Callable[[Cell, int], Measured], *, n_problems: int, kl_limit_nats: float
+    cells: Sequence[Cell], measure: Callable[[Cell, int], CellMeasure], *, n_problems: int, kl_limit_nats: float
 ) -> Halving[Cell]:
     """Find the best cell that keeps to a limit.
 
@@ -116,7 +116,7 @@ def successive_halving(
 class _Search(Generic[Cell]):
     """What has been tried."""
 
-    measure: Callable[[Cell, int], Measured]
+    measure: Callable[[Cell, int], CellMeasure]
     limit: float
     trials: list[Trial[Cell]] = field(default_factory=list)
     places: dict[tuple[int, int], int] = field(default_factory=dict)  # number of the cell, rung -> in `trials`
@@ -143,4 +143,4 @@ class _Search(Generic[Cell]):
             self.trials[place] = replace(self.trials[place], dropped=BEHIND)
 
 
-__all__ = ["Halving", "Measured", "Trial", "rungs", "successive_halving"]
+__all__ = ["Halving", "CellMeasure", "Trial", "rungs", "successive_halving"]

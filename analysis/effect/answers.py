@@ -20,7 +20,7 @@ from ...models import LanguageModel
 from ...models.one_pass import one_pass
 from ...rundir import RowLog
 from ...rundir.progress import ProgressBar
-from ...stats import Halving, Interval, Measured, ratio_difference_over_groups
+from ...stats import CellMeasure, Halving, Interval, ratio_difference_over_groups
 from ...vectors import Direction, Directions, steer
 from .find_settings import FindSettings
 from .outcome import labelled
@@ -57,10 +57,10 @@ class Answers:
         questions = [question.prompt for question in self.task.questions]
         self._prompts = encode_prompts(self.model, questions, self.settings.template)
 
-    def measured(self, behaviour: str, cell: Cell, n: int) -> Measured:
+    def measured(self, behaviour: str, cell: Cell, n: int) -> CellMeasure:
         rows = self._rows(behaviour, cell, n)
         n_tokens = max(sum(row["n_tokens"] for row in rows), 1)
-        return Measured(
+        return CellMeasure(
             objective=self.rate(behaviour, cell, n),
             kl_nats=sum(row["kl_nats"] for row in rows) / n_tokens,
             gentleness=(sum(row["n_steered"] for row in rows) / n_tokens, abs(cell[1])),

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...rundir import InputError, RowLog
 from ...rundir.progress import ProgressBar
-from ...stats import Measured, Trial, successive_halving
+from ...stats import CellMeasure, Trial, successive_halving
 from ._decode import Plan
 from .arm import Tuned
 from .arms import HYBRID, NETWORK, PROBE_GATED, WORDS
@@ -81,11 +81,11 @@ class Search:
         logger.info(f"{message}: it runs with the least")
         return least.cell
 
-    def _measured(self, arm: str, tuned: Tuned, n: int) -> Measured:
+    def _measured(self, arm: str, tuned: Tuned, n: int) -> CellMeasure:
         counts = self._counts(arm, tuned, n)
         amount = tuned.boost if arm == WORDS else sum(tuned.behaviour_strengths) or self._cell(arm, tuned)["strength"]
         n_tokens = max(counts["n_tokens"], 1)
-        return Measured(
+        return CellMeasure(
             objective=counts["n_right"] / counts["n"],
             kl_nats=counts["kl_nats"] / n_tokens,
             gentleness=(counts["n_gated"] / n_tokens, amount),

@@ -24,7 +24,7 @@ from ...organisms import Problem, Split, is_organism, problem_of, problems
 from ...organisms.corpus import decode, encode_prompt
 from ...organisms.sampling import readings, respond
 from ...organisms.training.reinforce import ReinforceSettings, rewards
-from ...rundir import InputError
+from ...rundir import InputError, brief
 from ...traces.encoding import Template
 from ...traces.questions import Grader, Question
 from ..opening import Problems, problem_set_of
@@ -42,6 +42,8 @@ class Grade:
     reward: float
     is_solved: bool  # the answer is right, in whatever form
     is_in_form: bool
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

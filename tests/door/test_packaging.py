@@ -20,6 +20,11 @@ def data() -> set[str]:
     weights = ROOT / "organisms" / "weights"
     return {
         *("reasonlens/py.typed", "reasonlens/__init__.pyi", "reasonlens/traces/bundled.jsonl"),
+        "reasonlens/pairs/exchange/known_pairs.json",
+        *(
+            f"reasonlens/traces/behaviour_sets/{path.name}"
+            for path in (ROOT / "traces" / "behaviour_sets").glob("*.yaml")
+        ),
         *(f"reasonlens/figures/pages/{page.name}" for page in (ROOT / "figures" / "pages").iterdir()),
         *(f"reasonlens/organisms/{file.relative_to(weights.parent)}" for file in weights.rglob("*") if file.is_file()),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from reasonlens.stats import Halving, Measured, successive_halving
+from reasonlens.stats import CellMeasure, Halving, successive_halving
 from reasonlens.stats.halving import BEHIND, OVER, rungs
 
 CELLS = [(layer, strength) for layer in range(4) for strength in (0.25, 0.5, 1.0, 2.0)]
@@ -21,8 +21,8 @@ def planted(seed: int, over: Callable[[tuple[int, float]], bool] = lambda cell: 
     shares = {cell: 0.75 if cell == BEST else 0.5 * rng.random() for cell in CELLS}
     coins = {cell: rng.random(N) < share for cell, share in shares.items()}
 
-    def measure(cell: tuple[int, float], n: int) -> Measured:
-        return Measured(
+    def measure(cell: tuple[int, float], n: int) -> CellMeasure:
+        return CellMeasure(
             objective=float(coins[cell][:n].mean()), kl_nats=3.0 if over(cell) else 0.5, gentleness=(cell[1],)
         )
 
@@ -39,9 +39,9 @@ def test_a_planted_optimum_is_found_under_noise_at_a_fraction_of_the_cost_of_the
 
 
 def test_without_an_optimum_any_cell_may_be_chosen() -> None:
-    def measure_with(rng: np.random.Generator) -> Callable[[tuple[int, float], int], Measured]:
+    def measure_with(rng: np.random.Generator) -> Callable[[tuple[int, float], int], CellMeasure]:
         coins = {cell: rng.random(N) < 0.5 for cell in CELLS}
-        return lambda cell, n: Measured(objective=float(coins[cell][:n].mean()), kl_nats=0.0)
+        return lambda cell, n: CellMeasure(objective=float(coins[cell][:n].mean()), kl_nats=0.0)
 
     choices = []
     for seed in range(200):
@@ -62,9 +62,9 @@ def test_the_choice_never_exceeds_the_limit_even_where_the_best_does() -> None:
 def test_a_divergence_that_shows_on_more_problems_only_drops_the_cell_and_one_that_was_behind_comes_back() -> None:
     """Every cell that is better than (0, 0.25) exceeds the limit once it is measured on all problems."""
 
-    def measure(cell: tuple[int, float], n: int) -> Measured:
+    def measure(cell: tuple[int, float], n: int) -> CellMeasure:
         is_worst = cell == (0, 0.25)
-        return Measured(objective=0.0 if is_worst else 0.5, kl_nats=2.0 if n == N and not is_worst else 0.1)
+        return CellMeasure(objective=0.0 if is_worst else 0.5, kl_nats=2.0 if n == N and not is_worst else 0.1)
 
     search = successive_halving(CELLS, measure, n_problems=N, kl_limit_nats=1.0)
     assert search.choice is not None and search.choice.cell == (0, 0.25)
@@ -75,15 +75,15 @@ def test_a_divergence_that_shows_on_more_problems_only_drops_the_cell_and_one_th
 @pytest.mark.parametrize("nats", [1.01, float("nan"), float("inf")])
 def test_where_no_cell_keeps_to_the_limit_there_is_no_choice(nats: float) -> None:
     search = successive_halving(
-        CELLS, lambda cell, n: Measured(objective=1.0, kl_nats=nats), n_problems=N, kl_limit_nats=1.0
+        CELLS, lambda cell, n: CellMeasure(objective=1.0, kl_nats=nats), n_problems=N, kl_limit_nats=1.0
     )
     assert search.choice is None
     assert [trial.dropped for trial in search.trials] == [OVER] * 16, "nothing more is measured"
 
 
 def test_of_equals_the_gentler_is_chosen_whatever_the_order() -> None:
-    def measure(cell: tuple[int, float], n: int) -> Measured:
-        return Measured(objective=0.5, kl_nats=0.1, gentleness=(0.2 if cell[0] == 3 else 0.3, cell[1]))
+    def measure(cell: tuple[int, float], n: int) -> CellMeasure:
+        return CellMeasure(objective=0.5, kl_nats=0.1, gentleness=(0.2 if cell[0] == 3 else 0.3, cell[1]))
 
     for cells in (CELLS, CELLS[::-1]):
         search = successive_halving(cells, measure, n_problems=N, kl_limit_nats=1.0)
@@ -119,8 +119,8 @@ def test_rungs_end_with_all_problems(n_cells: int, n_problems: int, plan: list[t
 
 def test_no_search_is_refused() -> None:
     with pytest.raises(ValueError, match="0 cells on 5 problems"):
-        successive_halving([], lambda cell, n: Measured(objective=0, kl_nats=0), n_problems=5, kl_limit_nats=1)
+        successive_halving([], lambda cell, n: CellMeasure(objective=0, kl_nats=0), n_problems=5, kl_limit_nats=1)
     with pytest.raises(ValueError, match="within nan nats"):
         successive_halving(
-            [1], lambda cell, n: Measured(objective=0, kl_nats=0), n_problems=5, kl_limit_nats=float("nan")
+            [1], lambda cell, n: CellMeasure(objective=0, kl_nats=0), n_problems=5, kl_limit_nats=float("nan")
         )
