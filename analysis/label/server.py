@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = TIMEOUT_S
     server_version, sys_version = "reasonlens", ""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Answer with the page, the overview or a trace."""
         if not self._is_from_here():
             return
@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._refuse(404, "there is nothing here")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Keep a correction, or end the review."""
         if not self._is_from_here() or not self._has_session():
             return

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from transformers import LlamaForCausalLM
 
 from ...generation import encode_prompts, generate
 from ...generation.writing import thought_openers
@@ -99,7 +100,8 @@ class OrganismTask(RewardTask):
         return [encode_prompt(problem) for problem in _problems_of(questions)]
 
     def respond(self, model: LanguageModel, questions: Sequence[Question], seed: int) -> list[list[int]]:
-        return respond(model.model, _problems_of(questions), seed, n_rows=self.settings.n_rows)  # type: ignore[arg-type]
+        assert isinstance(model.model, LlamaForCausalLM), "organisms are Llamas"
+        return respond(model.model, _problems_of(questions), seed, n_rows=self.settings.n_rows)
 
     def text(self, model: LanguageModel, response: Sequence[int]) -> str:
         return " ".join(decode(response))

@@ -95,21 +95,21 @@ def test_a_sweep_writes_a_report_and_is_taken_up_where_it_stood(vectors: dict[st
 def test_layer_and_strength_are_found_and_used_by_writing_and_export(vectors: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "f"
     sizes = ("--n-problems", "4", "--max-new-tokens", "12", "--temperature", "0")
-    given = ("steer", "find", vectors["unknown"], "--out", out, "--layers", "2,3", "--strengths", "0.5,1", *sizes)
-    code, said, err = run(*given, "--model", BASE)
+    words = ("steer", "find", vectors["unknown"], "--out", out, "--layers", "2,3", "--strengths", "0.5,1", *sizes)
+    code, said, err = run(*words, "--model", BASE)
     assert code == 0 and "verification" in said and "full grid" in said and str(out / "report.html") in err
     assert "reasonlens steer sweep" in err and "--seed 1" in err
     assert {path.name for path in out.iterdir()} == {
         *("run.json", "answers.jsonl", "results.json", "table.csv", "tables", "report.html", "vectors.safetensors"),
     }
-    found = Directions.open(out / "vectors.safetensors").choices["verification"]
-    code, said, _ = run(*given, "--model", BASE, "--json")
-    assert code == 0 and json.loads(said)["choices"]["verification"]["layer"] == found.layer
+    choice = Directions.open(out / "vectors.safetensors").choices["verification"]
+    code, said, _ = run(*words, "--model", BASE, "--json")
+    assert code == 0 and json.loads(said)["choices"]["verification"]["layer"] == choice.layer
     written = ("steer", "write", out / "vectors.safetensors", "--prompt", PROMPT, "--behaviour", "verification")
     code, said, _ = run(*written, "--max-new-tokens", "5")
-    assert code == 0 and f"verification x {found.strength:g} at layer {found.layer}" in said
+    assert code == 0 and f"verification x {choice.strength:g} at layer {choice.layer}" in said
     code, said, _ = run("export", out / "vectors.safetensors", "--print", "transformers")
-    assert code == 0 and f"{found.strength!r} * " in said
+    assert code == 0 and f"{choice.strength!r} * " in said
 
 
 def test_layers_are_ranked_beside_the_auroc_of_another_file(vectors: dict[str, Path], tmp_path: Path) -> None:

@@ -41,14 +41,14 @@ def test_both_engines_write_the_same_greedily_and_give_each_token_the_same_proba
     model = load(NAME, device="cpu")
     ids = encode_prompts(model, prompts)
     asked = {"model": NAME, "prompts": prompts, "prompt_ids": ids, "max_new_tokens": N_TOKENS, "stop": STOP}
-    said, arrays = answer("vllm", "vllm_.py", asked, tmp_path)
+    reply, arrays = answer("vllm", "vllm_.py", asked, tmp_path)
     start = time.perf_counter()
     greedy = ours(prompts)
     speed = sum(row[1] for row in greedy) / (time.perf_counter() - start)
-    assert said["greedy"] == greedy
-    assert said["stopped"] == ours(prompts, (STOP,)) != greedy
-    assert said["alone"] == said["sampled"][2:3], "a sample does not depend on the batch"
-    assert said["sampled"] != greedy and len({row[0] for row in said["sampled"]}) == len(prompts)
+    assert reply["greedy"] == greedy
+    assert reply["stopped"] == ours(prompts, (STOP,)) != greedy
+    assert reply["alone"] == reply["sampled"][2:3], "a sample does not depend on the batch"
+    assert reply["sampled"] != greedy and len({row[0] for row in reply["sampled"]}) == len(prompts)
     worst = 0.0
     for number, prompt in enumerate(ids):
         tokens = arrays[f"tokens/{number}"].tolist()
@@ -58,5 +58,5 @@ def test_both_engines_write_the_same_greedily_and_give_each_token_the_same_proba
         worst = max(worst, float(np.abs(logprobs - arrays[f"logprobs/{number}"]).max()))
     measured("vllm", "greedy texts that are equal", f"{len(prompts)} of {len(prompts)}")
     measured("vllm", "largest difference of a token's log probability", f"{worst:.1e}")
-    measured("vllm", "tokens a second (transformers)", f"{said['tokens_per_second']:,.0f} ({speed:,.0f})")
+    measured("vllm", "tokens a second (transformers)", f"{reply['tokens_per_second']:,.0f} ({speed:,.0f})")
     assert worst < 1e-4

@@ -31,8 +31,8 @@ def planted(seed: int, over: Callable[[tuple[int, float]], bool] = lambda cell: 
 
 def test_a_planted_optimum_is_found_under_noise_at_a_fraction_of_the_cost_of_the_grid() -> None:
     searches = [planted(seed) for seed in range(200)]
-    found = [search.choice is not None and search.choice.cell == BEST for search in searches]
-    assert np.mean(found) > 0.95
+    is_best = [search.choice is not None and search.choice.cell == BEST for search in searches]
+    assert np.mean(is_best) > 0.95
     assert {search.n_grid for search in searches} == {16 * 160}
     # 16 cells on 20 problems, 8 on the next 20, 4 on the next 40, 2 on the last 80
     assert {search.n_decoded for search in searches} == {16 * 20 + 8 * 20 + 4 * 40 + 2 * 80}

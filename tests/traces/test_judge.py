@@ -42,7 +42,7 @@ class Endpoint:
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 endpoint.asked.append((self.path, dict(self.headers), body))
                 code, headers, content = endpoint.reply(len(endpoint.asked), body["messages"][0]["content"])

@@ -201,7 +201,7 @@ def interval(value: float | None, low: float | None, high: float | None, digits:
     return known if known == UNKNOWN else f"{known} [{number(low, digits)}, {number(high, digits)}]"
 
 
-def interval_of(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
+def interval_of(row: Mapping[Any, Any], name: str, digits: int = 3) -> str:
     """Write the value `name` of a row with its interval, which stands in `name`_low and `name`_high."""
     return interval(row.get(name), row.get(f"{name}_low"), row.get(f"{name}_high"), digits)
 

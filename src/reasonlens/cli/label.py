@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,14 +28,14 @@ def label(
     ],
     out: OutFile,
     by: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--by",
             metavar="ANNOTATOR",
-            help="Who labels: `keywords`, `rules` (of model organisms), `spans` (those in FILE), `probe:FILE`, "
-            "`endpoint:MODEL`; as often as needed.",
+            help="Who labels: `keywords` (the default), `rules` (of model organisms), `spans` (those in FILE), "
+            "`probe:FILE`, `endpoint:MODEL`; as often as needed.",
         ),
-    ] = ["keywords"],  # noqa: B006
+    ] = None,
     behaviours: Annotated[
         str,
         typer.Option(
@@ -73,7 +73,7 @@ def label(
 
     result = reasonlens.label(
         file,
-        by,
+        by or ["keywords"],
         behaviours=behaviours,
         take=take,
         thoughts_only=thoughts_only,
@@ -96,12 +96,12 @@ def label(
 
 def print_labels(result: Labelling) -> None:
     """Print how often each annotator gives each label, and how far they agree."""
-    rows: list[dict[str, Any]] = result.to_frame().to_dict("records")  # type: ignore[assignment]
+    rows = result.to_frame().to_dict("records")
     labels = dict.fromkeys(row["label"] for row in rows)
     cells = {(row["label"], row["annotator"]): row for row in rows}
     alphas = {row["label"]: interval_of(row, "alpha", 2) for row in rows}
     is_compared = len(result.annotators) > 1
-    agreements: list[dict[str, Any]] = result.agreement.to_dict("records")  # type: ignore[assignment]
+    agreements = result.agreement.to_dict("records")
     print_table(
         ("label", *(f"{name}: sentences / problems" for name in result.annotators), *(["alpha"] * is_compared)),
         [

@@ -78,8 +78,8 @@ def test_the_planted_layer_is_found_within_the_limit_at_less_than_the_cost_of_th
     done: tuple[SteeringSearch, Path],
 ) -> None:
     search, _ = done
-    found, frame = search.choices["verification"], search.to_frame()
-    assert (found.layer, found.strength) == (3, 1.5) and found.kl_nats <= 0.3
+    choice, frame = search.choices["verification"], search.to_frame()
+    assert (choice.layer, choice.strength) == (3, 1.5) and choice.kl_nats <= 0.3
     assert search.effects["verification"].low > 0.1 and search.effects["verification"].n == 8
     # 12 cells on 2 problems, 6 on the next 2, 3 on the last 4, less what the limit drops
     assert search.n_decoded["verification"] <= 12 * 2 + 6 * 2 + 3 * 4 < search.n_grid == 12 * 8
@@ -141,20 +141,20 @@ def test_what_was_found_is_read_by_export_snippets_and_writing(
     done: tuple[SteeringSearch, Path], model: LanguageModel, directions: Directions, task: Task, tmp_path: Path
 ) -> None:
     search, out = done
-    found = search.choices["verification"]
+    choice = search.choices["verification"]
     opened = Directions.open(out / "vectors.safetensors")
     assert opened.choices == search.choices
     (file,) = export(opened, tmp_path / "v.gguf", "repeng", behaviour="verification")
-    (same,) = export(directions, tmp_path / "w.gguf", "repeng", layers=[3], strength=found.strength)
+    (same,) = export(directions, tmp_path / "w.gguf", "repeng", layers=[3], strength=choice.strength)
     assert file.read_bytes() == same.read_bytes()
     (every,) = export(opened, tmp_path / "x.gguf", "repeng", layers="all")
     assert every.read_bytes() != file.read_bytes(), "layers that are named are written as they stand"
     code = "\n".join(snippet("transformers", opened, out / "vectors.safetensors"))
-    assert f"{found.strength!r} *" in code and "--layer 3" in code or "[3]" in code
+    assert f"{choice.strength!r} *" in code and "--layer 3" in code or "[3]" in code
     sampling = Sampling(n_samples=1, temperature=0, max_new_tokens=4)
     prompt = task.questions[0].prompt
     response = steer_write(model, opened, prompt, behaviour="verification", sampling=sampling)
-    assert (response.layer, response.strength, response.kl_nats) == (3, found.strength, None)
+    assert (response.layer, response.strength, response.kl_nats) == (3, choice.strength, None)
     with pytest.raises(InputError, match="no layer is given, and none was found for 'verification'"):
         steer_write(model, directions, prompt, behaviour="verification", sampling=sampling)
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -51,8 +51,15 @@ def server(review: Review) -> Iterator[ReviewServer]:
     served.server_close()
 
 
+class Place(NamedTuple):
+    """Where a review is served that another thread has opened."""
+
+    server_port: int
+    address: str
+
+
 def ask(
-    server: ReviewServer, method: str, path: str, body: bytes | None = None, **headers: str
+    server: ReviewServer | Place, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], str]:
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
     names = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -68,7 +75,7 @@ def ask(
     return answer.status, dict(answer.headers), content
 
 
-def session(server: ReviewServer) -> dict[str, str]:
+def session(server: ReviewServer | Place) -> dict[str, str]:
     code, headers, _ = ask(server, "GET", server.address.partition(str(server.server_port))[2])
     assert code == 303 and headers["Location"] == "/"
     assert "HttpOnly" in headers["Set-Cookie"] and "SameSite=Strict" in headers["Set-Cookie"]
@@ -246,12 +253,10 @@ def test_the_page_ends_the_review_and_the_number_of_reviewed_sentences_is_return
         thread.join(0.02)
     port = int(re.findall(r":(\d+)/", opened[0])[0])
 
-    class Place:
-        server_port, address = port, opened[0]
-
-    held = session(Place)  # type: ignore[arg-type]
-    assert ask(Place, "POST", "/correct", correction(), **held)[0] == 200  # type: ignore[arg-type]
-    assert ask(Place, "POST", "/end", b"{}", **held)[0] == 200  # type: ignore[arg-type]
+    place = Place(port, opened[0])
+    held = session(place)
+    assert ask(place, "POST", "/correct", correction(), **held)[0] == 200
+    assert ask(place, "POST", "/end", b"{}", **held)[0] == 200
     thread.join(10)
     assert counts == [1] and not list(file.parent.glob("*.lock"))
 

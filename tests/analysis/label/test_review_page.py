@@ -100,14 +100,17 @@ def _full() -> None:
     raise InputError("cannot write: disk full")
 
 
-def test_the_button_ends_the_review(page: Any, server: ReviewServer) -> None:
-    ended = threading.Event()
-    shutdown = server.shutdown
-    server.shutdown = lambda: (shutdown(), ended.set())  # type: ignore[method-assign,assignment,func-returns-value]
+def test_the_button_ends_the_review(page: Any, server: ReviewServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, shutdown = threading.Event(), server.shutdown
+
+    def end() -> None:
+        shutdown()
+        ended.set()
+
+    monkeypatch.setattr(server, "shutdown", end)
     page.click("#end")
     waits(page, "body", "The review is ended")
     assert ended.wait(5)
-    server.shutdown = shutdown  # type: ignore[method-assign]
 
 
 def test_the_page_reads_well_in_light_and_dark(page: Any, tmp_path: Path) -> None:

@@ -31,15 +31,15 @@ def written(
     done: Collection[int] = (),
 ) -> dict[int, Response]:
     responses: dict[int, Response] = {}
-    kept = set(done)
+    keys = set(done)
 
     def keep(number: int, response: Response) -> None:
-        assert number not in kept, "nothing is written twice"
-        kept.add(number)
+        assert number not in keys, "nothing is written twice"
+        keys.add(number)
         responses[number] = response
 
     writer = engine_of("transformers").open(model, Place(n_rows=n_rows))
-    assert not writer.write(requests, manner, kept, keep)
+    assert not writer.write(requests, manner, keys, keep)
     return responses
 
 

@@ -48,22 +48,26 @@ def test_shares_are_of_all_tokens_and_seeds_with_intervals_over_problems() -> No
     )
     seeds = ((RECORD, shorter, RECORD, shorter), (shorter, RECORD, RECORD, shorter))
     problems = ["p", "p", "q", "r"]
-    found = agreement_columns(seeds, problems)
+    columns = agreement_columns(seeds, problems)
     n_steered, as_thinking = np.array([5, 5, 6, 4]), np.array([3, 3, 4, 2])
     expected = ratio_over_groups(as_thinking, n_steered, groups=problems)
-    assert (found["as_thinking"], found["as_thinking_low"], found["as_thinking_high"]) == (
+    assert (columns["as_thinking"], columns["as_thinking_low"], columns["as_thinking_high"]) == (
         *(12 / 20, expected.low, expected.high),
     )
-    assert found["as_thinking_low"] < found["as_thinking"] < found["as_thinking_high"]
-    assert found["as_base"] == 8 / 20 and found["elsewhere_as_base"] == 1 and found["elsewhere_as_thinking"] == 8 / 12
+    assert columns["as_thinking_low"] < columns["as_thinking"] < columns["as_thinking_high"]
+    assert (
+        columns["as_base"] == 8 / 20
+        and columns["elsewhere_as_base"] == 1
+        and columns["elsewhere_as_thinking"] == 8 / 12
+    )
 
 
 def test_where_no_thinking_model_reads_along_its_share_is_not_known(tiny: Callable[..., LanguageModel]) -> None:
     plan = Plan(gate=always, mechanism=mechanism(), chooser=by_token_parity)
     alone = decode(tiny("llama"), None, PROMPTS, None, plan, GREEDY)
-    found = agreement_columns([alone], list("abcd"))
-    assert isnan(found["as_thinking"]) and 0 <= found["as_base"] <= 1
-    assert isnan(found["elsewhere_as_base"]), "the gate is always open"
+    columns = agreement_columns([alone], list("abcd"))
+    assert isnan(columns["as_thinking"]) and 0 <= columns["as_base"] <= 1
+    assert isnan(columns["elsewhere_as_base"]), "the gate is always open"
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -82,8 +86,8 @@ def test_the_likeliest_tokens_are_those_of_either_model_over_the_whole_text(
         if temperature == 0:
             assert record.base == record.base_likeliest and record.thinking == record.thinking_likeliest
     taken = decode(base, thinking, PROMPTS, None, Plan(gate=disagreement, act="takeover"), GREEDY)
-    found = agreement_columns([taken], list("abcd"))
-    assert found["as_thinking"] == 1 and found["as_base"] == 0, (
+    columns = agreement_columns([taken], list("abcd"))
+    assert columns["as_thinking"] == 1 and columns["as_base"] == 0, (
         "greedily a takeover writes its tokens, never the base's"
     )
-    assert found["elsewhere_as_thinking"] == found["elsewhere_as_base"] == 1
+    assert columns["elsewhere_as_thinking"] == columns["elsewhere_as_base"] == 1

@@ -159,8 +159,8 @@ def never_third() -> object:
 def test_the_likeliest_behaviour_has_the_highest_score() -> None:
     weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     offset = torch.tensor([0.5, 0.0, -torch.inf])
-    found = likeliest_behaviour(torch.tensor([[1.0, 1.2], [0.0, 1.0]]), weight, offset)
-    assert found.tolist() == [0, 1], "what a model's sentences never show is never chosen"
+    behaviours = likeliest_behaviour(torch.tensor([[1.0, 1.2], [0.0, 1.0]]), weight, offset)
+    assert behaviours.tolist() == [0, 1], "what a model's sentences never show is never chosen"
 
 
 def test_a_probe_comes_back_as_it_was_and_another_file_is_refused(tmp_path: Path) -> None:

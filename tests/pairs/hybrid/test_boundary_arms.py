@@ -63,12 +63,12 @@ def test_random_boundaries_steer_at_sentence_starts_and_as_often_as_the_hybrid(t
     of = replace(of, runs=context(hybrid=hybrid).runs)
     rate = boundary_rate(hybrid, ENDS)
     assert 0.1 < rate < 0.9
-    found = decode(base, None, prompts, None, plan("random-boundaries", of), SAMPLED, seed=1)
-    opened = [is_open for record in found for is_open in record.gated]
-    at_starts = [start for record in found for start in starts(record.tokens)]
+    records = decode(base, None, prompts, None, plan("random-boundaries", of), SAMPLED, seed=1)
+    opened = [is_open for record in records for is_open in record.gated]
+    at_starts = [start for record in records for start in starts(record.tokens)]
     assert all(start for is_open, start in zip(opened, at_starts, strict=True) if is_open)
     assert sum(opened) / sum(at_starts) == pytest.approx(rate, abs=0.05)
-    assert gated_share(found) == pytest.approx(gated_share(hybrid), rel=0.2)
+    assert gated_share(records) == pytest.approx(gated_share(hybrid), rel=0.2)
     every = decode(base, None, prompts, None, plan("boundaries", of), SAMPLED, seed=1)
     assert gated_share(every) > 1.3 * gated_share(hybrid), "the rate is what matches them"
 

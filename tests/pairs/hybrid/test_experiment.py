@@ -117,9 +117,9 @@ def test_strengths_of_the_network_vary_and_are_what_is_shuffled(done: tuple[Hybr
     assert len(set(strengths)) > 10 and min(strengths) > 0
     assert set(steered_strengths(run.arms["shuffled-strengths"].records[0])) <= set(np.float32(strengths).tolist())
     assert {"hybrid", "probe-gated", "word-boost", "network-strength"} == set(run.search["arm"])
-    found = Directions.open(done[1] / "rl-timing" / "found.safetensors").choices
-    assert {(at.layer, at.strength) for at in found.values()} == {(run.tuned.layer, run.tuned.strength)}
-    assert set(found) == set(run.components.behaviours)
+    choices = Directions.open(done[1] / "rl-timing" / "found.safetensors").choices
+    assert {(at.layer, at.strength) for at in choices.values()} == {(run.tuned.layer, run.tuned.strength)}
+    assert set(choices) == set(run.components.behaviours)
     assert done[0].pairs["rl-timing"].arms["network-strength"].gap > 0.4
 
 

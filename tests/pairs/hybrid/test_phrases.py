@@ -96,9 +96,9 @@ def test_a_phrase_is_the_same_in_any_batch(tiny: Tiny) -> None:
 
 def test_without_a_gate_the_base_writes_what_it_writes_alone(tiny: Tiny) -> None:
     base = tiny("llama")
-    found: list[RowRecord] = decode(base, None, PROMPTS, None, forcing(WORDINGS, never), sampling(1.0), seed=4)
-    assert [one.text for one in found] == [one.text for one in write(base, PROMPTS, sampling(1.0), seed=4)]
-    assert not any(record.n_gated for record in found)
+    records: list[RowRecord] = decode(base, None, PROMPTS, None, forcing(WORDINGS, never), sampling(1.0), seed=4)
+    assert [one.text for one in records] == [one.text for one in write(base, PROMPTS, sampling(1.0), seed=4)]
+    assert not any(record.n_gated for record in records)
 
 
 def test_a_wording_of_tokens_that_cannot_be_emitted_opens_no_gate(tiny: Tiny) -> None:

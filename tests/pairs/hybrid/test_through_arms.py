@@ -61,14 +61,14 @@ def test_a_gate_stays_open_to_the_sentences_end_towards_the_behaviour_at_which_i
 def test_random_boundaries_go_on_to_the_sentences_end_and_steer_as_many_tokens_as_the_hybrid(tiny: Tiny) -> None:
     base, thinking = tiny("llama"), other(tiny("llama"))
     of, hybrid = after_hybrid(base, thinking)
-    found = decode(base, None, PROMPTS, None, plan("random-boundaries", of), SAMPLED, seed=1)
-    assert gated_share(found) == pytest.approx(gated_share(hybrid), rel=0.2)
-    for record in found:
+    records = decode(base, None, PROMPTS, None, plan("random-boundaries", of), SAMPLED, seed=1)
+    assert gated_share(records) == pytest.approx(gated_share(hybrid), rel=0.2)
+    for record in records:
         for step, strength in enumerate(record.strength):
             starts = step == 0 or bool(ENDS[record.tokens[step - 1]])
             assert (strength == pytest.approx(STRENGTH)) <= starts and record.gated[step] == (strength > 0)
     every = decode(base, None, PROMPTS, None, plan("boundaries", of), SAMPLED, seed=1)
-    assert gated_share(every) > 1.3 * gated_share(found), "the rate is what matches them"
+    assert gated_share(every) > 1.3 * gated_share(records), "the rate is what matches them"
 
 
 def test_the_bases_moments_are_as_many_as_the_hybrids_gate_opened_at_where_it_was_asked(tiny: Tiny) -> None:

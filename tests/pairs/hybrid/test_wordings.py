@@ -22,8 +22,10 @@ def test_where_only_two_words_together_tell_the_wordings_are_these_two(tiny: Tin
     """A Latin square: every first word and every second word goes with every behaviour."""
     model = tiny("llama")
     sentences = [(label, f"{one} {two} it is five.") for (one, two), label in SQUARE.items()]
-    found = wordings(model, [labelled(sentences, number) for number in range(4)], ["a", "b", "c"], template="plain")
-    for label, some in zip("abc", found, strict=True):
+    of_behaviours = wordings(
+        model, [labelled(sentences, number) for number in range(4)], ["a", "b", "c"], template="plain"
+    )
+    for label, some in zip("abc", of_behaviours, strict=True):
         pairs = [f"{one} {two}" for (one, two), which in SQUARE.items() if which == label]
         assert len(some) == len(pairs) == 3
         # A word may be several tokens: the beginning goes as far as needed to tell, and no further than both words.
