@@ -83,7 +83,8 @@ def interval_points(table: pd.DataFrame, *, title: str, caption: str, axis: str)
             col=1,
         )
     figure.update_xaxes(title=axis, row=len(panels), col=1)
-    figure = styled(figure, title, caption, 190 + 40 * len(panels) + 34 * sum(n_lines))
+    height = 40 * len(panels) + 34 * sum(n_lines)  # of the panels alone
+    figure = styled(figure, title, caption, 210 + height)
     return figure.update_layout(
-        legend={"orientation": "h", "y": -0.35 / len(panels), "yanchor": "top", "x": 0}, margin={"t": 100, "b": 110}
+        legend={"orientation": "h", "y": -60 / height, "yanchor": "top", "x": 0}, margin={"t": 100, "b": 110}
     )

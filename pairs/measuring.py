@@ -78,17 +78,18 @@ def measure_each(
         The result.
 
     Raises:
-        InputError: Two pairs have one name, or `out` holds another run or is being written.
+        InputError: Two pairs have one name, or `out` holds another run (of other pairs too) or is being written.
     """
     folders = folders_of(pairs)
     place = None if out is None else expanded(out)
     compared = {name: value for name, value in asdict(settings).items() if name != "n_rows"}
     measured: dict[str, OfPair] = {}
-    with RunDirectory(place, command, settings=compared, options={"n_rows": settings.n_rows}) as run:
+    inputs = {pair.name: inputs_of(pair) for pair in pairs}
+    with RunDirectory(place, command, settings=compared, inputs=inputs, options={"n_rows": settings.n_rows}) as run:
         run.record()
         for pair in pairs:
             folder = run.file(folders[pair.name])
-            own = RunDirectory(folder, f"{command} of a pair", settings=compared, inputs=inputs_of(pair))
+            own = RunDirectory(folder, f"{command} of a pair", settings=compared, inputs=inputs[pair.name])
             with own, run.stage(pair.name):
                 own.record()
                 measured[pair.name] = measure(pair, own)

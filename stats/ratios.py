@@ -40,8 +40,9 @@ def ratio_over_groups(
 ) -> Interval:
     """Estimate sum(numerators) / sum(denominators), with an interval over groups.
 
-    Where every group has the same share of 0 or 1, no resample differs; there the Wilson interval of as many groups is
-    given, since a group's parts are not independent. Resamples with nothing below are left out.
+    Where every group has the same share of 0 or 1, no resample differs; there the Wilson interval of as many groups as
+    have something below the line is given, since a group's parts are not independent. Resamples with nothing below are
+    left out.
 
     Args:
         numerators: What each observation (or group) adds above the line.
@@ -64,7 +65,8 @@ def ratio_over_groups(
     n = len(numerators)
     value = float(np.sum(numerators) / np.sum(denominators))
     if np.array_equal(numerators, denominators) or not np.any(numerators):
-        return Interval(value, *wilson_ends(value * n, n), n)
+        n_below = int(np.count_nonzero(denominators))  # a group with nothing below the line says nothing of the share
+        return Interval(value, *wilson_ends(value * n_below, n_below), n)
     if n == 1:
         return Interval(value, n=1)
     counts = bootstrap_counts(n, seed=seed)

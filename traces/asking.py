@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import TypeVar
 
 from ..rundir import InputError
@@ -45,20 +45,26 @@ def in_threads(
         stop: Set on an error.
     """
 
+    errors: list[BaseException] = []  # the first is why the others were stopped
+    futures: list[Future[None]] = []
+
     def ask_unless_stopped(request: Asked) -> None:
         if stop.is_set():
             return
         try:
             ask_once(request)
-        except BaseException:
+        except BaseException as error:
+            errors.append(error)
             stop.set()
             raise
 
     pool = ThreadPoolExecutor(n_parallel)
-    futures = [pool.submit(ask_unless_stopped, request) for request in requests]
     try:
+        for request in requests:
+            futures.append(pool.submit(ask_unless_stopped, request))
         for future in as_completed(futures):
-            future.result()
+            if future.exception() is not None:
+                raise errors[0]
     except BaseException:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)

@@ -230,7 +230,7 @@ class Calibration:
             for pair in self.pairs.values()
             if reading == CONSTANT or reading in pair.readings
         ]
-        return [point for point in points if not isnan(point[1])]
+        return [(truth, share) for truth, share in points if not (isnan(truth) or isnan(share))]
 
 
 def _summary(pair: CalibratedPair) -> dict[str, Any]:

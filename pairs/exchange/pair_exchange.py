@@ -74,6 +74,8 @@ class PairExchange:
         lost: Accuracy of the thinking model alone less that of an exchange with itself; None: not run.
         when_share_open: The when-share with the widest ends that come of counting all or none of the open responses
             (cut off, or unsure) of any cell as right; NaN where one of these shows no gap.
+        when_above_control_open: `when_above_control` likewise.
+        lost_open: `lost` likewise.
     """
 
     base: str
@@ -88,6 +90,8 @@ class PairExchange:
     when_above_control: Interval | None
     lost: Interval | None
     when_share_open: Interval
+    when_above_control_open: Interval | None
+    lost_open: Interval | None
 
     LOOK = ".cells, .when_share"
     __repr__ = brief
@@ -106,12 +110,11 @@ class PairExchange:
         groups = [question.problem for question in pair.test]
         solved = {cell: _rates(some, groups) for cell, some in answers.items()}
         shares = shapley_shares_over_groups(solved[BASE], solved[WHEN], solved[HOW], solved[THINKING], groups)
-        control = above = lost = None
+        control = None
         if CONTROL in solved:
             control = gap_recovered_over_groups(solved[BASE], solved[THINKING], solved[CONTROL], groups).share
-            above = accuracy_difference_over_groups(solved[WHEN], solved[CONTROL], groups)
-        if ITSELF in solved:
-            lost = accuracy_difference_over_groups(solved[THINKING], solved[ITSELF], groups)
+        above, above_open = _differences(answers, WHEN, CONTROL, groups)
+        lost, lost_open = _differences(answers, THINKING, ITSELF, groups)
         return cls(
             base=pair.base.name,
             thinking=pair.thinking.name,
@@ -125,6 +128,8 @@ class PairExchange:
             when_above_control=above,
             lost=lost,
             when_share_open=_at_bounds(shares.first, answers, groups),
+            when_above_control_open=above_open,
+            lost_open=lost_open,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -180,6 +185,23 @@ def _at_bounds(share: Interval, answers: Mapping[str, Sequence[Answer]], groups:
     if any(isnan(one.value) for one in shares):
         return Interval(share.value, nan, nan, share.n)
     return Interval(share.value, min(one.low for one in shares), max(one.high for one in shares), share.n)
+
+
+def _differences(
+    answers: Mapping[str, Sequence[Answer]], cell: str, other: str, groups: Sequence[str]
+) -> tuple[Interval | None, Interval | None]:
+    """Compute by how much a cell is above another, as measured and at the worst count of open responses."""
+    if other not in answers:
+        return None, None
+    counted = [
+        accuracy_difference_over_groups(
+            _rates(answers[cell], groups, is_right), _rates(answers[other], groups, is_other_right), groups
+        )
+        for is_right, is_other_right in product((False, True), repeat=2)
+    ]
+    measured = counted[0]
+    ends = min(one.low for one in counted), max(one.high for one in counted)
+    return measured, Interval(measured.value, *ends, measured.n)
 
 
 def _is_open(answer: Answer) -> bool:

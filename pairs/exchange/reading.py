@@ -9,11 +9,10 @@ and every claim that the exchange itself costs the thinking model little.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isnan
 
 from ...stats import Interval
 from ..verdict_sentence import Verdict, conclude, deciding_interval
-from .cells import CONTROL, ITSELF, THINKING, WHEN
+from .cells import BASE, CONTROL, HOW, ITSELF, THINKING, WHEN
 from .instrument import Instrument, shipped_instrument
 from .pair_exchange import PairExchange
 
@@ -27,7 +26,7 @@ class ReadingThresholds:
     Attributes:
         little: What goes with *when*, or with *how*, is little if its upper end lies below.
         most: It is most if its lower end lies above.
-        lost: More than this may not be lost by the exchange itself.
+        lost: More than this the exchange itself may not cost at the upper end, nor surely gain.
     """
 
     little: float = 0.25
@@ -51,36 +50,46 @@ def reading_of(
     Returns:
         The sentence, the figures that decided it, and the controls that would have refuted it.
     """
-    if isnan(pair.when_share.value):
+    if not pair.gap.low > 0:
+        is_worse = pair.gap.high < 0
+        headline = "The thinking model is worse than its base" if is_worse else "No gap is shown"
         because = f"the thinking model solves {pair.gap} more than the base"
-        return conclude(
-            "no gap", "There is no gap to share out", because, (THINKING,), deciding_interval(THINKING, "gap", pair.gap)
-        )
+        return conclude("no gap", headline, because, (THINKING,), deciding_interval(THINKING, "gap", pair.gap))
     instrument = instrument or shipped_instrument()
     claim = _claim(pair.when_share, instrument, thresholds)
     if _claim(pair.when_share_open, instrument, thresholds) != claim:
-        return _open(pair, claim)
+        return _open(pair, (BASE, WHEN, HOW, THINKING), claim)
     share = deciding_interval(PAIR, "when_share", pair.when_share)
     if claim is None:
         because = f"{_read(pair, instrument)}, which tells neither from the other"
         return conclude("interval", "Cannot say", because, ("more problems",), share)
     headline, needs_moments = claim
-    if pair.lost is not None and pair.lost.low > 0 and pair.lost.value > thresholds.lost * pair.gap.value:
-        because = f"exchanging with itself the thinking model solves {pair.lost} less than alone"
-        return conclude("lost", "Cannot say", because, (ITSELF,), deciding_interval(ITSELF, "lost", pair.lost))
     controls = (CONTROL, ITSELF) if needs_moments else (ITSELF,)
-    above = pair.when_above_control
-    if pair.lost is None or (needs_moments and above is None):
+    if pair.lost is None or pair.lost_open is None or (needs_moments and pair.when_above_control is None):
         because = f"{_read(pair, instrument)}, and the controls were not run"
         return conclude("missing", "Cannot say", because, controls, share)
-    if not needs_moments or above is None:
+    if _costs(pair.lost, pair, thresholds):
+        because = f"exchanging with itself the thinking model solves {pair.lost} less than alone"
+        return conclude("lost", "Cannot say", because, (ITSELF,), deciding_interval(ITSELF, "lost", pair.lost))
+    if _costs(pair.lost_open, pair, thresholds):
+        return _open(pair, (THINKING, ITSELF), claim)
+    above, above_open = pair.when_above_control, pair.when_above_control_open
+    if not needs_moments or above is None or above_open is None:
         return conclude("reading", headline, _read(pair, instrument), controls, share)
     moments = deciding_interval(WHEN, "when_above_control", above)
     if above.low <= 0:
         because = f"the moments are not shown to matter: with them the base solves {above} more than in random order"
         return conclude("moments", "Cannot say", because, (CONTROL,), moments, share)
+    if above_open.low <= 0:
+        return _open(pair, (WHEN, CONTROL), claim)
     because = f"{_read(pair, instrument)}; in random order the same behaviours solve {above} less"
     return conclude("reading", headline, because, controls, share, moments)
+
+
+def _costs(lost: Interval, pair: PairExchange, thresholds: ReadingThresholds) -> bool:
+    """Say whether the exchange itself may cost more than is allowed, or surely gains as much."""
+    limit = thresholds.lost * pair.gap.value
+    return lost.high > limit or lost.high < -limit
 
 
 def _claim(share: Interval, instrument: Instrument, thresholds: ReadingThresholds) -> tuple[str, bool] | None:
@@ -88,6 +97,8 @@ def _claim(share: Interval, instrument: Instrument, thresholds: ReadingThreshold
     low, high = share.low - instrument.largest_error, share.high + instrument.largest_error
     little, most = thresholds.little, thresholds.most
     claims = (
+        (low > 1 + little, "Training taught when, and cost some how", True),
+        (high < -little, "Training taught how, and cost some when", False),
         (low > 1 - little, "Training taught when, and little or no how", True),
         (high < little, "Training taught how, and little or no when", False),
         (low > little and high < 1 - little, "Training taught both when and how", True),
@@ -109,15 +120,12 @@ def _read(pair: PairExchange, instrument: Instrument) -> str:
     )
 
 
-def _open(pair: PairExchange, claim: tuple[str, bool] | None) -> Verdict:
-    share = pair.when_share_open
-    shares = {name: cell.truncated + cell.unsure for name, cell in pair.cells.items()}
+def _open(pair: PairExchange, cells: tuple[str, ...], claim: tuple[str, bool] | None) -> Verdict:
+    shares = {name: pair.cells[name].truncated + pair.cells[name].unsure for name in cells}
     largest = max(shares, key=lambda name: shares[name])
-    ends = f"its ends are {share.low:.2f} and {share.high:.2f}"
-    if isnan(share.low):
-        ends = "some of these counts show no gap"
     because = (
         f"responses that were cut off or are unsure decide it ({shares[largest]:.1%} of {largest}): "
-        f"“{claim[0] if claim else 'Cannot say'}” as they are, and whichever way they are counted {ends}"
+        f"“{claim[0] if claim else 'Cannot say'}” as they are, and something else if they are counted otherwise"
     )
-    return conclude("open", "Cannot say", because, tuple(shares), deciding_interval(PAIR, "when_share_open", share))
+    share = deciding_interval(PAIR, "when_share_open", pair.when_share_open)
+    return conclude("open", "Cannot say", because, cells, share)

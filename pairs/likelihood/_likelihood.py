@@ -108,7 +108,9 @@ def _traces(
     pair: Pair, role: Role, settings: LikelihoodSettings, run: RunDirectory, progress: bool
 ) -> list[list[Trace]]:
     """Sample a model, and label what it writes: the responses to each question."""
-    sampler = Sampler(pair=pair, role=role, sampling=settings.sampling, seed=settings.seed, n_rows=settings.n_rows)
+    # With the same random numbers two like models would write the same texts, and match better than they should.
+    seed = settings.seed + ROLES.index(role)
+    sampler = Sampler(pair=pair, role=role, sampling=settings.sampling, seed=seed, n_rows=settings.n_rows)
     return [
         [_trace(pair, role, number, sample, response) for sample, response in enumerate(responses)]
         for number, responses in enumerate(sampler.responses(run, progress))

@@ -110,13 +110,13 @@ def rank_shares(
     Args:
         thinking: Responses of the thinking model.
         thinking_readings: By the base.
-        base: Responses of the base to the same problems.
+        base: Responses of the base; a problem that one model left without a text counts for the other.
         base_readings: By the base.
 
     Returns:
         A row for each behaviour, place and rank; all behaviours together come first.
     """
-    problems = list(dict.fromkeys(trace.problem for trace in thinking))
+    problems = list(dict.fromkeys(trace.problem for trace in (*thinking, *base)))
     of_thinking = _tallies(thinking, thinking_readings, problems)
     of_base = _tallies(base, base_readings, problems)
     empty = np.zeros((len(problems), 2))

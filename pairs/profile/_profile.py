@@ -2,7 +2,7 @@
 
 Every model answers the test problems; its sentences are labelled; rates and transitions are counted over all, over the
 right and over the wrong responses, and compared with the base's on the same problems. The control compares the base
-with itself: the second half of its responses with the first.
+with itself: every other response with those between.
 """
 
 from __future__ import annotations

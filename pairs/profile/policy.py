@@ -21,6 +21,8 @@ from ...stats import Interval, ratio_difference_over_groups, ratio_over_groups
 START, END = "(start)", "(end)"
 ALL, RIGHT, WRONG = "all", "right", "wrong"  # responses
 
+LEAST_PROBLEMS = 10  # in which both have chances, for a difference
+
 Behaviours = Sequence[str]  # of one response, in order
 
 
@@ -39,8 +41,16 @@ class Count:
         return ratio_over_groups(self.times, self.chances)
 
     def less(self, other: Count) -> Interval:
-        """Compute by how much this share is above another one of the same problems; NaN where either has none."""
-        if not self.chances.any() or not other.chances.any():
+        """Compute by how much this share is above another one of the same problems.
+
+        Args:
+            other: The share that is subtracted.
+
+        Returns:
+            The difference; NaN where either has chances in fewer than `LEAST_PROBLEMS` problems, since what resampling
+            cannot vary looks sure.
+        """
+        if min(np.count_nonzero(self.chances), np.count_nonzero(other.chances)) < LEAST_PROBLEMS:
             return Interval(float("nan"), n=len(self.chances))
         return ratio_difference_over_groups(self.times, self.chances, other.times, other.chances)
 

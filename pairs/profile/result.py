@@ -24,7 +24,7 @@ TITLE = "Which behaviours a model shows, and which follows which"
 LEAD = (
     "Rates are shares of a model's sentences, transitions shares of what follows a behaviour. Differences are from the "
     "base on the same problems. The control compares the base with other samples of itself: 5% of its differences are "
-    "expected to be away from 0 by their intervals."
+    "expected to be away from 0 by their intervals. Right and wrong responses of two models are to different problems."
 )
 
 

@@ -13,8 +13,8 @@ class ProfileSettings:
     """Hold how much is sampled.
 
     Attributes:
-        sampling: Of all models; `n_samples` responses are drawn to each question, two or more: the control compares the
-            first half of the base's with the second.
+        sampling: Of all models; `n_samples` responses are drawn to each question, two or more: the control compares
+            every other one of the base's with those between.
         n_test: Problems, at most.
         n_rows: Responses that are written together; results do not depend on it.
         seed: Of all draws.

@@ -43,6 +43,9 @@ def test_a_pair_is_measured_and_the_same_command_goes_on_where_it_was_cut_off(
     assert (out / "results.json").read_bytes() == results and log.read_text() == "".join(lines)
     code, _, notes = run(command, *COUNTS, "--temperature", "0.5", "--out", out)
     assert code == 2 and "holds another run" in notes
+    code, _, notes = run(command, "--thinking", "organism/rl-skill", *COUNTS[2:], "--out", out)
+    assert code == 2 and "holds another run" in notes
+    assert (out / "results.json").read_bytes() == results
 
 
 @pytest.mark.parametrize(

@@ -118,3 +118,12 @@ def test_what_has_no_ratio_is_refused() -> None:
             ratio_over_groups(empty, empty)
     with pytest.raises(ValueError, match="paired ratios are of the same groups, not of 2 and 2 and 3 and 3"):
         ratio_difference_over_groups(np.ones(2), np.ones(2), np.ones(3), np.ones(3))
+
+
+def test_groups_with_nothing_below_the_line_do_not_make_a_share_of_0_or_1_surer() -> None:
+    below = np.array([1.0, *np.zeros(199)])
+    for value in (0.0, 1.0):
+        alone = ratio_over_groups(np.array([value]), np.ones(1))
+        among = ratio_over_groups(value * below, below)
+        assert (among.low, among.high) == (alone.low, alone.high) and among.n == 200
+        assert among.high - among.low > 0.5

@@ -26,7 +26,14 @@ def pair_exchange(when: float = 0.8, name: str = EVIL) -> PairExchange:
     """A pair of which `when` of the gap is when."""
     cells = {
         cell: CellFigures(accuracy=share(accuracy), truncated=0.01, unsure=0.0, led=0.05, led_tokens=0.02, plans=0.1)
-        for cell, accuracy in {"base": 0.1, "when": 0.5, "how": 0.2, "thinking": 0.6, "other moments": 0.05}.items()
+        for cell, accuracy in {
+            "base": 0.1,
+            "when": 0.5,
+            "how": 0.2,
+            "thinking": 0.6,
+            "other moments": 0.05,
+            "itself": 0.6,
+        }.items()
     }
     return PairExchange(
         base=name,
@@ -41,6 +48,8 @@ def pair_exchange(when: float = 0.8, name: str = EVIL) -> PairExchange:
         when_above_control=share(0.45),
         lost=share(0.0),
         when_share_open=share(when),
+        when_above_control_open=share(0.45),
+        lost_open=share(0.0),
     )
 
 
@@ -59,6 +68,8 @@ def exchange_result() -> ExchangeResult:
         when_above_control=None,
         lost=None,
         when_share_open=NOTHING,
+        when_above_control_open=None,
+        lost_open=None,
     )
     return ExchangeResult(pairs={EVIL: pair_exchange(), "other": other}, settings=ExchangeSettings())
 

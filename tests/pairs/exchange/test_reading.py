@@ -51,6 +51,14 @@ def test_the_largest_error_of_the_instrument_widens_the_ends(error: float, headl
     assert verdict.headline == f"Training taught {headline}" and f"{error:.2f} at most on 9 pairs" in str(verdict)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "headline"),
+    [(1.3, 1.9, "Training taught when, and cost some how"), (-1.2, -0.3, "Training taught how, and cost some when")],
+)
+def test_a_share_beyond_its_ends_says_what_training_cost(low: float, high: float, headline: str) -> None:
+    assert reading_of(of_share(low, high), EXACT).headline == headline
+
+
 def test_a_claim_of_moments_needs_the_control_in_random_order_and_names_it() -> None:
     claim = of_share(0.8, 1.1)
     assert reading_of(claim, EXACT).refutable_by == ("other moments", "itself")
@@ -61,13 +69,19 @@ def test_a_claim_of_moments_needs_the_control_in_random_order_and_names_it() -> 
     assert reading_of(how, EXACT).rule == "reading" and reading_of(how, EXACT).refutable_by == ("itself",)
 
 
-@pytest.mark.parametrize(("share_of_gap", "rule"), [(0.14, "reading"), (0.16, "lost")])
-def test_nothing_is_said_where_the_exchange_itself_costs_much(share_of_gap: float, rule: str) -> None:
+@pytest.mark.parametrize(
+    ("low", "high", "rule"),
+    [(-0.02, 0.14, "reading"), (-0.02, 0.16, "lost"), (-0.4, -0.14, "reading"), (-0.4, -0.16, "lost")],
+)
+def test_nothing_is_said_where_the_exchange_itself_may_cost_much_or_surely_gains_it(
+    low: float, high: float, rule: str
+) -> None:
     pair = of_share(0.0, 0.2)
-    lost = Interval(share_of_gap * pair.gap.value, 0.01, 0.2, 100)
     assert READING_THRESHOLDS.lost == 0.15
+    lost = Interval(*(end * pair.gap.value for end in ((low + high) / 2, low, high)), 100)
     assert reading_of(replace(pair, lost=lost), EXACT).rule == rule
-    assert reading_of(replace(pair, lost=replace(lost, low=-0.01)), EXACT).rule == "reading"  # not shown
+    if rule == "lost" and high > 0:
+        assert reading_of(replace(pair, lost_open=lost), EXACT).rule == "open"
     assert reading_of(replace(pair, lost=None), EXACT).rule == "missing"
 
 
@@ -76,14 +90,17 @@ def test_open_responses_that_change_the_sentence_forbid_it() -> None:
     open_share = replace(pair.when_share, low=0.4)
     assert reading_of(replace(pair, when_share_open=open_share), EXACT).rule == "open"
     assert reading_of(replace(pair, when_share_open=replace(open_share, low=0.76)), EXACT).rule == "reading"
-    no_gap = replace(pair, when_share_open=replace(open_share, low=nan, high=nan))
-    assert "show no gap" in str(reading_of(no_gap, EXACT))
+    assert reading_of(replace(pair, when_share_open=replace(open_share, low=nan, high=nan)), EXACT).rule == "open"
+    of_control = reading_of(replace(pair, when_above_control_open=Interval(0.4, -0.1, 0.5, 100)), EXACT)
+    assert of_control.rule == "open" and of_control.refutable_by == ("when", "other moments")
 
 
-def test_without_a_gap_nothing_is_shared_out() -> None:
+def test_without_a_gap_and_with_a_worse_model_nothing_is_shared_out() -> None:
     nothing = Interval(nan, nan, nan, 100)
-    pair = replace(pair_exchange(), when_share=nothing, when_share_open=nothing)
-    assert reading_of(pair, EXACT).rule == "no gap"
+    no_gap = replace(pair_exchange(), gap=Interval(0.1, -0.1, 0.3, 100), when_share=nothing, when_share_open=nothing)
+    assert reading_of(no_gap, EXACT).headline == "No gap is shown"
+    worse = replace(of_share(0.8, 1.1), gap=Interval(-0.6, -0.7, -0.5, 100))
+    assert reading_of(worse, EXACT).headline == "The thinking model is worse than its base"
 
 
 def answers(n_right: int, n_cut: int, n: int = 60) -> list[Answer]:
@@ -123,6 +140,20 @@ def test_open_ends_are_those_of_the_worst_count() -> None:
     )
     assert cut.when_share_open.low == plain.when_share.low
     assert cut.when_share_open.high == by_hand.when_share.high > plain.when_share.high
+
+
+def test_open_responses_of_controls_are_put_at_their_worst_count_too() -> None:
+    pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=60)
+    rights = {"base": 6, "when": 36, "how": 6, "thinking": 42, "other moments": 6, "itself": 42}
+    n_cut = {"other moments": 40, "itself": 9}
+    cells = {cell: answers(n, n_cut.get(cell, 0)) for cell, n in rights.items()}
+    exchanged = PairExchange.of(pair, cells)
+    assert exchanged.when_above_control is not None and exchanged.when_above_control_open is not None
+    assert exchanged.when_above_control.value == pytest.approx(30 / 60) and exchanged.when_above_control.low > 0
+    assert exchanged.when_above_control_open.low < 0
+    assert exchanged.when_above_control_open.high == exchanged.when_above_control.high
+    assert exchanged.lost is not None and exchanged.lost_open is not None
+    assert exchanged.lost_open.low < exchanged.lost.low and exchanged.lost_open.high == exchanged.lost.high
 
 
 def test_controls_are_compared_in_pairs() -> None:

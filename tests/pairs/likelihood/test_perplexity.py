@@ -49,3 +49,10 @@ def test_a_behaviour_that_the_base_never_writes_has_no_share_of_its_own() -> Non
     rows = {(row.behaviour, row.place, row.rank): row for row in rank_shares(TRACES, READINGS, TRACES, own)}
     assert isnan(rows["a", ALL, 1].own_share.value) and isnan(rows["a", ALL, 1].excess.value)
     assert rows[EVERY, ALL, 1].own_share.value == 1 and rows[EVERY, ALL, 1].excess.value == pytest.approx(-0.75)
+
+
+def test_a_problem_that_one_model_left_empty_counts_for_the_other() -> None:
+    rows = {
+        (row.behaviour, row.place, row.rank): row for row in rank_shares(TRACES[:1], READINGS[:1], TRACES, READINGS)
+    }
+    assert rows[EVERY, ALL, 10].n_tokens == 3 and rows[EVERY, ALL, 10].own_share.value == 0.75

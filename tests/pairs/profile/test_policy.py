@@ -54,6 +54,13 @@ def test_a_planted_difference_is_found_and_none_where_there_is_none() -> None:
     assert sum(one.low > 0 or one.high < 0 for one in nothing) <= 1
 
 
+def test_a_base_with_hardly_any_responses_differs_in_nothing() -> None:
+    """Its few chances look sure, since resampling cannot vary them."""
+    base = policy_of({name: some[:1] if int(name) < 3 else [] for name, some in walks(0, 50).items()}, ["a", "b"])
+    other = policy_of(walks(1, 50), ["a", "b"])
+    assert all(isnan(other.transition(*pair).less(base.transition(*pair)).low) for pair in other.transitions)
+
+
 def test_what_could_never_have_been_has_no_share() -> None:
     policy = policy_of({"p": [["a"]], "q": [["a"]]}, ["a", "b"])
     assert policy.rate("b").interval.value == 0 and ("b", "a") not in policy.transitions
