@@ -89,6 +89,13 @@ class Labelling:
         return TraceList(trace.trace for trace in self.labelled)
 
     @property
+    def written_by(self) -> str | None:
+        """The model that wrote the traces, where their metadata name one for all of them."""
+        names = {trace.metadata.get("model") for trace in self.labelled or ()}
+        name = names.pop() if len(names) == 1 else None
+        return name if isinstance(name, str) else None
+
+    @property
     def low_agreement(self) -> tuple[str, ...]:
         """The behaviours on which annotators agree too little to draw conclusions: an alpha below 2/3."""
         return tuple(row["behaviour"] for row in self.agreements if row["is_low"])

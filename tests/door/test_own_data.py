@@ -43,6 +43,8 @@ def test_every_command_of_the_walk_runs_in_its_order(tmp_path: Path, monkeypatch
             continue
         done = CliRunner().invoke(app, smaller(words))
         assert done.exit_code == 0, (words, done.stderr)
+        if words[0] == "label":
+            assert "next: reasonlens locate --model organism/rl-timing --traces labelled.jsonl" in done.stderr
         verbs.append(words[0])
     assert verbs[:2] == ["sample", "traces"] and {"label", "locate"} <= set(verbs)
     labelled = [json.loads(line) for line in (tmp_path / "labelled.jsonl").read_text("utf-8").splitlines()]

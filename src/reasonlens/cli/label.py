@@ -91,7 +91,8 @@ def label(
     note(f"report: {out}.label/report.html")
     if result.n_disputed:
         note(f"{result.n_disputed} disputed sentences: reasonlens label review {out}")
-    next_command("locate", *(("--model", model) if model else ()), "--traces", out)
+    reader = model or result.written_by  # organisms' words are known to organisms only
+    next_command("locate", *(("--model", reader) if reader else ()), "--traces", out)
 
 
 def print_labels(result: Labelling) -> None:
