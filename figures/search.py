@@ -44,7 +44,9 @@ def search_lines(table: pd.DataFrame, *, title: str, caption: str, objective: st
             in_legend.add(layer)
         choice = panel[panel["dropped"] == ""].tail(1)
         figure.add_trace(_ring(choice), row=1, col=column)
-        figure.update_xaxes(type="log", dtick="D2", title="problems", row=1, col=column)
+        counts = sorted(panel["n"].unique().tolist())
+        labels = [f"{n:g}" for n in counts]
+        figure.update_xaxes(type="log", tickvals=counts, ticktext=labels, title="problems", row=1, col=column)
     figure.update_yaxes(title=objective, row=1, col=1)
     figure.update_annotations(font_size=12)
     figure = styled(figure, title, caption, 420)
