@@ -25,6 +25,7 @@ from ..traces import Template, Trace, TraceSource, digest, stream_traces
 from .activations import Activations, open_collection
 from .collection import Collection
 from .collector import Collector, nothing_to_read
+from .hidden_states import HiddenStates
 from .read import Read
 from .settings import CollectSettings, ManyReads, ManySites
 from .store import Part, ReadPart, Store
@@ -42,6 +43,7 @@ class CollectOptions(TypedDict, total=False):
     tokens_per_batch: int | None
     share_prefixes: bool
     compile: bool
+    hidden_states: str | Path | None
     out: str | Path | None
     dtype: torch.dtype
     spans_per_shard: int | None
@@ -88,6 +90,7 @@ def collect(
     tokens_per_batch: int | None = None,
     share_prefixes: bool = True,
     compile: bool = False,
+    hidden_states: str | Path | None = None,
     out: str | Path | None = None,
     dtype: torch.dtype = torch.float32,
     spans_per_shard: int | None = None,
@@ -110,6 +113,8 @@ def collect(
         share_prefixes: Run what several texts have in common (one prompt, many answers) once.
         compile: Run blocks through torch.compile, which costs half a minute at first and is faster afterwards; for long
             runs.
+        hidden_states: A directory of hidden states of these traces, which vLLM has written (`write_hidden_states`, or
+            its own extraction): they are read, and the model is not run.
         out: A directory to write shards to. Activations then stay on disk until a layer is asked for. The same call
             resumes a run that was interrupted, and repairs damaged shards.
         dtype: Of the numbers in the shards.
@@ -136,8 +141,9 @@ def collect(
         share_prefixes=share_prefixes,
         compile=compile,
     )
+    states = None if hidden_states is None else HiddenStates(hidden_states, model)
+    collector = Collector(model, settings, hidden_states=states)
     if out is not None:
-        collector = Collector(model, settings)
         place = expanded(out)
         collect_into(
             place,
@@ -149,7 +155,6 @@ def collect(
         )
         return Activations.open(place) if settings.is_single else open_collection(place)
     texts = list(stream_traces(traces))
-    collector = Collector(model, settings)
     with ProgressBar(desc="reading activations", unit="token", unit_scale=True, progress=progress) as bar:
         part = read_part(collector, texts, bar.update, bar.reset)
     if not part.n_examples:
@@ -223,6 +228,8 @@ def collect_into(
 def store_description(collector: Collector, dtype: torch.dtype, spans_per_shard: int) -> dict[str, object]:
     """Describe what two collections must have in common to share a store."""
     description = collector.settings.describe(collector.model)
+    if collector.hidden_states is not None:
+        description["hidden_states"] = collector.hidden_states.digest()
     return description | {"dtype": str(dtype).removeprefix("torch."), "spans_per_shard": spans_per_shard}
 
 

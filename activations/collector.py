@@ -22,6 +22,7 @@ from ..traces import (
 from .embeddings import mean_embeddings
 from .engine import Engine, Pooled, Segments
 from .example import CHARACTERS_BEFORE, Example
+from .hidden_states import HiddenStates, StatesEngine
 from .plan import Plan, plan
 from .settings import CollectSettings
 
@@ -69,7 +70,8 @@ class Collector:
     """Reads windows of traces with one model and one set of settings.
 
     With `on_device`, results stay where they were computed (for moments on a GPU) instead of going to the CPU. An
-    `encoder` makes tokens of traces in another way than `encode`.
+    `encoder` makes tokens of traces in another way than `encode`. `hidden_states` that another engine has written take
+    the place of the model's passes.
     """
 
     def __init__(
@@ -79,10 +81,19 @@ class Collector:
         *,
         on_device: bool = False,
         encoder: Callable[[Sequence[Trace]], list[EncodedTrace]] | None = None,
+        hidden_states: HiddenStates | None = None,
     ) -> None:
-        self.model, self.settings = model, settings
+        self.model, self.settings, self.hidden_states = model, settings, hidden_states
         self.encode = encoder or partial(encode, model, template=settings.template, truncate=settings.truncate)
         self.layers, self.reads, self.sites = settings.layers_of(model), settings.reads, settings.all_sites
+        self.engine: Engine | StatesEngine
+        if hidden_states is not None:
+            if self.sites != (BLOCK_OUTPUT,):
+                raise InputError(
+                    f"hidden states are outputs of blocks; {', '.join(map(str, self.sites))} are not in them"
+                )
+            self.engine = StatesEngine(hidden_states, self.layers)
+            return
         self.engine = Engine(
             model,
             self.layers,

@@ -29,6 +29,7 @@ from .activations import (
 )
 from .activations.cluster import ClusterSettings as ClusterSettings
 from .activations.cluster import collect_on_ray as collect_on_ray
+from .activations.vllm_states import write_hidden_states as write_hidden_states
 from .analysis import (
     BeforeAfter as BeforeAfter,
 )
@@ -341,5 +342,6 @@ from .vectors import (
 from .vectors import (
     with_norms_of as with_norms_of,
 )
+from .vectors.steering.in_vllm import steer_vllm as steer_vllm
 
 __version__: str

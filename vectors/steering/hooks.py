@@ -168,7 +168,7 @@ def hook_site(watch: PassWatch, number: int, steering: Steering, place: Place) -
         running.sites_run.add((layer, steering.site))
         if steering.is_idle:
             return None
-        mask, scale = _select_tokens(steering, activations, step)
+        mask, scale = select_tokens(steering, activations, step)
         if scale is None and operation is add and not is_trained:  # the same sum, with its vector made once
             changed = shift(activations)
         else:
@@ -191,7 +191,7 @@ def _untraced(hook: Callable[..., Any]) -> Callable[..., Any]:
     return untraced
 
 
-def _select_tokens(
+def select_tokens(
     steering: Steering, activations: Float[Tensor, "rows tokens d_model"], step: Step
 ) -> tuple[Bool[Tensor, "rows tokens"], Float[Tensor, "rows tokens"] | None]:
     """Return the tokens to steer, and what to multiply the strength by at each (None: 1)."""

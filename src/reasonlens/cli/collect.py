@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
@@ -59,6 +60,10 @@ def collect(
     store_dtype: Annotated[
         Literal["float32", "float16", "bfloat16"], typer.Option(help="Of the activations on disk.")
     ] = "float32",
+    hidden_states: Annotated[
+        Path | None,
+        typer.Option(help="A directory of hidden states that vLLM has written of these traces, instead of a pass."),
+    ] = None,
     device: Device = None,
     device_map: Annotated[
         str | None, typer.Option(help="`auto` spreads a model that is larger than one GPU over several (accelerate).")
@@ -94,6 +99,8 @@ def collect(
         raise reasonlens.InputError("--covariance goes with --keep moments")
     if engine != "ray" and (address or workers or gpus_per_worker is not None):
         raise reasonlens.InputError("--address, --workers and --gpus-per-worker go with --engine ray")
+    if hidden_states is not None and (engine == "ray" or keep == "moments"):
+        raise reasonlens.InputError("--hidden-states goes with --keep activations and --engine local")
     reading: dict[str, Any] = {
         "layers": layers,
         "read": read or ["mean"],
@@ -130,7 +137,9 @@ def collect(
         if keep == "moments":
             collected = reasonlens.collect_moments(loaded, stream, out=out, covariance=covariance, **reading)
         else:
-            collected = reasonlens.collect(loaded, stream, out=out, dtype=tensor_dtype, **reading)
+            collected = reasonlens.collect(
+                loaded, stream, hidden_states=hidden_states, out=out, dtype=tensor_dtype, **reading
+            )
     about = _about(collected) | {"out": str(out), "seconds": round(time.perf_counter() - start, 1)}
     if as_json:
         print_json(about)

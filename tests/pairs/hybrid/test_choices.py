@@ -265,6 +265,7 @@ def test_probes_come_back_as_they_were_and_damaged_files_are_refused(components:
         Probes.open(tmp_path / "d.safetensors")
 
 
+@pytest.mark.long
 def test_vectors_and_strengths_that_are_found_together_recover_the_gap_too() -> None:
     """As published: joint training, the strength by the network."""
     settings = replace(

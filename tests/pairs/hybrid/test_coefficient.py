@@ -102,6 +102,7 @@ def state(acts: torch.Tensor) -> StepState:
     return StepState(step=0, rows=nothing, last_ids=nothing, activations=acts, logits=acts[:, :2], follower_logits=None)
 
 
+@pytest.mark.long
 def test_vectors_and_strengths_trained_together_recover_most_of_the_gap() -> None:
     assert gap(trained_as_one()) >= 0.4
 
@@ -118,6 +119,7 @@ def test_the_loss_falls_on_problems_that_training_never_sees() -> None:
     assert scores["training_losses"][-1] < scores["training_losses"][0]
 
 
+@pytest.mark.long
 def test_labels_of_other_sentences_teach_no_vector_of_its_own() -> None:
     """Where sentences carry one another's labels, behaviours mean nothing and their vectors are alike."""
     model = load("organism/base-timing", device="cpu")

@@ -72,6 +72,7 @@ def rate_where_it_comes(base: LanguageModel, traces: list[Trace], behaviour: str
     return float(np.mean(shares))
 
 
+@pytest.mark.long
 def test_optimised_vectors_bring_a_behaviour_about_on_problems_never_seen(base, found: Directions) -> None:
     seen = {trace.problem for trace in organisms_traces(THINKING, 60, greedy=True)}
     traces = [trace for trace in organisms_traces(THINKING, 15, seed=7, greedy=True) if trace.problem not in seen]
