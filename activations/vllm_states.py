@@ -19,9 +19,10 @@ from ..rundir import InputError, expanded
 from ..traces import Template, TraceSource, encode, stream_traces
 from .hidden_states import write_states_note
 from .settings import CollectSettings
+from .vllm_connector import NAME as CPU_CONNECTOR
 
 CONNECTOR = "ExampleHiddenStatesConnector"
-CPU_CONNECTOR = "HiddenStatesOnCpu"
+
 SECONDS = 300
 
 
