@@ -22,6 +22,7 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | a curve along training of each problem | `change_point_over_groups` |
 | labels of the same sentences by two annotators | `cohen_kappa_over_groups` |
 | by several, all of them or with gaps | `fleiss_kappa_over_groups`, `krippendorff_alpha_over_groups` |
+| two estimates of which only the intervals are known | `difference_of_intervals` |
 | readings of things whose truth is known | `concordance` |
 | many settings to choose from, each costly to measure | `successive_halving` |
 | a figure at many layers, and its draws | `simultaneous_band` (or `maximum_quantile`), `corrected_p_values` |
@@ -39,6 +40,7 @@ from .accuracy import Solved, accuracy_difference_over_groups, accuracy_draws, a
 from .agreement import cohen_kappa_over_groups, fleiss_kappa_over_groups, krippendorff_alpha_over_groups
 from .attempts import all_right_curves, pass_at_k, pass_curves
 from .change_point import change_point_over_groups
+from .difference import difference_of_intervals
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .halving import CellMeasure, Halving, Trial, successive_halving
@@ -77,6 +79,7 @@ __all__ = [
     "change_point_over_groups",
     "concordance",
     "corrected_p_values",
+    "difference_of_intervals",
     "expected_least",
     "gap_recovered_over_groups",
     "holm",

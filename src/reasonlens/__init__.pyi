@@ -213,6 +213,11 @@ from .pairs.profile import (
 from .pairs.profile import (
     profile as profile,
 )
+from .pairs.records import RunComparison as RunComparison
+from .pairs.records import RunList as RunList
+from .pairs.records import compare as compare
+from .pairs.records import read_result as read_result
+from .pairs.records import runs as runs
 from .pairs.reward import RewardSettings as RewardSettings
 from .pairs.reward import TrainedVectors as TrainedVectors
 from .pairs.reward import train_vectors as train_vectors

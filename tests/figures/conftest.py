@@ -17,6 +17,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "calibration_curves": "observed",
     "cosine_heatmap": "cosine",
     "cover_curves": "value",
+    "difference_heatmap": "value",
     "strength_figure": "value",
     "effect_layers": "effect",
     "excess_bars": "value",

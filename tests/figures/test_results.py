@@ -35,6 +35,7 @@ from reasonlens import (
 )
 from reasonlens.figures import FigureTable, Result
 from reasonlens.generation import Sampling
+from reasonlens.pairs.records.classes import BY_FORMAT, CLASSES
 from reasonlens.traces.questions import Question
 
 from ..analysis.effect.searches import steering_search
@@ -132,6 +133,12 @@ def result(request: pytest.FixtureRequest, tiny: Any, hostile: list[Trace]) -> R
 def again(result: Result) -> Result:
     """The result as it is read back from real JSON."""
     return type(result).from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False)))
+
+
+def test_a_result_that_runs_write_is_known_to_what_reads_them_back() -> None:
+    parts = {"ProbeSweep", "TransferMatrix", "SteeredTrace"}  # of another result, or one problem's
+    assert set(MAKERS) - parts <= {one.__name__ for one in CLASSES}
+    assert len(BY_FORMAT) == len(CLASSES)
 
 
 def drawn(figures: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import typer
 
 from reasonlens.cli.calibrate import calibrate
 from reasonlens.cli.collect import collect
+from reasonlens.cli.compare import compare
 from reasonlens.cli.console import notes_on_stderr, say
 from reasonlens.cli.directions import directions
 from reasonlens.cli.doctor import doctor
@@ -30,6 +31,7 @@ from reasonlens.cli.passk import passk
 from reasonlens.cli.probe import probe
 from reasonlens.cli.profile import profile
 from reasonlens.cli.regrade import regrade
+from reasonlens.cli.runs import runs
 from reasonlens.cli.sample import sample
 from reasonlens.cli.score import score
 from reasonlens.cli.stability import stability
@@ -78,4 +80,6 @@ app.command()(export)
 app.command("import")(import_)
 app.command()(convert)
 app.command()(figure)
+app.command()(runs)
+app.command()(compare)
 app.command()(doctor)

@@ -1,0 +1,170 @@
+"""Hold what two runs of one command differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from ...figures import FigureTable, draw_all, result_page
+from ...rundir import expanded, looked_at, restoring
+from ...rundir.result_files import check_format, write_result
+
+FORMAT = "reasonlens.comparison/1"
+LEAD = (
+    "Differences of two runs, the first minus the second, with 95% intervals from the intervals of both as if they "
+    "were independent: too wide where the same problems stand behind both."
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunComparison:
+    """The result of `compare`."""
+
+    first: str  # the run that is looked at
+    second: str  # the run that is subtracted
+    measure: str  # of the figure
+    keys: tuple[str, ...]  # the columns that name a row
+    frame: pd.DataFrame  # keys, measure, first, second, difference with low and high, a row a figure of both
+    n_alone: tuple[int, int]  # rows that only one of the runs has
+
+    def to_frame(self) -> pd.DataFrame:
+        """Tabulate one row for each key and measure: both values, and the difference with its interval."""
+        return self.frame.copy()
+
+    def of(self, measure: str) -> pd.DataFrame:
+        """Select the rows of one measure."""
+        return self.frame[self.frame["measure"] == measure]
+
+    def tables(self) -> dict[str, FigureTable]:
+        """Tabulate the figure: a heatmap where rows are behaviours and layers, else points."""
+        rows = self.of(self.measure)
+        options = {
+            "title": f"{self.measure}: {self.first} minus {self.second}",
+            "caption": f"n = {len(rows)} rows of both runs; ringed or away from 0: the 95% interval excludes 0",
+        }
+        low, high = rows["difference_low"], rows["difference_high"]
+        if {"behaviour", "layer"} == set(self.keys):
+            table = pd.DataFrame(
+                {
+                    "behaviour": rows["behaviour"],
+                    "layer": rows["layer"].astype(float),
+                    "value": rows["difference"],
+                    "low": low,
+                    "high": high,
+                    "is_sure": (low > 0) | (high < 0),
+                }
+            )
+            return {"differences": FigureTable(figure="difference_heatmap", rows=table, options=options)}
+        named = rows[list(self.keys)].astype(str).agg(", ".join, axis=1) if self.keys else pd.Series([self.measure])
+        table = pd.DataFrame(
+            {
+                "panel": self.measure,
+                "name": named.to_numpy(),
+                "series": "difference",
+                "value": rows["difference"].to_numpy(),
+                "low": low.to_numpy(),
+                "high": high.to_numpy(),
+            }
+        )
+        options |= {"axis": f"difference of {self.measure}"}
+        return {"differences": FigureTable(figure="interval_points", rows=table, options=options)}
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw the figure by its name."""
+        return draw_all(self.tables())
+
+    def figure(self) -> go.Figure:
+        """Draw the differences of the measure."""
+        return self.figures()["differences"]
+
+    def in_words(self) -> list[str]:
+        """Say of how many rows the interval of the difference excludes 0, and by how many it would by chance."""
+        rows = self.of(self.measure)
+        known = rows["difference_low"].notna()
+        above, below = int((rows["difference_low"] > 0).sum()), int((rows["difference_high"] < 0).sum())
+        sentences = [
+            f"{self.measure}: {self.first} is above {self.second} in {above} of {int(known.sum())} rows and below in "
+            f"{below}, by intervals that are not corrected for their number: of runs that do not differ, up to "
+            f"{0.05 * known.sum():.1f} would exclude 0 by chance."
+        ]
+        for name, n in zip((self.first, self.second), self.n_alone, strict=True):
+            if n:
+                sentences.append(f"{n} rows are of {name} alone and are left out.")
+        return sentences
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what results.json holds; None for NaN."""
+        return {
+            "format": FORMAT,
+            "first": self.first,
+            "second": self.second,
+            "measure": self.measure,
+            "keys": list(self.keys),
+            "n_alone": list(self.n_alone),
+            "rows": [
+                {name: _plain(value) for name, value in row.items()} for row in self.frame.to_dict("records")
+            ],
+        }
+
+    @classmethod
+    @restoring
+    def from_dict(cls, content: Mapping[str, Any]) -> RunComparison:
+        """Read what `to_dict` returned.
+
+        Args:
+            content: Plain values.
+
+        Returns:
+            The comparison.
+
+        Raises:
+            InputError: It is no comparison of this version.
+        """
+        check_format(content, FORMAT)
+        frame = pd.DataFrame(content["rows"])
+        numbers = ["first", "second", "difference", "difference_low", "difference_high"]
+        frame[numbers] = frame[numbers].astype(float)
+        n_first, n_second = content["n_alone"]
+        return cls(
+            first=content["first"],
+            second=content["second"],
+            measure=content["measure"],
+            keys=tuple(content["keys"]),
+            frame=frame,
+            n_alone=(n_first, n_second),
+        )
+
+    def report(self) -> str:
+        """Write one page that opens offline."""
+        title = f"{self.first} beside {self.second}"
+        return result_page(title, LEAD, self.figures(), self.of(self.measure), self.in_words())
+
+    def write(self, directory: str | Path) -> None:
+        """Write results.json, table.csv, tables/ and report.html.
+
+        Args:
+            directory: Made if there is none.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        write_result(expanded(directory), self, self.report())
+
+    @looked_at(".figure(), .to_frame(), .in_words()")
+    def __repr__(self) -> str:
+        return f"RunComparison({self.first} - {self.second}: {self.measure}, {len(self.of(self.measure))} rows)"
+
+    def _repr_html_(self) -> str:
+        """Show in words what differs."""
+        return "".join(f"<p>{escape(sentence)}</p>" for sentence in self.in_words())
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and isnan(value) else value

@@ -1,0 +1,74 @@
+"""Two runs side by side: rows are paired by name, differences have the interval of independent estimates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reasonlens import InputError, LocateSettings, Trace, bundled_traces, compare, locate, read_result
+from reasonlens.models import LanguageModel
+from reasonlens.pairs.records import RunComparison
+from reasonlens.stats import Interval, difference_of_intervals
+
+from ..passk.results import passk_result
+from ..profile.results import profile_result
+
+QUICK: dict[str, Any] = {"n_folds": 3, "n_bootstrap": 50, "n_shuffles": 1, "n_permutations": 9, "penalties": (0.01,)}
+
+
+@pytest.fixture(scope="module")
+def located(tiny: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("runs")
+    traces: list[Trace] = list(bundled_traces())[:20]
+    settings = LocateSettings(**QUICK, injection=False, next_behaviour=False)
+    for name in ("llama", "qwen"):
+        locate(tiny(name), traces, settings=settings, progress=False).write(place / name)
+    return place
+
+
+def test_probes_of_two_models_are_subtracted_cell_by_cell(located: Path) -> None:
+    compared = compare(located / "llama", located / "qwen", measure="auroc")
+    frames = {
+        name: read_result(located / name).to_frame().set_index(["behaviour", "layer"]) for name in ("llama", "qwen")
+    }
+    rows = compared.of("auroc")
+    assert compared.keys == ("behaviour", "layer") and len(rows) == len(frames["llama"])
+    for row in rows.to_dict("records"):
+        key = row["behaviour"], row["layer"]
+        ours, others = (Interval.from_columns(frames[name].loc[key], "auroc") for name in ("llama", "qwen"))
+        expected = difference_of_intervals(ours, others)
+        assert (row["difference"], row["difference_low"]) == pytest.approx((expected.value, expected.low), nan_ok=True)
+    assert compared.tables()["differences"].figure == "difference_heatmap"
+    assert set(compared.to_frame()["measure"]) > {"auroc", "excess"}
+
+
+def test_a_run_beside_itself_differs_nowhere(located: Path) -> None:
+    compared = compare(located / "llama", located / "llama", measure="auroc")
+    rows = compared.of("auroc")
+    assert (rows["difference"] == 0).all()
+    assert not ((rows["difference_low"] > 0) | (rows["difference_high"] < 0)).any()
+    assert "is above" in compared.in_words()[0] and " in 0 of " in compared.in_words()[0]
+
+
+def test_it_is_written_and_read_back_the_same(located: Path, tmp_path: Path) -> None:
+    compared = compare(located / "llama", located / "qwen")
+    compared.write(tmp_path / "compared")
+    again = read_result(tmp_path / "compared")
+    assert isinstance(again, RunComparison)
+    assert again.to_dict() == compared.to_dict() == json.loads(json.dumps(compared.to_dict(), allow_nan=False))
+    assert (tmp_path / "compared" / "report.html").is_file()
+
+
+def test_what_cannot_be_paired_is_refused(located: Path, tmp_path: Path) -> None:
+    passk_result().write(tmp_path / "passk")
+    profile_result().write(tmp_path / "profile")
+    with pytest.raises(InputError, match="is a PasskResult and .* a ProfileResult"):
+        compare(tmp_path / "passk", tmp_path / "profile")
+    with pytest.raises(InputError, match="'aurocs' is no figure .* Did you mean 'auroc'"):
+        compare(located / "llama", located / "qwen", measure="aurocs")
+    points = compare(tmp_path / "passk", tmp_path / "passk").tables()["differences"]
+    assert points.figure == "interval_points"
