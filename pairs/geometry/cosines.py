@@ -20,6 +20,8 @@ from ...rundir import brief
 from ...stats import Interval, percentile_ends
 from .contrasts import LayerContrasts
 
+TIED = 1e-6  # figures that differ by less are equal but for rounding
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectionCosine:
@@ -46,7 +48,7 @@ class DirectionCosine:
     @property
     def is_above_shuffled(self) -> bool:
         """Whether the interval lies above 95% of what shuffled labels give."""
-        return self.cosine.low > self.shuffled.high
+        return self.cosine.low > self.shuffled.high + TIED
 
 
 def direction_cosines(

@@ -21,7 +21,7 @@ from torch.nn.functional import normalize
 from ...rundir import brief
 from ...stats import Interval, percentile_ends
 from .contrasts import LayerContrasts
-from .cosines import middle
+from .cosines import TIED, middle
 
 RANK_TOLERANCE = 0.02  # of the largest singular value of unit directions: below it a dimension is a handful of spans
 
@@ -53,7 +53,7 @@ class SubspaceOverlap:
     @property
     def is_above_shuffled(self) -> bool:
         """Whether the interval lies above 95% of what shuffled labels give."""
-        return self.overlap.low > self.shuffled.high
+        return self.overlap.low > self.shuffled.high + TIED
 
 
 def subspace_overlap(

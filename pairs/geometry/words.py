@@ -129,7 +129,8 @@ def graft_verdict(grafts: Grafts) -> Verdict:
     if ahead is not None:
         first, second = ahead
         most = f", and {_part(first)} most of the gap" if carriers and carriers[0].name == first else ""
-        headline = f"{_capital(_part(first))} recovers more than {_part(second)}{most}"
+        verb = "recover" if first == MLP else "recovers"
+        headline = f"{_capital(_part(first))} {verb} more than {_part(second)}{most}"
         return conclude("more", headline, f"{_difference(grafts, first, second)}; {reason}", (CONTROL,), *figures)
     if all(one.gap.high < MOST for one in parts):
         return conclude("no part", "No part recovers most of the gap by itself", reason, (CONTROL,), *figures)
