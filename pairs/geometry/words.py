@@ -132,6 +132,9 @@ def graft_verdict(grafts: Grafts) -> Verdict:
         verb = "recover" if first == MLP else "recovers"
         headline = f"{_capital(_part(first))} {verb} more than {_part(second)}{most}"
         return conclude("more", headline, f"{_difference(grafts, first, second)}; {reason}", (CONTROL,), *figures)
+    if all(name in named and _recovers_some(named[name]) for name in (ATTENTION, MLP)):
+        headline = "Attention and the MLPs each recover some of the gap; which recovers more cannot be said"
+        return conclude("both", headline, f"{_difference(grafts, ATTENTION, MLP)}; {reason}", (CONTROL,), *figures)
     if all(one.gap.high < MOST for one in parts):
         return conclude("no part", "No part recovers most of the gap by itself", reason, (CONTROL,), *figures)
     return conclude("unsure", "Cannot say which weights carry the gap", reason, (CONTROL,), *figures)
@@ -139,6 +142,10 @@ def graft_verdict(grafts: Grafts) -> Verdict:
 
 def _carries_most(one: GraftFigures) -> bool:
     return one.gap.low >= MOST and one.above_control.low > 0
+
+
+def _recovers_some(one: GraftFigures) -> bool:
+    return one.gap.low > 0 and one.above_control.low > 0
 
 
 def _is_ahead(grafts: Grafts, name: str, other: str) -> bool:
