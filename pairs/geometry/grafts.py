@@ -200,7 +200,7 @@ def _figures(
 ) -> Grafts:
     base, thinking = ends[BASE], ends[THINKING]
     unknown = Interval(nan, n=len(set(groups)))
-    whole = difference_norm(pair.base, pair.thinking, tuple(tensors_of(pair.base)))
+    total_norm = difference_norm(pair.base, pair.thinking, tuple(tensors_of(pair.base)))
     sizes = {name: tensor.numel() for name, tensor in tensors_of(pair.base).items()}
 
     def gap(solved: np.ndarray) -> Interval:
@@ -235,7 +235,7 @@ def _figures(
                 control_gap=gap(control),
                 above_control=accuracy_difference_over_groups(own, control, groups),
                 n_weights=sum(sizes[name] for name in one.names),
-                norm_share=norm / whole if whole else nan,
+                norm_share=norm / total_norm if total_norm else nan,
             )
         )
     parts = [one.name for one in planned if one.kind == "part"]
@@ -259,9 +259,9 @@ def _figures(
 @torch.inference_mode()
 def _check_whole(pair: Pair) -> None:
     """Raise InputError unless the graft of all weights has the thinking model's logits, bit for bit."""
-    whole = graft(pair.base, pair.thinking, tuple(tensors_of(pair.base)), "all weights")
+    full = graft(pair.base, pair.thinking, tuple(tensors_of(pair.base)), "all weights")
     ids = torch.tensor([encoded(pair, pair.test[:1])[1][0]], device=pair.base.device)
-    own = whole.model(ids).logits
+    own = full.model(ids).logits
     other = pair.thinking.model(ids.to(pair.thinking.device)).logits.to(own.device)
     if not torch.equal(own, other):
         raise InputError(

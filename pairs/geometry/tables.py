@@ -25,7 +25,7 @@ def geometry_tables(pairs: Pairs) -> dict[str, FigureTable]:
     Returns:
         Name of the figure -> its table.
     """
-    made = {
+    candidates = {
         "grafts": grafts_table(pairs),
         "graft_accuracies": accuracies_table(pairs),
         "cosines": cosines_table(pairs),
@@ -34,7 +34,7 @@ def geometry_tables(pairs: Pairs) -> dict[str, FigureTable]:
         "cka": cka_table(pairs),
         "cka_layers": cka_layers_table(pairs),
     }
-    return {name: table for name, table in made.items() if table is not None}
+    return {name: table for name, table in candidates.items() if table is not None}
 
 
 def cosines_table(pairs: Pairs) -> FigureTable | None:
