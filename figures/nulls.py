@@ -54,7 +54,8 @@ def null_curves(table: pd.DataFrame, *, title: str, caption: str, axis: str) -> 
     figure.update_xaxes(title="layer of the base", row=n_rows)
     if table["layer"].nunique() <= 12:
         figure.update_xaxes(dtick=1 if table["layer"].nunique() <= 6 else 2)
-    figure = styled(figure, title, caption, 130 + 220 * n_rows)
+    height = 230 * n_rows  # of the panels alone
+    figure = styled(figure, title, caption, 210 + height)
     return figure.update_layout(
-        legend={"orientation": "h", "y": -0.14 - 0.1 / n_rows, "x": 0}, margin={"t": 120, "b": 90}
+        legend={"orientation": "h", "y": -50 / height, "yanchor": "top", "x": 0}, margin={"t": 120, "b": 90}
     )

@@ -67,4 +67,4 @@ class GeometrySettings:
 
     def quicker(self) -> GeometrySettings:
         """Return the same on a quarter of the problems, with ridge probes and three folds."""
-        return replace(self, n_test=max(4, self.n_test // 4), estimator="ridge", n_folds=3, n_shuffles=5)
+        return replace(self, n_test=max(4, self.n_test // 4), estimator="ridge", n_folds=3)
