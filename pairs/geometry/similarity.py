@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.stats import t as student
 
 from ...rundir import brief
@@ -85,7 +85,7 @@ def layer_similarities(
         if layers in like:
             interval = _jackknife(value, first, second, problems)
             permuted, within = (
-                mean_and_range(np.array([cka(first, Kernel(second.rows[order])) for order in some])) for some in orders
+                mean_and_range(np.array([_permuted_cka(first, second, order) for order in some])) for some in orders
             )
             controls = permuted, within
         rows.append(
@@ -125,12 +125,13 @@ class Kernel:
         return hsic(self, self)
 
 
-def hsic(first: Kernel, second: Kernel) -> float:
+def hsic(first: Kernel, second: Kernel, product: Float[np.ndarray, "d_first d_second"] | None = None) -> float:
     """Compute the unbiased HSIC of two kernels of the same spans.
 
     Args:
         first: A kernel.
         second: Another one.
+        product: X' Y of their rows, where it is known already.
 
     Raises:
         ValueError: There are fewer than four spans, or the kernels are of different ones.
@@ -138,7 +139,7 @@ def hsic(first: Kernel, second: Kernel) -> float:
     n = len(first.rows)
     if n < 4 or len(second.rows) != n:
         raise ValueError(f"an unbiased HSIC takes four rows or more, as many of each; not {n} and {len(second.rows)}")
-    product = first.rows.T @ second.rows
+    product = first.rows.T @ second.rows if product is None else product
     trace = float(np.sum(product * product) - first.diagonal @ second.diagonal)
     sums = float(first.row_sums.sum() * second.row_sums.sum()) / ((n - 1) * (n - 2))
     return (trace + sums - 2 * float(first.row_sums @ second.row_sums) / (n - 2)) / (n * (n - 3))
@@ -157,14 +158,48 @@ def cka(first: Kernel, second: Kernel) -> float:
     return float(hsic(first, second) / squares**0.5)
 
 
+def _permuted_cka(first: Kernel, second: Kernel, order: Int[np.ndarray, " n_examples"]) -> float:
+    """Compute the CKA with the second kernel's spans in another order, which leaves its norm as it is."""
+    squares = first.norm * second.norm
+    return float(hsic(first, Kernel(second.rows[order])) / squares**0.5) if squares > 0 else float("nan")
+
+
 def _jackknife(value: float, first: Kernel, second: Kernel, problems: Int[np.ndarray, " n_examples"]) -> Interval:
     """Make the interval that leaving out one problem at a time gives."""
     numbers: Sequence[int] = np.unique(problems).tolist()
     n = len(numbers)
-    left = np.array([cka(Kernel(first.rows[problems != one]), Kernel(second.rows[problems != one])) for one in numbers])
+    left = np.array(leave_one_out(first, second, [problems != one for one in numbers]))
     error = float(np.sqrt((n - 1) / n * np.sum((left - left.mean()) ** 2)))
     half = float(student.ppf(0.975, n - 1)) * error
     return Interval(value, value - half, min(1.0, value + half), n)
+
+
+def leave_one_out(first: Kernel, second: Kernel, parts: Sequence[Bool[np.ndarray, " n_examples"]]) -> list[float]:
+    """Compute the CKA of parts of the spans, each from the sums of all less those of what it leaves out.
+
+    Args:
+        first: A kernel.
+        second: Another one of the same spans.
+        parts: Which spans stay, of each part.
+
+    Returns:
+        One CKA for each part.
+    """
+    pairs = ((first, second), (first, first), (second, second))
+    products = [one.rows.T @ other.rows for one, other in pairs]
+    values = []
+    for stays in parts:
+        kernels = {id(kernel): Kernel(kernel.rows[stays]) for kernel in (first, second)}
+        between, own, others = (
+            hsic(
+                kernels[id(one)],
+                kernels[id(other)],
+                product - one.rows[~stays].T @ other.rows[~stays],
+            )
+            for (one, other), product in zip(pairs, products, strict=True)
+        )
+        values.append(between / (own * others) ** 0.5 if min(own, others) > 0 else float("nan"))
+    return values
 
 
 def _rows(activations: Float[np.ndarray, "n_examples d_model"]) -> Rows:

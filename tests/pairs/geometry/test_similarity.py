@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reasonlens.pairs.geometry.similarity import Kernel, cka, hsic, layer_similarities
+from reasonlens.pairs.geometry.similarity import Kernel, cka, hsic, layer_similarities, leave_one_out
 
 from .made import both, drawn, rotation
 
@@ -99,6 +99,16 @@ def test_the_jackknife_covers_the_value_of_many_problems() -> None:
         (row, *_) = layer_similarities(both(first[:, :1], second[:, :1], labels, problems), n_shuffles=1, seed=0)
         held += row.cka.low <= truth <= row.cka.high
     assert held >= 51
+
+
+def test_a_problem_that_is_left_out_is_as_if_it_had_never_been() -> None:
+    generator = np.random.default_rng(5)
+    first = generator.standard_normal((24, 7)) + 1
+    second = first[:, :5] + generator.standard_normal((24, 5))
+    parts = [np.arange(24) // 4 != problem for problem in range(6)]
+    expected = [cka(Kernel(first[part]), Kernel(second[part])) for part in parts]
+    assert leave_one_out(Kernel(first), Kernel(second), parts) == pytest.approx(expected, rel=1e-9)
+    assert len(set(expected)) == 6
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
