@@ -34,13 +34,13 @@ def test_the_part_that_was_changed_is_the_whole_gap_and_others_are_nothing(plant
     shares = [planted.of(f"block {layer}").norm_share for layer in range(3)]
     assert sum(share**2 for share in shares) == pytest.approx(1)
     verdict = graft_verdict(planted)
-    assert verdict.rule == "one" and "Most of the gap is in the MLPs" in str(verdict)
+    assert verdict.rule == "one" and "The MLPs alone recover most of the gap, and more" in str(verdict)
 
 
 def test_attention_that_was_changed_is_told_from_mlps(tiny) -> None:
     planted = grafts_of(pair_of(tiny, "self_attn."), replace(SETTINGS, layers="0"))
     assert planted.of("attention").gap.value == 1 and planted.of("mlp").gap.value == 0
-    assert "Most of the gap is in attention" in str(graft_verdict(planted))
+    assert "Attention alone recovers most of the gap" in str(graft_verdict(planted))
     assert {one.name for one in planted.figures if one.kind == "block"} == {"block 0"}
 
 
@@ -105,7 +105,7 @@ MOST, SOME, LITTLE = (0.8, 0.6, 1.0), (0.4, 0.3, 0.45), (0.1, -0.1, 0.2)
             "control",
             "Cannot say: weights moved at random recover",
         ),
-        (made(figures("attention", MOST), figures("mlp", LITTLE), 0.1, 0.3), "one", "is in attention"),
+        (made(figures("attention", MOST), figures("mlp", LITTLE), 0.1, 0.3), "one", "Attention alone recovers most"),
         (made(figures("attention", MOST), figures("mlp", LITTLE), -0.1, 0.3), "unsure", "Cannot say which"),
         (made(figures("attention", MOST, above=-0.05), figures("mlp", LITTLE), 0.1, 0.3), "unsure", "Cannot say which"),
         (
