@@ -120,7 +120,9 @@ def graft_verdict(grafts: Grafts) -> Verdict:
         names = " and ".join(_part(one.name) for one in carriers)
         return conclude("several", f"Most of the gap is recovered by each of {names}", reason, (CONTROL,), *figures)
     if carriers and all(_is_ahead(grafts, carriers[0].name, one.name) for one in parts if one is not carriers[0]):
-        return conclude("one", f"Most of the gap is in {_part(carriers[0].name)}", reason, (CONTROL, *named), *figures)
+        verb = "recover" if carriers[0].name == MLP else "recovers"
+        headline = f"{_capital(_part(carriers[0].name))} alone {verb} most of the gap, and more than any other part"
+        return conclude("one", headline, reason, (CONTROL, *named), *figures)
     ahead = _ahead(grafts)
     if all(one.gap.high < LITTLE for one in parts):
         return conclude(
