@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from threading import get_ident
 from typing import Any
 
@@ -11,11 +10,8 @@ from torch import Tensor, nn
 
 from .block_structure import BlockStructure, Event, structure_of
 from .blocks import block_output
+from .parts import is_in_attention, is_in_mlp
 from .place import stream_of
-
-_ATTENTION = re.compile(r"(attn|attention)$")
-_NOT_ATTENTION = re.compile(r"linear_?att|cross_?att|encoder_attn|norm|^ln_|dropout")
-_MLP = re.compile(r"mlp|moe|ffn|feed_?forward|experts")
 
 
 class BlockWatch:
@@ -32,7 +28,7 @@ class BlockWatch:
         self._handles = [block.register_forward_pre_hook(self._begin, with_kwargs=True)]
         for path, module in block.named_modules():
             if path:
-                kinds = {"is_attention": _is_in_attention(block, path), "is_mlp": _is_in_mlp(block, path)}
+                kinds = {"is_attention": is_in_attention(block, path), "is_mlp": is_in_mlp(block, path)}
                 received, returned = self._recorders(path, kinds)
                 self._handles.append(module.register_forward_pre_hook(received, with_kwargs=True))
                 self._handles.append(module.register_forward_hook(returned))
@@ -82,21 +78,3 @@ class BlockWatch:
         if tensor.shape not in (self._shape, (self._shape[:-1].numel(), *self._shape[-1:])):
             return None
         return tensor.detach().to("cpu", torch.float64, copy=True).reshape(-1, tensor.shape[-1])
-
-
-def _is_in_attention(block: nn.Module, path: str) -> bool:
-    """Tell whether a module is attention, or inside of it, by what it and those around it are called."""
-    names = path.split(".")
-    for depth, name in enumerate(names, start=1):
-        kind = type(block.get_submodule(".".join(names[:depth]))).__name__
-        if _NOT_ATTENTION.search(name.lower()) or _NOT_ATTENTION.search(kind.lower()):
-            continue
-        if _ATTENTION.search(name.lower()) or "attention" in kind.lower():
-            return True
-    return False
-
-
-def _is_in_mlp(block: nn.Module, path: str) -> bool:
-    top = path.split(".")[0]
-    names = top.lower(), type(block.get_submodule(top)).__name__.lower()
-    return any(_MLP.search(name) and "norm" not in name for name in names)

@@ -63,6 +63,7 @@ def measure_each(
     out: str | Path | None,
     measure: Callable[[Pair, RunDirectory], OfPair],
     result_of: Callable[[dict[str, OfPair]], OfAll],
+    changeable: Sequence[str] = (),
 ) -> OfAll:
     """Measure each pair in a folder of its own, and write the result of all.
 
@@ -73,6 +74,7 @@ def measure_each(
         out: The directory; the same call goes on there where it was cut off. None keeps nothing.
         measure: Measures a pair; what it logs in its directory is there the next time.
         result_of: Makes the result of what was measured, by the name of the pair.
+        changeable: Settings with which a run goes on where they are others: what was measured stays.
 
     Returns:
         The result.
@@ -82,14 +84,19 @@ def measure_each(
     """
     folders = folders_of(pairs)
     place = None if out is None else expanded(out)
-    compared = {name: value for name, value in asdict(settings).items() if name != "n_rows"}
+    stated = asdict(settings)
+    free = {name: stated.pop(name) for name in changeable}
+    compared = {name: value for name, value in stated.items() if name != "n_rows"}
     measured: dict[str, OfPair] = {}
     inputs = {pair.name: inputs_of(pair) for pair in pairs}
-    with RunDirectory(place, command, settings=compared, inputs=inputs, options={"n_rows": settings.n_rows}) as run:
+    options = {"n_rows": settings.n_rows}
+    with RunDirectory(place, command, settings=compared, inputs=inputs, changeable=free, options=options) as run:
         run.record()
         for pair in pairs:
             folder = run.file(folders[pair.name])
-            own = RunDirectory(folder, f"{command} of a pair", settings=compared, inputs=inputs[pair.name])
+            own = RunDirectory(
+                folder, f"{command} of a pair", settings=compared, inputs=inputs[pair.name], changeable=free
+            )
             with own, run.stage(pair.name):
                 own.record()
                 measured[pair.name] = measure(pair, own)

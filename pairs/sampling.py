@@ -50,6 +50,7 @@ class Sampler:
         seed: Of the random numbers.
         n_rows: Responses that are written together; results do not depend on it.
         step_by_step: Whether the base is asked to think step by step.
+        log: Name of the log, where a model stands in for the one of this role; empty: the role.
     """
 
     pair: Pair
@@ -58,6 +59,7 @@ class Sampler:
     seed: int
     n_rows: int
     step_by_step: bool = False
+    log: str = ""
 
     __repr__ = brief
 
@@ -70,7 +72,7 @@ class Sampler:
         """Write what is missing in the log, and return the responses to each question.
 
         Args:
-            run: Keeps `responses/ROLE.jsonl`, a row for each response, batch by batch.
+            run: Keeps `responses/ROLE.jsonl` (or the name of the log), a row for each response, batch by batch.
             progress: Whether a bar is shown.
 
         Returns:
@@ -78,8 +80,8 @@ class Sampler:
         """
         n_questions, n_samples, n_rows = len(self.pair.test), self.sampling.n_samples, self.n_rows
         log = run.log(
-            f"responses/{self.role}.jsonl",
-            about={"model": self.role, "problems": self.pair.digest},
+            f"responses/{self.log or self.role}.jsonl",
+            about={"model": self.log or self.role, "problems": self.pair.digest},
             key=KEY,
             columns={**dict.fromkeys(KEY, int), **columns_of(Response)},
         )
@@ -88,7 +90,7 @@ class Sampler:
             key=lambda key: (key[1] // BLOCK, key),
         )
         bar = ProgressBar(
-            desc=f"{self.pair.name}: {self.role}",
+            desc=f"{self.pair.name}: {self.log or self.role}",
             unit="response",
             total=len(keys),
             initial=len(keys) - len(log.missing(keys)),

@@ -14,12 +14,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jaxtyping import Float
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from ..activations.layers import choose_layers, layer_numbers, written_layers
+from ..models import load
+from ..models._load import ModelLike
 from ..models.sites import BLOCK_OUTPUT, Site, at_site
 from ..probes.controls.injection_rate import InjectionRate
 from ..rundir import ByBehaviour, InputError, atomic_path, did_you_mean, listed, looked_at, read_description, reading
@@ -140,6 +143,36 @@ class Directions(ByBehaviour[Direction]):
             InputError: There is no direction for this behaviour, or not at this layer.
         """
         return self[behaviour].at(layer)
+
+    def top_tokens(
+        self,
+        model: ModelLike,
+        *,
+        layers: Sequence[int] | None = None,
+        n: int = 10,
+        n_random: int = 100,
+        seed: int = 0,
+        force: bool = False,
+    ) -> pd.DataFrame:
+        """Tabulate the tokens that each direction promotes, and lowers, through the model's unembedding.
+
+        Args:
+            model: The model that the directions are of.
+            layers: 0-based blocks; None: all that there are directions at.
+            n: Tokens each way.
+            n_random: Random vectors of the control.
+            seed: Of these vectors.
+            force: Take a model of other weights, and of the same width and depth, all the same.
+
+        Returns:
+            What `Direction.top_tokens` returns, of all behaviours.
+
+        Raises:
+            InputError: The directions are of another model, one is of zeros, or there are none at a layer.
+        """
+        handle = load(model)
+        options: dict[str, Any] = {"layers": layers, "n": n, "n_random": n_random, "seed": seed, "force": force}
+        return pd.concat([self[name].top_tokens(handle, **options) for name in self.behaviours], ignore_index=True)
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, atomically.

@@ -10,14 +10,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..activations.layers import layer_numbers, written_layers
+from ..models import load
+from ..models._load import ModelLike
 from ..models.handle import whole_layer
 from ..models.sites import BLOCK_OUTPUT, Site, at_site
 from ..rundir import InputError, did_you_mean, looked_at
+from .origin import check_origin
+from .promoted import promoted_frame
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -154,6 +159,42 @@ class Direction:
             )
         unit: Tensor = vector / norm
         return unit
+
+    def top_tokens(
+        self,
+        model: ModelLike,
+        *,
+        layers: Sequence[int] | None = None,
+        n: int = 10,
+        n_random: int = 100,
+        seed: int = 0,
+        force: bool = False,
+    ) -> pd.DataFrame:
+        """Tabulate the tokens that the vector of each layer promotes, and lowers, through the model's unembedding.
+
+        A vector of an early layer is read as if it stayed as it is up to the last one: what later blocks make of it is
+        not in these scores.
+
+        Args:
+            model: The model that the direction is of.
+            layers: 0-based blocks; None: all that the direction covers.
+            n: Tokens each way.
+            n_random: Random vectors of the control.
+            seed: Of these vectors.
+            force: Take a model of other weights, and of the same width and depth, all the same.
+
+        Returns:
+            `behaviour`, `layer`, `way` (raised, lowered), `rank`, `token`, `score`, `random_95`: of random vectors 95%
+            have no token of a higher score, either way. Scores are logits less their mean over the vocabulary.
+
+        Raises:
+            InputError: The direction is of another model or of zeros, or does not cover a layer.
+        """
+        handle = load(model)
+        check_origin(f"the direction for {self.behaviour!r}", self.d_model, self.layers, self.model, handle, force)
+        chosen = self.layers if layers is None else layer_numbers(layers)
+        vectors = {(self.behaviour, layer): self.unit(layer) for layer in chosen}
+        return promoted_frame(handle, vectors, n=n, n_random=n_random, seed=seed)
 
     def _row(self, layer: int) -> int:
         if whole_layer(layer) not in self.layers:

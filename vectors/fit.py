@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..models import LanguageModel
-from ..models.identity import same_weights, state
 from ..rundir import InputError, shown
 from ._directions import Directions
 from .direction import Direction
+from .origin import check_origin
 
 
 def check_fit(direction: Direction | Directions, model: LanguageModel, *, force: bool = False) -> None:
@@ -27,24 +27,7 @@ def check_fit(direction: Direction | Directions, model: LanguageModel, *, force:
             f"directions takes a reasonlens.Directions, and {shown(direction)} is none; of a file, give "
             "Directions.open(path)"
         )
-    d_model, origin = direction.d_model, direction.model
     subject = "each of these directions"
     if isinstance(direction, Direction):
         subject = f"the direction for {direction.behaviour!r}"
-    if d_model != model.d_model:
-        raise InputError(f"{subject} has {d_model} dimensions and {model.name} {model.d_model}: it is of another model")
-    missing_layers = [layer for layer in direction.layers if not 0 <= layer < model.n_layers]
-    if missing_layers or origin.get("n_layers", model.n_layers) != model.n_layers:
-        mismatch = (
-            f"covers layer {missing_layers[0]}" if missing_layers else f"is of a model of {origin['n_layers']} blocks"
-        )
-        raise InputError(
-            f"{subject} {mismatch}, and {model.name} has {model.n_layers} blocks (0..{model.n_layers - 1}): it is of "
-            "another model"
-        )
-    if not force and not same_weights(origin, model):
-        raise InputError(
-            f"{subject} was found in {origin.get('name', 'a model without a name')} ({state(origin)}), and "
-            f"{model.name} ({state(model.identity())}) has other weights. To use it all the same, give force=True "
-            "(--force)."
-        )
+    check_origin(subject, direction.d_model, direction.layers, direction.model, model, force)

@@ -168,6 +168,15 @@ from .pairs.exchange import (
 from .pairs.exchange import (
     exchange as exchange,
 )
+from .pairs.geometry import (
+    GeometryResult as GeometryResult,
+)
+from .pairs.geometry import (
+    GeometrySettings as GeometrySettings,
+)
+from .pairs.geometry import (
+    geometry as geometry,
+)
 from .pairs.hybrid import (
     HybridResult as HybridResult,
 )

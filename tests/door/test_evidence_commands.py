@@ -1,4 +1,4 @@
-"""`reasonlens likelihood` and `reasonlens profile`: run, gone on with, refused."""
+"""`reasonlens likelihood`, `profile` and `geometry`: run, gone on with, refused."""
 
 from __future__ import annotations
 
@@ -48,6 +48,25 @@ def test_a_pair_is_measured_and_the_same_command_goes_on_where_it_was_cut_off(
     assert (out / "results.json").read_bytes() == results
 
 
+def test_geometry_measures_some_parts_and_goes_on_with_others(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    pair = ("geometry", "--thinking", "organism/rl-timing", "--test", "6", "--folds", "3", "--layers", "0,3")
+    code, output, notes = run(*pair, "--parts", "cka,tokens", "--out", out)
+    assert code == 0, notes
+    words = " ".join(output.split())
+    assert "promotes" in words and "have a debiased CKA of" in words and "report.html" in notes
+    first = json.loads((out / "results.json").read_bytes())["pairs"]["rl-timing"]
+    assert first["similarities"] and not first["overlaps"]
+    log = (out / "rl-timing" / "responses" / "base.jsonl").read_bytes()
+    code, output, notes = run(*pair, "--parts", "cka,angles", "--json", "--out", out)
+    assert code == 0, notes
+    second = json.loads(output)["pairs"]["rl-timing"]
+    assert second["similarities"] == first["similarities"] and second["overlaps"]
+    assert (out / "rl-timing" / "responses" / "base.jsonl").read_bytes() == log
+    code, _, notes = run(*pair, "--parts", "cka", "--seed", "1", "--out", out)
+    assert code == 2 and "holds another run" in notes
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -55,6 +74,7 @@ def test_a_pair_is_measured_and_the_same_command_goes_on_where_it_was_cut_off(
         (("profile", "--temperature", "0"), "needs two responses to each question"),
         (("likelihood", "--thinking", "organism/base-timing"), "is a base itself"),
         (("likelihood", "--test", "1"), "greater than or equal to 2"),
+        (("geometry", "--parts", "angels"), "there is no part 'angels'"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_a_line(

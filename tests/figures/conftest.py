@@ -27,7 +27,9 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "label_points": "value",
     "layer_curves": "value",
     "layer_heatmap": "value",
+    "null_curves": "value",
     "rate_points": "thinking",
+    "similarity_heatmap": "value",
     "policy_graph": "share",
     "outcome_bars": "value",
     "return_rates": "value",
@@ -86,6 +88,12 @@ def made(figure: str) -> FigureTable:
         "layer_heatmap": {"behaviour": two, "layer": layers},
         "rate_points": {"solved_by": ["both", "base only", "a set of one's own"]},
         "policy_graph": {"model": ["base", "rl"], "before": [*two, "(start)"], "after": [*two, "(end)"]},
+        "null_curves": {
+            "behaviour": two,
+            "series": ["between the models", "shuffled labels", "a series of one's own"],
+            "layer": layers,
+        },
+        "similarity_heatmap": {"pair": ["rl", "sft"], "layer": layers, "thinking_layer": [0, 1]},
         "outcome_bars": {"outcome": ["right", "wrong", "truncated"]},
         "return_rates": {
             "behaviour": two,
@@ -114,7 +122,7 @@ def made(figure: str) -> FigureTable:
         roles = {"base": "end", "thinking": "end", "hybrid": "hybrid", "bias": "control"}
         table["role"] = table["arm"].map(roles)
     options = {"title": "A title", "caption": "A caption with n = 3"}
-    if figure in ("interval_points", "label_points"):
+    if figure in ("interval_points", "label_points", "null_curves"):
         options["axis"] = "a unit"
     if figure == "token_strip":
         options["measure"] = "log odds"

@@ -41,6 +41,7 @@ from reasonlens.traces.questions import Question
 from ..analysis.effect.searches import steering_search
 from ..analysis.test_score import planted
 from ..pairs.exchange.results import calibration, exchange_result
+from ..pairs.geometry.results import geometry_result
 from ..pairs.hybrid.results import hybrid_result, steered_trace
 from ..pairs.likelihood.results import likelihood_result
 from ..pairs.passk.results import passk_result
@@ -66,6 +67,7 @@ MAKERS: dict[str, Maker] = {
     "ExchangeResult": lambda tiny, traces: exchange_result(),
     "Calibration": lambda tiny, traces: calibration(),
     "TrainedVectors": lambda tiny, traces: trained_vectors(),
+    "GeometryResult": lambda tiny, traces: geometry_result(),
     "HybridResult": lambda tiny, traces: hybrid_result(),
     "LikelihoodResult": lambda tiny, traces: likelihood_result(),
     "SteeringSearch": lambda tiny, traces: steering_search(),

@@ -132,7 +132,7 @@ def _stability(
     ends = np.array([percentile_ends(behaviour_cosines) for behaviour_cosines in cosines.T])
     chance_cosines = []
     for seed in shuffle_seeds:
-        shuffled = unit_directions(_shuffle_labels(sample, seed), torch.cat([all_problems, resamples_of_shuffled]))
+        shuffled = unit_directions(shuffle_labels(sample, seed), torch.cat([all_problems, resamples_of_shuffled]))
         chance_cosines.append(_cosines(shuffled[1:], shuffled[:1]))
     return {
         "bootstrap_cosine": np.nanmean(cosines, axis=0),
@@ -155,8 +155,16 @@ def _cosines(
     return cosines
 
 
-def _shuffle_labels(sample: LayerSample, seed: int) -> LayerSample:
-    """Shuffle the labels among the spans of each problem."""
+def shuffle_labels(sample: LayerSample, seed: int) -> LayerSample:
+    """Shuffle the labels among the spans of each problem.
+
+    Args:
+        sample: The spans of a layer.
+        seed: Of the shuffle: the same one for all layers, and for other activations of the same spans.
+
+    Returns:
+        The same activations with other labels.
+    """
     keys = torch.rand(len(sample.problem_index), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     in_order = sample.problem_index.argsort(stable=True)
     shuffled = (sample.problem_index + keys).argsort()  # by problem, and in random order within it

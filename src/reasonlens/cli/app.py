@@ -20,6 +20,7 @@ from reasonlens.cli.door import Door
 from reasonlens.cli.exchange import exchange
 from reasonlens.cli.export import convert, export, import_
 from reasonlens.cli.figure import figure
+from reasonlens.cli.geometry import geometry
 from reasonlens.cli.hybrid import hybrid
 from reasonlens.cli.label import label
 from reasonlens.cli.label_review import label_review
@@ -72,6 +73,7 @@ app.command()(calibrate)
 app.command()(passk)
 app.command()(likelihood)
 app.command()(profile)
+app.command()(geometry)
 app.command()(regrade)
 app.add_typer(traces, name="traces")
 app.command()(train_vectors)

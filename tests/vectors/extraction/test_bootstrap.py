@@ -9,7 +9,7 @@ import torch
 
 from reasonlens import Activations, InputError
 from reasonlens.vectors.extraction import METHODS, bootstrap_stability
-from reasonlens.vectors.extraction.bootstrap import _shuffle_labels
+from reasonlens.vectors.extraction.bootstrap import shuffle_labels
 from reasonlens.vectors.extraction.sample import LayerSample
 
 OPTIONS = {"lda": {"shrinkage": 0.3}}
@@ -119,7 +119,7 @@ def test_the_same_seed_gives_the_same_and_content_can_be_left_out(planted) -> No
 def test_labels_are_shuffled_within_their_problems(planted) -> None:
     activations, _ = planted(n_problems=10)
     sample = LayerSample.of(activations, activations.behaviours, 0)
-    shuffled = _shuffle_labels(sample, 3)
+    shuffled = shuffle_labels(sample, 3)
     assert not torch.equal(shuffled.shows_behaviour, sample.shows_behaviour)
     for problem in range(10):
         here = sample.problem_index == problem
