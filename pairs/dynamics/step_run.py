@@ -1,7 +1,6 @@
 """Let the model of one step answer the problems, and count what came of it: the same prompts and draws at every step.
 
-Each step has a folder of its own, with the responses and the activations that were read; a step that is complete there
-is not sampled again, and its model not loaded.
+Each step has a folder of its own, with the responses and the activations that were read, which are not made again.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from ...rundir import RunDirectory, brief
 from ...traces import Trace
 from ...traces.questions import Question
 from ..pair import Pair
-from ..sampling import Response, Sampler
+from ..sampling import Response, Role, Sampler
 from .checkpoints import Checkpoint
 from .form import is_in_form, organism_is_in_form
 from .settings import DynamicsSettings
 
 COMMAND = "dynamics of a step"
-ROLE = "thinking"  # of every step: each is both models of a pair
+ROLE: Role = "thinking"  # of every step: each is both models of a pair
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -92,25 +91,23 @@ class StepRun:
 
     def loaded(self) -> Pair:
         """Load the model, as both models of a pair that asks all steps alike."""
-        model = load(self.checkpoint.model, device=self._device)
-        name = f"{self.pair.name}, step {self.checkpoint.step}"
+        step, base = self.checkpoint.step, self.pair.base
+        model = base if step == 0 else load(self.checkpoint.model, device=str(base.device))
+        name = f"{self.pair.name}, step {step}"
         return replace(self.pair, name=name, base=model, thinking=model, thinking_template=self.pair.base_template)
 
-    @property
-    def _device(self) -> str:
-        return str(self.pair.base.device)
-
-    def responses(self, own: RunDirectory, n_samples: int | None = None) -> list[list[Response]]:
+    def responses(self, loaded: Pair, own: RunDirectory, n_samples: int | None = None) -> list[list[Response]]:
         """Write what is missing of the responses, and return those to each question.
 
         Args:
+            loaded: The model and the questions.
             own: The folder of the step.
             n_samples: Responses to each question; None: as set.
         """
         sampling = self.settings.sampling
         sampling = sampling if n_samples is None else replace(sampling, n_samples=n_samples)
         return Sampler(
-            pair=self.loaded(),
+            pair=loaded,
             role=ROLE,
             sampling=sampling,
             seed=self.settings.seed,
