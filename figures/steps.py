@@ -39,24 +39,24 @@ def step_panels(table: pd.DataFrame, *, title: str, caption: str, axis: str) -> 
         subplot_titles=names,
     )
     figure.update_annotations(font_size=12)
-    colours = _styles(table)
+    styles = _styles(table)
     in_legend: set[str] = set()
     for place, name in enumerate(names):
         position = {"row": place // n_columns + 1, "col": place % n_columns + 1}
         panel = table[table["panel"] == name]
-        _draw_bands(figure, panel[panel["mark"] == BAND], position)
         for series in in_order(panel[panel["mark"] == LINE]["series"]):
             rows = panel[(panel["mark"] == LINE) & (panel["series"] == series)].sort_values("step", kind="stable")
-            for trace in _line(rows, series, *colours[series], shown=series not in in_legend):
+            for trace in _line(rows, series, *styles[series], shown=series not in (*in_legend, name)):
                 figure.add_trace(trace, **position)
             in_legend.add(series)
         steps = table[table["mark"] == LINE]["step"]
         for row in panel[panel["mark"] == LEVEL].to_dict("records"):
             figure.add_trace(_level(row, float(steps.min()), float(steps.max())), **position)
+        _draw_bands(figure, panel[panel["mark"] == BAND], styles, position)  # behind lines, and after: else it has no axis
     last = len(names) - (n_rows - 1) * n_columns
     figure.update_xaxes(showticklabels=True)
     for column in range(1, n_columns + 1):
-        figure.update_xaxes(title=axis, row=n_rows if column <= last else n_rows - 1, col=column)
+        figure.update_xaxes(title={"text": axis, "font": {"size": 12}}, row=n_rows if column <= last else n_rows - 1, col=column)
     styled(figure, title, caption, 190 + 210 * n_rows)
     legend = {"orientation": "h", "y": -70 / (210 * n_rows), "yanchor": "top", "x": 0}
     figure.update_layout(legend=legend, margin={"t": 130, "b": 110})
@@ -64,11 +64,16 @@ def step_panels(table: pd.DataFrame, *, title: str, caption: str, axis: str) -> 
 
 
 def _styles(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    series = in_order(table[table["mark"] == LINE]["series"])
-    return {
-        name: (COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)])
-        for number, name in enumerate(series)
-    }
+    """Give each series a colour by its place in the first panel that has it, and a dash by which panel that is."""
+    styles: dict[str, tuple[str, str]] = {}
+    lines = table[table["mark"] == LINE]
+    n_panels = 0
+    for panel in in_order(lines["panel"]):
+        new = [name for name in in_order(lines[lines["panel"] == panel]["series"]) if name not in styles]
+        dash = DASHES[n_panels % len(DASHES)] if new != [panel] else DASHES[0]
+        styles |= {name: (COLOURS[number % len(COLOURS)], dash) for number, name in enumerate(new)}
+        n_panels += bool(new) and new != [panel]
+    return styles
 
 
 def _line(rows: pd.DataFrame, name: str, colour: str, dash: str, *, shown: bool) -> list[go.Scatter]:
@@ -109,16 +114,20 @@ def _level(row: dict[str, object], first: float, last: float) -> go.Scatter:
         showlegend=False,
         mode="lines+text",
         text=["", str(row["series"])],
-        textposition="top left",
+        textposition="bottom left",
+        cliponaxis=False,
         textfont={"size": 10, "color": INK},
         line={"color": INK, "width": 1, "dash": "dot"},
         hovertemplate=f"%{{y:.3f}}<extra>{row['series']}</extra>",
     )
 
 
-def _draw_bands(figure: go.Figure, rows: pd.DataFrame, position: dict[str, int]) -> None:
-    """Shade where a change may be, and mark where it fits best."""
+def _draw_bands(
+    figure: go.Figure, rows: pd.DataFrame, styles: dict[str, tuple[str, str]], position: dict[str, int]
+) -> None:
+    """Shade where a change may be, and mark where it fits best, in the colour of its line where there are several."""
     for row in rows.to_dict("records"):
-        shade = {"fillcolor": faint(INK, 0.18), "line_width": 0, "layer": "below"}
-        figure.add_vrect(row["low"], row["high"], **shade, **position)
-        figure.add_vline(row["value"], line={"color": INK, "width": 1.5, "dash": "dash"}, **position)
+        name = str(row["series"])
+        colour = styles[name][0] if name in styles and name != row["panel"] else INK
+        figure.add_vrect(row["low"], row["high"], fillcolor=faint(colour, 0.12), line_width=0, layer="below", **position)
+        figure.add_vline(row["value"], line={"color": colour, "width": 1.5, "dash": "dash"}, **position)

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 AXIS = "step"
 N_EXAMPLE = 64  # responses to a single training problem
-EXCHANGE = "exchange"
+EXCHANGE = "exchange-{n}"  # of so many problems
 
 
 @dataclass(eq=False, kw_only=True)
@@ -116,7 +116,7 @@ class Following:
         )
         test = tuple(self.pair.test[: settings.n_exchanged])
         pair = replace(loaded, base=self.pair.base, test=test, thinking_template=self.pair.base_template)
-        with replace(at, part=EXCHANGE).directory() as own:
+        with replace(at, part=EXCHANGE.format(n=len(test))).directory() as own:
             own.record()
             cells = run_cells(pair, chosen, own, self.progress)
             own.finish()

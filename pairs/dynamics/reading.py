@@ -22,6 +22,7 @@ from jaxtyping import Float
 from ...activations import Activations, collect
 from ...probes import transfer
 from ...rundir import InputError, RunDirectory, brief
+from ...rundir.progress import with_progress
 from ...stats import Interval, bootstrap_counts, percentile_ends
 from ...traces import Trace
 from ..pair import Pair
@@ -171,10 +172,10 @@ def _transfers(
 ) -> list[Curve]:
     steps = list(readings)
     values: dict[str, list[Interval]] = {name: [] for name in behaviours}
-    for step in steps:
+    for step in with_progress(steps, desc="probes", unit="step", progress=progress):
         sources = {"base": readings[steps[0]].probed, "step": readings[step].probed}
         try:
-            matrix = transfer(sources, n_folds=FOLDS, n_bootstrap=N_DRAWS, seed=seed, progress=progress)
+            matrix = transfer(sources, n_folds=FOLDS, n_bootstrap=N_DRAWS, seed=seed, progress=False)
         except InputError:  # no behaviour is in as many problems as there are folds
             return []
         cells = {name: matrix.cells["base", "step", name].auroc for name in matrix.behaviours}
