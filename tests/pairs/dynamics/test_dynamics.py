@@ -81,14 +81,19 @@ def test_estimates_may_change_on_the_same_responses_and_models_may_not(done: tup
     assert dynamics(STEPS, settings=SETTINGS, out=out, progress=False).to_dict() == result.to_dict()
 
 
-def test_one_step_alone_gives_what_it_gives_among_many(done: tuple[Path, DynamicsResult]) -> None:
+def test_one_step_alone_gives_what_it_gives_among_many() -> None:
     """Other steps beside it, and another batch, change nothing of what is written."""
-    _, result = done
-    chosen = replace(SETTINGS, n_rows=7, texts="none")
-    run = dynamics({0: STEPS[0], 10: STEPS[30], 20: STEPS[60]}, settings=chosen, progress=False).run
-    for measure in ("accuracy", "in form", RATE):
-        for curve in (one for one in result.run.curves if one.measure == measure):
-            assert run.curve(measure, curve.series).values == curve.values
+    chosen = replace(SETTINGS, texts="none", sampling=replace(SAMPLING, max_new_tokens=30))
+    many = {0: STEPS[0], 10: "organism/rl-timing@10", 30: STEPS[30], 60: STEPS[60]}
+    one, other = (
+        dynamics(steps, settings=replace(chosen, n_rows=n_rows), progress=False).run
+        for steps, n_rows in ((STEPS, 12), (many, 7))
+    )
+    behaviours = [curve for curve in one.curves if curve.measure == RATE]
+    assert len(behaviours) > 3
+    for curve in behaviours:
+        values = other.curve(RATE, curve.series).values
+        assert (values[0], *values[2:]) == curve.values
 
 
 @pytest.mark.long
