@@ -52,11 +52,15 @@ def step_panels(table: pd.DataFrame, *, title: str, caption: str, axis: str) -> 
         steps = table[table["mark"] == LINE]["step"]
         for row in panel[panel["mark"] == LEVEL].to_dict("records"):
             figure.add_trace(_level(row, float(steps.min()), float(steps.max())), **position)
-        _draw_bands(figure, panel[panel["mark"] == BAND], styles, position)  # behind lines, and after: else it has no axis
+        _draw_bands(
+            figure, panel[panel["mark"] == BAND], styles, position
+        )  # behind lines, and after: else it has no axis
     last = len(names) - (n_rows - 1) * n_columns
     figure.update_xaxes(showticklabels=True)
     for column in range(1, n_columns + 1):
-        figure.update_xaxes(title={"text": axis, "font": {"size": 12}}, row=n_rows if column <= last else n_rows - 1, col=column)
+        figure.update_xaxes(
+            title={"text": axis, "font": {"size": 12}}, row=n_rows if column <= last else n_rows - 1, col=column
+        )
     styled(figure, title, caption, 190 + 210 * n_rows)
     legend = {"orientation": "h", "y": -70 / (210 * n_rows), "yanchor": "top", "x": 0}
     figure.update_layout(legend=legend, margin={"t": 130, "b": 110})
@@ -129,5 +133,7 @@ def _draw_bands(
     for row in rows.to_dict("records"):
         name = str(row["series"])
         colour = styles[name][0] if name in styles and name != row["panel"] else INK
-        figure.add_vrect(row["low"], row["high"], fillcolor=faint(colour, 0.12), line_width=0, layer="below", **position)
+        figure.add_vrect(
+            row["low"], row["high"], fillcolor=faint(colour, 0.12), line_width=0, layer="below", **position
+        )
         figure.add_vline(row["value"], line={"color": colour, "width": 1.5, "dash": "dash"}, **position)

@@ -118,8 +118,9 @@ def jump_places(
     curves: Float[np.ndarray, "n_curves n_steps"], places: Float[np.ndarray, " n_steps"]
 ) -> Float[np.ndarray, " n_curves"]:
     """Find the middle of the two steps between which each curve jumps."""
-    middles: Float[np.ndarray, " n_splits"] = (places[:-1] + places[1:]) / 2
-    return middles[best_splits(curves)]
+    middles = (places[:-1] + places[1:]) / 2
+    jumps: Float[np.ndarray, " n_curves"] = middles[best_splits(curves)]
+    return jumps
 
 
 def best_splits(curves: Float[np.ndarray, "n_curves n_steps"]) -> Int[np.ndarray, " n_curves"]:

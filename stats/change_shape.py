@@ -112,7 +112,9 @@ def change_shape_over_groups(
     return _shape(curves[0], places, noise, noise)
 
 
-def change_shape_of_series(series: Curve, steps: Sequence[float], seed: Seed = 0, n_draws: int = N_PERMUTATIONS) -> Shape:
+def change_shape_of_series(
+    series: Curve, steps: Sequence[float], seed: Seed = 0, n_draws: int = N_PERMUTATIONS
+) -> Shape:
     """Tell a jump from a steady rise in one series, with its distances from each fit for the noise.
 
     Args:

@@ -193,9 +193,7 @@ def _pair(
     return pair if annotator is None else replace(pair, annotator=annotator)
 
 
-def _examples(
-    source: Checkpoints, trained_on: Problems | None, settings: DynamicsSettings
-) -> tuple[Question, ...]:
+def _examples(source: Checkpoints, trained_on: Problems | None, settings: DynamicsSettings) -> tuple[Question, ...]:
     if trained_on is None:
         return example_of(source)
     return tuple(problem_set_of(trained_on, settings.n_test, settings.seed).questions[: settings.n_test])

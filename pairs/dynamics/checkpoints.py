@@ -1,7 +1,7 @@
 """Find the checkpoints of a training: the steps, and what loads the model at each.
 
     10=MODEL,20=MODEL      named one by one
-    DIRECTORY              of a training run: each sub-directory whose name ends in a number holds the model of that step
+    DIRECTORY              of a training run: a sub-directory whose name ends in a number holds the model of that step
     organism/rl-timing     an organism, or the directory of a member of a family: its base, its checkpoints, itself
 
 Step 0 is the base, which is named by itself where the checkpoints do not hold it. Steps ascend, and each is there once.

@@ -74,18 +74,35 @@ def collapse_of(
         curves.append(
             Curve(measure=ATTEMPTS, series=name, values=tuple(paired.second), differences=tuple(band)),
         )
-    sure = onsets(np.array(is_sure).all(axis=0)[None], steps)[0]
+    both = np.array([[one and other for one, other in zip(*is_sure, strict=True)]])
+    sure = onsets(both, steps)[0]
     sums = sum_by_group(np.concatenate([once, often], axis=1), groups)
     counts = np.concatenate([np.ones((1, len(sums))), bootstrap_counts(len(sums), n_resamples, seed)])
     draws = counts @ sums
     drawn_once, drawn_often = draws[:, : len(steps)], draws[:, len(steps) :]
-    is_collapsed = (drawn_once > drawn_once[:, :1] + 1e-9) & (drawn_often < drawn_often[:, :1] - 1e-9)
+    is_collapsed: Bool[np.ndarray, "n_draws n_steps"] = (drawn_once > drawn_once[:, :1] + 1e-9) & (
+        drawn_often < drawn_often[:, :1] - 1e-9
+    )
     first = onsets(is_collapsed, steps)
     ends = np.quantile(first[1:], [0.025, 0.975], method="inverted_cdf")  # of steps, and never: no mean of two
-    onset = Interval(*(float("nan") if np.isinf(one) else float(one) for one in (first[0], *ends)), n=len(sums))
+    onset = known_interval((first[0], *ends), len(sums))
     share = float(np.isfinite(first[1:]).mean())
     sure_from = float("nan") if np.isinf(sure) else float(sure)
     return Collapse(k=k, onset=onset, sure_from=sure_from, share=share), (curves[0], curves[1])
+
+
+def known_interval(places: Sequence[float], n: int) -> Interval:
+    """Make an interval of a place and its ends, NaN where one is at infinity: at no step.
+
+    Args:
+        places: The value, the lower and the upper end.
+        n: What was resampled.
+
+    Returns:
+        The interval.
+    """
+    value, low, high = (float("nan") if np.isinf(place) else float(place) for place in places)
+    return Interval(value, low, high, n)
 
 
 def onsets(is_so: Bool[np.ndarray, "n_draws n_steps"], steps: Sequence[float]) -> Float[np.ndarray, " n_draws"]:

@@ -101,7 +101,7 @@ class Shares:
     @property
     def n_steps(self) -> int:
         """Steps of the curve."""
-        return self.above.shape[1]
+        return int(self.above.shape[1])
 
     def _value(self, step: int) -> Interval:
         below = self.below[:, step]

@@ -79,9 +79,7 @@ class Following:
 
     def _measure(self, checkpoint: Checkpoint) -> None:
         settings, step = self.settings, checkpoint.step
-        at = StepRun(
-            checkpoint=checkpoint, pair=self.pair, settings=settings, run=self.run, progress=self.progress
-        )
+        at = StepRun(checkpoint=checkpoint, pair=self.pair, settings=settings, run=self.run, progress=self.progress)
         own = at.directory()
         with own:
             own.record()
@@ -137,9 +135,7 @@ class Following:
             once, often, settings.attempts, places, groups, settings.seed, settings.n_resamples
         )
         many = self._many(often, groups)
-        changes = changes_of_shares(
-            [accuracy, form, beyond, many, *rates], places, settings.seed, settings.n_resamples
-        )
+        changes = changes_of_shares([accuracy, form, beyond, many, *rates], places, settings.seed, settings.n_resamples)
         behaviours = [rate.series for rate in rates]
         shown = _most_changed(rates, settings.shown)
         curves = [one.curve() for one in (accuracy, form, beyond)]

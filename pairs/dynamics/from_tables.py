@@ -41,9 +41,7 @@ def run_of_problems(table: ProblemTable, settings: DynamicsSettings) -> RunDynam
     if k > 1 and table.n_samples is not None:
         right = np.rint(table.shares * table.n_samples).astype(int)
         often = pass_curves(right.ravel(), table.n_samples, [k]).reshape(n, n_steps)
-        collapse, attempts = collapse_of(
-            table.shares, often, k, steps, None, settings.seed, settings.n_resamples
-        )
+        collapse, attempts = collapse_of(table.shares, often, k, steps, None, settings.seed, settings.n_resamples)
         curves += attempts
         notes.append(f"shares are multiples of 1/{table.n_samples}: so many samples are assumed of each problem")
     return RunDynamics(

@@ -1,9 +1,9 @@
 """When is what was trained on memorised, and what is gained on other problems after that?
 
-Memorised is the first step from which on nearly all responses to the training problems are right. Its interval resamples
-these problems, or where there is one, the responses to it (whose random numbers are the same at all steps). What is
-gained on test problems after that step, or where nothing is memorised, after the accuracy jumped, is the late gain. An
-earlier step than the last has to be left for it.
+Memorised is the first step from which on nearly all responses to the training problems are right. Its interval
+resamples these problems, or where there is one, the responses to it (whose random numbers are the same at all steps).
+The late gain is what is gained on test problems after that step; where none were asked, after the accuracy jumped. The
+step has to be before the last one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jaxtyping import Float
 from ...rundir import brief
 from ...stats import Interval, bootstrap_counts, ratio_difference_over_groups
 from .changes import Change
-from .collapse import onsets
+from .collapse import known_interval, onsets
 from .curve import ACCURACY, Shares
 
 MEMORISED, JUMP = "memorised", "jump"
@@ -82,7 +82,7 @@ def memorised_at(
     counts = np.concatenate([np.ones((1, len(rows))), bootstrap_counts(len(rows), n_resamples, seed)])
     first = onsets(counts @ rows / len(rows) >= threshold - 1e-9, steps)
     ends = np.quantile(first[1:], [0.025, 0.975], method="inverted_cdf")
-    at = Interval(*(nan if np.isinf(one) else float(one) for one in (first[0], *ends)), n=len(rows))
+    at = known_interval((first[0], *ends), len(rows))
     return Memorised(threshold=threshold, at=at, n_problems=len(cubes))
 
 

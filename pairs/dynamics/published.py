@@ -6,8 +6,8 @@
 
 The first is the form of Wang et al. 2025 (one-example RL, arXiv 2504.20571), the second that of Gandhi et al. 2025
 (cognitive behaviours, arXiv 2503.01307). Of problems everything has an interval over them. Where shares are eighths,
-eight samples were drawn, and pass@k is known up to k = 8. Of behaviours only totals are known: no interval of a step can
-be, and what fluctuates from step to step takes the place of resampled problems.
+eight samples were drawn, and pass@k is known up to k = 8. Of behaviours only totals are known: no step can have an
+interval, and what fluctuates from step to step takes the place of resampled problems.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ def _problems(content: object, path: Path, evaluations: int | None) -> ProblemTa
         raise InputError(f"{path} holds no two problems: {remedy}")
     for name, row in content.items():
         if not isinstance(row, list) or not all(_is_share(value) for value in row):
-            raise InputError(f"{path}: what stands for the problem {name!r:.60} is no list of shares from 0 to 1: {remedy}")
+            raise InputError(
+                f"{path}: what stands for the problem {name!r:.60} is no list of shares from 0 to 1: {remedy}"
+            )
     lengths = np.array([len(row) for row in content.values()])
     n_steps = int(lengths.min()) if evaluations is None else evaluations
     rows = {name: row[:n_steps] for name, row in content.items() if len(row) >= n_steps}

@@ -1,5 +1,4 @@
-"""Read the same texts by the model of every step: how long each behaviour's direction is, how far it turned, and whether
-the base's probe still reads it.
+"""Read the same texts at every step: how long each behaviour's direction is, how far it turned, what probes transfer.
 
     direction     mean activation of the behaviour's sentences - mean of all others, at one block
     length        of it, in units of the mean norm of the residual stream there
@@ -224,4 +223,3 @@ def _shuffled(activations: Activations, seed: int) -> np.ndarray:
 
 def _interval(draws: Float[np.ndarray, " n_draws"], n: int) -> Interval:
     return Interval(float(draws[0]), *percentile_ends(draws[1:]), n)
-

@@ -57,7 +57,9 @@ class DynamicsResult:
             for one in run.exchanges:
                 share, gap = one.exchange.when_share, one.exchange.gap
                 columns = {**share.columns("value"), **gap.columns("difference")}
-                rows.append({"training": name, "measure": WHEN, "series": WHEN, "step": one.step, **columns, "n": share.n})
+                rows.append(
+                    {"training": name, "measure": WHEN, "series": WHEN, "step": one.step, **columns, "n": share.n}
+                )
         return pd.DataFrame(rows)
 
     def changes_frame(self) -> pd.DataFrame:
@@ -88,7 +90,11 @@ class DynamicsResult:
         return pd.DataFrame(
             [
                 {"training": name, "step": one.step}
-                | {key: value for part in ("gain", "form", "beyond", "form_share") for key, value in getattr(one, part).columns(part).items()}
+                | {
+                    key: value
+                    for part in ("gain", "form", "beyond", "form_share")
+                    for key, value in getattr(one, part).columns(part).items()
+                }
                 | {"n": one.gain.n}
                 for name, run in self.runs.items()
                 for one in run.gains

@@ -154,7 +154,8 @@ def _collapsed(collapse: Collapse) -> str:
 
 def _changed(change: Change) -> str:
     name = change.measure if change.series == change.measure else f"{change.series} ({change.measure})"
-    return f"{name} {change.before:.3g} to {change.after:.3g}, {change.shape}, at {change.at.value:g} [{change.at.low:g}, {change.at.high:g}]"
+    place = f"{change.at.value:g} [{change.at.low:g}, {change.at.high:g}]"
+    return f"{name} {change.before:.3g} to {change.after:.3g}, {change.shape}, at {place}"
 
 
 def _end(end: float) -> str:

@@ -64,9 +64,7 @@ def steps_table(run: RunDynamics, title: str) -> FigureTable:
         f"{run.name}; {n}; shades: 95% intervals over problems; grey bands: where a curve changes, p corrected below "
         f".05\n{run.verdict.headline}"
     )
-    return FigureTable(
-        figure="step_panels", rows=frame, options={"title": title, "caption": caption, "axis": run.axis}
-    )
+    return FigureTable(figure="step_panels", rows=frame, options={"title": title, "caption": caption, "axis": run.axis})
 
 
 def _inside(end: float, limit: float) -> float:

@@ -133,8 +133,8 @@ def dynamics(
 ) -> None:
     """Follow a training: accuracy and its form, behaviours, directions, probes and pass@k, and where they change.
 
-    The same problems, prompts and random numbers at every step. 60 problems and 16 samples by default; `--quick` takes a
-    third of the problems and half of the samples.
+    The same problems, prompts and random numbers at every step. 60 problems and 16 samples by default; `--quick` takes
+    a third of the problems and half of the samples.
     """
     import reasonlens
     from reasonlens.generation import Sampling
@@ -186,9 +186,7 @@ def _print(result: DynamicsResult) -> None:
                 (
                     curve.measure,
                     "" if curve.series == curve.measure else curve.series,
-                    *(
-                        _text(curve.values[place]) for place in places
-                    ),
+                    *(_text(curve.values[place]) for place in places),
                 )
                 for curve in shown
             ],

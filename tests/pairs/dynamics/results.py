@@ -46,7 +46,9 @@ def dynamics_result() -> DynamicsResult:
     counts = [step_counts(rng, 0.5 + 0.1 * step, (0.2, 0.2, 0.6, 0.7)[step], 0.1) for step in range(4)]
     above, below = (np.stack([getattr(one, name) for one in counts], axis=1) for name in ("right", "n"))
     accuracy = Shares(ACCURACY, ACCURACY, above, below)
-    rate = Shares(RATE, EVIL, np.stack([one.shown[EVIL] * (1 + step) for step, one in enumerate(counts)], axis=1), below)
+    rate = Shares(
+        RATE, EVIL, np.stack([one.shown[EVIL] * (1 + step) for step, one in enumerate(counts)], axis=1), below
+    )
     once = above / below
     often = np.where(np.arange(4) < 2, 0.9, 0.6) * np.ones((N, 1))
     collapse, attempts = collapse_of(once, often, SAMPLES, STEPS, None, n_resamples=100)

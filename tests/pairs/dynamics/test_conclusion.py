@@ -31,7 +31,9 @@ COLLAPSE = Collapse(k=16, onset=Interval(30, 20, 40, 60), sure_from=40, share=1.
 
 
 def split(gain: Interval = GAIN, low: float = 0.3, high: float = 0.45) -> GainSplit:
-    return GainSplit(step=60, gain=gain, form=gain, beyond=NOTHING, form_share=Interval((low + high) / 2, low, high, 60))
+    return GainSplit(
+        step=60, gain=gain, form=gain, beyond=NOTHING, form_share=Interval((low + high) / 2, low, high, 60)
+    )
 
 
 def sentence(**parts: object) -> tuple[str, str]:

@@ -39,9 +39,7 @@ def test_every_step_answers_the_same_problems_and_is_counted_by_the_labeller(don
     assert run.steps == (0.0, 30.0, 60.0) and run.n_problems == 6
     for place, step in enumerate(STEPS):
         rows = responses(out, step)
-        readings = [
-            read(problem_of(pair.test[row["question"]].prompt), str(row["text"]).split()) for row in rows
-        ]
+        readings = [read(problem_of(pair.test[row["question"]].prompt), str(row["text"]).split()) for row in rows]
         assert len(rows) == 12
         assert run.curve("accuracy").values[place].value == sum(one.is_solved for one in readings) / 12
         assert run.curve("in form").values[place].value == sum(one.is_ended for one in readings) / 12
@@ -143,9 +141,7 @@ def test_forms_are_told(text: str, form: str, has_form: bool) -> None:
 def test_an_organism_is_in_form_where_it_ends_with_an_answer(done: tuple[Path, DynamicsResult]) -> None:
     pair = open_pairs(None, "organism/rl-timing", n_train=0, n_validation=0, n_test=6)[0]
     rows = [row for step in STEPS for row in responses(done[0], step)]
-    ended = next(
-        row for row in rows if organism_is_in_form(pair.test[row["question"]].prompt, str(row["text"]))
-    )
+    ended = next(row for row in rows if organism_is_in_form(pair.test[row["question"]].prompt, str(row["text"])))
     prompt, words = pair.test[ended["question"]].prompt, str(ended["text"]).split()
     assert not organism_is_in_form(prompt, " ".join(words[:-3])) and not organism_is_in_form(prompt, "")
 

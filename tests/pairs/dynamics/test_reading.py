@@ -67,8 +67,6 @@ def test_a_probe_of_the_base_is_at_chance_where_its_direction_is_gone() -> None:
 
 def test_what_is_not_read_at_every_step_is_not_followed() -> None:
     whole = step(0)
-    renamed = replace(
-        whole.directed, examples=tuple(replace(one, label="b") for one in whole.directed.examples)
-    )
+    renamed = replace(whole.directed, examples=tuple(replace(one, label="b") for one in whole.directed.examples))
     curves, levels = reading_curves({0: whole, 10: StepReading(renamed, renamed)}, ["a"], ["a"], seed=0, progress=False)
     assert curves == () and levels == () and reading_curves({}, ["a"], ["a"], seed=0, progress=False) == ((), ())
