@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -52,9 +56,11 @@ def step_panels(table: pd.DataFrame, *, title: str, caption: str, axis: str) -> 
         steps = table[table["mark"] == LINE]["step"]
         for row in panel[panel["mark"] == LEVEL].to_dict("records"):
             figure.add_trace(_level(row, float(steps.min()), float(steps.max())), **position)
-        _draw_bands(
-            figure, panel[panel["mark"] == BAND], styles, position
-        )  # behind lines, and after: else it has no axis
+        for row in panel[panel["mark"] == BAND].to_dict("records"):  # after the lines: an empty panel takes no shade
+            colour = styles[row["series"]][0] if row["series"] in styles and row["series"] != name else INK
+            shade = {"fillcolor": faint(colour, 0.12), "line_width": 0, "layer": "below"}
+            figure.add_vrect(row["low"], row["high"], **shade, **position)
+            figure.add_trace(_change(row, panel, colour), **position)
     last = len(names) - (n_rows - 1) * n_columns
     figure.update_xaxes(showticklabels=True)
     for column in range(1, n_columns + 1):
@@ -110,7 +116,7 @@ def _line(rows: pd.DataFrame, name: str, colour: str, dash: str, *, shown: bool)
     return [around, line]
 
 
-def _level(row: dict[str, object], first: float, last: float) -> go.Scatter:
+def _level(row: dict[Hashable, Any], first: float, last: float) -> go.Scatter:
     return go.Scatter(
         x=[first, last],
         y=[row["value"]] * 2,
@@ -126,14 +132,16 @@ def _level(row: dict[str, object], first: float, last: float) -> go.Scatter:
     )
 
 
-def _draw_bands(
-    figure: go.Figure, rows: pd.DataFrame, styles: dict[str, tuple[str, str]], position: dict[str, int]
-) -> None:
-    """Shade where a change may be, and mark where it fits best, in the colour of its line where there are several."""
-    for row in rows.to_dict("records"):
-        name = str(row["series"])
-        colour = styles[name][0] if name in styles and name != row["panel"] else INK
-        figure.add_vrect(
-            row["low"], row["high"], fillcolor=faint(colour, 0.12), line_width=0, layer="below", **position
-        )
-        figure.add_vline(row["value"], line={"color": colour, "width": 1.5, "dash": "dash"}, **position)
+def _change(row: dict[Hashable, Any], panel: pd.DataFrame, colour: str) -> go.Scatter:
+    """Mark where a change fits best, over the height of the panel."""
+    heights = panel[panel["mark"] != BAND][["value", "low", "high"]].to_numpy()
+    ends = [float(np.nanmin(heights)), float(np.nanmax(heights))] if np.isfinite(heights).any() else [0.0, 1.0]
+    return go.Scatter(
+        x=[row["value"]] * 2,
+        y=ends,
+        name=str(row["series"]),
+        showlegend=False,
+        mode="lines",
+        line={"color": colour, "width": 1.5, "dash": "dash"},
+        hovertemplate=f"change at %{{x}}, in {row['low']:g} to {row['high']:g}<extra>{row['series']}</extra>",
+    )

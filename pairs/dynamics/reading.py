@@ -109,8 +109,9 @@ def reading_curves(
     """
     steps = list(readings)
     problems = sorted({problem for reading in readings.values() for problem in reading.directed.problems})
-    labels = [set(reading.directed.labels) for reading in readings.values()]
-    followed = [name for name in behaviours if all(name in of_step for of_step in labels)]
+    followed = [
+        name for name in behaviours if all(_n_problems(one.directed, name) >= FOLDS for one in readings.values())
+    ]
     if not followed or len(problems) < 2:
         return (), ()
     weights = np.concatenate([np.ones((1, len(problems))), bootstrap_counts(len(problems), N_DRAWS, seed)])
@@ -129,6 +130,11 @@ def reading_curves(
             curves.append(Curve(measure=measure, series=name, values=line, is_shown=is_shown))
     curves += _transfers(readings, followed, shown, seed, progress)
     return tuple(curves), _levels(readings[steps[0]], problems, followed, shown, sums[steps[0]], seed)
+
+
+def _n_problems(activations: Activations, behaviour: str) -> int:
+    """Count the problems with a sentence of a behaviour: in few, what resampling cannot vary looks sure."""
+    return len({one.problem for one in activations.examples if one.label == behaviour})
 
 
 def angles(
