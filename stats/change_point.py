@@ -72,8 +72,8 @@ def change_point_of_series(
     """
     places = checked_steps(series[None], steps)
     fitted = two_levels(series[None])[0]
-    drawn = np.random.default_rng(seed).choice(series - fitted, size=(n_resamples, len(series)))
-    jumps = jump_places(np.concatenate([series[None], fitted + drawn]), places)
+    noise = np.random.default_rng(seed).choice(series - fitted, size=(n_resamples, len(series)))
+    jumps = jump_places(np.concatenate([series[None], fitted + noise]), places)
     return Interval(float(jumps[0]), *percentile_ends(jumps[1:]), len(series))
 
 

@@ -87,12 +87,12 @@ def changes_of_shares(
         One for each curve.
     """
     changes = []
-    for curve in curves:
+    for number, curve in enumerate(curves):
         above, below = curve.above, curve.below
         at = change_point_over_groups(above, steps, None, seed, n_resamples, below)
         p = change_test_over_groups(above, None, seed, n_resamples, below)
         shape = change_shape_over_groups(above, steps, None, seed, n_resamples, below)
-        mixed, mixed_below = _permuted(curve, seed)
+        mixed, mixed_below = _permuted(curve, [seed, 1, number])
         control = change_point_over_groups(mixed, steps, None, seed, n_resamples, mixed_below)
         control_p = change_test_over_groups(mixed, None, seed, min(n_resamples, FEWER), mixed_below)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -119,8 +119,8 @@ def changes_of_series(
         One for each curve.
     """
     changes = []
-    for measure, series, values in curves:
-        mixed = np.random.default_rng([seed, 1]).permutation(values)
+    for number, (measure, series, values) in enumerate(curves):
+        mixed = np.random.default_rng([seed, 1, number]).permutation(values)
         changes.append(
             _change(
                 measure,
@@ -179,7 +179,7 @@ def _change(
     )
 
 
-def _permuted(curve: Shares, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _permuted(curve: Shares, seed: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Permute the steps of each row."""
-    order = np.random.default_rng([seed, 1]).random(curve.above.shape).argsort(axis=1)
+    order = np.random.default_rng(seed).random(curve.above.shape).argsort(axis=1)
     return np.take_along_axis(curve.above, order, axis=1), np.take_along_axis(curve.below, order, axis=1)

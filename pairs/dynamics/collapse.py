@@ -71,8 +71,9 @@ def collapse_of(
         paired = paired_curves_over_groups(np.repeat(values[:, :1], len(steps), axis=1), values, groups, seed)
         band = paired.difference_band
         is_sure.append([sign * one.value > 0 and min(sign * one.low, sign * one.high) > 0 for one in band])
+        itself = Interval(0.0, 0.0, 0.0, band[0].n)
         curves.append(
-            Curve(measure=ATTEMPTS, series=name, values=tuple(paired.second), differences=tuple(band)),
+            Curve(measure=ATTEMPTS, series=name, values=tuple(paired.second), differences=(itself, *band[1:]))
         )
     both = np.array([[one and other for one, other in zip(*is_sure, strict=True)]])
     sure = onsets(both, steps)[0]

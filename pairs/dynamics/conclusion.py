@@ -8,15 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ...stats import Interval
 from ..verdict_sentence import Deciding, Verdict, conclude, deciding_interval
 from .changes import Change
+from .collapse import Collapse
 from .curve import ACCURACY
+from .gain import GainSplit
 
-if TYPE_CHECKING:
-    from .run_dynamics import RunDynamics
+
+class Followed(Protocol):
+    """What is read of the dynamics of a training."""
+
+    @property
+    def changes(self) -> tuple[Change, ...]: ...
+
+    @property
+    def gains(self) -> tuple[GainSplit, ...]: ...
+
+    @property
+    def gain(self) -> Interval | None: ...
+
+    @property
+    def collapse(self) -> Collapse | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +51,7 @@ DYNAMICS_THRESHOLDS = DynamicsThresholds()
 PERMUTED, SPLIT, ATTEMPTED = "steps permuted", "answers split by form", "pass@k against the base's"
 
 
-def conclusion_of(run: RunDynamics, thresholds: DynamicsThresholds = DYNAMICS_THRESHOLDS) -> Verdict:
+def conclusion_of(run: Followed, thresholds: DynamicsThresholds = DYNAMICS_THRESHOLDS) -> Verdict:
     """Say what the dynamics of one training show, by the first rule that applies.
 
     Args:

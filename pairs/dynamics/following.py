@@ -46,7 +46,7 @@ class Following:
         name: Of the training.
         pair: The test questions, with their grader and annotator; its models are the base.
         checkpoints: The steps.
-        trained_on: Training problems of which is asked when they are memorised; empty: not asked.
+        trained_on: Training problems, to see when they are memorised; empty: not asked.
         settings: How much.
         run: The directory of all steps.
         progress: Whether bars are shown.
@@ -95,12 +95,12 @@ class Following:
                     self.readings[step] = read_step(loaded, texts, settings, own)
             own.finish()
         if self.trained_on:
-            asked = replace(self.pair, test=tuple(self.trained_on))
-            of_examples = replace(at, pair=asked, part="trained")
+            with_examples = replace(self.pair, test=tuple(self.trained_on))
+            of_examples = replace(at, pair=with_examples, part="trained")
             with of_examples.directory() as own:
                 own.record()
                 n = max(N_EXAMPLE, settings.sampling.n_samples) if len(self.trained_on) == 1 else None
-                responses = of_examples.responses(replace(loaded, test=asked.test), own, n)
+                responses = of_examples.responses(replace(loaded, test=with_examples.test), own, n)
                 own.finish()
             self.examples[step] = np.array([[one.is_solved is True for one in some] for some in responses])
         if step in settings.when_at:

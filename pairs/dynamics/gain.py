@@ -61,11 +61,11 @@ def split_gain(step: float, base: StepCounts, now: StepCounts, n_resamples: int,
     counts = np.concatenate([np.ones((1, n)), bootstrap_counts(n, n_resamples, seed)])
     form, beyond = gain_parts(counts @ _columns(base), counts @ _columns(now))
     gain = form + beyond
-    whole = _interval(gain, n)
+    total = _interval(gain, n)
     share = Interval(float("nan"), n=n)
-    if whole.low > 0 or whole.high < 0:
+    if total.low > 0 or total.high < 0:
         share = _interval(form / np.where(np.abs(gain) < ENOUGH, np.nan, gain), n)
-    return GainSplit(step=step, gain=whole, form=_interval(form, n), beyond=_interval(beyond, n), form_share=share)
+    return GainSplit(step=step, gain=total, form=_interval(form, n), beyond=_interval(beyond, n), form_share=share)
 
 
 def gain_parts(base: Float[np.ndarray, "n_draws 4"], now: Float[np.ndarray, "n_draws 4"]) -> tuple[Draws, Draws]:

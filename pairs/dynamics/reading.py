@@ -55,9 +55,9 @@ class _Sums:
         """Compute the directions of each behaviour under weightings of the problems, in units of the norm."""
         sums = np.einsum("dp,pbm->dbm", weights, self.sums)
         counts = (weights @ self.counts)[..., None]
-        whole, n = sums.sum(axis=1, keepdims=True), counts.sum(axis=1, keepdims=True)
+        total, n = sums.sum(axis=1, keepdims=True), counts.sum(axis=1, keepdims=True)
         with np.errstate(divide="ignore", invalid="ignore"):
-            directions: Float[np.ndarray, "n_draws n_b d_model"] = sums / counts - (whole - sums) / (n - counts)
+            directions: Float[np.ndarray, "n_draws n_b d_model"] = sums / counts - (total - sums) / (n - counts)
         return directions / self.norm
 
 
@@ -202,13 +202,13 @@ def _levels(
     seed: int,
 ) -> tuple[Level, ...]:
     """Compute what controls give: means over the behaviours that are drawn."""
-    drawn = [place for place, name in enumerate(behaviours) if name in shown] or list(range(len(behaviours)))
+    places = [place for place, name in enumerate(behaviours) if name in shown] or list(range(len(behaviours)))
     everyone = np.ones((1, len(problems)))
     shuffled = _sums(base.directed, problems, behaviours, _shuffled(base.directed, seed)).directions(everyone)
     is_first = np.random.default_rng(seed).permutation(len(problems)) % 2 == 0
     one, other = (sums.directions(half[None].astype(np.float64)) for half in (is_first, ~is_first))
-    apart = [float(angles(one[:, place], other[:, place])[0]) for place in drawn]
-    lengths = np.linalg.norm(shuffled[0, drawn], axis=-1)
+    apart = [float(angles(one[:, place], other[:, place])[0]) for place in places]
+    lengths = np.linalg.norm(shuffled[0, places], axis=-1)
     return (
         Level(measure=NORM, name=SHUFFLED, value=float(np.nanmean(lengths))),
         Level(measure=ANGLE, name=HALVES, value=float(np.nanmean(apart))),

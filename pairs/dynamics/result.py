@@ -118,12 +118,12 @@ class DynamicsResult:
     def sentences(self) -> list[str]:
         """Say what is concluded of each training, and what must be known with it."""
         several = len(self.runs) > 1
-        said = [
+        sentences = [
             f"{name}. {sentence}" if several else sentence
             for name, run in self.runs.items()
             for sentence in run.sentences()
         ]
-        return [*said, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)]
+        return [*sentences, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `results.json` holds; None for NaN."""

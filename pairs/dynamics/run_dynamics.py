@@ -111,27 +111,27 @@ class RunDynamics:
 
     def sentences(self) -> list[str]:
         """Say what is concluded, and what must be known with it."""
-        said = [str(self.verdict)]
+        sentences = [str(self.verdict)]
         if self.memorised is not None:
-            said.append(_memorised(self.memorised, self.steps))
+            sentences.append(_memorised(self.memorised, self.steps))
         if self.late is not None:
-            said.append(
+            sentences.append(
                 f"After that ({self.late.after} by step {self.late.since:g}) test accuracy gains {self.late.gain}."
             )
         if self.collapse is not None:
-            said.append(_collapsed(self.collapse))
+            sentences.append(_collapsed(self.collapse))
         others = [one for one in self.changes if one.measure != ACCURACY and one.is_shown]
-        said.append(
+        sentences.append(
             f"Of {len(self.changes)} curves {sum(one.is_shown for one in self.changes)} change (p corrected for their "
             f"number)" + (": " + "; ".join(map(_changed, others)) if others else "") + "."
         )
         false = [one for one in self.changes if one.control_p <= 0.05]
-        said.append(
+        sentences.append(
             f"Control: of the same curves with steps permuted {len(false)} of {len(self.changes)} change at p of .05, "
             "uncorrected, where one in twenty is expected."
         )
-        said += [f"Step {one.step:g}: {reading_of(one.exchange)}" for one in self.exchanges]
-        return [*said, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)]
+        sentences += [f"Step {one.step:g}: {reading_of(one.exchange)}" for one in self.exchanges]
+        return [*sentences, *(f"{note[:1].upper()}{note[1:]}." for note in self.notes)]
 
 
 def _memorised(memorised: Memorised, steps: tuple[float, ...]) -> str:

@@ -37,17 +37,17 @@ def steps_table(run: RunDynamics, title: str) -> FigureTable:
         share = one.exchange.when_share
         if isfinite(share.value):
             rows.append(_row(WHEN, WHEN, LINE, one.step, share.value, share.low, share.high))
-    drawn = {(row["panel"], row["series"]) for row in rows}
-    panels = {panel for panel, _ in drawn}
+    lines = {(row["panel"], row["series"]) for row in rows}
+    panels = {panel for panel, _ in lines}
     rows += [
         _row(level.measure, level.name, LEVEL, nan, level.value, nan, nan)
         for level in run.levels
         if level.measure in panels
     ]
-    if (ACCURACY, ACCURACY) in drawn:
+    if (ACCURACY, ACCURACY) in lines:
         rows.append(_row(ACCURACY, BASE, LEVEL, nan, run.curve(ACCURACY).values[0].value, nan, nan))
     for change in run.changes:
-        if change.is_shown and (change.measure, change.series) in drawn:
+        if change.is_shown and (change.measure, change.series) in lines:
             first, last = _inside(change.first, run.steps[0]), _inside(change.last, run.steps[-1])
             rows.append(_row(change.measure, change.series, BAND, nan, change.at.value, first, last))
     if run.collapse is not None and isfinite(run.collapse.onset.value) and ATTEMPTS in panels:

@@ -61,6 +61,7 @@ def test_a_planted_collapse_is_found_and_none_where_both_rise() -> None:
     collapse, (first, many) = collapse_of(once, kept.astype(float), 8, STEPS, None, n_resamples=200)
     assert collapse.onset.low <= 30 <= collapse.onset.high and collapse.sure_from == 30 and collapse.share > 0.99
     assert first.values[3].value == pytest.approx(once[:, 3].mean()) and many.differences[3].high < 0
+    assert (many.differences[0].low, many.differences[0].high) == (0, 0)
     collapse, _ = collapse_of(once, once, 8, STEPS, None, n_resamples=200)
     assert isnan(collapse.onset.value) and isnan(collapse.sure_from) and collapse.share == 0
     narrow = rng.random((150, 6)) < 0.9  # no change of pass@k at all

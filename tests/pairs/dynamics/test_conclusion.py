@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import nan
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +94,11 @@ def test_the_shape_is_said_as_it_was_tested(shape: str, words: str) -> None:
     )
     assert words in str(run.verdict) and run.verdict.refutable_by[0] == "steps permuted"
     assert run.sentences()[-1].startswith("Control: of the same curves with steps permuted 0 of 1")
+
+
+def test_the_page_of_the_rules_names_them_all_and_their_thresholds() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "verdicts.md").read_text(encoding="utf-8")
+    part = page.partition("## What dynamics say")[2].partition("\n## ")[0]
+    for rule in ("unread", "no change", "series", "worse", "back", "gain"):
+        assert f"**{rule}**" in part
+    assert f"lower end above {DYNAMICS_THRESHOLDS.most}" in part and f"below {DYNAMICS_THRESHOLDS.little}," in part
