@@ -66,7 +66,7 @@ def conclusion_of(run: Followed, thresholds: DynamicsThresholds = DYNAMICS_THRES
         return conclude("unread", "Nothing is said of accuracy", "it was not read", (ACCURACY,))
     p = Deciding(ACCURACY, "p_corrected", change.p_corrected, float("nan"), float("nan"))
     if not change.is_shown:
-        because = f"with the steps permuted its curve changes as much in a share of {change.p_corrected:.3f} of draws"
+        because = f"p = {change.p_corrected:.3f} against curves with permuted steps, corrected over all curves"
         return conclude("no change", "No change of accuracy is shown", because, (PERMUTED,), p)
     when = _when(change)
     gain = run.gain
