@@ -1,7 +1,7 @@
 """What changes along a training, and when: checkpoints or published tables, step by step."""
 
 from ._dynamics import dynamics
-from .changes import Change
+from .changes import CurveChange
 from .collapse import Collapse
 from .curve import Curve, Level
 from .gain import GainSplit
@@ -11,7 +11,7 @@ from .run_dynamics import RunDynamics
 from .settings import DynamicsSettings
 
 __all__ = [
-    "Change",
+    "CurveChange",
     "Collapse",
     "Curve",
     "DynamicsResult",

@@ -33,7 +33,7 @@ FEWER = 199  # permutations of the control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class CurveChange:
     """Where a curve changes.
 
     Attributes:
@@ -74,7 +74,7 @@ class Change:
 
 def changes_of_shares(
     curves: Sequence[Shares], steps: Sequence[float], seed: int = 0, n_resamples: int = 1000
-) -> tuple[Change, ...]:
+) -> tuple[CurveChange, ...]:
     """Find the changes of curves of problems.
 
     Args:
@@ -106,7 +106,7 @@ def changes_of_series(
     steps: Sequence[float],
     seed: int = 0,
     n_resamples: int = 1000,
-) -> tuple[Change, ...]:
+) -> tuple[CurveChange, ...]:
     """Find the changes of series of which nothing else is known.
 
     Args:
@@ -137,7 +137,7 @@ def changes_of_series(
     return corrected(changes)
 
 
-def corrected(changes: Sequence[Change]) -> tuple[Change, ...]:
+def corrected(changes: Sequence[CurveChange]) -> tuple[CurveChange, ...]:
     """Correct the p-values over all curves, and take the shapes away where no change is shown."""
     if not changes:
         return ()
@@ -158,12 +158,12 @@ def _change(
     shape: str,
     control: Interval,
     control_p: float,
-) -> Change:
+) -> CurveChange:
     places = np.asarray(steps, dtype=np.float64)
     is_before = places < at.value
     is_known = bool(np.isfinite(at.value))
     below, above = places[places < at.low], places[places > at.high]
-    return Change(
+    return CurveChange(
         measure=measure,
         series=series,
         at=at,

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ...stats import Interval
 from ..verdict_sentence import Deciding, Verdict, conclude, deciding_interval
-from .changes import Change
+from .changes import CurveChange
 from .collapse import Collapse
 from .curve import ACCURACY
 from .gain import GainSplit
@@ -22,7 +22,7 @@ class Followed(Protocol):
     """What is read of the dynamics of a training."""
 
     @property
-    def changes(self) -> tuple[Change, ...]: ...
+    def changes(self) -> tuple[CurveChange, ...]: ...
 
     @property
     def gains(self) -> tuple[GainSplit, ...]: ...
@@ -105,7 +105,7 @@ def _of_form(share: Interval, thresholds: DynamicsThresholds) -> str:
     return "and how much of it by the form of answers is not decided"
 
 
-def _when(change: Change) -> str:
+def _when(change: CurveChange) -> str:
     """Say when it changed, and how."""
     span = f"[{change.at.low:g}, {change.at.high:g}]"
     match change.shape:

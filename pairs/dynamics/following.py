@@ -11,7 +11,7 @@ import numpy as np
 from ...models.organism import PREFIX, names_organism, organism_files, read_record
 from ...organisms.training.members import MEMBERS
 from ...organisms.training.stages import single_problem
-from ...rundir import RunDirectory, expanded
+from ...rundir import RunDirectory, brief, expanded
 from ...stats import pass_curves
 from ...traces import Trace
 from ...traces.questions import Question
@@ -64,6 +64,8 @@ class Following:
     examples: dict[int, np.ndarray] = field(default_factory=dict)
     exchanges: list[StepExchange] = field(default_factory=list)
     texts: list[Trace] = field(default_factory=list)
+
+    __repr__ = brief
 
     def follow(self) -> RunDynamics:
         """Measure all steps, and estimate what changes.

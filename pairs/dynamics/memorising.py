@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from ...rundir import brief
 from ...stats import Interval, bootstrap_counts, ratio_difference_over_groups
-from .changes import Change
+from .changes import CurveChange
 from .collapse import known_interval, onsets
 from .curve import ACCURACY, Shares
 
@@ -87,7 +87,7 @@ def memorised_at(
 
 
 def late_gain(
-    accuracy: Shares, steps: Sequence[float], memorised: Memorised | None, changes: Sequence[Change]
+    accuracy: Shares, steps: Sequence[float], memorised: Memorised | None, changes: Sequence[CurveChange]
 ) -> LateGain | None:
     """Estimate what is gained late.
 

@@ -12,7 +12,7 @@ from ...stats import Interval
 from ..exchange.pair_exchange import PairExchange
 from ..exchange.reading import reading_of
 from ..verdict_sentence import Verdict
-from .changes import Change
+from .changes import CurveChange
 from .collapse import Collapse
 from .conclusion import conclusion_of
 from .curve import ACCURACY, Curve, Level
@@ -59,7 +59,7 @@ class RunDynamics:
     curves: tuple[Curve, ...] = ()
     levels: tuple[Level, ...] = ()
     gains: tuple[GainSplit, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[CurveChange, ...] = ()
     collapse: Collapse | None = None
     memorised: Memorised | None = None
     late: LateGain | None = None
@@ -91,7 +91,7 @@ class RunDynamics:
         """
         return next(one for one in self.curves if one.measure == measure and series in (None, one.series))
 
-    def change(self, measure: str, series: str | None = None) -> Change:
+    def change(self, measure: str, series: str | None = None) -> CurveChange:
         """Give where a curve changes.
 
         Args:
@@ -152,7 +152,7 @@ def _collapsed(collapse: Collapse) -> str:
     )
 
 
-def _changed(change: Change) -> str:
+def _changed(change: CurveChange) -> str:
     name = change.measure if change.series == change.measure else f"{change.series} ({change.measure})"
     place = f"{change.at.value:g} [{change.at.low:g}, {change.at.high:g}]"
     return f"{name} {change.before:.3g} to {change.after:.3g}, {change.shape}, at {place}"

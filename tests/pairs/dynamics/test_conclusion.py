@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from reasonlens.pairs.dynamics import Change, Collapse, GainSplit, RunDynamics
+from reasonlens.pairs.dynamics import Collapse, CurveChange, GainSplit, RunDynamics
 from reasonlens.pairs.dynamics.conclusion import DYNAMICS_THRESHOLDS
 from reasonlens.pairs.dynamics.curve import ACCURACY
 from reasonlens.stats import Interval
 
-CHANGE = Change(
+CHANGE = CurveChange(
     measure=ACCURACY,
     series=ACCURACY,
     at=Interval(25, 15, 25, 60),
