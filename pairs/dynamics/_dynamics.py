@@ -4,7 +4,7 @@
    each (`reading.py`).
 2. The gain over the base is split exactly into form and what lies beyond (`gain.py`); pass@1 and pass@k are followed
    (`collapse.py`), and what was trained on (`memorising.py`).
-3. CurveChange-points of all curves, with intervals over problems, tests against permuted steps, and shapes (`changes.py`).
+3. Change-points of all curves, with intervals over problems, tests against permuted steps, and shapes (`changes.py`).
 
 Published tables take the place of checkpoints (`published.py`).
 """
