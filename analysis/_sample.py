@@ -23,7 +23,7 @@ from typing import Any
 from ..generation.engines import Endpoint, Engine, Manner, Place, Request, Response, engine_of
 from ..models import LanguageModel
 from ..models._load import ModelLike
-from ..models.organism import PREFIX, RECORD, Organism
+from ..models.organism import Organism, names_organism
 from ..organisms import is_solved, problem_of
 from ..organisms import problems as organism_problems
 from ..rundir import (
@@ -161,7 +161,7 @@ def _problem_set(model: ModelLike, problems: Problems | None, settings: SampleSe
 def _is_named_organism(model: ModelLike) -> bool:
     if not isinstance(model, str | Path):
         return isinstance(model, Organism)
-    return str(model).startswith(PREFIX) or (expanded(model) / RECORD).is_file()
+    return names_organism(model)
 
 
 def _solves(question: Question, response: str) -> bool:

@@ -24,7 +24,7 @@ from .device import device_of
 from .difference import add_difference
 from .handle import LanguageModel
 from .hub import cached_directory
-from .organism import PREFIX, RECORD, Organism, organism_files
+from .organism import RECORD, Organism, is_member_name, organism_files
 from .sources import ADAPTER, Source, find_source
 from .steered_name import read_vectors, split_name
 
@@ -92,7 +92,7 @@ def load(
     if device is None and "device_map" not in options:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     target = None if device is None else device_of(device)
-    organism = str(model) if str(model).startswith(PREFIX) else None
+    organism = str(model) if is_member_name(str(model)) else None
     source = find_source(model, revision)
     if source.adapter is not None:
         options |= {"trust_remote_code": trust_remote_code}

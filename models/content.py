@@ -25,7 +25,7 @@ from .addition import additions_digest
 from .built_in import BUILT_IN, built_in_file
 from .gguf import cache_directory
 from .handle import LanguageModel
-from .organism import PREFIX, organism_files
+from .organism import is_member_name, organism_files
 from .sources import ADAPTER, check_bases, read_object
 from .steered_name import split_name
 
@@ -51,7 +51,7 @@ def model_digest(model: ModelLike) -> str:
     steered = split_name(model)
     if steered is not None:
         return f"steered:{content_digest([model_digest(steered[0]), file_digest(steered[1])])}"
-    if str(model).startswith(PREFIX):
+    if is_member_name(str(model)):
         directory, checkpoint = organism_files(str(model))
         return _digest_files([*_model_files(directory), *([checkpoint] if checkpoint else [])])
     if model in BUILT_IN:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..rundir import InputError, expanded
 from .built_in import BUILT_IN, built_in_file
 from .gguf import convert_gguf
-from .organism import PREFIX, organism_files
+from .organism import is_member_name, organism_files
 from .steered_name import split_name
 
 
@@ -34,7 +34,7 @@ def name_elsewhere(name: str) -> str:
         )
     if name in BUILT_IN:
         return BUILT_IN[name].hub_id
-    if name.startswith(PREFIX):
+    if is_member_name(name):
         directory, checkpoint = organism_files(name)
         if checkpoint is not None:
             raise InputError(

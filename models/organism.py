@@ -1,6 +1,7 @@
 """Find the model organisms that come with reasonlens: their weights, and what is known of each.
 
     organism/base-timing      organism/rl-timing      organism/rl-timing@30 (a checkpoint of its training)
+    family/collapse-timing    family/collapse-timing@42                     (in the directory of a trained family)
 
 This module reads files only; the task, the training and the figures of the organisms are in `reasonlens.organisms`.
 """
@@ -89,21 +90,36 @@ def names_organism(model: object) -> bool:
     """
     if not isinstance(model, str | Path):
         return False
-    return str(model).startswith(PREFIX) or (expanded(model) / RECORD).is_file()
+    return is_member_name(str(model)) or (expanded(model) / RECORD).is_file()
+
+
+def is_member_name(name: str) -> bool:
+    """Tell whether a name is one that `organism_files` takes: of a built-in organism, or of a checkpoint in a family.
+
+    Args:
+        name: Of a model.
+
+    Returns:
+        Whether it is; the directory of a member itself is a model directory as any other.
+    """
+    return name.startswith(PREFIX) or _directory_and_step(name) is not None
 
 
 def organism_files(name: str) -> tuple[Path, Path | None]:
     """Find the model directory of an organism, and the file of the checkpoint if one is named.
 
     Args:
-        name: With its prefix.
+        name: With its prefix, or the directory of a member of a family with `@` and a step.
 
     Returns:
         The directory and None; for a checkpoint, which is stored as a difference, that of its base and the file.
 
     Raises:
-        InputError: There is no such organism; the existing ones are named.
+        InputError: There is no such organism or checkpoint; the existing ones are named.
     """
+    in_family = _directory_and_step(name)
+    if in_family is not None:
+        return _checkpoint(*in_family)
     if name not in organism_names():
         raise InputError(
             f"there is no organism {name!r}; there are {', '.join(organism_names())}."
@@ -111,11 +127,7 @@ def organism_files(name: str) -> tuple[Path, Path | None]:
         )
     model, _, step = name.removeprefix(PREFIX).partition("@")
     directory = _weights() / model
-    if not step:
-        return directory, None
-    base = base_of(directory)
-    assert base is not None, "only what was trained from a base has checkpoints"
-    return _weights() / base, directory / "steps" / f"{int(step):04d}.safetensors"
+    return (directory, None) if not step else _checkpoint(directory, int(step))
 
 
 def base_of(directory: Path) -> str | None:
@@ -160,3 +172,20 @@ def _weights() -> Path:
     spec = importlib.util.find_spec("reasonlens.organisms")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).with_name("weights")
+
+
+def _directory_and_step(name: str) -> tuple[Path, int] | None:
+    """Split `DIRECTORY@STEP` of a member of a family; None: it is no such name."""
+    directory, at, step = name.rpartition("@")
+    if not at or not directory or not step.isdecimal() or not (expanded(directory) / RECORD).is_file():
+        return None
+    return expanded(directory), int(step)
+
+
+def _checkpoint(directory: Path, step: int) -> tuple[Path, Path]:
+    """Find the directory of a member's base, and the file of a checkpoint."""
+    base, file = base_of(directory), directory / "steps" / f"{step:04d}.safetensors"
+    if base is None or not file.is_file():
+        there = ", ".join(str(int(path.stem)) for path in sorted(file.parent.glob("[0-9]*.safetensors")))
+        raise InputError(f"{directory} has no checkpoint of step {step}; there are {there or 'none'}")
+    return directory.parent / base, file

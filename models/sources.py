@@ -14,7 +14,7 @@ from .adapter import adapter_digest
 from .built_in import BUILT_IN, built_in_file
 from .gguf import convert_gguf
 from .hub import cached_directory, can_be_asked, file_of
-from .organism import PREFIX, organism_files, organism_names
+from .organism import is_member_name, organism_files, organism_names
 
 ADAPTER = "adapter_config.json"
 # Files of a model directory that hold a JSON object; transformers fails on other content in many places.
@@ -57,7 +57,7 @@ def find_source(model: str | Path, revision: str | None = None) -> Source:
     if name in BUILT_IN:
         directory, digest = convert_gguf(built_in_file(name))
         return Source(location=str(directory), digest=digest)
-    if name.startswith(PREFIX):
+    if is_member_name(name):
         return Source(location=str(organism_files(name)[0]))
     path = expanded(model)
     if not is_there(path):

@@ -15,7 +15,7 @@ from itertools import islice
 
 from ..generation import encode_prompts
 from ..models import LanguageModel, load
-from ..models.organism import PREFIX, base_of, organism_files
+from ..models.organism import PREFIX, base_of, is_member_name, organism_files
 from ..models.steered_name import split_name
 from ..organisms import Split, is_organism, is_solved, organism_annotator, problem_of, problems
 from ..organisms.task import MAX_RESPONSE_TOKENS
@@ -126,11 +126,17 @@ def own_base(thinking: str) -> str:
     if steered is not None:
         return steered[0]
     is_built_in = thinking.startswith(PREFIX)
-    directory = organism_files(thinking.split("@")[0])[0] if is_built_in else expanded(thinking)
+    directory = organism_files(thinking.split("@")[0])[0] if is_built_in else expanded(_without_step(thinking))
     base = base_of(directory)
     if base is None:
         raise InputError(f"{thinking} is a base itself, not a model that was trained from one: name its base too")
     return PREFIX + base if is_built_in else str(directory.parent / base)
+
+
+def _without_step(name: str) -> str:
+    """Leave the step of a checkpoint out of its name."""
+    directory, at, _ = name.rpartition("@")
+    return directory if at and is_member_name(name) else name
 
 
 def question_pair(

@@ -20,6 +20,8 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | two curves of the same problems | `paired_curves_over_groups` |
 | draws of each problem, and the least of k of them | `expected_least`, then `mean_over_groups` |
 | a curve along training of each problem | `change_point_over_groups` |
+| the same: does it change, and does it jump | `change_test_over_groups`, `change_shape_over_groups` |
+| one curve, nothing else known | `change_point_of_series`, `change_test_of_series`, `change_shape_of_series` |
 | labels of the same sentences by two annotators | `cohen_kappa_over_groups` |
 | by several, all of them or with gaps | `fleiss_kappa_over_groups`, `krippendorff_alpha_over_groups` |
 | two estimates of which only the intervals are known | `difference_of_intervals` |
@@ -39,8 +41,15 @@ misuse raises ValueError.
 from .accuracy import Solved, accuracy_difference_over_groups, accuracy_draws, accuracy_over_groups
 from .agreement import cohen_kappa_over_groups, fleiss_kappa_over_groups, krippendorff_alpha_over_groups
 from .attempts import all_right_curves, pass_at_k, pass_curves
-from .change_point import change_point_over_groups
 from .difference import difference_of_intervals
+from .change_point import change_point_of_series, change_point_over_groups
+from .change_shape import (
+    Shape,
+    change_shape_of_series,
+    change_shape_over_groups,
+    change_test_of_series,
+    change_test_over_groups,
+)
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .halving import CellMeasure, Halving, Trial, successive_halving
@@ -67,6 +76,7 @@ __all__ = [
     "PairedCurves",
     "RecoveredGap",
     "Seed",
+    "Shape",
     "ShapleyShares",
     "Solved",
     "Trial",
@@ -76,7 +86,12 @@ __all__ = [
     "all_right_curves",
     "bootstrap_counts",
     "cohen_kappa_over_groups",
+    "change_point_of_series",
     "change_point_over_groups",
+    "change_shape_of_series",
+    "change_shape_over_groups",
+    "change_test_of_series",
+    "change_test_over_groups",
     "concordance",
     "corrected_p_values",
     "difference_of_intervals",

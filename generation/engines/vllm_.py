@@ -16,7 +16,7 @@ from typing import Any
 
 from ...models import LanguageModel
 from ...models.content import model_digest
-from ...models.organism import PREFIX
+from ...models.organism import is_member_name
 from ...models.outline import outline_of
 from ...models.sources import find_source
 from ...rundir import InputError, shown
@@ -79,7 +79,7 @@ def _open(model: Any, place: Place) -> VllmWriter:
         ) from error
     name = _name(model)
     source = find_source(name)
-    if source.adapter is not None or (name.startswith(PREFIX) and "@" in name):
+    if source.adapter is not None or (is_member_name(name) and "@" in name):
         raise InputError(
             f"{name} is a difference to another model, which vLLM does not load here: save the whole model to a "
             "directory first, or take the engine transformers"

@@ -153,6 +153,15 @@ from .pairs import (
 from .pairs._regrade import PublishedKeys as PublishedKeys
 from .pairs._regrade import Regraded as Regraded
 from .pairs._regrade import regrade as regrade
+from .pairs.dynamics import (
+    DynamicsResult as DynamicsResult,
+)
+from .pairs.dynamics import (
+    DynamicsSettings as DynamicsSettings,
+)
+from .pairs.dynamics import (
+    dynamics as dynamics,
+)
 from .pairs.exchange import (
     Calibration as Calibration,
 )

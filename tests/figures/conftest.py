@@ -36,6 +36,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "search_lines": "objective",
     "share_points": "share",
     "site_heatmap": "value",
+    "step_panels": "value",
     "steering_matrix_figure": "effect",
     "token_strip": "value",
     "training_curves": "value",
@@ -103,6 +104,12 @@ def made(figure: str) -> FigureTable:
         "search_lines": {"search": two, "layer": layers, "strength": [0.5, 1.0], "n": [10, 20]},
         "share_points": {"pair": ["rl", "sft"], "reading": ["when-share", "truth"]},
         "site_heatmap": {"site": ["hook_attn_out", "hook_mlp_out"], "layer": layers},
+        "step_panels": {
+            "panel": ["accuracy", "times a response"],
+            "series": ["accuracy", "a series of one's own"],
+            "mark": ["line", "level", "band"],
+            "step": [0.0, 10.0],
+        },
         "steered_line": {"position": [0, 1, 2, 3]},
         "steering_matrix_figure": {"source": ["base", "rl"], "target": ["base", "rl"], "strength": [1.0, 0.5]},
         "token_strip": {"number": [0, 1], "behaviour": two, "position": [0, 1, 2]},
@@ -123,6 +130,9 @@ def made(figure: str) -> FigureTable:
         table["role"] = table["arm"].map(roles)
     options = {"title": "A title", "caption": "A caption with n = 3"}
     if figure in ("interval_points", "label_points", "null_curves"):
+    if figure == "step_panels":
+        options["axis"] = "step"
+    if figure in ("interval_points", "label_points"):
         options["axis"] = "a unit"
     if figure == "token_strip":
         options["measure"] = "log odds"
