@@ -1,0 +1,84 @@
+"""Draw accuracy against cost: one point an arm with its interval, and the line of a control that may spend as much."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from .palette import CONTROL, INK, SECOND, SIGNAL, faint, styled
+
+COLUMNS = {"arm": str, "role": str, "flops": float, "value": float, "low": float, "high": float}
+# What an arm is -> colour, symbol, and how the legend names it; others are controls, drawn as a line.
+ROLES = {
+    "prompt": (INK, "circle", "asked in another way"),
+    "timing": (SIGNAL, "diamond", "weights as they are"),
+    "weights": (SECOND, "square", "weights changed"),
+}
+PLACES = ("top center", "bottom center", "middle right", "middle left")
+
+
+def cost_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
+    """Draw accuracy against the FLOPs of a response, on a log axis.
+
+    Args:
+        table: `arm`, `role` ("prompt", "timing", "weights", or another for a point of a control's line), `flops` (of a
+            response), `value` with its interval `low` to `high`.
+        title: Title of the figure.
+        caption: What stands under it.
+    """
+    figure = go.Figure()
+    controls = table[~table["role"].isin(list(ROLES))]
+    for arm, rows in controls.groupby("arm", sort=False):
+        line = rows.sort_values("flops")
+        flops = line["flops"].tolist()
+        figure.add_scatter(
+            x=[*flops, *reversed(flops)],
+            y=[*line["high"], *reversed(line["low"].tolist())],
+            fill="toself",
+            fillcolor=faint(CONTROL),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            legendgroup=str(arm),
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=flops,
+            y=line["value"].tolist(),
+            mode="lines+markers",
+            name=str(arm),
+            legendgroup=str(arm),
+            line={"color": CONTROL, "width": 2, "dash": "dash"},
+            marker={"size": 5},
+            customdata=line[["low", "high"]].to_numpy().tolist(),
+            hovertemplate="%{x:.3g} FLOPs: %{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra></extra>",
+        )
+    number = 0
+    for role, (colour, symbol, name) in ROLES.items():
+        rows = table[table["role"] == role]
+        if rows.empty:
+            continue
+        figure.add_scatter(
+            x=rows["flops"].tolist(),
+            y=rows["value"].tolist(),
+            mode="markers+text",
+            name=name,
+            text=rows["arm"].tolist(),
+            textposition=[PLACES[(number + place) % len(PLACES)] for place in range(len(rows))],
+            marker={"color": colour, "symbol": symbol, "size": 10},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": (rows["high"] - rows["value"]).tolist(),
+                "arrayminus": (rows["value"] - rows["low"]).tolist(),
+                "thickness": 1.5,
+            },
+            customdata=rows[["arm", "low", "high"]].to_numpy().tolist(),
+            hovertemplate="%{customdata[0]}: %{y:.3f} [%{customdata[1]:.3f}, %{customdata[2]:.3f}], %{x:.3g} FLOPs"
+            "<extra></extra>",
+        )
+        number += len(rows)
+    figure.update_xaxes(type="log", title="FLOPs a response: prompt and output, 2 a parameter and token")
+    figure.update_yaxes(title="accuracy", rangemode="tozero")
+    figure = styled(figure, title, caption, 520)
+    return figure.update_layout(legend={"orientation": "h", "y": -0.2, "x": 0}, margin={"b": 110})
