@@ -1,7 +1,7 @@
 """Ways to elicit reasoning, side by side: prompts, steering, hybrids, one example, training by reward."""
 
 from ._elicit import elicit
-from .arm import ArmAnswer, Asked, ElicitArm, ElicitContext, PreparedArm
+from .arm import ArmAnswer, ElicitArm, ElicitContext, PreparedArm, Query
 from .arms import ARMS
 from .cost import ResponseCost, TrainingCost
 from .measure import ArmComparison, ControlPoint, ElicitFigures
@@ -12,7 +12,7 @@ __all__ = [
     "ARMS",
     "ArmAnswer",
     "ArmComparison",
-    "Asked",
+    "Query",
     "ControlPoint",
     "ElicitArm",
     "ElicitContext",

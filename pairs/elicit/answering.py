@@ -23,7 +23,7 @@ from ...rundir.progress import ProgressBar
 from ...traces import Trace
 from ..likelihood import read_texts
 from ..sampling import BLOCK, MOST_SAMPLES
-from .arm import ArmAnswer, Asked, ElicitArm, ElicitContext, PreparedArm
+from .arm import ArmAnswer, ElicitArm, ElicitContext, PreparedArm, Query
 from .cost import ResponseCost, TrainingCost
 from .rewording import reworded
 from .vote import ballot
@@ -85,7 +85,7 @@ class Answering:
 
         Args:
             log: Of answers.
-            keys: Wording, question and sample of everything that the arm is asked.
+            keys: Wording, question and sample of everything that the arm is query.
         """
         settings = self.context.settings
         ordered = sorted(keys, key=lambda key: (key[1], key[3] // BLOCK, key[2], key[3]))
@@ -116,8 +116,8 @@ class Answering:
 
     def _answered(self, keys: Sequence[AnswerKey]) -> list[GradedAnswer]:
         pair, has_words = self.context.pair, self.context.has_words
-        asked = [
-            Asked(
+        queries = [
+            Query(
                 question=reworded(pair.test[question], wording, has_words=has_words),
                 number=question * MOST_SAMPLES + sample,
                 wording=wording,
@@ -126,14 +126,15 @@ class Answering:
         ]
         return [
             self._graded(one, key, answer)
-            for one, key, answer in zip(asked, keys, self.prepared.answer(asked), strict=True)
+            for one, key, answer in zip(queries, keys, self.prepared.answer(queries), strict=True)
         ]
 
-    def _graded(self, asked: Asked, key: AnswerKey, answer: ArmAnswer) -> GradedAnswer:
+    def _graded(self, query: Query, key: AnswerKey, answer: ArmAnswer) -> GradedAnswer:
         pair, limit = self.context.pair, self.context.pair.limit_tokens
         # An organism's problem is graded as it was put; a frame around a question has no part in its grade.
-        question = pair.test[key[2]] if self.context.has_words else asked.question
-        is_long = limit is not None and answer.is_truncated  # by the rules of the task: wrong, not cut off
+        question = pair.test[key[2]] if self.context.has_words else query.question
+        # By the rules of the task: wrong, not cut off.
+        is_long = limit is not None and answer.is_truncated and answer.cost.output_tokens > limit
         return GradedAnswer(
             text=answer.text,
             ballot=ballot(question, answer.text, has_words=self.context.has_words),

@@ -41,7 +41,7 @@ class ArmAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Query:
     """A question as it is put to an arm.
 
     Attributes:
@@ -58,7 +58,7 @@ class Asked:
 
 
 # Answers questions, in their order, whichever are put together.
-AnswerAll = Callable[[Sequence[Asked]], list[ArmAnswer]]
+AnswerAll = Callable[[Sequence[Query]], list[ArmAnswer]]
 # Reads the responses of traces, in their order; None: as the base does.
 ReadAll = Callable[[Sequence[Trace]], list[TokenReading]]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...rundir import brief
-from .arm import ArmAnswer, Asked, ElicitContext, PreparedArm
+from .arm import ArmAnswer, ElicitContext, PreparedArm, Query
 from .cost import total
 from .prompting import answers
 
@@ -73,7 +73,7 @@ def tool_prompt(tool: CognitiveTool, question: str, texts: dict[str, str]) -> st
 
     Args:
         tool: Which call.
-        question: What is asked.
+        question: What is query.
         texts: What earlier calls wrote, by their names.
 
     Returns:
@@ -87,18 +87,18 @@ def prepare_tools(context: ElicitContext) -> PreparedArm:
     """Let the base work with the tools."""
     settings = context.settings
 
-    def answer(questions: Sequence[Asked]) -> list[ArmAnswer]:
+    def answer(questions: Sequence[Query]) -> list[ArmAnswer]:
         texts: list[dict[str, str]] = [{} for _ in questions]
         costs = []
         for number, tool in enumerate(TOOLS):
             written = answers(
                 context.base,
-                [tool_prompt(tool, asked.question.prompt, own) for asked, own in zip(questions, texts, strict=True)],
+                [tool_prompt(tool, query.question.prompt, own) for query, own in zip(questions, texts, strict=True)],
                 context.pair.base_template,
                 settings.sampling,
                 seed=int(np.random.default_rng([settings.seed, number]).integers(2**31)),
                 n_rows=settings.n_rows,
-                numbers=[asked.number for asked in questions],
+                numbers=[query.number for query in questions],
             )
             costs.append([one.cost for one in written])
             for own, one in zip(texts, written, strict=True):

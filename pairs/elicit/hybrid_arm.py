@@ -27,7 +27,7 @@ from ..hybrid.rollouts import labelled_rollouts
 from ..hybrid.tuning import tuned_on_validation
 from ..likelihood import TokenReading
 from ..pair import encoded
-from .arm import ArmAnswer, Asked, ElicitContext, PreparedArm
+from .arm import ArmAnswer, ElicitContext, PreparedArm, Query
 from .cost import ResponseCost, TrainingCost, n_parameters, response_cost
 from .meter import Meter
 
@@ -77,11 +77,11 @@ def prepare_hybrid(context: ElicitContext) -> PreparedArm:
 
 
 def _answers(
-    experiment: Experiment, plan: Plan, sampling: Sampling, share_above: float, questions: Sequence[Asked]
+    experiment: Experiment, plan: Plan, sampling: Sampling, share_above: float, questions: Sequence[Query]
 ) -> list[ArmAnswer]:
     pair = experiment.pair
-    own = [asked.question for asked in questions]
-    records, _ = answer(experiment, ARMS[HYBRID], plan, own, [asked.number for asked in questions])
+    own = [query.question for query in questions]
+    records, _ = answer(experiment, ARMS[HYBRID], plan, own, [query.number for query in questions])
     prompts = zip(*encoded(pair, own), strict=True)
     return [
         ArmAnswer(
@@ -110,8 +110,8 @@ def _read(experiment: Experiment, plan: Plan, texts: Sequence[Trace]) -> list[To
     pair = experiment.pair
     prompts = [text.prompt for text in texts]
     base = encode_prompts(pair.base, prompts, pair.base_template)
-    whole = encode(pair.base, texts, template=pair.base_template, truncate=True)
-    responses = [text.token_ids[len(prompt) :].tolist() for text, prompt in zip(whole, base, strict=True)]
+    encoded_texts = encode(pair.base, texts, template=pair.base_template, truncate=True)
+    responses = [text.token_ids[len(prompt) :].tolist() for text, prompt in zip(encoded_texts, base, strict=True)]
     nats = forced_nats(
         pair.base,
         pair.thinking,

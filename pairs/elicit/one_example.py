@@ -228,7 +228,7 @@ def fine_tuned(
         progress=progress,
     )
     if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
-        raise InputError("fine-tuning ends in NaN or infinity: give a smaller --learning-rate")
+        raise InputError("fine-tuning ends in NaN or infinity: give a smaller --tuning-rate")
     model.requires_grad_(False)
     model.to(base.model.dtype)
     n_tokens = sum(len(texts[number].ids) for batch in batches for number in batch)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ...generation import Sampling, encode_prompts, write
 from ...models import LanguageModel
 from ...traces import Template
-from .arm import ArmAnswer, Asked, ElicitContext, PreparedArm
+from .arm import ArmAnswer, ElicitContext, PreparedArm, Query
 from .cost import response_cost
 
 # What asks for steps, a sentence for each wording; the first is that of Kojima et al. 2022 (arXiv 2205.11916).
@@ -33,7 +33,7 @@ def answers(
 
     Args:
         model: Who answers.
-        prompts: What it is asked.
+        prompts: What it is query.
         template: How the prompts are put.
         sampling: How responses are drawn.
         seed: Of the random numbers.
@@ -56,8 +56,8 @@ def answers(
 
 
 def asking(
-    context: ElicitContext, model: LanguageModel, template: Template, put: Callable[[Asked], str]
-) -> Callable[[Sequence[Asked]], list[ArmAnswer]]:
+    context: ElicitContext, model: LanguageModel, template: Template, put: Callable[[Query], str]
+) -> Callable[[Sequence[Query]], list[ArmAnswer]]:
     """Make what answers questions by one call each.
 
     Args:
@@ -70,24 +70,24 @@ def asking(
         The function.
     """
 
-    def answer(questions: Sequence[Asked]) -> list[ArmAnswer]:
+    def answer(questions: Sequence[Query]) -> list[ArmAnswer]:
         settings = context.settings
         return answers(
             model,
-            [put(asked) for asked in questions],
+            [put(query) for query in questions],
             template,
             settings.sampling,
             seed=settings.seed,
             n_rows=settings.n_rows,
-            numbers=[asked.number for asked in questions],
+            numbers=[query.number for query in questions],
         )
 
     return answer
 
 
-def plain(asked: Asked) -> str:
+def plain(query: Query) -> str:
     """Put a question as it is."""
-    return asked.question.prompt
+    return query.question.prompt
 
 
 def prepare_plain(context: ElicitContext) -> PreparedArm:
@@ -98,7 +98,7 @@ def prepare_plain(context: ElicitContext) -> PreparedArm:
 def prepare_steps(context: ElicitContext) -> PreparedArm:
     """Ask the base to reason step by step."""
 
-    def put(asked: Asked) -> str:
-        return f"{asked.question.prompt}\n\n{STEPS[asked.wording % len(STEPS)]}"
+    def put(query: Query) -> str:
+        return f"{query.question.prompt}\n\n{STEPS[query.wording % len(STEPS)]}"
 
     return PreparedArm(answer=asking(context, context.base, context.pair.base_template, put))

@@ -25,8 +25,8 @@ FORMAT = "reasonlens.elicit/1"
 TITLE = "Ways to elicit reasoning, side by side"
 LEAD = (
     "All arms answer the same problems with the same random numbers. Beside each stands the strongest cheap control: "
-    "the plain prompt, the majority of as many plain samples as cost at least as much, and the prompt to reason step by "
-    "step. What an arm gains over that is its excess."
+    "the plain prompt, the majority of as many plain samples as cost at least as much, and the prompt to reason step "
+    "by step. What an arm gains over that is its excess."
 )
 SHOWN = (
     *("accuracy", "gain", "excess", "control", "output_tokens", "passes", "flops", "examples", "training_flops"),

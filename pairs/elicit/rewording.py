@@ -1,4 +1,4 @@
-"""Put a problem in other words: what an arm gains should not hang on how it is asked.
+"""Put a problem in other words: what an arm gains should not hang on how it is query.
 
 Questions in words get another frame around them. The problems of organisms, which have no frame, name the candidates of
 each level in another order: the same problem, with the same answer.

@@ -23,7 +23,7 @@ from ...vectors import Directions, mean_difference_directions, steer
 from ...vectors.steering.sentence_ends import SENTENCES
 from ..hybrid.settings import usual_layers
 from ..likelihood import TokenReading, read_texts
-from .arm import AnswerAll, ArmAnswer, Asked, ElicitContext, PreparedArm
+from .arm import AnswerAll, ArmAnswer, ElicitContext, PreparedArm, Query
 from .cost import TrainingCost
 from .meter import Meter
 from .prompting import asking, plain
@@ -192,8 +192,8 @@ def searched(context: ElicitContext, directions: Directions) -> tuple[Directions
 
 def _accuracy(context: ElicitContext, directions: Directions, behaviour: str) -> float:
     questions = context.pair.validation
-    asked = [Asked(question=question, number=number) for number, question in enumerate(questions)]
-    answers = _steered(context, directions, behaviour)(asked)
+    queries = [Query(question=question, number=number) for number, question in enumerate(questions)]
+    answers = _steered(context, directions, behaviour)(queries)
     return sum(
         context.pair.grader(question, one.text) is True for question, one in zip(questions, answers, strict=True)
     ) / len(questions)
@@ -216,7 +216,7 @@ def _steering(
 def _steered(context: ElicitContext, directions: Directions, behaviour: str) -> AnswerAll:
     ask = asking(context, context.base, context.pair.base_template, plain)
 
-    def answer(questions: Sequence[Asked]) -> list[ArmAnswer]:
+    def answer(questions: Sequence[Query]) -> list[ArmAnswer]:
         with _steering(context, directions, behaviour):
             return ask(questions)
 

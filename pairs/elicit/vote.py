@@ -18,7 +18,7 @@ def ballot(question: Question, response: str, *, has_words: bool) -> str:
     """Say which answer a response votes for.
 
     Args:
-        question: What was asked.
+        question: What was query.
         response: As graders read it.
         has_words: Whether it is in words; else it is one of an organism, whose answer is what it accepts at each level.
 

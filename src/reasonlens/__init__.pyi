@@ -152,6 +152,15 @@ from .pairs import (
 from .pairs._regrade import PublishedKeys as PublishedKeys
 from .pairs._regrade import Regraded as Regraded
 from .pairs._regrade import regrade as regrade
+from .pairs.elicit import (
+    ElicitResult as ElicitResult,
+)
+from .pairs.elicit import (
+    ElicitSettings as ElicitSettings,
+)
+from .pairs.elicit import (
+    elicit as elicit,
+)
 from .pairs.exchange import (
     Calibration as Calibration,
 )

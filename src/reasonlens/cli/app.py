@@ -16,6 +16,7 @@ from reasonlens.cli.console import notes_on_stderr, say
 from reasonlens.cli.directions import directions
 from reasonlens.cli.doctor import doctor
 from reasonlens.cli.door import Door
+from reasonlens.cli.elicit import elicit
 from reasonlens.cli.exchange import exchange
 from reasonlens.cli.export import convert, export, import_
 from reasonlens.cli.figure import figure
@@ -70,6 +71,7 @@ app.command()(calibrate)
 app.command()(passk)
 app.command()(likelihood)
 app.command()(profile)
+app.command()(elicit)
 app.command()(regrade)
 app.add_typer(traces, name="traces")
 app.command()(train_vectors)
