@@ -25,6 +25,7 @@ from ...rundir import (
     InputError,
     RowLog,
     RunDirectory,
+    content_digest,
     did_you_mean,
     expanded,
     members_of,
@@ -198,7 +199,11 @@ def _pair(
     device: str | None,
 ) -> tuple[Pair, bool]:
     """Open models and problems; and whether there is a thinking model."""
-    counts = {"n_train": settings.n_train, "n_validation": settings.n_validation, "n_test": settings.n_test}
+    counts: dict[str, Any] = {
+        "n_train": settings.n_train,
+        "n_validation": settings.n_validation,
+        "n_test": settings.n_test,
+    }
     if pair is not None:
         (pair,) = members_of([pair], Pair, "pair", "give what question_pair or organism_pair returned")
         return pair, pair.thinking is not pair.base

@@ -73,6 +73,8 @@ class Answering:
 
     def preparation(self) -> Preparation:
         """Prepare the arm, or read what its preparation cost."""
+        if self.arm.is_instant:
+            return Preparation(self.prepared.training, self.prepared.note)
         run, folder = self.context.run, self.context.run.file(self.arm.folder)
         name = f"{self.arm.folder}.json"
         place = run.file(name)

@@ -131,6 +131,7 @@ class ElicitArm:
         role: What it is.
         refusal: Says why it cannot run; empty where it can.
         prepare: Makes it ready.
+        is_instant: Whether preparing it takes nothing, so that nothing of it is kept.
         is_metered: Whether its cost is measured as it is prepared, which is then begun anew where it was cut off.
     """
 
@@ -139,6 +140,7 @@ class ElicitArm:
     role: ElicitRole
     refusal: Callable[[ElicitContext], str]
     prepare: Callable[[ElicitContext], PreparedArm]
+    is_instant: bool = False
     is_metered: bool = False
 
     __repr__ = brief

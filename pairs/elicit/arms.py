@@ -39,10 +39,20 @@ ARMS: dict[str, ElicitArm] = {
     arm.name: arm
     for arm in (
         ElicitArm(
-            name=PLAIN, about="the base, asked the question", role="prompt", refusal=_always, prepare=prepare_plain
+            name=PLAIN,
+            about="the base, asked the question",
+            role="prompt",
+            refusal=_always,
+            prepare=prepare_plain,
+            is_instant=True,
         ),
         ElicitArm(
-            name=STEPS, about="asked to think step by step", role="prompt", refusal=_in_words, prepare=prepare_steps
+            name=STEPS,
+            about="asked to think step by step",
+            role="prompt",
+            refusal=_in_words,
+            prepare=prepare_steps,
+            is_instant=True,
         ),
         ElicitArm(
             name=TOOLS,
@@ -50,6 +60,7 @@ ARMS: dict[str, ElicitArm] = {
             role="prompt",
             refusal=_in_words,
             prepare=prepare_tools,
+            is_instant=True,
         ),
         ElicitArm(
             name=STEERING,
@@ -87,6 +98,7 @@ ARMS: dict[str, ElicitArm] = {
             role="weights",
             refusal=_with_thinking,
             prepare=prepare_thinking,
+            is_instant=True,
         ),
     )
 }

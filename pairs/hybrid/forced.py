@@ -92,7 +92,7 @@ def forced_nats(
         Sampling(n_samples=1, temperature=0.0, max_new_tokens=longest),
         n_rows=n_rows,
         limits=[len(response) for response in responses],
-        vocabulary=Vocabulary.of(base, thinking, (), is_greedy=True),
+        vocabulary=Vocabulary.of(base, thinking, (), is_greedy=False),  # ends that are merged keep all they had
         follower_of=lambda _, places: CachedModel(
             thinking, [thinking_prompts[place] for place in places], read_layer=plan.follower_layer
         ),
