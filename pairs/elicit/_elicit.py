@@ -245,6 +245,7 @@ def _record(answering: Answering, answers: RowLog, readings: RowLog, texts: Sequ
     return ArmRecord(
         arm=answering.arm,
         preparation=preparation,
+        needs_thinking=answering.arm.needs_thinking(answering.context),
         answers=[
             [graded_answer(answers[name, 0, question, sample]) for sample in range(n_samples)]
             for question in range(n_questions)

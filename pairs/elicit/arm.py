@@ -131,6 +131,7 @@ class ElicitArm:
         role: What it is.
         refusal: Says why it cannot run; empty where it can.
         prepare: Makes it ready.
+        needs_thinking: Tells whether it is made of the thinking model, or of what that wrote: its training is not all.
         is_instant: Whether preparing it takes nothing, so that nothing of it is kept.
         is_metered: Whether its cost is measured as it is prepared, which is then begun anew where it was cut off.
     """
@@ -140,6 +141,7 @@ class ElicitArm:
     role: ElicitRole
     refusal: Callable[[ElicitContext], str]
     prepare: Callable[[ElicitContext], PreparedArm]
+    needs_thinking: Callable[[ElicitContext], bool] = lambda context: False
     is_instant: bool = False
     is_metered: bool = False
 

@@ -29,6 +29,14 @@ def _with_thinking(context: ElicitContext) -> str:
     return "" if context.has_thinking else "there is no thinking model: give one (--thinking)"
 
 
+def _has_thinking(context: ElicitContext) -> bool:
+    return context.has_thinking
+
+
+def _has_found_directions(context: ElicitContext) -> bool:
+    return context.has_thinking and context.directions is None
+
+
 def _with_vectors(context: ElicitContext) -> str:
     if context.reward_vectors is not None or context.settings.reward_steps:
         return ""
@@ -68,6 +76,7 @@ ARMS: dict[str, ElicitArm] = {
             role="timing",
             refusal=_always,
             prepare=prepare_steering,
+            needs_thinking=_has_found_directions,
             is_metered=True,
         ),
         ElicitArm(
@@ -76,6 +85,7 @@ ARMS: dict[str, ElicitArm] = {
             role="timing",
             refusal=_with_thinking,
             prepare=prepare_hybrid,
+            needs_thinking=_has_thinking,
             is_metered=True,
         ),
         ElicitArm(
@@ -91,6 +101,7 @@ ARMS: dict[str, ElicitArm] = {
             role="weights",
             refusal=_always,
             prepare=prepare_one_example,
+            needs_thinking=_has_thinking,
         ),
         ElicitArm(
             name=THINKING,
@@ -98,6 +109,7 @@ ARMS: dict[str, ElicitArm] = {
             role="weights",
             refusal=_with_thinking,
             prepare=prepare_thinking,
+            needs_thinking=_has_thinking,
             is_instant=True,
         ),
     )

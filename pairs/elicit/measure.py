@@ -72,6 +72,7 @@ class ElicitFigures:
         output_flops: A response.
         flops: Both together.
         training: What it learnt from.
+        needs_thinking: Whether it is made of the thinking model or its responses, whose training comes on top.
         loss: Off the task, nats a token.
         loss_change: Less the base's.
         spread: Over wordings; NaN where there is one wording.
@@ -104,6 +105,7 @@ class ElicitFigures:
     output_flops: Interval
     flops: Interval
     training: TrainingCost
+    needs_thinking: bool
     loss: Interval
     loss_change: Interval
     spread: Interval
@@ -147,6 +149,7 @@ class ArmRecord:
     Attributes:
         arm: The arm.
         preparation: What it learnt from.
+        needs_thinking: Whether it is made of the thinking model or its responses.
         answers: To each question, sample by sample, in the usual words.
         reworded: To the first questions, wording by wording, the usual one among them.
         nats: Of each text off the task.
@@ -155,6 +158,7 @@ class ArmRecord:
 
     arm: ElicitArm
     preparation: Preparation
+    needs_thinking: bool
     answers: Sequence[Sequence[GradedAnswer]]
     reworded: Sequence[Sequence[GradedAnswer]]
     nats: Sums
@@ -279,6 +283,7 @@ def _figures(
         output_flops=mean([one.cost.output_flops for one in own]),
         flops=mean([one.cost.flops for one in own]),
         training=record.preparation.training,
+        needs_thinking=record.needs_thinking,
         loss=loss_off_task(record.nats, record.n_tokens),
         loss_change=loss_change(record.nats, record.n_tokens, plain.nats, plain.n_tokens),
         spread=spread,

@@ -108,6 +108,7 @@ class ElicitResult:
                 "examples": one.training.n_examples,
                 "training_flops": one.training.flops,
                 "training": one.training.about,
+                "needs_thinking": one.needs_thinking,
                 "spread_shuffled": one.spread_shuffled,
                 "spread_p": one.spread_p,
                 "least_by_wording": min(one.by_wording),

@@ -4,17 +4,21 @@
    together, if the control costs as much, and even if all of the control's responses that were cut off were right.
 2. Of the arms that count, the most accurate that leaves the weights alone is compared with the most accurate that
    changes them. Costs compare where the first is at most `MARGIN` less accurate, by the interval of the difference.
-3. Each of training FLOPs, examples, FLOPs a response, wording and loss off the task is a clause of its own, decided by
+3. What both arms need is left out: where both are made of a thinking model, its training. Where one alone is, that
+   training comes on top, and nothing follows if it is not known.
+4. Each of training FLOPs, examples, FLOPs a response, wording and loss off the task is a clause of its own, decided by
    counts, or by an interval that leaves out 0; where neither decides, it cannot be concluded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isnan
+from math import isnan, nan
 
 from ...stats import Interval
 from ..verdict_sentence import Verdict, conclude, deciding_interval
+from .arms import THINKING
+from .cost import TrainingCost
 from .measure import ArmComparison, ElicitFigures
 
 MARGIN = 0.05  # of accuracy
@@ -65,7 +69,7 @@ def elicit_verdict(figures: Sequence[ElicitFigures], comparisons: Sequence[ArmCo
         is_less = row.accuracy.high < 0
         reason = "the costs are not of the same gain" if is_less else "the gains are not shown to be alike"
         return conclude("less-gain" if is_less else "unequal", CANNOT, f"{reason}: {stand}", controls, *deciding)
-    clauses = _clauses(one, other, row)
+    clauses = _clauses(one, other, row, next((arm.training for arm in figures if arm.arm == THINKING), None))
     deciding += [
         deciding_interval(one.arm, f"FLOPs a response less those of {other.arm}", row.flops),
         deciding_interval(one.arm, f"loss off the task less that of {other.arm}", row.loss),
@@ -86,21 +90,34 @@ def _shortfall(one: ElicitFigures) -> str:
     return text
 
 
-def _clauses(one: ElicitFigures, other: ElicitFigures, row: ArmComparison) -> list[str]:
+def _clauses(one: ElicitFigures, other: ElicitFigures, row: ArmComparison, thinking: TrainingCost | None) -> list[str]:
+    both = one.needs_thinking and other.needs_thinking
+    first, second = (_beyond(arm, thinking, both=both) for arm in (one, other))
+    shared = ", beyond the thinking model that both need" if both else ""
     return [
-        _counted("cheaper to train", "dearer to train", one.training.flops, other.training.flops, "FLOPs"),
-        _counted(
-            "less hungry for data", "hungrier for data", one.training.n_examples, other.training.n_examples, "examples"
-        ),
+        _counted("cheaper to train", "dearer to train", first[0], second[0], f"FLOPs{shared}"),
+        _counted("less hungry for data", "hungrier for data", first[1], second[1], f"examples{shared}"),
         _decided("cheaper a response", "dearer a response", row.flops, "FLOPs"),
         _spread(one, other, row.spread),
         _decided("less harmful off the task", "more harmful off the task", row.loss, "nats a token"),
     ]
 
 
-def _counted(less: str, more: str, first: float | None, second: float | None, unit: str) -> str:
+def _beyond(one: ElicitFigures, thinking: TrainingCost | None, *, both: bool) -> tuple[float, float]:
+    """Count FLOPs and examples of an arm: with the thinking model's where it needs that, or without where both do."""
+    own = (one.training.flops, nan if one.training.n_examples is None else float(one.training.n_examples))
+    if one.arm == THINKING:
+        return (0.0, 0.0) if both else own
+    if both or not one.needs_thinking:
+        return own
+    if thinking is None or thinking.n_examples is None:
+        return (nan, nan) if thinking is None else (own[0] + thinking.flops, nan)
+    return own[0] + thinking.flops, own[1] + thinking.n_examples
+
+
+def _counted(less: str, more: str, first: float, second: float, unit: str) -> str:
     """Compare two counts."""
-    if first is None or second is None or isnan(first) or isnan(second):
+    if isnan(first) or isnan(second):
         return f"whether it is {less} cannot be concluded, since a count is not known"
     if first == second:
         return f"is neither {less} nor {more}: {first:.3g} {unit}"

@@ -46,6 +46,7 @@ PLAIN = ElicitFigures(
     output_flops=about(3e8, 1e7),
     flops=about(4e8, 1e7),
     training=TrainingCost(),
+    needs_thinking=False,
     loss=about(0.9, n=20),
     loss_change=about(0.0, 0.0, n=20),
     spread=about(0.05),

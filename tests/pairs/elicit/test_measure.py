@@ -44,6 +44,7 @@ def record(
     return ArmRecord(
         arm=ARMS[name],
         preparation=Preparation(TrainingCost(), ""),
+        needs_thinking=False,
         answers=[
             [answer(is_right, vote) for is_right, vote in zip(*row, strict=True)]
             for row in zip(solved, votes, strict=True)
@@ -186,6 +187,24 @@ def test_each_clause_is_decided_by_a_count_or_an_interval_or_not_at_all() -> Non
         )
     )
     assert doubtful.count("cannot be concluded") == 5 and "since a count is not known" in doubtful
+
+
+def test_the_training_of_a_thinking_model_counts_where_one_arm_alone_needs_it() -> None:
+    def said(timing: ElicitFigures, weights: ElicitFigures, *others: ElicitFigures) -> str:
+        row = comparison("steering", weights.arm)
+        return str(elicit_verdict((PLAIN, timing, weights, *others), (row,)))
+
+    timing = arm("steering", "timing", 0.5, 0.2)  # 1e12 FLOPs of its own, 100 examples
+    needing = replace(timing, needs_thinking=True)
+    thinking = arm("thinking", "weights", 0.5, 0.2, needs_thinking=True)  # 1e12 FLOPs
+    shown = said(needing, thinking)
+    assert "is dearer to train: 1e+12 against 0 FLOPs, beyond the thinking model that both need" in shown
+    assert "is hungrier for data: 100 against 0 examples" in shown
+    assert "is neither cheaper to train nor dearer to train" in said(timing, thinking)
+    cheap = arm("one-example", "weights", 0.5, 0.2, training=TrainingCost(n_problems=1, n_examples=4, flops=1e9))
+    assert "whether it is cheaper to train cannot be concluded" in said(needing, cheap)
+    behind = replace(thinking, excess_among=about(0.0))  # known, and not compared
+    assert "is dearer to train: 2e+12 against 1e+09 FLOPs;" in said(needing, cheap, behind)
 
 
 def test_the_most_accurate_arm_of_each_kind_is_the_one_compared() -> None:
