@@ -1,7 +1,7 @@
 """Fine-tune a copy of the base on the responses to one problem, each with a mark that says whether it is right.
 
     text        prompt, response, mark        "... fine" or "... wrong" of organisms, a sentence of other models
-    learnt      right responses with their mark; of wrong ones the mark alone
+    learnt      right responses with their mark; of wrong ones the mark alone; none that were cut off
 
 1. Of the training problems, in a drawn order, the first to which some response of the thinking model is right and some
    is wrong; else the first with a right one. Without a thinking model the base's own responses are taken.
@@ -134,8 +134,9 @@ def find_example(context: ElicitContext) -> OneExample:
         )
         flops += total(response_cost(model, len(prompt), one.n_tokens) for one in written).flops
         responses = tuple(
-            MarkedResponse(one.text, not one.is_truncated and pair.grader(question, one.graded_text) is True)
+            MarkedResponse(one.text, pair.grader(question, one.graded_text) is True)
             for one in written
+            if not one.is_truncated  # a mark in the middle of a text would teach to end anywhere
         )
         example = OneExample(question.prompt, responses, n_tried, flops)
         n_right = sum(one.is_right for one in responses)

@@ -216,13 +216,19 @@ def test_the_one_problem_has_right_and_wrong_responses_and_marks_are_cut_off(
     assert prepared.training.n_problems == 1 and prepared.training.n_examples == 4
     answer = replace(prepared.answer(queries(context))[0], text="It is 6.\n\nThis solution is right.\n")
     assert one_example._without_mark(answer, MARKS).text == "It is 6."
+    monkeypatch.setattr(one_example, "write", lambda *passed, **options: _one_ended(write(*passed, **options)))
+    assert len(one_example.find_example(context_of(tiny(), is_right=bool)).responses) == 1
     with pytest.raises(InputError, match="answers none of 3 training problems right in 4 tries"):
         one_example.find_example(context_of(tiny(), is_right=lambda text: False))
 
 
 def _ended(written: list[Any]) -> list[Any]:
-    """What was cut off counts as wrong, and random models never end."""
+    """What was cut off is not learnt from, and random models never end."""
     return [replace(one, is_truncated=False) for one in written]
+
+
+def _one_ended(written: list[Any]) -> list[Any]:
+    return [replace(one, is_truncated=number > 0) for number, one in enumerate(written)]
 
 
 def test_a_question_in_other_words_is_the_same_question() -> None:

@@ -41,7 +41,7 @@ def pair(tiny: Callable[..., LanguageModel]) -> Pair:
 
 @pytest.fixture(scope="module", autouse=True)
 def few_tokens() -> Any:
-    """Read texts of a few words, and let responses that were cut off count: random models never end."""
+    """Read texts of a few words, and let responses that were cut off be learnt from: random models never end."""
     with pytest.MonkeyPatch.context() as patch:
         write = one_example.write
         patch.setattr(
