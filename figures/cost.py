@@ -8,13 +8,12 @@ import plotly.graph_objects as go
 from .palette import CONTROL, INK, SECOND, SIGNAL, faint, styled
 
 COLUMNS = {"arm": str, "role": str, "flops": float, "value": float, "low": float, "high": float}
-# What an arm is -> colour, symbol, and how the legend names it; others are controls, drawn as a line.
+# What an arm is -> its colour, and the symbols of the arms of this kind; others are controls, drawn as a line.
 ROLES = {
-    "prompt": (INK, "circle", "asked in another way"),
-    "timing": (SIGNAL, "diamond", "weights as they are"),
-    "weights": (SECOND, "square", "weights changed"),
+    "prompt": (INK, ("circle", "circle-open", "cross")),
+    "timing": (SIGNAL, ("diamond", "diamond-open", "triangle-up")),
+    "weights": (SECOND, ("square", "square-open", "star")),
 }
-PLACES = ("top center", "bottom center", "middle right", "middle left")
 
 
 def cost_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
@@ -53,32 +52,28 @@ def cost_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
             customdata=line[["low", "high"]].to_numpy().tolist(),
             hovertemplate="%{x:.3g} FLOPs: %{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra></extra>",
         )
-    number = 0
-    for role, (colour, symbol, name) in ROLES.items():
+    for role, (colour, symbols) in ROLES.items():
         rows = table[table["role"] == role]
-        if rows.empty:
-            continue
-        figure.add_scatter(
-            x=rows["flops"].tolist(),
-            y=rows["value"].tolist(),
-            mode="markers+text",
-            name=name,
-            text=rows["arm"].tolist(),
-            textposition=[PLACES[(number + place) % len(PLACES)] for place in range(len(rows))],
-            marker={"color": colour, "symbol": symbol, "size": 10},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": (rows["high"] - rows["value"]).tolist(),
-                "arrayminus": (rows["value"] - rows["low"]).tolist(),
-                "thickness": 1.5,
-            },
-            customdata=rows[["arm", "low", "high"]].to_numpy().tolist(),
-            hovertemplate="%{customdata[0]}: %{y:.3f} [%{customdata[1]:.3f}, %{customdata[2]:.3f}], %{x:.3g} FLOPs"
-            "<extra></extra>",
-        )
-        number += len(rows)
-    figure.update_xaxes(type="log", title="FLOPs a response: prompt and output, 2 a parameter and token")
+        for number, row in enumerate(rows.to_dict("records")):
+            figure.add_scatter(
+                x=[row["flops"]],
+                y=[row["value"]],
+                mode="markers",
+                name=str(row["arm"]),
+                marker={"color": colour, "symbol": symbols[number % len(symbols)], "size": 10},
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [row["high"] - row["value"]],
+                    "arrayminus": [row["value"] - row["low"]],
+                    "thickness": 1.5,
+                },
+                customdata=[[row["low"], row["high"]]],
+                hovertemplate="%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], %{x:.3g} FLOPs",
+            )
+    figure.update_xaxes(
+        type="log", exponentformat="power", title="FLOPs a response: prompt and output, 2 a parameter and token"
+    )
     figure.update_yaxes(title="accuracy", rangemode="tozero")
     figure = styled(figure, title, caption, 520)
     return figure.update_layout(legend={"orientation": "h", "y": -0.2, "x": 0}, margin={"b": 110})

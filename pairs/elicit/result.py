@@ -28,10 +28,6 @@ LEAD = (
     "the plain prompt, the majority of as many plain samples as cost at least as much, and the prompt to reason step "
     "by step. What an arm gains over that is its excess."
 )
-SHOWN = (
-    *("accuracy", "gain", "excess", "control", "output_tokens", "passes", "flops", "examples", "training_flops"),
-    *("loss_change", "spread", "truncated"),
-)
 INTERVALS = (
     *("accuracy", "gain", "excess", "excess_among", "control_accuracy", "truncated", "prompt_tokens"),
     *("output_tokens", "passes", "prompt_flops", "output_flops", "flops", "loss", "loss_change", "spread"),
@@ -181,7 +177,7 @@ class ElicitResult:
 
     def report(self) -> str:
         """Write one page that opens offline."""
-        return result_page(TITLE, LEAD, self.figures(), self.to_frame(), self.sentences())
+        return result_page(TITLE, LEAD, self.figures(), self._shown(), self.sentences())
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/ and report.html.
@@ -201,5 +197,33 @@ class ElicitResult:
 
     def _repr_html_(self) -> str:
         """Show the arms and what is concluded; `figure()` draws them, `report()` is the whole page."""
-        table = self.to_frame()[["arm", *SHOWN]].to_html(index=False, float_format="{:.3g}".format, na_rep="–")
-        return f"{table}<p>{escape(str(self.verdict))}</p>"
+        return f"{self._shown().to_html(index=False, na_rep='–')}<p>{escape(str(self.verdict))}</p>"
+
+    def _shown(self) -> pd.DataFrame:
+        """Tabulate cost and robustness of each arm as a page shows them."""
+
+        def count(value: float | None) -> str:
+            return "–" if value is None or isnan(value) else f"{value:.3g}"
+
+        return pd.DataFrame(
+            [
+                {
+                    "arm": one.arm,
+                    "accuracy": str(one.accuracy),
+                    "over plain": str(one.gain),
+                    "excess": str(one.excess),
+                    "control": one.control if one.is_matched else f"{one.control} (costs less)",
+                    "tokens of prompt, output": f"{one.prompt_tokens.value:.0f}, {one.output_tokens.value:.0f}",
+                    "passes": f"{one.passes.value:.0f}",
+                    "FLOPs of prompt, output": f"{one.prompt_flops.value:.2e}, {one.output_flops.value:.2e}",
+                    "examples": count(one.training.n_examples),
+                    "training FLOPs": count(one.training.flops) + (" + thinking model" if one.needs_thinking else ""),
+                    "loss off the task": str(one.loss_change),
+                    "spread over wordings": "–" if isnan(one.spread.value) else str(one.spread),
+                    "shuffled": count(one.spread_shuffled),
+                    "cut off": f"{one.truncated.value:.2f}",
+                    "chosen": one.note,
+                }
+                for one in self.arms
+            ]
+        )
