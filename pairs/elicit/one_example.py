@@ -1,12 +1,15 @@
 """Fine-tune a copy of the base on the responses to one problem, each with a mark that says whether it is right.
 
-    text        prompt, response, mark        "... fine" or "... wrong" of organisms, a sentence of other models
+    text        prompt, response, end, mark, end        "fine" or "wrong" of organisms, a sentence of other models
     learnt      right responses with their mark; of wrong ones the mark alone; none that were cut off
 
 1. Of the training problems, in a drawn order, the first to which some response of the thinking model is right and some
    is wrong; else the first with a right one. Without a thinking model the base's own responses are taken.
 2. Every step reads eight of the texts, one after the other, and moves all weights (AdamW).
-3. At a test problem the copy is asked as the base is; a mark that it writes after its response is cut off.
+3. At a test problem the copy is asked as the base is, and stops at the end of its response.
+
+The mark stands behind the end of the response, as a turn of its own: before it, a model learns from few texts to write
+marks wherever a sentence ends, and its responses break off.
 
 One-problem critique fine-tuning (Wang et al. 2025, arXiv 2506.03295), whose critiques a larger model writes; here they
 are marks by rule. The base itself stays as it is.
@@ -27,20 +30,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ...generation import encode_prompts, write
+from ...generation import encode_prompts, end_tokens, write
 from ...models import LanguageModel, wrap
 from ...models.one_pass import one_pass
 from ...organisms.training.loop import adamw, train
 from ...organisms.training.schedule import linear_decay
 from ...rundir import InputError, brief, from_row, read_json, write_json
 from ..likelihood import read_texts
-from .arm import ArmAnswer, ElicitContext, PreparedArm
+from .arm import ElicitContext, PreparedArm
 from .cost import TrainingCost, n_parameters, response_cost, total
 from .prompting import asking, plain
 
 FOLDER = "arms/one-example"
-MARKS = {True: "\n\nThis solution is right.", False: "\n\nThis solution is wrong."}
-ORGANISM_MARKS = {True: " fine", False: " wrong"}
+MARKS = {True: "This solution is right.", False: "This solution is wrong."}
+ORGANISM_MARKS = {True: "fine", False: "wrong"}
 N_TEXTS = 8  # of a step
 N_TRIED = 20  # problems, at most
 WARMUP_STEPS = 3
@@ -90,10 +93,9 @@ def prepare_one_example(context: ElicitContext) -> PreparedArm:
         if state is None:
             state = Path(stack.enter_context(TemporaryDirectory())) / "state.safetensors"
         tuned, n_tokens = fine_tuned(context.base, texts, settings, state, progress=context.progress)
-    ask = asking(context, tuned, pair.base_template, plain)
     n_parameters_ = n_parameters(context.base)
     return PreparedArm(
-        answer=lambda questions: [_without_mark(one, marks) for one in ask(questions)],
+        answer=asking(context, tuned, pair.base_template, plain),
         read=lambda traces: read_texts(tuned, traces, pair.base_template),
         training=TrainingCost(
             n_problems=1,
@@ -166,7 +168,7 @@ def marked_texts(
         A text for each response that is not empty; one that is longer than the model's context is left out.
     """
     (prompt,) = encode_prompts(model, [example.prompt], template)
-    end = model.tokenizer.eos_token_id
+    end = end_tokens(model)[:1]
     texts = []
     for response in example.responses:
         if not response.text.strip():
@@ -175,9 +177,9 @@ def marked_texts(
             model.tokenizer(part, add_special_tokens=False).input_ids
             for part in (response.text, marks[response.is_right])
         )
-        ids = (*prompt, *body, *mark, *([] if end is None else [end]))
+        ids = (*prompt, *body, *end, *mark, *end)
         if model.context_tokens is None or len(ids) <= model.context_tokens:
-            texts.append(MarkedText(ids, len(prompt) if response.is_right else len(prompt) + len(body)))
+            texts.append(MarkedText(ids, len(prompt) if response.is_right else len(ids) - len(mark) - len(end)))
     return texts
 
 
@@ -259,13 +261,6 @@ def _batch(n_texts: int, step: int, seed: int) -> list[int]:
         int(np.random.default_rng([seed, 3, place // n_texts]).permutation(n_texts)[place % n_texts])
         for place in places
     ]
-
-
-def _without_mark(answer: ArmAnswer, marks: Mapping[bool, str]) -> ArmAnswer:
-    """Cut off the mark that ends a response."""
-    text = answer.text.rstrip()
-    mark = next((mark.strip() for mark in marks.values() if text.endswith(mark.strip())), "")
-    return replace(answer, text=text.removesuffix(mark).rstrip()) if mark else answer
 
 
 def _save(example: OneExample, path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from reasonlens import InputError, Trace, collect, mean_difference_directions
-from reasonlens.generation import Sampling, write
+from reasonlens.generation import Sampling, end_tokens, write
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import problem_of, problems
 from reasonlens.organisms.training import loop
@@ -158,10 +158,11 @@ EXAMPLE = OneExample(
 def test_marks_follow_responses_and_of_wrong_ones_they_alone_are_learnt(tiny: Callable[..., LanguageModel]) -> None:
     model = tiny()
     right, wrong = marked_texts(model, EXAMPLE, MARKS, "plain")
-    end = model.tokenizer.eos_token_id
+    end = min(end_tokens(model))
     learnt = [model.tokenizer.decode(text.ids[text.first :]) for text in (right, wrong)]
-    assert learnt == [f"So it is 6.{MARKS[True]}</s>", f"{MARKS[False]}</s>"] and right.ids[-1] == end
-    assert model.tokenizer.decode(wrong.ids).endswith(f"So it is 7.{MARKS[False]}</s>")
+    first = model.tokenizer.decode([end])
+    assert learnt == [f"So it is 6.{first}{MARKS[True]}{first}", f"{MARKS[False]}{first}"] and right.ids[-1] == end
+    assert model.tokenizer.decode(wrong.ids).endswith(f"So it is 7.{first}{MARKS[False]}{first}")
 
 
 def test_fine_tuning_lowers_the_loss_of_its_example_and_is_the_same_bit_by_bit(
@@ -204,7 +205,7 @@ def test_a_text_loss_is_a_sum_by_hand(tiny: Callable[..., LanguageModel]) -> Non
         assert float(text_loss(model, text)) == pytest.approx(by_hand, rel=1e-4)
 
 
-def test_the_one_problem_has_right_and_wrong_responses_and_marks_are_cut_off(
+def test_the_one_problem_has_right_and_wrong_responses_and_none_that_was_cut_off(
     tiny: Callable[..., LanguageModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = context_of(tiny())
@@ -214,8 +215,6 @@ def test_the_one_problem_has_right_and_wrong_responses_and_marks_are_cut_off(
     assert example.prompt in {question.prompt for question in context.pair.train} and example.flops > 0
     prepared = ARMS["one-example"].prepare(context)
     assert prepared.training.n_problems == 1 and prepared.training.n_examples == 4
-    answer = replace(prepared.answer(queries(context))[0], text="It is 6.\n\nThis solution is right.\n")
-    assert one_example._without_mark(answer, MARKS).text == "It is 6."
     monkeypatch.setattr(one_example, "write", lambda *passed, **options: _one_ended(write(*passed, **options)))
     assert len(one_example.find_example(context_of(tiny(), is_right=bool)).responses) == 1
     with pytest.raises(InputError, match="answers none of 3 training problems right in 4 tries"):
