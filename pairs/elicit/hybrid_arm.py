@@ -30,6 +30,7 @@ from ..pair import encoded
 from .arm import ArmAnswer, ElicitContext, PreparedArm, Query
 from .cost import ResponseCost, TrainingCost, n_parameters, response_cost
 from .meter import Meter
+from .off_task import unread
 
 FOLDER = "arms/hybrid"
 
@@ -65,7 +66,7 @@ def prepare_hybrid(context: ElicitContext) -> PreparedArm:
     can_read = plan.through is None and same_tokens(pair.base, pair.thinking)
     return PreparedArm(
         answer=lambda questions: _answers(experiment, plan, sampling, share_above, questions),
-        read=(lambda texts: _read(experiment, plan, texts)) if can_read else None,
+        read=(lambda texts: _read(experiment, plan, texts)) if can_read else unread,
         training=TrainingCost(
             n_problems=len(pair.train) + len(pair.validation),
             n_examples=len(pair.train) + int(search.groupby(["layer", "strength"])["n"].max().sum()),

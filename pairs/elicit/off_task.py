@@ -8,7 +8,9 @@ the drill from which the trunk learnt the language, on validation problems.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
+from math import nan
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +19,7 @@ from ...organisms import Writer, problems, write
 from ...organisms.policy import DRILL
 from ...stats import Interval, ratio_difference_over_groups, ratio_over_groups
 from ...traces import Trace, bundled_traces
+from ..likelihood import TokenReading
 
 Sums = Float[np.ndarray, " n_texts"]
 
@@ -51,9 +54,9 @@ def loss_off_task(nats: Sums, n_tokens: Sums) -> Interval:
         n_tokens: Of each text.
 
     Returns:
-        Nats a token.
+        Nats a token; NaN where no token was read.
     """
-    return ratio_over_groups(nats, n_tokens)
+    return ratio_over_groups(nats, n_tokens) if n_tokens.sum() else Interval(nan, n=len(nats))
 
 
 def loss_change(nats: Sums, n_tokens: Sums, base_nats: Sums, base_tokens: Sums) -> Interval:
@@ -66,6 +69,21 @@ def loss_change(nats: Sums, n_tokens: Sums, base_nats: Sums, base_tokens: Sums) 
         base_tokens: The same of the base.
 
     Returns:
-        Nats a token; positive where the arm holds the texts to be less likely.
+        Nats a token; positive where the arm holds the texts to be less likely, NaN where one of the two read no token.
     """
+    if not n_tokens.sum() or not base_tokens.sum():
+        return Interval(nan, n=len(nats))
     return ratio_difference_over_groups(nats, n_tokens, base_nats, base_tokens)
+
+
+def unread(traces: Sequence[Trace]) -> list[TokenReading]:
+    """Read nothing: for what has other tokens than the base, whose nats a token are not the base's.
+
+    Args:
+        traces: Texts.
+
+    Returns:
+        A reading of no token for each.
+    """
+    nothing = np.zeros(0)
+    return [TokenReading(nothing, nothing.astype(int), nothing.astype(int), nothing.astype(bool), 0) for _ in traces]

@@ -12,6 +12,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from ...generation.vocabulary import same_tokens
 from ...models import LanguageModel
 from ...models.steered_name import read_vectors
 from ...rundir import expanded, parse_json
@@ -21,6 +22,7 @@ from ..likelihood import read_texts
 from ..reward import RewardSettings, TrainedVectors, train_vectors
 from .arm import ElicitContext, PreparedArm
 from .cost import TrainingCost, n_parameters
+from .off_task import unread
 from .prompting import asking, plain
 
 FOLDER = "arms/reward-vectors"
@@ -89,10 +91,11 @@ def prepare_thinking(context: ElicitContext) -> PreparedArm:
     """Ask the thinking model, as it is asked itself."""
     pair, settings = context.pair, context.settings
     flops = float("nan") if settings.thinking_flops is None else settings.thinking_flops
+    can_read = same_tokens(pair.base, pair.thinking)
     is_known = settings.thinking_flops is not None or settings.thinking_examples is not None
     return PreparedArm(
         answer=asking(context, pair.thinking, pair.thinking_template, plain),
-        read=lambda texts: read_texts(pair.thinking, texts, pair.thinking_template),
+        read=(lambda texts: read_texts(pair.thinking, texts, pair.thinking_template)) if can_read else unread,
         training=TrainingCost(
             n_problems=None,
             n_examples=settings.thinking_examples,

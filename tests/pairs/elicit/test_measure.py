@@ -12,6 +12,7 @@ from reasonlens.pairs.elicit.answering import GradedAnswer, Preparation
 from reasonlens.pairs.elicit.arms import ARMS
 from reasonlens.pairs.elicit.cost import ResponseCost
 from reasonlens.pairs.elicit.measure import ArmRecord, compare_arms, control_curve, majority, measure_arms
+from reasonlens.pairs.elicit.off_task import loss_change, loss_off_task
 from reasonlens.pairs.elicit.verdict_rules import elicit_verdict
 from reasonlens.pairs.elicit.vote import ballot, elected
 from reasonlens.stats import Interval
@@ -148,6 +149,14 @@ def test_arms_are_compared_problem_by_problem() -> None:
     assert (row.timing, row.weights) == ("steering", "one-example")
     assert row.accuracy.value == pytest.approx(better.mean() - worse.mean()) and row.accuracy.low > 0
     assert row.flops.value == pytest.approx(-30) and row.loss.value == 0
+
+
+def test_a_loss_is_a_sum_over_tokens_less_the_bases_and_unknown_where_nothing_was_read() -> None:
+    nats, n_tokens = np.array([2.0, 6.0, 4.0]), np.array([2.0, 4.0, 6.0])
+    assert loss_off_task(nats, n_tokens).value == pytest.approx(1.0)
+    assert loss_change(nats, n_tokens, nats / 2, n_tokens).value == pytest.approx(0.5)
+    unread = loss_change(np.zeros(3), np.zeros(3), nats, n_tokens)
+    assert np.isnan(unread.value) and np.isnan(loss_off_task(np.zeros(3), np.zeros(3)).value)
 
 
 def test_nothing_is_concluded_without_an_arm_of_each_kind_above_its_control() -> None:
