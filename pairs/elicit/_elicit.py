@@ -240,7 +240,8 @@ def _record(answering: Answering, answers: RowLog, readings: RowLog, texts: Sequ
         (name, wording, question, 0) for wording in range(1, settings.n_wordings) for question in range(n_reworded)
     ]
     answering.answers(answers, usual)
-    answering.answers(answers, others)
+    if others:
+        answering.answers(answers, others)
     answering.readings(readings, texts)
     return ArmRecord(
         arm=answering.arm,
