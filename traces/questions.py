@@ -135,6 +135,33 @@ def answered_in_thoughts(response: str) -> bool:
     return after_thoughts(response) is None and last_box(response) is not None
 
 
+def answer_given(question: Question, response: str) -> str:
+    """Find the answer that a response comes to, whether right or wrong, so that responses can be compared.
+
+    Args:
+        question: What was asked; its reference answer has no part in this.
+        response: What was written; where the prompt opened thoughts, with that tag.
+
+    Returns:
+        The content of the last box, else the number of the conclusion by its value, else the last statement; the same
+        text for the same answer, empty where there is none.
+    """
+    answer = _graded_part(question, response)
+    box = last_box(answer)
+    if box is not None:
+        number = sole_numeral(box)
+        return _name(box) if number is None else str(number.value)
+    text = plain_text(answer)[-MAX_CHARACTERS:]
+    like = numerals("1")[0]
+    part = _answer_part(text, _NUMBER)
+    conclusion = Conclusion() if part is None else concluded(part, Target.of(plain_text(question.prompt)), like)
+    if not conclusion.candidates:
+        conclusion = concluded(text, Target.of(plain_text(question.prompt)), like)
+    if conclusion.candidates:
+        return str(conclusion.candidates[0].numeral.value)
+    return _name((statements(text) or [""])[-1])
+
+
 def last_box(text: str) -> str | None:
     """Return the content of the last complete `\\boxed{...}` of a text; None without one."""
     for match in reversed(list(_BOX.finditer(text))):

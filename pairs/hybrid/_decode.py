@@ -32,6 +32,7 @@ from ...generation import (
     Change,
     Follower,
     Gate,
+    Intervention,
     Sampling,
     StepState,
     Vocabulary,
@@ -146,6 +147,18 @@ def decode(
         observe=arm.observe,
     )
     return arm.log.records(len(base_prompts), base, set(vocabulary.ends))
+
+
+def intervention_of(plan: Plan) -> Intervention:
+    """Make what a plan does at each token, for a step loop of another kind.
+
+    Args:
+        plan: How an arm decodes.
+
+    Returns:
+        An intervention of its own, with a memory of its own.
+    """
+    return _Arm(plan).intervene
 
 
 class _Arm:

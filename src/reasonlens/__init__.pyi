@@ -161,6 +161,14 @@ from .pairs.dynamics import (
 )
 from .pairs.dynamics import (
     dynamics as dynamics,
+from .pairs.elicit import (
+    ElicitResult as ElicitResult,
+)
+from .pairs.elicit import (
+    ElicitSettings as ElicitSettings,
+)
+from .pairs.elicit import (
+    elicit as elicit,
 )
 from .pairs.exchange import (
     Calibration as Calibration,

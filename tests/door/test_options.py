@@ -16,8 +16,10 @@ from reasonlens import InputError, write_traces
 from reasonlens.cli.app import app
 from reasonlens.cli.options import Names, Numbers, assignments, name_or_path, path_of
 
+OTHER_SIZES = "what is chosen on the problems; each command has sizes of its own"
 # Options whose text or type differs between commands, and why.
 OTHER_TEXT = {
+    "--arms": "of a hybrid, or ways to elicit reasoning",
     "--behaviours": "a set with definitions where sentences are labelled, names of behaviours elsewhere",
     "--out": "a directory of results for some commands, one file for others; each has one text",
     "--form": "of a file of traces, or of the answers that are rewarded",
@@ -25,7 +27,9 @@ OTHER_TEXT = {
     "--engine": "what collects activations on a cluster, or what runs a model that writes",
     "--read": "several from one pass where activations are collected, one where one is read or chosen",
     "--site": "as --read",
-    "--thinking": "several models make several pairs, but pass@k is of one",
+    "--thinking": "several models make several pairs, but pass@k and a comparison of ways to elicit are of one",
+    "--train": "what learns from the problems; each command has sizes of its own",
+    "--validation": OTHER_SIZES,
 }
 OTHER_TYPE = {
     name: OTHER_TEXT[name]

@@ -31,6 +31,7 @@ MINUTES_LONG = (
     "reasonlens calibrate --quick",
     "reasonlens exchange --thinking organism/rl-timing --quick",
     "reasonlens passk --thinking organism/rl-timing --quick",
+    "reasonlens elicit --thinking organism/rl-timing --quick",
     "reasonlens likelihood --thinking organism/rl-timing --quick",
     "reasonlens geometry --thinking organism/rl-timing --quick",
     "reasonlens locate --model organism/base-timing --traces rl.jsonl --read before:1 --out runs/foresight",

@@ -16,6 +16,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "before_after_curves": "value",
     "calibration_curves": "observed",
     "cosine_heatmap": "cosine",
+    "cost_points": "value",
     "cover_curves": "value",
     "difference_heatmap": "value",
     "strength_figure": "value",
@@ -72,6 +73,7 @@ def made(figure: str) -> FigureTable:
             "layer": layers,
         },
         "calibration_curves": {"behaviour": two, "n": [11, 12, 13]},
+        "cost_points": {"arm": ["plain", "hybrid", "a control"]},
         "cover_curves": {"series": ["base", "a series of one's own"], "tau": [0.1, 0.5, 1.0]},
         "cosine_heatmap": {"behaviour": two, "other": two},
         "strength_figure": {

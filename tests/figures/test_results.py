@@ -41,6 +41,7 @@ from reasonlens.traces.questions import Question
 from ..analysis.effect.searches import steering_search
 from ..analysis.test_score import planted
 from ..pairs.dynamics.results import dynamics_result
+from ..pairs.elicit.results import elicit_result
 from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.geometry.results import geometry_result
 from ..pairs.hybrid.results import hybrid_result, steered_trace
@@ -66,6 +67,7 @@ MAKERS: dict[str, Maker] = {
     "StrengthCurves": lambda tiny, traces: next(iter(_matrix(tiny, traces).cells.values())),
     "SteeringMatrix": lambda tiny, traces: _matrix(tiny, traces),
     "DynamicsResult": lambda tiny, traces: dynamics_result(),
+    "ElicitResult": lambda tiny, traces: elicit_result(),
     "ExchangeResult": lambda tiny, traces: exchange_result(),
     "Calibration": lambda tiny, traces: calibration(),
     "TrainedVectors": lambda tiny, traces: trained_vectors(),

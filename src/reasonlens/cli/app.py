@@ -18,6 +18,7 @@ from reasonlens.cli.directions import directions
 from reasonlens.cli.doctor import doctor
 from reasonlens.cli.door import Door
 from reasonlens.cli.dynamics import dynamics
+from reasonlens.cli.elicit import elicit
 from reasonlens.cli.exchange import exchange
 from reasonlens.cli.export import convert, export, import_
 from reasonlens.cli.figure import figure
@@ -76,6 +77,7 @@ app.command()(likelihood)
 app.command()(profile)
 app.command()(geometry)
 app.command()(dynamics)
+app.command()(elicit)
 app.command()(regrade)
 app.add_typer(traces, name="traces")
 app.command()(train_vectors)
