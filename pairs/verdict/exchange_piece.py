@@ -113,9 +113,7 @@ def line_of_exchange(pair: PairExchange, labelled: Interval, size: str) -> Evide
         widened = Interval(share.value, share.low - error, share.high + error, share.n)
         readings += [
             LineReading(name="when-share", role="figure", share=share, unit=SHARE),
-            LineReading(
-                name="when-share, less and more the instrument's error", role="figure", share=widened, unit=SHARE
-            ),
+            LineReading(name="widened by the instrument's error", role="figure", share=widened, unit=SHARE),
         ]
         if pair.control_share is not None:
             readings.append(

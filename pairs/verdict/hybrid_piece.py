@@ -8,7 +8,7 @@ from ...stats import Interval
 from ..hybrid import HybridResult, HybridSettings, hybrid
 from ..hybrid.evidence import CEILING, PROMPTED, best_control
 from ..hybrid.measure import ArmResult
-from .evidence_line import EvidenceLine, LineReading
+from .evidence_line import EvidenceLine, LineReading, ReadingRole
 from .findings import STEERED_MOST, STEERED_PART
 from .piece import Rung, Subject
 
@@ -71,7 +71,7 @@ def line_of_hybrid(result: HybridResult, size: str, folder: str) -> EvidenceLine
     """
     (pair,) = result.pairs.values()
     arms, best = pair.arms, best_control(pair.arms)
-    chosen: list[tuple[str, str, ArmResult]] = [("hybrid", "figure", arms["hybrid"])]
+    chosen: list[tuple[str, ReadingRole, ArmResult]] = [("hybrid", "figure", arms["hybrid"])]
     if best is not None:
         chosen.append((f"best control ({best.arm})", "control", best))
     for name, arm in ((CEILING, "ceiling: the thinking model's own tokens"), (PROMPTED, "asked to think step by step")):
@@ -85,7 +85,7 @@ def line_of_hybrid(result: HybridResult, size: str, folder: str) -> EvidenceLine
         readings=tuple(
             LineReading(
                 name=name,
-                role="figure" if role == "figure" else "control",
+                role=role,
                 share=Interval(arm.gap, arm.gap_low, arm.gap_high, arm.n_problems)
                 if has_gap
                 else Interval(arm.gain, arm.gain_low, arm.gain_high, arm.n_problems),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..profile import ModelProfile, ProfileResult, ProfileSettings, profile
 from ..profile.model_profile import RATE
 from ..profile.policy import ALL
-from .evidence_line import EvidenceLine, LineReading
+from .evidence_line import EvidenceLine, LineReading, ReadingRole
 from .piece import Rung, Subject
 
 RATES = "share of sentences, less the base's"
@@ -65,13 +65,14 @@ def line_of_profile(result: ProfileResult, size: str, folder: str) -> EvidenceLi
         share for share in thinking.shares if share.before == RATE and share.difference.value == share.difference.value
     ]
     rates = sorted(rates, key=lambda share: -abs(share.difference.value))[:N_SHOWN]
+    sides: tuple[tuple[str, ReadingRole, ModelProfile], ...] = (
+        ("thinking model", "figure", thinking),
+        ("other samples of the base", "control", control),
+    )
     readings = [
         LineReading(name=f"{rate.behaviour}, {name}", role=role, share=of.rate(rate.behaviour).difference, unit=RATES)
         for rate in rates
-        for name, role, of in (
-            ("thinking model", "figure", thinking),
-            ("other samples of the base", "control", control),
-        )
+        for name, role, of in sides
     ]
     (n, n_compared), (n_control, n_control_compared) = thinking.n_differing, control.n_differing
     return EvidenceLine(

@@ -24,14 +24,20 @@ from .settings import VerdictSettings
 
 FORMAT = "reasonlens.verdict/1"
 NO_TIME = "no size of it fits in the budget"
-REFUTERS = {  # name of what could refute a sentence -> in words
+SETTLERS = {  # rule that lets nothing be said -> what could settle it
+    "interval": "more problems, which make the interval of the when-share narrower",
+    "open": "longer responses (--max-new-tokens), or grades where the rule is unsure",
+    "lost": "more problems, if what an exchange with itself costs is then shown to be less than 0.15 of the gap",
+    "moments": "more problems, if the moments are then shown to matter",
+    "missing": "the controls of the exchange",
+    "not exchanged": "an exchange of sentences",
+    "unlabelled": "a labeller that knows behaviours of these texts",
+}
+REFUTERS = {  # control that would have refuted a sentence -> in words
     "other moments": "behaviours in random order that solve as much: then it is no matter of moments",
     "itself": "an exchange with itself that costs the thinking model more than 0.15 of its gap: then the exchange is "
     "no fair comparison",
     "thinking": "a gap: more problems, or harder or easier ones, of which the thinking model surely solves more",
-    "more problems": "more problems, which make the interval of the when-share narrower",
-    EXCHANGE: "an exchange of sentences",
-    "a labeller of these texts": "a labeller that knows behaviours of these texts",
 }
 
 
@@ -107,7 +113,11 @@ class VerdictResult:
 
     def would_change(self) -> list[str]:
         """Say what would change the sentence."""
-        sentences = [REFUTERS.get(name, name) for name in self.verdict.refutable_by]
+        verdict = self.verdict
+        if verdict.rule in SETTLERS:
+            sentences = [SETTLERS[verdict.rule]]
+        else:
+            sentences = [REFUTERS.get(name, name) for name in verdict.refutable_by]
         for climb in self.climbs:
             if climb.state == LEFT_OUT and climb.rung == self._height(climb.piece):
                 sentences.append(

@@ -112,15 +112,13 @@ def _print(result: VerdictResult) -> None:
 
     stances = result.stances()
     print_table(
-        ("evidence", "number", "value", "unit", "size", "of the sentence"),
-        [
-            (line.piece, one.name, number_text(one.share), one.unit, line.size, stances[line.piece])
-            for line in result.lines
-            for one in line.readings
-        ],
+        ("evidence", "number", "value", "unit"),
+        [(line.piece, one.name, number_text(one.share), one.unit) for line in result.lines for one in line.readings],
         title=f"{result.thinking} beside {result.base}: value [95% interval over problems]",
         n_names=2,
     )
+    for line in result.lines:
+        say(f"{line.piece} ({line.size}) {stances[line.piece]}: {line.says}.")
     say(f"{result.pair}. {result.verdict}")
     if result.truth is not None:
         say(f"planted truth: {result.truth} of the gap is timing")
