@@ -76,7 +76,7 @@ class EvidenceLine:
             return None
         rows = [
             {
-                "panel": self.title,
+                "panel": "",
                 "name": one.name,
                 "series": one.role,
                 "value": one.share.value,

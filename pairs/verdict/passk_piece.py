@@ -11,6 +11,7 @@ from .findings import AHEAD, BEHIND, OUT_OF_REACH
 from .piece import Rung, Subject
 
 FEW = 0.25  # of what the thinking model solves at once: less than that is out of the base's reach
+LEAST_SAMPLES = 8  # with fewer nothing is out of reach
 SOLVED = "share of the problems"
 DECIDES = (
     "That a base catches up with more samples says that it can, not that it lacked only the moment: of organisms that "
@@ -68,7 +69,7 @@ def line_of_passk(result: PasskResult, size: str) -> EvidenceLine:
         readings.append(LineReading(name=f"pass@{last}, guesses", role="chance", share=reached, unit=SOLVED))
     first = curves.difference_band[0]
     findings = [AHEAD] if first.low > 0 else [BEHIND] if first.high < 0 else []
-    if curves.base[-1].high < FEW * curves.thinking[0].low:
+    if last >= LEAST_SAMPLES and curves.base[-1].high < FEW * curves.thinking[0].low:
         findings.append(OUT_OF_REACH)
     return EvidenceLine(
         piece="passk",

@@ -29,7 +29,7 @@ def _exchange(order: int, n_problems: int, n_below: int) -> Rung:
 
 def _hybrid(order: int, n_problems: int) -> Rung:
     n_train, n_validation, n_test = 0.4 * n_problems, 0.2 * n_problems, 0.4 * n_problems
-    work = 3 * n_train + 10 * n_validation + 15 * n_test  # rollouts and vectors, trials of strengths, arms
+    work = 6 * n_train + 20 * n_validation + 30 * n_test  # rollouts and vectors, trials of strengths, arms
     return Rung(order=order, n_problems=n_problems, n_samples=1, work=work)
 
 
