@@ -195,7 +195,7 @@ def climb_all(
             measure(piece, number)
         except InputError as error:
             state, reason = "failed", str(error)
-        taken = clock() - start
+        elapsed = clock() - start
         size = piece.rungs[number].size
         climbs.append(
             Climb(
@@ -204,12 +204,12 @@ def climb_all(
                 size=size,
                 state=state,
                 estimate_seconds=seconds,
-                seconds=taken,
+                seconds=elapsed,
                 reason=reason,
             )
         )
         about = f", about {duration(seconds)} were expected" if seconds == seconds else ""
-        logger.info(f"{piece.name}, {size}: {duration(taken)}{about}" + (f"; failed: {reason}" if reason else ""))
+        logger.info(f"{piece.name}, {size}: {duration(elapsed)}{about}" + (f"; failed: {reason}" if reason else ""))
         yield list(climbs)
 
 

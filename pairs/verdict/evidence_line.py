@@ -70,9 +70,9 @@ class EvidenceLine:
 
     def table(self) -> FigureTable | None:
         """Tabulate the small figure: the readings of the first unit; None where no number is known."""
-        drawn = [one for one in self.readings if not isnan(one.share.value)]
-        drawn = [one for one in drawn if one.unit == drawn[0].unit]
-        if not drawn:
+        points = [one for one in self.readings if not isnan(one.share.value)]
+        points = [one for one in points if one.unit == points[0].unit]
+        if not points:
             return None
         rows = [
             {
@@ -83,10 +83,10 @@ class EvidenceLine:
                 "low": one.share.low,
                 "high": one.share.high,
             }
-            for one in drawn
+            for one in points
         ]
         frame = pd.DataFrame(rows).astype(dict.fromkeys(("value", "low", "high"), float))
-        options = {"title": self.piece, "caption": f"{self.size}; 95% intervals over problems", "axis": drawn[0].unit}
+        options = {"title": self.piece, "caption": f"{self.size}; 95% intervals over problems", "axis": points[0].unit}
         return FigureTable(figure="interval_points", rows=frame, options=options)
 
     @property
