@@ -14,8 +14,9 @@ FEW = 0.25  # of what the thinking model solves at once: less than that is out o
 LEAST_SAMPLES = 8  # with fewer nothing is out of reach
 SOLVED = "share of the problems"
 DECIDES = (
-    "That a base catches up with more samples says that it can, not that it lacked only the moment: of organisms that "
-    "were taught how it catches up as well. A base that stays far behind speaks against when alone."
+    "This says whether there is a gap. That a base catches up with more samples says that it can, not that it lacked "
+    "only the moment: who does a step rightly now and then also catches up. A base that stays far behind speaks against "
+    "when alone."
 )
 
 

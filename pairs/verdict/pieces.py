@@ -51,6 +51,7 @@ PIECES: dict[str, Piece] = {
             _exchange(19, 800, 400),
         ),
     ),
+    HYBRID: Piece(name=HYBRID, measure=hybrid_line, rungs=(_hybrid(9, 50), _hybrid(10, 250), _hybrid(15, 500))),
     PASSK: Piece(
         name=PASSK,
         measure=passk_line,
@@ -64,7 +65,6 @@ PIECES: dict[str, Piece] = {
         measure=likelihood_line,
         rungs=(_sampled(3, 10, 4), _sampled(13, 25, 8), _sampled(18, 100, 16)),
     ),
-    HYBRID: Piece(name=HYBRID, measure=hybrid_line, rungs=(_hybrid(9, 50), _hybrid(10, 250), _hybrid(15, 500))),
 }
 
 
