@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +33,7 @@ from ...stats import Interval
 from ..identity import inputs_of
 from ..opening import Problems, open_pairs
 from ..pair import Pair, check_lengths
-from .budget import DONE, Climb, climb_all, left_out
+from .budget import FAILED, Climb, climb_all, left_out
 from .evidence_line import EvidenceLine
 from .piece import Piece, Subject
 from .pieces import most_problems, pieces_for
@@ -130,21 +130,36 @@ def measure_within(
         InputError: `progress.json` is damaged.
     """
     path = subject.place / PROGRESS
-    lines, climbs = _earlier(path)
+    lines, earlier = _earlier(path)
+    climbs = earlier
 
     def measure(piece: Piece, number: int) -> None:
         lines[piece.name] = piece.measure(subject, piece.rungs[: number + 1])
 
     for so_far in climb_all(pieces, climbs, budget_seconds, clock, measure):
-        climbs = so_far
+        climbs = with_earlier_failures(so_far, earlier)
         write_json(
             path,
             {
                 "lines": {name: to_row(line) for name, line in lines.items()},
-                "climbs": [to_row(climb) for climb in climbs if climb.state == DONE],
+                "climbs": [to_row(climb) for climb in climbs],
             },
         )
     return lines, climbs
+
+
+def with_earlier_failures(climbs: Sequence[Climb], earlier: Sequence[Climb]) -> list[Climb]:
+    """Keep what an earlier call could not measure, unless this one has tried it again.
+
+    Args:
+        climbs: Of this call.
+        earlier: Of the earlier one.
+
+    Returns:
+        The climbs, then the earlier failures of pieces that were not tried as far again.
+    """
+    heights = {(climb.piece, climb.rung) for climb in climbs}
+    return [*climbs, *(one for one in earlier if one.state == FAILED and (one.piece, one.rung) not in heights)]
 
 
 def truth_of_pair(pair: Pair) -> Interval | None:

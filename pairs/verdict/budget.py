@@ -168,7 +168,7 @@ def climb_all(
 
     Args:
         pieces: All of them.
-        climbs: What an earlier call has done, whose time counts; what failed is not among it, and is tried again.
+        climbs: What an earlier call has done, whose time counts; what failed is tried again.
         budget_seconds: For all of it.
         clock: Tells seconds.
         measure: Measures a piece at a rung; what it refuses (`InputError`) becomes the reason why the piece is lacking.
@@ -176,7 +176,7 @@ def climb_all(
     Yields:
         What was climbed so far, after each rung.
     """
-    climbs = list(climbs)
+    climbs = [climb for climb in climbs if climb.state == DONE]
     has_plan = False
     while True:
         left = budget_seconds - sum(climb.seconds for climb in climbs)

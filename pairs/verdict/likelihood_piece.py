@@ -69,7 +69,8 @@ def line_of_likelihood(result: LikelihoodResult, size: str, folder: str) -> Evid
         LineReading(name=name, role="control" if number else "figure", share=pair.loss(writer, reader), unit=LOSS)
         for number, (name, writer, reader) in enumerate(cells)
     ]
-    for source in dict.fromkeys(match.source for match in pair.matches):
+    has_behaviours = any(match.distance.value for match in pair.matches)  # else all are alike, for want of labels
+    for source in dict.fromkeys(match.source for match in pair.matches if has_behaviours):
         curve = pair.match(source)
         readings.append(
             LineReading(

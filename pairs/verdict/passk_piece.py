@@ -15,8 +15,8 @@ LEAST_SAMPLES = 8  # with fewer nothing is out of reach
 SOLVED = "share of the problems"
 DECIDES = (
     "This says whether there is a gap. That a base catches up with more samples says that it can, not that it lacked "
-    "only the moment: who does a step rightly now and then also catches up. A base that stays far behind speaks against "
-    "when alone."
+    "only the moment: who does a step rightly now and then also catches up. A base that stays far behind speaks "
+    "against when alone."
 )
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..exchange.reading import CANNOT_SAY
+from ..exchange.reading import CANNOT_SAY, NO_GAP, WORSE
 from ..verdict_sentence import Verdict, conclude
 from .evidence_line import EvidenceLine
-from .findings import FINDINGS, SHARED_OUT, UNLABELLED
+from .findings import FINDINGS, UNLABELLED
 from .pieces import EXCHANGE
 
 
@@ -32,8 +32,8 @@ def sentence_of(lines: Sequence[EvidenceLine], unmeasured: Mapping[str, str]) ->
         because = f"sentences could not be exchanged, and no other evidence is calibrated ({reason.rstrip('.')})"
         return conclude("not exchanged", CANNOT_SAY, because, (EXCHANGE,))
     own = exchange.verdict
-    if own.headline in SHARED_OUT and UNLABELLED in exchange.findings:
-        because = f"{FINDINGS[UNLABELLED].words}, and what is not labelled counts as how: {own.because}"
+    if own.headline not in (NO_GAP, WORSE) and UNLABELLED in exchange.findings:
+        because = f"{FINDINGS[UNLABELLED].words}, and what is not labelled counts as how; the exchange: {own.because}"
         return conclude("unlabelled", CANNOT_SAY, because, ("a labeller of these texts",), *own.figures)
     agreeing = {line.piece: words for line in others if (words := _words(line, own.headline, is_for=True))}
     contradicting = {line.piece: words for line in others if (words := _words(line, own.headline, is_for=False))}

@@ -126,6 +126,8 @@ def test_a_piece_that_cannot_be_measured_costs_nothing_but_itself_and_is_tried_a
     failed = [climb for climb in climbs if climb.state == "failed"]
     assert [(climb.piece, climb.reason) for climb in failed] == [("b", "b needs labels: give some")]
     assert not any(one.piece == "b" for one in left_out(pieces_of(clock, units), climbs))
+    _, climbs = measure_within(subject, pieces_of(clock, units), 1.0, clock)  # too little time to try it again
+    assert [climb.reason for climb in climbs if climb.state == "failed"] == ["b needs labels: give some"]
     lines, climbs = measure_within(subject, pieces_of(clock, units), 1000.0, clock)
     assert set(lines) == {"a", "b", "c"} and ("b", 3) in climbed(climbs)
 

@@ -80,6 +80,14 @@ def test_texts_that_the_labeller_does_not_know_are_not_called_how(labelled: floa
     assert verdict.headline == ("Cannot say" if rule == "unlabelled" else "Training taught how, and little or no when")
 
 
+def test_missing_labels_are_said_also_where_the_exchange_cannot_say() -> None:
+    line = exchange_line(WHEN, labelled=0.0)
+    unsure = replace(line, verdict=reading.reading_of(replace(pair_exchange(), lost=share(0.3), lost_open=share(0.3))))
+    verdict = sentence_of([unsure], {})
+    assert (verdict.rule, verdict.headline) == ("unlabelled", "Cannot say")
+    assert "less than alone" in verdict.because
+
+
 def test_a_missing_gap_is_said_also_where_labels_are_missing_and_contradicted_by_a_sure_one() -> None:
     line = exchange_line(WHEN, labelled=0.0)
     no_gap = replace(line, verdict=reading.reading_of(replace(pair_exchange(), gap=share(0.0))))
