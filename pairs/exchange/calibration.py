@@ -27,7 +27,7 @@ from ...rundir.result_files import check_format, write_result
 from ...stats import Interval, concordance
 from .settings import ExchangeSettings
 
-FORMAT = "reasonlens.calibration/2"
+FORMAT = "reasonlens.calibration/3"
 TITLE = "What a when-share reads where the truth is known"
 LEAD = (
     "Of every pair it is known by construction, and measured by cross-play, which share of its gap is timing. The "

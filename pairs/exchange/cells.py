@@ -33,7 +33,7 @@ from .voice import Voice
 
 logger = logging.getLogger(__name__)
 
-KEY = "response"  # number of a response: that of its question, times the samples, plus that of the sample
+KEY = "response"  # number of a response: that of its question, times the samples of the cell, plus that of the sample
 BASE, WHEN, HOW, THINKING, CONTROL, ITSELF = "base", "when", "how", "thinking", "other moments", "itself"
 EXCHANGED = (WHEN, HOW, CONTROL, ITSELF)
 
@@ -117,19 +117,23 @@ class _Cells:
                 for question, tokens in zip(questions, written, strict=True)
             ]
 
-        return self._once(name, write)
+        return self._once(name, write, settings.sampling.n_samples * settings.n_alone)
 
     def together(
         self, name: str, decider: Voice, speaker: Voice, shuffled: Sequence[Answer] | None = None
     ) -> list[Answer]:
         """Let a model decide and the other one write; or write what one has decided elsewhere, in random order."""
         settings = self.settings
+        n_samples = settings.sampling.n_samples
 
         def write(questions: Sequence[Question], numbers: Sequence[int]) -> list[Answer]:
             script = None
             if shuffled is not None:
+                alone = {
+                    number: number + number // n_samples * n_samples * (settings.n_alone - 1) for number in numbers
+                }
                 script = {
-                    number: _in_random_order(shuffled[number].tokens, decider, settings.seed, number)
+                    number: _in_random_order(shuffled[alone[number]].tokens, decider, settings.seed, number)
                     for number in numbers
                 }
             written = exchange_sentences(
@@ -146,7 +150,7 @@ class _Cells:
                 for question, exchanged in zip(questions, written, strict=True)
             ]
 
-        return self._once(name, write)
+        return self._once(name, write, n_samples)
 
     def _answer(
         self,
@@ -168,10 +172,11 @@ class _Cells:
             **{name: 0 if exchanged is None else getattr(exchanged, name) for name in counted},
         )
 
-    def _once(self, name: str, write: Callable[[Sequence[Question], Sequence[int]], list[Answer]]) -> list[Answer]:
+    def _once(
+        self, name: str, write: Callable[[Sequence[Question], Sequence[int]], list[Answer]], n_samples: int
+    ) -> list[Answer]:
         """Complete the log of a cell, `n_rows` responses at a time."""
         pair, settings = self.pair, self.settings
-        n_samples = settings.sampling.n_samples
         n_responses = len(pair.test) * n_samples
         log = self.directory.log(
             f"cells/{name.replace(' ', '-')}.jsonl",

@@ -18,6 +18,20 @@ from .pair_exchange import PairExchange
 
 PAIR = "pair"
 
+# Headlines.
+NO_GAP = "No gap is shown"
+WORSE = "The thinking model is worse than its base"
+WHEN_AT_A_COST = "Training taught when, and cost some how"
+HOW_AT_A_COST = "Training taught how, and cost some when"
+WHEN_LITTLE_HOW = "Training taught when, and little or no how"
+HOW_LITTLE_WHEN = "Training taught how, and little or no when"
+BOTH = "Training taught both when and how"
+MORE_WHEN = "Training taught more when than how"
+MORE_HOW = "Training taught more how than when"
+WHEN_AND_PERHAPS_HOW = "Training taught when, and perhaps how"
+HOW_AND_PERHAPS_WHEN = "Training taught how, and perhaps when"
+CANNOT_SAY = "Cannot say"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingThresholds:
@@ -52,7 +66,7 @@ def reading_of(
     """
     if not pair.gap.low > 0:
         is_worse = pair.gap.high < 0
-        headline = "The thinking model is worse than its base" if is_worse else "No gap is shown"
+        headline = WORSE if is_worse else NO_GAP
         because = f"the thinking model solves {pair.gap} more than the base"
         return conclude("no gap", headline, because, (THINKING,), deciding_interval(THINKING, "gap", pair.gap))
     instrument = instrument or shipped_instrument()
@@ -62,15 +76,15 @@ def reading_of(
     share = deciding_interval(PAIR, "when_share", pair.when_share)
     if claim is None:
         because = f"{_read(pair, instrument)}, which tells neither from the other"
-        return conclude("interval", "Cannot say", because, ("more problems",), share)
+        return conclude("interval", CANNOT_SAY, because, ("more problems",), share)
     headline, needs_moments = claim
     controls = (CONTROL, ITSELF) if needs_moments else (ITSELF,)
     if pair.lost is None or pair.lost_open is None or (needs_moments and pair.when_above_control is None):
         because = f"{_read(pair, instrument)}, and the controls were not run"
-        return conclude("missing", "Cannot say", because, controls, share)
+        return conclude("missing", CANNOT_SAY, because, controls, share)
     if _costs(pair.lost, pair, thresholds):
         because = f"exchanging with itself the thinking model solves {pair.lost} less than alone"
-        return conclude("lost", "Cannot say", because, (ITSELF,), deciding_interval(ITSELF, "lost", pair.lost))
+        return conclude("lost", CANNOT_SAY, because, (ITSELF,), deciding_interval(ITSELF, "lost", pair.lost))
     if _costs(pair.lost_open, pair, thresholds):
         return _open(pair, (THINKING, ITSELF), claim)
     above, above_open = pair.when_above_control, pair.when_above_control_open
@@ -79,7 +93,7 @@ def reading_of(
     moments = deciding_interval(WHEN, "when_above_control", above)
     if above.low <= 0:
         because = f"the moments are not shown to matter: with them the base solves {above} more than in random order"
-        return conclude("moments", "Cannot say", because, (CONTROL,), moments, share)
+        return conclude("moments", CANNOT_SAY, because, (CONTROL,), moments, share)
     if above_open.low <= 0:
         return _open(pair, (WHEN, CONTROL), claim)
     because = f"{_read(pair, instrument)}; in random order the same behaviours solve {above} less"
@@ -97,15 +111,15 @@ def _claim(share: Interval, instrument: Instrument, thresholds: ReadingThreshold
     low, high = share.low - instrument.largest_error, share.high + instrument.largest_error
     little, most = thresholds.little, thresholds.most
     claims = (
-        (low > 1 + little, "Training taught when, and cost some how", True),
-        (high < -little, "Training taught how, and cost some when", False),
-        (low > 1 - little, "Training taught when, and little or no how", True),
-        (high < little, "Training taught how, and little or no when", False),
-        (low > little and high < 1 - little, "Training taught both when and how", True),
-        (low > most, "Training taught more when than how", True),
-        (high < most, "Training taught more how than when", False),
-        (low > little, "Training taught when, and perhaps how", True),
-        (high < 1 - little, "Training taught how, and perhaps when", False),
+        (low > 1 + little, WHEN_AT_A_COST, True),
+        (high < -little, HOW_AT_A_COST, False),
+        (low > 1 - little, WHEN_LITTLE_HOW, True),
+        (high < little, HOW_LITTLE_WHEN, False),
+        (low > little and high < 1 - little, BOTH, True),
+        (low > most, MORE_WHEN, True),
+        (high < most, MORE_HOW, False),
+        (low > little, WHEN_AND_PERHAPS_HOW, True),
+        (high < 1 - little, HOW_AND_PERHAPS_WHEN, False),
     )
     return next(((headline, needs_moments) for holds, headline, needs_moments in claims if holds), None)
 
@@ -128,4 +142,4 @@ def _open(pair: PairExchange, cells: tuple[str, ...], claim: tuple[str, bool] | 
         f"“{claim[0] if claim else 'Cannot say'}” as they are, and something else if they are counted otherwise"
     )
     share = deciding_interval(PAIR, "when_share_open", pair.when_share_open)
-    return conclude("open", "Cannot say", because, cells, share)
+    return conclude("open", CANNOT_SAY, because, cells, share)

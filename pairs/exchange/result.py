@@ -20,7 +20,7 @@ from .reading import reading_of
 from .settings import ExchangeSettings
 from .tables import shares_table
 
-FORMAT = "reasonlens.exchange/3"
+FORMAT = "reasonlens.exchange/4"
 TITLE = "When or how: sentences exchanged between two models"
 LEAD = (
     "One model decides what each sentence does, the other one writes it. The when-share is the part of the gap that "

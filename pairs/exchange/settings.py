@@ -19,6 +19,7 @@ class ExchangeSettings:
             decider's draft, one more each time.
         sentence_tokens: Where a sentence without an end is cut.
         sampling: Of all models; `n_samples` responses are drawn to each question.
+        n_alone: Times as many responses of each model alone. They cost little, and gap and losses rest on them.
         n_test: Problems that are answered, at most.
         n_rows: Responses that are written together; results do not depend on it.
         has_controls: Whether the behaviours are exchanged at other moments as well, and the thinking model with itself.
@@ -31,6 +32,7 @@ class ExchangeSettings:
     sampling: Sampling = field(
         default_factory=lambda: Sampling(n_samples=2, temperature=1.0, top_p=1.0, max_new_tokens=287)
     )
+    n_alone: int = 1
     n_test: int = 200
     n_rows: int = 250
     has_controls: bool = True
@@ -39,10 +41,11 @@ class ExchangeSettings:
     __repr__ = brief
 
     def __post_init__(self) -> None:
-        if self.free_tries < 0 or min(self.sentence_tokens, self.n_test, self.n_rows) < 1:
+        if self.free_tries < 0 or min(self.sentence_tokens, self.n_alone, self.n_test, self.n_rows) < 1:
             raise InputError(
-                f"tries are counted from 0, tokens, problems and rows from 1: not {self.free_tries} tries, "
-                f"{self.sentence_tokens} tokens, {self.n_test} problems, {self.n_rows} rows"
+                "tries are counted from 0, tokens, times, problems and rows from 1: not "
+                f"{self.free_tries} tries, {self.sentence_tokens} tokens, {self.n_alone} times as many alone, "
+                f"{self.n_test} problems, {self.n_rows} rows"
             )
         if self.sampling.is_greedy:
             raise InputError(

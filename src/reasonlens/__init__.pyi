@@ -247,6 +247,9 @@ from .pairs.records import runs as runs
 from .pairs.reward import RewardSettings as RewardSettings
 from .pairs.reward import TrainedVectors as TrainedVectors
 from .pairs.reward import train_vectors as train_vectors
+from .pairs.verdict import VerdictResult as VerdictResult
+from .pairs.verdict import VerdictSettings as VerdictSettings
+from .pairs.verdict import verdict as verdict
 from .probes import (
     DiscriminantProbe as DiscriminantProbe,
 )

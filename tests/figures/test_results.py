@@ -49,6 +49,7 @@ from ..pairs.likelihood.results import likelihood_result
 from ..pairs.passk.results import passk_result
 from ..pairs.profile.results import profile_result
 from ..pairs.reward.results import trained_vectors
+from ..pairs.verdict.results import verdict_result
 
 EVIL = "<script>alert('x')</script>"
 QUICK = {"n_folds": 3, "n_bootstrap": 20, "n_shuffles": 1, "n_permutations": 9, "penalties": (0.01,)}
@@ -78,6 +79,7 @@ MAKERS: dict[str, Maker] = {
     "PasskResult": lambda tiny, traces: passk_result(),
     "ProfileResult": lambda tiny, traces: profile_result(),
     "SteeredTrace": lambda tiny, traces: steered_trace(),
+    "VerdictResult": lambda tiny, traces: verdict_result(),
     "TokenScores": lambda tiny, traces: score(tiny(), traces, planted(tiny()), progress=False),
 }
 

@@ -41,6 +41,7 @@ from reasonlens.cli.stability import stability
 from reasonlens.cli.steer import steer
 from reasonlens.cli.traces import traces
 from reasonlens.cli.train_vectors import train_vectors
+from reasonlens.cli.verdict import verdict
 
 app = typer.Typer(name="reasonlens", cls=Door, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -78,6 +79,7 @@ app.command()(profile)
 app.command()(geometry)
 app.command()(dynamics)
 app.command()(elicit)
+app.command()(verdict)
 app.command()(regrade)
 app.add_typer(traces, name="traces")
 app.command()(train_vectors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan
 
@@ -10,10 +11,11 @@ import pytest
 
 from reasonlens.generation import Sampling
 from reasonlens.pairs import organism_pair
-from reasonlens.pairs.exchange import Calibration, ExchangeSettings, PairExchange, exchange
+from reasonlens.pairs.exchange import Calibration, ExchangeSettings, PairExchange, cells, exchange
 from reasonlens.pairs.exchange.calibration import CONSTANT
 from reasonlens.pairs.exchange.cells import Answer
-from reasonlens.rundir import InputError
+from reasonlens.pairs.exchange.voice import Voice
+from reasonlens.rundir import InputError, RunDirectory
 from tests.pairs.exchange.results import calibration, pair_exchange
 
 N = 60
@@ -118,3 +120,27 @@ def test_a_pair_without_a_reading_is_left_out_of_the_scores() -> None:
     )
     result = Calibration(pairs=pairs, settings=ExchangeSettings())
     assert result.mean_abs_error() == pytest.approx(0.05) and result.concordance() == (1.0, 1)
+
+
+def test_models_alone_answer_more_often_and_the_control_shuffles_their_first_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pair = organism_pair("organism/rl-timing", n_train=1, n_validation=1, n_test=3)
+    sampling = Sampling(n_samples=2, temperature=1.0, top_p=1.0, max_new_tokens=8)
+    shuffled: dict[int, tuple[int, ...]] = {}
+    in_random_order = cells._in_random_order
+
+    def recorded(tokens: Sequence[int], voice: Voice, seed: int, number: int) -> list[list[int]]:
+        shuffled[number] = tuple(tokens)
+        return in_random_order(tokens, voice, seed, number)
+
+    monkeypatch.setattr(cells, "_in_random_order", recorded)
+    settings = ExchangeSettings(sampling=sampling, n_alone=3, n_test=3)
+    answers = cells.run_cells(pair, settings, RunDirectory(None, "exchange"), progress=False)
+    assert {name: len(some) for name, some in answers.items()} == {
+        **{"base": 18, "thinking": 18, "when": 6, "how": 6},
+        **{"other moments": 6, "itself": 6},
+    }
+    # Of each question 6 answers stand side by side; the control has the first two.
+    assert shuffled == {number: answers["thinking"][6 * (number // 2) + number % 2].tokens for number in range(6)}
+    assert PairExchange.of(pair, answers).gap.n == 3
