@@ -1,7 +1,7 @@
 """Show a trace token by token, coloured by what is known of each: projections, probe scores, who decided, divergence.
 
-1. A channel holds one value a token, of a measure, and where it has them of a behaviour and a layer; the page's controls
-   choose among them. Labelled spans are bands under the words.
+1. A channel holds one value a token, of a measure, and where it has them of a behaviour and a layer; controls on the
+   page choose among them. Labelled spans are bands under the words.
 2. Values travel as 16-bit steps of the channel's own range (error at most 1 in 65,000 of it), so that a trace of 32,000
    tokens with many channels stays small.
 3. The page holds the whole text; the tokens near the window alone are elements of their own (`pages/tokens.js`).
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from ._text import page_text
 from .page import render
 
 STEPS = 32_000  # on either side of the middle of a channel's range
@@ -131,7 +132,7 @@ class TokenView:
     def _repr_html_(self) -> str:
         """Show the page in a frame of its own, in which it can reach nothing of the notebook."""
         return (
-            f'<iframe title="{escape(self.title)}" sandbox="allow-scripts" loading="lazy" srcdoc="{escape(self.to_html())}" '
+            f'<iframe title="{page_text(self.title)}" sandbox="allow-scripts" srcdoc="{escape(self.to_html())}" '
             f'style="width: 100%; height: {FRAME}px; border: 1px solid #8888"></iframe>'
         )
 
