@@ -60,8 +60,9 @@ def verdict(sweep: Mapping[str, BehaviourSweep], layers: Sequence[int], *, model
             return failed.strip()
         nearest = by_excess[0]
         return (
-            f"None of {n} behaviours can be read from {model} better than from the text alone, so nothing is said "
-            f"about the model; nearest is {nearest}, {_excess(sweep[nearest])}.{control}{failed}"
+            f"None of {n} behaviours is shown to be read from {model} better than from the text alone, corrected "
+            f"for all {n}, so nothing is said about the model; nearest is {nearest}, {_excess(sweep[nearest])}."
+            f"{control}{failed}"
         )
     named = "; ".join(f"{name} {_excess(sweep[name])} (layer {layers[sweep[name].best]})" for name in read[:N_NAMED])
     more = f"; and {len(read) - N_NAMED} more" if len(read) > N_NAMED else ""
