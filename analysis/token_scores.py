@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all
 from ..figures.token_view import TokenChannel, TokenView, ViewedTrace, bands_of
-from ..figures.tokens import Scale, tokens_fragment, tokens_page
+from ..figures.tokens import Scale, tokens_fragment
 from ..rundir import listed, looked_at, restoring, write_csv, write_text
 from ..rundir.result_files import check_format, write_result
 from .scored_text import ScoredText
@@ -148,15 +148,7 @@ class TokenScores:
         Returns:
             The page, HTML.
         """
-        names, model = self._names(), self.model.get("name", "a model")
-        page = tokens_page(
-            [text.coloured() for text in self.texts],
-            self._scales(self.texts),
-            title=f"{names} in {model}",
-            heading=f"{names}, token by token",
-            caption=f"{self._source()}. {_how_to_read(self.read)}",
-            are_log_odds=self.are_log_odds,
-        )
+        page = self.view().to_html()
         if path is not None:
             write_text(Path(path), page)
         return page
@@ -180,6 +172,14 @@ class TokenScores:
                     values=text.log_odds[index][order],
                 )
                 for index, (behaviour, layer) in enumerate(self.layers.items())
+            ]
+            by_sentence = np.full((len(self.layers), len(stretches)), np.nan)
+            for number, span in enumerate(text.sentences):
+                inside = [span.start <= start < span.end for start, _, _ in stretches]
+                by_sentence[:, inside] = text.sentence_log_odds[:, number, None]
+            channels += [
+                replace(channel, measure="probe score of the sentence", values=values)
+                for channel, values in zip(channels, by_sentence, strict=True)
             ]
             traces.append(
                 ViewedTrace(

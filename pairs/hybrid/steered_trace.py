@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all
-from ...figures.steered import steered_fragment, steered_page
+from ...figures.steered import steered_fragment
 from ...figures.token_view import TokenChannel, TokenView, ViewedTrace
 from ...models import LanguageModel
 from ...rundir import InputError, expanded, from_row, looked_at, restoring, to_row, write_text
@@ -144,7 +144,7 @@ class SteeredTrace:
 
     def to_html(self, path: str | Path | None = None) -> str:
         """Make a page of its own, which opens offline; also written to `path` if there is one."""
-        page = steered_page(self.to_frame(), self.colour_order(), question=self.question, caption=self.caption())
+        page = self.view().to_html()
         if path is not None:
             write_text(expanded(path), page)
         return page
