@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,13 +153,13 @@ def divergence(model: LanguageModel, other: LanguageModel, text: EncodedTrace) -
 
 
 def _resolved(traces: TraceSource | Iterable[str]) -> list[Trace]:
-    items = [traces] if isinstance(traces, Trace) else traces
-    if isinstance(items, str | Path):
-        return list(resolve_traces(items))
-    listed = list(items)
-    if listed and all(isinstance(item, str) for item in listed):
-        return [Trace(f"text {number}", "", str(text)) for number, text in enumerate(listed, start=1)]
-    return list(resolve_traces(listed))
+    if isinstance(traces, str | Path | Trace | Mapping):
+        return list(resolve_traces(traces))
+    items = list(traces)
+    texts = [item for item in items if isinstance(item, str)]
+    if texts and len(texts) == len(items):
+        return [Trace(f"text {number}", "", text) for number, text in enumerate(texts, start=1)]
+    return list(resolve_traces([item for item in items if not isinstance(item, str)]))
 
 
 def _projections(

@@ -183,8 +183,8 @@ def _place(name: str, figure: go.Figure) -> Markup:
     heading, caption = _words(title.text), _words(title.subtitle.text)
     return Markup(
         f'<figure class="figure" id="{page_text(name)}"><figcaption><b>{heading}</b><span>{caption}</span>'
-        f'</figcaption><div class="plot" data-figure="{page_text(name)}" role="group" aria-label="{heading}. {caption}">'
-        "</div></figure>"
+        f'</figcaption><div class="plot" data-figure="{page_text(name)}" role="group" '
+        f'aria-label="{heading}. {caption}"></div></figure>'
     )
 
 

@@ -120,7 +120,8 @@ function fitted(figure, width) {
       panel.x.domain = [left, right];
       panel.y.domain = [Math.max(0, high - each / height), high];
       delete panel.x.matches;
-      panel.x.showticklabels = panel.y.showticklabels = true;
+      const id = panel.yKey.replace("axis", ""), isEmpty = !data.some(trace => (trace.yaxis ?? "y") === id);
+      panel.x.showticklabels = panel.y.showticklabels = !isEmpty;
       panel.x.title = xTitles[place];
       panel.y.title = column === 0 || panel.first.y.title !== yTitles[place - 1] ? yTitles[place] : undefined;
       const note = shown[place];

@@ -47,12 +47,21 @@ def opened(browser: Any, file: Path, size: dict[str, int], scheme: str = "light"
     return page
 
 
+def until(page: Any, condition: str) -> None:
+    """Wait for a condition; by asking again, since the policy of a page lets it evaluate nothing itself."""
+    for _ in range(600):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"not so within a minute: {condition}")
+
+
 def all_shown(page: Any) -> None:
     """Open what is folded and wait until every figure is drawn."""
     page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
     for plot in page.query_selector_all(".plot"):
         plot.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.querySelectorAll('.plot')].every(plot => plot.dataset.width)", timeout=60_000)
+    until(page, "[...document.querySelectorAll('.plot')].every(plot => plot.dataset.width)")
     page.evaluate("scrollTo(0, 0)")
 
 
@@ -111,7 +120,7 @@ def location(tiny: Any) -> Location:
 def page(browser: Any, location: Location, tmp_path: Path) -> Iterator[Any]:
     location.write(tmp_path)
     shown = opened(browser, tmp_path / "report.html", WIDE)
-    shown.wait_for_function("document.getElementById('explore-curve').dataset.width")
+    until(shown, "document.getElementById('explore-curve').dataset.width")
     yield shown
     assert shown.problems == []
     shown.close()
@@ -142,7 +151,7 @@ def test_a_click_on_a_cell_moves_everything(page: Any, location: Location) -> No
         for number, score in rows:
             assert location.sentences["spans"][number]["text"] in shown
             assert f"{score:+.2f}".replace("-", "−") in shown
-    page.wait_for_function("document.getElementById('explore-legend').innerText.includes('baseline')")
+    until(page, "document.getElementById('explore-legend').innerText.includes('baseline')")
     legend = page.inner_text("#explore-legend")
     assert all(f"baseline: {baseline}" in legend for baseline in location.sweep[name].comparison.aurocs)
 
@@ -192,7 +201,7 @@ def test_a_table_is_sorted_and_downloaded_with_every_digit(page: Any, location: 
 def test_a_link_opens_what_is_folded(page: Any) -> None:
     assert page.evaluate("document.getElementById('at-controls').open") is False
     page.click('nav a[href="#at-controls"]')
-    page.wait_for_function("document.getElementById('at-controls').open")
+    until(page, "document.getElementById('at-controls').open")
 
 
 def test_the_switch_goes_from_the_system_to_light_to_dark(page: Any) -> None:
