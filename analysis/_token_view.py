@@ -201,8 +201,10 @@ def _scores(
     if layers is None:
         chosen = tuple(probes.layers)
     else:
-        asked = choose_layers(layers, probes.layers, model.n_layers) if isinstance(layers, str) else layers
-        chosen = tuple(layer for layer in ([asked] if isinstance(asked, int) else asked) if layer in probes.layers)
+        numbers = choose_layers(layers, probes.layers, model.n_layers) if isinstance(layers, str) else layers
+        chosen = tuple(
+            layer for layer in ([numbers] if isinstance(numbers, int) else numbers) if layer in probes.layers
+        )
     if not chosen:
         raise InputError(f"there are probes at layers {', '.join(map(str, probes.layers))}, and none of {layers!r}")
     names = probes.behaviours if behaviours is None else tuple(behaviours)

@@ -155,14 +155,22 @@ def frame_table(name: str, frame: pd.DataFrame) -> Markup:
 
 
 def json_block(values: Any) -> Markup:
-    """Write plain values as JSON that can stand in a script element: no tag in it begins or ends."""
+    """Write plain values as JSON that can stand in a script element: no tag in it begins or ends.
+
+    Args:
+        values: Plain values; NaN and infinity become null.
+    """
     text = json.dumps(_plain(values), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 @cache
 def asset(name: str) -> Markup:
-    """Read one of our own style sheets or scripts, to stand in a page as it is."""
+    """Read one of our own style sheets or scripts, to stand in a page as it is.
+
+    Args:
+        name: A file of `pages/`.
+    """
     return Markup(files("reasonlens.figures").joinpath(PAGES, name).read_text("utf-8"))
 
 

@@ -73,7 +73,11 @@ def verdict(sweep: Mapping[str, BehaviourSweep], layers: Sequence[int], *, model
 
 
 def holds_against_shuffles(behaviour: BehaviourSweep) -> bool:
-    """Tell whether no shuffle of the labels reaches the lower end of the probe's interval."""
+    """Tell whether no shuffle of the labels reaches the lower end of the probe's interval.
+
+    Args:
+        behaviour: The figures of the behaviour.
+    """
     greatest, low = behaviour.auroc_shuffled[behaviour.best].high, behaviour.nested.auroc.low
     return math.isnan(greatest) or greatest < low
 
@@ -91,18 +95,18 @@ def reason(behaviour: BehaviourSweep, layers: Sequence[int]) -> str:
     best = behaviour.auroc[behaviour.best]
     if math.isnan(best.value):
         return "no AUROC is known"
-    said = f"highest AUROC, {best.value:.3f}"
+    highest = f"highest AUROC, {best.value:.3f}"
     if math.isnan(best.low):
-        return f"{said}; too few problems to tell it from others"
+        return f"{highest}; too few problems to tell it from others"
     alike = [
         layer
         for layer, auroc in zip(layers, behaviour.auroc, strict=True)
         if auroc.value >= best.low and layer != layers[behaviour.best]
     ]
     return (
-        f"{said}; within its interval also {_runs(alike, layers)}"
+        f"{highest}; within its interval also {_runs(alike, layers)}"
         if alike
-        else f"{said}; no other is within its interval"
+        else f"{highest}; no other is within its interval"
     )
 
 
