@@ -42,7 +42,8 @@ class TokenChannel:
 
     def __repr__(self) -> str:
         where = "" if self.layer is None else f", layer {self.layer}"
-        return f"TokenChannel({self.measure!r:.60}, {self.behaviour!r:.60}{where}, {len(self.values)} tokens)"
+        name = f"{self.measure!r:.60}, {self.behaviour!r:.60}{where}"
+        return f"TokenChannel({name}, {len(self.values)} tokens; look: .values)"
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to the plain values of a page: the range, and the values as 16-bit steps in base64."""
@@ -80,7 +81,8 @@ class ViewedTrace:
     notes: dict[int, str] = field(default_factory=dict)  # token -> what else is said when it is pointed at
 
     def __repr__(self) -> str:
-        return f"ViewedTrace({self.name!r:.80}, {len(self.tokens)} tokens, {len(self.channels)} channels)"
+        counts = f"{len(self.tokens)} tokens, {len(self.channels)} channels"
+        return f"ViewedTrace({self.name!r:.80}, {counts}; look: .tokens, .channels)"
 
     def __post_init__(self) -> None:
         if wrong := [channel for channel in self.channels if len(channel.values) != len(self.tokens)]:
