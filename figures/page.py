@@ -65,17 +65,17 @@ def render(
     blocks = {"figures": _drawings(figures), **({} if data is None else data)}
     packed = {name: json_block(values) for name, values in blocks.items()}
     first, *last = SCRIPTS
-    return environment.get_template(page).render(
-        results=results,
-        figures={name: _place(name, figure) for name, figure in figures.items()},
-        today=date.today().isoformat(),
-        data=packed,
-        nonce=sha256("".join(packed.values()).encode()).hexdigest()[:24],
-        style=asset("page.css"),
-        script=Markup("\n").join(map(asset, (first, *scripts, *last))),
-        plotly=_plotly() if figures else "",
-        **more,
-    )
+    values = {
+        "results": results,
+        "figures": {name: _place(name, figure) for name, figure in figures.items()},
+        "today": date.today().isoformat(),
+        "data": packed,
+        "nonce": sha256("".join(packed.values()).encode()).hexdigest()[:24],
+        "style": asset("page.css"),
+        "script": Markup("\n").join(map(asset, (first, *scripts, *last))),
+        "plotly": _plotly() if figures else "",
+    }
+    return environment.get_template(page).render(values | more)
 
 
 def result_page(
