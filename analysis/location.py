@@ -24,7 +24,7 @@ from .sentences import Sentences, telling_sentences
 from .settings import LocateSettings
 from .side_by_side import site_table
 
-FORMAT = "reasonlens.locate/6"
+FORMAT = "reasonlens.locate/7"
 NEXT_TITLE = "AUROC by layer for the behaviour that comes next, read at the last token before it"
 NEXT_EXCESS_TITLE = "What the model adds before a span begins: AUROC above the strongest baseline"
 VECTORS = "vectors.safetensors"
@@ -52,7 +52,7 @@ class Location:
     traces: dict[str, Any]  # digest, n_spans, n_spans_skipped, n_problems
     method: str  # how the directions were extracted, with numbers of spans and problems
     cosines: pd.DataFrame  # between directions at the common layer; see `cosine_frame`
-    sentences: Sentences  # examples that the probes find, miss and mistake
+    sentences: Sentences  # examples that the probes find, miss and mistake at each layer
     measured: Measured | None  # None in a result that was read back from JSON
 
     @classmethod
@@ -218,7 +218,22 @@ class Location:
 
     def report(self) -> str:
         """Write one self-contained HTML page; every text in it is escaped."""
-        return render("locate.html.jinja", self.to_dict(), self.figures())
+        explore = self.sweep.explorer(sentences=self.sentences, vectors=VECTORS)
+        return render(
+            "locate.html.jinja",
+            self.to_dict(),
+            {name: table.draw() for name, table in self.tables().items() if name != "auroc"},
+            data={"explore": explore},
+            scripts=("explore.js",),
+            explore=explore,
+            sentences=self.in_words(),
+        )
+
+    def in_words(self) -> list[str]:
+        """Say what was found, with its interval and controls, and what is known before a span begins."""
+        if self.next_sweep is None:
+            return self.sweep.in_words()
+        return [*self.sweep.in_words(), *(f"At the token before: {text}" for text in self.next_sweep.in_words())]
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/, report.html, and directions and probes if it holds them.

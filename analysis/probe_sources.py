@@ -14,6 +14,7 @@ from ..activations import Activations
 from ..probes import sweep, transfer
 from ..probes.folds import common_labels
 from .probing import ProbeSettings, Probing
+from .sentences import telling_sentences
 
 logger = logging.getLogger(__name__)
 
@@ -53,17 +54,19 @@ def probe_sources(
         "seed": settings.seed,
         "progress": progress,
     }
+    swept = sweep(
+        first,
+        behaviours=probed,
+        **options,
+        n_shuffles=settings.n_shuffles,
+        n_permutations=settings.n_permutations,
+        device=device,
+    )
     return Probing(
         source=name,
-        sweep=sweep(
-            first,
-            behaviours=probed,
-            **options,
-            n_shuffles=settings.n_shuffles,
-            n_permutations=settings.n_permutations,
-            device=device,
-        ),
+        sweep=swept,
         transfer=transfer(sources, behaviours=shared, **options, device=device or "cpu") if len(sources) > 1 else None,
         injection=(),
         settings=settings,
+        sentences=telling_sentences(swept, first),
     )

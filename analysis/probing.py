@@ -18,8 +18,9 @@ from ..probes.result import PROBES
 from ..probes.solver import method_named
 from ..rundir import brief, from_row, looked_at, names_of, restoring, truth_of
 from ..rundir.result_files import check_format, write_result
+from .sentences import Sentences
 
-FORMAT = "reasonlens.probe/4"
+FORMAT = "reasonlens.probe/5"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,7 @@ class Probing:
     transfer: TransferMatrix | None  # AUROC from source to source; None with one source
     injection: tuple[InjectionRate, ...]  # how often tell-tale words make detectors fire; empty if it was not tried
     settings: ProbeSettings
+    sentences: Sentences  # examples that the probes of the source find, miss and mistake at each layer
 
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row for each behaviour and layer of the source."""
@@ -93,6 +95,7 @@ class Probing:
             "injection": [rate.to_dict() for rate in self.injection],
             "injection_loudest": loudest(self.injection),
             "sweep": self.sweep.about(),
+            "sentences": self.sentences,
         }
 
     @classmethod
@@ -119,11 +122,21 @@ class Probing:
             else TransferMatrix.from_rows(rows, n_folds=sweep["n_folds"], estimator=sweep["estimator"]),
             injection=tuple(InjectionRate.from_dict(row) for row in content["injection"]),
             settings=from_row(ProbeSettings, content["settings"]),
+            sentences=content["sentences"],
         )
 
     def report(self) -> str:
         """Write one self-contained HTML page."""
-        return render("probe.html.jinja", self.to_dict(), self.figures())
+        explore = self.sweep.explorer(sentences=self.sentences)
+        return render(
+            "probe.html.jinja",
+            self.to_dict(),
+            {name: table.draw() for name, table in self.tables().items() if name != "auroc"},
+            data={"explore": explore},
+            scripts=("explore.js",),
+            explore=explore,
+            sentences=self.sweep.in_words(),
+        )
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/, report.html, and the probes if it holds them.

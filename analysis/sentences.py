@@ -1,45 +1,65 @@
-"""Select example sentences by their scores: recognised, missed and mistaken, from probes not trained on them."""
+"""Select example sentences by score: found, missed and mistaken at every layer, by probes not trained on them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ..activations import Activations, Example
+from ..activations import Activations
 from ..probes import ProbeSweep
 
 N_SHOWN = 3  # sentences of each kind
+N_CHARACTERS = 400  # of a sentence
+FOUND, MISSED, MISTAKEN = "found, highest score", "missed, lowest score", "false alarms, highest score of others"
 
-# Behaviour -> kind -> sentences: `text`, `label`, `trace`.
-Sentences = dict[str, dict[str, list[dict[str, str]]]]
+# `spans`: `text`, `label`, `trace`, `marked` (holds a tell-tale word; None: not known) of each span that is shown, and
+# `cells`: behaviour -> layer, as text -> kind -> pairs of a place in `spans` and a score.
+Sentences = dict[str, Any]
 
 
 def telling_sentences(sweep: ProbeSweep, activations: Activations) -> Sentences:
-    """Select sentences of every behaviour by their out-of-fold score at its best layer.
+    """Select sentences of every behaviour and layer by their out-of-fold score.
 
     Args:
         sweep: Probes with their out-of-fold scores.
         activations: The activations that the probes were fitted on.
 
     Returns:
-        Behaviour -> kind -> sentences.
+        The sentences, each once, and which are shown where. Those that are found come without a tell-tale word first.
     """
+    places: dict[int, int] = {}
+    cells: dict[str, Any] = {}
+    for index, behaviour in enumerate(sweep.behaviours):
+        shows = np.asarray(activations.shows(behaviour), dtype=bool)
+        marked = np.array([example.marked is not False for example in activations.examples])
+        cells[behaviour] = {}
+        for slot, layer in enumerate(sweep.layers):
+            scores = sweep.scores[index, slot]
+            order = np.argsort(-scores, kind="stable")
+            own = order[shows[order]]
+            chosen = {
+                FOUND: sorted(own, key=lambda place: bool(marked[place])),
+                MISSED: own[::-1],
+                MISTAKEN: order[~shows[order]],
+            }
+            cells[behaviour][str(layer)] = {
+                kind: [
+                    [places.setdefault(int(place), len(places)), round(float(scores[place]), 3)]
+                    for place in rows[:N_SHOWN]
+                ]
+                for kind, rows in chosen.items()
+            }
+    examples = [activations.examples[place] for place in places]
     return {
-        name: {
-            kind: [{"text": example.text, "label": example.label, "trace": example.trace} for example in examples]
-            for kind, examples in _chosen(index, name, sweep, activations).items()
-        }
-        for index, name in enumerate(sweep.behaviours)
+        "spans": [
+            {
+                "text": one.text if len(one.text) <= N_CHARACTERS else one.text[:N_CHARACTERS] + "…",
+                "label": one.label,
+                "trace": one.trace,
+                "marked": one.marked,
+            }
+            for one in examples
+        ],
+        "cells": cells,
     }
-
-
-def _chosen(index: int, behaviour: str, sweep: ProbeSweep, activations: Activations) -> dict[str, list[Example]]:
-    scores = sweep.scores[index, sweep.behaviours[behaviour].best]
-    shows = activations.shows(behaviour)
-    order = np.argsort(-scores)
-    unmarked = [place for place in order if shows[place] and activations.examples[place].marked is False]
-    chosen = {
-        "found, without a tell-tale word": unmarked[:N_SHOWN],
-        "missed": [place for place in order[::-1] if shows[place]][:N_SHOWN],
-        "false alarms": [place for place in order if not shows[place]][:N_SHOWN],
-    }
-    return {kind: [activations.examples[place] for place in places] for kind, places in chosen.items()}

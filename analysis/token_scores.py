@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from ..figures import FigureTable, draw_all
-from ..figures.tokens import Scale, tokens_fragment, tokens_page
+from ..figures.token_view import TokenChannel, TokenView, ViewedTrace, bands_of
+from ..figures.tokens import Scale, tokens_fragment
 from ..rundir import listed, looked_at, restoring, write_csv, write_text
 from ..rundir.result_files import check_format, write_result
 from .scored_text import ScoredText
@@ -147,18 +148,53 @@ class TokenScores:
         Returns:
             The page, HTML.
         """
-        names, model = self._names(), self.model.get("name", "a model")
-        page = tokens_page(
-            [text.coloured() for text in self.texts],
-            self._scales(self.texts),
-            title=f"{names} in {model}",
-            heading=f"{names}, token by token",
-            caption=f"{self._source()}. {_how_to_read(self.read)}",
-            are_log_odds=self.are_log_odds,
-        )
+        page = self.view().to_html()
         if path is not None:
             write_text(Path(path), page)
         return page
+
+    def view(self) -> TokenView:
+        """Show every text token by token: behaviour chosen by controls, values when a token is pointed at, labels."""
+        unit = "log odds" if self.are_log_odds else ""
+        traces = []
+        for text in self.texts:
+            stretches = text.stretches()
+            starts = [0, *(start for start, _, _ in stretches[1:])][: len(stretches)]
+            ends = [*starts[1:], len(text.trace.text)]
+            order = [token for _, _, token in stretches]
+            channels = [
+                TokenChannel(
+                    measure="probe score",
+                    behaviour=behaviour,
+                    layer=layer,
+                    unit=unit,
+                    centre=self.priors[behaviour] or 0.0,
+                    values=text.log_odds[index][order],
+                )
+                for index, (behaviour, layer) in enumerate(self.layers.items())
+            ]
+            by_sentence = np.full((len(self.layers), len(stretches)), np.nan)
+            for number, span in enumerate(text.sentences):
+                inside = [span.start <= start < span.end for start, _, _ in stretches]
+                by_sentence[:, inside] = text.sentence_log_odds[:, number, None]
+            channels += [
+                replace(channel, measure="probe score of the sentence", values=values)
+                for channel, values in zip(channels, by_sentence, strict=True)
+            ]
+            traces.append(
+                ViewedTrace(
+                    name=text.trace.id,
+                    prompt=text.trace.prompt,
+                    tokens=tuple(text.trace.text[start:end] for start, end in zip(starts, ends, strict=False)),
+                    channels=tuple(channels),
+                    bands=bands_of(
+                        [(start, end) for start, end, _ in stretches],
+                        [(span.start, span.end, span.label) for span in text.trace.spans if span.label],
+                    ),
+                )
+            )
+        caption = f"{self._source()}. {_how_to_read(self.read)}"
+        return TokenView(traces=tuple(traces), title=f"{self._names()}, token by token", caption=caption)
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv and sentences.csv, tables/tokens.json, and report.html, the coloured texts.

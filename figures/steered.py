@@ -1,4 +1,4 @@
-"""Write a steered response as HTML: a fragment for notebooks and reports, or a page that opens offline. No script runs.
+"""Write a steered response as HTML: a fragment for notebooks and reports. No script runs.
 
 A token on a colour was steered, or taken over, and became another one than the base's; one with a dotted line under it
 was steered and stayed. Colours stand for behaviours.
@@ -17,7 +17,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ._text import page_text
-from .page import offline_page
 from .palette import (
     CONTROL,
     FOURTH,
@@ -46,24 +45,6 @@ STYLE = f"""
 .rl-steered .rl-soft {{ opacity: .75; font-size: .88em; margin: 0 0 .4rem; }}
 .rl-steered .rl-key {{ margin-right: 1rem; white-space: nowrap; }}
 {_MARKS}"""
-PAGE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.2rem; white-space: pre-wrap; }
-"""
-
-
-def steered_page(table: pd.DataFrame, behaviours: Sequence[str], *, question: str, caption: str) -> str:
-    """Write a whole page: what models wrote is escaped, nothing is loaded.
-
-    Args:
-        table: One row a token (see above).
-        behaviours: In the order of their colours.
-        question: What was asked.
-        caption: What stands above the response.
-    """
-    fragment = steered_fragment(table, behaviours, caption=caption)
-    return offline_page("A steered response", PAGE, f"<h1>{page_text(question)}</h1>\n{fragment}")
 
 
 def steered_fragment(table: pd.DataFrame, behaviours: Sequence[str], *, caption: str) -> str:

@@ -1,4 +1,4 @@
-"""Write text coloured by what probes say of it, as HTML: a fragment for notebooks, or a page that opens offline.
+"""Write text coloured by what probes say of it, as HTML, for notebooks (pages: `token_view`).
 
 Orange lies above the centre of a behaviour (the log odds of any training span; 0 where that is not known), blue below,
 and the further away the stronger. Underlined: spans with the chosen label, so that hits and misses show. Radio buttons
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._text import page_text
-from .page import offline_page
 from .palette import SECOND, SIGNAL, faint
 
 N_LEVELS = 10  # shades on either side
@@ -37,16 +36,6 @@ STYLE = """
 .rl-tokens .rl-text span { padding: .14em 0; }
 .rl-tokens:has([value="t"]:checked) .rl-text span { border-radius: 2px; }
 """
-PAGE = """
-:root { color-scheme: light dark; --ink: #222; --soft: #666; --page: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --soft: #a0a0a0; --page: #16181c; } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 60rem;
-  margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: 0; }
-.note { color: var(--soft); font-size: .92rem; }
-.rl-pick { position: sticky; top: 0; z-index: 1; background: var(--page); padding: .6rem 0; }
-"""
-
 
 Scored = tuple[int, int, Sequence[float]]  # start, end, the score of each behaviour
 
@@ -84,34 +73,6 @@ class Scale:
     def of(self, unit: str) -> float:
         """Return the distance of the strongest colour of a unit ("t" or "s")."""
         return self.tokens if unit == "t" else self.sentences
-
-
-def tokens_page(
-    texts: Sequence[ColouredText],
-    scales: Sequence[Scale],
-    *,
-    title: str,
-    heading: str,
-    caption: str,
-    are_log_odds: bool = True,
-) -> str:
-    """Write a whole page: every text, label and name is escaped, nothing is loaded and no script may run.
-
-    Args:
-        texts: What is shown.
-        scales: One for each behaviour, in the order of the buttons.
-        title: Title of the page.
-        heading: What stands above the texts.
-        caption: How they were scored.
-        are_log_odds: Whether scores have a probability.
-    """
-    return offline_page(
-        page_text(title),
-        PAGE,
-        f"""<h1>{page_text(heading)}</h1>
-<p class="note">{page_text(caption)}</p>
-{tokens_fragment(texts, scales, are_log_odds=are_log_odds)}""",
-    )
 
 
 def tokens_fragment(

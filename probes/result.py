@@ -13,13 +13,14 @@ import plotly.graph_objects as go
 import torch
 from jaxtyping import Float
 
-from ..figures import FigureTable, draw_all, result_page
+from ..figures import FigureTable, draw_all, frame_table, render
 from ..models.sites import Site, at_site
 from ..rundir import ByBehaviour, InputError, brief, did_you_mean, listed, looked_at, restoring
 from ..rundir.result_files import check_format, write_result
 from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
 from .best_layer import best_slot
+from .explorer import explorer, verdict
 from .saved import SavedProbes
 from .solver import METHODS
 from .sweep_tables import CURVES_TITLE, EXCESS_TITLE, calibration_table, curves_table, excess_table, heatmap_table
@@ -290,9 +291,68 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
             **{name: about[name] for name in ABOUT},
         )
 
+    def in_words(self) -> list[str]:
+        """Say what the probes found, with its interval and controls (`explorer.py` has the rules)."""
+        name = str(self.model["name"])
+        return [verdict(self.behaviours, self.layers, model=name, n_problems=self.n_problems)]
+
+    def explorer(
+        self, *, sentences: Mapping[str, Any] | None = None, vectors: str | None = None, probes: str = PROBES
+    ) -> dict[str, Any]:
+        """Collect what a page links: values by behaviour and layer, sentences, commands for the chosen cell.
+
+        Args:
+            sentences: Telling sentences of every behaviour and layer; None without.
+            vectors: Name of the file of directions beside the page; None if there is none.
+            probes: Name of the file of probes beside the page.
+
+        Returns:
+            Plain values.
+        """
+        shell = [f"reasonlens score {probes} --behaviours BEHAVIOUR --layer LAYER --traces TRACES.jsonl"]
+        python = [
+            "import reasonlens",
+            f'scores = reasonlens.score({self.model["name"]!r}, ["So it is 8. Wait, no."], "{probes}", '
+            "behaviours=[BEHAVIOUR], layer=LAYER)",
+        ]
+        if vectors is not None:
+            chosen = f"{vectors} --behaviour BEHAVIOUR --layer LAYER"
+            when = ("sentences", " --when sentences") if self.read.startswith("before") else ("response", "")
+            shell = [
+                f'reasonlens steer write {chosen}{when[1]} --prompt "What is 17 times 23?"',
+                f"reasonlens export {chosen} --format repeng --out direction.gguf",
+                *shell,
+            ]
+            python += [
+                f'directions = reasonlens.Directions.open("{vectors}")',
+                f'reasonlens.steer_write({self.model["name"]!r}, directions, "What is 17 times 23?", '
+                f'behaviour=BEHAVIOUR, layer=LAYER, when="{when[0]}")',
+                "vector = directions[BEHAVIOUR].at(LAYER)",
+            ]
+        return explorer(
+            self.behaviours,
+            self.layers,
+            estimator=self.estimator,
+            sentences=sentences,
+            files=[probes] if vectors is None else [vectors, probes],
+            shell="\n".join(shell),
+            python="\n".join(python),
+        )
+
     def report(self) -> str:
         """Write one self-contained HTML page."""
-        return result_page(f"Probes of {self.model['name']}", f"{self.caption}.", self.figures(), self.headline())
+        explore = self.explorer()
+        shown = {name: table.draw() for name, table in self.tables().items() if name != "auroc"}
+        return render(
+            "sweep.html.jinja",
+            {"model": self.model, "behaviours": self.behaviour_dicts(), "caption": self.caption},
+            shown,
+            data={"explore": explore},
+            scripts=("explore.js",),
+            explore=explore,
+            sentences=self.in_words(),
+            table=frame_table("headline", self.headline()),
+        )
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/, report.html, and probes.safetensors if it holds the probes.

@@ -17,6 +17,7 @@ from ...figures import FigureTable, draw_all, render
 from ...rundir import InputError, did_you_mean, from_row, listed, looked_at, restoring, to_row
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from .conditions_frame import conditions_frame
+from .in_words import of_effects
 from .outcome import Outcome
 from .tables import layers_table, strength_table
 from .tried import TriedConditions
@@ -222,7 +223,13 @@ class StrengthCurves(TriedConditions):
             steered=steered,
             unsteered=self.unsteered,
             n_cells=self.n_cells,
+            sentences=self.in_words(),
         )
+
+    def in_words(self) -> list[str]:
+        """Say which directions move their behaviour more than random ones do (`in_words.py` has the rules)."""
+        n_random = int(self._by_layer["n_random"].min())
+        return [of_effects(self._by_layer, model=str(self.about["model"]["name"]), n_random=n_random)]
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/ and report.html.

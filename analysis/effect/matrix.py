@@ -26,6 +26,7 @@ from ...vectors import Directions
 from ...vectors.residual_norms import with_known_norms
 from .curves import StrengthCurves
 from .damage import texts_for_norms
+from .in_words import of_effects
 from .settings import EffectSettings
 from .sweep import digest_of, steer_sweep
 from .tables import matrix_table
@@ -132,7 +133,20 @@ class SteeringMatrix:
             "p_corrected over the layers, strengths and behaviours of one source and target; "
             "wrong_way: share of problems whose rate falls."
         )
-        return result_page(TITLE, lead, self.figures(), self.effects())
+        return result_page(TITLE, lead, self.figures(), self.effects(), self.in_words())
+
+    def in_words(self) -> list[str]:
+        """Say for each source and target which directions move their behaviour (`in_words.py` has the rules)."""
+        effects = self.effects().rename(columns={"steered": "behaviour"})
+        return [
+            of_effects(
+                effects[(effects["source"] == source) & (effects["target"] == target)],
+                model=f"{target}, steered with the directions of {source}",
+                n_random=int(cell.about["settings"]["n_random"]),
+                corrected="what was tried with this pair",
+            )
+            for (source, target), cell in self.cells.items()
+        ]
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, effects.csv, tables/ and report.html.

@@ -15,6 +15,7 @@ from ...rundir import brief, from_row, looked_at, restoring
 from ...rundir.result_files import REPORT, RESULTS, TABLE, check_format, write_result
 from ...stats import Interval
 from ...vectors import Choice, Directions
+from .in_words import of_search
 
 FORMAT = "reasonlens.steering-search/1"
 VECTORS = "vectors.safetensors"
@@ -118,7 +119,13 @@ class SteeringSearch:
 
     def report(self) -> str:
         """Write one self-contained HTML page."""
-        return render("search.html.jinja", self.to_dict(), self.figures())
+        return render("search.html.jinja", self.to_dict(), self.figures(), sentences=self.in_words())
+
+    def in_words(self) -> list[str]:
+        """Say what was chosen, and that this is no evidence yet."""
+        if not self.choices:
+            return ["Nothing was chosen: no layer and strength stayed within the limit."]
+        return [of_search(self.choices, self.effects, kl_limit=self.about["settings"]["kl_limit_nats"])]
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/, report.html and, where they are there, the vectors.

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all
-from ...figures.steered import steered_fragment, steered_page
+from ...figures.steered import steered_fragment
+from ...figures.token_view import TokenChannel, TokenView, ViewedTrace
 from ...models import LanguageModel
 from ...rundir import InputError, expanded, from_row, looked_at, restoring, to_row, write_text
 from ...rundir.result_files import check_format, write_result
@@ -142,10 +144,52 @@ class SteeredTrace:
 
     def to_html(self, path: str | Path | None = None) -> str:
         """Make a page of its own, which opens offline; also written to `path` if there is one."""
-        page = steered_page(self.to_frame(), self.colour_order(), question=self.question, caption=self.caption())
+        page = self.view().to_html()
         if path is not None:
             write_text(expanded(path), page)
         return page
+
+    def view(self) -> TokenView:
+        """Show the response token by token: who decided, the strength, how far the models' likelihoods part, damage."""
+        record = self.record
+        kinds = (
+            "as the base alone",
+            "another token than the base's, not steered",
+            "steered, the base's token stayed",
+            "steered, and another token came of it",
+        )
+        decided = [
+            (1 if token != base else 0) if not is_steered else (3 if token != base else 2)
+            for token, base, is_steered in zip(record.tokens, record.base, record.effective, strict=True)
+        ]
+        thinking = np.array([np.nan if value is None else value for value in record.thinking_logprob], dtype=float)
+        base = np.array(record.base_logprob, dtype=float)
+        behaviours = self.colour_order()
+        steered = [1 + number if number >= 0 else 0 for number in record.behaviour]
+        channels = [
+            TokenChannel(
+                measure="who decided",
+                values=np.array(decided),
+                categories=(*kinds, "steered, and another token came of it"),
+            ),
+            TokenChannel(measure="steered towards", values=np.array(steered), categories=("not steered", *behaviours)),
+            TokenChannel(measure="strength", values=np.array(record.strength, dtype=float), unit="mean residual norms"),
+            TokenChannel(measure="likelier in the thinking model", values=thinking - base, unit="nats"),
+            TokenChannel(
+                measure="divergence of the steered base from the base",
+                values=np.array(record.kl_nats, dtype=float),
+                unit="nats",
+                centre=None,
+            ),
+        ]
+        rows = zip(self.base, self.thinking, strict=True)
+        notes = {
+            place: f"alone the base {one!r}, the thinking model {other!r}" for place, (one, other) in enumerate(rows)
+        }
+        trace = ViewedTrace(
+            name=self.arm, prompt=self.question, tokens=self.pieces, channels=tuple(channels), notes=notes
+        )
+        return TokenView(traces=(trace,), title="A steered response", caption=self.caption())
 
     def caption(self) -> str:
         """Say whose response this is, whether it is right, and how much of it was steered."""

@@ -91,6 +91,9 @@ from .analysis import (
     stability as stability,
 )
 from .analysis import (
+    token_view as token_view,
+)
+from .analysis import (
     traces_check as traces_check,
 )
 from .analysis import (

@@ -14,7 +14,7 @@ from reasonlens import (
     Trace,
     locate,
 )
-from reasonlens.analysis.sentences import telling_sentences
+from reasonlens.analysis.sentences import FOUND, MISSED, MISTAKEN, telling_sentences
 from reasonlens.probes.best_layer import best_slot
 from reasonlens.stats import Interval
 from reasonlens.vectors.extraction import best_layers
@@ -88,8 +88,10 @@ def test_model_text_and_labels_are_escaped(location: Location) -> None:
 def test_the_page_loads_nothing_from_anywhere(location: Location) -> None:
     page = Page()
     page.feed(location.report())
-    assert page.loads == []
-    assert sum(len(script) > 1_000_000 for script in page.scripts) == 1  # plotly itself
+    assert {load for load in page.loads if not load.startswith("#")} == {"vectors.safetensors", "probes.safetensors"}
+    html = location.report()
+    assert "default-src 'none'" in html and len(html) < 1_000_000
+    assert sum(len(script) > 500_000 for script in page.scripts) == 1  # plotly itself, packed
 
 
 def test_the_page_holds_every_figure_and_every_headline_with_n_and_interval(location: Location) -> None:
@@ -153,13 +155,27 @@ def test_one_best_layer_is_named_wherever_one_is_named(location: Location) -> No
     assert best_slot(np.full((1, 3), np.nan)) == 0
 
 
-def test_sentences_are_those_the_probe_finds_misses_and_mistakes(location: Location) -> None:
+def test_sentences_are_those_the_probe_finds_misses_and_mistakes_at_every_layer(location: Location) -> None:
     # Scores rise with the number of the example, and the two labels take turns.
     sentences = telling_sentences(location.sweep, location.activations)
-    for name in location.sweep.behaviours:
-        kinds = sentences[name]
-        rows = [{"text": e.text, "label": e.label, "trace": e.trace} for e in location.activations.examples]
-        same = [row for row in rows if row["label"] == name]
-        other = [row for row in rows if row["label"] != name]
-        assert kinds["missed"] == same[:3]
-        assert kinds["false alarms"] == other[::-1][:3]
+    examples = location.activations.examples
+    for index, name in enumerate(location.sweep.behaviours):
+        for slot, layer in enumerate(location.sweep.layers):
+            cell = sentences["cells"][name][str(layer)]
+            scores = location.sweep.scores[index, slot]
+            own = [place for place, example in enumerate(examples) if example.label == name]
+            others = [place for place, example in enumerate(examples) if example.label != name]
+            expected = {FOUND: own[::-1][:3], MISSED: own[:3], MISTAKEN: others[::-1][:3]}
+            for kind, places in expected.items():
+                spans = [sentences["spans"][number] for number, _ in cell[kind]]
+                assert [span["trace"] for span in spans] == [examples[place].trace for place in places]
+                assert [span["label"] for span in spans] == [examples[place].label for place in places]
+                assert [score for _, score in cell[kind]] == [float(scores[place]) for place in places]
+    assert len({(span["text"], span["trace"]) for span in sentences["spans"]}) == len(sentences["spans"])
+
+
+def test_the_verdict_stands_first_and_names_interval_and_control(location: Location) -> None:
+    html = location.report()
+    (sentence,) = location.sweep.in_words()
+    assert html.index('class="verdict"') < html.index('role="grid"') < html.index('data-name="summary"')
+    assert "8 problems are too few for intervals" in sentence  # nothing is claimed without one

@@ -242,7 +242,7 @@ def test_scores_that_are_no_log_odds_have_no_probability(tiny) -> None:
     scores = score(model, "It is 4.", planted(model, are_log_odds=False), progress=False)
     assert scores.to_frame()["probability"].isna().all() and scores.sentences["log_odds"].notna().any()
     assert scores.priors == {"backtracking": None, "deduction": None} and scores.to_dict()["are_log_odds"] is False
-    html = scores.to_html()
+    html = scores._repr_html_()
     assert "score of backtracking" in html and "log odds" not in html and "%)" not in html.split("rl-text")[-1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -85,14 +86,16 @@ def test_every_text_label_and_name_is_escaped_and_nothing_is_loaded(tiny) -> Non
     text = f"One {EVIL}\n\n\tis  4.\r\nWait, {EVIL} no: 数é🙂."
     trace = Trace(EVIL, EVIL, text, (Span(0, 30, EVIL), Span(20, 60, "deduction")))
     scores = score(replace(model, name=EVIL), trace, probes, progress=False)
-    for html in (scores.to_html(), scores._repr_html_()):
-        page = page_of(html)
-        assert not {"script", "img", "b", "iframe", "link"} & set(page.tags)
-        assert page.loads == [] and page.handlers == []
-        assert page.texts == [text]  # white space, line ends and all
-        assert any(f"labelled {EVIL}, deduction" in title for title in page.titles)
-        assert "@import" not in html and "url(" not in html
-    assert "default-src 'none'" in scores.to_html()
+    html = scores._repr_html_()
+    page = page_of(html)
+    assert not {"script", "img", "b", "iframe", "link"} & set(page.tags)
+    assert page.loads == [] and page.handlers == []
+    assert page.texts == [text]  # white space, line ends and all
+    assert any(f"labelled {EVIL}, deduction" in title for title in page.titles)
+    assert "@import" not in html and "url(" not in html
+    whole = page_of(scores.to_html())
+    assert "img" not in whole.tags and whole.loads == ["#main"] and whole.handlers == []
+    assert "default-src 'none'" in scores.to_html() and EVIL not in scores.to_html()
 
 
 def test_a_page_shows_each_text_once_and_writes_what_it_returns(tiny, traces, tmp_path: Path) -> None:
@@ -101,7 +104,10 @@ def test_a_page_shows_each_text_once_and_writes_what_it_returns(tiny, traces, tm
     scores = score(model, texts, planted(model), progress=False)
     html = scores.to_html(tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes().decode() == html
-    assert page_of(html).texts == [traces[0].text, traces[1].text, MIXED]
+    shown = json.loads(html.split('id="data-tokens">')[1].split("</script>")[0])["traces"]
+    assert ["".join(one["tokens"]) for one in shown] == [traces[0].text, traces[1].text, MIXED]
+    measures = [channel["measure"] for channel in shown[0]["channels"]]
+    assert measures == ["probe score"] * 2 + ["probe score of the sentence"] * 2
 
 
 def test_a_notebook_shows_the_first_texts_and_says_how_many_are_left(tiny) -> None:
@@ -128,21 +134,21 @@ def made_up(log_odds: list[float], prior: float | None, labels: tuple[Span, ...]
 
 def test_colours_lie_about_the_prior_and_grow_with_the_distance() -> None:
     scores = made_up([-2.0, -2.0 + 4, -2.0 - 4, -2.0 + 2, np.nan], prior=-2.0)
-    shades = {letter: classes for classes, letter in page_of(scores.to_html()).classes}
+    shades = {letter: classes for classes, letter in page_of(scores._repr_html_()).classes}
     assert shades == {"a": "", "b": "t0p10", "c": "t0n10", "d": "t0p5"}
-    assert page_of(made_up([0.0, 4.0, -4.0], prior=None).to_html()).classes[0] == ("", "a")
+    assert page_of(made_up([0.0, 4.0, -4.0], prior=None)._repr_html_()).classes[0] == ("", "a")
 
 
 def test_spans_labelled_with_the_behaviour_are_underlined() -> None:
     labels = (Span(1, 3, "x"), Span(2, 4, "y"))
-    html = made_up([0.0, 0.0, 0.0, 0.0], prior=None, labels=labels).to_html()
+    html = made_up([0.0, 0.0, 0.0, 0.0], prior=None, labels=labels)._repr_html_()
     assert [letter for classes, letter in page_of(html).classes if "l0" in classes.split()] == ["b", "c"]
     assert "underlined</span>: labelled x" in html
-    assert "labelled" not in made_up([0.0], prior=None).to_html()
+    assert "labelled" not in made_up([0.0], prior=None)._repr_html_()
 
 
 def test_a_tooltip_says_the_numbers() -> None:
-    (title,) = page_of(made_up([1.0986], prior=None).to_html()).titles
+    (title,) = page_of(made_up([1.0986], prior=None)._repr_html_()).titles
     assert title == "x +1.10 (75%)"
 
 

@@ -40,6 +40,7 @@ from reasonlens import (
     write_traces,
 )
 from reasonlens.figures.labelled import LabelledText
+from reasonlens.figures.token_view import TokenChannel, TokenView, ViewedTrace
 from reasonlens.figures.tokens import ColouredText
 from reasonlens.models.sites import Site
 from reasonlens.organisms.evaluation import Evaluation
@@ -110,6 +111,8 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
     with steer(model, found["deduction"], layer=2) as steered:
         model.model(torch.tensor([[1, 2, 3]]))
     swept = sweep(activations, n_folds=3, n_bootstrap=10, n_shuffles=1, n_permutations=2, progress=False)
+    channel = TokenChannel(measure="m" * 5_000, behaviour="b" * 5_000, layer=3, values=torch.zeros(1).numpy())
+    viewed = ViewedTrace(name="n" * 5_000, prompt="p", tokens=("t" * 5_000,), channels=(channel,))
     made = [
         *(model, activations, stored.values, found, found["deduction"], block, steered, swept.probes(), traces[0]),
         *(
@@ -132,6 +135,9 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
             traces_show("bundled"),
             LabelledText(name="a", prompt="p", text="t" * 5_000, labels=[]),
             ColouredText(name="a", prompt="p", text="t" * 5_000, tokens=[], sentences=[], labels=[]),
+            channel,
+            viewed,
+            TokenView(traces=(viewed,), title="t" * 5_000, caption="c"),
             Interval(0.5, 0.4, 0.6, 12),
             RecoveredGap(Interval(0.5, 0.4, 0.6, 12)),
             CoefficientNetwork(2, 4, 1.0),

@@ -125,7 +125,7 @@ def test_pages_hold_no_commands(tmp_path: Path) -> None:
     table = made("layer_heatmap")
     rows = table.rows.assign(behaviour=[f"{COMMANDS}{name}" for name in table.rows["behaviour"]])
     page = result_page(f"title {COMMANDS}", f"lead {COMMANDS}", {}, rows)
-    body = page[page.rindex("</script>") :]
+    body = page
     assert "lead" in body and not any(character in body for character in HIDDEN if character != "\x00")
 
 

@@ -81,11 +81,11 @@ def test_tokens_that_both_models_would_say_are_left_uncoloured_where_all_are_tak
     assert shown.count('rl-changed" title') == 2 and 'rl-stayed" title' not in shown
 
 
-def test_a_page_opens_offline_runs_no_script_and_escapes_text(model: LanguageModel, tmp_path: Path) -> None:
+def test_a_page_opens_offline_runs_its_own_script_alone_and_escapes_text(model: LanguageModel, tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>"
     page = trace(model, question=hostile, arm=hostile, behaviours=(hostile, hostile)).to_html(tmp_path / "t.html")
     assert (tmp_path / "t.html").read_text("utf-8") == page
-    assert "<script" not in page and "&lt;script&gt;" in page and "default-src 'none'" in page
+    assert hostile not in page and "&lt;script&gt;" in page and "default-src 'none'" in page
 
 
 def test_half_a_character_goes_with_the_token_that_ends_it() -> None:
