@@ -76,7 +76,7 @@ class Passes:
             first,
             inputs.device,
             window=self._window,
-            is_padded=lambda: first > 0 and known is not None and not bool(known.all_real),
+            is_padded=lambda: first > 0 and known is not None and known.is_padded,
         )
         problem = layout.find_problem
         if unknown_cache is not None:
