@@ -26,7 +26,7 @@ from transformers.cache_utils import Cache
 
 from ...generation import prompt_rows, text_of
 from ...rundir import InputError
-from .layout import Layout, cache_of, columns_in, layout_of
+from .layout import Layout, cache_of, columns_in, layout_of, of_held_columns
 from .memory import CacheState, Uncached, has_guesses, is_part_of_prompt, last_keys_of
 from .step import Step
 
@@ -69,8 +69,9 @@ class Passes:
             n_columns = 0 if known is None else known.n_run
             unknown_cache = type(cache).__name__ if known is None else None
         first = n_columns
+        mask = of_held_columns(cache, arguments.get("attention_mask"), first + n_tokens)
         layout = layout_of(
-            arguments,
+            {**arguments, "attention_mask": mask},
             n_rows,
             n_tokens,
             first,

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
+from ...models.device_copies import DeviceCopies
 from ...models.handle import whole_layer
 from ...models.sites import Site
 from ...rundir import InputError, brief, truth_of
@@ -46,7 +48,6 @@ class Steering:
     when: When = When.all()  # which tokens
     mask: Bool[Tensor, " rows"] | Bool[Tensor, "rows columns"] | Integer[Tensor, "*shape"] | None = None
     controller: Controller | None = None
-    _placed: dict[torch.device, Tensor] = field(default_factory=dict, init=False, repr=False)  # the mask, copied once
 
     __repr__ = brief
 
@@ -115,13 +116,14 @@ class Steering:
             InputError: The mask does not fit the batch, or the end of the prompt is not known.
         """
         selected = self.when.of(step)
-        return selected if self.mask is None else selected & _mask_of_step(self._mask_on(step.is_real.device), step)
+        return (
+            selected if self.mask is None else selected & _mask_of_step(self._mask_copies.on(step.is_real.device), step)
+        )
 
-    def _mask_on(self, device: torch.device) -> Bool[Tensor, "..."]:
+    @cached_property
+    def _mask_copies(self) -> DeviceCopies:
         assert self.mask is not None
-        if device not in self._placed:
-            self._placed[device] = self.mask.to(device).bool()
-        return self._placed[device]
+        return DeviceCopies(self.mask.bool())
 
 
 def _check_types(strength: object, when: object, controller: object, mask: object) -> None:
