@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+PINNED = {"cuda"}  # kinds of devices to which pinned memory is copied without a wait
+
 
 def uploaded(values: Tensor | Sequence[int] | Sequence[float] | Sequence[bool], device: torch.device) -> Tensor:
     """Copy numbers from the host to a device; nothing waits on CUDA.
@@ -23,7 +25,7 @@ def uploaded(values: Tensor | Sequence[int] | Sequence[float] | Sequence[bool], 
         The tensor there.
     """
     tensor = values if isinstance(values, Tensor) else torch.tensor(values)
-    if device.type == "cuda" and tensor.device.type == "cpu" and tensor.numel():
+    if device.type in PINNED and tensor.device.type == "cpu" and tensor.numel():
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 
