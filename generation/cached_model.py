@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -61,6 +61,10 @@ def text_of(ids: Int[Tensor, "rows tokens"]) -> object | None:
     return _TEXTS.get(ids)
 
 
+# What a model that reads along is told: the token of each row, and the places of the rows that go on (None: all).
+OnHost: TypeAlias = tuple[Sequence[int], Sequence[int] | None]
+
+
 class Follower(Protocol):
     """A model that reads along what another one writes, and says what it would write itself."""
 
@@ -77,12 +81,18 @@ class Follower(Protocol):
         """
         ...
 
-    def extend(self, tokens: Int[Tensor, " rows"], remaining: Int[Tensor, " remaining"] | None) -> None:
+    def extend(
+        self,
+        tokens: Int[Tensor, " rows"],
+        remaining: Int[Tensor, " remaining"] | None,
+        on_host: OnHost | None = None,
+    ) -> None:
         """Append the token written in each row, then keep some rows only.
 
         Args:
             tokens: Of all rows of the last step.
             remaining: Places of the rows that go on, in order; None: all.
+            on_host: Both, as the host knows them without waiting for a device; None: not given.
         """
         ...
 
@@ -182,12 +192,18 @@ class CachedModel:
         self.logits = self._of_rows(output.logits[:, -1].float())
         return self.logits
 
-    def extend(self, tokens: Int[Tensor, " rows"], remaining: Int[Tensor, " remaining"] | None) -> None:
+    def extend(
+        self,
+        tokens: Int[Tensor, " rows"],
+        remaining: Int[Tensor, " remaining"] | None,
+        on_host: OnHost | None = None,
+    ) -> None:
         """Append the token written in each row, then keep some rows only.
 
         Args:
             tokens: Of all rows of the last step.
             remaining: Places of the rows that go on, in order; None: all.
+            on_host: Both, as the host knows them without waiting for a device; None: not given.
         """
         device = self._ids.device
         tokens = tokens.to(device)

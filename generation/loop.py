@@ -158,14 +158,14 @@ class _Run:
                         going = [goes and not stops for goes, stops in zip(going, stopped, strict=True)]
                 if not any(going):
                     break
-                remaining = None
+                emitted, remaining, on = batch.last, None, None
                 if not all(going):
                     on = [row for row, goes in enumerate(going) if goes]
                     remaining = uploaded(on, device)
                     batch = batch.select(on, remaining)
                 writer.extend(tokens, remaining)
                 if follower is not None:
-                    follower.extend(tokens, remaining)
+                    follower.extend(tokens, remaining, (emitted, on))
         return responses
 
     def _state(

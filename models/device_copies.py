@@ -14,7 +14,7 @@ from torch import Tensor
 PINNED = {"cuda"}  # kinds of devices to which pinned memory is copied without a wait
 
 
-def uploaded(values: Tensor | Sequence[int] | Sequence[float] | Sequence[bool], device: torch.device) -> Tensor:
+def uploaded(values: Tensor | Sequence[float] | Sequence[Sequence[float]], device: torch.device) -> Tensor:
     """Copy numbers from the host to a device; nothing waits on CUDA.
 
     Args:
