@@ -56,10 +56,11 @@ def sentence_loss(
         return (steered, *output[1:]) if isinstance(output, tuple) else steered
 
     with one_pass(model, {layer: add_vectors}):
-        logits = model.model(**rows.inputs(), logits_to_keep=rows.logit_positions).logits
-    token_logits = logits[rows.row, rows.logit_index].float()  # (n_predicted, vocabulary)
-    losses = cross_entropy(token_logits, rows.token.to(logits.device), reduction="none")
-    row, is_first = rows.row.to(losses.device), rows.is_first.to(losses.device)
+        logits = model.model(**rows.inputs(), logits_to_keep=rows.logit_positions.to(model.output_device)).logits
+    row, index, token, is_first = (
+        place.to(logits.device) for place in (rows.row, rows.logit_index, rows.token, rows.is_first)
+    )
+    losses = cross_entropy(logits[row, index].float(), token, reduction="none")  # of (n_predicted, vocabulary)
     n_rows = len(rows.targets)
     count = torch.bincount(row, minlength=n_rows)
     loss = losses.new_zeros(n_rows).index_add(0, row, losses) / count
