@@ -135,8 +135,8 @@ class UpperBlocks:
             if not isinstance(held, Tensor) or held.numel() == 0:
                 continue
             runs = number > self.layer
-            some = held.index_select(0, rows) if runs else held.new_zeros(1).expand(len(rows), *held.shape[1:])
-            setattr(scratch, name, some)
+            shape_only = held.new_zeros(1).expand(len(rows), *held.shape[1:])
+            setattr(scratch, name, held.index_select(0, rows.to(held.device)) if runs else shape_only)
         return scratch
 
     @contextmanager

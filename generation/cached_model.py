@@ -152,7 +152,7 @@ class CachedModel:
         """The output of the block that is read, at the last token of each row; of no width where none is read."""
         if self._upper is None or self._upper.activations is None:
             return self._ids.new_empty(len(self.last_ids), 0, dtype=torch.float32)
-        return self._of_rows(self._upper.activations[:, -1])
+        return self._of_rows(self._upper.activations[:, -1].to(self.model.device))
 
     @contextmanager
     def reading(self, layer: int | None) -> Iterator[None]:

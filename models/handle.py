@@ -60,6 +60,12 @@ class LanguageModel:
         return weight.device
 
     @property
+    def output_device(self) -> torch.device:
+        """The device of the last block, and so of the body's output; that of the embedding unless there are several."""
+        weight = next(self.blocks[-1].parameters(), None)
+        return self.device if weight is None or weight.device.type == "meta" else weight.device
+
+    @property
     def context_tokens(self) -> int | None:
         """The longest sequence that the model was built for; None if its configuration does not state it."""
         limit = getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None)

@@ -57,10 +57,11 @@ def sentence_loss(
         return (steered, *output[1:]) if isinstance(output, tuple) else steered
 
     with one_pass(model, {layer: add_vectors}):
-        logits = model.model(**rows.inputs(), logits_to_keep=rows.logit_positions).logits
-    token_logits = logits[rows.row, rows.logit_index].float()  # (n_predicted, vocabulary)
-    losses = cross_entropy(token_logits, rows.token.to(logits.device), reduction="none")
-    row, first, n_tokens = (index.to(losses.device) for index in (rows.row, rows.first, rows.n_tokens))
+        logits = model.model(**rows.inputs(), logits_to_keep=rows.logit_positions.to(model.output_device)).logits
+    row, index, token, first, n_tokens = (
+        place.to(logits.device) for place in (rows.row, rows.logit_index, rows.token, rows.first, rows.n_tokens)
+    )
+    losses = cross_entropy(logits[row, index].float(), token, reduction="none")  # of (n_predicted, vocabulary)
     loss = losses.new_zeros(len(rows.targets)).index_add(0, row, losses) / n_tokens
     return loss, -losses[first]
 
