@@ -122,6 +122,17 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
 def main() -> None:
     """Run the benchmark as the command line asks."""
+    options = _arguments()
+    torch.set_num_threads(1)
+    results = measured(*case_of(options), options.samples, options.rounds, options.new_tokens)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "sampling.json").write_text(json.dumps(results, indent=1) + "\n")
+        (options.out / "sampling.md").write_text(table(results))
+    sys.stdout.write(json.dumps(results) + "\n" if options.json else table(results))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="organism/rl-timing")
     parser.add_argument("--problems", type=int, default=256)
@@ -132,14 +143,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=SHAPES, help="random weights of this shape; on CUDA 1.5b")
     parser.add_argument("--out", type=Path, help="directory for sampling.json and sampling.md")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    results = measured(*case_of(options), options.samples, options.rounds, options.new_tokens)
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "sampling.json").write_text(json.dumps(results, indent=1) + "\n")
-        (options.out / "sampling.md").write_text(table(results))
-    sys.stdout.write(json.dumps(results) + "\n" if options.json else table(results))
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

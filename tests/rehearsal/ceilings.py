@@ -1,8 +1,8 @@
 """How often the host may wait for the device, by path and by the function of reasonlens that waits.
 
 A path's waits are divided by its passes, tokens, steps or layers (`watch` in conftest.py says which). A function that
-is not listed may not wait at all; where a path has one number, it is that of all functions together. To lower a number is
-progress; whoever raises one says why.
+is not listed may not wait at all; where a path has one number, it is that of all functions together. To lower a number
+is progress; whoever raises one says why.
 """
 
 from __future__ import annotations

@@ -10,3 +10,6 @@ KIND = "REASONLENS_STAND_IN"  # environment: which kind to install
 
 if KIND in os.environ:
     install(os.environ[KIND])
+    from reasonlens.models import device_copies
+
+    device_copies.PINNED = {os.environ[KIND]}  # the stand-in knows pinned memory, whichever it is
