@@ -17,7 +17,7 @@ def test_sums_over_a_span_are_float32_of_what_the_blocks_put_out(tiny: Callable[
     collected = collect(model, traces[:3], layers=[1], read="mean", share_prefixes=False, progress=False)
     assert collected.values.dtype == torch.float32
     outputs: list[torch.Tensor] = []
-    hook = model.blocks[1].register_forward_hook(
+    model.blocks[1].register_forward_hook(
         lambda module, args, output: outputs.append(output[0] if isinstance(output, tuple) else output)
     )
     expected = []
