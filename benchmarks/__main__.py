@@ -15,6 +15,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -86,35 +88,35 @@ def parts(device: str, is_small: bool) -> list[Part]:
                 "collect",
                 "collect",
                 [*tiny, "--tokens", "64", "--texts-tokens", "256", "--rounds", "1", "--peers", "hidden_states"],
-                300,
+                900,
                 collect_rows,
             ),
             Part(
                 "probes",
                 "probes",
                 ["--shapes", "1x32", "--n", "200", "--rounds", "1", "--no-choice", "--no-agreement"],
-                300,
+                900,
                 probes_rows,
             ),
             Part(
                 "steer",
                 "steer",
                 [*tiny, "--new-tokens", "4", "--batch-sizes", "2", "--rounds", "2", "--peers", "bare_hook"],
-                300,
+                900,
                 steer_rows,
             ),
             Part(
                 "sampling",
                 "sampling",
                 ["--problems", "4", "--samples", "2", "--rounds", "1", "--new-tokens", "8"],
-                300,
+                900,
                 sampling_rows,
             ),
             Part(
                 "hybrid",
                 "hybrid",
                 [*tiny, "--batch-sizes", "2", "--rounds", "1", "--uncached-rounds", "0", "--new-tokens", "8"],
-                300,
+                900,
                 hybrid_rows,
             ),
         ]
@@ -186,15 +188,17 @@ def run(part: Part, device: str, log: Path) -> tuple[list[Row], str | None]:
     """
     command = [sys.executable, "-m", f"benchmarks.{part.module}", *part.options, "--device", device, "--json"]
     with log.open("w") as errors:
+        # A session of its own: one that is stopped takes its peers' processes, and their memory, with it.
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True)
         try:
-            done = subprocess.run(
-                command, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=part.seconds, check=False
-            )
+            answer, _ = process.communicate(timeout=part.seconds)
         except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
             return [], f"stopped after {part.seconds:g} s"
-    if done.returncode:
+    if process.returncode:
         return [], f"failed: {(log.read_text().strip().splitlines() or ['see its log'])[-1]}"
-    return [{"benchmark": part.name} | row for row in part.rows(json.loads(done.stdout))], None
+    return [{"benchmark": part.name} | row for row in part.rows(json.loads(answer))], None
 
 
 def table(report: dict[str, Any]) -> str:
