@@ -13,6 +13,18 @@ IDLE = "event with nothing queued behind it"
 # Modules whose waits are once a run and have no ceiling: they read weights, or try a model out.
 ONCE = ("?", "models.fingerprint", "models.content", "models.causality", "models.addition", "organisms.rollouts")
 
+# A token of the step loop; what is once a batch is divided by the four tokens of a test.
+WRITTEN = {
+    "generation.loop:_Run.batch": 1,
+    "generation.cached_model:CachedModel.step": 0.5,  # whether the prompts are padded
+}
+IN_HYBRIDS = WRITTEN | {
+    "generation.cached_model:CachedModel.step": 1,  # of both models
+    "generation.above:UpperBlocks.logits_of_whole": 0.5,  # the first token's, of the whole prompt
+    "pairs.hybrid._decode:_Arm.intervene": 1,
+    "pairs.hybrid.record:Log.records": 0.5,
+}
+
 CEILINGS: dict[str, float | dict[str, float]] = {
     "optimised directions cached": 260.5,
     "optimised directions not cached": 209.5,
@@ -33,25 +45,25 @@ CEILINGS: dict[str, float | dict[str, float]] = {
         "analysis._score:_token_scores": 2,
         "probes.saved:SavedProbes.score": 4,
     },
-    "sweep logistic": 1020,
-    "sweep ridge": 434,
+    "sweep logistic": 46,
+    "sweep ridge": 55,
     "directions": {},
-    "steer add": 0.75,
-    "steer add-preserving-norm": 1.75,
-    "steer project-out": 1.75,
-    "steer clamp": 1.75,
-    "steer of the response": 1.25,
-    "steer some rows": 3,
-    "steer two layers": 0.75,
-    "steer a controller of rows": 1.25,
-    "steer a controller of strengths": 1.75,
-    "steer sentence ends": 1.5,
-    "steer a static cache": 1.5,
-    "write": 5,
-    "sample": 7,
-    "hybrid steer": 11.75,
-    "hybrid take over": 8.5,
-    "hybrid a network's strength": 10.75,
-    "stability": 5,
-    "dose curves": 8.35,
+    "steer add": 0.25,
+    "steer add-preserving-norm": 0.25,
+    "steer project-out": 0.25,
+    "steer clamp": 0.25,
+    "steer of the response": 0.75,
+    "steer some rows": 1.5,
+    "steer two layers": 0.25,
+    "steer a controller of rows": 0.75,
+    "steer a controller of strengths": 0.25,
+    "steer sentence ends": 0.75,
+    "steer a static cache": 1,
+    "write": WRITTEN,
+    "sample": WRITTEN,
+    "hybrid steer": IN_HYBRIDS,
+    "hybrid take over": IN_HYBRIDS,
+    "hybrid a network's strength": IN_HYBRIDS | {"pairs.hybrid.coefficient:Coefficients.strength": 1.25},
+    "stability": WRITTEN,
+    "dose curves": 4.8,
 }

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
 from ...generation import prompt_rows, text_of
+from ...models.device_copies import uploaded
 from ...rundir import InputError
 from .layout import Layout, cache_of, columns_in, layout_of, of_held_columns
 from .memory import CacheState, Uncached, has_guesses, is_part_of_prompt, last_keys_of
@@ -250,4 +251,5 @@ class Passes:
 
     def _move_to(self, device: torch.device) -> None:
         """Move the special tokens once, not at every step: it makes the host wait for an accelerator."""
-        self._ends, self._pads = self._ends.to(device), self._pads.to(device)
+        if self._ends.device != device:
+            self._ends, self._pads = uploaded(self._ends, device), uploaded(self._pads, device)
