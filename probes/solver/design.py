@@ -105,16 +105,37 @@ class Design:
         return Inverses(self.rows)
 
     def rows_of(self, subset: int) -> Int[Tensor, " n_train"]:
-        """List the rows of a subset."""
+        """List the rows of a subset.
+
+        Args:
+            subset: Its number.
+
+        Returns:
+            Numbers of rows, on the device of the rows.
+        """
         cell, subsets = self.host
         return uploaded(torch.from_numpy(np.flatnonzero(subsets[subset][cell])), self.rows.device)
 
     def rows_in(self, cell: int) -> Int[Tensor, " n_here"]:
-        """List the rows of a cell."""
+        """List the rows of a cell.
+
+        Args:
+            cell: Its number.
+
+        Returns:
+            Numbers of rows, on the device of the rows.
+        """
         return uploaded(torch.from_numpy(np.flatnonzero(self.host[0] == cell)), self.rows.device)
 
     def cells_of(self, subset: int) -> list[int]:
-        """List the cells of a subset."""
+        """List the cells of a subset.
+
+        Args:
+            subset: Its number.
+
+        Returns:
+            Numbers of cells.
+        """
         return [int(cell) for cell in np.flatnonzero(self.host[1][subset])]
 
     @property
