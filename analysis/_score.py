@@ -153,7 +153,8 @@ def _token_scores(
         total=sum(map(len, texts)), desc="scoring", unit="token", unit_scale=True, progress=progress
     ) as bar:
         for pooled in engine.run([text.token_ids for text in texts], segments):
-            _check_finite(pooled.norms[0].isfinite().all(dim=0).cpu().numpy(), pooled.segments, owner, texts)
+            _check_finite(pooled.norms[0].isfinite().all(dim=0).numpy(), pooled.segments, owner, texts)
+            probes = probes.on(pooled.means.device)
             scored = [
                 probes.score(pooled.means[0, read_layers.index(layer)], behaviour, layer)
                 for behaviour, layer in layers.items()

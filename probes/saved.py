@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,22 @@ class SavedProbes(ByBehaviour[Tensor]):
                 f"{did_you_mean(layer, self.layers)}"
             )
         return layer
+
+    def on(self, device: torch.device) -> SavedProbes:
+        """Move the weights to a device, where `score` then uploads nothing.
+
+        Args:
+            device: The device.
+
+        Returns:
+            The probes; the same ones if they are there already.
+        """
+        if all(part.device == device for part in (*self.weights.values(), *self.biases.values())):
+            return self
+        weights, biases = (
+            {name: part.to(device) for name, part in parts.items()} for parts in (self.weights, self.biases)
+        )
+        return replace(self, weights=weights, biases=biases)
 
     def score(
         self, activations: Float[Tensor, "*batch d_model"], behaviour: str, layer: int | None = None

@@ -23,15 +23,14 @@ CEILINGS: dict[str, float | dict[str, float]] = {
     },
     "coefficient network": 450,
     "collect_moments": {
-        "activations.engine.pooling:pass_over": 1,
-        "activations.collector:Collector._check_finite": 1,
-        "activations.moments.stream:window_moments": 8,
-        "activations.moments.summary:Summary.cpu": 3.8,
+        "activations.engine.pooling:pass_over": 1,  # transformers looks whether a mask, or packed texts, need care
+        "activations.moments.label_sums:LabelSums.on_host.<locals>.<listcomp>": 3,  # covariances, once a window
+        "activations.engine.budget:first_budget": 1,  # once a run
     },
     "score": {
         "activations.engine.pooling:pass_over": 1,
-        "analysis._score:_token_scores": 2,
-        "probes.saved:SavedProbes.score": 4,
+        "analysis._score:_token_scores": 1,
+        "probes.saved:SavedProbes.on.<locals>.<dictcomp>": 2,  # once a run: weights and biases of each behaviour
     },
     "sweep logistic": 1020,
     "sweep ridge": 434,
