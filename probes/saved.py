@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -111,22 +111,6 @@ class SavedProbes(ByBehaviour[Tensor]):
             )
         return layer
 
-    def on(self, device: torch.device) -> SavedProbes:
-        """Move the weights to a device, where `score` then uploads nothing.
-
-        Args:
-            device: The device.
-
-        Returns:
-            The probes; the same ones if they are there already.
-        """
-        if all(part.device == device for part in (*self.weights.values(), *self.biases.values())):
-            return self
-        weights, biases = (
-            {name: part.to(device) for name, part in parts.items()} for parts in (self.weights, self.biases)
-        )
-        return replace(self, weights=weights, biases=biases)
-
     def score(
         self, activations: Float[Tensor, "*batch d_model"], behaviour: str, layer: int | None = None
     ) -> Float[Tensor, "*batch"]:
@@ -143,13 +127,28 @@ class SavedProbes(ByBehaviour[Tensor]):
         Raises:
             InputError: There is no probe for this behaviour or layer, or the activations have another width.
         """
-        slot = self.layers.index(self.layer_of(behaviour, layer))
         if activations.shape[-1] != self.d_model:
             raise InputError(
                 f"activations have {activations.shape[-1]} dimensions, and these probes read {self.d_model}"
             )
-        weight = self.weights[behaviour][slot].to(activations.device)
-        return activations.float() @ weight + self.biases[behaviour][slot].to(activations.device)
+        weight, bias = (part.to(activations.device) for part in self.at(behaviour, layer))
+        return activations.float() @ weight + bias
+
+    def at(self, behaviour: str, layer: int | None = None) -> tuple[Float[Tensor, " d_model"], Float[Tensor, ""]]:
+        """Look up weight and bias of a probe.
+
+        Args:
+            behaviour: One of `behaviours`.
+            layer: The layer of the probe; None means the behaviour's best one.
+
+        Returns:
+            Both, float32, on the CPU.
+
+        Raises:
+            InputError: There is no probe for this behaviour or layer.
+        """
+        slot = self.layers.index(self.layer_of(behaviour, layer))
+        return self.weights[behaviour][slot], self.biases[behaviour][slot]
 
     def check(self, model: LanguageModel, force: bool = False) -> None:
         """Check that these probes belong to a model.

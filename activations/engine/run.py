@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from ...models.find_place import places_of
 from ...models.sites import BLOCK_OUTPUT, Site
 from ...rundir import InputError
 from .batching import Batch, batches, batches_of_groups
-from .budget import MIN_TOKENS, PASS_COST_TOKENS, first_budget
+from .budget import MIN_TOKENS, PASS_COST_TOKENS, first_budget, prefix_cost
 from .cache import can_continue, rotary_limit, shared_cache
 from .compiled import CompiledBlocks
 from .pooling import Buffer, device_of_block, pass_over
@@ -82,6 +83,7 @@ class Engine:
         self._is_fitted = tokens_per_batch is None
         self._places = places_of(model, self.layers, self.sites)
         self._pass_cost = PASS_COST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
+        self._prefix_cost = prefix_cost(model)
         self._can_continue = can_continue(model)
         self._rotary_limit = rotary_limit(model)
         self._share_prefixes = share_prefixes and self._can_continue
@@ -205,7 +207,11 @@ class Engine:
         self._pass(_Pass(heads, [0] * len(heads), pad_left=True), group_of, segments, buffer, prefixes, mask)
         followers = batch.texts
         tails = [texts[text][n_prefix[group_of[text]] :] for text in followers]
-        for part in batches([len(tail) for tail in tails], self.tokens_per_batch, self._pass_cost):
+        costs = [
+            len(tail) + math.ceil(self._prefix_cost * int(n_prefix[group_of[text]]))
+            for text, tail in zip(followers, tails, strict=True)
+        ]
+        for part in batches(costs, self.tokens_per_batch, self._pass_cost):
             rows = [followers[index] for index in part]
             prefix_of = np.array([group_of[text] for text in rows])
             n_tail = max(len(tails[index]) for index in part)

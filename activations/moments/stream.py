@@ -234,6 +234,6 @@ def _no_room(collector: Collector, n_labels: int, covariance: bool, reason: str)
     return InputError(
         f"out of memory on {collector.engine.results_device}: {'covariances' if covariance else 'moments'} of "
         f"{n_labels} labels at {n_layers} layers take {n_bytes / 2**30:.2g} GiB beside the model "
-        f"({reason.splitlines()[0]:.150}). Read fewer layers (layers=, --layers), leave the covariance out, or load the "
-        "model over several devices (device_map='auto'), which holds moments on the host."
+        f"({reason.splitlines()[0]:.150}). Read fewer layers (layers=, --layers), leave the covariance out, or load "
+        "the model over several devices (device_map='auto'), which holds moments on the host."
     )

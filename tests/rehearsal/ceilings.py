@@ -1,8 +1,8 @@
 """How often the host may wait for the device, by path and by the function of reasonlens that waits.
 
 A path's waits are divided by its passes, tokens, steps or layers (`watch` in conftest.py says which). A function that
-is not listed may not wait at all; where a path has one number, it is that of all functions together. To lower a number is
-progress; whoever raises one says why.
+is not listed may not wait at all; where a path has one number, it is that of all functions together. To lower a number
+is progress; whoever raises one says why.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CEILINGS: dict[str, float | dict[str, float]] = {
     "optimised directions cached": 260.5,
     "optimised directions not cached": 209.5,
     "collect": {
-        "activations.engine.budget:first_budget": 1,
+        "activations.engine.budget:_peaks": 12,
         "activations.engine.pooling:pass_over": 1,
         "activations.embeddings:mean_embeddings": 0.7,
     },
@@ -25,12 +25,11 @@ CEILINGS: dict[str, float | dict[str, float]] = {
     "collect_moments": {
         "activations.engine.pooling:pass_over": 1,  # transformers looks whether a mask, or packed texts, need care
         "activations.moments.label_sums:LabelSums.on_host.<locals>.<listcomp>": 3,  # covariances, once a window
-        "activations.engine.budget:first_budget": 1,  # once a run
+        "activations.engine.budget:_peaks": 12,  # once a run
     },
     "score": {
         "activations.engine.pooling:pass_over": 1,
-        "analysis._score:_token_scores": 1,
-        "probes.saved:SavedProbes.on.<locals>.<dictcomp>": 2,  # once a run: weights and biases of each behaviour
+        "analysis._score:_token_scores": 2,  # the scores of a batch; once a run the weights and biases
     },
     "sweep logistic": 1020,
     "sweep ridge": 434,

@@ -1,4 +1,4 @@
-"""Sums of half precision by products: those of the bags and of plain loops, whatever the segments and the last block."""
+"""Sums of half precision by products are those of the bags and of plain loops, whatever the segments and rows."""
 
 from __future__ import annotations
 
