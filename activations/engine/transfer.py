@@ -48,7 +48,7 @@ class HostCopies:
             return HostCopy(tuple(tensor.cpu() for tensor in tensors), None)
         device = tensors[0].device
         if device not in self._streams:
-            self._streams[device] = torch.cuda.Stream(device)
+            self._streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         stream = self._streams[device]
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):

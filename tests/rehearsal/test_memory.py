@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from accelerate import cpu_offload
 
-from reasonlens import InputError, Trace, collect, collect_moments
+from reasonlens import InputError, Trace, collect_moments
 from reasonlens.activations.engine import Engine, Segments
+from reasonlens.activations.engine.pooling import device_of_block
 from reasonlens.models import LanguageModel, wrap
 
 from ..conftest import D_MODEL, N_LAYERS
 from . import stand_in
-from .conftest import ON_A_DEVICE, on_cpu
+from .conftest import ON_A_DEVICE
 from .machine import Machine
-from .test_collection import close
 
 pytestmark = [
     *ON_A_DEVICE,
@@ -79,12 +79,13 @@ def test_followers_of_a_long_prefix_take_no_more_than_a_batch_without(
     assert peaks[True] < 3 * peaks[False]
 
 
-def test_a_model_whose_weights_are_all_offloaded_is_read(
-    tiny: Callable[..., LanguageModel], traces: list[Trace], machine: Machine
-) -> None:
-    with on_cpu():
-        expected = collect(tiny(), traces[:2], progress=False)
+def test_offloaded_weights_are_where_they_are_run(tiny: Callable[..., LanguageModel], machine: Machine) -> None:
     offloaded = tiny()
-    cpu_offload(offloaded.model, execution_device=torch.device("cuda:0"))
-    assert all(weight.device.type == "meta" for weight in offloaded.model.parameters())
-    close(collect(offloaded, traces[:2], progress=False).values, expected.values)
+    offloaded.model.to("meta")
+    assert offloaded.device == torch.device("cuda:0"), "a device without an index is another key than one with it"
+    block = offloaded.blocks[0]
+    assert device_of_block(block, offloaded.device) == torch.device("cuda:0")
+    block._hf_hook = SimpleNamespace(execution_device=torch.device("cuda:1"))  # as accelerate notes it
+    assert device_of_block(block, offloaded.device) == torch.device("cuda:1")
+    block._hf_hook = SimpleNamespace(execution_device="cuda")
+    assert device_of_block(block, offloaded.device) == torch.device("cuda:0")
