@@ -56,7 +56,9 @@ class LanguageModel:
         """The device that token ids go to: that of the input embedding, also if blocks are on several devices."""
         weight = next(self.model.get_input_embeddings().parameters())
         if weight.device.type == "meta":  # offloaded: accelerate moves inputs to the execution device itself
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            return (
+                torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+            )
         return weight.device
 
     @property

@@ -57,7 +57,7 @@ class Copy:
     tick: int
     target: torch.Tensor
     numbers: torch.Tensor
-    source: Key
+    source: Key | None  # None: freed
     is_lost: bool = False
 
 
@@ -147,8 +147,9 @@ class Machine:
             del self._storages[key]
             self.held[key[0]] -= held.n_bytes
             for copy in self._under_way:
-                if copy.source == key and copy.lane is not held.lane and copy.lane not in held.recorded:
-                    copy.is_lost = True
+                if copy.source == key:
+                    copy.source = None  # its address may be another storage's from now on
+                    copy.is_lost = copy.lane is not held.lane and copy.lane not in held.recorded
 
     def launch(self, lane: Lane, reads: Collection[Key], what: str) -> None:
         """Put an operation on a stream; what it reads must be there."""

@@ -14,7 +14,14 @@ from . import stand_in
 from .plugin import KIND
 
 HERE = Path(__file__).parent
-PATHS = ["test_stand_in.py", "test_collection.py", "test_probes.py", "test_steering.py", "test_writing.py"]
+PATHS = [
+    "test_stand_in.py",
+    "test_memory.py",
+    "test_collection.py",
+    "test_probes.py",
+    "test_steering.py",
+    "test_writing.py",
+]
 RUNS = {
     stand_in.CUDA: [*(HERE / name for name in PATHS), HERE.parent / "activations" / "test_gpu.py"],
     stand_in.OTHER: [HERE / "test_gradients.py"],
