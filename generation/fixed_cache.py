@@ -11,6 +11,7 @@ rows that have ended stay until they are many. Attention reads the free columns 
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -54,8 +55,9 @@ class FixedLayer(StaticLayer):
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Keep some rows, in this order."""
-        self.keys = self.keys.index_select(0, beam_idx.to(self.device))
-        self.values = self.values.index_select(0, beam_idx.to(self.device))
+        keys, values = keys_and_values(self)
+        rows = beam_idx.to(keys.device)
+        self.keys, self.values = keys.index_select(0, rows), values.index_select(0, rows)
 
     def of_rows_before(self, rows: Int[Tensor, " some"], *, is_run: bool) -> FixedLayer:
         """Copy some rows as they were before the last column, whose place the next one takes.
@@ -86,9 +88,16 @@ def _with_room(
     return held
 
 
-def is_fixed(cache: Cache) -> bool:
-    """Tell whether a cache is one of those that `make_room` makes."""
-    return bool(cache.layers) and isinstance(cache.layers[0], FixedLayer)
+def keys_and_values(layer: Any) -> tuple[Tensor, Tensor]:
+    """Return what a layer holds."""
+    assert isinstance(layer, DynamicLayer | FixedLayer) and layer.keys is not None and layer.values is not None
+    return layer.keys, layer.values
+
+
+def filled_columns(cache: Cache) -> int | None:
+    """Count the filled columns of a cache that `make_room` made, on the host; None for any other cache."""
+    first = cache.layers[0] if cache.layers else None
+    return first.n_columns if isinstance(first, FixedLayer) else None
 
 
 def can_be_fixed(model: LanguageModel, cache: Cache) -> bool:
@@ -114,6 +123,7 @@ def make_room(cache: Cache, n_columns: int) -> int:
     """
     room = -(-n_columns // BLOCK) * BLOCK
     for number, layer in enumerate(cache.layers):
-        held = layer.n_columns if isinstance(layer, FixedLayer) else layer.keys.shape[2]
-        cache.layers[number] = FixedLayer(layer.keys[:, :, :held], layer.values[:, :, :held], room)
+        keys, values = keys_and_values(layer)
+        held = layer.n_columns if isinstance(layer, FixedLayer) else keys.shape[2]
+        cache.layers[number] = FixedLayer(keys[:, :, :held], values[:, :, :held], room)
     return room
