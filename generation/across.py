@@ -165,12 +165,11 @@ class MappedFollower:
         agreed = self._agreed(row, writer_token, follower_token)
         if agreed and row.text.waiting:
             return of_writer  # amid a character that both would write there is nothing to compare
-        target: int | None = writer_token
+        target = writer_token
         if not agreed:
             ends_here = follower_token in self._map.follower_ends
-            target = int(self._map.first[follower_token]) if ends_here else row.text.in_writers(follower_token)
-            if target is None or target in (-1, writer_token):
-                target = other
+            of_follower = int(self._map.first[follower_token]) if ends_here else row.text.in_writers(follower_token)
+            target = other if of_follower is None or of_follower in (-1, writer_token) else of_follower
         if target != likeliest:
             place, from_place = (uploaded(pair, mapped.device) for pair in ([target, likeliest], [likeliest, target]))
             mapped[place] = mapped[from_place]

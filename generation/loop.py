@@ -225,6 +225,7 @@ class _Batch:
 
     def select(self, rows: Sequence[int], rows_there: Int[Tensor, " remaining"]) -> _Batch:
         columns = (self.slots, self.places, self.numbers, self.limits)
-        selected = ([column[row] for row in rows] for column in columns)
+        slots, places, numbers, limits = ([column[row] for row in rows] for column in columns)
         last = None if self.last is None else [self.last[row] for row in rows]
-        return _Batch(*selected, self.slots_there[rows_there], self.rows[rows_there], last)
+        there = self.slots_there[rows_there], self.rows[rows_there]
+        return _Batch(slots, places, numbers, limits, *there, last)

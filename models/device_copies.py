@@ -1,4 +1,4 @@
-"""Bring tensors to an accelerator so that the host does not wait for it.
+"""Copy tensors to an accelerator so that the host does not wait for it.
 
 A copy from ordinary memory makes the host wait until the device has done all that it was given before. A copy from
 pinned memory is put in line with the rest. What is needed again and again is copied once.
