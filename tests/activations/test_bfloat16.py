@@ -38,7 +38,7 @@ def test_probes_of_smollm2_in_bfloat16_lose_less_than_three_thousandths() -> Non
     for dtype in ("float32", "bfloat16"):
         model = load("smollm2-135m", device="cpu", dtype=dtype)
         activations = collect(model, bundled_traces(), layers=[14], progress=False)
-        swept = sweep(activations, n_bootstrap=20, n_shuffles=1, n_permutations=0, device="cpu", progress=False)
+        swept = sweep(activations, n_bootstrap=20, n_shuffles=1, n_permutations=1, device="cpu", progress=False)
         aurocs.append(swept.to_frame().set_index(["behaviour", "layer"])["auroc"])
     difference = aurocs[1] - aurocs[0]
     assert abs(difference.mean()) < 0.003, difference
