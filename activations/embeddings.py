@@ -19,8 +19,8 @@ from torch.nn.functional import embedding_bag
 
 from ..models import LanguageModel
 from .engine import Segments
-from .engine.pooling import to_device
 from .engine.segments import concatenated_ranges
+from .engine.transfer import to_device
 
 CHUNK_TOKENS = 8192  # looked up at a time, so that memory does not depend on the length of the texts
 

@@ -148,16 +148,19 @@ def _token_scores(
     on_device = model.device.type == "cuda"
     sites = (Site.parse(probes.site),)
     engine = Engine(model, read_layers, sites=sites, tokens_per_batch=tokens_per_batch, on_device=on_device)
+    readers: list[tuple[int, Tensor, Tensor]] = []
     token_scores = np.full((len(layers), len(position)), np.nan, dtype=np.float32)
     with ProgressBar(
         total=sum(map(len, texts)), desc="scoring", unit="token", unit_scale=True, progress=progress
     ) as bar:
         for pooled in engine.run([text.token_ids for text in texts], segments):
-            _check_finite(pooled.norms[0].isfinite().all(dim=0).cpu().numpy(), pooled.segments, owner, texts)
-            scored = [
-                probes.score(pooled.means[0, read_layers.index(layer)], behaviour, layer)
-                for behaviour, layer in layers.items()
-            ]
+            _check_finite(pooled.norms[0].isfinite().all(dim=0).numpy(), pooled.segments, owner, texts)
+            if not readers:  # uploaded once
+                device = pooled.means.device
+                for behaviour, layer in layers.items():
+                    weight, bias = probes.at(behaviour, layer)
+                    readers.append((read_layers.index(layer), weight.to(device), bias.to(device)))
+            scored = [pooled.means[0, slot].float() @ weight + bias for slot, weight, bias in readers]
             token_scores[:, pooled.segments] = torch.stack(scored).cpu().numpy()
             bar.update(pooled.n_tokens)
     scores = []

@@ -90,6 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--texts-tokens", type=int, default=65_536, help="tokens of all texts of a shape together")
     parser.add_argument("--peers", default=",".join(PEERS), help="by commas; empty: none")
     parser.add_argument("--python", action="append", default=[], metavar="NAME=PATH", help="interpreter of a peer")
+    parser.add_argument("--one-read", action="store_true", help="leave out several reads and sites in one pass")
     parser.add_argument("--compiled", action="store_true", help="also with compiled blocks")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--out", help="directory for the figure (HTML), the table (Markdown) and the JSON")
@@ -114,7 +115,7 @@ def _spec(options: argparse.Namespace, scratch: Path) -> Spec:
 
 def measure(options: argparse.Namespace, spec: Spec, results: Path) -> dict[str, Any]:
     interpreters = dict(pair.split("=", 1) for pair in options.python)
-    names = [BARE, OURS, *SEVERAL]
+    names = [BARE, OURS, *(() if options.one_read else SEVERAL)]
     if not spec.device.startswith("cuda"):
         names += ["bare_masked"]
     if options.compiled:

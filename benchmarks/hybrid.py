@@ -33,9 +33,9 @@ import torch
 
 from benchmarks.collect import _device
 from benchmarks.hybrid_ways import Rows, plain, uncached
-from benchmarks.workloads import SHAPES
+from benchmarks.workloads import SHAPES, random_model
 from reasonlens.generation import Sampling, StepState, encode_prompts, write
-from reasonlens.models import LanguageModel, load, wrap
+from reasonlens.models import LanguageModel, load
 from reasonlens.pairs.hybrid import (
     Mechanism,
     Plan,
@@ -46,15 +46,6 @@ from reasonlens.pairs.hybrid import (
 from reasonlens.vectors import Directions
 
 RATE = 0.035  # of tokens that are steered in the organisms' default pair
-QWEN = {
-    "vocab_size": 151_936,
-    "hidden_size": 1536,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 12,
-    "num_key_value_heads": 2,
-    "intermediate_size": 8960,
-    "max_position_embeddings": 32_768,
-}
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--directions", metavar="FILE", help="behaviour vectors; default: optimised on the spot")
     parser.add_argument("--layer", type=int, help="steered; default: 1 of the organisms, else in the middle")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--shape", choices=[*SHAPES, "1.5b"], help="random weights of this shape; on CUDA 1.5b")
+    parser.add_argument("--shape", choices=SHAPES, help="random weights of this shape; on CUDA 1.5b")
     parser.add_argument("--prompt-tokens", type=int, default=64, help="of models with random weights")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--out", help="directory for the table (Markdown) and the JSON")
@@ -148,20 +139,9 @@ def _organisms(options: argparse.Namespace, n: int) -> Case:
 
 
 def _random_weights(options: argparse.Namespace, n: int) -> Case:
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
-
-    shape = _shape(options)
-    config = LlamaConfig(**(QWEN if shape == "1.5b" else SHAPES[str(shape)]), eos_token_id=None, bos_token_id=None)
-    words = {f"w{number}": number for number in range(config.vocab_size)}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel(words, unk_token="w0")))
-    models = []
-    for seed in range(2):
-        torch.manual_seed(seed)
-        dtype = torch.bfloat16 if options.device.startswith("cuda") else torch.float32
-        with torch.device(options.device):
-            models.append(wrap(AutoModelForCausalLM.from_config(config, dtype=dtype).eval(), tokenizer, name=f"{seed}"))
+    shape = str(_shape(options))
+    models = [random_model(shape, seed, options.device) for seed in range(2)]
+    config = models[0].model.config
     random = np.random.default_rng(0)
     opens = torch.from_numpy(random.random((n, options.new_tokens)) < RATE).to(options.device)
     units = torch.nn.functional.normalize(torch.from_numpy(random.standard_normal((1, config.hidden_size))).float())

@@ -21,6 +21,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 8,
         "intermediate_size": 14_336,
     },
+    "1.5b": {  # Qwen2.5-1.5B
+        "vocab_size": 151_936,
+        "hidden_size": 1536,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 2,
+        "intermediate_size": 8960,
+        "max_position_embeddings": 32_768,
+    },
     "small": {
         "vocab_size": 4096,
         "hidden_size": 256,
@@ -31,6 +40,25 @@ SHAPES: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 131_072,
     },
 }
+
+
+def random_model(shape: str, seed: int, device: str) -> Any:
+    """A handle of a model with random weights that never ends a text; bfloat16 on CUDA, else float32."""
+    import torch
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
+
+    from reasonlens.models import wrap
+
+    config = LlamaConfig(**SHAPES[shape], eos_token_id=None, bos_token_id=None)
+    words = {f"w{number}": number for number in range(config.vocab_size)}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel(words, unk_token="w0")))
+    torch.manual_seed(seed)
+    dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+    with torch.device(device):
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+    return wrap(model, tokenizer, name=f"{shape}-{seed}")
 
 
 def smollm2_directory(scratch: Path) -> tuple[str, Any]:

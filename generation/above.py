@@ -24,6 +24,7 @@ from transformers.cache_utils import Cache, DynamicLayer, DynamicSlidingWindowLa
 from ..models import LanguageModel
 from ..models.blocks import block_output
 from ..models.one_pass import one_pass
+from .fixed_cache import FixedLayer
 
 
 class UpperBlocks:
@@ -54,14 +55,16 @@ class UpperBlocks:
 
     def fits(self, cache: Cache) -> bool:
         """Tell whether `logits` can run over this cache: all of its layers hold keys and values, and nothing else."""
-        return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
+        return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer, FixedLayer) for layer in cache.layers)
 
     def remember(self, cache: Cache) -> None:
         """Keep what the cache holds before a step. Nothing is copied: a step makes new tensors.
 
-        A plain layer still holds after the step all that it held before; only sliding windows are kept.
+        A plain or fixed layer still holds after the step all that it held before; only sliding windows are kept.
         """
-        self._before = [None if type(layer) is DynamicLayer else copy.copy(layer) for layer in cache.layers]
+        self._before = [
+            copy.copy(layer) if type(layer) is DynamicSlidingWindowLayer else None for layer in cache.layers
+        ]
 
     def logits(
         self,
@@ -119,6 +122,8 @@ class UpperBlocks:
 
     def _rows_of(self, layer: Any, before: Any | None, rows: Int[Tensor, " some"], number: int) -> Any:
         """Select one layer's keys and values before the step; of layers that do not run, the shape only."""
+        if isinstance(layer, FixedLayer):
+            return layer.of_rows_before(rows, is_run=number > self.layer)
         if before is None:
             scratch = DynamicLayer()
             scratch.lazy_initialization(layer.keys, layer.values)
@@ -130,8 +135,8 @@ class UpperBlocks:
             if not isinstance(held, Tensor) or held.numel() == 0:
                 continue
             runs = number > self.layer
-            some = held.index_select(0, rows) if runs else held.new_zeros(1).expand(len(rows), *held.shape[1:])
-            setattr(scratch, name, some)
+            shape_only = held.new_zeros(1).expand(len(rows), *held.shape[1:])
+            setattr(scratch, name, held.index_select(0, rows.to(held.device)) if runs else shape_only)
         return scratch
 
     @contextmanager

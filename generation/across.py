@@ -13,6 +13,7 @@ pass of the follower for each row, and the text is encoded anew at each token.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -21,9 +22,10 @@ from transformers import DynamicCache
 
 from ..models import LanguageModel
 from ..models.causality import check_causal
+from ..models.device_copies import uploaded
 from ..models.one_pass import one_pass
 from .alignment import AlignedText, Spelling
-from .cached_model import CachedModel
+from .cached_model import CachedModel, OnHost
 from .vocabulary import end_tokens, same_tokens, width
 
 LEAST = 1e-30  # probability of what the writer cannot emit: its logarithm is finite
@@ -90,44 +92,87 @@ class MappedFollower:
 
     def step(self) -> Float[Tensor, "rows writer_vocabulary"]:
         """Run what is new of each row, after the writer's own step; return logits mapped to the writer's tokens."""
-        logits = self._writer.logits
-        assert logits is not None, "the writer has not run yet"
-        return torch.stack([self._mapped(row, of_writer) for row, of_writer in zip(self._rows, logits, strict=True)])
+        of_writer = self._writer.logits
+        assert of_writer is not None, "the writer has not run yet"
+        of_rows = [row.logits() for row in self._rows]
+        mapped = [None if one is None else self._mapped(one, own) for one, own in zip(of_rows, of_writer, strict=True)]
+        likeliest = self._likeliest(of_writer, of_rows, mapped)
+        return torch.stack(
+            [
+                own if one is None else self._with_target(row, own, one, *tokens)
+                for row, own, one, tokens in zip(self._rows, of_writer, mapped, likeliest, strict=True)
+            ]
+        )
 
-    def extend(self, tokens: Int[Tensor, " rows"], remaining: Int[Tensor, " remaining"] | None) -> None:
+    def extend(
+        self,
+        tokens: Int[Tensor, " rows"],
+        remaining: Int[Tensor, " remaining"] | None,
+        on_host: OnHost | None = None,
+    ) -> None:
         """Append the token written in each row, then keep some rows only (None: all)."""
-        places = range(len(self._rows)) if remaining is None else remaining.tolist()
-        emitted = tokens.tolist()
-        rows = [(self._rows[place], emitted[place]) for place in places]
+        on_host = on_host or (tokens.tolist(), None if remaining is None else remaining.tolist())
+        emitted, going = on_host
+        rows = [(self._rows[place], emitted[place]) for place in (range(len(self._rows)) if going is None else going)]
         for row, token in rows:
             row.append(token)
         self._rows = [row for row, _ in rows]
 
-    def _mapped(self, row: _Row, of_writer: Float[Tensor, " writer_vocabulary"]) -> Float[Tensor, " writer_vocabulary"]:
-        logits = row.logits()
-        if logits is None:
-            return of_writer
-        writer_token, follower_token = int(of_writer.argmax()), int(logits.argmax())
+    def _mapped(
+        self, logits: Float[Tensor, " vocabulary"], of_writer: Float[Tensor, " writer_vocabulary"]
+    ) -> Float[Tensor, " writer_vocabulary"]:
+        """Sum the follower's probabilities over tokens that the writer begins to spell with the same one of its own."""
+        if self._spellable is None:
+            first = self._map.first
+            known = (first >= 0).nonzero()[:, 0]
+            self._spellable = uploaded(known, of_writer.device), uploaded(first[known], of_writer.device)
+        tokens, first_tokens = self._spellable
+        probability = logits.to(of_writer.device).softmax(dim=-1)
+        return torch.zeros_like(of_writer).index_add(0, first_tokens, probability[tokens]).clamp_min(LEAST).log()
+
+    def _likeliest(
+        self, of_writer: Tensor, of_rows: Sequence[Tensor | None], mapped: Sequence[Tensor | None]
+    ) -> list[list[int]]:
+        """Look up the likeliest tokens of each row: the host waits for the device once.
+
+        Returns:
+            The writer's, the follower's, the likeliest of the mapped ones, and the likeliest but for the writer's; of
+            a row past the follower's context all are 0.
+        """
+        none = of_writer.new_zeros((), dtype=torch.long)
+        columns = []
+        for own, logits, one in zip(of_writer, of_rows, mapped, strict=True):
+            if logits is None or one is None:
+                columns.append(torch.stack([none] * 4))
+                continue
+            own_token, own_follower = own.argmax(), logits.argmax().to(own.device)
+            other = one.index_fill(0, own_token[None], -torch.inf).argmax()
+            columns.append(torch.stack([own_token, own_follower, one.argmax(), other]))
+        likeliest: list[list[int]] = torch.stack(columns).tolist()
+        return likeliest
+
+    def _with_target(
+        self,
+        row: _Row,
+        of_writer: Float[Tensor, " writer_vocabulary"],
+        mapped: Float[Tensor, " writer_vocabulary"],
+        writer_token: int,
+        follower_token: int,
+        likeliest: int,
+        other: int,
+    ) -> Float[Tensor, " writer_vocabulary"]:
+        """Make the likeliest the writer's own where both agree, else its first token of what the follower says."""
         agreed = self._agreed(row, writer_token, follower_token)
         if agreed and row.text.waiting:
             return of_writer  # amid a character that both would write there is nothing to compare
-        first = self._map.first
-        if self._spellable is None:
-            known = (first >= 0).nonzero()[:, 0]
-            self._spellable = known.to(of_writer.device), first[known].to(of_writer.device)
-        tokens, first_tokens = self._spellable
-        probability = logits.to(of_writer.device).softmax(dim=-1)
-        mapped = torch.zeros_like(of_writer).index_add(0, first_tokens, probability[tokens]).clamp_min(LEAST).log()
-        target: int | None = writer_token
+        target = writer_token
         if not agreed:
             ends_here = follower_token in self._map.follower_ends
-            target = int(first[follower_token]) if ends_here else row.text.in_writers(follower_token)
-            if target is None or target in (-1, writer_token):
-                excluded = torch.tensor([writer_token], device=mapped.device)
-                target = int(mapped.index_fill(0, excluded, -torch.inf).argmax())
-        likeliest = int(mapped.argmax())
+            of_follower = int(self._map.first[follower_token]) if ends_here else row.text.in_writers(follower_token)
+            target = other if of_follower is None or of_follower in (-1, writer_token) else of_follower
         if target != likeliest:
-            mapped[[target, likeliest]] = mapped[[likeliest, target]]
+            place, from_place = (uploaded(pair, mapped.device) for pair in ([target, likeliest], [likeliest, target]))
+            mapped[place] = mapped[from_place]
         return mapped
 
     def _agreed(self, row: _Row, writer_token: int, follower_token: int) -> bool:
@@ -163,10 +208,12 @@ class _Row:
             self._n_common, self._new = 0, (*self.text.prompt, *self.text.read)
         device = self._model.device
         n = self._n_common + len(self._new)
-        inputs = {"attention_mask": torch.ones(1, n, dtype=torch.long, device=device), "use_cache": True}
-        if self._model.takes_position_ids:
+        inputs: dict[str, Any] = {"use_cache": True}
+        if self._model.takes_position_ids:  # one row has no padding; of a mask the device would be asked whether it has
             inputs["position_ids"] = torch.arange(self._n_common, n, device=device)[None]
-        ids = torch.tensor([self._new], device=device)
+        else:
+            inputs["attention_mask"] = torch.ones(1, n, dtype=torch.long, device=device)
+        ids = uploaded([list(self._new)], device)
         with one_pass(self._model):
             output = self._model.model(ids, past_key_values=self._cache, **inputs)
         self._logits, self._new, self._n_common = output.logits[0, -1].float(), (), n

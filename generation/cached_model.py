@@ -2,7 +2,8 @@
 
 1. Prompts are padded on the left and run once; equal prompts are run once for all of their rows.
 2. A step runs the newest token of each row. Position ids count a row's own tokens, so padding has no part in them.
-3. Rows that have ended leave the batch: the cache keeps the rows that go on, as beam search selects them.
+3. Rows that have ended leave the batch: the cache keeps the rows that go on, as beam search selects them. On an
+   accelerator they stay, unread, so that steps have one shape, until they are many (`fixed_cache.py`).
 4. The output of one block can be read at each step, and the step's logits computed anew with another output there for
    some rows (`above.py`): the cache keeps the unchanged state.
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -26,8 +27,10 @@ from transformers.cache_utils import Cache
 
 from ..models import LanguageModel
 from ..models.causality import check_causal
+from ..models.device_copies import uploaded
 from ..models.one_pass import one_pass
 from .above import UpperBlocks
+from .fixed_cache import FEWER, can_be_fixed, make_room
 from .vocabulary import end_tokens
 
 _PROMPT_ROWS: WeakKeyDictionary[Cache, Int[Tensor, " rows"]] = WeakKeyDictionary()
@@ -58,6 +61,10 @@ def text_of(ids: Int[Tensor, "rows tokens"]) -> object | None:
     return _TEXTS.get(ids)
 
 
+# What a model that reads along is told: the token of each row, and the places of the rows that go on (None: all).
+OnHost: TypeAlias = tuple[Sequence[int], Sequence[int] | None]
+
+
 class Follower(Protocol):
     """A model that reads along what another one writes, and says what it would write itself."""
 
@@ -74,12 +81,18 @@ class Follower(Protocol):
         """
         ...
 
-    def extend(self, tokens: Int[Tensor, " rows"], remaining: Int[Tensor, " remaining"] | None) -> None:
+    def extend(
+        self,
+        tokens: Int[Tensor, " rows"],
+        remaining: Int[Tensor, " remaining"] | None,
+        on_host: OnHost | None = None,
+    ) -> None:
         """Append the token written in each row, then keep some rows only.
 
         Args:
             tokens: Of all rows of the last step.
             remaining: Places of the rows that go on, in order; None: all.
+            on_host: Both, as the host knows them without waiting for a device; None: not given.
         """
         ...
 
@@ -108,17 +121,19 @@ class CachedModel:
         self._source: Int[Tensor, " rows"] | None = None
         if len(distinct) < len(every):
             place = {prompt: number for number, prompt in enumerate(distinct)}
-            self._source = torch.tensor([place[prompt] for prompt in every], device=model.device)
+            self._source = uploaded([place[prompt] for prompt in every], model.device)
         width = max(map(len, distinct))
         stops = end_tokens(model)
         self._pad = stops[0] if stops else 0
         rows = [[self._pad] * (width - len(prompt)) + list(prompt) for prompt in distinct]
-        self._ids = torch.tensor(rows, device=model.device)  # of what is to be run next
-        self._lengths = torch.tensor([len(prompt) for prompt in distinct], device=model.device)
+        self._ids = uploaded(rows, model.device)  # of what is to be run next
+        self._lengths = uploaded([len(prompt) for prompt in distinct], model.device)
         columns = torch.arange(width, device=model.device)
         self._mask = (columns >= width - self._lengths[:, None]).long()
         self._text: Int[Tensor, "rows columns"] | None = self._ids  # kept only where a pass may have to start anew
         self._cache: Cache | None = None
+        self._n_columns = width  # of the mask, less those that are free
+        self._room: int | None = None  # columns of a cache of one shape; None: it grows from step to step
         self._is_at_prompt = True  # the last pass, or the next one, is that of the prompts
         self._upper: UpperBlocks | None = None if read_layer is None else UpperBlocks(model, read_layer)
 
@@ -137,7 +152,7 @@ class CachedModel:
         """The output of the block that is read, at the last token of each row; of no width where none is read."""
         if self._upper is None or self._upper.activations is None:
             return self._ids.new_empty(len(self.last_ids), 0, dtype=torch.float32)
-        return self._of_rows(self._upper.activations[:, -1])
+        return self._of_rows(self._upper.activations[:, -1].to(self.model.device))
 
     @contextmanager
     def reading(self, layer: int | None) -> Iterator[None]:
@@ -177,12 +192,18 @@ class CachedModel:
         self.logits = self._of_rows(output.logits[:, -1].float())
         return self.logits
 
-    def extend(self, tokens: Int[Tensor, " rows"], remaining: Int[Tensor, " remaining"] | None) -> None:
+    def extend(
+        self,
+        tokens: Int[Tensor, " rows"],
+        remaining: Int[Tensor, " remaining"] | None,
+        on_host: OnHost | None = None,
+    ) -> None:
         """Append the token written in each row, then keep some rows only.
 
         Args:
             tokens: Of all rows of the last step.
             remaining: Places of the rows that go on, in order; None: all.
+            on_host: Both, as the host knows them without waiting for a device; None: not given.
         """
         device = self._ids.device
         tokens = tokens.to(device)
@@ -196,16 +217,43 @@ class CachedModel:
             self._source = source
             padded = tokens.new_full((len(self._ids),), self._pad)
             tokens = tokens if source is None else padded.index_copy(0, source, tokens)
+        elif self._room is not None or (self._cache is not None and self._can_be_fixed()):
+            self._extend_fixed(tokens, source)
+            return
         else:
             if source is not None:
                 self._select(source)
             self._source = None
         self._is_at_prompt = False
         self._lengths = self._lengths + 1
+        self._n_columns += 1
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(tokens), 1)], dim=1)
         if self._text is not None:
             self._text = torch.cat([self._text, tokens[:, None]], dim=1)
         self._ids = tokens[:, None] if self._cache is not None or self._text is None else self._text
+
+    def _can_be_fixed(self) -> bool:
+        assert self._cache is not None
+        return self._text is None and can_be_fixed(self.model, self._cache)
+
+    def _extend_fixed(self, tokens: Int[Tensor, " rows"], source: Int[Tensor, " rows"] | None) -> None:
+        """Append tokens to a batch whose rows stay; `source` are the places of those that go on, None: all."""
+        assert self._cache is not None
+        if source is not None and (self._is_at_prompt or len(source) <= FEWER * len(self._ids)):
+            self._select(source)
+            source = None
+        column = self._n_columns
+        if self._room is None or column == self._room:
+            self._room = make_room(self._cache, column + 1)
+            self._mask = torch.nn.functional.pad(self._mask[:, :column], (0, self._room - column))
+        if source is None:
+            self._mask[:, column] = 1
+            self._ids = tokens[:, None]
+        else:
+            self._mask[:, column].index_fill_(0, source, 1)  # of a row that has ended the column is padding
+            self._ids = torch.full_like(self._ids[:, :1], self._pad).index_copy(0, source, tokens[:, None])
+        self._lengths = self._lengths + self._mask[:, column]
+        self._n_columns, self._source, self._is_at_prompt = column + 1, source, False
 
     def logits_with(
         self, activations: Float[Tensor, "some d_model"], rows: Int[Tensor, " some"]

@@ -6,6 +6,8 @@
         token       chosen greedily or by the row's own random number (`sampling.py`); interventions replace it in order
         next        rows that have ended leave; both caches go on from what was emitted, unsteered
 
+Which rows go on is for the host to say, so it waits for the tokens, once a token. All else waits for nothing.
+
 Prompts are run in batches of about one length, longest last. What a row writes depends neither on the batch nor on
 which other rows there are, up to the rounding of the model's own arithmetic.
 """
@@ -20,6 +22,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ..models import LanguageModel
+from ..models.device_copies import uploaded
 from .cached_model import CachedModel, Follower, takes_cache
 from .sampling import Sampling, choose_tokens, row_uniforms
 from .state import Change, Intervention, Observer, StepState
@@ -133,33 +136,37 @@ class _Run:
         follower = None if self.follower_of is None else self.follower_of(writer, places)
         device = self.model.device
         batch = _Batch.of(places, numbers, limits, device)
-        ends = torch.tensor(self.vocabulary.ends, device=device, dtype=torch.long)
-        n_steps, first_limit = max(limits), min(limits)
+        ends, n_steps = set(self.vocabulary.ends), max(limits)
         uniforms = None
         if not self.sampling.is_greedy:
-            uniforms = row_uniforms(self.seed, numbers, n_steps).T.contiguous().to(device)  # (token, row)
-        emitted: list[tuple[Tensor, Tensor]] = []
+            uniforms = uploaded(row_uniforms(self.seed, numbers, n_steps).T.contiguous(), device)  # (token, row)
+        responses: list[list[int]] = [[] for _ in prompts]
         with writer.reading(self.layer):
             for step in range(n_steps):
                 state = self._state(writer, follower, step, batch, uniforms)
                 tokens = self._tokens(state, writer)
-                emitted.append((batch.slots, tokens))
-                going = ~torch.isin(tokens, ends)
+                batch.last = tokens.tolist()  # the loop waits for the device here, once a token, and nowhere else
+                for slot, token in zip(batch.slots, batch.last, strict=True):
+                    responses[slot].append(token)
+                going = [
+                    token not in ends and limit > step + 1
+                    for token, limit in zip(batch.last, batch.limits, strict=True)
+                ]
                 if self.observe is not None:
-                    stopped = self.observe(state, batch.places, tokens)
-                    going = going if stopped is None else going & ~stopped
-                if step + 1 >= first_limit:
-                    going &= batch.limits > step + 1
-                n_going = int(going.sum())
-                if not n_going:
+                    stopped = self.observe(state, batch.places, tokens, batch.last)
+                    if stopped is not None:
+                        going = [goes and not stops for goes, stops in zip(going, stopped, strict=True)]
+                if not any(going):
                     break
-                remaining = None if n_going == len(going) else going.nonzero()[:, 0]
+                emitted, remaining, on = batch.last, None, None
+                if not all(going):
+                    on = [row for row, goes in enumerate(going) if goes]
+                    remaining = uploaded(on, device)
+                    batch = batch.select(on, remaining)
                 writer.extend(tokens, remaining)
                 if follower is not None:
-                    follower.extend(tokens, remaining)
-                if remaining is not None:
-                    batch = batch.select(remaining)
-        return _by_row(emitted, len(prompts))
+                    follower.extend(tokens, remaining, (emitted, on))
+        return responses
 
     def _state(
         self, writer: CachedModel, follower: Follower | None, step: int, batch: _Batch, uniforms: Tensor | None
@@ -167,14 +174,16 @@ class _Run:
         logits = self.vocabulary.merged(writer.step())
         return StepState(
             step=step,
-            rows=batch.numbers,
+            rows=batch.rows,
+            numbers=batch.numbers,
+            last_tokens=batch.last,
             last_ids=writer.last_ids,
             activations=writer.activations,
             logits=logits,
             follower_logits=None if follower is None else self.vocabulary.merged(follower.step().to(logits.device)),
             follower_activations=None if follower is None else follower.activations,
             sampling=self.sampling,
-            uniforms=None if uniforms is None else uniforms[step, batch.slots],
+            uniforms=None if uniforms is None else uniforms[step, batch.slots_there],
         )
 
     def _tokens(self, state: StepState, writer: CachedModel) -> Int[Tensor, " rows"]:
@@ -196,28 +205,27 @@ class _Run:
         return choose_tokens(logits, self.sampling, uniforms)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class _Batch:
-    """Which rows are still being written."""
+    """Which rows are still being written; known to the host, and what a step needs of it to the device too."""
 
-    slots: Int[Tensor, " rows"]  # places in the batch as it began
-    places: Int[Tensor, " rows"]  # of the prompts among all that are answered
-    numbers: Int[Tensor, " rows"]  # that random numbers go by
-    limits: Int[Tensor, " rows"]  # tokens at most
+    slots: list[int]  # places in the batch as it began
+    places: list[int]  # of the prompts among all that are answered
+    numbers: list[int]  # that random numbers go by
+    limits: list[int]  # tokens at most
+    slots_there: Int[Tensor, " rows"]
+    rows: Int[Tensor, " rows"]  # `numbers`
+    last: list[int] | None = None  # the token that was emitted last in each row
 
     @classmethod
     def of(cls, places: Sequence[int], numbers: Sequence[int], limits: Sequence[int], device: torch.device) -> _Batch:
-        columns = (range(len(places)), places, numbers, limits)
-        return cls(*(torch.tensor(list(column), device=device) for column in columns))
+        slots = list(range(len(places)))
+        there = uploaded(slots, device), uploaded(list(numbers), device)
+        return cls(slots, list(places), list(numbers), list(limits), *there)
 
-    def select(self, remaining: Int[Tensor, " remaining"]) -> _Batch:
+    def select(self, rows: Sequence[int], rows_there: Int[Tensor, " remaining"]) -> _Batch:
         columns = (self.slots, self.places, self.numbers, self.limits)
-        return _Batch(*(column[remaining] for column in columns))
-
-
-def _by_row(emitted: Sequence[tuple[Tensor, Tensor]], n_rows: int) -> list[list[int]]:
-    """Sort what was emitted step by step into the rows of the batch."""
-    order = torch.cat([slots for slots, _ in emitted]).sort(stable=True)
-    sizes = order.values.bincount(minlength=n_rows).tolist()
-    tokens = torch.cat([tokens for _, tokens in emitted])[order.indices].cpu()
-    return [row.tolist() for row in torch.split(tokens, sizes)]
+        slots, places, numbers, limits = ([column[row] for row in rows] for column in columns)
+        last = None if self.last is None else [self.last[row] for row in rows]
+        there = self.slots_there[rows_there], self.rows[rows_there]
+        return _Batch(slots, places, numbers, limits, *there, last)

@@ -7,7 +7,7 @@ what the blocks above make of it (steering). The step loop calls both at every t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from jaxtyping import Bool, Float, Int
@@ -33,9 +33,16 @@ class StepState:
     follower_activations: Float[Tensor, "rows d_follower"] | None = None
     sampling: Sampling = GREEDY
     uniforms: Float[Tensor, " rows"] | None = None  # each row's random number for this token; None: greedy
+    numbers: Sequence[int] | None = None  # `rows` as the host knows them, without waiting for a device; None: not given
+    last_tokens: Sequence[int] | None = None  # the token emitted last, as the host knows it; None: none or not given
     _tokens: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)  # computed once
 
     __repr__ = brief
+
+    @property
+    def row_numbers(self) -> Sequence[int]:
+        """The number of each row, on the host."""
+        return self.rows.tolist() if self.numbers is None else self.numbers
 
     def likeliest(self) -> Int[Tensor, " rows"]:
         """Return the likeliest next token of the model that writes."""
@@ -125,9 +132,9 @@ class Change:
 Gate = Callable[[StepState], Bool[Tensor, " rows"]]
 # What to do there; None: nothing at this token.
 Intervention = Callable[[StepState], Change | None]
-# Sees, after each token, the state, which of the prompts its rows answer, and the tokens emitted. May return which rows
-# end here though no token says so; None: none.
-Observer = Callable[[StepState, Int[Tensor, " rows"], Int[Tensor, " rows"]], Bool[Tensor, " rows"] | None]
+# Sees, after each token, the state, which of the prompts its rows answer, and the tokens emitted, on the device and as
+# numbers on the host. May return which rows end here though no token says so; None: none.
+Observer = Callable[[StepState, Sequence[int], Int[Tensor, " rows"], Sequence[int]], Sequence[bool] | None]
 
 
 def takeover(gate: Gate) -> Intervention:

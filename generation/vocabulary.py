@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..models import LanguageModel
+from ..models.device_copies import uploaded
 
 NEVER = -1e9  # a logit: finite, so that divergences are
 
@@ -62,10 +64,17 @@ class Vocabulary:
             logits = logits[:, : self.n_tokens]
         if not self.is_one_end or len(self.ends) < 2:
             return logits
-        places = torch.tensor(self.ends, device=logits.device)
+        places = _places(self.ends, logits.device)
         of_ends = logits.index_select(1, places)
         one = of_ends.amax(dim=1) if self.is_greedy else of_ends.logsumexp(dim=1)
         return logits.index_fill(1, places, NEVER).index_copy(1, places[:1], one[:, None])
+
+
+@lru_cache(maxsize=64)
+def _places(ends: tuple[int, ...], device: torch.device) -> Int[Tensor, " ends"]:
+    """Copy the ends to a device, once and not at every token."""
+    with torch.inference_mode(False):
+        return uploaded(list(ends), device)
 
 
 def end_tokens(model: LanguageModel) -> list[int]:

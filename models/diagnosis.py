@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from re import match
 
@@ -11,6 +12,9 @@ import torch
 
 from .built_in import BUILT_IN
 from .gguf import cache_directory
+
+# What the processor has to have, by any of its names in torch.
+BFLOAT16_UNITS = {"AMX": ("amx_bf16",), "AVX512-bf16": ("avx512_bf16",), "Arm bf16": ("bf16", "arm_bf16", "sve_bf16")}
 
 
 def doctor() -> dict[str, dict[str, str]]:
@@ -45,10 +49,36 @@ def _dependencies() -> dict[str, str]:
 
 
 def _devices() -> dict[str, str]:
-    devices = {"cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads in torch"}
+    devices = {
+        "cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads in torch",
+        "cpu, bfloat16": bfloat16_units(cpu_capabilities()),
+    }
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
         devices[f"cuda:{index}"] = f"{device.name}, {device.total_memory / 2**30:.0f} GiB"
     if not torch.cuda.is_available():
         devices["cuda"] = "none that torch can use; everything runs on the CPU"
     return devices
+
+
+def cpu_capabilities() -> Mapping[str, object]:
+    """Ask torch what the processor can do; nothing where this version of torch does not say."""
+    ask = getattr(torch.cpu, "get_capabilities", None)
+    return {} if ask is None else ask()
+
+
+def bfloat16_units(capabilities: Mapping[str, object]) -> str:
+    """Say which units of a processor multiply bfloat16, and whether that is worth its rounding.
+
+    Args:
+        capabilities: Name -> whether the processor has it, as `torch.cpu.get_capabilities` gives them.
+
+    Returns:
+        A few words.
+    """
+    if not capabilities:
+        return "not known: this version of torch does not say"
+    units = [name for name, keys in BFLOAT16_UNITS.items() if any(capabilities.get(key) for key in keys)]
+    if units:
+        return f"{' and '.join(units)}: models may be read in it (dtype bfloat16); float32 is the default"
+    return "no units for it; float32 is faster"

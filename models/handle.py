@@ -56,8 +56,16 @@ class LanguageModel:
         """The device that token ids go to: that of the input embedding, also if blocks are on several devices."""
         weight = next(self.model.get_input_embeddings().parameters())
         if weight.device.type == "meta":  # offloaded: accelerate moves inputs to the execution device itself
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            return (
+                torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+            )
         return weight.device
+
+    @property
+    def output_device(self) -> torch.device:
+        """The device of the last block, and so of the body's output; that of the embedding unless there are several."""
+        weight = next(self.blocks[-1].parameters(), None)
+        return self.device if weight is None or weight.device.type == "meta" else weight.device
 
     @property
     def context_tokens(self) -> int | None:

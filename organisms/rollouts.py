@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import islice
 
 from transformers import LlamaForCausalLM
@@ -58,13 +59,13 @@ def is_organism(model: LanguageModel) -> bool:
 
 
 def organism_model(model: ModelLike) -> LlamaForCausalLM:
-    """Load an organism.
+    """Load an organism onto the CPU, where its decoder computes.
 
     Args:
-        model: A name, a directory or a handle.
+        model: A name, a directory or a handle, which stays where it is.
 
     Returns:
-        The model.
+        The model, or a copy of one that is elsewhere.
 
     Raises:
         InputError: The model does not have the language of the organisms.
@@ -72,4 +73,15 @@ def organism_model(model: ModelLike) -> LlamaForCausalLM:
     handle = load(model, device="cpu")
     if not isinstance(handle.model, LlamaForCausalLM) or not is_organism(handle):
         raise InputError(f"{handle.name} is no model organism: its vocabulary is another; try organism/rl-timing")
-    return handle.model
+    return _on_cpu(handle.model)
+
+
+def _on_cpu(model: LlamaForCausalLM) -> LlamaForCausalLM:
+    if all(weight.device.type == "cpu" for weight in model.parameters()):
+        return model
+    copied = copy.deepcopy(model)
+    if any(hasattr(module, "_hf_hook") for module in copied.modules()):  # it is over several devices
+        from accelerate.hooks import remove_hook_from_module
+
+        remove_hook_from_module(copied, recurse=True)
+    return copied.to("cpu")

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ..models.device_copies import uploaded
 from ..rundir import InputError, listed
 from .controls.permutation import ridge_aurocs
 from .metrics import held_out_projections, rank_wins, training_changes
@@ -122,39 +123,50 @@ def fit_core(design: Design, protocol: Protocol) -> Core:
     n_behaviours, n_examples = protocol.shows.shape
     n_penalties, n_folds = len(protocol.penalties), protocol.n_folds
     column_of = np.indices((n_behaviours, n_penalties, n_folds + len(protocol.pairs))).reshape(3, -1)
-    rows_of = [torch.from_numpy(np.flatnonzero(protocol.folds == f)).to(protocol.device) for f in range(n_folds)]
-    bank = torch.from_numpy(protocol.shows).to(protocol.device)
-    scores = np.empty((n_behaviours, n_penalties, n_examples), dtype=np.float32)
-    wins, pairs = np.zeros((2, n_behaviours, n_penalties, n_folds))
-    inner_wins, inner_pairs = np.zeros((2, n_behaviours, n_penalties, n_folds, n_folds))
+    device = design.rows.device
+    rows_of = [uploaded(torch.from_numpy(np.flatnonzero(protocol.folds == fold)), device) for fold in range(n_folds)]
+    bank = uploaded(torch.from_numpy(protocol.shows), device)
+    scores = torch.empty((n_behaviours * n_penalties, n_examples), dtype=torch.float32, device=device)
+    counts: list[Tensor] = []  # pairs won, and all pairs, of columns on a test fold; looked at when all are solved
+    places: list[tuple[bool, tuple[Numbers | int, ...]]] = []  # whether they are of an inner subset, and whose they are
     penalties = np.array(protocol.penalties)[column_of[1]]
 
-    def count(columns: Numbers, test_scores: Tensor, wins: Array, pairs: Array, *folds: int) -> None:
+    def count(columns: Numbers, test_scores: Tensor, *folds: int) -> None:
         behaviour, penalty = column_of[0, columns], column_of[1, columns]
-        positive = bank[torch.from_numpy(behaviour).to(bank.device)][:, rows_of[folds[-1]]]
-        n_wins, n_pairs = rank_wins(test_scores, positive)
-        wins[(behaviour, penalty, *folds)] = n_wins.cpu().numpy()
-        pairs[(behaviour, penalty, *folds)] = n_pairs.cpu().numpy()
+        positive = bank[uploaded(torch.from_numpy(behaviour), device)][:, rows_of[folds[-1]]]
+        counts.append(torch.stack(rank_wins(test_scores, positive)))
+        places.append((len(folds) > 1, (behaviour, penalty, *folds)))
 
     for batch, batch_scores in _solve_in_batches(design, protocol, bank, column_of[0], column_of[2], penalties):
         subset = column_of[2, batch]
         for fold in range(n_folds):
             outer = np.flatnonzero(subset == fold)
             if len(outer):
-                part = batch_scores[torch.from_numpy(outer).to(batch_scores.device)][:, rows_of[fold]]
+                part = batch_scores[uploaded(torch.from_numpy(outer), device)][:, rows_of[fold]]
                 columns = batch[outer]
-                scores[column_of[0, columns], column_of[1, columns]] = _with_test_scores(
-                    scores[column_of[0, columns], column_of[1, columns]], part, protocol.folds == fold
-                )
-                count(columns, part, wins, pairs, fold)
+                row = uploaded(torch.from_numpy(column_of[0, columns] * n_penalties + column_of[1, columns]), device)
+                scores[row[:, None], rows_of[fold]] = part.float()
+                count(columns, part, fold)
             for number, pair in enumerate(protocol.pairs):
                 if fold in pair:
                     inner = np.flatnonzero(subset == n_folds + number)
                     if len(inner):
-                        part = batch_scores[torch.from_numpy(inner).to(batch_scores.device)][:, rows_of[fold]]
+                        part = batch_scores[uploaded(torch.from_numpy(inner), device)][:, rows_of[fold]]
                         other = pair[0] if fold == pair[1] else pair[1]
-                        count(batch[inner], part, inner_wins, inner_pairs, other, fold)
-    return Core(scores=scores, wins=wins, pairs=pairs, inner_wins=inner_wins, inner_pairs=inner_pairs)
+                        count(batch[inner], part, other, fold)
+    wins, pairs = np.zeros((2, n_behaviours, n_penalties, n_folds))
+    inner_wins, inner_pairs = np.zeros((2, n_behaviours, n_penalties, n_folds, n_folds))
+    host_counts = torch.split(torch.cat(counts, dim=1).cpu(), [one.shape[1] for one in counts], dim=1)
+    for (is_inner, place), (n_wins, n_pairs) in zip(places, host_counts, strict=True):
+        of_wins, of_pairs = (inner_wins, inner_pairs) if is_inner else (wins, pairs)
+        of_wins[place], of_pairs[place] = n_wins.numpy(), n_pairs.numpy()
+    return Core(
+        scores=scores.cpu().numpy().reshape(n_behaviours, n_penalties, n_examples),
+        wins=wins,
+        pairs=pairs,
+        inner_wins=inner_wins,
+        inner_pairs=inner_pairs,
+    )
 
 
 def _share(wins: Array, pairs: Array) -> Array:
@@ -169,16 +181,16 @@ def fit_layer(activations: Float[Tensor, "n_examples d_model"], protocol: Protoc
     penalty = np.array(protocol.penalties)[core.best_penalty]
     median_penalty = float(np.median(penalty))
     n_behaviours, n_examples = protocol.shows.shape
-    folds, device = torch.from_numpy(protocol.folds).to(protocol.device), protocol.device
+    device = design.rows.device
     behaviour_of = np.array([phrasing.behaviour for phrasing in protocol.held_out], dtype=np.int64)
 
     n_shuffles = len(protocol.shuffled)
     shuffled = protocol.shuffled.reshape(n_shuffles * n_behaviours, n_examples)
     weights, biases = _fit_all_rows(design, protocol, penalty)
-    bank = torch.from_numpy(protocol.shows).to(device)
-    order = torch.from_numpy(protocol.permuted).to(device)
+    bank = uploaded(torch.from_numpy(protocol.shows), device)
+    order = uploaded(torch.from_numpy(protocol.permuted), device)
     permuted = bank[:, order].flatten(0, 1)  # (n_behaviours * n_permutations, n_examples)
-    ridge = ridge_aurocs(design, folds, protocol.outer, torch.cat([bank, permuted]))
+    ridge = ridge_aurocs(design, protocol.folds, protocol.outer, torch.cat([bank, permuted]))
     raw = activations.numpy().astype(np.float64)
     return LayerFit(
         core=core,
@@ -232,11 +244,11 @@ def _solve_in_batches(
     n_at_once = max(1, CHUNK // bank.shape[1])
     for first in range(0, len(label), n_at_once):
         batch = np.arange(first, min(first + n_at_once, len(label)))
-        labels = torch.from_numpy(label[batch]).to(bank.device)
+        labels = uploaded(torch.from_numpy(label[batch]), bank.device)
         columns = Columns(
             bank[labels],
-            torch.from_numpy(subset[batch]).to(bank.device),
-            torch.from_numpy(penalty[batch]).to(bank.device, protocol.dtype),
+            uploaded(torch.from_numpy(subset[batch]), bank.device),
+            uploaded(torch.from_numpy(penalty[batch]).to(protocol.dtype), bank.device),
             None if trainable is None else trainable[labels],
         )
         scores = protocol.method.solve(design, columns).scores(design)
@@ -262,8 +274,8 @@ def _out_of_fold(
     scores = np.empty(labels.shape, dtype=np.float32)
     if not len(labels):
         return scores
-    bank = torch.from_numpy(labels).to(protocol.device)
-    rows = None if trainable is None else torch.from_numpy(trainable).to(protocol.device)
+    bank = uploaded(torch.from_numpy(labels), design.rows.device)
+    rows = None if trainable is None else uploaded(torch.from_numpy(trainable), design.rows.device)
     label, fold = np.indices((len(labels), protocol.n_folds)).reshape(2, -1)
     subset = np.array(subsets)[fold]
     for batch, batch_scores in _solve_in_batches(design, protocol, bank, label, subset, penalty[label], rows):
@@ -277,10 +289,11 @@ def _fit_all_rows(
     design: Design, protocol: Protocol, penalty: Float[np.ndarray, " n_behaviours"]
 ) -> tuple[Float[np.ndarray, "n_behaviours d_model"], Float[np.ndarray, " n_behaviours"]]:
     """Fit probes on all rows and return weights and biases for raw activations."""
+    device = design.rows.device
     columns = Columns(
-        torch.from_numpy(protocol.shows).to(protocol.device),
-        torch.full((len(protocol.shows),), protocol.all_rows, device=protocol.device),
-        torch.from_numpy(penalty).to(protocol.device, protocol.dtype),
+        uploaded(torch.from_numpy(protocol.shows), device),
+        torch.full((len(protocol.shows),), protocol.all_rows, device=device),
+        uploaded(torch.from_numpy(penalty).to(protocol.dtype), device),
     )
     weights, biases = protocol.method.solve(design, columns).raw(design)
     return weights.cpu().numpy(), biases.cpu().numpy()
@@ -301,9 +314,3 @@ def _aurocs(
     with np.errstate(invalid="ignore", divide="ignore"):
         aurocs: Array = wins / pairs
     return aurocs
-
-
-def _with_test_scores(scores: Array, test_scores: Tensor, test: Bool[np.ndarray, " n_examples"]) -> Array:
-    """Write the scores of the test rows into `scores` and return it."""
-    scores[:, test] = test_scores.cpu().numpy()
-    return scores

@@ -127,13 +127,28 @@ class SavedProbes(ByBehaviour[Tensor]):
         Raises:
             InputError: There is no probe for this behaviour or layer, or the activations have another width.
         """
-        slot = self.layers.index(self.layer_of(behaviour, layer))
         if activations.shape[-1] != self.d_model:
             raise InputError(
                 f"activations have {activations.shape[-1]} dimensions, and these probes read {self.d_model}"
             )
-        weight = self.weights[behaviour][slot].to(activations.device)
-        return activations.float() @ weight + self.biases[behaviour][slot].to(activations.device)
+        weight, bias = (part.to(activations.device) for part in self.at(behaviour, layer))
+        return activations.float() @ weight + bias
+
+    def at(self, behaviour: str, layer: int | None = None) -> tuple[Float[Tensor, " d_model"], Float[Tensor, ""]]:
+        """Look up weight and bias of a probe.
+
+        Args:
+            behaviour: One of `behaviours`.
+            layer: The layer of the probe; None means the behaviour's best one.
+
+        Returns:
+            Both, float32, on the CPU.
+
+        Raises:
+            InputError: There is no probe for this behaviour or layer.
+        """
+        slot = self.layers.index(self.layer_of(behaviour, layer))
+        return self.weights[behaviour][slot], self.biases[behaviour][slot]
 
     def check(self, model: LanguageModel, force: bool = False) -> None:
         """Check that these probes belong to a model.

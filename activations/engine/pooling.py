@@ -1,27 +1,28 @@
 """Run one forward pass that sums activations over segments on the way.
 
-1. A hook at each chosen site sums activations over the runs of the layout (`segments.py`), in float32, and adds the
-   runs up to segments in a buffer that was made before the pass; activations are freed with their block.
+1. A hook at each chosen site sums activations over the segments of the layout (`sums.py`), in float32, and adds them to
+   a buffer that was made before the pass; activations are freed with their block.
 2. Only the body is run, and the last hook stops it: later blocks and the head cost nothing.
 3. Nothing waits for a GPU: the hooks' indices are on the device before the pass begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
 
 from ...models import LanguageModel
 from ...models.one_pass import one_pass
 from ...models.place import Place, SiteHook
 from ...models.sites import Site
 from .segments import Layout
+from .sums import Reader, reader
+from .transfer import to_device
 
 
 class _LastLayerRead(Exception):
@@ -37,7 +38,7 @@ class Buffer:
     def __init__(self, model: LanguageModel, layers: Sequence[int], sites: Sequence[Site], n_segments: int) -> None:
         self.by_device: dict[torch.device, list[int]] = {}
         for layer in layers:
-            self.by_device.setdefault(_device(model.blocks[layer], model.device), []).append(layer)
+            self.by_device.setdefault(device_of_block(model.blocks[layer], model.device), []).append(layer)
         self._sums = {
             device: torch.zeros(len(sites), len(device_layers), n_segments, model.d_model, device=device)
             for device, device_layers in self.by_device.items()
@@ -93,7 +94,8 @@ def pass_over(
     """
     readers: dict[torch.device, Reader] = {}
     if where is not None:
-        readers = {device: _reader(where, device) for device in buffer.by_device}
+        n_rows = inputs["input_ids"].numel()
+        readers = {device: reader(where, device, model.model.dtype, n_rows) for device in buffer.by_device}
     last_layer = max(layer for layer, _ in places)
     remaining = {site for layer, site in places if layer == last_layer}
 
@@ -117,38 +119,11 @@ def pass_over(
             pass
 
 
-Reader = Callable[[Tensor, Tensor, Tensor], None]  # adds rows of activations to sums and to norms
-
-
-def _reader(where: Layout, device: torch.device) -> Reader:
-    positions, run_starts, runs, segment_starts, segments = (
-        to_device(array, device)
-        for array in (where.positions, where.run_starts, where.runs, where.segment_starts, where.segments)
-    )
-
-    def segment_sums(rows: Float[Tensor, "n_rows width"]) -> Float[Tensor, "n_segments width"]:
-        run_sums = embedding_bag(positions, rows, run_starts, mode="sum")
-        return embedding_bag(runs, run_sums, segment_starts, mode="sum")
-
-    def read(
-        rows: Float[Tensor, "n_rows d_model"],
-        sums: Float[Tensor, "n_segments d_model"],
-        norms: Float[Tensor, " n_segments"],
-    ) -> None:
-        sums.index_add_(0, segments, segment_sums(rows.float()))
-        norm = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float32)
-        norms.index_add_(0, segments, segment_sums(norm).squeeze(-1))
-
-    return read
-
-
-def to_device(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    """Copy to a device; to a GPU from pinned memory, since any other copy would wait for everything queued before."""
-    tensor = torch.from_numpy(array)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
-
-
-def _device(block: nn.Module, fallback: torch.device) -> torch.device:
-    """Return the device on which a block computes; blocks that accelerate has offloaded compute where inputs go."""
+def device_of_block(block: nn.Module, fallback: torch.device) -> torch.device:
+    """Return the device on which a block computes; accelerate's hook knows that of an offloaded one."""
     weight = next(block.parameters(), None)
-    return fallback if weight is None or weight.device.type == "meta" else weight.device
+    if weight is not None and weight.device.type != "meta":
+        return weight.device
+    execution = getattr(getattr(block, "_hf_hook", None), "execution_device", None)
+    device = fallback if execution is None else torch.device(execution)
+    return torch.device("cuda", torch.cuda.current_device()) if device == torch.device("cuda") else device

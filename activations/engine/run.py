@@ -5,12 +5,13 @@
    to padding. A batch wider than the budget runs in parts over a KV cache.
 3. A shared batch runs the prefixes once (padded on the left, so that what follows is contiguous), then the rest of each
    text, over the prefixes' cache.
-4. While a GPU works on a batch, the results of the previous one are copied to pinned memory.
+4. While a GPU works on a batch, the results of the previous one are copied to pinned memory (`transfer.py`).
 5. If memory runs out, the budget is halved and the batch repeated; finished batches are not.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -28,19 +29,20 @@ from ...models.find_place import places_of
 from ...models.sites import BLOCK_OUTPUT, Site
 from ...rundir import InputError
 from .batching import Batch, batches, batches_of_groups
-from .budget import MIN_TOKENS, PASS_COST_TOKENS, first_budget
+from .budget import MIN_TOKENS, PASS_COST_TOKENS, first_budget, prefix_cost
 from .cache import can_continue, rotary_limit, shared_cache
 from .compiled import CompiledBlocks
-from .pooling import Buffer, pass_over, to_device
+from .pooling import Buffer, device_of_block, pass_over
 from .prefixes import Group, groups
 from .segments import CUT, Segments, layout
+from .transfer import HostCopies, HostCopy, to_device
 
 Text = Int[np.ndarray, " n_tokens"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Pooled:
-    """The results of one batch: mean activations and mean norms of segments, float32."""
+    """The results of one batch: mean activations and, on the CPU, mean norms of segments, float32."""
 
     segments: Int[np.ndarray, " n_segments"]
     means: Float[Tensor, "n_sites n_layers n_segments d_model"]
@@ -61,7 +63,7 @@ class Engine:
     """Runs texts through `model` and averages activations of `layers` over their segments, at each of `sites`.
 
     `tokens_per_batch` are the padded tokens of one forward pass (None: chosen for the device). `share_prefixes` runs
-    what several texts have in common once. `compile` runs blocks compiled (`compiled.py`). With `on_device`, results
+    what several texts have in common once. `compile` runs blocks compiled (`compiled.py`). With `on_device`, means
     stay where they were computed instead of going to the CPU.
     """
 
@@ -78,13 +80,28 @@ class Engine:
     ) -> None:
         self.model, self.layers, self.sites = model, list(layers), tuple(sites)
         self.tokens_per_batch = tokens_per_batch or first_budget(model, self.layers, self.sites)
+        self._is_fitted = tokens_per_batch is None
         self._places = places_of(model, self.layers, self.sites)
         self._pass_cost = PASS_COST_TOKENS["cuda" if model.device.type == "cuda" else "cpu"]
+        self._prefix_cost = prefix_cost(model)
         self._can_continue = can_continue(model)
         self._rotary_limit = rotary_limit(model)
         self._share_prefixes = share_prefixes and self._can_continue
         self._on_device = on_device
+        self._copies = HostCopies()
         self._compiled = CompiledBlocks(model, self.layers[-1]) if compile else None
+
+    @property
+    def results_device(self) -> torch.device:
+        """Where means are handed on: on the device of the blocks with `on_device`, if it is one; else on the CPU."""
+        devices = {device_of_block(self.model.blocks[layer], self.model.device) for layer in self.layers}
+        return devices.pop() if self._on_device and len(devices) == 1 else torch.device("cpu")
+
+    def fit_again(self) -> None:
+        """Fit a budget that was chosen for the device into the memory that is free now, once."""
+        if self._is_fitted:
+            self._is_fitted = False
+            self.tokens_per_batch = min(self.tokens_per_batch, first_budget(self.model, self.layers, self.sites))
 
     def run(self, texts: Sequence[Text], segments: Segments) -> Iterator[Pooled]:
         """Yield the means of every segment, in the order in which batches finish.
@@ -164,7 +181,9 @@ class Engine:
             run = self._run_shared if batch.is_shared else self._run_plain
             run(batch, texts, local_segments, buffer)
         n_tokens = sum(len(texts[text]) for text in batch.texts)
-        return _RunningBatch(segment_numbers, buffer.means(n_positions), n_tokens, self.layers, self._on_device)
+        return _RunningBatch(
+            segment_numbers, buffer.means(n_positions), n_tokens, self.layers, self._copies, self._on_device
+        )
 
     def _run_plain(self, batch: Batch, texts: Sequence[Text], segments: Segments, buffer: Buffer) -> None:
         rows = batch.texts
@@ -188,7 +207,11 @@ class Engine:
         self._pass(_Pass(heads, [0] * len(heads), pad_left=True), group_of, segments, buffer, prefixes, mask)
         followers = batch.texts
         tails = [texts[text][n_prefix[group_of[text]] :] for text in followers]
-        for part in batches([len(tail) for tail in tails], self.tokens_per_batch, self._pass_cost):
+        costs = [
+            len(tail) + math.ceil(self._prefix_cost * int(n_prefix[group_of[text]]))
+            for text, tail in zip(followers, tails, strict=True)
+        ]
+        for part in batches(costs, self.tokens_per_batch, self._pass_cost):
             rows = [followers[index] for index in part]
             prefix_of = np.array([group_of[text] for text in rows])
             n_tail = max(len(tails[index]) for index in part)
@@ -243,7 +266,7 @@ class Engine:
 
 
 class _RunningBatch:
-    """A batch whose passes have been launched; on a GPU its results are being copied to pinned memory."""
+    """A batch whose passes have been launched; on a GPU its results are on their way to the host."""
 
     def __init__(
         self,
@@ -251,46 +274,32 @@ class _RunningBatch:
         device_means: list[tuple[list[int], Tensor, Tensor]],
         n_tokens: int,
         layers: list[int],
+        copies: HostCopies,
         on_device: bool,
     ) -> None:
-        self._segments, self._n_tokens = segments, n_tokens
-        is_one_device = len(device_means) == 1
-        if on_device and is_one_device:
-            self._device_means, self._events = device_means, []
-        else:
-            self._device_means = [(layers, _pinned(means), _pinned(norms)) for layers, means, norms in device_means]
-            self._events = [_event(means) for _, means, _ in device_means if means.is_cuda]
-        self._layers = layers
+        self._segments, self._n_tokens, self._layers = segments, n_tokens, layers
+        self._means_there = device_means[0][1] if on_device and len(device_means) == 1 else None
+        self._copies: list[tuple[list[int], HostCopy]] = [
+            (part_layers, copies.begin([norms] if self._means_there is not None else [norms, means]))
+            for part_layers, means, norms in device_means
+        ]
 
     def finish(self) -> Pooled:
         """Wait for the results and put the layers in order."""
-        for event in self._events:
-            event.synchronize()
-        if len(self._device_means) == 1:
-            _, means, norms = self._device_means[0]
+        parts = [(layers, copy.tensors()) for layers, copy in self._copies]
+        if len(parts) == 1:
+            norms, *rest = parts[0][1]
+            means = self._means_there if self._means_there is not None else rest[0]
         else:
             place_of = {
-                layer: (part, slot)
-                for part, (layers, _, _) in enumerate(self._device_means)
-                for slot, layer in enumerate(layers)
+                layer: (part, slot) for part, (layers, _) in enumerate(parts) for slot, layer in enumerate(layers)
             }
             places = [place_of[layer] for layer in self._layers]
-            means = torch.stack([self._device_means[part][1][:, slot] for part, slot in places], dim=1)
-            norms = torch.stack([self._device_means[part][2][:, slot] for part, slot in places], dim=1)
+            norms, means = (
+                torch.stack([parts[part][1][which][:, slot] for part, slot in places], dim=1) for which in (0, 1)
+            )
         return Pooled(self._segments, means, norms, self._n_tokens)
 
 
 def _row_of(texts: Sequence[int]) -> dict[int, int]:
     return {text: row for row, text in enumerate(texts)}
-
-
-def _pinned(tensor: Tensor) -> Tensor:
-    if not tensor.is_cuda:
-        return tensor.cpu()
-    copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    return copy.copy_(tensor, non_blocking=True)
-
-
-def _event(tensor: Tensor) -> torch.cuda.Event:
-    event: torch.cuda.Event = torch.cuda.current_stream(tensor.device).record_event()
-    return event

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -177,6 +177,23 @@ class Moments:
 
         Raises InputError if models, layers, reads or sites differ.
         """
+        return self._merged(other, add)
+
+    def absorb(self, other: Moments) -> Moments:
+        """Merge the moments of other traces into these, in place; the numbers are those of `+`.
+
+        Args:
+            other: The moments of the other traces.
+
+        Returns:
+            The merged moments; these are not to be used any more.
+
+        Raises:
+            InputError: Models, layers, reads or sites differ.
+        """
+        return self._merged(other, Summary.absorb)
+
+    def _merged(self, other: Moments, merge: Callable[[Summary, Summary], Summary]) -> Moments:
         for name in ("model", "layers", "read", "site"):
             if getattr(self, name) != getattr(other, name):
                 raise InputError(
@@ -184,10 +201,10 @@ class Moments:
                 )
         by_label = dict(self.by_label)
         for label, summary in other.by_label.items():
-            by_label[label] = by_label[label] + summary if label in by_label else summary
+            by_label[label] = merge(by_label[label], summary) if label in by_label else summary
         return Moments(
             by_label=by_label,
-            stretches=self.stretches + other.stretches,
+            stretches=merge(self.stretches, other.stretches),
             norm_sum=self.norm_sum + other.norm_sum,
             layers=self.layers,
             read=self.read,

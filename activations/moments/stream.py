@@ -16,7 +16,7 @@ from ...models import load
 from ...models._load import ModelLike
 from ...models.content import weights_digest
 from ...models.sites import BLOCK_OUTPUT, Site
-from ...rundir import RunDirectory, expanded
+from ...rundir import InputError, RunDirectory, expanded
 from ...rundir.progress import ProgressBar
 from ...traces import Template, Trace, TraceSource, digest, stream_traces
 from .._collect import windows
@@ -25,8 +25,8 @@ from ..collector import Collector, nothing_to_read
 from ..read import Read
 from ..settings import CollectSettings, ManyReads, ManySites
 from ..store.provenance import collection_run
+from .label_sums import LabelSums
 from .moments import Moments, hashes
-from .summary import Summary
 from .window_sum import WindowSum
 
 SPANS_PER_WINDOW = 16_384
@@ -189,29 +189,29 @@ def window_moments(
         Read and site -> moments; also of a read that takes no token.
     """
     window = collector.window(traces, on_batch)
-    sites, n_layers = range(len(collector.sites)), len(collector.layers)
-    by_label: list[list[dict[str, Summary]]] = [[{} for _ in sites] for _ in window.reads]
-    stretches = [[Summary.of_none(n_layers, collector.model.d_model) for _ in sites] for _ in window.reads]
-    norm_sum = torch.zeros(len(window.reads), len(sites), n_layers, dtype=torch.float64)
+    n_sites, n_layers, d_model = len(collector.sites), len(collector.layers), collector.model.d_model
     labels = [[example.label for example in read.examples] for read in window.reads]
-    for batch in window.batches:
-        for number, (of_read, own, names) in enumerate(zip(by_label, batch.reads, labels, strict=True)):
-            batch_labels = [names[span] for span in own.spans.tolist()]
-            for label in dict.fromkeys(batch_labels):
-                rows = [row for row, name in enumerate(batch_labels) if name == label]
-                for of_site, means in zip(of_read, own.means, strict=True):
-                    summary = Summary.of(means[:, rows], covariance)
-                    of_site[label] = of_site[label] + summary if label in of_site else summary
-            if own.has_stretch.any():
-                means_of_stretches = batch.stretch_means[:, :, own.has_stretch]
-                for slot in sites:
-                    stretches[number][slot] = stretches[number][slot] + Summary.of(means_of_stretches[slot]).cpu()
-                norm_sum[number] += batch.stretch_norms[:, :, own.has_stretch].sum(dim=2, dtype=torch.float64).cpu()
+    device = collector.engine.results_device
+    norm_sum = torch.zeros(len(window.reads), n_sites, n_layers, dtype=torch.float64)
+    try:
+        sums = [LabelSums.of_none(names, n_sites, n_layers, d_model, covariance, device) for names in labels]
+        if covariance:
+            collector.engine.fit_again()  # into the memory that the comoments leave
+        for batch in window.batches:
+            for of_read, own, norms in zip(sums, batch.reads, norm_sum, strict=True):
+                of_read.add(own.spans, own.means)
+                if own.has_stretch.any():
+                    of_read.add_stretches(batch.stretch_means, own.has_stretch)
+                    norms += batch.stretch_norms[:, :, own.has_stretch].sum(dim=2, dtype=torch.float64)
+        on_host = [of_read.on_host() for of_read in sums]
+    except torch.OutOfMemoryError as error:
+        n_labels = sum(len(set(names)) for names in labels)
+        raise _no_room(collector, n_labels, covariance, str(error)) from None
     model = collector.model.identity()
     return {
         (read, site): Moments(
-            by_label={label: of_site[label].cpu() for label in dict.fromkeys(names)},
-            stretches=stretches[number][slot],
+            by_label=by_label[slot],
+            stretches=stretches[slot],
             norm_sum=norm_sum[number, slot],
             layers=collector.layers,
             read=read,
@@ -220,8 +220,20 @@ def window_moments(
             problem_hashes=hashes(example.problem for example in own.examples),
             n_skipped=own.n_skipped,
         )
-        for number, (read, own, names, of_read) in enumerate(
-            zip(collector.reads, window.reads, labels, by_label, strict=True)
+        for number, (read, own, (by_label, stretches)) in enumerate(
+            zip(collector.reads, window.reads, on_host, strict=True)
         )
-        for slot, (site, of_site) in enumerate(zip(collector.sites, of_read, strict=True))
+        for slot, site in enumerate(collector.sites)
     }
+
+
+def _no_room(collector: Collector, n_labels: int, covariance: bool, reason: str) -> InputError:
+    """Say how much the moments of a window take where they do not fit beside the model."""
+    n_layers, d_model = len(collector.layers), collector.model.d_model
+    n_bytes = n_labels * len(collector.sites) * n_layers * d_model * (d_model + 2 if covariance else 2) * 8
+    return InputError(
+        f"out of memory on {collector.engine.results_device}: {'covariances' if covariance else 'moments'} of "
+        f"{n_labels} labels at {n_layers} layers take {n_bytes / 2**30:.2g} GiB beside the model "
+        f"({reason.splitlines()[0]:.150}). Read fewer layers (layers=, --layers), leave the covariance out, or load "
+        "the model over several devices (device_map='auto'), which holds moments on the host."
+    )

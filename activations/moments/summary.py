@@ -48,33 +48,94 @@ class Summary:
         comoment = deviations.transpose(1, 2) @ deviations if covariance else None
         return cls(activations.shape[1], mean, deviations.square().sum(dim=1), comoment)
 
+    def include(self, activations: Float[Tensor, "n_layers n d_model"]) -> Summary:
+        """Merge the moments of more vectors into these, in place; comoments one layer at a time.
+
+        The numbers are those of `self + Summary.of(activations, covariance)`, without comoments of all layers beside
+        those that are held.
+
+        Args:
+            activations: The vectors at each layer, on the device of these moments.
+
+        Returns:
+            The merged moments; these are not to be used any more.
+        """
+        exact = activations.double()
+        mean = exact.mean(dim=1)
+        deviations = exact - mean[:, None]
+        own = Summary(activations.shape[1], mean, deviations.square().sum(dim=1))
+        if self.comoment is None:
+            return self.absorb(own)
+        for layer, comoment in enumerate(self.comoment):
+            of_layer = deviations[layer : layer + 1]
+            comoment += (of_layer.transpose(1, 2) @ of_layer)[0]
+        return self._absorbed(own)
+
+    def absorb(self, other: Summary) -> Summary:
+        """Merge other moments into these, in place, one layer of comoments at a time; the numbers are those of `+`.
+
+        Args:
+            other: The moments of other vectors, on the same device.
+
+        Returns:
+            The merged moments; these are not to be used any more.
+
+        Raises:
+            InputError: Only one of them has comoments.
+        """
+        self._check_alike(other)
+        if self.comoment is not None and other.comoment is not None:
+            self.comoment.add_(other.comoment)
+        return self._absorbed(other)
+
+    def _absorbed(self, other: Summary) -> Summary:
+        """Merge all but the other's own comoment."""
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        share = self.count * other.count / max(count, 1)
+        if self.comoment is not None:
+            for comoment, of_layer in zip(self.comoment, delta, strict=True):
+                comoment += of_layer[:, None] * of_layer[None, :] * share
+        self.mean.add_(delta * (other.count / max(count, 1)))
+        self.m2.add_(other.m2).add_(delta.square() * share)
+        return Summary(count, self.mean, self.m2, self.comoment)
+
     @classmethod
-    def of_none(cls, n_layers: int, d_model: int) -> Summary:
+    def of_none(
+        cls, n_layers: int, d_model: int, *, covariance: bool = False, device: torch.device | None = None
+    ) -> Summary:
         """Make the moments of no vector, to begin a sum with.
 
         Args:
             n_layers: The number of layers.
             d_model: The width of the vectors.
+            covariance: Whether comoments will be added up, too.
+            device: Where; None: on the CPU.
 
         Returns:
             The moments, all zero.
         """
-        zeros = torch.zeros(n_layers, d_model, dtype=torch.float64)
-        return cls(0, zeros, zeros.clone())
+        zeros = torch.zeros(n_layers, d_model, dtype=torch.float64, device=device)
+        comoment = zeros.new_zeros(n_layers, d_model, d_model) if covariance else None
+        return cls(0, zeros, zeros.clone(), comoment)
 
     def __add__(self, other: Summary) -> Summary:
         """Merge the moments of two sets of vectors; either may be empty."""
-        if (self.comoment is None) != (other.comoment is None):
-            raise InputError("moments with covariances and without cannot be added up; collect both alike")
+        self._check_alike(other)
         count = self.count + other.count
         delta = other.mean - self.mean
         share = self.count * other.count / max(count, 1)
         comoment = None
         if self.comoment is not None and other.comoment is not None:
             comoment = self.comoment + other.comoment
-            comoment += delta[:, :, None] * delta[:, None, :] * share
+            for of_pair, of_layer in zip(comoment, delta, strict=True):
+                of_pair += of_layer[:, None] * of_layer[None, :] * share
         mean = self.mean + delta * (other.count / max(count, 1))
         return Summary(count, mean, self.m2 + other.m2 + delta.square() * share, comoment)
+
+    def _check_alike(self, other: Summary) -> None:
+        if (self.comoment is None) != (other.comoment is None):
+            raise InputError("moments with covariances and without cannot be added up; collect both alike")
 
     def variance(self, correction: int = 1) -> Float[Tensor, "n_layers d_model"]:
         """Compute the variance of each dimension.

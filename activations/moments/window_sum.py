@@ -65,7 +65,7 @@ class WindowSum:
         self.tokens_per_batch = tokens_per_batch
         for place, one in moments.items():
             known = self._sum.get(place)
-            self._sum[place] = one if known is None else known + replace(one, model=known.model)
+            self._sum[place] = one if known is None else known.absorb(replace(one, model=known.model))
         self._complete = False
         self._write(step)
 

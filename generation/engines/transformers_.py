@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from ...models import LanguageModel, load
@@ -110,17 +109,17 @@ class TransformersWriter:
                 keep(batch[place].number, texts.response(prompts[place], written[place], manner.stop))
 
         def observe(
-            state: StepState, places: Int[Tensor, " rows"], tokens: Int[Tensor, " rows"]
-        ) -> Bool[Tensor, " rows"] | None:
+            state: StepState, places: Sequence[int], tokens: Int[Tensor, " rows"], numbers: Sequence[int]
+        ) -> list[bool] | None:
             is_stopped = [False] * len(places)
-            for row, (place, token) in enumerate(zip(places.tolist(), tokens.tolist(), strict=True)):
+            for row, (place, token) in enumerate(zip(places, numbers, strict=True)):
                 written[place].append(token)
                 if n_tail and token not in texts.ends:
                     tail = texts.decode(written[place][-n_tail:])
                     is_stopped[row] = any(stop in tail for stop in manner.stop)
                 if token in texts.ends or is_stopped[row] or len(written[place]) == limits[place]:
                     hand_on(place)
-            return torch.tensor(is_stopped, device=tokens.device) if any(is_stopped) else None
+            return is_stopped if any(is_stopped) else None
 
         generate(
             self.model,

@@ -42,6 +42,7 @@ from ...generation import (
 )
 from ...generation.across import MappedFollower, TokenMap
 from ...models import LanguageModel
+from ...models.device_copies import DeviceCopies
 from ...rundir import InputError
 from .first_words import FirstWords
 from .mechanism import Mechanism
@@ -168,6 +169,7 @@ class _Arm:
         self.log = Log()
         self._plan = plan
         self._phrases = Phrases(plan.wordings or ())
+        self._is_word: DeviceCopies | None = None  # (behaviours, vocabulary): which are boosted
         self._open = None if plan.through is None else OpenSentences(plan.through)
         # Of the token that is being chosen.
         self._gated = self._behaviour = self._strength = self._kl_nats = torch.empty(0)
@@ -186,7 +188,7 @@ class _Arm:
             return None
         if plan.act == "boost":
             assert plan.words is not None
-            logits = _boosted(state.logits[rows], behaviour[rows], self._strength[rows], plan.words)
+            logits = self._boosted(state.logits[rows], behaviour[rows], self._strength[rows])
             self._compare(state, rows, logits)
             uniforms = None if state.uniforms is None else state.uniforms[rows]
             return Change(rows, tokens=choose_tokens(logits, state.sampling, uniforms))
@@ -194,12 +196,28 @@ class _Arm:
         activations = plan.mechanism.applied(state.activations[rows], behaviour[rows], self._strength[rows])
         return Change(rows, activations=activations, look=lambda logits: self._compare(state, rows, logits))
 
+    def _boosted(
+        self,
+        logits: Float[Tensor, "boosted vocabulary"],
+        behaviour: Int[Tensor, " boosted"],
+        nats: Float[Tensor, " boosted"],
+    ) -> Float[Tensor, "boosted vocabulary"]:
+        """Raise the logits of the words of each row's behaviour."""
+        if self._is_word is None:
+            assert self._plan.words is not None
+            is_word = torch.zeros(len(self._plan.words), logits.shape[1], dtype=torch.bool)
+            for number, tokens in enumerate(self._plan.words):
+                is_word[number, [token for token in tokens if token < logits.shape[1]]] = True
+            self._is_word = DeviceCopies(is_word)
+        logits = logits.float()
+        return torch.where(self._is_word.on(logits.device)[behaviour], logits + nats[:, None], logits)
+
     def _choose(self, state: StepState) -> None:
         """Say at which rows to act, towards which behaviour and how strongly."""
         plan = self._plan
         gated = plan.gate(state)
         behaviour, strength = torch.full_like(state.last_ids, -1), torch.zeros(len(gated), device=gated.device)
-        if plan.act != "takeover" and bool(gated.any()):
+        if plan.act != "takeover":  # also where no gate opens: to look whether one does, the host would wait
             chosen = torch.zeros_like(behaviour) if plan.chooser is None else plan.chooser(state)
             amount = torch.ones_like(strength) if plan.strength is None else plan.strength(state, chosen)
             behaviour, strength = torch.where(gated, chosen, behaviour), torch.where(gated, amount, strength)
@@ -220,7 +238,9 @@ class _Arm:
         self._kl_nats[rows] = nats.to(self._kl_nats.dtype)
         return Change(rows, tokens=tokens) if len(rows) else None
 
-    def observe(self, state: StepState, places: Int[Tensor, " rows"], tokens: Int[Tensor, " rows"]) -> None:
+    def observe(
+        self, state: StepState, places: Sequence[int], tokens: Int[Tensor, " rows"], numbers: Sequence[int]
+    ) -> None:
         """Log one token of each row."""
         base_tokens = state.chosen()
         self.log.add(
@@ -239,18 +259,3 @@ class _Arm:
             base_logits=state.logits,
             thinking_logits=state.follower_logits,
         )
-
-
-def _boosted(
-    logits: Float[Tensor, "boosted vocabulary"],
-    behaviour: Int[Tensor, " boosted"],
-    nats: Float[Tensor, " boosted"],
-    words: FirstWords,
-) -> Float[Tensor, "boosted vocabulary"]:
-    """Raise the logits of the words of each row's behaviour."""
-    logits = logits.to(torch.float32, copy=True)
-    for number, tokens in enumerate(words):
-        members = (behaviour == number).nonzero()
-        places = torch.tensor([token for token in tokens if token < logits.shape[1]], device=logits.device)
-        logits[members, places] += nats[members]
-    return logits

@@ -14,6 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ...generation import StepState
+from ...models.device_copies import DeviceCopies, uploaded
 from ._decode import Chooser, Plan
 from .arm import Arm, ArmContext, Role, hybrid_plan
 from .arm_run import ArmRun, gated_share, steered_strengths
@@ -270,14 +271,15 @@ def varied_strengths(runs: Mapping[str, ArmRun], through: Through | None) -> lis
 
 def any_behaviour(n_behaviours: int, seed: int) -> Chooser:
     """Draw any behaviour, for each token anew."""
-    return lambda state: torch.from_numpy(_draws(state, seed, n_behaviours)).to(state.last_ids.device)
+    return lambda state: uploaded(torch.from_numpy(_draws(state, seed, n_behaviours)), state.last_ids.device)
 
 
 def through(table: Int[Tensor, " n_behaviours"], chooser: Chooser) -> Chooser:
     """Map each behaviour that `chooser` gives through a table."""
-    return lambda state: table.to(state.last_ids.device)[chooser(state)]
+    copies = DeviceCopies(table)
+    return lambda state: copies.on(state.last_ids.device)[chooser(state)]
 
 
 def _draws(state: StepState, seed: int, n: int) -> np.ndarray:
     """A number below n for each row, the same whatever other rows there are."""
-    return np.array([np.random.default_rng([seed, row, state.step]).integers(n) for row in state.rows.tolist()])
+    return np.array([np.random.default_rng([seed, row, state.step]).integers(n) for row in state.row_numbers])

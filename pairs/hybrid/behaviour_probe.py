@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...generation import StepState
+from ...models.device_copies import DeviceCopies
 from ...rundir import atomic_path, brief, read_description, reading
 
 FORMAT = "reasonlens.behaviour-probe/1"
@@ -44,7 +46,12 @@ class BehaviourProbe:
         """Choose the likeliest behaviour: a `Chooser`. The thinking model's block must be read (`Plan`)."""
         activations = state.follower_activations if self.whose == "thinking" else state.activations
         assert activations is not None, "no thinking model reads along"
-        return likeliest_behaviour(activations, self.weight, self.offset)
+        weight, offset = (copies.on(activations.device) for copies in self._copies)
+        return likeliest_behaviour(activations, weight, offset)
+
+    @cached_property
+    def _copies(self) -> tuple[DeviceCopies, DeviceCopies]:
+        return DeviceCopies(self.weight), DeviceCopies(self.offset)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, atomically."""

@@ -37,7 +37,7 @@ class CoefficientNetwork(nn.Module):
     def __init__(self, n_behaviours: int, d_model: int, residual_norm: float, *, seed: int = 0) -> None:
         super().__init__()
         self.scale = d_model**0.5 / residual_norm
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.hidden = nn.Linear(d_model, HIDDEN)
             self.heads = nn.Linear(HIDDEN, n_behaviours)

@@ -205,7 +205,8 @@ class _Fit:
         if steered:
             activations = activations + self._norm * self._network.moved(activations, self._behaviour[rows])
         logits = self._rerun.logits(rows, activations)
-        return cross_entropy(logits, self._examples.token.to(logits.device)[rows], reduction="none")
+        losses = cross_entropy(logits, self._examples.token.to(logits.device)[rows], reduction="none")
+        return losses.to(self._share.device)
 
     @torch.no_grad()
     def _held_out_loss(self, *, steered: bool = True) -> float:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...generation import Gate
+from ...generation import Gate, StepState
+from ...models.device_copies import DeviceCopies
 from ...rundir import atomic_path, brief, read_description, reading
 from ...traces import Trace
 from ...vectors import Directions
@@ -132,8 +133,13 @@ class Components:
 
     def chooser(self, layer: int) -> Chooser:
         """Choose the behaviour that comes, by the probe at `layer`."""
-        weight, offset = self.probes.which[layer]
-        return lambda state: likeliest_behaviour(state.activations, weight, offset)
+        weight, offset = map(DeviceCopies, self.probes.which[layer])
+
+        def choose(state: StepState) -> Int[Tensor, " rows"]:
+            device = state.activations.device
+            return likeliest_behaviour(state.activations, weight.on(device), offset.on(device))
+
+        return choose
 
     def gate(self, layer: int, threshold: float = 0.0) -> Gate:
         """Open the gate where the probe at `layer` gives log odds above a threshold."""

@@ -69,7 +69,7 @@ def disagreements(
         with above.watching():
             logits = model.model(torch.from_numpy(ids).to(model.device), **inputs).logits
             assert above.activations is not None
-            activations = above.activations.float()
+            activations = above.activations.float().to(model.device)
         likeliest = logits.argmax(dim=-1).cpu().numpy()
         for row, number in enumerate(part):
             for position, label in enumerate(labels[number][1:]):

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ...generation import Gate, StepState
+from ...models.device_copies import DeviceCopies, uploaded
 from ...rundir import InputError
 from ._decode import Chooser
 
@@ -46,8 +47,10 @@ def divergence_over(threshold_nats: float) -> Gate:
 def sentence_start(ends_sentence: Bool[Tensor, " vocabulary"]) -> Gate:
     """Where a sentence has just ended, by its last token, or none has begun."""
 
+    copies = DeviceCopies(ends_sentence)
+
     def gate(state: StepState) -> Bool[Tensor, " rows"]:
-        ended = ends_sentence.to(state.last_ids.device)[state.last_ids]
+        ended = copies.on(state.last_ids.device)[state.last_ids]
         return ended if state.step else torch.ones_like(ended)
 
     return gate
@@ -90,7 +93,8 @@ def gate_named(name: str, ends_sentence: Bool[Tensor, " vocabulary"] | None) -> 
 
 def probe_over(weight: Float[Tensor, " d_model"], bias: float, threshold: float = 0.0) -> Gate:
     """Where the score of a probe on the base model's activation at the steered layer exceeds a threshold."""
-    return lambda state: state.activations.float() @ weight.to(state.activations.device) + bias > threshold
+    copies = DeviceCopies(weight)
+    return lambda state: state.activations.float() @ copies.on(state.activations.device) + bias > threshold
 
 
 def positions(rate: float, seed: int) -> Gate:
@@ -101,11 +105,11 @@ def positions(rate: float, seed: int) -> Gate:
 
     def gate(state: StepState) -> Bool[Tensor, " rows"]:
         chosen = []
-        for row in state.rows.tolist():
+        for row in state.row_numbers:
             if row not in uniforms or len(uniforms[row]) <= state.step:
                 size = 2 * max(state.step + 1, 256)
                 uniforms[row] = np.random.default_rng([seed, row]).random(size)
             chosen.append(uniforms[row][state.step] < rate)
-        return torch.tensor(chosen, device=state.last_ids.device)
+        return uploaded(chosen, state.last_ids.device)
 
     return gate

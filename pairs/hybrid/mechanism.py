@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...models.device_copies import DeviceCopies
 from ...models.sites import BLOCK_OUTPUT
 from ...rundir import InputError, brief
 from ...vectors import Directions
@@ -55,8 +57,12 @@ class Mechanism:
         strength: Float[Tensor, " rows"],
     ) -> Float[Tensor, "rows d_model"]:
         """Activations moved by their strength along their behaviour's vector."""
-        units = self.units.to(activations.device)[behaviour]
+        units = self._copies.on(activations.device)[behaviour]
         return activations + (strength[:, None] * self.residual_norm * units).to(activations.dtype)
+
+    @cached_property
+    def _copies(self) -> DeviceCopies:
+        return DeviceCopies(self.units)
 
     def random(self, seed: int) -> Mechanism:
         """As many random directions: the norm-matched control."""

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ...generation import StepState, choose_tokens
+from ...models.device_copies import uploaded
 from .wordings import Wording, Wordings
 
 
@@ -21,6 +22,9 @@ class Phrases:
     def __init__(self, wordings: Wordings) -> None:
         self._wordings = wordings
         self._begun: dict[int, tuple[int, Wording]] = {}  # number of the row -> behaviour, its tokens so far
+        self._chosen: dict[
+            int, tuple[int, Wording]
+        ] = {}  # the same, of rows whose next token was chosen at the last step
 
     def force(
         self, state: StepState, gated: Bool[Tensor, " rows"], behaviour: Int[Tensor, " rows"]
@@ -36,9 +40,11 @@ class Phrases:
             Places of the rows that are forced, their behaviours, their tokens, and KL(forced || base) of these in nats:
             minus the logarithm of the base's probability of all tokens that go on with a wording.
         """
-        opens, which = gated.tolist(), behaviour.tolist()
+        device = state.logits.device
+        opens, which = torch.stack([gated.to(behaviour.dtype), behaviour]).tolist()  # one wait for the device
+        self._go_on(state)
         places, begun, choices = [], [], []
-        for place, row in enumerate(state.rows.tolist()):
+        for place, row in enumerate(state.row_numbers):
             if row not in self._begun and not opens[place]:
                 continue
             own, written = self._begun.get(row, (which[place], ()))
@@ -47,21 +53,31 @@ class Phrases:
                 places.append(place)
                 begun.append((row, own, written))
                 choices.append(choice)
-        rows = torch.tensor(places, dtype=torch.long, device=state.logits.device)
-        logits = torch.full_like(state.logits[rows], -torch.inf, dtype=torch.float32)
+        self._chosen = {row: (own, written) for row, own, written in begun}
+        rows = uploaded(torch.tensor(places, dtype=torch.long), device)
+        of_rows = uploaded(torch.tensor([own for _, own, _ in begun], dtype=torch.long), device)
+        own_logits = state.logits[rows].float()
+        chosen_from = torch.zeros(own_logits.shape, dtype=torch.bool)
         for number, choice in enumerate(choices):
-            logits[number, choice] = state.logits[places[number], choice].float()
+            chosen_from[number, choice] = True
+        logits = own_logits.masked_fill(~uploaded(chosen_from, device), -torch.inf)
         tokens = rows
         if places:
             uniforms = None if state.uniforms is None else state.uniforms[rows]
             tokens = choose_tokens(logits, state.sampling, uniforms)
-        for (row, own, written), token in zip(begun, tokens.tolist(), strict=True):
-            self._begun[row] = own, (*written, token)
-            if not self._next(*self._begun[row]):
-                del self._begun[row]
-        of_rows = torch.tensor([own for _, own, _ in begun], dtype=torch.long, device=rows.device)
-        nats = state.logits[rows].float().logsumexp(dim=-1) - logits.logsumexp(dim=-1)
-        return rows, of_rows, tokens, nats
+        return rows, of_rows, tokens, own_logits.logsumexp(dim=-1) - logits.logsumexp(dim=-1)
+
+    def _go_on(self, state: StepState) -> None:
+        """Take up the tokens of wordings that were chosen at the step before: by now the host knows them."""
+        if not self._chosen or not state.step:  # at step 0 a new batch begins
+            return
+        last = state.last_ids.tolist() if state.last_tokens is None else state.last_tokens
+        for row, token in zip(state.row_numbers, last, strict=True):
+            if row in self._chosen:
+                own, written = self._chosen[row]
+                self._begun[row] = own, (*written, token)
+                if not self._next(*self._begun[row]):
+                    del self._begun[row]
 
     def _next(self, behaviour: int, written: Wording) -> list[int]:
         """List the tokens that go on with a wording."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 import pandas as pd
@@ -74,14 +75,14 @@ class Log:
     """What is done, as it is done: tensors, looked at when all rows have ended."""
 
     def __init__(self) -> None:
-        self._rows: list[Tensor] = []
+        self._rows: list[int] = []
         # (7, rows): token, base's, thinking's, likeliest of both, gated, behaviour
         self._numbers: list[Tensor] = []
         self._amounts: list[Tensor] = []  # (4, rows): strength, KL, log probabilities
 
     def add(
         self,
-        rows: Int[Tensor, " rows"],
+        rows: Sequence[int],
         *,
         tokens: Int[Tensor, " rows"],
         base: Int[Tensor, " rows"],
@@ -98,7 +99,7 @@ class Log:
         """One token of some rows."""
         own = _log_probability(base_logits, tokens)
         led = torch.full_like(own, torch.nan) if thinking_logits is None else _log_probability(thinking_logits, tokens)
-        self._rows.append(rows)
+        self._rows.extend(rows)
         numbers = [tokens, base, thinking, base_likeliest, thinking_likeliest, gated.to(tokens.dtype), behaviour]
         self._numbers.append(torch.stack(numbers))
         self._amounts.append(torch.stack([strength.to(own.dtype), kl_nats.to(own.dtype), own, led]))
@@ -107,10 +108,10 @@ class Log:
         """Of each row, in order."""
         if not self._rows:
             return [_record([[]] * 7, [[]] * 4, model, stops) for _ in range(n_rows)]
-        order = torch.cat(self._rows).sort(stable=True)
+        order = torch.tensor(self._rows).sort(stable=True)
         sizes = order.values.bincount(minlength=n_rows).tolist()
-        numbers = torch.split(torch.cat(self._numbers, dim=1)[:, order.indices].cpu(), sizes, dim=1)
-        amounts = torch.split(torch.cat(self._amounts, dim=1)[:, order.indices].cpu(), sizes, dim=1)
+        numbers = torch.split(torch.cat(self._numbers, dim=1).cpu()[:, order.indices], sizes, dim=1)
+        amounts = torch.split(torch.cat(self._amounts, dim=1).cpu()[:, order.indices], sizes, dim=1)
         return [
             _record(some.tolist(), other.tolist(), model, stops) for some, other in zip(numbers, amounts, strict=True)
         ]

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...generation import StepState
+from ...models.device_copies import DeviceCopies, uploaded
 from ...rundir import InputError
 from ._decode import StrengthRule
 
@@ -28,8 +29,8 @@ def constant(strength: float) -> StrengthRule:
     Raises:
         InputError: The strength is not finite.
     """
-    (one,) = _checked([strength])
-    return lambda state, behaviour: one.to(behaviour.device).expand(len(behaviour))
+    copies = DeviceCopies(_checked([strength]))
+    return lambda state, behaviour: copies.on(behaviour.device).expand(len(behaviour))
 
 
 def per_behaviour(strengths: Sequence[float]) -> StrengthRule:
@@ -41,14 +42,12 @@ def per_behaviour(strengths: Sequence[float]) -> StrengthRule:
     Raises:
         InputError: A strength is not finite; as the rule is used, a behaviour has none.
     """
-    table = _checked(strengths)
+    n, copies = len(strengths), DeviceCopies(torch.cat([_checked(strengths), torch.tensor([torch.nan])]))
 
     def rule(state: StepState, behaviour: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
-        if len(behaviour) and int(behaviour.max()) >= len(table):
-            raise InputError(
-                f"behaviour {int(behaviour.max())} has no strength: there are {len(table)}, one a behaviour"
-            )
-        return table.to(behaviour.device)[behaviour]
+        if not behaviour.is_cuda and len(behaviour) and int(behaviour.max()) >= n:
+            raise InputError(f"behaviour {int(behaviour.max())} has no strength: there are {n}, one a behaviour")
+        return copies.on(behaviour.device)[behaviour.clamp(max=n)]
 
     return rule
 
@@ -80,11 +79,11 @@ def shuffled(strengths: Sequence[float], seed: int) -> StrengthRule:
 
     def rule(state: StepState, behaviour: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         row_strengths = []
-        for row in state.rows.tolist():
+        for row in state.row_numbers:
             if row not in orders:
                 orders[row] = np.random.default_rng([seed, row]).permutation(len(pool))
             row_strengths.append(pool[orders[row][state.step % len(pool)]])
-        return torch.tensor(np.array(row_strengths), device=behaviour.device)
+        return uploaded(torch.tensor(np.array(row_strengths)), behaviour.device)
 
     return rule
 

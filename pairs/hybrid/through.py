@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ...generation import StepState
+from ...models.device_copies import DeviceCopies
 from ...rundir import InputError
 
 LEAST = 0.01  # of the first dose
@@ -72,7 +73,8 @@ class OpenSentences:
     """The sentences that are being acted on, of the rows that are still being written."""
 
     def __init__(self, through: Through) -> None:
-        self._decay, self._ends, self._n_tokens = through.decay, through.ends_sentence, through.n_tokens
+        self._decay, self._n_tokens = through.decay, through.n_tokens
+        self._ends = DeviceCopies(through.ends_sentence)
         self._rows = self._age = self._behaviour = torch.empty(0, dtype=torch.long)
         self._first = torch.empty(0)
 
@@ -98,11 +100,12 @@ class OpenSentences:
             self._rows, self._age = state.rows, torch.full_like(state.rows, -1)
             self._behaviour, self._first = behaviour, strength
         elif len(self._rows) != len(state.rows):  # rows that have ended left, the others stay in order
-            remaining = torch.isin(self._rows, state.rows)
+            has_left = ~torch.isin(self._rows, state.rows)
+            remaining = has_left.long().argsort(stable=True)[: len(state.rows)]
             self._rows, self._age = self._rows[remaining], self._age[remaining]
             self._behaviour, self._first = self._behaviour[remaining], self._first[remaining]
-        self._ends = self._ends.to(state.last_ids.device)
-        is_within = (self._age >= 0) & ~self._ends[state.last_ids] & (self._age + 1 < self._n_tokens)
+        has_ended = self._ends.on(state.last_ids.device)[state.last_ids]
+        is_within = (self._age >= 0) & ~has_ended & (self._age + 1 < self._n_tokens)
         opens = gated & ~is_within
         self._age = torch.where(is_within, self._age + 1, torch.where(opens, 0, -1))
         self._behaviour = torch.where(is_within, self._behaviour, behaviour)

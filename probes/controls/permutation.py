@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ...models.device_copies import uploaded
 from ...stats import row_permutations
 from ..metrics import rank_wins
 from ..solver import Design
@@ -47,7 +48,7 @@ def permuted_rows(
 
 def ridge_aurocs(
     design: Design,
-    folds: Int[Tensor, " n_examples"],
+    folds: Int[np.ndarray, " n_examples"],
     subset_of_fold: list[int],
     labels: Bool[Tensor, "n_columns n_examples"],
 ) -> Float[np.ndarray, " n_columns"]:
@@ -57,9 +58,10 @@ def ridge_aurocs(
     """
     wins, pairs = torch.zeros(2, len(labels), dtype=torch.float64, device=labels.device)
     for fold, subset in enumerate(subset_of_fold):
-        test, train = folds == fold, design.in_subset[subset]
+        train = design.rows_of(subset)
+        test = uploaded(torch.from_numpy(np.flatnonzero(folds == fold)), design.rows.device)
         score = _scorer(design, train, test, subset)
-        n_columns = max(1, CHUNK // int(train.sum()))
+        n_columns = max(1, CHUNK // len(train))
         for first in range(0, len(labels), n_columns):
             part = labels[first : first + n_columns]
             fold_wins, fold_pairs = rank_wins(score(part[:, train].to(design.rows.dtype)), part[:, test])
@@ -68,17 +70,19 @@ def ridge_aurocs(
     return np.asarray((wins / pairs).cpu())
 
 
-def _scorer(design: Design, train: Tensor, test: Tensor, subset: int) -> Callable[[Tensor], Tensor]:
+def _scorer(
+    design: Design, train: Int[Tensor, " n_train"], test: Int[Tensor, " n_test"], subset: int
+) -> Callable[[Tensor], Tensor]:
     """Make the function from labels of the training rows to scores of the test rows, up to a constant."""
     train_rows = (design.rows[train] - design.mean[subset]) / design.scale[subset]
     test_rows = (design.rows[test] - design.mean[subset]) / design.scale[subset]
     n, d_model = train_rows.shape
     eye = torch.eye(min(n, d_model), dtype=train_rows.dtype, device=train_rows.device)
     if n < d_model:
-        factor = torch.linalg.cholesky(train_rows @ train_rows.T + n * eye)
+        factor, _ = torch.linalg.cholesky_ex(train_rows @ train_rows.T + n * eye)  # without a look at success
         hat = torch.cholesky_solve(train_rows @ test_rows.T, factor).T
     else:
-        factor = torch.linalg.cholesky(train_rows.T @ train_rows + n * eye)
+        factor, _ = torch.linalg.cholesky_ex(train_rows.T @ train_rows + n * eye)
         half = torch.cholesky_solve(test_rows.T, factor).T  # (n_test, d_model)
         if len(test_rows) * n > d_model * (n + len(test_rows)):
             return lambda labels: (labels - labels.mean(dim=1, keepdim=True)) @ train_rows @ half.T

@@ -12,11 +12,15 @@ and are never differences, which would lose a small spread next to a large one o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from ...models.device_copies import uploaded
+from .preconditioner import Inverses
 
 CONSTANT = 1e-5  # a spread below this share of the overall spread is rounding
 
@@ -77,16 +81,62 @@ class Design:
             is_constant = spread <= 1e-6 * centre.abs()  # so small a spread is rounding
             rows *= torch.where(is_constant, 0.0, 1 / torch.where(is_constant, 1.0, spread))
             spread = torch.where(is_constant, 1.0, spread)
+        device = rows.device
         design = cls(
             rows.to(dtype),
-            torch.from_numpy(np.ascontiguousarray(cell)).to(device),
-            torch.from_numpy(np.ascontiguousarray(subsets)).to(device),
+            uploaded(torch.from_numpy(np.ascontiguousarray(cell)), device),
+            uploaded(torch.from_numpy(np.ascontiguousarray(subsets)), device),
             centre.double(),
             spread.double(),
         )
+        object.__setattr__(design, "host", (np.asarray(cell), np.asarray(subsets)))
         if not standardise:
             object.__setattr__(design, "scale", torch.ones_like(design.scale))
         return design
+
+    @cached_property
+    def host(self) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, "n_subsets n_cells"]]:
+        """`cell` and `subsets` as the host knows them, without waiting for a device."""
+        return self.cell.cpu().numpy(), self.subsets.cpu().numpy()
+
+    @cached_property
+    def inverses(self) -> Inverses:
+        """Inverse curvatures of the rows, which all solutions of this design share."""
+        return Inverses(self.rows)
+
+    def rows_of(self, subset: int) -> Int[Tensor, " n_train"]:
+        """List the rows of a subset.
+
+        Args:
+            subset: Its number.
+
+        Returns:
+            Numbers of rows, on the device of the rows.
+        """
+        cell, subsets = self.host
+        return uploaded(torch.from_numpy(np.flatnonzero(subsets[subset][cell])), self.rows.device)
+
+    def rows_in(self, cell: int) -> Int[Tensor, " n_here"]:
+        """List the rows of a cell.
+
+        Args:
+            cell: Its number.
+
+        Returns:
+            Numbers of rows, on the device of the rows.
+        """
+        return uploaded(torch.from_numpy(np.flatnonzero(self.host[0] == cell)), self.rows.device)
+
+    def cells_of(self, subset: int) -> list[int]:
+        """List the cells of a subset.
+
+        Args:
+            subset: Its number.
+
+        Returns:
+            Numbers of cells.
+        """
+        return [int(cell) for cell in np.flatnonzero(self.host[1][subset])]
 
     @property
     def in_subset(self) -> Bool[Tensor, "n_subsets n"]:

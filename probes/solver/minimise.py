@@ -5,7 +5,8 @@
 1. One matrix product gives the logits of all columns, another their gradients; everything else is elementwise.
 2. The two-loop recursion (Nocedal 1980) starts from the inverse curvature at u = 0 (`preconditioner.py`).
 3. Along a direction p the logits are z + t (Z p): a few Newton steps find the minimum on the line without a product.
-4. A column ends when the remaining gain corresponds to a change of the logits by a share `tolerance` of their spread (a
+4. On a CPU it is looked after each step which columns have ended; on an accelerator in blocks of steps (`LOOK_EVERY`).
+5. A column ends when the remaining gain corresponds to a change of the logits by a share `tolerance` of their spread (a
    strong penalty leaves little spread, and ranks do not depend on scale); it is then removed from the products.
 
 Independent columns do not influence each other, except by rounding.
@@ -13,12 +14,14 @@ Independent columns do not influence each other, except by rounding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ...models.device_copies import uploaded
 from .design import Columns, Design, Solution
 from .loss import Grid, Loss
 from .preconditioner import Preconditioner
@@ -28,6 +31,11 @@ FLAT = 0.3  # a line search ends where the slope is this share of the first
 MAX_LINE_STEPS = 12
 MIN_DROPPED = 0.25  # finished columns are removed once they are this share of all
 MAX_ITERATIONS = 300
+# On an accelerator the host would wait at each look. It looks less often: columns then make up to so many steps more,
+# and a line search takes this many Newton steps, of which those that are too many change nothing.
+FREE_LOOKS = {"cpu"}
+LOOK_EVERY = 6
+BLIND_LINE_STEPS = 4
 
 
 @dataclass(slots=True)
@@ -90,14 +98,18 @@ class _Search:
         self._bias_curvature = curvature * n_rows.clamp(min=1)
         self._tolerance = max(tol, 10 * torch.finfo(rows.dtype).eps)
         trained = n_rows / len(rows)  # the Gram matrix is that of all rows
-        self._precondition = Preconditioner(rows, curvature * trained.clamp(min=1e-6), self._ridge)
+        self._precondition = Preconditioner(design.inverses, curvature * trained.clamp(min=1e-6), self._ridge)
         self._theta = _Vector(torch.zeros_like(self.weight), self.bias.clone())
         self._logits = self._theta.b[:, None].expand(-1, len(rows)).clone()
         self._history: list[tuple[_Vector, _Vector, Tensor]] = []
         self._gradient = self._gradient_of(loss.residual(self._logits, self._labels, self._row_weights)[0])
+        self._looks_blind = rows.device.type not in FREE_LOOKS
+        self._n_steps = 0
         has_one_class = (share <= 0) | (share >= 1)
-        if self._group == 1 and has_one_class.any():
-            self._drop(has_one_class)
+        self._buckets, one_class = torch.stack([self._precondition.bucket, has_one_class.long()]).tolist()
+        self._precondition.take(self._buckets, None)
+        if self._group == 1 and any(one_class):
+            self._drop(has_one_class, one_class)
 
     @property
     def is_going(self) -> bool:
@@ -108,14 +120,13 @@ class _Search:
         """Make one L-BFGS step for every active column, and remove those that have ended."""
         direction = self._direction()
         slope = self._gradient.dot(direction, self._group)
-        # By the curvature so far, the slope is twice the remaining gain.
-        spread = self._logits - self._logits.mean(dim=1, keepdim=True)
-        variance = spread.square_().mean(dim=1)  # Tensor.var takes twenty times as long
-        ended = -slope <= by_group(self._bias_curvature * variance, self._group) * self._tolerance**2
-        remaining = self._drop(ended)
-        if not self.is_going:
-            return
-        direction, slope = direction.take(remaining), slope[remaining]
+        self._n_steps += 1
+        if not self._looks_blind or self._n_steps % LOOK_EVERY == 0:
+            remaining = self._drop(*self._ended(slope))
+            if not self.is_going:
+                return
+            if remaining is not None:
+                direction, slope = direction.take(remaining), slope[remaining]
         along = self._logits_of(direction)
         length, residual = self._line_search(direction, along, slope)
         self._theta = self._theta.plus(length, direction)
@@ -129,19 +140,40 @@ class _Search:
         self._history = [*self._history[-MEMORY + 1 :], (change, gradient_change, inverse)]
         self._gradient = gradient
 
+    def _ended(self, slope: Float[Tensor, " n_columns"]) -> tuple[Bool[Tensor, " n_columns"], list[bool]]:
+        """Say which columns have ended, on the device and on the host, which waits for it."""
+        # By the curvature so far, the slope is twice the remaining gain.
+        spread = self._logits - self._logits.mean(dim=1, keepdim=True)
+        variance = spread.square_().mean(dim=1)  # Tensor.var takes twenty times as long
+        ended = -slope <= by_group(self._bias_curvature * variance, self._group) * self._tolerance**2
+        return ended, ended.tolist()
+
     def store(self) -> None:
         """Write the current weights and biases of the active columns to the result."""
         self.weight[self._active] = self._theta.u / self._scale
         self.bias[self._active] = self._theta.b - (self._mean * self._theta.u / self._scale).sum(dim=1)
 
-    def _drop(self, ended: Bool[Tensor, " n_columns"]) -> Int[Tensor, " n_remaining"]:
-        """Remove columns that have ended, once there are enough to be worth copying; return those that remain."""
+    def _drop(
+        self, ended: Bool[Tensor, " n_columns"], host_ended: Sequence[bool]
+    ) -> Int[Tensor, " n_remaining"] | None:
+        """Remove columns that have ended, once there are enough to be worth copying.
+
+        Args:
+            ended: Which.
+            host_ended: The same, on the host.
+
+        Returns:
+            The columns that remain; None: all.
+        """
         self.is_done[self._active] = ended
-        n_ended = int(ended.sum())
-        if n_ended < len(ended) and n_ended < MIN_DROPPED * len(ended):
-            return torch.arange(len(ended), device=ended.device)
+        n_ended = sum(host_ended)
+        if n_ended < len(host_ended) and n_ended < MIN_DROPPED * len(host_ended):
+            return None
         self.store()
-        remaining = (~ended).nonzero()[:, 0]
+        going = [place for place, is_over in enumerate(host_ended) if not is_over]
+        remaining = uploaded(torch.tensor(going, dtype=torch.long), ended.device)
+        self._buckets = [self._buckets[place] for place in going]
+        self._precondition.take(self._buckets, remaining)
         self._active = self._active[remaining]
         self._theta, self._gradient = self._theta.take(remaining), self._gradient.take(remaining)
         self._history = [
@@ -164,7 +196,7 @@ class _Search:
         return _Vector(u, total)
 
     def _preconditioned(self, vector: _Vector) -> _Vector:
-        return _Vector(self._precondition(vector.u, self._active), vector.b / self._bias_curvature)
+        return _Vector(self._precondition(vector.u), vector.b / self._bias_curvature)
 
     def _direction(self) -> _Vector:
         q, shares = self._gradient, []
@@ -187,12 +219,12 @@ class _Search:
         inner = (self._theta.u * direction.u).sum(dim=1) * self._ridge
         square = direction.u.square().sum(dim=1) * self._ridge
         length, low, high = (torch.full_like(first, value) for value in (1.0, 0.0, torch.inf))
-        for steps_left in reversed(range(MAX_LINE_STEPS)):
+        for steps_left in reversed(range(BLIND_LINE_STEPS if self._looks_blind else MAX_LINE_STEPS)):
             logits = torch.addcmul(self._logits, along, length[:, None])
             residual, bend = self._loss.residual(logits, self._labels, self._row_weights, along)
             slope = by_group((residual * along).sum(dim=1) + inner + length * square, self._group)
             is_steep = slope.abs() > FLAT * first.abs()
-            if steps_left == 0 or not is_steep.any():
+            if steps_left == 0 or not (self._looks_blind or is_steep.any()):
                 break
             low = torch.where(is_steep & (slope < 0), length, low)
             high = torch.where(is_steep & (slope > 0), length, high)

@@ -10,10 +10,13 @@ the result.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from ...models.device_copies import uploaded
 
 STEP = 5.0  # ratios within this factor share a matrix
 ROWS_PER_FEATURE = 4
@@ -28,43 +31,74 @@ def lower_gram(rows: Float[Tensor, "n k"], block: int = 96) -> Float[Tensor, "k 
     return gram
 
 
+class Inverses:
+    """Inverses of `Z'Z + STEP^bucket I` for some rows, each computed when it is first needed."""
+
+    def __init__(self, rows: Float[Tensor, "n d_model"]) -> None:
+        n, d_model = rows.shape
+        n_sampled = min(n, int(ROWS_PER_FEATURE * d_model))
+        if n_sampled < n:
+            rows = rows[torch.arange(n_sampled, device=rows.device) * n // n_sampled]
+        self.rows = rows if n_sampled < d_model else None  # of ZZ', where that is smaller
+        self._n, self._n_sampled = n, n_sampled
+        self._gram = lower_gram(rows.T if self.rows is not None else rows)
+        self._inverses: dict[int, Tensor] = {}
+
+    def __getitem__(self, bucket: int) -> Float[Tensor, "k k"]:
+        """Compute the inverse of a bucket, or return it where it is known."""
+        if bucket not in self._inverses:
+            gram = self._gram
+            shift = gram.diagonal().mean().double() * 1e-6 + STEP**bucket
+            eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+            # cholesky looks whether it succeeded, for which the host waits; where it did not, scores are not finite.
+            factor, _ = torch.linalg.cholesky_ex(gram + shift.to(gram.dtype) * eye)
+            self._inverses[bucket] = torch.cholesky_inverse(factor)
+        return self._inverses[bucket]
+
+    def curvature(self, curvature: Float[Tensor, " n_columns"]) -> Float[Tensor, " n_columns"]:
+        """Scale the curvature of all rows to that of the rows that are used."""
+        return curvature if self._n_sampled == self._n else curvature * self._n / self._n_sampled
+
+
 class Preconditioner:
     """Applies the inverse of `curvature_j Z'Z + ridge_j I` to column j."""
 
     def __init__(
-        self,
-        rows: Float[Tensor, "n d_model"],
-        curvature: Float[Tensor, " n_columns"],
-        ridge: Float[Tensor, " n_columns"],
+        self, inverses: Inverses, curvature: Float[Tensor, " n_columns"], ridge: Float[Tensor, " n_columns"]
     ) -> None:
-        n, d_model = rows.shape
-        n_sampled = min(n, int(ROWS_PER_FEATURE * d_model))
-        if n_sampled < n:
-            curvature = curvature * n / n_sampled
-            rows = rows[torch.arange(n_sampled, device=rows.device) * n // n_sampled]
-        self._rows = rows if n_sampled < d_model else None
-        self._curvature, self._ridge = curvature, ridge
-        ratio = (ridge / curvature).double()
-        self._bucket = (ratio.log() / math.log(STEP)).round().clamp(-40, 40).long()
-        self._inverse: dict[int, Tensor] = {}
-        gram = lower_gram(rows.T if self._rows is not None else rows)
-        for bucket in sorted(set(self._bucket.tolist())):
-            shift = STEP**bucket + 1e-6 * float(gram.diagonal().mean())
-            factor = torch.linalg.cholesky(gram + shift * torch.eye(len(gram), dtype=gram.dtype, device=gram.device))
-            self._inverse[bucket] = torch.cholesky_inverse(factor)
+        self._inverses, self._curvature = inverses, inverses.curvature(curvature)
+        ratio = (ridge / self._curvature).double()
+        self.bucket = (ratio.log() / math.log(STEP)).round().clamp(-40, 40).long()  # of each column
+        self._groups: list[tuple[int, Tensor | None]] = []
 
-    def __call__(
-        self, gradient: Float[Tensor, "n_columns d_model"], columns: Tensor
-    ) -> Float[Tensor, "n_columns d_model"]:
-        """Apply it to a gradient that holds `columns`."""
-        buckets = self._bucket[columns]
+    def take(self, buckets: Sequence[int], columns: Tensor | None) -> None:
+        """Choose the columns that gradients hold from now on.
+
+        Args:
+            buckets: Of these columns, on the host.
+            columns: Their numbers among those before; None: all.
+        """
+        if columns is not None:
+            self._curvature = self._curvature[columns]
+        device, distinct = self._curvature.device, sorted(set(buckets))
+        members = [[place for place, own in enumerate(buckets) if own == bucket] for bucket in distinct]
+        self._groups = [
+            (bucket, None if len(distinct) == 1 else uploaded(places, device))
+            for bucket, places in zip(distinct, members, strict=True)
+        ]
+
+    def __call__(self, gradient: Float[Tensor, "n_columns d_model"]) -> Float[Tensor, "n_columns d_model"]:
+        """Apply it to a gradient that holds the columns of the last `take`."""
         result = torch.empty_like(gradient)
-        for bucket in sorted(set(buckets.tolist())):
-            members = buckets == bucket
-            part = gradient[members]
-            if self._rows is None:
-                result[members] = part @ self._inverse[bucket]
+        for bucket, members in self._groups:
+            part = gradient if members is None else gradient[members]
+            if self._inverses.rows is None:
+                solved = part @ self._inverses[bucket]
             else:
-                inner = (part @ self._rows.T) @ self._inverse[bucket]
-                result[members] = (part - inner @ self._rows) / STEP**bucket
-        return result / self._curvature[columns, None]
+                inner = (part @ self._inverses.rows.T) @ self._inverses[bucket]
+                solved = (part - inner @ self._inverses.rows) / STEP**bucket
+            if members is None:
+                result = solved
+            else:
+                result[members] = solved
+        return result / self._curvature[:, None]

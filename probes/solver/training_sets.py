@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...models.device_copies import uploaded
 from .design import Columns, Design
 
 
@@ -58,8 +60,7 @@ class TrainingSet:
 def training_sets(design: Design, columns: Columns) -> Iterator[TrainingSet]:
     """Group the columns by the rows that they are trained on."""
     cell_grams = None if columns.trainable is not None else _CellGrams(design)
-    for trained, members in _group_by_rows(design, columns):
-        subset = int(columns.subset[members[0]])
+    for subset, trained, members in _group_by_rows(design, columns):
         rows = design.rows[trained].double()
         mean, scale = rows.mean(dim=0), design.scale[subset].double()
         centred = (rows - mean) / scale
@@ -68,25 +69,30 @@ def training_sets(design: Design, columns: Columns) -> Iterator[TrainingSet]:
         elif cell_grams is None:
             gram = centred.T @ centred
         else:
-            centred_gram = cell_grams.of_subset(design.subsets[subset]) - len(rows) * torch.outer(mean, mean)
+            centred_gram = cell_grams.of_subset(subset) - len(rows) * torch.outer(mean, mean)
             gram = centred_gram / torch.outer(scale, scale)
         values, vectors = torch.linalg.eigh(gram)
         labels = columns.labels[members][:, trained].double()
         yield TrainingSet(members, centred, labels, mean, scale, values.clamp(min=0), vectors)
 
 
-def _group_by_rows(design: Design, columns: Columns) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield a mask of training rows, and the columns that are trained on them."""
+def _group_by_rows(design: Design, columns: Columns) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Yield a subset, the rows of it that are trained on, and the columns that are trained on them."""
+    device = design.rows.device
     if columns.trainable is None:
-        for subset in sorted(set(columns.subset.tolist())):
-            yield design.in_subset[subset], (columns.subset == subset).nonzero()[:, 0]
+        subsets = columns.subset.tolist()
+        for subset in sorted(set(subsets)):
+            members = [column for column, own in enumerate(subsets) if own == subset]
+            yield subset, design.rows_of(subset), uploaded(members, device)
         return
     trained = design.in_subset[columns.subset] & columns.trainable
-    columns_by_rows: dict[bytes, list[int]] = {}
-    for column, (subset, row) in enumerate(zip(columns.subset.tolist(), trained.cpu().numpy(), strict=True)):
-        columns_by_rows.setdefault(bytes([subset]) + row.tobytes(), []).append(column)
-    for members in columns_by_rows.values():
-        yield trained[members[0]], torch.tensor(members, device=trained.device)
+    columns_by_rows: dict[tuple[int, bytes], list[int]] = {}
+    masks = trained.cpu().numpy()
+    for column, (subset, row) in enumerate(zip(columns.subset.tolist(), masks, strict=True)):
+        columns_by_rows.setdefault((subset, row.tobytes()), []).append(column)
+    for (subset, _), members in columns_by_rows.items():
+        rows = torch.from_numpy(np.flatnonzero(masks[members[0]]))
+        yield subset, uploaded(rows, device), uploaded(members, device)
 
 
 class _CellGrams:
@@ -96,13 +102,13 @@ class _CellGrams:
         self._design = design
         self._grams: dict[int, Tensor] = {}
 
-    def of_subset(self, cells: Tensor) -> Float[Tensor, "d_model d_model"]:
+    def of_subset(self, subset: int) -> Float[Tensor, "d_model d_model"]:
         """Add up the Gram matrices of a subset's cells."""
-        grams = [self._of(cell) for cell in cells.nonzero()[:, 0].tolist()]
+        grams = [self._of(cell) for cell in self._design.cells_of(subset)]
         return torch.stack(grams).sum(dim=0) if len(grams) > 1 else grams[0].clone()
 
     def _of(self, cell: int) -> Tensor:
         if cell not in self._grams:
-            rows = self._design.rows[self._design.cell == cell]
+            rows = self._design.rows[self._design.rows_in(cell)]
             self._grams[cell] = (rows.T @ rows).double()
         return self._grams[cell]

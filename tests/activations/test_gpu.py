@@ -15,6 +15,7 @@ from reasonlens import (
 )
 from reasonlens.activations.engine import Engine
 from reasonlens.activations.engine.budget import MAX_TOKENS, first_budget
+from reasonlens.models.sites import BLOCK_OUTPUT
 
 from .engine.test_run import naive, run, texts_and_segments
 
@@ -43,7 +44,7 @@ def on_gpu(tiny, tmp_path: Path) -> LanguageModel:
     return load(tmp_path / "model", device="cuda", dtype=torch.float32)
 
 
-@pytest.mark.parametrize("tokens_per_batch", [None, 200, 16])
+@pytest.mark.parametrize("tokens_per_batch", [None, 200, 64])
 def test_shared_and_chunked_on_cuda_equal_one_text_at_a_time(tiny, on_gpu, tokens_per_batch: int | None) -> None:
     texts, segments = texts_and_segments()
     engine = Engine(on_gpu, range(on_gpu.n_layers), tokens_per_batch=tokens_per_batch)
@@ -64,11 +65,11 @@ def test_moments_are_added_up_on_the_gpu_and_come_back(tiny, traces, on_gpu) -> 
 
 
 def test_the_budget_comes_from_the_free_memory(on_gpu) -> None:
-    assert first_budget(on_gpu, range(on_gpu.n_layers)) == MAX_TOKENS
+    assert first_budget(on_gpu, range(on_gpu.n_layers), [BLOCK_OUTPUT]) == MAX_TOKENS
     free, _ = torch.cuda.mem_get_info()
     taken = torch.empty(free - 96 * 2**20, dtype=torch.uint8, device="cuda")
     try:
-        assert 64 <= first_budget(on_gpu, range(on_gpu.n_layers)) < MAX_TOKENS
+        assert 64 <= first_budget(on_gpu, range(on_gpu.n_layers), [BLOCK_OUTPUT]) < MAX_TOKENS
     finally:
         del taken
         torch.cuda.empty_cache()

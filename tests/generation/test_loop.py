@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -297,9 +297,11 @@ def test_an_observer_sees_every_token_once_with_what_was_known_before_it(speaker
     model = with_ends(speaker, "llama")
     observed: list[list[int]] = [[] for _ in PROMPTS]
 
-    def observe(state: StepState, places: Tensor, tokens: Tensor) -> None:
-        assert torch.equal(state.rows, places + 10)
-        for place, last, token in zip(places.tolist(), state.last_ids.tolist(), tokens.tolist(), strict=True):
+    def observe(state: StepState, places: Sequence[int], tokens: Tensor, numbers: Sequence[int]) -> None:
+        assert state.rows.tolist() == list(state.row_numbers) == [place + 10 for place in places]
+        assert tokens.tolist() == list(numbers)
+        assert state.last_tokens == (None if not state.step else state.last_ids.tolist())
+        for place, last, token in zip(places, state.last_ids.tolist(), numbers, strict=True):
             assert len(observed[place]) == state.step
             assert last == (PROMPTS[place] + observed[place])[-1]
             observed[place].append(token)

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ...models.device_copies import uploaded
 from .likelihood import sentence_likelihood, sentence_loss
 from .rows import Batches
 from .targets import Target
@@ -77,12 +78,13 @@ def descend(
     for step in range(1, settings.max_steps + 1):
         chosen = [(task, row) for task in active for row in orders[task].take(settings.sentences_per_step)]
         sentences = [tasks[task].training[row] for task, row in chosen]
-        task_index = torch.tensor([task for task, _ in chosen], device=device)
+        of_task = torch.tensor([task for task, _ in chosen])
         # The loss of a task is the mean over its sentences.
-        sentence_weight = 1 / torch.bincount(task_index, minlength=n_tasks)[task_index]
+        sentence_weight = uploaded(1 / torch.bincount(of_task, minlength=n_tasks)[of_task], device)
+        task_index = uploaded(of_task, device)
         adam.zero_grad()
         for rows in batches(sentences):
-            members = torch.tensor(rows.targets, device=device)
+            members = uploaded(list(rows.targets), device)
             loss, _ = sentence_loss(model, layer, rows, (vectors[task_index[members]] + fixed) * residual_norm)
             torch.autograd.backward((loss * sentence_weight[members].to(loss.device)).sum())
         adam.step()
@@ -117,7 +119,7 @@ def _stopping_losses(
     """Compute the mean stopping loss of every active task."""
     sentences = [(task, target) for task in active for target in tasks[task].stopping]
     task_index = torch.tensor([task for task, _ in sentences])
-    sentence_vectors = (vectors * residual_norm)[task_index.to(vectors.device)]
+    sentence_vectors = (vectors * residual_norm)[uploaded(task_index, vectors.device)]
     result = sentence_likelihood(batches, layer, [target for _, target in sentences], sentence_vectors)
     return [float(result.loss[task_index == task].mean()) for task in active]
 

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from ...models import LanguageModel
 from ...models.blocks import block_output
+from ...models.device_copies import uploaded
 from ...models.one_pass import one_pass
 from ..steering.operations import add
 from .rows import Batches, Rows
@@ -56,25 +57,28 @@ def sentence_loss(
         return (steered, *output[1:]) if isinstance(output, tuple) else steered
 
     with one_pass(model, {layer: add_vectors}):
-        logits = model.model(**rows.inputs(), logits_to_keep=rows.logit_positions).logits
-    token_logits = logits[rows.row, rows.logit_index].float()  # (n_predicted, vocabulary)
-    losses = cross_entropy(token_logits, rows.token.to(logits.device), reduction="none")
-    row, is_first = rows.row.to(losses.device), rows.is_first.to(losses.device)
-    n_rows = len(rows.targets)
-    count = torch.bincount(row, minlength=n_rows)
-    loss = losses.new_zeros(n_rows).index_add(0, row, losses) / count
-    return loss, -losses[is_first]  # first tokens are in the order of the rows
+        logits = model.model(**rows.inputs(), logits_to_keep=rows.logit_positions.to(model.output_device)).logits
+    row, index, token, first, n_tokens = (
+        place.to(logits.device) for place in (rows.row, rows.logit_index, rows.token, rows.first, rows.n_tokens)
+    )
+    losses = cross_entropy(logits[row, index].float(), token, reduction="none")  # of (n_predicted, vocabulary)
+    loss = losses.new_zeros(len(rows.targets)).index_add(0, row, losses) / n_tokens
+    return loss, -losses[first]
 
 
 def sentence_likelihood(
     batches: Batches, layer: int, targets: Sequence[Target], vectors: Float[Tensor, "n_targets d_model"]
 ) -> SentenceLikelihood:
     """Measure how likely every target is with its own vector added (zeros: unsteered); nothing is differentiated."""
-    loss, first_token_probability = torch.zeros(len(targets)), torch.zeros(len(targets))
+    members: list[int] = []
+    parts: list[Float[Tensor, "two rows"]] = []  # looked at when all batches have run
     with torch.no_grad():
         for rows in batches(targets):
-            members = list(rows.targets)
-            row_loss, first_log_probability = sentence_loss(batches.model, layer, rows, vectors[members])
-            loss[members] = row_loss.float().cpu()
-            first_token_probability[members] = first_log_probability.exp().float().cpu()
-    return SentenceLikelihood(loss, first_token_probability)
+            members += rows.targets
+            own = vectors[uploaded(list(rows.targets), vectors.device)]
+            row_loss, first_log_probability = sentence_loss(batches.model, layer, rows, own)
+            parts.append(torch.stack([row_loss.float(), first_log_probability.exp().float()]))
+    result = torch.zeros(2, len(targets))
+    if parts:
+        result[:, members] = torch.cat(parts, dim=1).cpu()
+    return SentenceLikelihood(result[0], result[1])

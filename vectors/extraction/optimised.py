@@ -25,6 +25,7 @@ from torch.nn.functional import cosine_similarity, normalize
 from ...activations import CollectSettings, Read, collect
 from ...models import load
 from ...models._load import ModelLike
+from ...models.device_copies import uploaded
 from ...rundir import InputError, settings_of
 from ...rundir.progress import ProgressBar
 from ...stats import Interval, percentile_ends
@@ -209,7 +210,7 @@ class _LayerSearch:
     def _mean_likelihood(
         self, targets: Sequence[Target], relative_vector: Float[Tensor, " d_model"]
     ) -> tuple[float, float]:
-        vectors = (relative_vector * self._norm).to(self._batches.model.device).expand(len(targets), -1)
+        vectors = uploaded(relative_vector * self._norm, self._batches.model.device).expand(len(targets), -1)
         result = sentence_likelihood(self._batches, self._layer, targets, vectors)
         return float(result.loss.mean()), float(result.first_token_probability.mean())
 

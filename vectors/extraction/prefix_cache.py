@@ -22,6 +22,7 @@ from ...activations.engine.batching import batches
 from ...activations.engine.cache import can_continue
 from ...models import LanguageModel
 from ...models.causality import check_causal
+from ...models.device_copies import uploaded
 from ...models.one_pass import one_pass
 
 
@@ -64,7 +65,9 @@ class PrefixCache:
                 ids[row, : lengths[member]] = texts[member]
             cache = DynamicCache(config=model.model.config)
             with torch.no_grad(), one_pass(model):
-                model.body(input_ids=torch.from_numpy(ids).to(model.device), past_key_values=cache, use_cache=True)
+                model.body(
+                    input_ids=uploaded(torch.from_numpy(ids), model.device), past_key_values=cache, use_cache=True
+                )
             for block, (k, v) in enumerate(_keys_and_values(cache)):
                 if len(keys) == block:
                     size = 2 * len(cache.layers) * int(starts[-1]) * k[0, :, 0].numel() * k.element_size()
@@ -80,8 +83,10 @@ class PrefixCache:
 
     def gather(self, tokens: Int[np.ndarray, "rows width"]) -> Cache:
         """Make a cache whose rows hold the tokens with these row numbers; those of padding may be any."""
-        token_index = torch.from_numpy(tokens)
-        return Cache(layers=[_GatheredLayer(k, v, token_index) for k, v in zip(self.keys, self.values, strict=True)])
+        places = {device: uploaded(torch.from_numpy(tokens), device) for device in {keys.device for keys in self.keys}}
+        return Cache(
+            layers=[_GatheredLayer(k, v, places[k.device]) for k, v in zip(self.keys, self.values, strict=True)]
+        )
 
 
 def texts_that_fit(model: LanguageModel, lengths: Sequence[int], gigabytes: float, seed: int) -> list[int]:
@@ -122,8 +127,7 @@ class _GatheredLayer(CacheLayerMixin):
         raise NotImplementedError("a prefix cache is complete when it is made")
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        token_index = self._token_index.to(self._keys.device)
-        keys, values = (tensor[token_index].transpose(1, 2) for tensor in (self._keys, self._values))
+        keys, values = (tensor[self._token_index].transpose(1, 2) for tensor in (self._keys, self._values))
         return torch.cat([keys, key_states], dim=-2), torch.cat([values, value_states], dim=-2)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:

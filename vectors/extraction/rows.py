@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...activations.engine.batching import batches
 from ...models import LanguageModel
+from ...models.device_copies import uploaded
 from .optimised_settings import OptimisedSettings
 from .prefix_cache import PrefixCache
 from .targets import Target
@@ -34,7 +35,8 @@ class Rows:
     row: Int[Tensor, " n_predicted"]
     logit_index: Int[Tensor, " n_predicted"]  # index into `logit_positions`
     token: Int[Tensor, " n_predicted"]  # the token that is predicted there
-    is_first: Bool[Tensor, " n_predicted"]  # whether it is the first of its sentence
+    first: Int[Tensor, " rows"]  # which of these are the first of their sentence, in the order of the rows
+    n_tokens: Int[Tensor, " rows"]  # of each sentence
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -79,7 +81,8 @@ class Batches:
         row: list[int] = []
         position: list[int] = []
         token: list[int] = []
-        is_first: list[bool] = []
+        first_place: list[int] = []
+        n_tokens: list[int] = []
         for number, (target, start) in enumerate(zip(targets, starts.tolist(), strict=True)):
             stop = target.stop - start
             ids[number, :stop], is_text[number, :stop] = target.token_ids[start:], True
@@ -89,14 +92,15 @@ class Batches:
             row += [number] * (stop - first)
             position += range(first - 1, stop - 1)
             token += target.token_ids[target.first :].tolist()
-            is_first += [True] + [False] * (stop - first - 1)
+            first_place.append(len(row) - (stop - first))
+            n_tokens.append(stop - first)
         logit_positions, logit_index = np.unique(np.array(position), return_inverse=True)
         device = self.model.device
         return Rows(
             tuple(members),
             lambda: self._inputs(targets, ids, is_text, starts),
-            *(torch.from_numpy(array).to(device) for array in (steering_mask[..., None], logit_positions)),
-            *(torch.as_tensor(values, device=device) for values in (row, logit_index, token, is_first)),
+            *(uploaded(torch.from_numpy(array), device) for array in (steering_mask[..., None], logit_positions)),
+            *(uploaded(torch.as_tensor(one), device) for one in (row, logit_index, token, first_place, n_tokens)),
         )
 
     def _inputs(
@@ -121,4 +125,4 @@ class Batches:
         return inputs | {"input_ids": self._to_device(ids), "attention_mask": self._to_device(mask.astype(np.int64))}
 
     def _to_device(self, array: Int[np.ndarray, "rows tokens"]) -> Int[Tensor, "rows tokens"]:
-        return torch.from_numpy(array).to(self.model.device)
+        return uploaded(torch.from_numpy(array), self.model.device)

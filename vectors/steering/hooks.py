@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ...models import LanguageModel
 from ...models.addition import Addition
+from ...models.device_copies import DeviceCopies
 from ...models.one_pass import skipped_blocks
 from ...models.place import Place, Remove
 from ...models.sites import Site
@@ -150,9 +151,11 @@ def hook_site(watch: PassWatch, number: int, steering: Steering, place: Place) -
     is_trained = unit.requires_grad
     has_own_length = steering.absolute and steering.operation in ("add", "add-preserving-norm")
 
+    unit_copies = DeviceCopies(unit)
+
     def unit_and_amount(device: torch.device) -> tuple[Float[Tensor, " d_model"], float | Tensor]:
         if not is_trained:
-            return unit.to(device), amount
+            return unit_copies.on(device), amount
         # Anew in each pass: a step of an optimiser changes the vector, and each graph is walked back once.
         vector = steering.direction.at(layer).to(device)
         length = steering.strength * vector.norm() if has_own_length else amount

@@ -25,6 +25,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from transformers.cache_utils import Cache
 
+from ...generation.fixed_cache import filled_columns
 from ...rundir import InputError
 
 PACKED = ("cu_seq_lens_q", "cu_seq_lens_k", "cu_seqlens", "cu_seq_lens", "seq_idx", "sequence_ids", "document_ids")
@@ -63,6 +64,9 @@ def columns_in(cache: Cache) -> int | None:
     Returns:
         Their number; None where the cache is filled and counts none, as that of a recurrent model.
     """
+    n_filled = filled_columns(cache)
+    if n_filled is not None:
+        return n_filled
     n_columns = _length(cache)
     if n_columns:
         return n_columns
@@ -70,6 +74,13 @@ def columns_in(cache: Cache) -> int | None:
     flags = [flag for layer in cache.layers for flag in getattr(layer, "has_previous_state", {}).values()]
     has_state = any(flags) or any(isinstance(state, Tensor) for state in getattr(cache, "linear_cache", ()))
     return None if not n_columns and has_state else n_columns
+
+
+def of_held_columns(cache: Cache | None, mask: Any, n_columns: int) -> Any:
+    """Cut the columns off a mask that a cache of one shape has free, behind the `n_columns` that are filled."""
+    if cache is None or filled_columns(cache) is None or not isinstance(mask, Tensor) or mask.ndim != 2:
+        return mask
+    return mask[:, :n_columns]
 
 
 def _length(cache: Cache, *layer: int) -> int | None:

@@ -23,6 +23,14 @@ class CacheState:
     rows: Int[Tensor, " rows"] | None = None  # the row of the first pass of each row; None: its own
     last_keys: Float[Tensor, rows * shape] | None = None  # that the last pass left in the last layer
     n_run: int = 0  # columns that were run so far, for a cache that counts none
+    _is_padded: bool | None = None  # looked up once: it makes the host wait for an accelerator
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether the prompts have padding."""
+        if self._is_padded is None:
+            self._is_padded = not bool(self.all_real)
+        return self._is_padded
 
     @classmethod
     def of(cls, n_columns: int, n_prompt: Int[Tensor, " rows"], all_real: Bool[Tensor, ""]) -> CacheState:

@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
 from ...generation import prompt_rows, text_of
+from ...models.device_copies import uploaded
 from ...rundir import InputError
-from .layout import Layout, cache_of, columns_in, layout_of
+from .layout import Layout, cache_of, columns_in, layout_of, of_held_columns
 from .memory import CacheState, Uncached, has_guesses, is_part_of_prompt, last_keys_of
 from .step import Step
 
@@ -69,14 +70,15 @@ class Passes:
             n_columns = 0 if known is None else known.n_run
             unknown_cache = type(cache).__name__ if known is None else None
         first = n_columns
+        mask = of_held_columns(cache, arguments.get("attention_mask"), first + n_tokens)
         layout = layout_of(
-            arguments,
+            {**arguments, "attention_mask": mask},
             n_rows,
             n_tokens,
             first,
             inputs.device,
             window=self._window,
-            is_padded=lambda: first > 0 and known is not None and not bool(known.all_real),
+            is_padded=lambda: first > 0 and known is not None and known.is_padded,
         )
         problem = layout.find_problem
         if unknown_cache is not None:
@@ -249,4 +251,5 @@ class Passes:
 
     def _move_to(self, device: torch.device) -> None:
         """Move the special tokens once, not at every step: it makes the host wait for an accelerator."""
-        self._ends, self._pads = self._ends.to(device), self._pads.to(device)
+        if self._ends.device != device:
+            self._ends, self._pads = uploaded(self._ends, device), uploaded(self._pads, device)

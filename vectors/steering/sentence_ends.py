@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ...models import LanguageModel
+from ...models.device_copies import DeviceCopies
 from ...rundir import InputError
 from .steering import Controller
 from .step import Step
@@ -41,16 +42,14 @@ def at_sentence_ends(model: LanguageModel) -> Controller:
         The controller, for `steer(..., controller=...)`. It raises InputError if the model is called with embeddings
         instead of token ids.
     """
-    is_end = ends_sentence(model)
+    copies = DeviceCopies(ends_sentence(model))
 
     def controller(activations: Float[Tensor, "rows tokens d_model"], step: Step) -> Bool[Tensor, "rows tokens"]:
-        nonlocal is_end
         if step.ids is None:
             raise InputError(
                 "sentence ends can only be seen in token ids, and the model is given embeddings; call it with input_ids"
             )
-        is_end = is_end.to(step.ids.device)
-        ends = is_end[step.ids]
+        ends: Tensor = copies.on(step.ids.device)[step.ids]
         if step.n_prompt is None:
             return ends
         return ends | (step.positions == step.n_prompt[:, None] - 1)

@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
+from ...models.device_copies import DeviceCopies
 from ...models.handle import whole_layer
 from ...models.sites import Site
 from ...rundir import InputError, brief, truth_of
@@ -114,7 +116,14 @@ class Steering:
             InputError: The mask does not fit the batch, or the end of the prompt is not known.
         """
         selected = self.when.of(step)
-        return selected if self.mask is None else selected & _mask_of_step(self.mask, step)
+        return (
+            selected if self.mask is None else selected & _mask_of_step(self._mask_copies.on(step.is_real.device), step)
+        )
+
+    @cached_property
+    def _mask_copies(self) -> DeviceCopies:
+        assert self.mask is not None
+        return DeviceCopies(self.mask.bool())
 
 
 def _check_types(strength: object, when: object, controller: object, mask: object) -> None:
@@ -163,14 +172,13 @@ def _mask_of_step(mask: Tensor, step: Step) -> Bool[Tensor, "rows tokens"]:
     """Cut a user's mask to the tokens of a step; columns beyond the mask (tokens generated later) are False."""
     step.check_rows()
     if step.prompt_rows is not None:
-        mask = mask.to(step.prompt_rows.device)[step.prompt_rows]
+        mask = mask[step.prompt_rows.to(mask.device)]
     last = step.first_column + step.n_tokens
     if len(mask) != step.n_rows or (mask.ndim == 2 and step.is_first_pass and mask.shape[1] < step.n_tokens):
         raise InputError(
             f"the mask has shape {tuple(mask.shape)} and the model is given {step.n_rows} rows of {step.n_tokens} "
             "tokens; give (rows,) or (rows, columns), padding included"
         )
-    mask = mask.to(step.is_real.device).bool()
     if mask.ndim == 1:
         return mask[:, None].expand(-1, step.n_tokens)
     if mask.shape[1] < last:

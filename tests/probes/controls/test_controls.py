@@ -21,7 +21,7 @@ def test_the_fast_ridge_aurocs_are_those_of_scikit_learn_fold_by_fold(shape: tup
     acts, labels = generator.normal(size=shape) * np.exp(generator.normal(size=d_model)), generator.random((4, n)) < 0.3
     folds = np.arange(n) // 5 % 4
     design = Design.of(torch.from_numpy(acts), folds, ~np.eye(4, dtype=bool), dtype=torch.float64)
-    found = ridge_aurocs(design, torch.from_numpy(folds), [0, 1, 2, 3], torch.from_numpy(labels))
+    found = ridge_aurocs(design, folds, [0, 1, 2, 3], torch.from_numpy(labels))
     for column, positive in enumerate(labels):
         scores = np.empty(n)
         for fold in range(4):

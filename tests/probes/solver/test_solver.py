@@ -6,13 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from reasonlens.probes.solver import (
-    METHODS,
-    Columns,
-    Design,
-    solve_logistic,
-    solve_multinomial,
-)
+from reasonlens.probes.solver import METHODS, Columns, Design, minimise, solve_logistic, solve_multinomial
 
 
 def data(n: int, d_model: int, seed: int = 0):
@@ -32,8 +26,12 @@ def columns(labels, subset, penalty, kept=None, dtype=torch.float64) -> Columns:
     )
 
 
+@pytest.mark.parametrize("free_looks", [{"cpu"}, set()], ids=["looks at each step", "looks in blocks, as on CUDA"])
 @pytest.mark.parametrize("shape", [(300, 30), (80, 200)], ids=["n > d", "n < d"])
-def test_columns_of_many_folds_penalties_and_left_out_rows_are_each_scikit_learns(shape: tuple[int, int]) -> None:
+def test_columns_of_many_folds_penalties_and_left_out_rows_are_each_scikit_learns(
+    shape: tuple[int, int], free_looks: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(minimise, "FREE_LOOKS", free_looks)
     acts, labels, folds = data(*shape)
     subsets = ~np.eye(4, dtype=bool)
     design = Design.of(torch.from_numpy(acts), folds, subsets, dtype=torch.float64)
@@ -71,6 +69,26 @@ def test_a_far_outlier_of_the_test_fold_does_not_spoil_single_precision() -> Non
     other = solve_logistic(rough, columns(labels[:1], [0], [0.1], dtype=torch.float32), 1e-5).scores(rough)
     kept = folds != 0
     np.testing.assert_allclose(other[0, kept], one[0, kept], atol=1e-2)
+
+
+def test_looks_in_blocks_come_closer_to_the_minimum_and_end_no_column_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    acts, labels, folds = data(400, 60)
+    design = Design.of(torch.from_numpy(acts), folds, ~np.eye(4, dtype=bool))
+    many = columns(
+        np.tile(labels, (8, 1)), np.arange(24) % 4, np.repeat([0.001, 0.01, 0.1, 1.0], 6), dtype=torch.float32
+    )
+    each_step = solve_logistic(design, many)
+    monkeypatch.setattr(minimise, "FREE_LOOKS", set())
+    in_blocks = solve_logistic(design, many)
+    exact = Design.of(torch.from_numpy(acts), folds, ~np.eye(4, dtype=bool), dtype=torch.float64)
+    reference = solve_logistic(exact, many, 1e-9).scores(exact)
+    error = [(one.scores(design) - reference).std(dim=1) / reference.std(dim=1) for one in (each_step, in_blocks)]
+    assert error[1].mean() < error[0].mean() < 3e-4, (error[0].mean(), error[1].mean())
+    assert error[1].max() <= error[0].max() < 3e-3, (error[0].max(), error[1].max())
+    assert each_step.n_iterations <= in_blocks.n_iterations < each_step.n_iterations + minimise.LOOK_EVERY
+    assert in_blocks.is_converged is not None and in_blocks.is_converged.all()
 
 
 def test_columns_of_one_class_say_nothing_and_spoil_nothing() -> None:

@@ -1,0 +1,67 @@
+"""How often the host may wait for the device, by path and by the function of reasonlens that waits.
+
+A path's waits are divided by its passes, tokens, steps or layers (`watch` in conftest.py says which). A function that
+is not listed may not wait at all; where a path has one number, it is that of all functions together. To lower a number
+is progress; whoever raises one says why.
+"""
+
+from __future__ import annotations
+
+# Counted by the stand-in, but no ceiling: behind the last batch of every run there is nothing.
+IDLE = "event with nothing queued behind it"
+
+# Modules whose waits are once a run and have no ceiling: they read weights, or try a model out.
+ONCE = ("?", "models.fingerprint", "models.content", "models.causality", "models.addition", "organisms.rollouts")
+
+# A token of the step loop; what is once a batch is divided by the four tokens of a test.
+WRITTEN = {
+    "generation.loop:_Run.batch": 1,
+    "generation.cached_model:CachedModel.step": 0.5,  # whether the prompts are padded
+}
+IN_HYBRIDS = WRITTEN | {
+    "generation.cached_model:CachedModel.step": 1,  # of both models
+    "generation.above:UpperBlocks.logits_of_whole": 0.5,  # the first token's, of the whole prompt
+    "pairs.hybrid._decode:_Arm.intervene": 1,
+    "pairs.hybrid.record:Log.records": 0.5,
+}
+
+CEILINGS: dict[str, float | dict[str, float]] = {
+    "optimised directions cached": 133,  # over two devices, of which the second is the CPU; on one 15.5, once a search
+    "optimised directions not cached": 113.5,  # on one 23, once a search
+    "collect": {
+        "activations.engine.budget:_peaks": 12,
+        "activations.engine.pooling:pass_over": 1,
+        "activations.embeddings:mean_embeddings": 0.7,
+    },
+    "coefficient network": 450,
+    "collect_moments": {
+        "activations.engine.pooling:pass_over": 1,  # transformers looks whether a mask, or packed texts, need care
+        "activations.moments.label_sums:LabelSums.on_host.<locals>.<listcomp>": 3,  # covariances, once a window
+        "activations.engine.budget:_peaks": 12,  # once a run
+    },
+    "score": {
+        "activations.engine.pooling:pass_over": 1,
+        "analysis._score:_token_scores": 2,  # the scores of a batch; once a run the weights and biases
+    },
+    "sweep logistic": 46,
+    "sweep ridge": 55,
+    "directions": {},
+    "steer add": 0.25,
+    "steer add-preserving-norm": 0.25,
+    "steer project-out": 0.25,
+    "steer clamp": 0.25,
+    "steer of the response": 0.75,
+    "steer some rows": 1.5,
+    "steer two layers": 0.25,
+    "steer a controller of rows": 0.75,
+    "steer a controller of strengths": 0.25,
+    "steer sentence ends": 0.75,
+    "steer a static cache": 1,
+    "write": WRITTEN,
+    "sample": WRITTEN,
+    "hybrid steer": IN_HYBRIDS,
+    "hybrid take over": IN_HYBRIDS,
+    "hybrid a network's strength": IN_HYBRIDS | {"pairs.hybrid.coefficient:Coefficients.strength": 1.25},
+    "stability": WRITTEN,
+    "dose curves": 4.8,
+}

@@ -1,0 +1,49 @@
+"""The accelerator's paths on a stand-in, in processes of their own: once as CUDA, once with backward passes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from . import stand_in
+from .plugin import KIND
+
+HERE = Path(__file__).parent
+PATHS = [
+    "test_stand_in.py",
+    "test_memory.py",
+    "test_collection.py",
+    "test_probes.py",
+    "test_steering.py",
+    "test_writing.py",
+]
+RUNS = {
+    stand_in.CUDA: [*(HERE / name for name in PATHS), HERE.parent / "activations" / "test_gpu.py"],
+    stand_in.OTHER: [HERE / "test_gradients.py"],
+}
+MADE_FOR = (HERE.parents[1] / "constraints.txt").read_text()
+
+
+@pytest.mark.skipif(
+    f"torch=={torch.__version__.split('+')[0]}\n" not in MADE_FOR, reason="made for the torch of constraints.txt"
+)
+@pytest.mark.skipif(stand_in.machine is not None, reason="this is the process")
+@pytest.mark.parametrize("kind", RUNS)
+def test_what_runs_on_an_accelerator_runs_on_a_stand_in(kind: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.rehearsal.plugin", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [*command, *map(str, RUNS[kind])],
+        cwd=HERE.parents[1],
+        env=environment | {KIND: kind, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert " passed" in run.stdout and "skipped" not in run.stdout, run.stdout
