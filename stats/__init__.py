@@ -41,7 +41,6 @@ misuse raises ValueError.
 from .accuracy import Solved, accuracy_difference_over_groups, accuracy_draws, accuracy_over_groups
 from .agreement import cohen_kappa_over_groups, fleiss_kappa_over_groups, krippendorff_alpha_over_groups
 from .attempts import all_right_curves, pass_at_k, pass_curves
-from .difference import difference_of_intervals
 from .change_point import change_point_of_series, change_point_over_groups
 from .change_shape import (
     Shape,
@@ -50,6 +49,7 @@ from .change_shape import (
     change_test_of_series,
     change_test_over_groups,
 )
+from .difference import difference_of_intervals
 from .gap import RecoveredGap, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .halving import CellMeasure, Halving, Trial, successive_halving

@@ -14,17 +14,25 @@ from ...figures import Result
 from ...rundir import InputError, expanded, is_there, read_json
 from ...rundir.result_files import RESULTS
 from .._regrade import Regraded
+from ..dynamics import DynamicsResult
+from ..elicit import ElicitResult
 from ..exchange import Calibration, ExchangeResult
+from ..geometry import GeometryResult
 from ..hybrid import HybridResult
 from ..likelihood import LikelihoodResult
 from ..passk import PasskResult
 from ..profile import ProfileResult
 from ..reward import TrainedVectors
+from ..verdict import VerdictResult
 from .comparison import RunComparison
 
 CLASSES: tuple[type[Any], ...] = (
     BeforeAfter,
     Calibration,
+    DynamicsResult,
+    ElicitResult,
+    GeometryResult,
+    VerdictResult,
     ExchangeResult,
     HybridResult,
     Labelling,

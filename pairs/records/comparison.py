@@ -108,9 +108,7 @@ class RunComparison:
             "measure": self.measure,
             "keys": list(self.keys),
             "n_alone": list(self.n_alone),
-            "rows": [
-                {name: _plain(value) for name, value in row.items()} for row in self.frame.to_dict("records")
-            ],
+            "rows": [{name: _plain(value) for name, value in row.items()} for row in self.frame.to_dict("records")],
         }
 
     @classmethod

@@ -164,6 +164,7 @@ from .pairs.dynamics import (
 )
 from .pairs.dynamics import (
     dynamics as dynamics,
+)
 from .pairs.elicit import (
     ElicitResult as ElicitResult,
 )

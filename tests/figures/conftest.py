@@ -131,10 +131,9 @@ def made(figure: str) -> FigureTable:
         roles = {"base": "end", "thinking": "end", "hybrid": "hybrid", "bias": "control"}
         table["role"] = table["arm"].map(roles)
     options = {"title": "A title", "caption": "A caption with n = 3"}
-    if figure in ("interval_points", "label_points", "null_curves"):
     if figure == "step_panels":
         options["axis"] = "step"
-    if figure in ("interval_points", "label_points"):
+    if figure in ("interval_points", "label_points", "null_curves"):
         options["axis"] = "a unit"
     if figure == "token_strip":
         options["measure"] = "log odds"
