@@ -49,7 +49,9 @@ def test_every_step_answers_the_same_problems_and_is_counted_by_the_labeller(don
         accuracy = run.curve("accuracy").values
         assert split.gain.value == pytest.approx(accuracy[place].value - accuracy[0].value)
         assert split.form.value + split.beyond.value == pytest.approx(split.gain.value)
-    assert run.curve(ANGLE, "verification").values[0].value == 0 < run.curve(ANGLE, "verification").values[1].value
+    assert (
+        run.curve(ANGLE, "example-testing").values[0].value == 0 < run.curve(ANGLE, "example-testing").values[1].value
+    )
     assert any(one.measure == TRANSFER for one in run.curves)
     assert {one.name for one in run.levels} >= {"chance", "shuffled labels"} and run.memorised is None
 
