@@ -81,4 +81,4 @@ def bfloat16_units(capabilities: Mapping[str, object]) -> str:
     units = [name for name, keys in BFLOAT16_UNITS.items() if any(capabilities.get(key) for key in keys)]
     if units:
         return f"{' and '.join(units)}: models may be read in it (dtype bfloat16); float32 is the default"
-    return "no units for it; float32 is faster"
+    return "no units for it: read models in float32, the default"
