@@ -116,6 +116,10 @@ class StatesEngine:
         self._states = states
         self._slots = [states.slot(layer) for layer in layers]
         self.tokens_per_batch = 0  # nothing runs
+        self.results_device = torch.device("cpu")
+
+    def fit_again(self) -> None:
+        """Leave the budget as it is: nothing runs."""
 
     def run(self, texts: Sequence[Int[np.ndarray, " n_tokens"]], segments: Segments) -> Iterator[Pooled]:
         """Yield the means of every segment, text by text.

@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -98,10 +100,9 @@ def _side_by_side(frames: list[pd.DataFrame]) -> pd.DataFrame:
     return frames[0].join(frames[1], rsuffix="@second")
 
 
-def _row(row: dict[str, object], keys: list[str], measure: str) -> dict[str, object]:
+def _row(row: dict[Hashable, Any], keys: list[str], measure: str) -> dict[str, Any]:
     first, second = (
-        Interval(*(float(row[f"{measure}{end}{of}"]) for end in ("", "_low", "_high")))  # type: ignore[arg-type]
-        for of in ("", "@second")
+        _interval(row, f"{measure}{{}}{of}") for of in ("", "@second")
     )
     difference = difference_of_intervals(first, second)
     return {
