@@ -168,6 +168,7 @@ class _Run:
         return StepState(
             step=step,
             rows=batch.numbers,
+            places=batch.places,
             last_ids=writer.last_ids,
             activations=writer.activations,
             logits=logits,

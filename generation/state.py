@@ -33,6 +33,7 @@ class StepState:
     follower_activations: Float[Tensor, "rows d_follower"] | None = None
     sampling: Sampling = GREEDY
     uniforms: Float[Tensor, " rows"] | None = None  # each row's random number for this token; None: greedy
+    places: Int[Tensor, " rows"] | None = None  # which of the prompts each row answers; None: made by hand
     _tokens: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)  # computed once
 
     __repr__ = brief

@@ -152,6 +152,15 @@ from .pairs import (
 from .pairs._regrade import PublishedKeys as PublishedKeys
 from .pairs._regrade import Regraded as Regraded
 from .pairs._regrade import regrade as regrade
+from .pairs.decisions import (
+    DecisionsResult as DecisionsResult,
+)
+from .pairs.decisions import (
+    DecisionsSettings as DecisionsSettings,
+)
+from .pairs.decisions import (
+    decisions as decisions,
+)
 from .pairs.exchange import (
     Calibration as Calibration,
 )

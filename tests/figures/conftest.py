@@ -14,6 +14,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "attempt_curves": "value",
     "arm_points": "value",
     "before_after_curves": "value",
+    "budget_curves": "value",
     "calibration_curves": "observed",
     "cosine_heatmap": "cosine",
     "cover_curves": "value",
@@ -26,6 +27,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "label_points": "value",
     "layer_curves": "value",
     "layer_heatmap": "value",
+    "lorenz_curves": "value",
     "rate_points": "thinking",
     "policy_graph": "share",
     "outcome_bars": "value",
@@ -67,6 +69,12 @@ def made(figure: str) -> FigureTable:
             "series": ["all spans", "stable spans", "a series of one's own"],
             "layer": layers,
         },
+        "budget_curves": {
+            "panel": ["rl", "sft"],
+            "measure": ["accuracy", "gap"],
+            "series": ["divergence", "random"],
+            "budget": [0.0, 0.04, 1.0],
+        },
         "calibration_curves": {"behaviour": two, "n": [11, 12, 13]},
         "cover_curves": {"series": ["base", "a series of one's own"], "tau": [0.1, 0.5, 1.0]},
         "cosine_heatmap": {"behaviour": two, "other": two},
@@ -83,6 +91,7 @@ def made(figure: str) -> FigureTable:
         "label_points": {"line": two, "series": ["keywords", "rules"]},
         "layer_curves": {"behaviour": two, "series": ["all spans", "a series of one's own"], "layer": [*layers, None]},
         "layer_heatmap": {"behaviour": two, "layer": layers},
+        "lorenz_curves": {"panel": ["rl", "sft"], "series": ["base", "another"], "share": [0.1, 0.5, 1.0]},
         "rate_points": {"solved_by": ["both", "base only", "a set of one's own"]},
         "policy_graph": {"model": ["base", "rl"], "before": [*two, "(start)"], "after": [*two, "(end)"]},
         "outcome_bars": {"outcome": ["right", "wrong", "truncated"]},
@@ -113,7 +122,7 @@ def made(figure: str) -> FigureTable:
         roles = {"base": "end", "thinking": "end", "hybrid": "hybrid", "bias": "control"}
         table["role"] = table["arm"].map(roles)
     options = {"title": "A title", "caption": "A caption with n = 3"}
-    if figure in ("interval_points", "label_points"):
+    if figure in ("budget_curves", "interval_points", "label_points", "lorenz_curves"):
         options["axis"] = "a unit"
     if figure == "token_strip":
         options["measure"] = "log odds"

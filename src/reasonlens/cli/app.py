@@ -13,6 +13,7 @@ import typer
 from reasonlens.cli.calibrate import calibrate
 from reasonlens.cli.collect import collect
 from reasonlens.cli.console import notes_on_stderr, say
+from reasonlens.cli.decisions import decisions
 from reasonlens.cli.directions import directions
 from reasonlens.cli.doctor import doctor
 from reasonlens.cli.door import Door
@@ -70,6 +71,7 @@ app.command()(calibrate)
 app.command()(passk)
 app.command()(likelihood)
 app.command()(profile)
+app.command()(decisions)
 app.command()(regrade)
 app.add_typer(traces, name="traces")
 app.command()(train_vectors)
