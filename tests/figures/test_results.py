@@ -39,6 +39,7 @@ from reasonlens.traces.questions import Question
 
 from ..analysis.effect.searches import steering_search
 from ..analysis.test_score import planted
+from ..pairs.decisions.results import decisions_result
 from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.hybrid.results import hybrid_result, steered_trace
 from ..pairs.likelihood.results import likelihood_result
@@ -62,6 +63,7 @@ MAKERS: dict[str, Maker] = {
     "BeforeAfter": lambda tiny, traces: _stable(tiny, traces).before_after,
     "StrengthCurves": lambda tiny, traces: next(iter(_matrix(tiny, traces).cells.values())),
     "SteeringMatrix": lambda tiny, traces: _matrix(tiny, traces),
+    "DecisionsResult": lambda tiny, traces: decisions_result(),
     "ExchangeResult": lambda tiny, traces: exchange_result(),
     "Calibration": lambda tiny, traces: calibration(),
     "TrainedVectors": lambda tiny, traces: trained_vectors(),
