@@ -102,7 +102,7 @@ def gap_excess_over_groups(
 def _share(
     value: float, gains: Float[np.ndarray, " n_resamples"], gaps: Float[np.ndarray, " n_resamples"], n: int
 ) -> Interval:
-    """Bound a share of a gap from both sides; resamples without a gap lie beyond either end."""
+    """Compute the ends of a share of a gap; resamples without a gap lie beyond either."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = gains / gaps
     low = np.quantile(np.where(gaps > 0, ratios, -np.inf), OUTSIDE, method="inverted_cdf")

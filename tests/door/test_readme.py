@@ -32,6 +32,7 @@ MINUTES_LONG = (
     "reasonlens exchange --thinking organism/rl-timing --quick",
     "reasonlens passk --thinking organism/rl-timing --quick",
     "reasonlens likelihood --thinking organism/rl-timing --quick",
+    "reasonlens decisions --thinking organism/rl-timing --quick",
     "reasonlens locate --model organism/base-timing --traces rl.jsonl --read before:1 --out runs/foresight",
 )
 OF_SMOLLM2 = "17 * 23 = 381"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from math import nan
+from pathlib import Path
 
 import pytest
 
+from reasonlens.pairs.decisions import conclusion
 from reasonlens.pairs.decisions.choosers import CONTROLS
-from reasonlens.pairs.decisions.conclusion import Standing, conclusion_of, standings
+from reasonlens.pairs.decisions.conclusion import LITTLE, MOST, RATE, Standing, conclusion_of, standings
 from reasonlens.stats import Interval
+from tests.door.floor_plan import ROOT
 
 from .made import answers
 
@@ -61,6 +65,19 @@ def test_the_first_rule_that_applies_gives_the_sentence(changes: dict[str, objec
         assert "0.700 [0.600, 0.800] of the gap is recovered" in str(verdict) and "random positions 0.050" in str(
             verdict
         )
+
+
+def test_the_page_lists_the_rules_in_their_order_with_the_thresholds_of_the_code() -> None:
+    page = (ROOT / "docs" / "verdicts.md").read_text("utf-8")
+    section = re.split(r"^## ", page, flags=re.M)
+    (rules,) = [part for part in section if part.startswith("What swapped tokens say")]
+    named = [
+        name for line in re.findall(r"^\d+\. (.*)$", rules, flags=re.M) for name in re.findall(r"\*\*(.+?)\*\*", line)
+    ]
+    source = Path(conclusion.__file__).read_text("utf-8")
+    assert named == list(dict.fromkeys(["open", *re.findall(r'conclude\(\s*"([a-z ]+)"', source), "most", "part"]))
+    for threshold in (LITTLE, MOST, RATE):
+        assert f"{threshold:g}" in rules
 
 
 def test_the_other_way_the_gap_is_lost() -> None:
