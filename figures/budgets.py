@@ -49,7 +49,7 @@ def budget_curves(table: pd.DataFrame, *, title: str, caption: str, axis: str) -
         shared_xaxes=True,
         shared_yaxes="rows",
         horizontal_spacing=0.04,
-        vertical_spacing=0.08,
+        vertical_spacing=0.16 / len(measures),
         column_titles=panels,
     )
     shown = set[str]()

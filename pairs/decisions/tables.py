@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 
 import pandas as pd
 
@@ -16,7 +17,8 @@ from .swap_points import ENDS, SwapPoint
 TEXTS = {"base": "texts of the base", "thinking": "texts of the thinking model"}
 DIRECTIONS = {"base": "base writes", "thinking": "thinking model writes"}
 GAPS = {"base": "gap recovered, base writes", "thinking": "gap lost, thinking model writes"}
-AXIS = "share of the tokens that the other model says (aimed at)"
+AXIS = "share of the tokens swapped (aimed at)"
+LEAST_SHARE = 0.005  # of the tokens: rarer groups have intervals as wide as the figure, and are in the table alone
 
 
 def lorenz_table(pairs: Mapping[str, PairDecisions]) -> FigureTable:
@@ -43,8 +45,8 @@ def swaps_table(pairs: Mapping[str, PairDecisions]) -> FigureTable:
             for chooser in CHOOSERS.values():
                 rows += [
                     {
-                        "panel": f"{name}: {DIRECTIONS[writer]}",
-                        "measure": "accuracy",
+                        "panel": DIRECTIONS[writer],
+                        "measure": f"accuracy, {name}",
                         "series": chooser.about,
                         "budget": point.budget,
                         "swapped": point.swapped.value,
@@ -62,7 +64,8 @@ def swaps_table(pairs: Mapping[str, PairDecisions]) -> FigureTable:
 
 
 def gaps_table(pairs: Mapping[str, PairDecisions]) -> FigureTable:
-    """Tabulate the gap recovered or lost at each budget, with controls."""
+    """Tabulate the gap recovered or lost at each budget, with controls, of the pairs that have a gap."""
+    shown = {name: pair for name, pair in pairs.items() if not isnan(pair.points[0].gap.value)}
     rows = [
         {
             "panel": f"{name}: {GAPS[writer]}",
@@ -70,7 +73,7 @@ def gaps_table(pairs: Mapping[str, PairDecisions]) -> FigureTable:
             "series": CHOOSERS[point.chooser].about,
             **_ends(point.gap),
         }
-        for name, pair in pairs.items()
+        for name, pair in (shown or pairs).items()
         for writer in WRITERS
         for point in _by_budget(pair, writer)
     ]
@@ -90,10 +93,10 @@ def groups_table(pairs: Mapping[str, PairDecisions]) -> FigureTable:
         for dimension in dict.fromkeys(group.dimension for one in pair.concentrations for group in one.groups)
         for one in pair.concentrations
         for group in one.groups
-        if group.dimension == dimension
+        if group.dimension == dimension and group.token_share.value >= LEAST_SHARE
     ]
     axis = "mean Jensen-Shannon divergence, in units of that of all positions"
-    return _points(rows, "Where the models diverge", axis, pairs)
+    return _points(rows, f"Where the models diverge: groups of at least {LEAST_SHARE:.1%} of the tokens", axis, pairs)
 
 
 def _by_budget(pair: PairDecisions, writer: str) -> list[SwapPoint]:
