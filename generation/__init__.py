@@ -3,6 +3,7 @@
 from .cached_model import CachedModel, Follower, prompt_rows, text_of
 from .continuation import continuations
 from .drafts import Drafts
+from .followed import generate_followed
 from .loop import generate
 from .policy_gradient import group_advantages, policy_gradient_loss
 from .sampling import Sampling, choose_tokens, row_uniforms
@@ -28,6 +29,7 @@ __all__ = [
     "encode_prompts",
     "end_tokens",
     "generate",
+    "generate_followed",
     "group_advantages",
     "policy_gradient_loss",
     "prompt_rows",

@@ -1,6 +1,7 @@
 """Model organisms: tiny language models that search in words, whose timing and skill are planted and known by rule."""
 
 from .annotator import organism_annotator, problem_of
+from .corpus import decision_tokens
 from .labeller import Reading, Step, is_solved, labelled, read, steps
 from .language import BEHAVIOUR, MOVE_OF, MOVES, Move
 from .machine import STATES, Machine, State
@@ -26,6 +27,7 @@ __all__ = [
     "Step",
     "Way",
     "Writer",
+    "decision_tokens",
     "is_organism",
     "is_solved",
     "labelled",

@@ -49,8 +49,9 @@ def words_of() -> tuple[str, ...]:
 
 
 @cache
-def _decision_ids() -> Int[Tensor, " words"]:
-    return torch.tensor([vocabulary()[word] for word in (*OPENERS, *SECONDS, *WAYS)])
+def decision_tokens() -> frozenset[int]:
+    """List the tokens that are decisions wherever they stand in a response."""
+    return frozenset(vocabulary()[word] for word in (*OPENERS, *SECONDS, *WAYS))
 
 
 def encode_prompt(problem: Problem) -> list[int]:
@@ -90,5 +91,5 @@ def make_batch(prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[in
         n_prompt, n_text = len(prompt), len(prompt) + len(response)
         ids[row, :n_text] = torch.tensor([*prompt, *response])
         is_response[row, n_prompt:n_text] = True
-    is_decision = is_response & torch.isin(ids, _decision_ids())
+    is_decision = is_response & torch.isin(ids, torch.tensor(sorted(decision_tokens())))
     return Batch(ids, is_decision, is_response & ~is_decision)

@@ -30,8 +30,9 @@ def pairs_to_measure(
     pairs: Sequence[Pair] | None,
     settings: Any,
     device: str | None,
+    n_validation: int = 1,
 ) -> list[Pair]:
-    """Open the pairs that are measured on their test problems alone, or check those that are given.
+    """Open the pairs that are measured on their test problems, or check those that are given.
 
     Args:
         base: Model without the training; None: of each organism the base that it was trained from.
@@ -40,6 +41,7 @@ def pairs_to_measure(
         pairs: What is measured in place of all these; None: nothing.
         settings: Their `n_test` and `seed` choose the problems.
         device: For models given by name.
+        n_validation: Problems on which something is chosen first; one where nothing is.
 
     Returns:
         The pairs.
@@ -48,7 +50,7 @@ def pairs_to_measure(
         InputError: Models or problems cannot be used, or a prompt is longer than a model reads.
     """
     if pairs is None:
-        counts = {"n_train": 1, "n_validation": 1, "n_test": settings.n_test}
+        counts = {"n_train": 1, "n_validation": n_validation, "n_test": settings.n_test}
         pairs = open_pairs(base, thinking, problems, **counts, seed=settings.seed, device=device)
     pairs = members_of(pairs, Pair, "pairs", "give what question_pair or organism_pair returned")
     for pair in pairs:

@@ -8,10 +8,12 @@ A group is what is drawn: usually the problem, whose questions, sentences and sp
 | trials that hit or miss, several a group | `proportion_over_groups` |
 | one value a group, or several | `mean_over_groups` |
 | sums above and below a line for each group | `ratio_over_groups` |
-| two such ratios of the same groups | `ratio_difference_over_groups` |
+| two such ratios of the same groups | `ratio_difference_over_groups`, `ratio_quotient_over_groups` |
+| how unevenly something is spread over places | `lorenz_over_groups` |
 | which questions an arm solved, and their problems | `accuracy_over_groups` |
 | two arms that answered the same questions | `accuracy_difference_over_groups` |
 | base, thinking model and arm on the same questions | `gap_recovered_over_groups` |
+| how much more of the gap one arm recovers than another | `gap_excess_over_groups` |
 | the same four times, with two causes changed or not | `shapley_shares_over_groups` |
 | whether two arms on the same questions differ | `sign_flip_test_over_groups` |
 | whether two sets of different problems differ | `permutation_test_over_groups` |
@@ -51,17 +53,20 @@ from .change_shape import (
 )
 from .difference import difference_of_intervals
 from .gap import RecoveredGap, gap_recovered_over_groups
+from .change_point import change_point_over_groups
+from .gap import RecoveredGap, gap_excess_over_groups, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .halving import CellMeasure, Halving, Trial, successive_halving
 from .holm_correction import holm
 from .interval import Interval, mean_and_range, without_nan
 from .least_of_k import expected_least
+from .lorenz import Lorenz, lorenz_over_groups
 from .maximum import corrected_p_values, maximum_quantile, simultaneous_band
 from .ordering import concordance
 from .paired_curves import PairedCurves, paired_curves_over_groups
 from .permutation import p_value_of_draws, row_permutations
 from .proportion import proportion_over_groups, wilson_proportion
-from .ratios import mean_over_groups, ratio_difference_over_groups, ratio_over_groups
+from .ratios import mean_over_groups, ratio_difference_over_groups, ratio_over_groups, ratio_quotient_over_groups
 from .resampling import LEVEL, N_RESAMPLES, Groups, Seed, bootstrap_counts, percentile_ends, sum_by_group
 from .shapley import ShapleyShares, shapley_shares_over_groups
 
@@ -71,6 +76,7 @@ __all__ = [
     "Halving",
     "Interval",
     "LEVEL",
+    "Lorenz",
     "CellMeasure",
     "N_RESAMPLES",
     "PairedCurves",
@@ -99,8 +105,10 @@ __all__ = [
     "gap_recovered_over_groups",
     "holm",
     "fleiss_kappa_over_groups",
+    "gap_excess_over_groups",
     "gap_recovered_over_groups",
     "krippendorff_alpha_over_groups",
+    "lorenz_over_groups",
     "maximum_quantile",
     "mean_and_range",
     "mean_over_groups",
@@ -113,6 +121,7 @@ __all__ = [
     "proportion_over_groups",
     "ratio_difference_over_groups",
     "ratio_over_groups",
+    "ratio_quotient_over_groups",
     "row_permutations",
     "shapley_shares_over_groups",
     "sign_flip_test_over_groups",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import nan
 
 import numpy as np
+from jaxtyping import Float
 
 from .accuracy import N_DRAWS, Solved, accuracy_difference_over_groups, accuracy_draws, n_groups
 from .interval import Interval
@@ -61,8 +62,49 @@ def gap_recovered_over_groups(
         verb = "is worse than the base" if gap.high < 0 else "is not shown to be better than the base"
         return RecoveredGap(Interval(nan, nan, nan, n), f"the thinking model {verb}: {gap} (n = {len(base)})")
     value = (np.mean(arm) - np.mean(base)) / (np.mean(thinking) - np.mean(base))
+    return RecoveredGap(_share(float(value), gains, gaps, n))
+
+
+def gap_excess_over_groups(
+    base: Solved,
+    thinking: Solved,
+    arm: Solved,
+    other: Solved,
+    groups: Groups | None = None,
+    seed: Seed = 0,
+    n_resamples: int = N_DRAWS,
+) -> Interval:
+    """Estimate how much more of the gap `arm` recovers than another arm, problems resampled for all four together.
+
+    Args:
+        base: What the base made of each question.
+        thinking: What the thinking model made of it.
+        arm: What the arm made of it.
+        other: What the arm that it is compared with made of it.
+        groups: The problem of each question; None: each is one of its own.
+        seed: Of the resamples.
+        n_resamples: Resamples to draw.
+
+    Returns:
+        (arm - other) / (thinking - base); NaN where no gap is shown.
+
+    Raises:
+        ValueError: The four differ in their number of questions, or there are fewer than two groups.
+    """
+    draws = accuracy_draws([base, thinking, arm, other], groups, seed, n_resamples)
+    gaps, n = draws[:, 1] - draws[:, 0], n_groups(len(base), groups)
+    if np.mean(gaps <= 0) >= OUTSIDE:
+        return Interval(nan, nan, nan, n)
+    value = (np.mean(arm) - np.mean(other)) / (np.mean(thinking) - np.mean(base))
+    return _share(float(value), draws[:, 2] - draws[:, 3], gaps, n)
+
+
+def _share(
+    value: float, gains: Float[np.ndarray, " n_resamples"], gaps: Float[np.ndarray, " n_resamples"], n: int
+) -> Interval:
+    """Compute the ends of a share of a gap; resamples without a gap lie beyond either."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = gains / gaps
     low = np.quantile(np.where(gaps > 0, ratios, -np.inf), OUTSIDE, method="inverted_cdf")
     high = np.quantile(np.where(gaps > 0, ratios, np.inf), 1 - OUTSIDE, method="inverted_cdf")
-    return RecoveredGap(Interval(float(value), float(low), float(high), n))
+    return Interval(value, float(low), float(high), n)

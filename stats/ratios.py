@@ -114,6 +114,45 @@ def ratio_difference_over_groups(
     return Interval(float(value), *percentile_ends(_ratio(above, below) - _ratio(other_above, other_below)), n)
 
 
+def ratio_quotient_over_groups(
+    numerators: Values,
+    denominators: Values,
+    other_numerators: Values,
+    other_denominators: Values,
+    seed: Seed = 0,
+    groups: Groups | None = None,
+) -> Interval:
+    """Estimate how many times another ratio of the same groups a ratio is; groups are resampled together (paired).
+
+    Args:
+        numerators: What each observation (or group) adds above the line.
+        denominators: What it adds below the line, not negative.
+        other_numerators: The same of the ratio that is divided by.
+        other_denominators: The same of the ratio that is divided by.
+        seed: Of the resamples.
+        groups: The group of each observation; None: each is one of its own.
+
+    Returns:
+        The quotient; NaN where a ratio has nothing below the line or the second one is 0. Resamples of which this is so
+        are left out; its ends are unknown for a single group.
+
+    Raises:
+        ValueError: The four differ in length, or there is no group.
+    """
+    columns = [numerators, denominators, other_numerators, other_denominators]
+    n = len(numerators)
+    if not n or {len(column) for column in columns} != {n}:
+        raise ValueError(f"paired ratios are of the same groups, not of {' and '.join(str(len(c)) for c in columns)}")
+    columns = _by_group(columns, groups)
+    n = len(columns[0])
+    resampled = np.ones((1, n)) if n == 1 else np.concatenate([np.ones((1, n)), bootstrap_counts(n, seed=seed)])
+    above, below, other_above, other_below = (resampled @ column for column in columns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        quotients = (above / below) / (other_above / other_below)
+    value = float(quotients[0]) if np.isfinite(quotients[0]) else float("nan")
+    return Interval(value, *percentile_ends(quotients[1:]), n)
+
+
 def _by_group(columns: Sequence[Values], groups: Groups | None) -> list[Values]:
     if groups is None:
         return list(columns)

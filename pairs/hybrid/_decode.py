@@ -28,19 +28,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...generation import (
-    CachedModel,
     Change,
-    Follower,
     Gate,
     Intervention,
     Sampling,
     StepState,
-    Vocabulary,
     choose_tokens,
     divergence_nats,
-    generate,
+    generate_followed,
 )
-from ...generation.across import MappedFollower, TokenMap
 from ...models import LanguageModel
 from ...models.device_copies import DeviceCopies
 from ...rundir import InputError
@@ -115,39 +111,23 @@ def decode(
         raise InputError("an arm that forces phrases needs the wordings of its behaviours")
     if plan.act == "force" and plan.through is not None:
         raise InputError("an arm that forces phrases goes on until one is whole, not through the sentence")
-    token_map = None if thinking is None else TokenMap.between(base, thinking)
-    if plan.follower_layer is not None and token_map is not None:
-        raise InputError("the thinking model has other tokens than the base: an arm cannot look at its activations")
-    same_tokens = thinking if token_map is None else None
-    vocabulary = Vocabulary.of(base, same_tokens, more_ends, sampling.is_greedy)
-    prompts = thinking_prompts or base_prompts
-
-    def follow(writer: CachedModel, places: Sequence[int]) -> Follower:
-        assert thinking is not None
-        of_batch = [prompts[place] for place in places]
-        if token_map is None:
-            return CachedModel(thinking, of_batch, read_layer=plan.follower_layer)
-        return MappedFollower(thinking, of_batch, writer, token_map)
-
-    limits = None
-    if same_tokens is not None and same_tokens.context_tokens is not None:
-        limits = [same_tokens.context_tokens - len(prompt) for prompt in prompts]
     arm = _Arm(plan)
-    generate(
+    _, ends = generate_followed(
         base,
+        thinking,
         base_prompts,
+        thinking_prompts,
         sampling,
         seed=seed,
         n_rows=n_rows,
         numbers=numbers,
-        limits=limits,
-        vocabulary=vocabulary,
-        follower_of=None if thinking is None else follow,
+        more_ends=more_ends,
         layer=None if plan.mechanism is None else plan.mechanism.layer,
+        follower_layer=plan.follower_layer,
         interventions=[arm.intervene],
         observe=arm.observe,
     )
-    return arm.log.records(len(base_prompts), base, set(vocabulary.ends))
+    return arm.log.records(len(base_prompts), base, ends)
 
 
 def intervention_of(plan: Plan) -> Intervention:

@@ -173,6 +173,14 @@ from .pairs.elicit import (
 )
 from .pairs.elicit import (
     elicit as elicit,
+from .pairs.decisions import (
+    DecisionsResult as DecisionsResult,
+)
+from .pairs.decisions import (
+    DecisionsSettings as DecisionsSettings,
+)
+from .pairs.decisions import (
+    decisions as decisions,
 )
 from .pairs.exchange import (
     Calibration as Calibration,

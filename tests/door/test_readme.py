@@ -35,6 +35,7 @@ MINUTES_LONG = (
     "reasonlens likelihood --thinking organism/rl-timing --quick",
     "reasonlens geometry --thinking organism/rl-timing --quick",
     "reasonlens verdict --thinking organism/rl-timing --budget 10m",
+    "reasonlens decisions --thinking organism/rl-timing --quick",
     "reasonlens locate --model organism/base-timing --traces rl.jsonl --read before:1 --out runs/foresight",
 )
 OF_SMOLLM2 = "17 * 23 = 381"

@@ -14,6 +14,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "attempt_curves": "value",
     "arm_points": "value",
     "before_after_curves": "value",
+    "budget_curves": "value",
     "calibration_curves": "observed",
     "cosine_heatmap": "cosine",
     "cost_points": "value",
@@ -29,6 +30,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "layer_curves": "value",
     "layer_heatmap": "value",
     "null_curves": "value",
+    "lorenz_curves": "value",
     "rate_points": "thinking",
     "similarity_heatmap": "value",
     "policy_graph": "share",
@@ -72,6 +74,12 @@ def made(figure: str) -> FigureTable:
             "series": ["all spans", "stable spans", "a series of one's own"],
             "layer": layers,
         },
+        "budget_curves": {
+            "panel": ["rl", "sft"],
+            "measure": ["accuracy", "gap"],
+            "series": ["divergence", "random"],
+            "budget": [0.0, 0.04, 1.0],
+        },
         "calibration_curves": {"behaviour": two, "n": [11, 12, 13]},
         "cost_points": {"arm": ["plain", "hybrid", "a control"]},
         "cover_curves": {"series": ["base", "a series of one's own"], "tau": [0.1, 0.5, 1.0]},
@@ -89,6 +97,7 @@ def made(figure: str) -> FigureTable:
         "label_points": {"line": two, "series": ["keywords", "rules"]},
         "layer_curves": {"behaviour": two, "series": ["all spans", "a series of one's own"], "layer": [*layers, None]},
         "layer_heatmap": {"behaviour": two, "layer": layers},
+        "lorenz_curves": {"panel": ["rl", "sft"], "series": ["base", "another"], "share": [0.1, 0.5, 1.0]},
         "rate_points": {"solved_by": ["both", "base only", "a set of one's own"]},
         "policy_graph": {"model": ["base", "rl"], "before": [*two, "(start)"], "after": [*two, "(end)"]},
         "null_curves": {
@@ -134,6 +143,7 @@ def made(figure: str) -> FigureTable:
     if figure == "step_panels":
         options["axis"] = "step"
     if figure in ("interval_points", "label_points", "null_curves"):
+    if figure in ("budget_curves", "interval_points", "label_points", "lorenz_curves"):
         options["axis"] = "a unit"
     if figure == "token_strip":
         options["measure"] = "log odds"

@@ -42,6 +42,7 @@ from ..analysis.effect.searches import steering_search
 from ..analysis.test_score import planted
 from ..pairs.dynamics.results import dynamics_result
 from ..pairs.elicit.results import elicit_result
+from ..pairs.decisions.results import decisions_result
 from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.geometry.results import geometry_result
 from ..pairs.hybrid.results import hybrid_result, steered_trace
@@ -69,6 +70,7 @@ MAKERS: dict[str, Maker] = {
     "SteeringMatrix": lambda tiny, traces: _matrix(tiny, traces),
     "DynamicsResult": lambda tiny, traces: dynamics_result(),
     "ElicitResult": lambda tiny, traces: elicit_result(),
+    "DecisionsResult": lambda tiny, traces: decisions_result(),
     "ExchangeResult": lambda tiny, traces: exchange_result(),
     "Calibration": lambda tiny, traces: calibration(),
     "TrainedVectors": lambda tiny, traces: trained_vectors(),

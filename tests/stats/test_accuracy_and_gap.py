@@ -11,6 +11,7 @@ from reasonlens.stats import (
     accuracy_difference_over_groups,
     accuracy_draws,
     accuracy_over_groups,
+    gap_excess_over_groups,
     gap_recovered_over_groups,
 )
 
@@ -183,3 +184,26 @@ def test_arms_that_were_asked_other_questions_are_refused() -> None:
         accuracy_over_groups(np.ones(4, dtype=bool), ["a"] * 4)
     with pytest.raises(ValueError, match="these have 2 and 4 of them"):
         accuracy_over_groups(np.ones(4, dtype=bool), ["a", "b"])
+
+
+def test_the_excess_of_an_arm_over_its_base_is_what_it_recovers_and_over_itself_nothing() -> None:
+    base, thinking, arm = answers(np.random.default_rng(8), 400, 0.3, 0.7, 0.6)
+    excess, recovered = (
+        gap_excess_over_groups(base, thinking, arm, base),
+        gap_recovered_over_groups(base, thinking, arm),
+    )
+    assert excess.value == pytest.approx(recovered.share.value) and excess.n == 400
+    assert (excess.low, excess.high) == pytest.approx((recovered.share.low, recovered.share.high), abs=0.02)
+    itself = gap_excess_over_groups(base, thinking, arm, arm)
+    assert itself.value == 0 and -0.05 < itself.low < 0 < itself.high < 0.05
+    assert math.isnan(gap_excess_over_groups(base, base, arm, base).value)
+
+
+def test_excesses_cover_what_they_estimate() -> None:
+    rng, n_held, n_experiments = np.random.default_rng(9), 0, 150
+    for _ in range(n_experiments):
+        base, thinking, arm = answers(rng, 120, 0.2, 0.7, 0.7)
+        other = np.where(rng.random(120) < 0.3, thinking, base)
+        excess = gap_excess_over_groups(base, thinking, arm, other, n_resamples=500)
+        n_held += excess.low <= 0.4 <= excess.high
+    assert 0.88 <= n_held / n_experiments <= 1.0

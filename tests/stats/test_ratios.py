@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from reasonlens.stats import (
     mean_over_groups,
     ratio_difference_over_groups,
     ratio_over_groups,
+    ratio_quotient_over_groups,
     sum_by_group,
 )
 
@@ -127,3 +130,22 @@ def test_groups_with_nothing_below_the_line_do_not_make_a_share_of_0_or_1_surer(
         among = ratio_over_groups(value * below, below)
         assert (among.low, among.high) == (alone.low, alone.high) and among.n == 200
         assert among.high - among.low > 0.5
+
+
+def test_a_quotient_of_ratios_is_paired_and_nothing_below_a_line_leaves_it_unknown() -> None:
+    random = np.random.default_rng(4)
+    below, other_below = random.integers(5, 15, size=80).astype(float), random.integers(5, 15, size=80).astype(float)
+    scale = np.exp(random.normal(size=80))  # common to both ratios of a group
+    above, other_above = 3 * scale * below, scale * other_below
+    quotient = ratio_quotient_over_groups(above, below, other_above, other_below)
+    assert quotient.value == pytest.approx((above.sum() / below.sum()) / (other_above.sum() / other_below.sum()))
+    unpaired = ratio_over_groups(above, below)
+    assert quotient.low < 3 < quotient.high and quotient.n == 80
+    assert (quotient.high - quotient.low) / quotient.value < (unpaired.high - unpaired.low) / unpaired.value
+    zero = np.zeros(80)
+    assert isnan(ratio_quotient_over_groups(zero, zero, above, below).value)
+    assert isnan(ratio_quotient_over_groups(above, below, zero, below).value)
+    alone = ratio_quotient_over_groups(above[:1], below[:1], other_above[:1], other_below[:1])
+    assert alone.value == pytest.approx(3) and isnan(alone.low)
+    with pytest.raises(ValueError, match="paired ratios are of the same groups"):
+        ratio_quotient_over_groups(above, below, above, below[:3])

@@ -14,6 +14,7 @@ from reasonlens.cli.calibrate import calibrate
 from reasonlens.cli.collect import collect
 from reasonlens.cli.compare import compare
 from reasonlens.cli.console import notes_on_stderr, say
+from reasonlens.cli.decisions import decisions
 from reasonlens.cli.directions import directions
 from reasonlens.cli.doctor import doctor
 from reasonlens.cli.door import Door
@@ -80,6 +81,7 @@ app.command()(geometry)
 app.command()(dynamics)
 app.command()(elicit)
 app.command()(verdict)
+app.command()(decisions)
 app.command()(regrade)
 app.add_typer(traces, name="traces")
 app.command()(train_vectors)
