@@ -177,7 +177,6 @@ class _Run:
             rows=batch.rows,
             numbers=batch.numbers,
             last_tokens=batch.last,
-            rows=batch.numbers,
             places=batch.places,
             last_ids=writer.last_ids,
             activations=writer.activations,

@@ -35,7 +35,7 @@ class StepState:
     uniforms: Float[Tensor, " rows"] | None = None  # each row's random number for this token; None: greedy
     numbers: Sequence[int] | None = None  # `rows` as the host knows them, without waiting for a device; None: not given
     last_tokens: Sequence[int] | None = None  # the token emitted last, as the host knows it; None: none or not given
-    places: Int[Tensor, " rows"] | None = None  # which of the prompts each row answers; None: made by hand
+    places: Sequence[int] | None = None  # which of the prompts each row answers, on the host; None: made by hand
     _tokens: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)  # computed once
 
     __repr__ = brief

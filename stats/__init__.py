@@ -52,8 +52,6 @@ from .change_shape import (
     change_test_over_groups,
 )
 from .difference import difference_of_intervals
-from .gap import RecoveredGap, gap_recovered_over_groups
-from .change_point import change_point_over_groups
 from .gap import RecoveredGap, gap_excess_over_groups, gap_recovered_over_groups
 from .group_tests import GroupTest, permutation_test_over_groups, sign_flip_test_over_groups
 from .halving import CellMeasure, Halving, Trial, successive_halving

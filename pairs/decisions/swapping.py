@@ -136,7 +136,7 @@ class _Swapper:
         self._writer, self._seed = writer, seed
         self._chooser = torch.tensor([names.index(arm.chooser) for arm in arms])
         self._threshold = torch.tensor([arm.threshold for arm in arms], dtype=torch.float64)
-        self._rows: list[Tensor] = []
+        self._rows: list[int] = []
         self._places: list[Tensor] = []
         self._scores: list[Tensor] = []
         # Of the token that is being chosen.
@@ -150,14 +150,16 @@ class _Swapper:
             [chooser.score(compared, self._seed).double() for chooser in CHOOSERS.values()], dim=1
         )  # (rows, choosers)
         assert state.places is not None, "the step loop says which prompt a row answers"
-        places = state.places.cpu()
+        places = list(state.places)
         chosen = scores.gather(1, self._chooser[places].to(scores.device)[:, None])[:, 0]
         self._swapped = chosen > self._threshold[places].to(scores.device)
         self._compared, self._of_scores = compared, scores
         rows = self._swapped.nonzero()[:, 0]
         return Change(rows, tokens=state.follower_chosen()[rows]) if len(rows) else None
 
-    def observe(self, state: StepState, places: Int[Tensor, " rows"], tokens: Int[Tensor, " rows"]) -> None:
+    def observe(
+        self, state: StepState, places: Sequence[int], tokens: Int[Tensor, " rows"], numbers: Sequence[int]
+    ) -> None:
         """Log one token of each row."""
         compared, own = self._compared, state.chosen()
         assert compared is not None
@@ -166,7 +168,7 @@ class _Swapper:
             *(self._swapped, tokens != own),
             *(token_ranks(state.logits, tokens), token_ranks(state.logits, own)),
         )
-        self._rows.append(places)
+        self._rows += places
         self._places.append(torch.stack([column.double() for column in columns], dim=1))
         self._scores.append(self._of_scores)
 
@@ -174,7 +176,7 @@ class _Swapper:
         """Sort what was logged into the rows."""
         if not self._rows:
             return [SwappedText((), torch.empty(0, len(COLUMNS)), torch.empty(0, len(CHOOSERS))) for _ in responses]
-        order = torch.cat(self._rows).sort(stable=True)
+        order = torch.tensor(self._rows).sort(stable=True)
         sizes = order.values.bincount(minlength=len(responses)).tolist()
         places, scores = (
             torch.split(torch.cat(some)[order.indices].cpu(), sizes) for some in (self._places, self._scores)

@@ -101,9 +101,7 @@ def _side_by_side(frames: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _row(row: dict[Hashable, Any], keys: list[str], measure: str) -> dict[str, Any]:
-    first, second = (
-        _interval(row, f"{measure}{{}}{of}") for of in ("", "@second")
-    )
+    first, second = (_interval(row, f"{measure}{{}}{of}") for of in ("", "@second"))
     difference = difference_of_intervals(first, second)
     return {
         **{key: row[key] for key in keys},
@@ -120,3 +118,7 @@ def _names(first: str | Path, second: str | Path) -> tuple[str, str]:
     if paths[0].name != paths[1].name:
         return paths[0].name, paths[1].name
     return str(paths[0]), str(paths[1])
+
+
+def _interval(row: dict[Hashable, Any], name: str) -> Interval:
+    return Interval(float(row[name.format("")]), float(row[name.format("_low")]), float(row[name.format("_high")]))

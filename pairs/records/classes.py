@@ -14,6 +14,7 @@ from ...figures import Result
 from ...rundir import InputError, expanded, is_there, read_json
 from ...rundir.result_files import RESULTS
 from .._regrade import Regraded
+from ..decisions import DecisionsResult
 from ..dynamics import DynamicsResult
 from ..elicit import ElicitResult
 from ..exchange import Calibration, ExchangeResult
@@ -33,6 +34,7 @@ CLASSES: tuple[type[Any], ...] = (
     ElicitResult,
     GeometryResult,
     VerdictResult,
+    DecisionsResult,
     ExchangeResult,
     HybridResult,
     Labelling,

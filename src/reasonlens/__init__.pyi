@@ -156,6 +156,15 @@ from .pairs import (
 from .pairs._regrade import PublishedKeys as PublishedKeys
 from .pairs._regrade import Regraded as Regraded
 from .pairs._regrade import regrade as regrade
+from .pairs.decisions import (
+    DecisionsResult as DecisionsResult,
+)
+from .pairs.decisions import (
+    DecisionsSettings as DecisionsSettings,
+)
+from .pairs.decisions import (
+    decisions as decisions,
+)
 from .pairs.dynamics import (
     DynamicsResult as DynamicsResult,
 )
@@ -173,14 +182,6 @@ from .pairs.elicit import (
 )
 from .pairs.elicit import (
     elicit as elicit,
-from .pairs.decisions import (
-    DecisionsResult as DecisionsResult,
-)
-from .pairs.decisions import (
-    DecisionsSettings as DecisionsSettings,
-)
-from .pairs.decisions import (
-    decisions as decisions,
 )
 from .pairs.exchange import (
     Calibration as Calibration,

@@ -142,8 +142,7 @@ def made(figure: str) -> FigureTable:
     options = {"title": "A title", "caption": "A caption with n = 3"}
     if figure == "step_panels":
         options["axis"] = "step"
-    if figure in ("interval_points", "label_points", "null_curves"):
-    if figure in ("budget_curves", "interval_points", "label_points", "lorenz_curves"):
+    if figure in ("budget_curves", "interval_points", "label_points", "lorenz_curves", "null_curves"):
         options["axis"] = "a unit"
     if figure == "token_strip":
         options["measure"] = "log odds"

@@ -40,9 +40,9 @@ from reasonlens.traces.questions import Question
 
 from ..analysis.effect.searches import steering_search
 from ..analysis.test_score import planted
+from ..pairs.decisions.results import decisions_result
 from ..pairs.dynamics.results import dynamics_result
 from ..pairs.elicit.results import elicit_result
-from ..pairs.decisions.results import decisions_result
 from ..pairs.exchange.results import calibration, exchange_result
 from ..pairs.geometry.results import geometry_result
 from ..pairs.hybrid.results import hybrid_result, steered_trace
