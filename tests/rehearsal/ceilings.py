@@ -20,14 +20,6 @@ ONCE = (
     "organisms.rollouts",
     "activations.engine.budget",
 )
-    "?",
-    "models.fingerprint",
-    "models.content",
-    "models.causality",
-    "models.addition",
-    "organisms.rollouts",
-    "activations.engine.budget",
-)
 
 CEILINGS: dict[str, float | dict[str, float]] = {
     "optimised directions cached": 260.5,
