@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from itertools import islice
+from typing import Any
 
 from transformers import LlamaForCausalLM
 
@@ -79,9 +80,10 @@ def organism_model(model: ModelLike) -> LlamaForCausalLM:
 def _on_cpu(model: LlamaForCausalLM) -> LlamaForCausalLM:
     if all(weight.device.type == "cpu" for weight in model.parameters()):
         return model
-    copied = copy.deepcopy(model)
+    copied: Any = copy.deepcopy(model)
     if any(hasattr(module, "_hf_hook") for module in copied.modules()):  # it is over several devices
         from accelerate.hooks import remove_hook_from_module
 
         remove_hook_from_module(copied, recurse=True)
-    return copied.to("cpu")
+    moved: LlamaForCausalLM = copied.to("cpu")
+    return moved

@@ -121,7 +121,7 @@ def _matrices(
 def _product_in_float32(
     members: Float[Tensor, "n_blocks n_slots 64"], rows: Float[Tensor, "n_blocks 64 d_model"]
 ) -> Float[Tensor, "n_blocks n_slots d_model"]:
-    """Multiply half precision with sums in float32; the CPU has no such product, and takes float32."""
+    """Compute a product of half precision with sums in float32; the CPU has no such product, and takes float32."""
     if members.is_cuda:
         return torch.bmm(members, rows, out_dtype=torch.float32)
     return torch.bmm(members.float(), rows.float())

@@ -26,6 +26,8 @@ RUNS = {
     stand_in.CUDA: [*(HERE / name for name in PATHS), HERE.parent / "activations" / "test_gpu.py"],
     stand_in.OTHER: [HERE / "test_gradients.py"],
 }
+# Over two devices, what differs from one device in where things are; all else is left to the long test.
+QUICK = "not (two and (steered or samples or texts or boundaries or unshared or small or store)) and not ridge"
 MADE_FOR = (HERE.parents[1] / "constraints.txt").read_text()
 
 
@@ -33,12 +35,19 @@ MADE_FOR = (HERE.parents[1] / "constraints.txt").read_text()
     f"torch=={torch.__version__.split('+')[0]}\n" not in MADE_FOR, reason="made for the torch of constraints.txt"
 )
 @pytest.mark.skipif(stand_in.machine is not None, reason="this is the process")
-@pytest.mark.parametrize("kind", RUNS)
-def test_what_runs_on_an_accelerator_runs_on_a_stand_in(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "chosen"),
+    [
+        (stand_in.CUDA, QUICK),
+        (stand_in.OTHER, ""),
+        pytest.param(stand_in.CUDA, "", marks=pytest.mark.long),
+    ],
+)
+def test_what_runs_on_an_accelerator_runs_on_a_stand_in(kind: str, chosen: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.rehearsal.plugin", "-p", "no:cacheprovider"]
     run = subprocess.run(
-        [*command, *map(str, RUNS[kind])],
+        [*command, "-k", chosen, *map(str, RUNS[kind])],
         cwd=HERE.parents[1],
         env=environment | {KIND: kind, "OMP_NUM_THREADS": "1"},
         capture_output=True,
