@@ -21,6 +21,8 @@ from ...models.device_copies import DeviceCopies, uploaded
 from ...rundir import InputError
 from ._decode import Chooser
 
+POSITIONS = 101  # a stream of random numbers of their own: tokens are drawn by [seed, row]
+
 
 def disagreement(state: StepState) -> Bool[Tensor, " rows"]:
     """Where the two models would say different tokens."""
@@ -108,7 +110,7 @@ def positions(rate: float, seed: int) -> Gate:
         for row in state.row_numbers:
             if row not in uniforms or len(uniforms[row]) <= state.step:
                 size = 2 * max(state.step + 1, 256)
-                uniforms[row] = np.random.default_rng([seed, row]).random(size)
+                uniforms[row] = np.random.default_rng([seed, POSITIONS, row]).random(size)
             chosen.append(uniforms[row][state.step] < rate)
         return uploaded(chosen, state.last_ids.device)
 

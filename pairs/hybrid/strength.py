@@ -22,6 +22,8 @@ from ...models.device_copies import DeviceCopies, uploaded
 from ...rundir import InputError
 from ._decode import StrengthRule
 
+STRENGTHS = 102  # a stream of random numbers of their own: tokens are drawn by [seed, row]
+
 
 def constant(strength: float) -> StrengthRule:
     """Steer every token with the same strength.
@@ -81,7 +83,7 @@ def shuffled(strengths: Sequence[float], seed: int) -> StrengthRule:
         row_strengths = []
         for row in state.row_numbers:
             if row not in orders:
-                orders[row] = np.random.default_rng([seed, row]).permutation(len(pool))
+                orders[row] = np.random.default_rng([seed, STRENGTHS, row]).permutation(len(pool))
             row_strengths.append(pool[orders[row][state.step % len(pool)]])
         return uploaded(torch.tensor(np.array(row_strengths)), behaviour.device)
 

@@ -246,6 +246,8 @@ def test_random_positions_come_at_their_rate_and_are_the_same_in_any_batch() -> 
     drawn = torch.stack([gate(state) for state in states])
     assert abs(drawn.float().mean() - 0.2) < 0.02
     assert torch.equal(drawn, torch.stack([positions(0.2, seed=1)(state) for state in states]))
+    tokens_of = row_uniforms(1, range(400), 20).T  # what tokens are drawn by, of the same seed
+    assert abs(tokens_of[drawn].mean() - 0.5) < 0.05, "positions know nothing of which token is drawn there"
 
 
 def test_the_table_of_a_response_has_a_row_a_token(tiny: Callable[..., LanguageModel]) -> None:
