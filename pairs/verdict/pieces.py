@@ -1,7 +1,8 @@
 """All pieces of evidence, and in which order they are measured at which size.
 
 A further piece is one function that returns an `EvidenceLine`, and an entry here: its rungs say where it stands among
-the others. First every piece is tried; then the exchange grows, from which the sentence is read; then the others do.
+the others. First every piece is tried but for hybrid and decisions, which cost most; then the exchange grows, from
+which the sentence is read; then the others do.
 
 A response that two models write together counts as 5 of one model alone.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from .decisions_piece import decisions_line
 from .exchange_piece import N_ALONE, exchange_line
 from .hybrid_piece import hybrid_line
 from .likelihood_piece import likelihood_line
@@ -18,7 +20,10 @@ from .passk_piece import passk_line
 from .piece import Piece, Rung
 from .profile_piece import profile_line
 
-EXCHANGE, HYBRID, PASSK, LIKELIHOOD, PROFILE = "exchange", "hybrid", "passk", "likelihood", "profile"
+EXCHANGE, HYBRID, PASSK, LIKELIHOOD, PROFILE, DECISIONS = (
+    *("exchange", "hybrid", "passk"),
+    *("likelihood", "profile", "decisions"),
+)
 TOGETHER = 5  # in responses of one model alone
 PER_PROBLEM = 2 * N_ALONE + 4 * TOGETHER  # of an exchange: two models alone, and four cells
 
@@ -30,6 +35,11 @@ def _exchange(order: int, n_problems: int, n_below: int) -> Rung:
 def _hybrid(order: int, n_problems: int) -> Rung:
     n_train, n_validation, n_test = 0.4 * n_problems, 0.2 * n_problems, 0.4 * n_problems
     work = 6 * n_train + 20 * n_validation + 30 * n_test  # rollouts and vectors, trials of strengths, arms
+    return Rung(order=order, n_problems=n_problems, n_samples=1, work=work)
+
+
+def _swapped(order: int, n_problems: int) -> Rung:
+    work = 2.0 * 6 * TOGETHER * n_problems  # both ways: none, all, and four choosers at one budget
     return Rung(order=order, n_problems=n_problems, n_samples=1, work=work)
 
 
@@ -65,6 +75,7 @@ PIECES: dict[str, Piece] = {
         measure=likelihood_line,
         rungs=(_sampled(3, 10, 4), _sampled(13, 25, 8), _sampled(18, 100, 16)),
     ),
+    DECISIONS: Piece(name=DECISIONS, measure=decisions_line, rungs=(_swapped(20, 20), _swapped(21, 60))),
 }
 
 

@@ -17,6 +17,7 @@ from reasonlens.pairs.exchange import ExchangeResult
 from reasonlens.pairs.passk import PasskSettings, passk
 from reasonlens.pairs.verdict import VerdictSettings, verdict
 from reasonlens.pairs.verdict._verdict import truth_of_pair
+from reasonlens.pairs.verdict.decisions_piece import line_of_decisions
 from reasonlens.pairs.verdict.exchange_piece import N_ALONE, exchange_line, line_of_exchange
 from reasonlens.pairs.verdict.hybrid_piece import line_of_hybrid
 from reasonlens.pairs.verdict.likelihood_piece import likelihood_line, line_of_likelihood
@@ -27,6 +28,7 @@ from reasonlens.rundir import InputError
 from reasonlens.stats import Interval
 from reasonlens.traces import Span
 
+from ..decisions.results import decisions_result
 from ..exchange.results import pair_exchange
 from ..hybrid.results import hybrid_result
 from ..likelihood.results import likelihood_result
@@ -120,6 +122,8 @@ def test_lines_are_read_off_results_whatever_their_names_hold() -> None:
     counted = line_of_profile(profile_result(), "5", "profile/5")
     assert "rates and transitions differ from the base's" in counted.says
     assert line_of_passk(passk_result(), "20").readings[-1].role == "chance"
+    swapped = line_of_decisions(decisions_result(), "20", "decisions/20")
+    assert [one.role for one in swapped.readings[:4]] == ["figure", *["control"] * 3] and swapped.findings == ()
 
 
 def test_only_a_trained_organism_beside_its_own_base_has_a_planted_truth(pair: Pair) -> None:
