@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 import reasonlens
 from reasonlens.cli.app import app
+from reasonlens.cli.pipeline import STEPS
 
 from .floor_plan import ROOT
 
@@ -105,3 +107,12 @@ def test_every_public_name_in_code_is_there(page: Path) -> None:
                     namespace: dict[str, object] = {}
                     exec(f"from {node.module} import {alias.name}", namespace)
                     assert alias.name in namespace
+
+
+def test_the_pipeline_names_commands_and_options_that_exist() -> None:
+    assert len(STEPS) == 10
+    for command, _ in STEPS:
+        calls = [command] if " | " not in command else command.split(" | ")
+        assert not [problem for call in calls for problem in unknown(f"reasonlens {call}")]
+    done = CliRunner().invoke(app, [])
+    assert done.exit_code == 0 and all(command in done.stdout for command, _ in STEPS)

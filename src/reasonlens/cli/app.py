@@ -5,6 +5,7 @@ Heavy imports stand inside the commands, so that `reasonlens --help` answers at 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated
 
@@ -66,30 +67,21 @@ def common(
         context.with_resource(notes_on_stderr())
 
 
-for command in (sample, locate, collect, probe, score, stability, directions):
-    app.command()(command)
-app.command()(label)
-app.command()(label_review)  # also called by `label review`
-app.add_typer(steer, name="steer")
-app.command()(hybrid)
-app.command()(exchange)
-app.command()(calibrate)
-app.command()(passk)
-app.command()(likelihood)
-app.command()(profile)
-app.command()(geometry)
-app.command()(dynamics)
-app.command()(elicit)
-app.command()(verdict)
-app.command()(decisions)
-app.command()(regrade)
-app.add_typer(traces, name="traces")
-app.command()(train_vectors)
-app.add_typer(organisms, name="organisms")
-app.command()(export)
-app.command("import")(import_)
-app.command()(convert)
-app.command()(figure)
-app.command()(runs)
-app.command()(compare)
-app.command()(doctor)
+TRACES, MODEL, PAIR, TOOLS = "Traces", "One model", "A base and a thinking model", "Files, runs and other tools"
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    TRACES: (sample, label, label_review),  # the last is also called by `label review`
+    MODEL: (locate, collect, probe, score, stability, directions),
+    PAIR: (
+        *(verdict, exchange, calibrate, hybrid, passk, likelihood, profile),
+        *(decisions, geometry, dynamics, elicit, train_vectors, regrade),
+    ),
+    TOOLS: (export, convert, figure, runs, compare, doctor),
+}
+
+for panel, commands in COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.command("import", rich_help_panel=TOOLS)(import_)
+app.add_typer(traces, name="traces", rich_help_panel=TRACES)
+app.add_typer(steer, name="steer", rich_help_panel=MODEL)
+app.add_typer(organisms, name="organisms", rich_help_panel=PAIR)

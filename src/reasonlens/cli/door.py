@@ -32,6 +32,15 @@ class Group(TyperGroup):
 class Door(Group):
     """The group of all commands: the command line itself."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse options before the command; no arguments at all ask for the pipeline."""
+        if not args:
+            from reasonlens.cli.pipeline import show_pipeline
+
+            show_pipeline()
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; `label review` is called `label-review`, since what follows `label` is a file."""
         joined = "-".join(args[:2])
