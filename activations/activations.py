@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -205,6 +206,19 @@ class Activations:
                 that is damaged or not finished.
         """
         return open_collection(path, verify=verify).at(read, site)
+
+    def _repr_html_(self) -> str:
+        """Show how many spans of how many problems each label has, and the residual stream's norm at each layer."""
+        from ..figures.notebook import object_html
+
+        rows = {
+            label: [int(shows.sum()), len({self.problems[place] for place in np.flatnonzero(shows)})]
+            for label in self.behaviours
+            for shows in [self.shows(label)]
+        }
+        counts = pd.DataFrame.from_dict(rows, orient="index", columns=["spans", "problems"])
+        norms = pd.DataFrame([self.residual_norm.tolist()], columns=list(self.layers), index=["mean norm"])
+        return object_html(repr(self), {"Labels": counts, "Residual stream by layer": norms})
 
     @looked_at(".behaviours, .layer(number), .where(label), .examples[0]")
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from ..figures.labelled import LabelledText, labelled_fragment, labelled_page
 from ..rundir import InputError, did_you_mean, looked_at, names_of, whole_number, write_text
 from ..traces import Trace, TraceList, TraceSource, iter_traces, stream_traces
 from ..traces.bundled import place_of
+from ..traces.display import labelled_texts
 
 N_SHOWN = 3
 
@@ -24,15 +25,7 @@ class ShownTraces:
 
     def texts(self) -> list[LabelledText]:
         """Convert to what a page shows."""
-        return [
-            LabelledText(
-                name=trace.id,
-                prompt=trace.prompt,
-                text=trace.text,
-                labels=[(span.start, span.end, span.label) for span in trace.spans],
-            )
-            for trace in self.traces
-        ]
+        return labelled_texts(self.traces)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """Write a page of its own, which opens offline.

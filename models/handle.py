@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -186,6 +187,26 @@ class LanguageModel:
         return make_bridge(
             self.model, self.tokenizer, name=self.name, device=str(self.device), fingerprint=self.fingerprint
         )
+
+    def _repr_html_(self) -> str:
+        """Show what the model is."""
+        from ..figures.notebook import object_html
+
+        config = self.model.config.get_text_config(decoder=True)
+        facts = {
+            "architecture": type(self.model).__name__,
+            "blocks": self.n_layers,
+            "d_model": self.d_model,
+            "heads": getattr(config, "num_attention_heads", "–"),
+            "tokens": self.n_token_embeddings,
+            "context": self.context_tokens or "–",
+            "parameters": f"{sum(weight.numel() for weight in self.model.parameters()):,}",
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "device": str(self.device),
+            "vectors added": "no" if not additions_of(self.blocks) else "yes",
+        }
+        table = pd.DataFrame.from_dict({name: [value] for name, value in facts.items()}, orient="index", columns=[""])
+        return object_html(repr(self), {self.name: table})
 
     @looked_at(".identity(), .blocks, .tokenizer")
     def __repr__(self) -> str:

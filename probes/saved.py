@@ -15,10 +15,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from jaxtyping import Float
 from safetensors import safe_open
@@ -225,6 +227,18 @@ class SavedProbes(ByBehaviour[Tensor]):
                 f"{did_you_mean(behaviour, self.weights)}"
             )
         return behaviour
+
+    def _repr_html_(self) -> str:
+        """Show the best layer of each behaviour, how frequent it was, and the AUROC there where it is known."""
+        from ..figures.notebook import object_html
+
+        rows = {}
+        for name, layer in self.best_layers.items():
+            aurocs = self.scores.get(name, {}).get("auroc")
+            known = isinstance(aurocs, Sequence) and len(aurocs) == len(self.layers)
+            rows[name] = [layer, aurocs[self.layers.index(layer)] if known else math.nan]
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=["best layer", "AUROC there"])
+        return object_html(repr(self), {"Probes": table})
 
     @looked_at(".score(activations, behaviour), .best_layers, .scores")
     def __repr__(self) -> str:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from ..rundir import InputError, brief, listed, looked_at, text_of, truth_of, whole_number
+from .display import traces_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,10 @@ class Trace:
             Its characters.
         """
         return self.text[span.start : span.end]
+
+    def _repr_html_(self) -> str:
+        """Show the text with its labels in colours."""
+        return traces_html([self])
 
     @looked_at(".text, .spans, .text_of(span)")
     def __repr__(self) -> str:

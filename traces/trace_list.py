@@ -6,11 +6,16 @@ from collections import Counter
 from typing import SupportsIndex, overload
 
 from ..rundir import listed, looked_at
+from .display import traces_html
 from .trace import Trace
 
 
 class TraceList(list[Trace]):
     """A list of traces; it does all that a list does, and its slices and sums are such lists too."""
+
+    def _repr_html_(self) -> str:
+        """Show the first traces with their labels in colours."""
+        return traces_html(self)
 
     @looked_at("traces[0], traces[0].spans")
     def __repr__(self) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from jaxtyping import Float
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -248,6 +249,28 @@ class Directions(ByBehaviour[Direction]):
                     )
                 },
             )
+
+    def _repr_html_(self) -> str:
+        """Show norms by layer, in units of the mean residual norm where it is known, and cosines at the middle one."""
+        from ..figures.notebook import object_html
+
+        if not self.vectors:
+            return object_html(repr(self), {})
+        units = torch.tensor(self.residual_norm).double()
+        is_known = bool(units.isfinite().all())
+        norms = {name: self[name].vectors.double().norm(dim=-1) for name in self.behaviours}
+        shown = {name: (norm / units if is_known else norm).tolist() for name, norm in norms.items()}
+        middle = self.layers[len(self.layers) // 2]
+        unit = torch.stack([self[name].unit(middle).double() for name in self.behaviours])
+        tables = {
+            f"Norm by layer{', in mean residual norms' if is_known else ''}": pd.DataFrame.from_dict(
+                shown, orient="index", columns=list(self.layers)
+            ),
+            f"Cosines at layer {middle}": pd.DataFrame(
+                (unit @ unit.T).tolist(), index=self.behaviours, columns=self.behaviours
+            ),
+        }
+        return object_html(repr(self), tables)
 
     @looked_at("directions[behaviour], .at(behaviour, layer), .scores, .items()")
     def __repr__(self) -> str:

@@ -204,6 +204,17 @@ class Direction:
             )
         return self.layers.index(layer)
 
+    def _repr_html_(self) -> str:
+        """Show the vector's norm at each layer, beside that of the residual stream."""
+        from ..figures.notebook import object_html
+
+        rows = {
+            "norm": self.vectors.detach().double().norm(dim=-1).tolist(),
+            "mean residual norm": list(self.residual_norm),
+        }
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=list(self.layers))
+        return object_html(repr(self), {"By layer": table})
+
     @looked_at(".at(layer), .unit(layer), .norm_at(layer)")
     def __repr__(self) -> str:
         return (

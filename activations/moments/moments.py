@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from safetensors import safe_open
@@ -239,6 +240,14 @@ class Moments:
                 that is not finished.
         """
         return open_moments(path).at(read, site)
+
+    def _repr_html_(self) -> str:
+        """Show how many spans each label has."""
+        from ...figures.notebook import object_html
+
+        rows = {label: [self.by_label[label].count] for label in self.behaviours}
+        counts = pd.DataFrame.from_dict(rows, orient="index", columns=["spans"])
+        return object_html(repr(self), {"Labels": counts})
 
     @looked_at(".behaviours, .of_label(label), .overall_mean")
     def __repr__(self) -> str:
