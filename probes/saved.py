@@ -235,8 +235,9 @@ class SavedProbes(ByBehaviour[Tensor]):
         rows = {}
         for name, layer in self.best_layers.items():
             aurocs = self.scores.get(name, {}).get("auroc")
-            known = isinstance(aurocs, Sequence) and len(aurocs) == len(self.layers)
-            rows[name] = [layer, aurocs[self.layers.index(layer)] if known else math.nan]
+            is_known = isinstance(aurocs, Sequence) and len(aurocs) == len(self.layers)
+            auroc = dict(zip(self.layers, aurocs or (), strict=True))[layer] if is_known else math.nan
+            rows[name] = [layer, auroc]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=["best layer", "AUROC there"])
         return object_html(repr(self), {"Probes": table})
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..figures.labelled import LabelledText
-    from .trace import Trace
 
 N_SHOWN = 3  # of a list
 
 
-def labelled_texts(traces: Sequence[Trace]) -> list[LabelledText]:
+def labelled_texts(traces: Sequence[Any]) -> list[LabelledText]:
     """Convert traces to what pages and notebooks show.
 
     Args:
@@ -34,7 +33,7 @@ def labelled_texts(traces: Sequence[Trace]) -> list[LabelledText]:
     ]
 
 
-def traces_html(traces: Sequence[Trace]) -> str:
+def traces_html(traces: Sequence[Any]) -> str:
     """Write the first of some traces in colours.
 
     Args:

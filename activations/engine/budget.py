@@ -40,12 +40,12 @@ def first_budget(model: LanguageModel, layers: Sequence[int], sites: Sequence[Si
     gpus = [device for device in n_blocks if device.type == "cuda"]
     try:
         _peaks(model, layers, sites, longest // 2, gpus)  # libraries take their workspaces
-        half, whole = (_peaks(model, layers, sites, n_tokens, gpus) for n_tokens in (longest // 2, longest))
+        of_shorter, of_longer = (_peaks(model, layers, sites, n_tokens, gpus) for n_tokens in (longest // 2, longest))
     except torch.OutOfMemoryError:
         return PROBE_TOKENS // 2
     n_fitting = MAX_TOKENS
-    for device, of_half, of_whole in zip(gpus, half, whole, strict=True):
-        bytes_per_token = (of_whole - of_half) / (longest - longest // 2) + n_blocks[device] * cached_bytes(model)
+    for device, less, more in zip(gpus, of_shorter, of_longer, strict=True):
+        bytes_per_token = (more - less) / (longest - longest // 2) + n_blocks[device] * cached_bytes(model)
         free, _ = torch.cuda.mem_get_info(device)
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         n_fitting = min(n_fitting, int(MARGIN * free / max(bytes_per_token, 1.0)))
@@ -99,4 +99,4 @@ def _peaks(
     pass_over(model, {"input_ids": ids, "use_cache": False}, places_of(model, layers, sites), where, buffer)
     for device in gpus:
         torch.cuda.synchronize(device)
-    return [torch.cuda.max_memory_allocated(device) - taken for device, taken in zip(gpus, before, strict=True)]
+    return [torch.cuda.max_memory_allocated(device) - start for device, start in zip(gpus, before, strict=True)]

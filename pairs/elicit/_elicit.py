@@ -110,7 +110,7 @@ def elicit(
     if directions is not None:
         check_fit(directions, pair.base)
     rows, cost = (None, UNKNOWN) if reward_vectors is None else open_reward_vectors(reward_vectors, pair.base)
-    texts = texts_off_task(settings.n_texts, settings.seed, has_words=has_words)
+    texts = texts_off_task(settings.n_off_task, settings.seed, has_words=has_words)
     place = None if out is None else expanded(out)
     inputs: dict[str, Any] = inputs_of(pair) | {
         "thinking": inputs_of(pair)["thinking"] if has_thinking else None,

@@ -15,7 +15,7 @@ COUNTS = {
     "n_test": 2,
     "n_wordings": 1,
     "n_reworded": 2,
-    "n_texts": 2,
+    "n_off_task": 2,
     "n_examples": 2,
     "steps": 1,
     "reward_steps": 0,
@@ -37,7 +37,7 @@ class ElicitSettings:
         n_test: Problems on which everything is measured, at most.
         n_wordings: Ways in which problems are put, the usual one among them; 1: no others.
         n_reworded: Test problems that are put in the other ways, at most.
-        n_texts: Texts off the task that are read, at most.
+        n_off_task: Texts off the task that are read, at most.
         behaviours: Whose directions are tried; None: all that there are.
         layers: Blocks to try, as `0,4,10:20:2`; None: a quarter, a half and three quarters of the way up.
         strengths: To try, in mean residual norms.
@@ -62,7 +62,7 @@ class ElicitSettings:
     n_test: int = 100
     n_wordings: int = 3
     n_reworded: int = 50
-    n_texts: int = 40
+    n_off_task: int = 40
     behaviours: tuple[str, ...] | None = None
     layers: str | None = None
     strengths: tuple[float, ...] = (0.5, 1.0, 1.5)
@@ -99,7 +99,7 @@ class ElicitSettings:
     def quicker(self) -> ElicitSettings:
         """Return the same on a quarter of the problems, with half as many samples of the plain prompt."""
         sampling = replace(self.sampling, n_samples=max(1, self.sampling.n_samples // 2))
-        fewer = {name: max(COUNTS[name], getattr(self, name) // 4) for name in ("n_test", "n_reworded", "n_texts")}
+        fewer = {name: max(COUNTS[name], getattr(self, name) // 4) for name in ("n_test", "n_reworded", "n_off_task")}
         return replace(self, sampling=sampling, **fewer)
 
     def compared(self) -> dict[str, Any]:

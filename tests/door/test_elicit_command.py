@@ -12,7 +12,7 @@ from reasonlens.cli.app import app
 
 ARGUMENTS = (
     *("elicit", "--thinking", "organism/rl-timing", "--arms", "thinking", "--test", "3", "--samples", "2"),
-    *("--wordings", "2", "--reworded", "2", "--texts", "2"),
+    *("--wordings", "2", "--reworded", "2", "--off-task", "2"),
 )
 
 

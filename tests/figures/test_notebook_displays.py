@@ -1,4 +1,4 @@
-"""What the objects of the pipeline show at the end of a notebook cell: their content, escaped, and not too much of it."""
+"""What objects of the pipeline show at the end of a notebook cell: their content, escaped, and not too much of it."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def elicit(
     reworded: Annotated[
         int | None, typer.Option(help="Test problems that are put in the other ways; default 50.", min=2)
     ] = None,
-    texts: Annotated[
+    off_task: Annotated[
         int | None, typer.Option(help="Texts off the task whose loss is measured; default 40.", min=2)
     ] = None,
     behaviours: Behaviours = None,
@@ -150,7 +150,7 @@ def elicit(
         "n_validation": validation,
         "n_test": test,
         "n_reworded": reworded,
-        "n_texts": texts,
+        "n_off_task": off_task,
     }
     settings = replace(settings, **{name: size for name, size in sizes.items() if size is not None})
     result = reasonlens.elicit(

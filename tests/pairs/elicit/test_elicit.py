@@ -22,7 +22,7 @@ SETTINGS = ElicitSettings(
     sampling=Sampling(n_samples=3, temperature=1.0, top_p=1.0, max_new_tokens=5),
     n_wordings=2,
     n_reworded=3,
-    n_texts=3,
+    n_off_task=3,
     n_examples=4,
     steps=3,
     learning_rate=1e-3,
@@ -124,7 +124,7 @@ def test_what_is_stated_of_the_thinking_model_needs_no_new_answers(
     pair: Pair, tiny: Callable[..., LanguageModel], tmp_path: Path
 ) -> None:
     both = replace(pair, thinking=tiny("qwen"), thinking_template="plain")
-    few = replace(SETTINGS, arms=("thinking",), n_wordings=1, n_texts=2)
+    few = replace(SETTINGS, arms=("thinking",), n_wordings=1, n_off_task=2)
     first = elicit(pair=both, settings=few, out=tmp_path / "run", progress=False)
     assert first.arm("thinking").training.n_examples is None and first.thinking == "tiny-qwen"
     before = (tmp_path / "run" / "answers.jsonl").read_bytes()
