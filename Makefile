@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 PYTEST := $(VENV)/python -m pytest -n auto
 
-.PHONY: help setup link check test full bench docs
+.PHONY: help setup link check test full bench docs site
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
@@ -31,3 +31,7 @@ bench:  ## the benchmarks on one thread; tables into runs/benchmarks
 
 docs:  ## links, commands and code of the pages, and the notebooks
 	$(PYTEST) --full tests/door/test_docs.py tests/door/test_notebook.py
+
+site: link  ## the documentation site into build/site, warnings as errors (into .venv: the extra docs)
+	$(VENV)/pip install -q -c constraints.txt -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(VENV)/python -m mkdocs build --strict
