@@ -160,7 +160,7 @@ def _is_ahead(grafts: Grafts, name: str, other: str) -> bool:
 
 
 def _ahead(grafts: Grafts) -> tuple[str, str] | None:
-    """Name the one of attention and MLPs that recovers some of the gap and solves more than the other; None: neither."""
+    """Name the one of attention and MLPs that recovers some of the gap and solves more; None: neither."""
     for first, second in ((ATTENTION, MLP), (MLP, ATTENTION)):
         if _is_ahead(grafts, first, second) and _recovers_some(grafts.of(first)):
             return first, second

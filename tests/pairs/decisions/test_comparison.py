@@ -47,7 +47,9 @@ def test_tokens_that_neither_model_can_say_change_no_figure() -> None:
     wide = [torch.cat([logits, torch.full((3, 2), -torch.inf)], dim=1) for logits in (one, other)]
     rows = torch.arange(3)
     compared = [
-        Compared.at(StepState(step=0, rows=rows, last_ids=rows, activations=one, logits=first, follower_logits=second), "base")
+        Compared.at(
+            StepState(step=0, rows=rows, last_ids=rows, activations=one, logits=first, follower_logits=second), "base"
+        )
         for first, second in ((one, other), wide)
     ]
     for name in ("js", "kl_thinking_base", "kl_base_thinking", "base_entropy"):

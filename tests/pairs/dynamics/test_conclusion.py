@@ -77,7 +77,9 @@ def test_gains_that_are_lost_negative_or_unknown_are_called_so() -> None:
     assert "by 0.300 [0.200, 0.400]" in said
 
 
-@pytest.mark.parametrize(("last", "does"), [(0.4, "rises along the training"), (0.05, "changes along the training, and")])
+@pytest.mark.parametrize(
+    ("last", "does"), [(0.4, "rises along the training"), (0.05, "changes along the training, and")]
+)
 def test_a_series_that_rises_and_turns_back_is_not_said_to_rise(last: float, does: str) -> None:
     values = [0.1] * 5 + [0.6] * 11 + [last]
     table = BehaviourTable(
