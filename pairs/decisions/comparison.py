@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...generation import StepState
+from ...generation.vocabulary import NEVER
 from ..sampling import Role
 
 LOG_2 = 0.6931471805599453
@@ -53,7 +54,9 @@ class Compared:
             The comparison.
         """
         assert state.follower_logits is not None, "no model reads along"
-        one, other = (logits.float().log_softmax(dim=-1) for logits in (state.logits, state.follower_logits))
+        one, other = (
+            logits.float().log_softmax(dim=-1).clamp_min(NEVER) for logits in (state.logits, state.follower_logits)
+        )
         base, thinking = (one, other) if writer == "base" else (other, one)
         return cls(
             js=jensen_shannon_nats(base, thinking),

@@ -154,8 +154,6 @@ def _row(pair: str, writer: str, figure: str, what: str, interval: Interval) -> 
         "writer": writer,
         "figure": figure,
         "of": what,
-        "value": interval.value,
-        "low": interval.low,
-        "high": interval.high,
+        **interval.columns("value"),
         "n": interval.n,
     }

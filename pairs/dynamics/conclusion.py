@@ -14,12 +14,15 @@ from ...stats import Interval
 from ..verdict_sentence import Deciding, Verdict, conclude, deciding_interval
 from .changes import CurveChange
 from .collapse import Collapse
-from .curve import ACCURACY
+from .curve import ACCURACY, Curve
 from .gain import GainSplit
 
 
 class Followed(Protocol):
     """What is read of the dynamics of a training."""
+
+    @property
+    def curves(self) -> tuple[Curve, ...]: ...
 
     @property
     def changes(self) -> tuple[CurveChange, ...]: ...
@@ -71,9 +74,13 @@ def conclusion_of(run: Followed, thresholds: DynamicsThresholds = DYNAMICS_THRES
     when = _when(change)
     gain = run.gain
     if gain is None:
-        rises = "rises" if change.after > change.before else "falls"
+        does = f"{'rises' if change.after > change.before else 'falls'} along the training"
         because = f"from a mean of {change.before:.3f} to {change.after:.3f}, {when}; nothing is known of problems"
-        return conclude("series", f"Accuracy {rises} along the training", because, (PERMUTED,), p)
+        ends = _ends(run)
+        if ends is not None and not (ends[1] - ends[0]) * (change.after - change.before) > 0:
+            does = "changes along the training, and turns back"
+            because = f"{because}; it is {ends[0]:.3f} at the first step and {ends[1]:.3f} at the last one"
+        return conclude("series", f"Accuracy {does}", because, (PERMUTED,), p)
     decided = deciding_interval(ACCURACY, "gain", gain)
     if gain.high < 0:
         return conclude("worse", "Accuracy fell", f"by {_negative(gain)}, {when}", (PERMUTED,), decided, p)
@@ -95,6 +102,12 @@ def conclusion_of(run: Followed, thresholds: DynamicsThresholds = DYNAMICS_THRES
         refutable.append(ATTEMPTED)
         figures.append(deciding_interval(ATTEMPTED, "onset", collapse.onset))
     return conclude("gain", headline, because, tuple(refutable), *figures)
+
+
+def _ends(run: Followed) -> tuple[float, float] | None:
+    """Give the accuracy at the first and the last step; None where the curve is not there."""
+    curve = next((one for one in run.curves if one.measure == ACCURACY), None)
+    return None if curve is None else (curve.values[0].value, curve.values[-1].value)
 
 
 def _of_form(share: Interval, thresholds: DynamicsThresholds) -> str:

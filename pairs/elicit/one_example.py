@@ -98,12 +98,13 @@ def prepare_one_example(context: ElicitContext) -> PreparedArm:
         answer=asking(context, tuned, pair.base_template, plain),
         read=lambda traces: read_texts(tuned, traces, pair.base_template),
         training=TrainingCost(
-            n_problems=1,
-            n_examples=len(example.responses),
+            n_problems=example.n_tried,
+            n_examples=example.n_tried * settings.n_examples,
             flops=example.flops + 6.0 * n_parameters_ * n_tokens,
             about=f"responses to {example.n_tried} problems until one would do; 6 x parameters x tokens learnt from",
         ),
-        note=f"{sum(one.is_right for one in example.responses)} of {len(example.responses)} responses right",
+        note=f"learnt from one problem: {sum(one.is_right for one in example.responses)} of {len(example.responses)} "
+        "responses right",
     )
 
 

@@ -160,9 +160,9 @@ def _is_ahead(grafts: Grafts, name: str, other: str) -> bool:
 
 
 def _ahead(grafts: Grafts) -> tuple[str, str] | None:
-    """Name the one of attention and MLPs that solves more than the other, and more than its control; None: neither."""
+    """Name the one of attention and MLPs that recovers some of the gap and solves more; None: neither."""
     for first, second in ((ATTENTION, MLP), (MLP, ATTENTION)):
-        if _is_ahead(grafts, first, second) and grafts.of(first).above_control.low > 0:
+        if _is_ahead(grafts, first, second) and _recovers_some(grafts.of(first)):
             return first, second
     return None
 

@@ -21,7 +21,7 @@ from ...models.device_copies import DeviceCopies, uploaded
 from ...rundir import InputError
 from ._decode import Chooser
 
-POSITIONS = 101  # a stream of random numbers of their own: tokens are drawn by [seed, row]
+STREAM = (1,)  # of the positions of a row; tokens are drawn from that without a key
 
 
 def disagreement(state: StepState) -> Bool[Tensor, " rows"]:
@@ -110,7 +110,9 @@ def positions(rate: float, seed: int) -> Gate:
         for row in state.row_numbers:
             if row not in uniforms or len(uniforms[row]) <= state.step:
                 size = 2 * max(state.step + 1, 256)
-                uniforms[row] = np.random.default_rng([seed, POSITIONS, row]).random(size)
+                # A stream of its own: tokens are drawn by that of seed and row, and must not tell where is steered.
+                own = np.random.SeedSequence([seed, row], spawn_key=STREAM)
+                uniforms[row] = np.random.default_rng(own).random(size)
             chosen.append(uniforms[row][state.step] < rate)
         return uploaded(chosen, state.last_ids.device)
 

@@ -22,7 +22,7 @@ from .comparison import RunComparison
 KEYS = (
     *("pair", "source", "model", "arm", "part", "role", "grading", "responses", "reading", "cell", "figure", "of"),
     *("annotator", "label", "before", "behaviour", "other", "site", "read", "layer", "strength", "k", "step", "budget"),
-    *("outcome", "piece"),
+    *("outcome", "piece", "writer", "thinking_layer", "training", "series", "followed"),
 )
 FIRST = ("excess", "auroc", "gap", "difference", "accuracy", "share", "value")  # whichever is there is the measure
 
@@ -78,6 +78,7 @@ def compare(first: str | Path, second: str | Path, *, measure: str | None = None
 
 
 def _values(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.rename(columns={"measure": "followed"})  # a measure is a column here
     columns = [name for name in KEYS if name in frame.columns]
     measures = _measures(frame)
     ends = [f"{name}{end}" for name in measures for end in ("", "_low", "_high")]

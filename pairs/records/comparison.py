@@ -62,11 +62,14 @@ class RunComparison:
                 }
             )
             return {"differences": FigureTable(figure="difference_heatmap", rows=table, options=options)}
-        named = rows[list(self.keys)].astype(str).agg(", ".join, axis=1) if self.keys else pd.Series([self.measure])
+        named = [
+            ", ".join(str(row[key]) for key in self.keys if row[key] == row[key]) or self.measure
+            for row in rows.to_dict("records")
+        ]
         table = pd.DataFrame(
             {
                 "panel": self.measure,
-                "name": named.to_numpy(),
+                "name": named,
                 "series": "difference",
                 "value": rows["difference"].to_numpy(),
                 "low": low.to_numpy(),

@@ -25,7 +25,8 @@ def test_a_budget_is_spent_and_a_larger_one_goes_on(tmp_path: Path) -> None:
     assert code == 0, notes
     assert "planted truth: 0.948" in output and "rl-timing. " in output
     assert "could not be measured: passk: no size of it fits in the budget" in output
-    assert "next: reasonlens verdict --thinking organism/rl-timing --budget 1m --out" in notes
+    again = "--test 12 --max-new-tokens 6 --budget 1m --out"  # with other options it would be refused
+    assert f"next: reasonlens verdict --thinking organism/rl-timing {again}" in notes
     code, output, notes = run(*PAIR, "--budget", "0.01s", "--out", out, "--json")
     assert code == 0 and json.loads(output) == json.loads((out / "results.json").read_text())
     code, _, notes = run(*PAIR, "--budget", "2s", "--seed", "1", "--out", out)

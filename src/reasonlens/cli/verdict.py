@@ -102,7 +102,12 @@ def verdict(
     else:
         _print(result)
     note(f"report: {out / 'report.html'}")
-    words = [word for name, value in (("--base", base), ("--problems", problems)) if value for word in (name, value)]
+    options = (
+        *(("--base", base, None), ("--problems", problems, None), ("--clock", clock, "wall")),
+        *(("--plans", ",".join(plans), ",".join(PLANS)), ("--test", test, None), ("--seed", seed, 0)),
+        *(("--max-new-tokens", max_new_tokens, 287), ("--temperature", temperature, 1.0)),
+    )  # with others the run would be another one
+    words = [word for name, value, default in options if value != default for word in (name, value)]
     more = f"{max(1, round(2 * float(budget) / 60))}m"
     next_command("verdict", "--thinking", thinking, *words, "--budget", more, "--out", out)
 

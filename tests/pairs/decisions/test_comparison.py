@@ -42,6 +42,20 @@ def test_the_divergence_is_0_of_one_model_and_log_2_of_two_that_agree_on_nothing
     assert jensen_shannon_nats(one, other).item() == pytest.approx(np.log(2))
 
 
+def test_tokens_that_neither_model_can_say_change_no_figure() -> None:
+    one, other = torch.randn(2, 3, 9, generator=torch.Generator().manual_seed(2)).unbind()
+    wide = [torch.cat([logits, torch.full((3, 2), -torch.inf)], dim=1) for logits in (one, other)]
+    rows = torch.arange(3)
+    compared = [
+        Compared.at(
+            StepState(step=0, rows=rows, last_ids=rows, activations=one, logits=first, follower_logits=second), "base"
+        )
+        for first, second in ((one, other), wide)
+    ]
+    for name in ("js", "kl_thinking_base", "kl_base_thinking", "base_entropy"):
+        torch.testing.assert_close(*(getattr(one_of, name) for one_of in compared))
+
+
 def test_ranks_count_the_likelier_tokens() -> None:
     logits = torch.tensor([[3.0, 1.0, 2.0, 2.0]]).repeat(4, 1)
     assert token_ranks(logits, torch.arange(4)).tolist() == [1, 4, 2, 2]

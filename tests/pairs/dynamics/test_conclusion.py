@@ -6,11 +6,14 @@ from dataclasses import replace
 from math import nan
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from reasonlens.pairs.dynamics import Collapse, CurveChange, GainSplit, RunDynamics
+from reasonlens.pairs.dynamics import Collapse, CurveChange, DynamicsSettings, GainSplit, RunDynamics
 from reasonlens.pairs.dynamics.conclusion import DYNAMICS_THRESHOLDS
 from reasonlens.pairs.dynamics.curve import ACCURACY
+from reasonlens.pairs.dynamics.from_tables import run_of_behaviours
+from reasonlens.pairs.dynamics.published import BehaviourTable
 from reasonlens.stats import Interval
 
 CHANGE = CurveChange(
@@ -72,6 +75,23 @@ def test_gains_that_are_lost_negative_or_unknown_are_called_so() -> None:
     assert sentence(gains=(), changes=(replace(CHANGE, after=0.1),))[1] == "Accuracy falls along the training"
     said = str(RunDynamics(name="a", axis="step", steps=(0.0, 60.0), changes=(CHANGE,), gains=(split(worse),)).verdict)
     assert "by 0.300 [0.200, 0.400]" in said
+
+
+@pytest.mark.parametrize(
+    ("last", "does"), [(0.4, "rises along the training"), (0.05, "changes along the training, and")]
+)
+def test_a_series_that_rises_and_turns_back_is_not_said_to_rise(last: float, does: str) -> None:
+    values = [0.1] * 5 + [0.6] * 11 + [last]
+    table = BehaviourTable(
+        name="a",
+        steps=tuple(map(float, range(len(values)))),
+        rates={},
+        accuracy=np.array(values),
+        tokens=None,
+        n_responses=np.full(len(values), nan),
+    )
+    verdict = run_of_behaviours(table, DynamicsSettings()).verdict
+    assert verdict.rule == "series" and does in verdict.headline
 
 
 def test_only_a_sure_collapse_is_in_the_sentence() -> None:

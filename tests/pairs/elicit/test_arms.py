@@ -214,9 +214,12 @@ def test_the_one_problem_has_right_and_wrong_responses_and_none_that_was_cut_off
     assert {one.is_right for one in example.responses} == {True, False} and len(example.responses) == 4
     assert example.prompt in {question.prompt for question in context.pair.train} and example.flops > 0
     prepared = ARMS["one-example"].prepare(context)
-    assert prepared.training.n_problems == 1 and prepared.training.n_examples == 4
+    written = example.n_tried * SETTINGS.n_examples  # to choose, those that are not learnt from among them
+    assert prepared.training.n_problems == example.n_tried and prepared.training.n_examples == written
     monkeypatch.setattr(one_example, "write", lambda *passed, **options: _one_ended(write(*passed, **options)))
-    assert len(one_example.find_example(context_of(tiny(), is_right=bool)).responses) == 1
+    scarce = context_of(tiny(), is_right=bool)
+    assert len(one_example.find_example(scarce).responses) == 1
+    assert ARMS["one-example"].prepare(scarce).training.n_examples == 3 * SETTINGS.n_examples
     with pytest.raises(InputError, match="answers none of 3 training problems right in 4 tries"):
         one_example.find_example(context_of(tiny(), is_right=lambda text: False))
 

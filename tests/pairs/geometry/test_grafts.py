@@ -93,6 +93,7 @@ def made(attention: GraftFigures, mlp: GraftFigures, low: float, high: float, no
 
 
 HALF = (0.55, 0.3, 0.7)
+UNSURE, HARM = (-0.02, -0.2, 0.3), (-0.5, -0.8, -0.2)  # the one is not shown to recover anything, the other does harm
 MOST, SOME, LITTLE = (0.8, 0.6, 1.0), (0.4, 0.3, 0.45), (0.1, -0.1, 0.2)
 
 
@@ -115,6 +116,7 @@ MOST, SOME, LITTLE = (0.8, 0.6, 1.0), (0.4, 0.3, 0.45), (0.1, -0.1, 0.2)
         ),
         (made(figures("attention", LITTLE), figures("mlp", LITTLE), -0.1, 0.1), "little", "No part recovers more than"),
         (made(figures("attention", LITTLE), figures("mlp", SOME), -0.3, -0.1), "more", "The MLPs recover more than"),
+        (made(figures("attention", UNSURE), figures("mlp", HARM), 0.1, 0.3), "no part", "No part recovers most"),
         (made(figures("attention", HALF), figures("mlp", HALF), -0.1, 0.1), "both", "each recover some of the gap"),
         (made(figures("attention", HALF, above=-0.05), figures("mlp", HALF), -0.1, 0.1), "unsure", "Cannot say which"),
         (made(figures("attention", LITTLE), figures("mlp", SOME), -0.3, 0.1), "no part", "No part recovers most"),

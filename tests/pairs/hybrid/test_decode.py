@@ -250,6 +250,29 @@ def test_random_positions_come_at_their_rate_and_are_the_same_in_any_batch() -> 
     assert abs(tokens_of[drawn].mean() - 0.5) < 0.05, "positions know nothing of which token is drawn there"
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_where_random_positions_are_does_not_hang_on_what_is_drawn_there(seed: int) -> None:
+    """Of ten tokens alike, a tenth of what is drawn at the chosen positions is the first; all of it, were it so."""
+    n_rows, n_steps = 400, 20
+    uniforms = row_uniforms(seed, range(n_rows), n_steps)
+    gate, sampling = positions(0.1, seed), Sampling(n_samples=1, temperature=1.0, top_p=1.0)
+    drawn = []
+    for step in range(n_steps):
+        logits = torch.arange(10, 0, -1)[None].expand(n_rows, -1) * 1e-3  # in this order, and nearly alike
+        state = StepState(
+            step=step,
+            rows=torch.arange(n_rows),
+            last_ids=torch.zeros(n_rows, dtype=torch.long),
+            activations=torch.zeros(n_rows, 1),
+            logits=logits,
+            follower_logits=None,
+        )
+        drawn.append(choose_tokens(logits, sampling, uniforms[:, step])[gate(state)])
+    tokens = torch.cat(drawn)
+    assert abs(len(tokens) / (n_rows * n_steps) - 0.1) < 0.02
+    assert abs((tokens == 0).float().mean() - 0.1) < 0.04
+
+
 def test_the_table_of_a_response_has_a_row_a_token(tiny: Callable[..., LanguageModel]) -> None:
     (record,) = decode(
         tiny("llama"),

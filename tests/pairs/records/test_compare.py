@@ -14,8 +14,13 @@ from reasonlens.models import LanguageModel
 from reasonlens.pairs.records import RunComparison
 from reasonlens.stats import Interval, difference_of_intervals
 
+from ..decisions.results import decisions_result
+from ..dynamics.results import dynamics_result
+from ..elicit.results import elicit_result
+from ..geometry.results import geometry_result
 from ..passk.results import passk_result
 from ..profile.results import profile_result
+from ..verdict.results import verdict_result
 
 QUICK: dict[str, Any] = {"n_folds": 3, "n_bootstrap": 50, "n_shuffles": 1, "n_permutations": 9, "penalties": (0.01,)}
 
@@ -52,6 +57,26 @@ def test_a_run_beside_itself_differs_nowhere(located: Path) -> None:
     assert (rows["difference"] == 0).all()
     assert not ((rows["difference_low"] > 0) | (rows["difference_high"] < 0)).any()
     assert "is above" in compared.in_words()[0] and " in 0 of " in compared.in_words()[0]
+
+
+@pytest.mark.parametrize(
+    ("result", "keys"),
+    [
+        (decisions_result, {"writer", "figure", "of"}),
+        (geometry_result, {"pair", "figure", "of", "layer", "thinking_layer"}),
+        (dynamics_result, {"followed", "series", "step"}),
+        (elicit_result, {"arm", "role"}),
+        (verdict_result, {"piece", "reading", "role"}),
+    ],
+)
+def test_every_kind_of_result_of_a_pair_can_be_compared(
+    result: Callable[[], Any], keys: set[str], tmp_path: Path
+) -> None:
+    for name in ("one", "other"):
+        result().write(tmp_path / name)
+    compared = compare(tmp_path / "one", tmp_path / "other")
+    assert set(compared.keys) >= keys and (compared.of(compared.measure)["difference"].dropna() == 0).all()
+    assert compared.n_alone == (0, 0) and compared.figure().data
 
 
 def test_it_is_written_and_read_back_the_same(located: Path, tmp_path: Path) -> None:

@@ -29,6 +29,16 @@ def test_nothing_that_a_user_or_model_wrote_is_obeyed_by_the_page() -> None:
     assert "Planted truth: 0.900 [0.850, 0.970]" in result.report()
 
 
+def test_the_page_has_the_layout_of_all_pages_and_loads_nothing() -> None:
+    result = verdict_result()
+    page = result.report()
+    assert "Content-Security-Policy" in page and "src=" not in page
+    places = [page.index(text) for text in (result.verdict.headline, "exchange: Of the gap", "could not be measured")]
+    assert places == sorted(places)
+    for name in result.figures():
+        assert f'id="{name}"' in page
+
+
 def test_what_is_lacking_is_said_with_its_reason_and_what_did_not_fit_with_its_time() -> None:
     result = verdict_result()
     assert result.unmeasured == {
