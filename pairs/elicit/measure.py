@@ -297,17 +297,21 @@ def _figures(
 def _controls(
     record: ArmRecord, records: Mapping[str, ArmRecord], n_samples: int
 ) -> dict[str, tuple[Float[np.ndarray, " n_questions"], float]]:
-    """Name the cheap controls of an arm: what each made of every question, and its share of responses cut off."""
+    """Name the cheap controls of an arm: what each made of every question, and its share of open responses."""
     plain = records[PLAIN]
-    cut = float(np.mean([one.is_truncated for samples in plain.answers for one in samples[:n_samples]]))
+    cut = _share_open([one for samples in plain.answers for one in samples[:n_samples]])
     controls = {"plain": (plain.solved.astype(float), cut)}
     if n_samples > 1:
         controls[f"majority of {n_samples}"] = (majority(plain, n_samples).astype(float), cut)
     steps = records.get(STEPS)
     if steps is not None and record.arm.name not in (PLAIN, STEPS) and steps.flops.mean() <= record.flops.mean():
-        cut_steps = float(np.mean([samples[0].is_truncated for samples in steps.answers]))
-        controls[STEPS] = (steps.solved.astype(float), cut_steps)
+        controls[STEPS] = (steps.solved.astype(float), _share_open([samples[0] for samples in steps.answers]))
     return controls
+
+
+def _share_open(answers: Sequence[GradedAnswer]) -> float:
+    """The share of answers that may be right for all that is known: cut off, or not to be told."""
+    return float(np.mean([one.is_truncated or one.is_solved is None for one in answers]))
 
 
 def compare_arms(records: Mapping[str, ArmRecord], problems: Sequence[str]) -> tuple[ArmComparison, ...]:

@@ -92,12 +92,14 @@ class Grafts:
         contrasts: Between parts.
         no_gap: Why there is no gap to recover; empty where there is one.
         n_controls: Draws of each control.
+        open_share: Share of the responses that were cut off or cannot be told, of the end or graft with most of them.
     """
 
     figures: tuple[GraftFigures, ...]
     contrasts: tuple[GraftContrast, ...]
     no_gap: str
     n_controls: int
+    open_share: float  # of the responses that were cut off or cannot be told, of the end or graft with most
 
     LOOK = ".figures, .of(name)"
     __repr__ = brief
@@ -159,7 +161,9 @@ def measure_grafts(pair: Pair, settings: GeometrySettings, run: RunDirectory, pr
     planned = [_Graft(*one) for one in planned_grafts(pair.base, settings.layers)]
     groups = [question.problem for question in pair.test for _ in range(settings.sampling.n_samples)]
 
-    def solved(model: LanguageModel, log: str) -> Float[np.ndarray, " n_responses"]:
+    open_shares: list[float] = []
+
+    def solved(model: LanguageModel, log: str, is_control: bool = False) -> Float[np.ndarray, " n_responses"]:
         stand_in = replace(pair, thinking=model)
         sampler = Sampler(
             pair=stand_in,
@@ -169,9 +173,12 @@ def measure_grafts(pair: Pair, settings: GeometrySettings, run: RunDirectory, pr
             n_rows=settings.n_rows,
             log=log,
         )
-        grades = [response.is_solved for some in sampler.responses(run, progress) for response in some]
+        written = [response for some in sampler.responses(run, progress) for response in some]
+        grades = [response.is_solved for response in written]
         if all(grade is None for grade in grades):
             raise InputError(f"{pair.name}: no answer can be graded, so no graft either: give problems with answers")
+        if not is_control:
+            open_shares.append(float(np.mean([one.is_truncated or one.is_solved is None for one in written])))
         return np.array([float(grade is True) for grade in grades])
 
     ends = {BASE: solved(pair.base, "grafts/base"), THINKING: solved(pair.thinking, THINKING)}
@@ -183,11 +190,12 @@ def measure_grafts(pair: Pair, settings: GeometrySettings, run: RunDirectory, pr
             solved(
                 permuted_graft(pair.base, pair.thinking, one.names, f"{pair.base.name}, {one.name} permuted", seed),
                 f"{log}-permuted-{seed}",
+                is_control=True,
             )
             for seed in range(settings.seed, settings.seed + settings.n_controls)
         ]
         answers[one.name] = own, np.mean(controls, axis=0)
-    return _figures(pair, planned, ends, answers, groups, settings)
+    return _figures(pair, planned, ends, answers, groups, settings, max(open_shares))
 
 
 def _figures(
@@ -197,6 +205,7 @@ def _figures(
     answers: dict[str, tuple[np.ndarray, np.ndarray]],
     groups: list[str],
     settings: GeometrySettings,
+    open_share: float,
 ) -> Grafts:
     base, thinking = ends[BASE], ends[THINKING]
     unknown = Interval(nan, n=len(set(groups)))
@@ -253,6 +262,7 @@ def _figures(
         contrasts=tuple(contrasts),
         no_gap=gap_recovered_over_groups(base, thinking, thinking, groups).no_gap,
         n_controls=settings.n_controls,
+        open_share=open_share,
     )
 
 

@@ -20,7 +20,7 @@ from .pair_geometry import PairGeometry
 from .settings import GeometrySettings
 from .tables import geometry_tables
 
-FORMAT = "reasonlens.geometry/1"
+FORMAT = "reasonlens.geometry/2"
 TITLE = "How alike two models are inside, and which weights differ where it matters"
 LEAD = (
     "Both models read the same texts. Directions, subspaces, probes and layers of one are compared with the other's, "

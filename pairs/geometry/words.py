@@ -13,6 +13,7 @@ from .similarity import LayerSimilarity
 from .subspaces import SubspaceOverlap
 
 MOST, LITTLE = 0.5, 0.25  # of the gap, as in docs/verdicts.md
+OPEN = 0.1  # of the responses
 ATTENTION, MLP = "attention", "mlp"
 NAMES = {ATTENTION: "attention", MLP: "the MLPs", "other": "the other parts of blocks"}
 CONTROL = "permuted differences"
@@ -106,6 +107,13 @@ def graft_verdict(grafts: Grafts) -> Verdict:
     because = "; ".join(f"{_part(one.name)} {one.gap}" for one in parts)
     figures = [deciding_interval(one.name, "gap", one.gap) for one in parts]
     controls = [deciding_interval(one.name, "control_gap", one.control_gap) for one in parts]
+    if grafts.open_share > OPEN:
+        return conclude(
+            "open",
+            "Cannot say: responses that were cut off, or cannot be told, may decide it",
+            f"up to {grafts.open_share:.1%} of the responses of one end or graft",
+            ("--max-new-tokens",),
+        )
     if grafts.no_gap:
         return conclude("no gap", "There is no gap to carry", grafts.no_gap, ())
     recovering = [one for one in parts if one.control_gap.low > 0]

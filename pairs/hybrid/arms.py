@@ -30,6 +30,7 @@ BASE, THINKING, HYBRID, NETWORK, WORDS = "base", "thinking", "hybrid", "network-
 PROBE_GATED = "probe-gated"
 ALL = "all"  # names every arm
 REQUIRED = (BASE, THINKING, HYBRID)  # without which no gap can be measured
+STREAM = (3,)  # of the behaviours drawn for a row; tokens are drawn from that without a key
 
 
 def _base_alone(context: ArmContext) -> Plan:
@@ -281,5 +282,6 @@ def through(table: Int[Tensor, " n_behaviours"], chooser: Chooser) -> Chooser:
 
 
 def _draws(state: StepState, seed: int, n: int) -> np.ndarray:
-    """A number below n for each row, the same whatever other rows there are."""
-    return np.array([np.random.default_rng([seed, row, state.step]).integers(n) for row in state.row_numbers])
+    """A number below n for each row, the same whatever other rows there are; tokens are drawn by other numbers."""
+    own = (np.random.SeedSequence([seed, row, state.step], spawn_key=STREAM) for row in state.row_numbers)
+    return np.array([np.random.default_rng(one).integers(n) for one in own])

@@ -22,7 +22,7 @@ from ...models.device_copies import DeviceCopies, uploaded
 from ...rundir import InputError
 from ._decode import StrengthRule
 
-STRENGTHS = 102  # a stream of random numbers of their own: tokens are drawn by [seed, row]
+STREAM = (2,)  # of the order of a row's strengths; tokens are drawn from that without a key
 
 
 def constant(strength: float) -> StrengthRule:
@@ -83,7 +83,8 @@ def shuffled(strengths: Sequence[float], seed: int) -> StrengthRule:
         row_strengths = []
         for row in state.row_numbers:
             if row not in orders:
-                orders[row] = np.random.default_rng([seed, STRENGTHS, row]).permutation(len(pool))
+                own = np.random.SeedSequence([seed, row], spawn_key=STREAM)
+                orders[row] = np.random.default_rng(own).permutation(len(pool))
             row_strengths.append(pool[orders[row][state.step % len(pool)]])
         return uploaded(torch.tensor(np.array(row_strengths)), behaviour.device)
 

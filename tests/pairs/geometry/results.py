@@ -53,6 +53,7 @@ def geometry_result() -> GeometryResult:
         contrasts=(GraftContrast(first="attention", second="mlp", difference=interval(-0.2)),),
         no_gap="",
         n_controls=1,
+        open_share=0.02,
     )
     similarities = tuple(
         LayerSimilarity(

@@ -89,7 +89,7 @@ def figures(name: str, gap: tuple[float, float, float], above: float = 0.1, cont
 def made(attention: GraftFigures, mlp: GraftFigures, low: float, high: float, no_gap: str = "") -> Grafts:
     difference = Interval((low + high) / 2, low, high, 100)
     contrast = GraftContrast(first="attention", second="mlp", difference=difference)
-    return Grafts(figures=(attention, mlp), contrasts=(contrast,), no_gap=no_gap, n_controls=1)
+    return Grafts(figures=(attention, mlp), contrasts=(contrast,), no_gap=no_gap, n_controls=1, open_share=0.0)
 
 
 HALF = (0.55, 0.3, 0.7)
