@@ -97,6 +97,12 @@ UNSURE, HARM = (-0.02, -0.2, 0.3), (-0.5, -0.8, -0.2)  # the one is not shown to
 MOST, SOME, LITTLE = (0.8, 0.6, 1.0), (0.4, 0.3, 0.45), (0.1, -0.1, 0.2)
 
 
+def test_where_responses_are_open_nothing_is_concluded() -> None:
+    closed = made(figures("attention", MOST), figures("mlp", LITTLE), 0.1, 0.3)
+    assert graft_verdict(replace(closed, open_share=0.09)).rule == "one"
+    assert graft_verdict(replace(closed, open_share=0.11)).rule == "open"
+
+
 @pytest.mark.parametrize(
     ("grafts", "rule", "words"),
     [
