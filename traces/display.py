@@ -45,5 +45,5 @@ def traces_html(traces: Sequence[Any]) -> str:
     from ..figures.labelled import labelled_fragment
 
     n_more = len(traces) - N_SHOWN
-    note = f"{n_more} more traces; traces[0], or reasonlens.traces_show(traces, n=...)" if n_more > 0 else ""
-    return labelled_fragment(labelled_texts(traces[:N_SHOWN]), note=note)
+    remark = f"{n_more} more traces; traces[0], or reasonlens.traces_show(traces, n=...)" if n_more > 0 else ""
+    return labelled_fragment(labelled_texts(traces[:N_SHOWN]), note=remark)

@@ -178,7 +178,8 @@ def measure_grafts(pair: Pair, settings: GeometrySettings, run: RunDirectory, pr
         if all(grade is None for grade in grades):
             raise InputError(f"{pair.name}: no answer can be graded, so no graft either: give problems with answers")
         if not is_control:
-            open_shares.append(float(np.mean([one.is_truncated or one.is_solved is None for one in written])))
+            is_open = [one.is_solved is None or (one.is_truncated and not one.is_solved) for one in written]
+            open_shares.append(float(np.mean(is_open)))
         return np.array([float(grade is True) for grade in grades])
 
     ends = {BASE: solved(pair.base, "grafts/base"), THINKING: solved(pair.thinking, THINKING)}

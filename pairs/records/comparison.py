@@ -160,7 +160,7 @@ class RunComparison:
 
     @looked_at(".figure(), .to_frame(), .in_words()")
     def __repr__(self) -> str:
-        return f"RunComparison({self.first} - {self.second}: {self.measure}, {len(self.of(self.measure))} rows)"
+        return f"RunComparison({self.first:.80} - {self.second:.80}: {self.measure:.80}, {len(self.of(self.measure))} rows)"
 
     def _repr_html_(self) -> str:
         """Show in words what differs."""

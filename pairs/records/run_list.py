@@ -44,7 +44,7 @@ class RunList:
 
     @looked_at(".to_frame(), [0].path, reasonlens.read_result(path)")
     def __repr__(self) -> str:
-        return f"RunList({self.directory}: {len(self)} runs)"
+        return f"RunList({self.directory:.80}: {len(self)} runs)"
 
     def _repr_html_(self) -> str:
         """Show the runs as a table, text escaped."""

@@ -61,6 +61,7 @@ def test_behaviours_of_the_model_itself_return_far_more_often_than_by_chance(fou
         assert row["return_rate_low"] > row["base_rate_high"] and row["share_stable_low"] > row["base_stable_high"]
 
 
+@pytest.mark.long
 def test_shuffled_labels_return_at_the_base_rate(own: list[Trace], found: Stability) -> None:
     labels = [span.label for trace in own for span in trace.spans]
     order = iter(np.random.default_rng(0).permutation(labels).tolist())

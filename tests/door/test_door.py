@@ -48,8 +48,8 @@ def test_the_version_is_printed() -> None:
     assert (done.exit_code, done.stdout, done.stderr) == (0, f"reasonlens {version('reasonlens')}\n", "")
 
 
-def test_no_command_is_help() -> None:
-    for words in ([], ["steer"], ["organisms"]):
+def test_no_command_of_a_group_is_help() -> None:
+    for words in (["steer"], ["organisms"]):
         done, asked = CliRunner().invoke(app, words), CliRunner().invoke(app, [*words, "--help"])
         assert done.exit_code == 0 and done.stdout == asked.stdout and "Usage: " in done.stdout
 

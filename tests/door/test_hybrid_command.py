@@ -42,6 +42,7 @@ def test_a_pair_is_measured_with_its_controls_and_written_down(done: tuple[Path,
     assert json.loads((out / "run.json").read_text())["state"] == "done"
 
 
+@pytest.mark.long
 def test_the_same_command_goes_on_another_one_is_refused_and_no_resume_begins_anew(done: tuple[Path, str, str]) -> None:
     out, _, _ = done
     kept = out / "rl-timing" / "arms" / "hybrid.jsonl"
@@ -81,6 +82,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[
     assert not (tmp_path / "h").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("layers", "expected"), [pytest.param("all", [0, 1, 2, 3], marks=pytest.mark.long), ("-2:", [2, 3])]
 )

@@ -47,6 +47,7 @@ def run(tmp_path: Path, url: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
+@pytest.mark.long
 def test_the_judge_stands_beside_the_rule_and_is_asked_once(tmp_path: Path, endpoint: Endpoint) -> None:
     code, out, err = run(tmp_path, endpoint.url)
     assert code == 0, err
@@ -64,6 +65,7 @@ def test_the_judge_stands_beside_the_rule_and_is_asked_once(tmp_path: Path, endp
     assert code == 0 and len(endpoint.asked) == n, err
 
 
+@pytest.mark.long
 def test_a_judge_that_refuses_loses_no_results(tmp_path: Path, endpoint: Endpoint) -> None:
     endpoint.reply = lambda *_: (401, {}, "who are you?")
     code, _, err = run(tmp_path, endpoint.url)

@@ -26,6 +26,7 @@ from reasonlens import (
     Endpoint,
     Judge,
     Moments,
+    RunList,
     Trace,
     bundled_traces,
     collect,
@@ -141,6 +142,7 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
             Interval(0.5, 0.4, 0.6, 12),
             RecoveredGap(Interval(0.5, 0.4, 0.6, 12)),
             CoefficientNetwork(2, 4, 1.0),
+            RunList(directory="d" * 5_000, runs=()),
         ),
     ]
     return {type(one): one for one in made}

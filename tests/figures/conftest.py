@@ -90,6 +90,7 @@ def made(figure: str) -> FigureTable:
             "series": ["random directions", "direction", "a series of one's own"],
             "strength": [1.0, 0.0, -0.5],
         },
+        "difference_heatmap": {"behaviour": two, "layer": layers},
         "effect_layers": {"behaviour": two, "layer": layers},
         "excess_bars": {"behaviour": [*two, "verification"]},
         "gap_bars": {"pair": ["rl", "sft"], "arm": ["base", "thinking", "hybrid", "bias"]},

@@ -49,6 +49,7 @@ from ..pairs.hybrid.results import hybrid_result, steered_trace
 from ..pairs.likelihood.results import likelihood_result
 from ..pairs.passk.results import passk_result
 from ..pairs.profile.results import profile_result
+from ..pairs.records.results import run_comparison
 from ..pairs.reward.results import trained_vectors
 from ..pairs.verdict.results import verdict_result
 
@@ -80,6 +81,7 @@ MAKERS: dict[str, Maker] = {
     "SteeringSearch": lambda tiny, traces: steering_search(),
     "PasskResult": lambda tiny, traces: passk_result(),
     "ProfileResult": lambda tiny, traces: profile_result(),
+    "RunComparison": lambda tiny, traces: run_comparison(),
     "SteeredTrace": lambda tiny, traces: steered_trace(),
     "VerdictResult": lambda tiny, traces: verdict_result(),
     "TokenScores": lambda tiny, traces: score(tiny(), traces, planted(tiny()), progress=False),

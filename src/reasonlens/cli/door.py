@@ -34,7 +34,7 @@ class Door(Group):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse options before the command; no arguments at all ask for the pipeline."""
-        if not args:
+        if not args and not ctx.resilient_parsing:  # completion parses, and prints words only
             from reasonlens.cli.pipeline import show_pipeline
 
             show_pipeline()

@@ -84,6 +84,7 @@ def files(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in sorted(path.iterdir()) if file.name != "run.json"}
 
 
+@pytest.mark.long
 def test_many_workers_write_the_shards_that_one_process_writes(
     model: str, many: list[Trace], jsonl: Path, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ def nowhere_near(context: ArmContext) -> Plan:
     return replace(ARMS[HYBRID].plan(context), strength=constant(1e-3))
 
 
+@pytest.mark.long
 def test_an_arm_that_is_one_entry_goes_through_settings_run_verdict_figure_and_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -107,6 +107,7 @@ def test_vectors_and_strengths_trained_together_recover_most_of_the_gap() -> Non
     assert gap(trained_as_one()) >= 0.4
 
 
+@pytest.mark.long
 def test_an_untrained_network_with_random_vectors_recovers_nothing() -> None:
     assert gap(untrained(trained_as_one().mechanism, seed=1)) <= 0.2
 
