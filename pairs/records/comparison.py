@@ -160,7 +160,8 @@ class RunComparison:
 
     @looked_at(".figure(), .to_frame(), .in_words()")
     def __repr__(self) -> str:
-        return f"RunComparison({self.first:.80} - {self.second:.80}: {self.measure:.80}, {len(self.of(self.measure))} rows)"
+        n_rows = len(self.of(self.measure))
+        return f"RunComparison({self.first:.80} - {self.second:.80}: {self.measure:.80}, {n_rows} rows)"
 
     def _repr_html_(self) -> str:
         """Show in words what differs."""
