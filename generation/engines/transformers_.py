@@ -19,6 +19,7 @@ from torch import Tensor
 from ...models import LanguageModel, load
 from ...models._load import ModelLike
 from ...models.content import model_digest
+from ...rundir import looked_at
 from ...traces.thoughts import TAG, opening_of
 from ..loop import generate
 from ..state import StepState
@@ -37,6 +38,10 @@ class Texts:
         self.ends = frozenset(end_tokens(model))
         special = zip(self.tokenizer.all_special_tokens, self.tokenizer.all_special_ids, strict=True)
         self._tags = {token_id: token for token, token_id in special if TAG.fullmatch(token)}
+
+    @looked_at(".decode(tokens), .ends")
+    def __repr__(self) -> str:
+        return f"Texts(of a tokenizer of {len(self.tokenizer)} tokens)"
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Spell tokens, without special ones but for tags of thoughts."""

@@ -43,6 +43,7 @@ from reasonlens import (
 from reasonlens.figures.labelled import LabelledText
 from reasonlens.figures.token_view import TokenChannel, TokenView, ViewedTrace
 from reasonlens.figures.tokens import ColouredText
+from reasonlens.generation.engines.transformers_ import Texts
 from reasonlens.models.sites import Site
 from reasonlens.organisms.evaluation import Evaluation
 from reasonlens.pairs.hybrid.coefficient import CoefficientNetwork
@@ -143,6 +144,7 @@ def objects(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[type, Any]:
             RecoveredGap(Interval(0.5, 0.4, 0.6, 12)),
             CoefficientNetwork(2, 4, 1.0),
             RunList(directory="d" * 5_000, runs=()),
+            Texts(model),
         ),
     ]
     return {type(one): one for one in made}
