@@ -130,7 +130,7 @@ def _concluded(writer: Role, budget: float, standing: Standing) -> Verdict:
     figure = deciding_interval(TESTED, "gap", share)
     if isnan(share.value):
         headline = (
-            "The thinking model is worse than its base" if gap.high < 0 else "There is no gap that swaps could explain"
+            "The thinking model is worse than its base" if gap.high < 0 else "No gap is shown that swaps could explain"
         )
         return conclude(
             "no gap", headline, f"thinking less base is {gap}", (), deciding_interval("thinking", "gap", gap)

@@ -115,7 +115,7 @@ def graft_verdict(grafts: Grafts) -> Verdict:
             ("--max-new-tokens",),
         )
     if grafts.no_gap:
-        return conclude("no gap", "There is no gap to carry", grafts.no_gap, ())
+        return conclude("no gap", "No gap to carry is shown", grafts.no_gap, ())
     recovering = [one for one in parts if one.control_gap.low > 0]
     if recovering:
         reason = "; ".join(f"{_part(one.name)}, moved at random, {one.control_gap}" for one in recovering)

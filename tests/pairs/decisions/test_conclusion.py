@@ -38,7 +38,7 @@ UNKNOWN = Interval(nan, nan, nan, 100)
     [
         ({}, "most", "Swapping 4.0% of the tokens recovers most of the gap, and more than swapping as many"),
         ({"share": near(0.55)}, "part", "recovers a part of the gap, and more than"),
-        ({"gap": near(0.0), "share": UNKNOWN}, "no gap", "There is no gap that swaps could explain"),
+        ({"gap": near(0.0), "share": UNKNOWN}, "no gap", "No gap is shown that swaps could explain"),
         ({"gap": near(-0.4), "share": UNKNOWN}, "no gap", "The thinking model is worse than its base"),
         ({"share": near(-0.3)}, "worse", "makes the base worse"),
         ({"share": near(0.12)}, "little", "recover little of the gap"),

@@ -107,7 +107,7 @@ def test_where_responses_are_open_nothing_is_concluded() -> None:
 @pytest.mark.parametrize(
     ("grafts", "rule", "words"),
     [
-        (made(figures("attention", MOST), figures("mlp", LITTLE), 0.1, 0.3, "equal"), "no gap", "no gap to carry"),
+        (made(figures("attention", MOST), figures("mlp", LITTLE), 0.1, 0.3, "equal"), "no gap", "No gap to carry"),
         (
             made(figures("attention", MOST, control=0.01), figures("mlp", LITTLE), 0.1, 0.3),
             "control",
