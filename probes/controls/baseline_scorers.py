@@ -1,6 +1,6 @@
 """Score spans by one thing that could be known: the place, the words, the first word, the token embeddings.
 
-Each scorer is trained on the rows of a training set and scores all rows.
+Each scorer is trained on the rows of every training set in turn and scores all rows.
 
     position      logistic regression on splines of each feature and on its logarithm; boosted trees
     words         logistic regression on tf-idf of words, word pairs and pieces of words
@@ -28,11 +28,22 @@ SHRINKAGE = 2.0  # spans that a word's rate is shrunk with
 WORD_PENALTY = 5.0  # C, as of the others
 EMBEDDING_PENALTIES = (1e-4, 1e-2)
 
+CHUNK = 1 << 24  # log odds of embeddings in memory at once
+
 Matrix: TypeAlias = Float[np.ndarray, "n_examples n_features"] | sparse.csr_matrix
-Scorer: TypeAlias = Callable[
+OneSetScorer: TypeAlias = Callable[
     [Bool[np.ndarray, "n_behaviours n_examples"], Bool[np.ndarray, " n_examples"]],
     Float[np.ndarray, "n_behaviours n_examples"],
 ]  # labels, training rows -> log odds of all rows
+Scorer: TypeAlias = Callable[
+    [Bool[np.ndarray, "n_behaviours n_examples"], Bool[np.ndarray, "n_sets n_examples"]],
+    Float[np.ndarray, "n_sets n_behaviours n_examples"],
+]  # labels, training rows of each set -> log odds of all rows
+
+
+def set_by_set(score: OneSetScorer) -> Scorer:
+    """Make the scorer that is trained on one training set after the other."""
+    return lambda shows, sets: np.stack([score(shows, train) for train in sets])
 
 
 def spline_scorer(places: Float[np.ndarray, "n_examples n_features"]) -> Scorer:
@@ -47,7 +58,7 @@ def spline_scorer(places: Float[np.ndarray, "n_examples n_features"]) -> Scorer:
         features = np.concatenate([splines.transform(places), scaled], axis=1)
         return _logistic(features, shows, train, penalty=1.0)
 
-    return score
+    return set_by_set(score)
 
 
 def tree_scorer(places: Float[np.ndarray, "n_examples n_features"], seed: int) -> Scorer:
@@ -65,13 +76,13 @@ def tree_scorer(places: Float[np.ndarray, "n_examples n_features"], seed: int) -
                 row[:] = trees.fit(places[train], positive[train]).decision_function(places)
         return scores
 
-    return score
+    return set_by_set(score)
 
 
 def word_scorer(texts: Sequence[str], n_characters: int | None = None) -> Scorer:
     """Make the scorer of words; pieces of words are taken from the last `n_characters`, or from everywhere."""
     counts = WordCounts(texts, n_characters)
-    return lambda shows, train: _logistic(counts.weighted(train), shows, train, penalty=WORD_PENALTY)
+    return set_by_set(lambda shows, train: _logistic(counts.weighted(train), shows, train, penalty=WORD_PENALTY))
 
 
 def first_word_scorer(words: Sequence[str]) -> Scorer:
@@ -90,7 +101,7 @@ def first_word_scorer(words: Sequence[str]) -> Scorer:
                 row[:] = np.log(rate / (1 - rate))[word]
         return scores
 
-    return score
+    return set_by_set(score)
 
 
 def embedding_scorer(embeddings: Float[np.ndarray, "n_examples d_embedding"], penalty: float) -> Scorer:
@@ -99,15 +110,22 @@ def embedding_scorer(embeddings: Float[np.ndarray, "n_examples d_embedding"], pe
     rows = torch.from_numpy(np.ascontiguousarray(embeddings[:, varies])).float()
 
     def score(
-        shows: Bool[np.ndarray, "n_behaviours n_examples"], train: Bool[np.ndarray, " n_examples"]
-    ) -> Float[np.ndarray, "n_behaviours n_examples"]:
-        design = Design.of(rows, train.astype(np.int64), np.array([[False, True]]))
-        scores = np.zeros(shows.shape)
-        mixed = np.flatnonzero([varies.any() and _is_mixed(positive[train]) for positive in shows])
-        if len(mixed):
-            subset = torch.zeros(len(mixed), dtype=torch.int64)
-            columns = Columns(torch.from_numpy(shows[mixed]), subset, torch.full((len(mixed),), penalty))
-            scores[mixed] = solve_logistic(design, columns).scores(design).numpy()
+        shows: Bool[np.ndarray, "n_behaviours n_examples"], sets: Bool[np.ndarray, "n_sets n_examples"]
+    ) -> Float[np.ndarray, "n_sets n_behaviours n_examples"]:
+        scores = np.zeros((len(sets), *shows.shape))
+        if not varies.any():
+            return scores
+        # Rows that are in the same sets are one cell, so that all sets share one design.
+        cells, cell = np.unique(sets, axis=1, return_inverse=True)
+        design = Design.of(rows, cell, cells)
+        mixed = np.argwhere([[_is_mixed(positive[train]) for positive in shows] for train in sets])
+        n_at_once = max(1, CHUNK // len(rows))
+        for first in range(0, len(mixed), n_at_once):
+            subset, behaviour = mixed[first : first + n_at_once].T
+            columns = Columns(
+                torch.from_numpy(shows[behaviour]), torch.from_numpy(subset), torch.full((len(subset),), penalty)
+            )
+            scores[subset, behaviour] = solve_logistic(design, columns).scores(design).numpy()
         return scores
 
     return score
@@ -125,8 +143,11 @@ def _logistic(
 ) -> Float[np.ndarray, "n_behaviours n_examples"]:
     """Compute the log odds of all rows; 0 for behaviours of which the training rows lack a class."""
     scores = np.zeros(shows.shape)
+    training = features[train]
+    if sparse.issparse(training):
+        training.sort_indices()  # once: liblinear would for each behaviour
     for row, positive in zip(scores, shows, strict=True):
         if _is_mixed(positive[train]):
-            classifier = LogisticRegression(C=penalty, solver="liblinear").fit(features[train], positive[train])
+            classifier = LogisticRegression(C=penalty, solver="liblinear").fit(training, positive[train])
             row[:] = classifier.decision_function(features)
     return scores

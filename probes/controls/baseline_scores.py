@@ -79,10 +79,8 @@ def fit_baselines(
         frozenset(chosen) for size in range(1, min(4, n_folds)) for chosen in combinations(range(n_folds), size)
     ]
     with threadpool_limits(1):
-        parts = {
-            name: {without: scorer(shows, ~np.isin(folds, list(without))) for without in left_out}
-            for name, scorer in scorers.items()
-        }
+        training = ~np.stack([np.isin(folds, list(without)) for without in left_out])
+        parts = {name: dict(zip(left_out, scorer(shows, training), strict=True)) for name, scorer in scorers.items()}
         combined = _combined(list(parts.values()), shows, folds)
     parts["position"] = {left_out: scores + parts["trees"][left_out] for left_out, scores in parts["splines"].items()}
     parts[COMBINED] = combined

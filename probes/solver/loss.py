@@ -26,6 +26,10 @@ class Loss(Protocol):
         """Compute the derivative by the logits, and each column's share of the second derivative along `along`."""
         ...
 
+    def curvature(self, logits: Grid, weights: Grid) -> Float[Tensor, " n_columns"]:
+        """Compute the second derivative by each column's bias."""
+        ...
+
 
 class Logistic:
     """The loss log(1 + exp(-y z)) with y = 1, -1 (labels 1, 0)."""
@@ -41,6 +45,9 @@ class Logistic:
             return residual, residual.new_zeros(len(residual))
         spread = torch.addcmul(share, share, share, value=-1).mul_(weights)  # p (1 - p)
         return residual, spread.mul_(along).mul_(along).sum(dim=1)
+
+    def curvature(self, logits: Grid, weights: Grid) -> Float[Tensor, " n_columns"]:
+        return _spread(torch.sigmoid(logits), weights)
 
 
 class Softmax:
@@ -60,5 +67,13 @@ class Softmax:
         centred = (self._grouped(along) - mean).flatten(0, 1)
         return residual, (shares * centred.square() * weights).sum(dim=1)
 
+    def curvature(self, logits: Grid, weights: Grid) -> Float[Tensor, " n_columns"]:
+        return _spread(self._grouped(logits).softmax(dim=1).flatten(0, 1), weights)
+
     def _grouped(self, grid: Grid) -> Float[Tensor, "n_problems n_classes n"]:
         return grid.view(-1, self.group, grid.shape[1])
+
+
+def _spread(shares: Grid, weights: Grid) -> Float[Tensor, " n_columns"]:
+    """Sum p (1 - p) over the rows."""
+    return torch.addcmul(shares, shares, shares, value=-1).mul_(weights).sum(dim=1)

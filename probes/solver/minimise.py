@@ -3,7 +3,8 @@
     f_j(u, b) = sum_i w_ij loss(z_ij, y_ij) + |u_j|^2 / (2 C_j),      z = (x - mean) / spread . u + b
 
 1. One matrix product gives the logits of all columns, another their gradients; everything else is elementwise.
-2. The two-loop recursion (Nocedal 1980) starts from the inverse curvature at u = 0 (`preconditioner.py`).
+2. The two-loop recursion (Nocedal 1980) starts from an inverse curvature (`preconditioner.py`): that at u = 0, and
+   every few steps that at the present logits. Where a weak penalty separates the classes, little of the first is left.
 3. Along a direction p the logits are z + t (Z p): a few Newton steps find the minimum on the line without a product.
 4. On a CPU it is looked after each step which columns have ended; on an accelerator in blocks of steps (`LOOK_EVERY`).
 5. A column ends when the remaining gain corresponds to a change of the logits by a share `tolerance` of their spread (a
@@ -35,6 +36,7 @@ MAX_ITERATIONS = 300
 # and a line search takes this many Newton steps, of which those that are too many change nothing.
 FREE_LOOKS = {"cpu"}
 LOOK_EVERY = 6
+RENEW_EVERY = 6  # steps after which the preconditioner is that of the present logits
 BLIND_LINE_STEPS = 4
 
 
@@ -94,11 +96,10 @@ class _Search:
         self._mean, self._scale = design.mean[columns.subset], design.scale[columns.subset]
         n_rows = self._row_weights.sum(dim=1)
         share = (self._labels * self._row_weights).sum(dim=1) / n_rows.clamp(min=1)
-        curvature = (share * (1 - share)).clamp(min=1e-6)
-        self._bias_curvature = curvature * n_rows.clamp(min=1)
+        self._first_curvature = (share * (1 - share)).clamp(min=1e-6) * n_rows.clamp(min=1)
+        self._curvature = self._first_curvature
         self._tolerance = max(tol, 10 * torch.finfo(rows.dtype).eps)
-        trained = n_rows / len(rows)  # the Gram matrix is that of all rows
-        self._precondition = Preconditioner(design.inverses, curvature * trained.clamp(min=1e-6), self._ridge)
+        self._precondition = self._preconditioner()
         self._theta = _Vector(torch.zeros_like(self.weight), self.bias.clone())
         self._logits = self._theta.b[:, None].expand(-1, len(rows)).clone()
         self._history: list[tuple[_Vector, _Vector, Tensor]] = []
@@ -122,7 +123,7 @@ class _Search:
         slope = self._gradient.dot(direction, self._group)
         self._n_steps += 1
         if not self._looks_blind or self._n_steps % LOOK_EVERY == 0:
-            remaining = self._drop(*self._ended(slope))
+            remaining = self._look(slope)
             if not self.is_going:
                 return
             if remaining is not None:
@@ -140,22 +141,31 @@ class _Search:
         self._history = [*self._history[-MEMORY + 1 :], (change, gradient_change, inverse)]
         self._gradient = gradient
 
-    def _ended(self, slope: Float[Tensor, " n_columns"]) -> tuple[Bool[Tensor, " n_columns"], list[bool]]:
-        """Say which columns have ended, on the device and on the host, which waits for it."""
+    def _look(self, slope: Float[Tensor, " n_columns"]) -> Int[Tensor, " n_remaining"] | None:
+        """Remove the columns that have ended (`_drop`), and renew the preconditioner where it is time; wait once."""
         # By the curvature so far, the slope is twice the remaining gain.
         spread = self._logits - self._logits.mean(dim=1, keepdim=True)
         variance = spread.square_().mean(dim=1)  # Tensor.var takes twenty times as long
-        ended = -slope <= by_group(self._bias_curvature * variance, self._group) * self._tolerance**2
-        return ended, ended.tolist()
+        ended = -slope <= by_group(self._first_curvature * variance, self._group) * self._tolerance**2
+        if self._n_steps % RENEW_EVERY:
+            return self._drop(ended, ended.tolist())
+        self._curvature = self._loss.curvature(self._logits, self._row_weights).clamp(min=1e-6)
+        self._precondition = self._preconditioner()
+        host_ended, self._buckets = torch.stack([ended.long(), self._precondition.bucket]).tolist()
+        self._precondition.take(self._buckets, None)
+        return self._drop(ended, host_ended)
+
+    def _preconditioner(self) -> Preconditioner:
+        """Make the preconditioner of the present curvature, for the mean over all rows, as the Gram matrix is."""
+        per_row = self._curvature / len(self._design.rows)
+        return Preconditioner(self._design.inverses, per_row.clamp(min=1e-12), self._ridge)
 
     def store(self) -> None:
         """Write the current weights and biases of the active columns to the result."""
         self.weight[self._active] = self._theta.u / self._scale
         self.bias[self._active] = self._theta.b - (self._mean * self._theta.u / self._scale).sum(dim=1)
 
-    def _drop(
-        self, ended: Bool[Tensor, " n_columns"], host_ended: Sequence[bool]
-    ) -> Int[Tensor, " n_remaining"] | None:
+    def _drop(self, ended: Bool[Tensor, " n_columns"], host_ended: Sequence[int]) -> Int[Tensor, " n_remaining"] | None:
         """Remove columns that have ended, once there are enough to be worth copying.
 
         Args:
@@ -180,7 +190,8 @@ class _Search:
             (change.take(remaining), gradient_change.take(remaining), inverse[remaining])
             for change, gradient_change, inverse in self._history
         ]
-        for name in ("_labels", "_row_weights", "_mean", "_scale", "_logits", "_ridge", "_bias_curvature"):
+        columnwise = ("_labels", "_row_weights", "_mean", "_scale", "_logits", "_ridge")
+        for name in (*columnwise, "_first_curvature", "_curvature"):
             setattr(self, name, getattr(self, name)[remaining])
         return remaining
 
@@ -196,7 +207,7 @@ class _Search:
         return _Vector(u, total)
 
     def _preconditioned(self, vector: _Vector) -> _Vector:
-        return _Vector(self._precondition(vector.u), vector.b / self._bias_curvature)
+        return _Vector(self._precondition(vector.u), vector.b / self._curvature)
 
     def _direction(self) -> _Vector:
         q, shares = self._gradient, []

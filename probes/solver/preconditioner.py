@@ -1,10 +1,10 @@
-"""Approximate the inverse curvature of every column at w = 0, so that a few steps are enough.
+"""Approximate the inverse curvature of every column, so that a few steps are enough.
 
-At w = 0 the Hessian of the logistic loss is p (1 - p) Z'Z + I / C, with p the share of the class. All columns share one
-Gram matrix, since folds, behaviours and penalties change only the two factors. Columns of similar r = 1 / (C p (1 - p))
-share one Cholesky factor of Z'Z + r I or, with fewer rows than features, of Z Z' + r I (Woodbury). The Gram matrix is
-that of all rows, or of a sample if there are many more rows than features: it speeds the search up and does not change
-the result.
+At w = 0 the Hessian of the logistic loss is p (1 - p) Z'Z + I / C, with p the share of the class; elsewhere the
+mean of p (1 - p) over the rows stands for it. All columns share one Gram matrix, since folds, behaviours and
+penalties change only the two factors. Columns of similar r = 1 / (C p (1 - p)) share one Cholesky factor of Z'Z + r
+I or, with fewer rows than features, of Z Z' + r I (Woodbury). The Gram matrix is that of all rows, or of a sample
+if there are many more rows than features: it speeds the search up and does not change the result.
 """
 
 from __future__ import annotations
