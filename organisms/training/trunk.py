@@ -66,7 +66,7 @@ class TrunkSettings:
     copying_until: int = 720
     steps: int = 1300
     more_steps: int = 400
-    most_rounds: int = 3
+    most_rounds: int = 8
     periodic_texts: int = 64
     restart_texts: int = 48
     run_texts: int = 32
