@@ -196,7 +196,9 @@ def fit_layer(activations: Float[Tensor, "n_examples d_model"], protocol: Protoc
         core=core,
         naive=_out_of_fold(design, protocol, protocol.shows, penalty, protocol.naive, protocol.naive_folds),
         shuffled=_aurocs(
-            _out_of_fold(design, protocol, shuffled, np.tile(penalty, n_shuffles), protocol.outer, protocol.folds),
+            _out_of_fold(
+                design, protocol, shuffled, np.tile(penalty, n_shuffles), protocol.outer, protocol.folds, is_rough=True
+            ),
             shuffled,
             protocol.folds,
         )
@@ -210,6 +212,7 @@ def fit_layer(activations: Float[Tensor, "n_examples d_model"], protocol: Protoc
                 np.full(len(protocol.tasks), median_penalty),
                 protocol.outer,
                 protocol.folds,
+                is_rough=True,
             ),
             protocol.tasks,
             protocol.folds,
@@ -239,8 +242,10 @@ def _solve_in_batches(
     subset: Int[np.ndarray, " n_columns"],
     penalty: Float[np.ndarray, " n_columns"],
     trainable: Bool[Tensor, "n_labels n_examples"] | None = None,
+    is_rough: bool = False,
 ) -> Iterator[tuple[Int[np.ndarray, " n_here"], Float[Tensor, "n_here n_examples"]]]:
     """Solve columns in batches; yield their numbers and scores. `label` is each one's row in `bank` and `trainable`."""
+    solve = protocol.method.solve_roughly if is_rough else protocol.method.solve
     n_at_once = max(1, CHUNK // bank.shape[1])
     for first in range(0, len(label), n_at_once):
         batch = np.arange(first, min(first + n_at_once, len(label)))
@@ -251,7 +256,7 @@ def _solve_in_batches(
             uploaded(torch.from_numpy(penalty[batch]).to(protocol.dtype), bank.device),
             None if trainable is None else trainable[labels],
         )
-        scores = protocol.method.solve(design, columns).scores(design)
+        scores = solve(design, columns).scores(design)
         if not torch.isfinite(scores).all():
             raise InputError(
                 f"{protocol.method.about}: the scores of some probes are not finite at {protocol.method.penalty_name} "
@@ -269,6 +274,7 @@ def _out_of_fold(
     subsets: list[int],
     folds: Int[np.ndarray, " n_examples"],
     trainable: Bool[np.ndarray, "n_labels n_examples"] | None = None,
+    is_rough: bool = False,
 ) -> Float[np.ndarray, "n_labels n_examples"]:
     """Score every row by the probe of its fold; `subsets` is what the probe of each fold is trained on."""
     scores = np.empty(labels.shape, dtype=np.float32)
@@ -278,7 +284,7 @@ def _out_of_fold(
     rows = None if trainable is None else uploaded(torch.from_numpy(trainable), design.rows.device)
     label, fold = np.indices((len(labels), protocol.n_folds)).reshape(2, -1)
     subset = np.array(subsets)[fold]
-    for batch, batch_scores in _solve_in_batches(design, protocol, bank, label, subset, penalty[label], rows):
+    for batch, batch_scores in _solve_in_batches(design, protocol, bank, label, subset, penalty[label], rows, is_rough):
         for column, column_scores in zip(batch, batch_scores.cpu().numpy(), strict=True):
             test = folds == fold[column]
             scores[label[column], test] = column_scores[test]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from ...rundir import InputError, entry_of, number_between, shown
 from .closed_forms import solve_discriminant, solve_mean_difference, solve_ridge
 from .design import Columns, Design, Solution
-from .logistic import solve_logistic
+from .logistic import ROUGH_TOLERANCE, solve_logistic
 
 Solver = Callable[[Design, Columns], Solution]
 
@@ -23,6 +24,7 @@ class Method:
     limits: tuple[float, float]  # the least and the greatest penalty that float32 can solve
     gives_log_odds: bool
     about: str  # a few words for lists
+    solve_roughly: Solver  # the same, as near as a mean over draws of random labels needs
 
     def penalties_of(self, penalties: object) -> tuple[float, ...]:
         """Check the penalties to choose from.
@@ -52,14 +54,36 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "logistic": Method(solve_logistic, "C", (1e-3, 1e-2, 1e-1, 1.0), (1e-8, 1e8), True, "logistic regression, L2"),
+    "logistic": Method(
+        solve_logistic,
+        "C",
+        (1e-3, 1e-2, 1e-1, 1.0),
+        (1e-8, 1e8),
+        True,
+        "logistic regression, L2",
+        partial(solve_logistic, tolerance=ROUGH_TOLERANCE),
+    ),
     "ridge": Method(
-        solve_ridge, "alpha", (1e4, 1e3, 1e2, 1e1), (1e-6, 1e12), False, "ridge regression on labels 1 and -1"
+        solve_ridge,
+        "alpha",
+        (1e4, 1e3, 1e2, 1e1),
+        (1e-6, 1e12),
+        False,
+        "ridge regression on labels 1 and -1",
+        solve_ridge,
     ),
     "lda": Method(
-        solve_discriminant, "shrinkage", (0.9, 0.5, 0.2, 0.05), (1e-6, 1.0), True, "linear discriminant, shrunk"
+        solve_discriminant,
+        "shrinkage",
+        (0.9, 0.5, 0.2, 0.05),
+        (1e-6, 1.0),
+        True,
+        "linear discriminant, shrunk",
+        solve_discriminant,
     ),
-    "mean-difference": Method(solve_mean_difference, "none", (1.0,), (1e-6, 1e12), False, "mean difference"),
+    "mean-difference": Method(
+        solve_mean_difference, "none", (1.0,), (1e-6, 1e12), False, "mean difference", solve_mean_difference
+    ),
 }
 
 
