@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.hub import asked_once
 from ..rundir import InputError, brief, did_you_mean, members_of
 from .procedural import procedural
 from .question_files import ANSWER, QUESTION, final_answer, read_questions
@@ -126,7 +127,8 @@ def _from_hub(name: str) -> list[Question]:
             f"{name} needs the package datasets: `pip install 'reasonlens[problems]'`; {remedy}"
         ) from error
     try:
-        rows: Any = load_dataset(repository, configuration, split=part)
+        with asked_once(repository):
+            rows: Any = load_dataset(repository, configuration, split=part)
     except (OSError, ValueError) as error:  # ConnectionError and what is not found are OSErrors
         raise InputError(
             f"cannot fetch {name} ({repository}) from the hub: {error}. Try again with a connection, {remedy}"
