@@ -117,7 +117,7 @@ class ChatModel:
         except InputError as error:
             if log.path is None or not log:
                 raise
-            raise InputError(f"{error} The replies so far are kept in {log.path}.") from None
+            raise InputError(f"{str(error).rstrip('.')}. The replies so far are kept in {log.path}.") from None
         return [_logged(alike, log) for alike in bodies]
 
     def _bodies(self, text: str, n_least: int) -> list[dict[str, Any]]:
