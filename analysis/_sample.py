@@ -266,6 +266,7 @@ def _result(
                 trace, graded, question.answer, engine=engine, model=model, seed=settings.seed, writer=row["writer"]
             )
         )
+    _warn_of_repeats(traces, settings)
     result = Samples(
         samples=tuple(samples),
         traces=traces,
@@ -277,6 +278,20 @@ def _result(
         n_new=n_new,
     )
     return result, metadata
+
+
+def _warn_of_repeats(traces: Sequence[Trace], settings: SampleSettings) -> None:
+    """Say so where no problem has two different responses, as of an endpoint that heeds no temperature and seed."""
+    if settings.temperature == 0 or settings.n_samples < 2:
+        return
+    texts: dict[tuple[str, str], set[str]] = {}
+    for trace in traces:
+        texts.setdefault((trace.problem, trace.prompt), set()).add(trace.text)
+    if all(len(different) == 1 for different in texts.values()):
+        logger.warning(
+            f"all {settings.n_samples} samples of each problem are the same text: what runs the model does not seem to "
+            f"heed temperature ({settings.temperature:g}) and seed"
+        )
 
 
 def _name(model: ModelLike) -> str:

@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import math
+import re
 import threading
 import time
 from collections.abc import Coroutine, Iterator, Mapping
@@ -34,11 +35,19 @@ MAX_SHOWN = 200  # characters of a reply in a message
 POLL_S = 0.1  # between looks at the event that ends a request
 T = TypeVar("T")
 BUSY = (408, 429)
+TOO_LONG = (400, 413, 422)  # statuses with which a request is refused that does not fit into the model's context
+# What such a refusal says, in the words of OpenAI, vLLM, SGLang, TGI, llama.cpp and others: of tokens, and of a limit.
+OF_TOKENS = re.compile("token|context|max_model_len|prompt", re.IGNORECASE)
+OF_LIMITS = re.compile(
+    "exceed|too (?:long|large)|(?:greater|less) than|at most|fewer|reduce|must be <|maximum|[0-9] > [0-9]|"
+    "context.(?:length|size|window)",
+    re.IGNORECASE,
+)
 THOUGHTS = ("reasoning_content", "reasoning")  # fields of a message in which endpoints keep thoughts apart
 _LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 
 
-Kind = Literal["refused", "busy", "out of reach", "too late", "malformed"]
+Kind = Literal["refused", "too long", "busy", "out of reach", "too late", "malformed"]
 
 
 class Stopped(Exception):
@@ -171,12 +180,20 @@ def ask(
                 "refused",
                 status,
             )
+        if status in TOO_LONG and is_about_length(content.decode("utf-8", "replace")):
+            message = f"{place} refuses: {last_error}. Ask for fewer tokens, or serve the model with a longer context."
+            raise NoReply(message, "too long", status)
         if status not in BUSY and status < 500:
             message = f"{place} refuses: {last_error}. Check the address, the model and the key."
             raise NoReply(message, "refused", status)
         requested_wait_s, kind = wait, "busy"
     tries = "1 try" if n_tries == 1 else f"{n_tries} tries"
     raise NoReply(f"{place} gave no answer in {tries} ({last_error}). Try again later.", kind, status)
+
+
+def is_about_length(refusal: str) -> bool:
+    """Tell whether a refusal says that a request, or the reply that it allows, is too long for the model."""
+    return bool(OF_TOKENS.search(refusal) and OF_LIMITS.search(refusal))
 
 
 async def _until(stop: threading.Event, request: Coroutine[Any, Any, T]) -> T:

@@ -2,12 +2,16 @@
 
 Any endpoint with OpenAI's chat completions works (also a local vLLM or llama.cpp server). Each reply is a row of a log
 under a digest of model, options and request, so that an interrupted run asks only what it has not asked yet.
+
+A server of a short context refuses a request whose text and limit of the reply exceed it together. Then the limit is
+halved, down to what the reply needs at least; such a refusal costs nothing and is not kept.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +19,14 @@ from typing import Any, ClassVar
 
 from ..rundir import InputError, RowLog, looked_at, number_between, shown, text_of, whole_number
 from .asking import in_threads, secret_of
-from .chat_endpoint import Stopped, ask, endpoint_url
+from .chat_endpoint import NoReply, Stopped, ask, endpoint_url
+
+logger = logging.getLogger(__name__)
 
 MAX_S = 86_400.0  # of a try, or between tries
+REPLY_TOKENS = 2048  # of a reply at most: room to think
+LEAST_TOKENS = 64  # that a reply needs, where it is a word or a number
+LIMITS = ("max_tokens", "max_completion_tokens")  # options that limit a reply
 REPLY_COLUMNS = {"key": str, "reply": str}  # of a log of replies, whose key is `key`
 
 
@@ -34,7 +43,7 @@ class ChatModel:
     n_tries: int = 5
     wait_s: float = 1.0  # before the second try; doubled before each later one
     n_parallel: int = 8  # requests at the same time
-    options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": 2048})  # room to think
+    options: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0, "max_tokens": REPLY_TOKENS})
 
     def __post_init__(self) -> None:
         endpoint_url(text_of(self.url, f"{self.ROLE}'s url"), f"{self.ROLE}'s")  # refuses what is none
@@ -51,54 +60,77 @@ class ChatModel:
     def __repr__(self) -> str:
         return self._described()
 
-    def replies(self, requests: Sequence[str], log: RowLog, on_reply: Callable[[], object] = lambda: None) -> list[str]:
+    def replies(
+        self,
+        requests: Sequence[str],
+        log: RowLog,
+        on_reply: Callable[[], object] = lambda: None,
+        least: Sequence[int] | None = None,
+    ) -> list[str | None]:
         """Ask what the log holds no reply to, several requests at a time.
 
         Args:
             requests: Texts, each the message of one request.
             log: A log of `REPLY_COLUMNS`, to which replies are added as they come.
             on_reply: Is called after each.
+            least: Tokens that the reply to each request needs at least; None: `LEAST_TOKENS`.
 
         Returns:
-            The reply to each request.
+            The reply to each request; None for one that is too long for the model's context.
 
         Raises:
             InputError: The endpoint refuses or cannot be reached (earlier replies stay in the log).
         """
-        keys = [self._key(text) for text in requests]
-        missing = {key: text for key, text in zip(keys, requests, strict=True) if key not in log}
-        body = {"model": self.model, **self.options}
         url, secret, stop = endpoint_url(self.url), secret_of(self.key_variable), threading.Event()
+        bodies = [
+            self._bodies(text, n_least)
+            for text, n_least in zip(requests, least or [LEAST_TOKENS] * len(requests), strict=True)
+        ]
 
-        def ask_once(key: str, text: str) -> None:
-            reply = ask(
-                url,
-                {**body, "messages": [{"role": "user", "content": text}]},
-                secret=secret,
-                timeout_s=self.timeout_s,
-                n_tries=self.n_tries,
-                wait_s=self.wait_s,
-                stop=stop,
-            ).text
-            if stop.is_set():  # the file may be another's by now
-                raise Stopped
-            log.add([{"key": key, "reply": reply}])
-            on_reply()
+        def ask_once(alike: Sequence[dict[str, Any]]) -> None:
+            for place, body in enumerate(alike, start=1):
+                try:
+                    reply = ask(
+                        url,
+                        body,
+                        secret=secret,
+                        timeout_s=self.timeout_s,
+                        n_tries=self.n_tries,
+                        wait_s=self.wait_s,
+                        stop=stop,
+                    ).text
+                except NoReply as error:
+                    if error.kind != "too long":
+                        raise
+                    if place == len(alike):
+                        logger.info(f"a request is too long: {error}")
+                    continue
+                if stop.is_set():  # the file may be another's by now
+                    raise Stopped
+                log.add([{"key": _key(body), "reply": reply}])
+                on_reply()
+                return
 
+        missing = {_key(alike[0]): alike for alike in bodies if _logged(alike, log) is None}
         try:
-            in_threads(self.n_parallel, lambda request: ask_once(*request), missing.items(), stop)
+            in_threads(self.n_parallel, ask_once, missing.values(), stop)
         except InputError as error:
             if log.path is None or not log:
                 raise
-            raise InputError(f"{error} The replies so far are kept in {log.path}.") from None
-        return [log[key]["reply"] for key in keys]
+            raise InputError(f"{str(error).rstrip('.')}. The replies so far are kept in {log.path}.") from None
+        return [_logged(alike, log) for alike in bodies]
+
+    def _bodies(self, text: str, n_least: int) -> list[dict[str, Any]]:
+        """Make what is sent for a request: with the limit of the options, then with lower ones down to `n_least`."""
+        body = {"model": self.model, **self.options, "messages": [{"role": "user", "content": text}]}
+        name = next((name for name in LIMITS if type(self.options.get(name)) is int), None)
+        bodies = [body]
+        while name is not None and (limit := bodies[-1][name]) > n_least:
+            bodies.append(body | {name: max(limit // 2, n_least)})
+        return bodies
 
     def _described(self) -> str:
         return f"{type(self).__name__}({self.model!r} at {endpoint_url(self.url).host}, key in {self.key_variable})"
-
-    def _key(self, text: str) -> str:
-        request = json.dumps([self.model, dict(self.options), text], sort_keys=True)
-        return hashlib.sha256(request.encode()).hexdigest()
 
     def _check_options(self) -> None:
         """Refuse options that cannot be written as JSON, or that would replace what is sent anyway."""
@@ -118,3 +150,15 @@ class ChatModel:
                 raise InputError(
                     f"{self.ROLE}'s options hold {name!r}, which the {self.ROLE.split()[-1]} sends itself: {remedy}"
                 )
+
+
+def _key(body: Mapping[str, Any]) -> str:
+    """Compute the digest under which the reply to a request is kept."""
+    options = {name: value for name, value in body.items() if name not in ("model", "messages")}
+    request = json.dumps([body["model"], options, body["messages"][0]["content"]], sort_keys=True)
+    return hashlib.sha256(request.encode()).hexdigest()
+
+
+def _logged(alike: Sequence[Mapping[str, Any]], log: RowLog) -> str | None:
+    """Look up the reply to the first of some requests that differ in the limit of the reply; None: there is none."""
+    return next((log[key]["reply"] for body in alike if (key := _key(body)) in log), None)

@@ -1,7 +1,8 @@
 """Let a language model label the sentences of responses, with the definitions of a behaviour set.
 
 1. A request shows the definitions, the problem, up to ten sentences before, and up to forty sentences with numbers. The
-   options are the model's (temperature 0 by default).
+   options are the model's (temperature 0 by default). Where the model's context is too short for a request, its
+   sentences are asked in two halves; a single one that does not fit is not known.
 2. The reply has a line for each sentence, `3: deduction`, or is JSON: {"3": "deduction"} or a list in order. Thoughts
    before it and a code fence around it are left out. A name may be spelt in any way that the set understands; `none`
    means that the sentence shows no behaviour.
@@ -12,16 +13,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from ..rundir import RowLog
+from ..rundir import InputError, RowLog
 from .annotators import NO_BEHAVIOUR, SegmentedTrace, SentenceAnnotator, SentenceLabels
 from .behaviour_sets import BehaviourSet
 from .chat_model import REPLY_COLUMNS, ChatModel
 from .thoughts import after_thoughts
 
+logger = logging.getLogger(__name__)
+
 N_SENTENCES = 40  # of one request
+LABEL_TOKENS = 16  # that a reply needs for each sentence
 N_BEFORE = 10  # sentences before them that are shown
 N_EXAMPLES = 2  # of each behaviour
 NONE = "none"
@@ -75,40 +82,83 @@ def endpoint_annotator(
         on_reply: Is called after each reply.
 
     Returns:
-        What labels sentences; it raises InputError where the endpoint refuses or cannot be reached.
+        What labels sentences; it raises InputError where the endpoint refuses, cannot be reached, or has a context that
+        is too short for any request.
     """
     replies_log = RowLog(None, about={}, key="key", columns=REPLY_COLUMNS) if log is None else log
+    return _Asking(model, behaviours, replies_log, on_reply).labels
 
-    def labels(documents: Sequence[SegmentedTrace]) -> Iterator[SentenceLabels]:
-        n_together = 4 * model.n_parallel
+
+Part: TypeAlias = tuple[int, range]  # sentences of a document that are asked together, with the number of the document
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Asking:
+    model: ChatModel
+    behaviours: BehaviourSet
+    log: RowLog
+    on_reply: Callable[[], object]
+
+    def labels(self, documents: Sequence[SegmentedTrace]) -> Iterator[SentenceLabels]:
+        """Label the sentences of some documents at a time."""
+        n_together = 4 * self.model.n_parallel
         for begin in range(0, len(documents), n_together):
-            yield from _labels_of(documents[begin : begin + n_together])
+            yield from self._labels(documents[begin : begin + n_together])
 
-    def _labels_of(documents: Sequence[SegmentedTrace]) -> Iterator[SentenceLabels]:
-        parts = [
-            (document, range(first, min(first + N_SENTENCES, len(document.sentences))))
-            for document in documents
-            for first in range(0, len(document.sentences), N_SENTENCES)
-        ]
-        requests = [request(document, part, behaviours) for document, part in parts]
-        parsed = [
-            parse_labels(reply, len(part), behaviours)
-            for (_, part), reply in zip(parts, model.replies(requests, replies_log, on_reply), strict=True)
-        ]
-        malformed = [place for place, part_labels in enumerate(parsed) if None in part_labels]
-        reminded = [requests[place] + REMINDER.format(n=len(parts[place][1])) for place in malformed]
+    def _labels(self, documents: Sequence[SegmentedTrace]) -> Iterator[SentenceLabels]:
+        replies = self._replies(documents)
+        labels = {part: self._parsed(reply, part) for part, reply in replies.items()}
+        malformed = [part for part, reply in replies.items() if reply is not None and None in labels[part]]
         n_malformed = dict.fromkeys(malformed, 1)
-        for place, reply in zip(malformed, model.replies(reminded, replies_log, on_reply), strict=True):
-            parsed[place] = parse_labels(reply, len(parts[place][1]), behaviours)
-            n_malformed[place] += None in parsed[place]
-        for document in documents:
-            own = [place for place, (other, _) in enumerate(parts) if other is document]
+        for part, reply in zip(malformed, self._asked(documents, malformed, REMINDER), strict=True):
+            if reply is not None:
+                labels[part] = self._parsed(reply, part)
+                n_malformed[part] += None in labels[part]
+        for number in range(len(documents)):
+            own = sorted((part for part in labels if part[0] == number), key=lambda part: part[1].start)
             yield SentenceLabels(
-                tuple(label for place in own for label in parsed[place]),
-                sum(n_malformed.get(place, 0) for place in own),
+                tuple(label for part in own for label in labels[part]), sum(n_malformed.get(part, 0) for part in own)
             )
 
-    return labels
+    def _replies(self, documents: Sequence[SegmentedTrace]) -> dict[Part, str | None]:
+        """Ask for all sentences, in halves where they do not fit together; None for a single one that does not fit."""
+        replies: dict[Part, str | None] = {}
+        parts = [
+            (number, range(first, min(first + N_SENTENCES, len(document.sentences))))
+            for number, document in enumerate(documents)
+            for first in range(0, len(document.sentences), N_SENTENCES)
+        ]
+        while parts:
+            new = dict(zip(parts, self._asked(documents, parts), strict=True))
+            parts = [half for part, reply in new.items() if reply is None for half in _halves(part)]
+            replies |= {part: reply for part, reply in new.items() if reply is not None or not _halves(part)}
+        n_unknown = sum(reply is None for reply in replies.values())
+        if n_unknown and n_unknown == len(replies) and not self.log:
+            raise InputError(
+                f"the context of {self.model.model!r:.80} is too short for a request of one sentence: serve it with a "
+                "longer one, or take a set of fewer behaviours with shorter definitions and examples"
+            )
+        if n_unknown:
+            logger.warning(
+                f"{n_unknown} {'sentence does' if n_unknown == 1 else 'sentences do'} not fit into the context of "
+                f"{self.model.model!r:.80}: no label of {'it' if n_unknown == 1 else 'them'} is known"
+            )
+        return replies
+
+    def _asked(self, documents: Sequence[SegmentedTrace], parts: Sequence[Part], more: str = "") -> list[str | None]:
+        requests = [
+            request(documents[number], part, self.behaviours) + more.format(n=len(part)) for number, part in parts
+        ]
+        return self.model.replies(requests, self.log, self.on_reply, [LABEL_TOKENS * len(part) for _, part in parts])
+
+    def _parsed(self, reply: str | None, part: Part) -> list[str | None]:
+        return parse_labels(reply or "", len(part[1]), self.behaviours)
+
+
+def _halves(part: Part) -> list[Part]:
+    number, places = part
+    middle = len(places) // 2
+    return [(number, places[:middle]), (number, places[middle:])] if middle else []
 
 
 def request(document: SegmentedTrace, part: range, behaviours: BehaviourSet) -> str:

@@ -58,7 +58,7 @@ class Judge(ChatModel):
             replies: A file of replies, which is read first and added to; one process at a time can use it.
 
         Returns:
-            The grade of each response; None where the judge said neither yes nor no.
+            The grade of each response; None where the judge said neither yes nor no, or its context is too short.
 
         Raises:
             InputError: There is not one response for each question, a question has no reference, or the endpoint
@@ -80,7 +80,7 @@ class Judge(ChatModel):
     def _grade(self, questions: Sequence[Question], responses: Sequence[str], log: RowLog) -> list[bool | None]:
         requests = [judge_request(question, response) for question, response in zip(questions, responses, strict=True)]
         replies = iter(self.replies([text for text in requests if text is not None], log))
-        return [False if text is None else parse_reply(next(replies)) for text in requests]
+        return [False if text is None else parse_reply(next(replies) or "") for text in requests]
 
 
 def judge_request(question: Question, response: str) -> str | None:

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..models.hub import asked_once
 from ..rundir import InputError, brief, did_you_mean, members_of
 from .procedural import procedural
-from .question_files import ANSWER, QUESTION, final_answer, read_questions
+from .question_files import question_of, read_questions
 from .questions import Grader, Question, mathematics
 
 # Name -> repository on the hub, its configuration, and its split.
@@ -126,12 +127,13 @@ def _from_hub(name: str) -> list[Question]:
             f"{name} needs the package datasets: `pip install 'reasonlens[problems]'`; {remedy}"
         ) from error
     try:
-        rows: Any = load_dataset(repository, configuration, split=part)
+        with asked_once(repository):
+            rows: Any = load_dataset(repository, configuration, split=part)
     except (OSError, ValueError) as error:  # ConnectionError and what is not found are OSErrors
         raise InputError(
             f"cannot fetch {name} ({repository}) from the hub: {error}. Try again with a connection, {remedy}"
         ) from error
-    return [_question(row, f"{name}, row {number}") for number, row in enumerate(rows, start=1)]
+    return [question_of(row, f"{name}, row {number}") for number, row in enumerate(rows, start=1)]
 
 
 def _parquet(path: str) -> list[Question]:
@@ -146,13 +148,4 @@ def _parquet(path: str) -> list[Question]:
         raise InputError(f"cannot read questions from {path}: {error}") from error
     if not rows:
         raise InputError(f"{path} holds no question")
-    return [_question(row, f"{path}, row {number}") for number, row in enumerate(rows, start=1)]
-
-
-def _question(row: Mapping[Any, Any], source: str) -> Question:
-    prompt = next((row[key] for key in QUESTION if isinstance(row.get(key), str) and row[key].strip()), None)
-    if prompt is None:
-        raise InputError(f"{source}: no question in it; one of {', '.join(QUESTION)} must hold a text")
-    answer = next((str(row[key]) for key in ANSWER if row.get(key) is not None), None)
-    problem = next((str(row[key]) for key in ("id", "unique_id") if row.get(key) is not None), prompt)
-    return Question(problem=problem, prompt=prompt, answer=answer and final_answer(answer))
+    return [question_of(row, f"{path}, row {number}") for number, row in enumerate(rows, start=1)]

@@ -22,7 +22,7 @@ from ...rundir.progress import ProgressBar
 from ...rundir.result_files import RESULTS
 from ...traces import Annotator, BehaviourSet, TraceSource, digest, open_behaviour_set, resolve_traces
 from ...traces.annotators import SegmentedTrace, SentenceLabels, segmented
-from ...traces.chat_model import REPLY_COLUMNS
+from ...traces.chat_model import REPLY_COLUMNS, REPLY_TOKENS
 from ...traces.labelled import MAJORITY, PERSON, LabelledTrace, metadata_by_id, read_labelled, write_labelled
 from .annotators import Means, NamedAnnotator, named_annotator
 from .labelling import Labelling
@@ -43,6 +43,9 @@ def label(
     model: ModelLike | None = None,
     url: str | None = None,
     key_variable: str = "OPENAI_API_KEY",
+    reply_tokens: int = REPLY_TOKENS,
+    timeout_s: float = 600.0,
+    n_parallel: int = 8,
     out: str | Path | None = None,
     device: str | None = None,
     progress: bool = True,
@@ -61,6 +64,9 @@ def label(
         model: The model that reads for a probe; None means the one that the probes name.
         url: The chat-completions endpoint, https://host/v1.
         key_variable: The environment variable that holds its key.
+        reply_tokens: Tokens of a reply of it at most, its thoughts among them; fewer where its context is too short.
+        timeout_s: Seconds for a reply of it.
+        n_parallel: Requests at the same time.
         out: The JSONL file to write; the run lies in a directory of the same name with `.label` at its end, and the
             same call resumes it. None writes nothing.
         device: Where a model that is loaded by name runs.
@@ -76,7 +82,14 @@ def label(
     if not examples:
         raise InputError("there are no traces to label; give some")
     means = Means(
-        behaviours=open_behaviour_set(behaviours), model=model, url=url, key_variable=key_variable, device=device
+        behaviours=open_behaviour_set(behaviours),
+        model=model,
+        url=url,
+        key_variable=key_variable,
+        reply_tokens=reply_tokens,
+        timeout_s=timeout_s,
+        n_parallel=n_parallel,
+        device=device,
     )
     chosen = list(by) if isinstance(by, Sequence) and not isinstance(by, str) else [by]
     annotators = [named_annotator(one, means) for one in chosen]

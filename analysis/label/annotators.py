@@ -16,11 +16,21 @@ from ...models.content import model_digest
 from ...organisms import organism_annotator
 from ...probes.annotator import probe_annotator
 from ...probes.saved import SavedProbes
-from ...rundir import InputError, RowLog, callable_name, content_digest, entry_of, expanded, file_digest, shown
+from ...rundir import (
+    InputError,
+    RowLog,
+    callable_name,
+    content_digest,
+    entry_of,
+    expanded,
+    file_digest,
+    shown,
+    whole_number,
+)
 from ...traces import Annotator, BehaviourSet, KeywordAnnotator
 from ...traces.annotators import SegmentedTrace, SentenceAnnotator, SentenceLabels, label_of, over_sentences
 from ...traces.chat_endpoint import endpoint_url
-from ...traces.chat_model import ChatModel
+from ...traces.chat_model import REPLY_TOKENS, ChatModel
 from ...traces.endpoint_annotator import endpoint_annotator
 
 
@@ -32,6 +42,9 @@ class Means:
     model: ModelLike | None = None  # that reads for a probe; None: the one that the probes name
     url: str | None = None  # of an endpoint
     key_variable: str = "OPENAI_API_KEY"
+    reply_tokens: int = REPLY_TOKENS
+    timeout_s: float = 600.0
+    n_parallel: int = 8
     device: str | None = None
 
 
@@ -115,7 +128,14 @@ def _probe(file: str, means: Means) -> NamedAnnotator:
 def _endpoint(model: str, means: Means) -> NamedAnnotator:
     if means.url is None:
         raise InputError(f"endpoint:{model} needs the address of the endpoint: --url https://host/v1 (url=)")
-    chat = ChatModel(url=means.url, model=model, key_variable=means.key_variable)
+    chat = ChatModel(
+        url=means.url,
+        model=model,
+        key_variable=means.key_variable,
+        timeout_s=means.timeout_s,
+        n_parallel=means.n_parallel,
+        options={"temperature": 0, "max_tokens": whole_number(means.reply_tokens, "reply_tokens")},
+    )
     place = endpoint_url(chat.url)
     identity = {"model": model, "options": dict(chat.options), "place": f"{place.host}{place.path}"}
 

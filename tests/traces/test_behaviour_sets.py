@@ -143,7 +143,7 @@ def test_a_set_that_is_not_there_bytes_and_a_large_file_are_refused(tmp_path: Pa
     (tmp_path / "b.yaml").write_bytes(b"name: \xff")
     with pytest.raises(InputError, match="byte 6 is not UTF-8"):
         open_behaviour_set(tmp_path / "b.yaml")
-    (tmp_path / "l.yaml").write_text("#" * 2**21)
+    (tmp_path / "l.yaml").write_text("#" * (2**18 + 1))
     with pytest.raises(InputError, match="a behaviour set is a small file"):
         open_behaviour_set(tmp_path / "l.yaml")
     with pytest.raises(InputError, match="cannot read behaviours from"):

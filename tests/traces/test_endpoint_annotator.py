@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ import pytest
 from reasonlens.rundir import InputError, RowLog
 from reasonlens.traces import Trace, open_behaviour_set
 from reasonlens.traces.annotators import SegmentedTrace, SentenceLabels, segmented
+from reasonlens.traces.chat_endpoint import is_about_length
 from reasonlens.traces.chat_model import REPLY_COLUMNS, ChatModel
 from reasonlens.traces.endpoint_annotator import N_SENTENCES, endpoint_annotator, parse_labels, request
 
-from .test_judge import Endpoint, endpoint, said
+from .test_judge import Endpoint, Reply, endpoint, said
 
 __all__ = ["endpoint"]  # the fixture
 COGNITIVE = open_behaviour_set("cognitive")
@@ -105,6 +107,118 @@ def test_long_responses_are_asked_in_parts_and_put_together(endpoint: Endpoint) 
     first, second = endpoint_annotator(model(endpoint), COGNITIVE)(documents(texts))
     assert first.labels == ("backtracking", "") * 50 and second.labels == ("subgoal-setting",)
     assert len(endpoint.asked) == 4
+
+
+# As vLLM 0.32 says it, of the limit and of the prompt.
+LARGE_LIMIT = "max_tokens={} cannot be greater than max_model_len={}. Please request fewer output tokens."
+LONG_PROMPT = "This model's maximum context length is {} tokens. However, your prompt contains at least {} input tokens"
+
+
+def of_context(endpoint: Endpoint, n_context: int) -> Callable[[int, str], Reply]:
+    """Make what an endpoint does whose model has a context of so many tokens, of four characters each."""
+
+    def reply(number: int, text: str) -> Reply:
+        limit, n_prompt = endpoint.asked[-1][2]["max_tokens"], len(text) // 4
+        if limit + n_prompt <= n_context:
+            return said("\n".join(lines(text)))
+        is_limit = n_prompt < n_context
+        message = LARGE_LIMIT.format(limit, n_context) if is_limit else LONG_PROMPT.format(n_context, n_prompt)
+        return 400, {}, json.dumps({"error": {"message": message, "code": 400}})
+
+    return reply
+
+
+def sentences_asked(text: str) -> int:
+    return len(text.split("<sentences>\n")[1].split("\n</sentences>")[0].splitlines())
+
+
+def test_a_limit_of_the_reply_above_the_context_is_halved_until_it_fits(endpoint: Endpoint, tmp_path: Path) -> None:
+    log = RowLog(tmp_path / "replies.jsonl", about={}, key="key", columns=REPLY_COLUMNS)
+    endpoint.reply = of_context(endpoint, 1200)
+    annotator = endpoint_annotator(model(endpoint, n_parallel=1), COGNITIVE, log)
+    assert list(annotator(documents())) == EXPECTED
+    assert [body["max_tokens"] for _, _, body in endpoint.asked] == [2048, 1024, 512] * 2
+    assert list(annotator(documents())) == EXPECTED and len(endpoint.asked) == 6, "nothing is asked twice"
+
+
+def test_sentences_that_do_not_fit_together_are_asked_in_halves(endpoint: Endpoint) -> None:
+    texts = ["Check it. " + " ".join(["Wait, no more.", "It is 4."] * 15), "Then stop."]
+    endpoint.reply = of_context(endpoint, 800)
+    first, second = endpoint_annotator(model(endpoint, n_parallel=1), COGNITIVE)(documents(texts))
+    assert first == SentenceLabels(("verification", *("backtracking", "") * 15)) and second.labels == (
+        "subgoal-setting",
+    )
+    sizes = [sentences_asked(body["messages"][0]["content"]) for *_, body in endpoint.asked]
+    assert sizes == [31] * 4 + [1] * 4 + [15] * 4 + [16] * 4, "only the fourth limit fits, and none for all 31"
+
+
+def test_an_endpoint_of_a_short_context_that_fails_is_paid_nothing_twice(endpoint: Endpoint, tmp_path: Path) -> None:
+    texts = ["Check it. " + " ".join(["Wait, no more.", "It is 4."] * 15), "Then stop."]
+    short, paid = of_context(endpoint, 800), []
+    n_most = 2
+
+    def fails_after(number: int, text: str) -> Reply:
+        reply = short(number, text) if len(paid) < n_most else (403, {}, "no more")
+        paid.extend([text] * (reply[0] == 200))
+        return reply
+
+    endpoint.reply = fails_after
+    for number in range(2):
+        log = RowLog(tmp_path / "replies.jsonl", about={}, key="key", columns=REPLY_COLUMNS)
+        annotator = endpoint_annotator(model(endpoint, n_parallel=1), COGNITIVE, log)
+        if number == 0:
+            with pytest.raises(InputError, match="403"):
+                list(annotator(documents(texts)))
+            assert len(paid) == 2
+            n_most = 9
+    first, second = annotator(documents(texts))
+    assert first.labels == ("verification", *("backtracking", "") * 15) and second.labels == ("subgoal-setting",)
+    assert len(paid) == len(set(paid)) == 3
+
+
+def test_a_sentence_that_does_not_fit_is_not_known_and_no_malformed_reply(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoint.reply = of_context(endpoint, 1000)
+    long = "Wait, it is " + "much, " * 1000 + "more."
+    first, second = endpoint_annotator(model(endpoint), COGNITIVE)(documents([f"Check it. {long}", "Then stop."]))
+    assert first == SentenceLabels(("verification", None)) and second == SentenceLabels(("subgoal-setting",))
+    assert "1 sentence does not fit into the context of 'm'" in caplog.text
+
+
+def test_a_context_into_which_no_request_fits_is_refused(endpoint: Endpoint) -> None:
+    endpoint.reply = of_context(endpoint, 100)
+    with pytest.raises(
+        InputError, match="the context of 'm' is too short for a request of one sentence: serve it with"
+    ):
+        list(endpoint_annotator(model(endpoint), COGNITIVE)(documents()))
+
+
+def test_another_refusal_ends_at_once(endpoint: Endpoint) -> None:
+    endpoint.reply = lambda *_: (400, {}, '{"error": "the model m does not exist"}')
+    with pytest.raises(InputError, match=r"refuses: 400 .* Check the address, the model and the key\."):
+        list(endpoint_annotator(model(endpoint, n_parallel=1), COGNITIVE)(documents()))
+    assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "is_long"),
+    [
+        (LARGE_LIMIT, True),
+        (LONG_PROMPT, True),
+        ("max_tokens is too large: 9000. This model supports at most 4096 completion tokens", True),  # OpenAI
+        ("the request exceeds the available context size, try increasing it", True),  # llama.cpp
+        ("Requested token count exceeds the model's maximum context length of 4096 tokens.", True),  # SGLang
+        ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 3000 `inputs` tokens", True),  # TGI
+        ("max_tokens: 9000 > 8192, which is the maximum allowed number of output tokens", True),  # Anthropic
+        ("Unsupported parameter: 'max_tokens' is not supported with this model.", False),
+        ("temperature: Input should be less than or equal to 2", False),
+        ("Invalid authentication token", False),
+        ("", False),
+    ],
+)
+def test_a_refusal_for_length_is_told_from_others(refusal: str, is_long: bool) -> None:
+    assert is_about_length(refusal) is is_long
 
 
 def test_nothing_is_asked_twice_after_an_endpoint_that_fails(endpoint: Endpoint, tmp_path: Path) -> None:

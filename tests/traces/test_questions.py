@@ -29,6 +29,11 @@ def test_questions_are_read_with_the_answer_that_counts(tmp_path: Path) -> None:
         ("{", "line 1: not valid JSON"),
         ('{"a": 1}', "line 1: no question"),
         ("[1]", "no question"),
+        ('{"question": "a", "answer": {"a": 1}}', "line 1: an answer is a text or a number, and .* is neither"),
+        ('{"question": "a", "answer": true}', "line 1: an answer is a text or a number"),
+        ('\n{"question": "a\\ud83d", "answer": "1"}', "line 2: 'question' holds half of a surrogate pair"),
+        ('{"question": "a", "answer": "\\ud83d"}', "line 1: 'answer' holds half of a surrogate pair"),
+        ('{"question": "a", "id": "\\ud83d"}', "line 1: 'problem' holds half of a surrogate pair"),
     ],
 )
 def test_files_without_questions_are_refused_by_line(tmp_path: Path, text: str, message: str) -> None:
@@ -38,6 +43,12 @@ def test_files_without_questions_are_refused_by_line(tmp_path: Path, text: str, 
         read_questions(path)
     with pytest.raises(InputError, match="cannot read questions"):
         read_questions(tmp_path / "absent")
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text('{"question": "How many?", "answer": 2}', "utf-8-sig")
+    assert read_questions(path) == [Question("How many?", "How many?", "2")]
 
 
 def test_lines_end_at_newlines_alone_and_a_missing_id_is_no_name(tmp_path: Path) -> None:

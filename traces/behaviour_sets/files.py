@@ -26,7 +26,7 @@ from .behaviour_set import Behaviour, BehaviourSet
 BUILT_IN = ("bundled", "published", "cognitive", "anchors")
 KEYS = ("name", "source", "behaviours")
 BEHAVIOUR_KEYS = ("definition", "examples", "words")
-MAX_BYTES = 2**20
+MAX_BYTES = 2**18
 
 
 def open_behaviour_set(source: str | Path | BehaviourSet) -> BehaviourSet:
@@ -89,10 +89,12 @@ class _TextLoader(yaml.BaseLoader):  # type: ignore[misc]
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Make a mapping of a node."""
         keys = [key.value for key, _ in node.value]
+        earlier: set[str] = set()
         for number, key in enumerate(keys):
-            if not isinstance(key, str) or key in keys[:number]:
+            if not isinstance(key, str) or key in earlier:
                 problem = f"the key {key!r:.60} stands twice" if isinstance(key, str) else "a key is no text"
                 raise yaml.constructor.ConstructorError(None, None, problem, node.value[number][0].start_mark)
+            earlier.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return mapping
 

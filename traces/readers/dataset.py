@@ -6,10 +6,12 @@ one of its configurations.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...models.hub import asked_once
 from ...rundir import InputError, listed
 from ...rundir.errors import short
 from .source import RowFile, parsing
@@ -89,10 +91,17 @@ def hub_dataset(name: str, *, streaming: bool) -> Any:
     """
     datasets = _package(name)
     place, _, split = name.removeprefix(HUB).partition(":")
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+){0,2}", place):
+        raise InputError(
+            f"{short(name)} is no dataset of the hub: write hf:OWNER/NAME, or hf:OWNER/NAME/CONFIGURATION:SPLIT"
+        )
     parts = place.split("/")
     repository, configuration = "/".join(parts[:2]), "/".join(parts[2:]) or None
     try:
-        return datasets.load_dataset(repository, configuration, split=split or "train", streaming=streaming)
+        with asked_once(repository):
+            return datasets.load_dataset(repository, configuration, split=split or "train", streaming=streaming)
+    except InputError:
+        raise
     except Exception as error:  # whatever the hub, the connection or the dataset's own files raise
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(

@@ -8,7 +8,18 @@ import typer
 
 from reasonlens.cli.completion import complete_traces
 from reasonlens.cli.console import interval_of, next_command, note, print_json, print_table, say
-from reasonlens.cli.options import Device, Json, KeyVariable, ModelOrNone, OutFile, Quiet, Url, name_or_path
+from reasonlens.cli.options import (
+    Device,
+    Json,
+    KeyVariable,
+    ModelOrNone,
+    OutFile,
+    Parallel,
+    Quiet,
+    Timeout,
+    Url,
+    name_or_path,
+)
 
 if TYPE_CHECKING:
     from reasonlens.analysis.label import Labelling
@@ -56,6 +67,15 @@ def label(
     model: ModelOrNone = None,
     url: Url = None,
     key_variable: KeyVariable = "OPENAI_API_KEY",
+    reply_tokens: Annotated[
+        int,
+        typer.Option(
+            help="Of an endpoint: tokens of a reply at most, with its thoughts; fewer where its context is too short.",
+            min=1,
+        ),
+    ] = 2048,
+    parallel: Parallel = 8,
+    timeout: Timeout = 600.0,
     device: Device = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -81,6 +101,9 @@ def label(
         model=model,
         url=url,
         key_variable=key_variable,
+        reply_tokens=reply_tokens,
+        timeout_s=timeout,
+        n_parallel=parallel,
         out=out,
         device=device,
     )

@@ -236,6 +236,8 @@ Url = Annotated[
 KeyVariable = Annotated[
     str, typer.Option("--key-variable", metavar="NAME", help="Environment variable that holds the endpoint's key.")
 ]
+Parallel = Annotated[int, typer.Option("--parallel", help="Of an endpoint: requests at the same time.", min=1)]
+Timeout = Annotated[float, typer.Option("--timeout", help="Of an endpoint: seconds for each try to get a reply.")]
 MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", help="Length of the responses, at most.", min=1)]
 _PROMPT = typer.Option("--prompt", help="What the model is asked, or what the text answers.")
 Prompt = Annotated[str, _PROMPT]

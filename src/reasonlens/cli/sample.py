@@ -14,6 +14,7 @@ from reasonlens.cli.options import (
     MaxNewTokens,
     Model,
     OutFile,
+    Parallel,
     ProblemCount,
     Problems,
     Quiet,
@@ -22,6 +23,7 @@ from reasonlens.cli.options import (
     Seed,
     Temperature,
     Template,
+    Timeout,
     TopP,
     Url,
 )
@@ -41,10 +43,8 @@ def sample(
     ] = "transformers",
     url: Url = None,
     key_variable: KeyVariable = "OPENAI_API_KEY",
-    parallel: Annotated[int, typer.Option(help="Of `openai`: samples asked for at the same time.", min=1)] = 8,
-    timeout: Annotated[
-        float, typer.Option(help="Of `openai`: seconds for a reply; for all tries of it three times as many.")
-    ] = 600.0,
+    parallel: Parallel = 8,
+    timeout: Timeout = 600.0,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
     max_new_tokens: MaxNewTokens = 1024,

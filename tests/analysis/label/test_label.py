@@ -140,6 +140,15 @@ def test_another_annotator_is_added_without_asking_the_endpoint_again(endpoint: 
     assert endpoint.url not in text or "key" in text
 
 
+def test_what_limits_a_reply_is_sent_and_decides_which_replies_count(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.reply = lambda number, text: said("\n".join(lines(text)))
+    trace = Trace("t", "p", "First we need it. Wait, no.")
+    options = {"behaviours": "cognitive", "url": endpoint.url, "out": tmp_path / "l.jsonl", "progress": False}
+    for n_tokens in (99, 99, 98):
+        label([trace], "endpoint:m", reply_tokens=n_tokens, **options)
+    assert [body["max_tokens"] for _, _, body in endpoint.asked] == [99, 98]
+
+
 def test_malformed_replies_are_counted_in_the_result_also_of_a_call_that_resumes(endpoint: Endpoint, tmp_path) -> None:
     endpoint.reply = lambda number, text: said("1: backtracking")
     trace = Trace("t", "p", "First we need it. Wait, no.")
@@ -176,6 +185,9 @@ def test_what_a_person_said_is_kept_when_the_traces_are_labelled_again(tmp_path:
         ({"by": "probe"}, "the annotator probe needs its file, as probe:probes.safetensors"),
         ({"by": "endpoint"}, "needs a model, as endpoint:MODEL"),
         ({"by": "endpoint:m"}, "endpoint:m needs the address of the endpoint: --url"),
+        ({"by": "endpoint:m", "url": "http://h/v1", "reply_tokens": 0}, "reply_tokens"),
+        ({"by": "endpoint:m", "url": "http://h/v1", "timeout_s": 0}, "timeout_s"),
+        ({"by": "endpoint:m", "url": "http://h/v1", "n_parallel": 0}, "n_parallel"),
         ({"by": "endpoint:m", "url": "sk-secret"}, "an endpoint's address begins with http"),
         ({"by": "keywords:x"}, "keywords takes nothing after a colon"),
         ({"by": ["keywords", "keywords"]}, "'keywords' is named twice"),

@@ -107,6 +107,18 @@ def test_each_sample_is_asked_once_with_a_seed_of_its_own(server: Server, tmp_pa
     assert drawn(server, tmp_path / "t.jsonl", more).n_new == 5 and len(server.asked) == 15
 
 
+def test_an_endpoint_that_heeds_no_seed_is_named(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    drawn(server)
+    assert "same text" not in caplog.text, "the control: one of the texts differs"
+    server.answer = lambda handler, number, body: send(handler, 200, reply_to(body | {"seed": 0}))
+    drawn(server)
+    assert "all 2 samples of each problem are the same text" in caplog.text
+    assert "does not seem to heed temperature (0.8) and seed" in caplog.text
+    caplog.clear()
+    drawn(server, settings=SampleSettings(n_samples=2, max_new_tokens=30, temperature=0))
+    assert "same text" not in caplog.text, "greedily they are"
+
+
 def test_the_order_of_replies_changes_no_byte(server: Server, tmp_path: Path) -> None:
     drawn(server, tmp_path / "one.jsonl")
     server.answer = lambda handler, number, body: (time.sleep(0.02 * (number % 3)), honest(handler, number, body))[1]

@@ -10,12 +10,14 @@ import shutil
 import sys
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 
 from reasonlens import InputError, Trace, collect, iter_traces, read_traces, traces_convert, write_traces
+from reasonlens.models import hub
 from reasonlens.traces import resolve_traces, stream_traces
 from reasonlens.traces.readers import FILE_FORMS
 
@@ -118,6 +120,50 @@ def test_a_dataset_of_the_hub_is_asked_for_by_name_split_and_configuration(monke
     monkeypatch.undo()
     with pytest.raises(InputError, match="cannot fetch hf:nobody/nothing from the hub: .*connection, or download"):
         read_traces("hf:nobody/nothing")  # tests are offline
+
+
+class Session:
+    """Stands for the hub's client: it answers with a code of an error, or not at all."""
+
+    def __init__(self, code: str | None) -> None:
+        self.code, self.n_asked = code, 0
+
+    def request(self, *_: Any, **__: Any) -> Any:
+        self.n_asked += 1
+        if self.code is None:
+            raise ConnectionError
+        return SimpleNamespace(headers={"X-Error-Code": self.code})
+
+
+def test_a_hub_out_of_reach_is_asked_once_and_its_client_looks_in_its_cache_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import datasets
+    from huggingface_hub import constants
+
+    was_offline = []
+
+    def load_dataset(*_: Any, **__: Any) -> Any:
+        was_offline.append(constants.HF_HUB_OFFLINE)
+        return datasets.Dataset.from_list(ROWS).to_iterable_dataset()
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    for code, is_offline in ((None, True), ("", False)):
+        session = Session(code)
+        monkeypatch.setattr(hub, "get_session", lambda session=session: session)
+        assert read_traces("hf:openai/gsm8k") == EXPECTED
+        assert was_offline.pop() is is_offline and session.n_asked == 1 and not constants.HF_HUB_OFFLINE
+    monkeypatch.setattr(hub, "get_session", lambda: Session("RepoNotFound"))
+    with pytest.raises(InputError, match="cannot load the dataset 'openai/gsmk': the hub has no such repository"):
+        read_traces("hf:openai/gsmk")
+    assert not was_offline and not constants.HF_HUB_OFFLINE
+
+
+@pytest.mark.parametrize("name", ["hf:", "hf:a b", "hf:a/b/c/d", "hf:/a", "hf::test", "hf:a\nb"])
+def test_what_is_no_name_of_a_dataset_is_refused_without_asking(name: str) -> None:
+    with pytest.raises(InputError, match="is no dataset of the hub: write hf:OWNER/NAME, or hf:OWNER/NAME/CONFIG"):
+        read_traces(name)
 
 
 def test_a_log_of_inspect_as_json_gives_what_the_archive_gives(tmp_path: Path) -> None:
