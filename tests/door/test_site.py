@@ -119,6 +119,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         prose = re.findall(r"<p>(.*?)</p>", re.sub(r"<pre>.*?</pre>", "", html, flags=re.S), flags=re.S)
         unread = [text for text in prose if re.search(r"^ *(\|.*\| *$|- |\d+\. |```)", text, flags=re.M)]
         assert unread == [], f"{page}: a table or list is shown as its source"
+    assert (tmp_path / "search" / "search_index.js").is_file()  # pages that are read from a disk can be searched
     names = {f"reasonlens.{name}" for name in reasonlens.__all__ if not name.startswith("__")}
     reference = "\n".join(html for page, html in built.items() if page.startswith("reference/"))
     assert names <= set(re.findall(r'id="([\w.]+)"', reference))
