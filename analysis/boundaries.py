@@ -128,7 +128,9 @@ def chosen_boundaries(
         for index, span in enumerate(trace.spans):
             places.setdefault(span.label, []).append((number, index))
     if not places:
-        raise InputError("the traces hold no labelled span; label some (see docs/traces.md)")
+        raise InputError(
+            "the traces hold no labelled span; label some with `reasonlens label FILE --by keywords --out labelled.jsonl`"
+        )
     for behaviour in behaviours or ():
         if behaviour not in places:
             raise InputError(f"no span is labelled {behaviour!r}; the labels are {', '.join(sorted(places))}")

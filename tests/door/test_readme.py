@@ -24,7 +24,10 @@ from reasonlens.models import BUILT_IN
 from .floor_plan import ROOT
 
 HUB_NAMES = ("Qwen/Qwen2.5-1.5B",)
-INSTALLATION = ("python3 -m venv ", ".venv/bin/pip install ", ".venv/bin/python -m pytest ", "pip install ")
+INSTALLATION = (
+    *("python3 -m venv ", "source .venv/bin/activate"),
+    *(".venv/bin/pip install ", ".venv/bin/python -m pytest ", "pip install "),
+)
 MINUTES_LONG = {
     "README.md": ("reasonlens verdict --thinking organism/sft-timing --budget 4m",),
     "docs/tour.md": (

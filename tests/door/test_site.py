@@ -40,14 +40,26 @@ def pages(menu: list[Any]) -> list[str]:
     ]
 
 
+def address(page: str) -> str:
+    """Name the file that a page becomes: the README of a folder is its index."""
+    return re.sub(r"(^|/)README\.md$", r"\1index.md", page).removesuffix(".md") + ".html"
+
+
 def test_every_page_is_in_the_menu_once() -> None:
     listed = pages(site()["nav"])
     assert sorted(listed) == sorted({*(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")), *BESIDE})
 
 
 def test_the_reference_has_every_public_name_once() -> None:
-    listed = re.findall(r"^::: reasonlens\.(\w+)$", (DOCS / "reference.md").read_text(encoding="utf-8"), flags=re.M)
+    reference = "\n".join(page.read_text(encoding="utf-8") for page in sorted((DOCS / "reference").glob("*.md")))
+    listed = re.findall(r"^::: reasonlens\.(\w+)$", reference, flags=re.M)
     assert sorted(listed) == sorted(name for name in reasonlens.__all__ if not name.startswith("__"))
+
+
+def test_every_page_of_the_reference_is_in_its_table() -> None:
+    table = (DOCS / "reference.md").read_text(encoding="utf-8")
+    pages_of_it = {f"reference/{page.name}" for page in (DOCS / "reference").glob("*.md")}
+    assert set(re.findall(r"^\| \[[^\]]+\]\((reference/[\w-]+\.md)\)", table, flags=re.M)) == pages_of_it
 
 
 def test_every_command_is_on_the_tour() -> None:
@@ -93,7 +105,6 @@ def test_every_error_on_the_page_of_errors_is_what_its_commands_print(
         assert message.strip() in done.stderr, f"{command}: {done.stderr}"
 
 
-@pytest.mark.long
 @pytest.mark.skipif(find_spec("mkdocstrings") is None, reason='needs pip install -c constraints.txt -e ".[docs]"')
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     subprocess.run([ROOT / ".ci" / "link"], check=True)
@@ -102,14 +113,14 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "WARNING" not in done.stderr
-    built = {
-        page: (tmp_path / page.replace(".md", ".html")).read_text(encoding="utf-8") for page in pages(site()["nav"])
-    }
+    built = {page: (tmp_path / address(page)).read_text(encoding="utf-8") for page in pages(site()["nav"])}
     for page, html in built.items():
         assert not re.findall(r'(?:src|rel="stylesheet" href)="https?:', html), f"{page} loads from elsewhere"
         prose = re.findall(r"<p>(.*?)</p>", re.sub(r"<pre>.*?</pre>", "", html, flags=re.S), flags=re.S)
         unread = [text for text in prose if re.search(r"^ *(\|.*\| *$|- |\d+\. |```)", text, flags=re.M)]
         assert unread == [], f"{page}: a table or list is shown as its source"
+    assert (tmp_path / "search" / "search_index.js").is_file()  # pages that are read from a disk can be searched
     names = {f"reasonlens.{name}" for name in reasonlens.__all__ if not name.startswith("__")}
-    assert names <= set(re.findall(r'id="([\w.]+)"', built["reference.md"]))
-    assert "<p>Args:" not in built["reference.md"]
+    reference = "\n".join(html for page, html in built.items() if page.startswith("reference/"))
+    assert names <= set(re.findall(r'id="([\w.]+)"', reference))
+    assert "<p>Args:" not in reference
