@@ -179,7 +179,7 @@ def _stand_in_for_cuda(made: Machine) -> None:
         made.arrive()
 
     def set_sync_debug_mode(mode: int | str) -> None:
-        made.raises_on_wait = mode in (2, "error")
+        made.on_wait = mode if isinstance(mode, int) else ("default", "warn", "error").index(mode)
 
     def properties(device: object = None) -> Any:
         return SimpleNamespace(name="stand-in", total_memory=capacity(), major=9, minor=0, multi_processor_count=1)
@@ -204,7 +204,7 @@ def _stand_in_for_cuda(made: Machine) -> None:
         "default_stream": default_stream,
         "synchronize": synchronize,
         "set_sync_debug_mode": set_sync_debug_mode,
-        "get_sync_debug_mode": lambda: 2 if made.raises_on_wait else 0,
+        "get_sync_debug_mode": lambda: made.on_wait,
         "empty_cache": lambda: None,
         "memory_allocated": held,
         "memory_reserved": held,
