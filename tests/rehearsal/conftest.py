@@ -53,20 +53,27 @@ def place(request: pytest.FixtureRequest) -> Place:
 
     torch's backward pass knows only one device of the stand-in that has one; there the other device is the CPU.
     """
-    if request.param == "two" and n_devices() < 2:
-        pytest.skip("needs two devices")
-    first = torch.device(f"{accelerator()}:0")
-    second = torch.device("cpu" if accelerator() == stand_in.OTHER else f"{accelerator()}:1")
+    if request.param == "two":
+        if n_devices() < 2:
+            pytest.skip("needs two devices")
+        return over_two
 
     def put(model: LanguageModel) -> LanguageModel:
-        copied = copy.deepcopy(model.model)
-        if request.param == "one":
-            copied = copied.to(first)
-        else:
-            _spread(copied, first, second)
+        copied = copy.deepcopy(model.model).to(torch.device(f"{accelerator()}:0"))
         return wrap(copied, model.tokenizer, name=model.name, revision=model.revision)
 
     return put
+
+
+def over_two(model: LanguageModel) -> LanguageModel:
+    """Copy a model, its first blocks onto one device and the rest onto another."""
+    copied = copy.deepcopy(model.model)
+    _spread(
+        copied,
+        torch.device(f"{accelerator()}:0"),
+        torch.device("cpu" if accelerator() == stand_in.OTHER else f"{accelerator()}:1"),
+    )
+    return wrap(copied, model.tokenizer, name=model.name, revision=model.revision)
 
 
 def _spread(model: PreTrainedModel, first: torch.device, second: torch.device) -> None:

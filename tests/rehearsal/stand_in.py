@@ -159,8 +159,7 @@ def _device(device: object = None) -> torch.device:
 def _stand_in_for_cuda(made: Machine) -> None:
     library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
     guards = (ctypes.c_void_p * 22).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
-    if not guards[CUDA_GUARD]:
-        guards[CUDA_GUARD] = guards[META_GUARD]  # which does nothing
+    guards[CUDA_GUARD] = guards[META_GUARD]  # which does nothing; a torch built for CUDA has another
 
     def capacity() -> int:
         return BYTES if made.capacity is None else made.capacity

@@ -51,7 +51,7 @@ def test_what_runs_on_an_accelerator_runs_on_a_stand_in(kind: str, chosen: str) 
     run = subprocess.run(
         [*command, "-k", chosen, *map(str, RUNS[kind])],
         cwd=HERE.parents[1],
-        env=environment | {KIND: kind, "OMP_NUM_THREADS": "1"},
+        env=environment | {KIND: kind, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=600,
