@@ -255,9 +255,9 @@ def read_part(
     norms = torch.empty(*places, window.n_stretches)
     for batch in window.batches:
         for of_read, means in zip(activations, batch.reads, strict=True):
-            of_read[:, :, torch.from_numpy(means.spans)] = means.means
+            of_read[:, :, torch.from_numpy(means.spans)] = means.means[0].means
         texts = torch.from_numpy(batch.stretches)
-        stretches[:, :, texts] = batch.stretch_means
+        stretches[:, :, texts] = batch.stretch_means[0].means
         norms[:, :, texts] = batch.stretch_norms
     return Part(
         reads=tuple(

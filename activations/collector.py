@@ -20,7 +20,7 @@ from ..traces import (
     is_marked,
 )
 from .embeddings import mean_embeddings
-from .engine import Engine, Pooled, Segments
+from .engine import Engine, LayerMeans, Pooled, Segments
 from .example import CHARACTERS_BEFORE, Example
 from .hidden_states import HiddenStates, StatesEngine
 from .plan import Plan, plan
@@ -32,7 +32,7 @@ class ReadBatch:
     """What one read takes of a batch: means of some spans, float32."""
 
     spans: Int[np.ndarray, " n_spans"]  # which of the read's examples
-    means: Float[Tensor, "n_sites n_layers n_spans d_model"]
+    means: tuple[LayerMeans, ...]  # all layers in one, unless those of several devices stay where they are
     has_stretch: Bool[np.ndarray, " n_stretches"]  # which of the batch's stretches are of texts with such a span
 
 
@@ -42,7 +42,7 @@ class Batch:
 
     reads: tuple[ReadBatch, ...]
     stretches: Int[np.ndarray, " n_stretches"]  # which of the window's stretches
-    stretch_means: Float[Tensor, "n_sites n_layers n_stretches d_model"]
+    stretch_means: tuple[LayerMeans, ...]
     stretch_norms: Float[Tensor, "n_sites n_layers n_stretches"]
 
 
@@ -69,7 +69,7 @@ class Window:
 class Collector:
     """Reads windows of traces with one model and one set of settings.
 
-    With `on_device`, results stay where they were computed (for moments on a GPU) instead of going to the CPU. An
+    With `on_device`, results stay where they were computed (for moments on GPUs) instead of going to the CPU. An
     `encoder` makes tokens of traces in another way than `encode`. `hidden_states` that another engine has written take
     the place of the model's passes.
     """
@@ -102,6 +102,7 @@ class Collector:
             share_prefixes=settings.share_prefixes,
             compile=settings.compile,
             on_device=on_device and model.device.type in ("cpu", "cuda"),  # others may lack float64
+            apart=True,
         )
 
     def window(self, traces: Sequence[Trace], on_batch: Callable[[int], object] = lambda _: None) -> Window:
@@ -146,13 +147,13 @@ class Collector:
                 reads=tuple(
                     ReadBatch(
                         spans=pooled.segments[part] - read.first,
-                        means=pooled.means[:, :, part],
+                        means=tuple(layers.of(part) for layers in pooled.parts),
                         has_stretch=np.isin(stretches, read.stretches),
                     )
                     for read, part in zip(planned.reads, parts, strict=False)
                 ),
                 stretches=stretches,
-                stretch_means=pooled.means[:, :, parts[-1]],
+                stretch_means=tuple(layers.of(parts[-1]) for layers in pooled.parts),
                 stretch_norms=pooled.norms[:, :, parts[-1]],
             )
             on_batch(pooled.n_tokens)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..models import LanguageModel
 from ..rundir import InputError, check_kinds, content_digest, expanded, file_digest, read_json, reading, write_json
-from .engine import Pooled, Segments
+from .engine import LayerMeans, Pooled, Segments
 from .engine.segments import CUT
 
 STATES = "states.json"  # beside the files: which states they hold
@@ -116,7 +116,7 @@ class StatesEngine:
         self._states = states
         self._slots = [states.slot(layer) for layer in layers]
         self.tokens_per_batch = 0  # nothing runs
-        self.results_device = torch.device("cpu")
+        self.results = {torch.device("cpu"): list(range(len(layers)))}
 
     def fit_again(self) -> None:
         """Leave the budget as it is: nothing runs."""
@@ -149,7 +149,7 @@ class StatesEngine:
                 norms.append(rows.norm(dim=-1).mean(dim=1))
             yield Pooled(
                 numbers,
-                torch.stack(means, dim=1)[None].float(),
+                (LayerMeans(list(range(len(self._slots))), torch.stack(means, dim=1)[None].float()),),
                 torch.stack(norms, dim=1)[None].float(),
                 len(texts[text]),
             )

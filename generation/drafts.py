@@ -21,6 +21,7 @@ from transformers.cache_utils import DynamicLayer
 
 from ..models import LanguageModel
 from ..models.causality import check_causal
+from ..models.device_copies import uploaded
 from ..rundir import InputError
 from .cached_model import CachedModel, is_hooked, takes_cache
 from .sampling import Sampling, choose_tokens
@@ -92,7 +93,8 @@ class Drafts:
         going = list(rows)
         for place in range(n_tokens):
             logits = writer.logits(going)
-            uniforms = torch.tensor([uniform(row) for row in going], dtype=torch.float32)
+            uniforms = uploaded(torch.tensor([uniform(row) for row in going], dtype=torch.float32), logits.device)
+            # The draft waits for the device here, once a token.
             tokens = choose_tokens(logits, sampling, uniforms).cpu()
             for slot, row in enumerate(going):
                 if place < len(prefixes.get(row, ())):
@@ -168,7 +170,7 @@ class _TextsCache:
 
     def logits(self, rows: Sequence[int]) -> Float[Tensor, "rows vocabulary"]:
         """Give the logits of the next token of some rows."""
-        return self._logits[[self._slots[row] for row in rows]]
+        return self._logits[uploaded([self._slots[row] for row in rows], self._logits.device)]
 
     def extend(self, rows: Sequence[int], tokens: Int[Tensor, " rows"], is_on: Bool[Tensor, " rows"]) -> None:
         """Run one more token of those rows that go on."""
@@ -203,8 +205,8 @@ class _TextsCache:
             if tokens:
                 ids[self._slots[row]][-len(tokens) :] = tokens
                 is_token[self._slots[row]][-len(tokens) :] = [1] * len(tokens)
-        device = self._model.device
-        return torch.tensor(ids, device=device), torch.tensor(is_token, device=device)
+        both = uploaded(torch.tensor([ids, is_token]), self._model.device)
+        return both[0], both[1]
 
     def _run(
         self, ids: Int[Tensor, "rows columns"], is_token: Int[Tensor, "rows columns"]
@@ -234,7 +236,9 @@ class _Anew:
 
     def extend(self, rows: Sequence[int], tokens: Int[Tensor, " rows"], is_on: Bool[Tensor, " rows"]) -> None:
         """Run one more token of those rows that go on."""
-        self._writer.extend(tokens, None if bool(is_on.all()) else is_on.nonzero()[:, 0])
+        device = self._writer.model.device
+        remaining = None if bool(is_on.all()) else uploaded(is_on.nonzero()[:, 0], device)
+        self._writer.extend(uploaded(tokens, device), remaining)
 
     def cut_back(self) -> None:
         """Keep all: no more than one draft is written."""

@@ -32,7 +32,8 @@ from .batching import Batch, batches, batches_of_groups
 from .budget import MIN_TOKENS, PASS_COST_TOKENS, first_budget, prefix_cost
 from .cache import can_continue, rotary_limit, shared_cache
 from .compiled import CompiledBlocks
-from .pooling import Buffer, device_of_block, pass_over
+from .layer_means import LayerMeans, in_order, slots_by_device
+from .pooling import Buffer, pass_over
 from .prefixes import Group, groups
 from .segments import CUT, Segments, layout
 from .transfer import HostCopies, HostCopy, to_device
@@ -45,9 +46,14 @@ class Pooled:
     """The results of one batch: mean activations and, on the CPU, mean norms of segments, float32."""
 
     segments: Int[np.ndarray, " n_segments"]
-    means: Float[Tensor, "n_sites n_layers n_segments d_model"]
+    parts: tuple[LayerMeans, ...]  # one, but for layers of several devices that stay where they are
     norms: Float[Tensor, "n_sites n_layers n_segments"]
     n_tokens: int  # of the texts in the batch
+
+    @property
+    def means(self) -> Float[Tensor, "n_sites n_layers n_segments d_model"]:
+        """The means of all layers in one place."""
+        return in_order([(part.slots, part.means) for part in self.parts])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -64,7 +70,8 @@ class Engine:
 
     `tokens_per_batch` are the padded tokens of one forward pass (None: chosen for the device). `share_prefixes` runs
     what several texts have in common once. `compile` runs blocks compiled (`compiled.py`). With `on_device`, means
-    stay where they were computed instead of going to the CPU.
+    stay where they were computed instead of going to the CPU, if that is one device; with `apart`, those of several
+    devices stay too, in a part for each.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class Engine:
         share_prefixes: bool = True,
         compile: bool = False,
         on_device: bool = False,
+        apart: bool = False,
     ) -> None:
         self.model, self.layers, self.sites = model, list(layers), tuple(sites)
         self.tokens_per_batch = tokens_per_batch or first_budget(model, self.layers, self.sites)
@@ -87,15 +95,12 @@ class Engine:
         self._can_continue = can_continue(model)
         self._rotary_limit = rotary_limit(model)
         self._share_prefixes = share_prefixes and self._can_continue
-        self._on_device = on_device
+        by_device = slots_by_device(model, self.layers)
+        self._stays = on_device and (apart or len(by_device) == 1)
+        # Where means are handed on, and which of the layers there.
+        self.results = by_device if self._stays else {torch.device("cpu"): list(range(len(self.layers)))}
         self._copies = HostCopies()
         self._compiled = CompiledBlocks(model, self.layers[-1]) if compile else None
-
-    @property
-    def results_device(self) -> torch.device:
-        """Where means are handed on: on the device of the blocks with `on_device`, if it is one; else on the CPU."""
-        devices = {device_of_block(self.model.blocks[layer], self.model.device) for layer in self.layers}
-        return devices.pop() if self._on_device and len(devices) == 1 else torch.device("cpu")
 
     def fit_again(self) -> None:
         """Fit a budget that was chosen for the device into the memory that is free now, once."""
@@ -182,7 +187,7 @@ class Engine:
             run(batch, texts, local_segments, buffer)
         n_tokens = sum(len(texts[text]) for text in batch.texts)
         return _RunningBatch(
-            segment_numbers, buffer.means(n_positions), n_tokens, self.layers, self._copies, self._on_device
+            segment_numbers, buffer.means(n_positions), n_tokens, self.layers, self._copies, self._stays
         )
 
     def _run_plain(self, batch: Batch, texts: Sequence[Text], segments: Segments, buffer: Buffer) -> None:
@@ -275,30 +280,27 @@ class _RunningBatch:
         n_tokens: int,
         layers: list[int],
         copies: HostCopies,
-        on_device: bool,
+        stays: bool,
     ) -> None:
-        self._segments, self._n_tokens, self._layers = segments, n_tokens, layers
-        self._means_there = device_means[0][1] if on_device and len(device_means) == 1 else None
+        self._segments, self._n_tokens = segments, n_tokens
+        slot_of = {layer: slot for slot, layer in enumerate(layers)}
+        slots = [[slot_of[layer] for layer in part_layers] for part_layers, _, _ in device_means]
+        self._there = [
+            LayerMeans(part, means) for part, (_, means, _) in zip(slots, device_means, strict=True) if stays
+        ]
         self._copies: list[tuple[list[int], HostCopy]] = [
-            (part_layers, copies.begin([norms] if self._means_there is not None else [norms, means]))
-            for part_layers, means, norms in device_means
+            (part, copies.begin([norms] if stays else [norms, means]))
+            for part, (_, means, norms) in zip(slots, device_means, strict=True)
         ]
 
     def finish(self) -> Pooled:
         """Wait for the results and put the layers in order."""
-        parts = [(layers, copy.tensors()) for layers, copy in self._copies]
-        if len(parts) == 1:
-            norms, *rest = parts[0][1]
-            means = self._means_there if self._means_there is not None else rest[0]
-        else:
-            place_of = {
-                layer: (part, slot) for part, (layers, _) in enumerate(parts) for slot, layer in enumerate(layers)
-            }
-            places = [place_of[layer] for layer in self._layers]
-            norms, means = (
-                torch.stack([parts[part][1][which][:, slot] for part, slot in places], dim=1) for which in (0, 1)
-            )
-        return Pooled(self._segments, means, norms, self._n_tokens)
+        copied = [(slots, copy.tensors()) for slots, copy in self._copies]
+        norms = in_order([(slots, tensors[0]) for slots, tensors in copied])
+        if self._there:
+            return Pooled(self._segments, tuple(self._there), norms, self._n_tokens)
+        means = in_order([(slots, tensors[1]) for slots, tensors in copied])
+        return Pooled(self._segments, (LayerMeans(list(range(means.shape[1])), means),), norms, self._n_tokens)
 
 
 def _row_of(texts: Sequence[int]) -> dict[int, int]:

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..engine.transfer import HostCopies, to_device
-from .summary import Summary
+from .summary import Summary, joined
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,3 +94,25 @@ class LabelSums:
             ]
         )
         return [{label: next(copies) for label in self.labels} for _ in self.by_label], list(copies)
+
+
+def on_host(
+    parts: Sequence[LabelSums], slots: Sequence[Sequence[int]]
+) -> tuple[list[dict[str, Summary]], list[Summary]]:
+    """Copy the sums of one read to the CPU and put the layers of several devices together.
+
+    Args:
+        parts: Sums of some layers each.
+        slots: Which layers these are.
+
+    Returns:
+        The sums by label of each site, and those of its stretches.
+    """
+    copied = [part.on_host() for part in parts]
+    if len(copied) == 1:
+        return copied[0]
+    by_label = [
+        {label: joined([of_site[label] for of_site in of_parts], slots) for label in parts[0].labels}
+        for of_parts in zip(*(by_label for by_label, _ in copied), strict=True)
+    ]
+    return by_label, [joined(of_parts, slots) for of_parts in zip(*(stretches for _, stretches in copied), strict=True)]

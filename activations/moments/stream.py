@@ -1,4 +1,4 @@
-"""Collect moments: read traces window by window, add up on the model's device, and discard the activations.
+"""Collect moments: read traces window by window, add up on the device of each layer, and discard the activations.
 
 The sum so far and the number of its windows are written together after every window, in one atomic step. A run that is
 interrupted is resumed after the last window and ends with exactly the same sums.
@@ -25,7 +25,7 @@ from ..collector import Collector, nothing_to_read
 from ..read import Read
 from ..settings import CollectSettings, ManyReads, ManySites
 from ..store.provenance import collection_run
-from .label_sums import LabelSums
+from .label_sums import LabelSums, on_host
 from .moments import Moments, hashes
 from .window_sum import WindowSum
 
@@ -189,21 +189,29 @@ def window_moments(
         Read and site -> moments; also of a read that takes no token.
     """
     window = collector.window(traces, on_batch)
-    n_sites, n_layers, d_model = len(collector.sites), len(collector.layers), collector.model.d_model
+    n_sites, d_model = len(collector.sites), collector.model.d_model
     labels = [[example.label for example in read.examples] for read in window.reads]
-    device = collector.engine.results_device
-    norm_sum = torch.zeros(len(window.reads), n_sites, n_layers, dtype=torch.float64)
+    by_device = collector.engine.results
+    norm_sum = torch.zeros(len(window.reads), n_sites, len(collector.layers), dtype=torch.float64)
     try:
-        sums = [LabelSums.of_none(names, n_sites, n_layers, d_model, covariance, device) for names in labels]
+        sums = [
+            [
+                LabelSums.of_none(names, n_sites, len(slots), d_model, covariance, device)
+                for device, slots in by_device.items()
+            ]
+            for names in labels
+        ]
         if covariance:
             collector.engine.fit_again()  # into the memory that the comoments leave
         for batch in window.batches:
             for of_read, own, norms in zip(sums, batch.reads, norm_sum, strict=True):
-                of_read.add(own.spans, own.means)
+                for part, layers in zip(of_read, own.means, strict=True):
+                    part.add(own.spans, layers.means)
                 if own.has_stretch.any():
-                    of_read.add_stretches(batch.stretch_means, own.has_stretch)
+                    for part, layers in zip(of_read, batch.stretch_means, strict=True):
+                        part.add_stretches(layers.means, own.has_stretch)
                     norms += batch.stretch_norms[:, :, own.has_stretch].sum(dim=2, dtype=torch.float64)
-        on_host = [of_read.on_host() for of_read in sums]
+        copied = [on_host(of_read, list(by_device.values())) for of_read in sums]
     except torch.OutOfMemoryError as error:
         n_labels = sum(len(set(names)) for names in labels)
         raise _no_room(collector, n_labels, covariance, str(error)) from None
@@ -221,7 +229,7 @@ def window_moments(
             n_skipped=own.n_skipped,
         )
         for number, (read, own, (by_label, stretches)) in enumerate(
-            zip(collector.reads, window.reads, on_host, strict=True)
+            zip(collector.reads, window.reads, copied, strict=True)
         )
         for slot, site in enumerate(collector.sites)
     }
@@ -231,9 +239,10 @@ def _no_room(collector: Collector, n_labels: int, covariance: bool, reason: str)
     """Say how much the moments of a window take where they do not fit beside the model."""
     n_layers, d_model = len(collector.layers), collector.model.d_model
     n_bytes = n_labels * len(collector.sites) * n_layers * d_model * (d_model + 2 if covariance else 2) * 8
+    devices = ", ".join(map(str, collector.engine.results))
     return InputError(
-        f"out of memory on {collector.engine.results_device}: {'covariances' if covariance else 'moments'} of "
-        f"{n_labels} labels at {n_layers} layers take {n_bytes / 2**30:.2g} GiB beside the model "
-        f"({reason.splitlines()[0]:.150}). Read fewer layers (layers=, --layers), leave the covariance out, or load "
-        "the model over several devices (device_map='auto'), which holds moments on the host."
+        f"out of memory on {devices}: {'covariances' if covariance else 'moments'} of {n_labels} labels at {n_layers} "
+        f"layers take {n_bytes / 2**30:.2g} GiB beside the model ({reason.splitlines()[0]:.150}). Read fewer layers "
+        "(layers=, --layers), leave the covariance out, or load the model over more devices (device_map='auto'), each "
+        "of which holds the moments of its own layers."
     )

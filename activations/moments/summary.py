@@ -10,6 +10,7 @@ precision where the mean is large against the spread.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -177,3 +178,23 @@ class Summary:
         return Summary(
             self.count, self.mean.cpu(), self.m2.cpu(), None if self.comoment is None else self.comoment.cpu()
         )
+
+
+def joined(parts: Sequence[Summary], slots: Sequence[Sequence[int]]) -> Summary:
+    """Put moments of the same vectors at different layers together.
+
+    Args:
+        parts: The moments of some layers each, on the CPU.
+        slots: The places of their layers in the result.
+
+    Returns:
+        The moments of all layers.
+    """
+    order = torch.tensor([slot for of_part in slots for slot in of_part]).argsort()
+    comoments = [part.comoment for part in parts if part.comoment is not None]
+    return Summary(
+        parts[0].count,
+        torch.cat([part.mean for part in parts])[order],
+        torch.cat([part.m2 for part in parts])[order],
+        torch.cat(comoments)[order] if comoments else None,
+    )

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ...activations import collect
 from ...models import LanguageModel
+from ...models.device_copies import uploaded
 from ...probes.folds import common_labels
 from ...rundir import InputError, listed, settings_of
 from ...rundir.progress import with_progress
@@ -139,7 +140,7 @@ class _Fit:
         held = set(self._random.permutation(problems)[:n_held].tolist())
         number = np.array([names.index(label) if label in names else -1 for label in examples.label], dtype=np.int64)
         is_held = np.array([problem in held for problem in examples.problem], dtype=bool)
-        self._behaviour = torch.from_numpy(number).to(base.device)
+        behaviour = torch.from_numpy(number)
         self._training = np.flatnonzero((number >= 0) & ~is_held)
         self._held_out = np.flatnonzero((number >= 0) & is_held)
         for part, what in ((self._training, "trained on"), (self._held_out, "held out")):
@@ -149,11 +150,12 @@ class _Fit:
                     f"behaviours ({listed(names, 9) or 'none common'}) is left to be {what}. Give more rollouts, or "
                     "check the labels' spelling."
                 )
-        self._share = torch.zeros(len(examples), device=base.device)
+        share = torch.zeros(len(examples))
         for part in (self._training, self._held_out):
-            here = self._behaviour[part]
+            here = behaviour[part]
             counts = torch.bincount(here, minlength=len(names))
-            self._share[part] = 1 / (counts[here] * (counts > 0).sum())  # a behaviour's add up to 1 of all behaviours
+            share[part] = 1 / (counts[here] * (counts > 0).sum())  # a behaviour's add up to 1 of all behaviours
+        self._behaviour, self._share = behaviour.to(base.device), share.to(base.device)
         self._rerun = Rerun(
             base, layer, examples, tokens_per_batch=settings.tokens_per_batch, cache_gigabytes=settings.cache_gigabytes
         )
@@ -173,16 +175,16 @@ class _Fit:
             range(1, settings.n_epochs + 1), desc="fitting strengths", unit="epoch", progress=progress
         ):
             order = self._random.permutation(self._training)
-            total = 0.0
+            step_losses = []  # left where they are: to look at each, the host would wait
             for start in range(0, len(order), settings.tokens_per_step):
                 rows = order[start : start + settings.tokens_per_step]
                 adam.zero_grad()
-                loss = (self._losses(rows) * self._share[rows]).sum()
-                total += float(loss.detach())
+                loss = self._loss(rows)
+                step_losses.append(loss.detach())
                 torch.autograd.backward(loss * len(order) / len(rows))
                 torch.nn.utils.clip_grad_norm_(every, settings.clip)
                 adam.step()
-            training.append(total)
+            training.append(sum(torch.stack(step_losses).tolist()))
             losses.append(self._held_out_loss())
             if losses[-1] < best - GAIN:
                 best, at, best_state = losses[-1], epoch, copy.deepcopy(network.state_dict())
@@ -200,13 +202,16 @@ class _Fit:
             "n_tokens": self._examples.n_tokens,
         }
 
-    def _losses(self, rows: np.ndarray, *, steered: bool = True) -> Float[Tensor, " rows"]:
-        activations = self._examples.activations[rows]
+    def _loss(self, rows: Int[np.ndarray, " rows"], *, steered: bool = True) -> Float[Tensor, ""]:
+        """Add up the losses of some examples, by their shares."""
+        index = uploaded(torch.from_numpy(rows), self._share.device)
+        activations = self._examples.activations[index]
         if steered:
-            activations = activations + self._norm * self._network.moved(activations, self._behaviour[rows])
+            activations = activations + self._norm * self._network.moved(activations, self._behaviour[index])
         logits = self._rerun.logits(rows, activations)
-        losses = cross_entropy(logits, self._examples.token.to(logits.device)[rows], reduction="none")
-        return losses.to(self._share.device)
+        tokens = uploaded(self._examples.token[torch.from_numpy(rows)], logits.device)
+        losses = cross_entropy(logits, tokens, reduction="none")
+        return (losses.to(self._share.device) * self._share[index]).sum()
 
     @torch.no_grad()
     def _held_out_loss(self, *, steered: bool = True) -> float:
@@ -214,6 +219,4 @@ class _Fit:
         longest = int(self._examples.position[order].max()) + 1
         n_rows = max(1, min(256, ROWS_X_TOKENS // longest))
         parts = [order[start : start + n_rows] for start in range(0, len(order), n_rows)]
-        return float(
-            sum((self._losses(rows, steered=steered) * self._share[rows]).sum() for rows in parts if len(rows))
-        )
+        return float(sum(self._loss(rows, steered=steered) for rows in parts if len(rows)))

@@ -22,6 +22,7 @@ from ...activations.engine.batching import batches
 from ...generation.above import UpperBlocks
 from ...models import LanguageModel
 from ...models.causality import check_causal
+from ...models.device_copies import uploaded
 from ...models.one_pass import one_pass
 from ...traces import Template, Trace, encode
 from ...vectors.extraction.prefix_cache import PrefixCache
@@ -65,9 +66,9 @@ def disagreements(
         mask = np.zeros_like(ids)
         for row, number in enumerate(part):
             ids[row, : len(encoded[number])], mask[row, : len(encoded[number])] = encoded[number].token_ids, 1
-        inputs: dict[str, Any] = {"attention_mask": torch.from_numpy(mask).to(model.device), "use_cache": False}
+        inputs: dict[str, Any] = {"attention_mask": uploaded(torch.from_numpy(mask), model.device), "use_cache": False}
         with above.watching():
-            logits = model.model(torch.from_numpy(ids).to(model.device), **inputs).logits
+            logits = model.model(uploaded(torch.from_numpy(ids), model.device), **inputs).logits
             assert above.activations is not None
             activations = above.activations.float().to(model.device)
         likeliest = logits.argmax(dim=-1).cpu().numpy()
@@ -168,4 +169,4 @@ class Rerun:
         return logits
 
     def _moved(self, array: Int[np.ndarray, "rows tokens"]) -> Int[Tensor, "rows tokens"]:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self._model.device)
+        return uploaded(torch.from_numpy(np.ascontiguousarray(array)), self._model.device)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ...models import LanguageModel
-from ...rundir import brief
+from ...rundir import InputError, brief
 
 DECIMALS = 4  # of log probabilities
 
@@ -105,16 +105,29 @@ class Log:
         self._amounts.append(torch.stack([strength.to(own.dtype), kl_nats.to(own.dtype), own, led]))
 
     def records(self, n_rows: int, model: LanguageModel, stops: set[int]) -> list[RowRecord]:
-        """Of each row, in order."""
+        """Of each row, in order.
+
+        Raises InputError if a token was steered with a strength that is no number. On a GPU it is seen only here: to
+        look at each token, the host would wait.
+        """
         if not self._rows:
             return [_record([[]] * 7, [[]] * 4, model, stops) for _ in range(n_rows)]
         order = torch.tensor(self._rows).sort(stable=True)
         sizes = order.values.bincount(minlength=n_rows).tolist()
-        numbers = torch.split(torch.cat(self._numbers, dim=1).cpu()[:, order.indices], sizes, dim=1)
-        amounts = torch.split(torch.cat(self._amounts, dim=1).cpu()[:, order.indices], sizes, dim=1)
-        return [
-            _record(some.tolist(), other.tolist(), model, stops) for some, other in zip(numbers, amounts, strict=True)
-        ]
+        numbers = torch.cat(self._numbers, dim=1).cpu()[:, order.indices]
+        amounts = torch.cat(self._amounts, dim=1).cpu()[:, order.indices]
+        _check(numbers[-1], amounts[0])
+        by_row = zip(torch.split(numbers, sizes, dim=1), torch.split(amounts, sizes, dim=1), strict=True)
+        return [_record(some.tolist(), other.tolist(), model, stops) for some, other in by_row]
+
+
+def _check(behaviour: Int[Tensor, " tokens"], strength: Float[Tensor, " tokens"]) -> None:
+    bad = sorted(set(behaviour[~strength.isfinite()].tolist()))
+    if bad:
+        raise InputError(
+            f"the strength towards behaviour {', '.join(map(str, bad))} is no finite number, or there is none: "
+            "responses steered with it are worth nothing. Give a strength for each behaviour of the mechanism."
+        )
 
 
 def _log_probability(logits: Float[Tensor, "rows vocabulary"], tokens: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:

@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import pytest
 import torch
 from accelerate.hooks import AlignDevicesHook, add_hook_to_module
-from torch import nn
 from torch.utils._python_dispatch import _disable_current_modes
 from transformers import PreTrainedModel
 
@@ -23,6 +22,7 @@ from reasonlens.models import LanguageModel, wrap
 
 from . import stand_in
 from .ceilings import CEILINGS, IDLE, ONCE
+from .sync_debug import sync_debug
 
 Place = Callable[[LanguageModel], LanguageModel]
 Watch = Callable[..., AbstractContextManager[None]]
@@ -53,20 +53,27 @@ def place(request: pytest.FixtureRequest) -> Place:
 
     torch's backward pass knows only one device of the stand-in that has one; there the other device is the CPU.
     """
-    if request.param == "two" and n_devices() < 2:
-        pytest.skip("needs two devices")
-    first = torch.device(f"{accelerator()}:0")
-    second = torch.device("cpu" if accelerator() == stand_in.OTHER else f"{accelerator()}:1")
+    if request.param == "two":
+        if n_devices() < 2:
+            pytest.skip("needs two devices")
+        return over_two
 
     def put(model: LanguageModel) -> LanguageModel:
-        copied = copy.deepcopy(model.model)
-        if request.param == "one":
-            copied = copied.to(first)
-        else:
-            _spread(copied, first, second)
+        copied = copy.deepcopy(model.model).to(torch.device(f"{accelerator()}:0"))
         return wrap(copied, model.tokenizer, name=model.name, revision=model.revision)
 
     return put
+
+
+def over_two(model: LanguageModel) -> LanguageModel:
+    """Copy a model, its first blocks onto one device and the rest onto another."""
+    copied = copy.deepcopy(model.model)
+    _spread(
+        copied,
+        torch.device(f"{accelerator()}:0"),
+        torch.device("cpu" if accelerator() == stand_in.OTHER else f"{accelerator()}:1"),
+    )
+    return wrap(copied, model.tokenizer, name=model.name, revision=model.revision)
 
 
 def _spread(model: PreTrainedModel, first: torch.device, second: torch.device) -> None:
@@ -85,59 +92,67 @@ def _spread(model: PreTrainedModel, first: torch.device, second: torch.device) -
 def watch() -> Iterator[Watch]:
     """`with watch("collect", per=n)`: the waits inside, each `n`, are at most those of the table (`ceilings.py`).
 
-    `model`: its passes, which are counted, and taken for `per` where that is left out. On a GPU nothing can be counted;
-    there a wait inside of a pass is an error where `silent` asks for none.
+    `model`: its passes, which are counted, and taken for `per` where that is left out. On CUDA, real or not, torch's
+    debug mode sees the waits (`sync_debug.py`); the stand-in's own books must agree with it, and see the rest.
     """
 
     @contextmanager
-    def watching(
-        path: str, per: int | None = None, *, model: LanguageModel | None = None, silent: bool = False
-    ) -> Iterator[None]:
+    def watching(path: str, per: int | None = None, *, model: LanguageModel | None = None) -> Iterator[None]:
         passes: list[int] = []
-        handles = [] if model is None else _on_passes(model.body, passes, silent and accelerator() == "cuda")
-        machine = stand_in.machine
+        handle = None if model is None else model.body.register_forward_pre_hook(lambda *_: passes.append(1))
+        machine, allowed = stand_in.machine, CEILINGS[path]
         if machine is not None:
             machine.forget()
             machine.peak.clear()
-        yield
-        for handle in handles:
+        with _sync_debug(allowed) as seen:
+            yield
+        if handle is not None:
             handle.remove()
-        if machine is None:
-            return
         times = per if per is not None else len(passes)
-        counted = {place: n / times for place, n in _of_reasonlens(machine.waits).items()}
-        allowed = CEILINGS[path]
+        waits = _of_reasonlens(seen if machine is None else _by_place(machine.waits))
+        counted = {place: n / times for place, n in waits.items()}
         if isinstance(allowed, dict):
             over = {place: n for place, n in counted.items() if n > allowed.get(place, 0) + 1e-9}
         else:
             total = sum(counted.values())
             over = {"in all": total} if total > allowed + 1e-9 else {}
-        lines = "\n".join(f"  {n:5d} {reason:24s} {line}" for (line, reason), n in machine.lines.most_common(20))
-        report = {"path": path, "of": times, "waits": counted, "peak_bytes": max(machine.peak.values(), default=0)}
+        report = {"path": path, "device": accelerator(), "of": times, "waits": counted}
+        lines = ""
+        if machine is not None:
+            if accelerator() == stand_in.CUDA:
+                assert _of_reasonlens(seen) == waits, "torch's debug mode sees others"
+            lines = "\n".join(f"  {n:5d} {reason:24s} {line}" for (line, reason), n in machine.lines.most_common(20))
+            report["peak_bytes"] = max(machine.peak.values(), default=0)
+            report["lines"] = [[*key, n] for key, n in machine.lines.items()]
         if "REASONLENS_WAITS" in os.environ:  # a file for a report
             with open(os.environ["REASONLENS_WAITS"], "a") as file:
-                file.write(json.dumps(report | {"lines": [[*key, n] for key, n in machine.lines.items()]}) + "\n")
+                file.write(json.dumps(report) + "\n")
         assert not over, f"{path} waits more often for the device than ceilings.py allows: {over}\n{lines}"
 
-    return watching
+    yield watching
 
 
-def _of_reasonlens(waits: Counter[tuple[str, str]]) -> Counter[str]:
+def _sync_debug(allowed: float | dict[str, float]) -> AbstractContextManager[Counter[str]]:
+    if accelerator() != stand_in.CUDA:
+        return nullcontext(Counter())
+
+    def may_wait(place: str) -> bool:
+        return _is_once(place) or not isinstance(allowed, dict) or place in allowed
+
+    return sync_debug(None if allowed == {} else may_wait)
+
+
+def _is_once(place: str) -> bool:
+    return place.split(":")[0] in ONCE
+
+
+def _by_place(waits: Counter[tuple[str, str]]) -> Counter[str]:
     counted: Counter[str] = Counter()
     for (place, reason), n in waits.items():
-        if place.split(":")[0] not in ONCE and reason != IDLE:
+        if reason != IDLE:
             counted[place] += n
     return counted
 
 
-def _on_passes(body: nn.Module, passes: list[int], refuse_waits: bool) -> list[torch.utils.hooks.RemovableHandle]:
-    def begin(*_: object) -> None:
-        passes.append(1)
-        if refuse_waits:
-            torch.cuda.set_sync_debug_mode("error")
-
-    def end(*_: object) -> None:
-        if refuse_waits:
-            torch.cuda.set_sync_debug_mode("default")
-
-    return [body.register_forward_pre_hook(begin), body.register_forward_hook(end, always_call=True)]
+def _of_reasonlens(waits: Counter[str]) -> Counter[str]:
+    return Counter({place: n for place, n in waits.items() if not _is_once(place)})

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 import weakref
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -77,7 +78,7 @@ class Machine:
     def __init__(self, kind: str, n_devices: int) -> None:
         self.kind, self.n_devices = kind, n_devices
         self.capacity: int | None = None  # bytes of each device
-        self.raises_on_wait = False
+        self.on_wait = 0  # what a wait does, as in torch's debug mode: 0 nothing, 1 warns, 2 raises
         self.waits: Counter[tuple[str, str]] = Counter()  # (function of reasonlens, reason)
         self.lines: Counter[tuple[str, str]] = Counter()  # (line of reasonlens < line of a library, reason)
         self.copies: Counter[str] = Counter()  # to the host, by kind of stream
@@ -207,20 +208,23 @@ class Machine:
         """Let the host wait for an event. It counts where nothing is queued behind it, so that the device will idle."""
         lanes = [lane for lane in done if lane is self.default_lane(lane.device)]
         if lanes and all(done[lane] == lane.clock for lane in lanes):
-            self.count("event with nothing queued behind it", raises=False)
+            self.count("event with nothing queued behind it", is_seen=False)
         self.arrive(done)
 
-    def count(self, reason: str, raises: bool = True) -> None:
-        """Count a wait by the function of reasonlens that is nearest to it."""
+    def count(self, reason: str, is_seen: bool = True) -> None:
+        """Count a wait by the function of reasonlens that is nearest to it; torch's debug mode does not see all."""
         own, library = _frames()
-        place = "?" if own is None else f"{_module(own)}:{own.f_code.co_qualname}"
+        place = _place(own)
         line = "?" if own is None else f"{_module(own)}:{own.f_lineno}"
         inside = "" if library is None or library is own else f" < {_module(library)}:{library.f_lineno}"
         with self._lock:
             self.waits[place, reason] += 1
             self.lines[line + inside, reason] += 1
-        if self.raises_on_wait and raises:
-            raise RuntimeError(f"called a synchronizing CUDA operation (stand-in): {reason}, at {line}{inside}")
+        message = f"called a synchronizing CUDA operation (stand-in): {reason}, at {line}{inside}"
+        if self.on_wait == 2 and is_seen:
+            raise RuntimeError(message)
+        if self.on_wait == 1 and is_seen:
+            warnings.warn(message, stacklevel=2)
 
     def forget(self) -> None:
         """Begin to count anew."""
@@ -232,6 +236,15 @@ class Machine:
 def key_of(raw: torch.Tensor, device: torch.device) -> Key:
     """Name the storage of a tensor."""
     return device, raw.untyped_storage()._cdata
+
+
+def waiting_place() -> str:
+    """Name the function of reasonlens that is nearest to the caller: "module:name", or "?" if there is none."""
+    return _place(_frames()[0])
+
+
+def _place(frame: FrameType | None) -> str:
+    return "?" if frame is None else f"{_module(frame)}:{frame.f_code.co_qualname}"
 
 
 def _module(frame: FrameType) -> str:

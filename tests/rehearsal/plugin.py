@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 
-from .stand_in import install
+from . import stand_in
 
 KIND = "REASONLENS_STAND_IN"  # environment: which kind to install
 
-if KIND in os.environ:
-    install(os.environ[KIND])
+
+def install() -> None:
+    """Install the stand-in that the environment names, once; also the setup hook of Ray's workers."""
+    if KIND not in os.environ or stand_in.machine is not None:
+        return
+    stand_in.install(os.environ[KIND])
     from reasonlens.models import device_copies
 
     device_copies.PINNED = {os.environ[KIND]}  # the stand-in knows pinned memory, whichever it is
+
+
+install()

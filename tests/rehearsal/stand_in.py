@@ -159,8 +159,7 @@ def _device(device: object = None) -> torch.device:
 def _stand_in_for_cuda(made: Machine) -> None:
     library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libc10.so"))
     guards = (ctypes.c_void_p * 22).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
-    if not guards[CUDA_GUARD]:
-        guards[CUDA_GUARD] = guards[META_GUARD]  # which does nothing
+    guards[CUDA_GUARD] = guards[META_GUARD]  # which does nothing; a torch built for CUDA has another
 
     def capacity() -> int:
         return BYTES if made.capacity is None else made.capacity
@@ -179,7 +178,7 @@ def _stand_in_for_cuda(made: Machine) -> None:
         made.arrive()
 
     def set_sync_debug_mode(mode: int | str) -> None:
-        made.raises_on_wait = mode in (2, "error")
+        made.on_wait = mode if isinstance(mode, int) else ("default", "warn", "error").index(mode)
 
     def properties(device: object = None) -> Any:
         return SimpleNamespace(name="stand-in", total_memory=capacity(), major=9, minor=0, multi_processor_count=1)
@@ -204,7 +203,7 @@ def _stand_in_for_cuda(made: Machine) -> None:
         "default_stream": default_stream,
         "synchronize": synchronize,
         "set_sync_debug_mode": set_sync_debug_mode,
-        "get_sync_debug_mode": lambda: 2 if made.raises_on_wait else 0,
+        "get_sync_debug_mode": lambda: made.on_wait,
         "empty_cache": lambda: None,
         "memory_allocated": held,
         "memory_reserved": held,

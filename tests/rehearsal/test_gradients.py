@@ -29,13 +29,17 @@ SETTINGS = OptimisedSettings(
 )
 
 
+def spread(model: LanguageModel) -> str:
+    return " over two" if len({weight.device for weight in model.model.parameters()}) > 1 else ""
+
+
 @pytest.mark.parametrize("cached", [True, False])
 def test_optimised_directions_are_those_of_the_cpu(
     tiny: Callable[..., LanguageModel], traces: list[Trace], place: Place, watch: Watch, cached: bool
 ) -> None:
     settings = SETTINGS if cached else replace(SETTINGS, cache_gigabytes=0.0, bias=False, n_resamples=0)
     model = place(tiny())
-    with watch(f"optimised directions {'cached' if cached else 'not cached'}", per=STEPS):
+    with watch(f"optimised directions{'' if cached else ' not cached'}{spread(model)}", per=STEPS):
         on_device = optimised_directions(model, traces[:FEW], [1], settings)
     with on_cpu():
         expected = optimised_directions(tiny(), traces[:FEW], [1], settings)
@@ -47,8 +51,10 @@ def test_a_coefficient_network_is_that_of_the_cpu(
     tiny: Callable[..., LanguageModel], traces: list[Trace], place: Place, watch: Watch
 ) -> None:
     settings = CoefficientSettings(n_epochs=1)
-    with watch("coefficient network", per=1):
-        on_device = fit_coefficients(place(tiny()), traces[:FEW], 1, settings)
     with on_cpu():
         expected = fit_coefficients(tiny(), traces[:FEW], 1, settings)
+    n_steps = -(-expected.scores["n_training"] // settings.tokens_per_step)
+    model = place(tiny())
+    with watch(f"coefficient network{spread(model)}", per=n_steps):
+        on_device = fit_coefficients(model, traces[:FEW], 1, settings)
     close(on_device.mechanism.units, expected.mechanism.units, 5e-2)

@@ -16,6 +16,7 @@ from .plugin import KIND
 HERE = Path(__file__).parent
 PATHS = [
     "test_stand_in.py",
+    "test_sync_debug.py",
     "test_memory.py",
     "test_collection.py",
     "test_probes.py",
@@ -27,7 +28,8 @@ RUNS = {
     stand_in.OTHER: [HERE / "test_gradients.py"],
 }
 # Over two devices, what differs from one device in where things are; all else is left to the long test.
-QUICK = "not (two and (steered or samples or texts or boundaries or unshared or small or store)) and not ridge"
+ALIKE = "steered or samples or texts or drafts or refused or boundaries or unshared or small or store"
+QUICK = f"not (two and ({ALIKE})) and not ridge"
 MADE_FOR = (HERE.parents[1] / "constraints.txt").read_text()
 
 
@@ -49,7 +51,7 @@ def test_what_runs_on_an_accelerator_runs_on_a_stand_in(kind: str, chosen: str) 
     run = subprocess.run(
         [*command, "-k", chosen, *map(str, RUNS[kind])],
         cwd=HERE.parents[1],
-        env=environment | {KIND: kind, "OMP_NUM_THREADS": "1"},
+        env=environment | {KIND: kind, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=600,

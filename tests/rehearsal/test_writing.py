@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
 from reasonlens import Question, SampleSettings, Trace, sample, sample_boundaries, steer_sweep
 from reasonlens.analysis.effect import EffectSettings
 from reasonlens.analysis.effect.task import Task
-from reasonlens.generation import Sampling, write
+from reasonlens.generation import Drafts, Sampling, write
 from reasonlens.models import LanguageModel, load
 from reasonlens.organisms import organisms_traces
 from reasonlens.pairs.hybrid import Plan, always, decode, disagreement
 from reasonlens.pairs.hybrid.coefficient import CoefficientNetwork, Coefficients
+from reasonlens.pairs.hybrid.strength import per_behaviour
+from reasonlens.rundir import InputError
 from reasonlens.traces import keyword_annotator
 from reasonlens.vectors import Directions
 
@@ -25,6 +28,7 @@ pytestmark = ON_A_DEVICE
 N_NEW = 4
 GREEDY = Sampling(n_samples=1, temperature=0, max_new_tokens=N_NEW)
 ONE = Sampling(n_samples=1, temperature=0, max_new_tokens=1)
+ENDS = torch.arange(400) % 10 == 0  # tokens that end a draft
 DRAWN = Sampling(n_samples=1, temperature=1.0, max_new_tokens=N_NEW)
 
 
@@ -76,6 +80,38 @@ def test_hybrids_are_those_of_the_cpu(tiny: Callable[..., LanguageModel], place:
         expected = decode(tiny(), other(tiny()), PROMPTS, None, plan, GREEDY)
     assert [(one.tokens, one.gated) for one in on_device] == [(one.tokens, one.gated) for one in expected]
     assert any(one.n_gated for one in expected)
+
+
+def test_a_behaviour_without_a_strength_is_an_error_where_the_host_does_not_look_at_each_token(
+    tiny: Callable[..., LanguageModel], place: Place
+) -> None:
+    vectors = mechanism()  # of two behaviours
+    plan = Plan(gate=always, mechanism=vectors, chooser=by_token_parity, strength=per_behaviour([0.5]))
+    with pytest.raises(InputError, match="behaviour 1 (is no finite number|has no strength)"):
+        decode(place(tiny()), None, PROMPTS, None, plan, GREEDY)
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, DRAWN], ids=["greedy", "drawn"])
+def test_drafts_are_those_of_the_cpu(
+    tiny: Callable[..., LanguageModel], place: Place, watch: Watch, sampling: Sampling
+) -> None:
+    def drafted(model: LanguageModel) -> tuple[list[dict[int, list[int]]], int]:
+        streams = [np.random.default_rng([5, row]) for row in range(len(PROMPTS))]
+        drafts, written, n_tokens = Drafts(model, PROMPTS, ENDS), [], 0
+        for _ in range(3):
+            written.append(
+                drafts.draft(range(len(PROMPTS)), sampling, lambda row: float(streams[row].random()), n_tokens=N_NEW)
+            )
+            n_tokens += max(map(len, written[-1].values()))
+            drafts.read({0: written[-1][0], 1: []})
+        return written, n_tokens
+
+    model = warm(place(tiny()))
+    with on_cpu():
+        expected, n_tokens = drafted(tiny())
+    with watch("drafts", per=n_tokens):
+        on_device, _ = drafted(model)
+    assert on_device == expected
 
 
 def test_boundaries_return_as_on_the_cpu(

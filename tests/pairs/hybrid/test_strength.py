@@ -50,6 +50,18 @@ def test_what_is_no_strength_is_named() -> None:
         shuffled([], seed=0)
 
 
+def test_responses_that_were_steered_with_no_number_are_not_given_out(tiny: Callable[..., LanguageModel]) -> None:
+    units = torch.nn.functional.normalize(torch.randn(2, 32, generator=torch.Generator().manual_seed(0)), dim=-1)
+    plan = Plan(
+        gate=always,
+        mechanism=Mechanism(behaviours=("a", "b"), units=units, layer=1, residual_norm=1.0),
+        chooser=lambda state: torch.ones_like(state.last_ids),
+        strength=lambda state, behaviour: torch.full((len(behaviour),), torch.nan),
+    )
+    with pytest.raises(InputError, match="the strength towards behaviour 1 is no finite number"):
+        decode(tiny("llama"), None, [[7, 8]], None, plan, Sampling(temperature=0, max_new_tokens=3))
+
+
 def test_shuffled_strengths_are_the_same_strengths_in_an_order_of_each_response() -> None:
     strengths = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]
     zeros = torch.zeros(3, dtype=torch.long)
