@@ -4,7 +4,8 @@ Any endpoint with OpenAI's chat completions works (also a local vLLM or llama.cp
 under a digest of model, options and request, so that an interrupted run asks only what it has not asked yet.
 
 A server of a short context refuses a request whose text and limit of the reply exceed it together. Then the limit is
-halved, down to what the reply needs at least; such a refusal costs nothing and is not kept.
+halved, down to what the reply needs at least; such a refusal costs nothing and is not kept. A server may also lower the
+limit by itself: a reply that is cut off with less than it needs is kept as none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, ClassVar
 
 from ..rundir import InputError, RowLog, looked_at, number_between, shown, text_of, whole_number
 from .asking import in_threads, secret_of
-from .chat_endpoint import NoReply, Stopped, ask, endpoint_url
+from .chat_endpoint import NoReply, Reply, Stopped, ask, endpoint_url
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ MAX_S = 86_400.0  # of a try, or between tries
 REPLY_TOKENS = 2048  # of a reply at most: room to think
 LEAST_TOKENS = 64  # that a reply needs, where it is a word or a number
 LIMITS = ("max_tokens", "max_completion_tokens")  # options that limit a reply
-REPLY_COLUMNS = {"key": str, "reply": str}  # of a log of replies, whose key is `key`
+REPLY_COLUMNS = {"key": str, "reply": str | None}  # of a log of replies, whose key is `key`; None: had no room
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -82,12 +83,10 @@ class ChatModel:
             InputError: The endpoint refuses or cannot be reached (earlier replies stay in the log).
         """
         url, secret, stop = endpoint_url(self.url), secret_of(self.key_variable), threading.Event()
-        bodies = [
-            self._bodies(text, n_least)
-            for text, n_least in zip(requests, least or [LEAST_TOKENS] * len(requests), strict=True)
-        ]
+        needed = list(least or [LEAST_TOKENS] * len(requests))
+        bodies = [self._bodies(text, n_least) for text, n_least in zip(requests, needed, strict=True)]
 
-        def ask_once(alike: Sequence[dict[str, Any]]) -> None:
+        def ask_once(alike: Sequence[dict[str, Any]], n_least: int) -> None:
             for place, body in enumerate(alike, start=1):
                 try:
                     reply = ask(
@@ -98,7 +97,7 @@ class ChatModel:
                         n_tries=self.n_tries,
                         wait_s=self.wait_s,
                         stop=stop,
-                    ).text
+                    )
                 except NoReply as error:
                     if error.kind != "too long":
                         raise
@@ -107,13 +106,17 @@ class ChatModel:
                     continue
                 if stop.is_set():  # the file may be another's by now
                     raise Stopped
-                log.add([{"key": _key(body), "reply": reply}])
+                log.add([{"key": _key(body), "reply": None if _had_no_room(reply, body, n_least) else reply.text}])
                 on_reply()
                 return
 
-        missing = {_key(alike[0]): alike for alike in bodies if _logged(alike, log) is None}
+        missing = {
+            _key(alike[0]): (alike, n_least)
+            for alike, n_least in zip(bodies, needed, strict=True)
+            if not any(_key(body) in log for body in alike)
+        }
         try:
-            in_threads(self.n_parallel, ask_once, missing.values(), stop)
+            in_threads(self.n_parallel, lambda request: ask_once(*request), missing.values(), stop)
         except InputError as error:
             if log.path is None or not log:
                 raise
@@ -157,6 +160,12 @@ def _key(body: Mapping[str, Any]) -> str:
     options = {name: value for name, value in body.items() if name not in ("model", "messages")}
     request = json.dumps([body["model"], options, body["messages"][0]["content"]], sort_keys=True)
     return hashlib.sha256(request.encode()).hexdigest()
+
+
+def _had_no_room(reply: Reply, body: Mapping[str, Any], n_least: int) -> bool:
+    """Tell whether a reply was cut off by the model's context, and not by its limit, before what it needs."""
+    limits = [body[name] for name in LIMITS if type(body.get(name)) is int]
+    return reply.end == "length" and reply.n_tokens is not None and reply.n_tokens < min([n_least, *limits])
 
 
 def _logged(alike: Sequence[Mapping[str, Any]], log: RowLog) -> str | None:

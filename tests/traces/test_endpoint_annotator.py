@@ -152,6 +152,37 @@ def test_sentences_that_do_not_fit_together_are_asked_in_halves(endpoint: Endpoi
     assert sizes == [31] * 4 + [1] * 4 + [15] * 4 + [16] * 4, "only the fourth limit fits, and none for all 31"
 
 
+def test_a_reply_that_the_context_cuts_off_is_asked_for_in_halves(endpoint: Endpoint, tmp_path: Path) -> None:
+    """vLLM lowers a limit that the context holds, but not beside the prompt, by itself."""
+    log = RowLog(tmp_path / "replies.jsonl", about={}, key="key", columns=REPLY_COLUMNS)
+
+    def clipped(number: int, text: str) -> Reply:
+        labels, room = lines(text), 800 - len(text) // 4
+        is_cut = len(labels) * 16 > room
+        content = "\n".join(labels[: room // 16] if is_cut else labels)
+        choice = {"message": {"content": content}, "finish_reason": "length" if is_cut else "stop"}
+        return 200, {}, json.dumps({"choices": [choice], "usage": {"completion_tokens": room if is_cut else 9}})
+
+    endpoint.reply = clipped
+    texts = ["Check it. " + " ".join(["Wait, no more.", "It is 4."] * 15)]
+    for _ in range(2):  # the second time from the log alone
+        annotator = endpoint_annotator(model(endpoint, n_parallel=1), COGNITIVE, log)
+        assert list(annotator(documents(texts))) == [SentenceLabels(("verification", *("backtracking", "") * 15))]
+        assert [sentences_asked(body["messages"][0]["content"]) for *_, body in endpoint.asked] == [31, 15, 16]
+        log = RowLog(tmp_path / "replies.jsonl", about={}, key="key", columns=REPLY_COLUMNS)
+
+
+@pytest.mark.parametrize(("limit", "label"), [({"max_tokens": 9}, "backtracking"), ({}, None)])
+def test_a_reply_that_its_own_limit_cuts_off_is_read(
+    endpoint: Endpoint, limit: dict[str, int], label: str | None
+) -> None:
+    cut = {"message": {"content": "1: backtracking"}, "finish_reason": "length"}
+    endpoint.reply = lambda *_: (200, {}, json.dumps({"choices": [cut], "usage": {"completion_tokens": 9}}))
+    asker = model(endpoint, options={"temperature": 0, **limit})
+    (labels,) = endpoint_annotator(asker, COGNITIVE)(documents(["Check it."]))
+    assert labels == SentenceLabels((label,)), "without a limit of its own the context has cut it off"
+
+
 def test_an_endpoint_of_a_short_context_that_fails_is_paid_nothing_twice(endpoint: Endpoint, tmp_path: Path) -> None:
     texts = ["Check it. " + " ".join(["Wait, no more.", "It is 4."] * 15), "Then stop."]
     short, paid = of_context(endpoint, 800), []
