@@ -15,13 +15,20 @@ from .pooling import device_of_block
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LayerMeans:
-    """Mean activations of segments at some layers, on one device."""
+    """Activations of some layers on one device, averaged over segments."""
 
     slots: list[int]  # which of the layers that are read, in the order of the means
     means: Float[Tensor, "n_sites n_slots n_segments d_model"]
 
     def of(self, segments: slice) -> LayerMeans:
-        """Return those of some of the segments."""
+        """Select some of the segments.
+
+        Args:
+            segments: Which.
+
+        Returns:
+            Their means at the same layers.
+        """
         return LayerMeans(self.slots, self.means[:, :, segments])
 
 
