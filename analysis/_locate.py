@@ -250,7 +250,7 @@ def check_labels(labels_and_problems: Iterable[tuple[str, str]], settings: Locat
     spans = list(labels_and_problems)
     if not spans:
         raise InputError(
-            "the traces hold no labelled span; label some with `reasonlens label FILE --by keywords --out labelled.jsonl`"
+            "the traces hold no labelled span; label some: reasonlens label FILE --by keywords --out labelled.jsonl"
         )
     labels, problems = zip(*spans, strict=True)
     requested = {*(settings.behaviours or ()), *([] if settings.sites_of is None else [settings.sites_of])}

@@ -129,7 +129,7 @@ def chosen_boundaries(
             places.setdefault(span.label, []).append((number, index))
     if not places:
         raise InputError(
-            "the traces hold no labelled span; label some with `reasonlens label FILE --by keywords --out labelled.jsonl`"
+            "the traces hold no labelled span; label some: reasonlens label FILE --by keywords --out labelled.jsonl"
         )
     for behaviour in behaviours or ():
         if behaviour not in places:
