@@ -56,7 +56,8 @@ def test_a_run_beside_itself_differs_nowhere(located: Path) -> None:
     rows = compared.of("auroc")
     assert (rows["difference"] == 0).all()
     assert not ((rows["difference_low"] > 0) | (rows["difference_high"] < 0)).any()
-    assert "is above" in compared.in_words()[0] and " in 0 of " in compared.in_words()[0]
+    assert compared.in_words()[0] == "No setting and no constant differs between the runs."
+    assert "is above" in compared.in_words()[1] and " in 0 of " in compared.in_words()[1]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,28 @@ def test_every_kind_of_result_of_a_pair_can_be_compared(
     compared = compare(tmp_path / "one", tmp_path / "other")
     assert set(compared.keys) >= keys and (compared.of(compared.measure)["difference"].dropna() == 0).all()
     assert compared.n_alone == (0, 0) and compared.figure().data
+
+
+def test_settings_models_and_constants_that_differ_are_listed_first_on_the_page(
+    tiny: Callable[..., LanguageModel], tmp_path: Path
+) -> None:
+    traces: list[Trace] = list(bundled_traces())[:20]
+    changes: dict[str, dict[str, Any]] = {"one": {}, "other": {"penalties": (0.1,), "seed": 1}}
+    for name, change in changes.items():
+        settings = LocateSettings(**(QUICK | change), injection=False, next_behaviour=False)
+        locate(tiny("qwen" if change else "llama"), traces, settings=settings, out=tmp_path / name, progress=False)
+    compared = compare(tmp_path / "one", tmp_path / "other")
+    differing = {one.name: (one.first, one.second) for one in compared.differs}
+    assert differing["seed"] == ("0", "1") and differing["penalties"] == ("[0.01]", "[0.1]")
+    assert "n_folds" not in differing and differing["inputs.model"][0] != differing["inputs.model"][1]
+    first = compared.in_words()[0]
+    assert first.startswith("The runs differ in (one and other): ") and "seed 0 and 1" in first
+    page = compared.report()
+    assert page.index("seed 0 and 1") < page.index("is above") < page.index('<td class="text">penalties</td>')
+    assert list(compared.settings_frame()["setting"]) == [one.name for one in compared.differs]
+    (tmp_path / "other" / "run.json").unlink()  # then what results.json holds is compared
+    of_results = {one.name for one in compare(tmp_path / "one", tmp_path / "other").differs}
+    assert {"seed", "penalties"} <= of_results
 
 
 def test_it_is_written_and_read_back_the_same(located: Path, tmp_path: Path) -> None:

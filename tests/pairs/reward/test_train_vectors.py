@@ -216,7 +216,7 @@ def test_where_no_response_earns_more_than_another_nothing_is_trained_and_it_is_
 
 
 def test_the_tokens_of_a_training_are_those_of_prompts_and_responses_counted_by_hand(tiny: Any, tmp_path: Path) -> None:
-    """Prompts of a few tokens, responses of 4, all with a gradient and compared: 3 + 8 + 4 passes, the last token unrun."""
+    """Responses of 4 tokens: sampled without the last one, read with a gradient and compared with it."""
     base = tiny()
     questions = [Question(f"p{number}", f"{number} + 1 =", str(number + 1)) for number in range(30)]
     problem_set = ProblemSet("made", tuple(questions), lambda question, text: len(text) % 2 == 0)

@@ -48,7 +48,7 @@ def pair() -> Pair:
 
 
 def subject_of(pair: Pair, place: Path, settings: VerdictSettings = SHORT) -> Subject:
-    return Subject(pair=pair, settings=settings, place=place, progress=False)
+    return Subject(pair=pair, settings=settings, place=place, progress=False, level=0.95)
 
 
 def test_an_exchange_grows_part_by_part_to_what_it_is_at_once(pair: Pair, tmp_path: Path) -> None:
