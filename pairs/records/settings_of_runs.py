@@ -6,14 +6,14 @@ in both results.json; and the names that are one value throughout each run, as t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ...rundir import brief, different_fields, expanded, read_json, shown
+from ...rundir import brief, different_fields, expanded, read_json
 from ...rundir.result_files import RESULTS
 from ...rundir.run_record import RUN
 
@@ -54,7 +54,11 @@ def different_settings(
     """
     constants = [{key: frame[key].iloc[0] for key in keys if frame[key].nunique(dropna=False) == 1} for frame in frames]
     in_both = [name for name in constants[0] if name in constants[1]]
-    records = [_record(run) for run in (first, second)]
+    places = [place.parent if place.name == RESULTS else place for place in map(expanded, (first, second))]
+    if all((place / RUN).is_file() for place in places):
+        records = [dict(read_json(place / RUN, "a run")) for place in places]
+    else:
+        records = [{"settings": dict(read_json(place / RESULTS, "a result")).get("settings")} for place in places]
     sections = [name for name in SECTIONS if all(isinstance(record.get(name), dict) for record in records)]
     pairs = [
         ("", *({name: _plain(some[name]) for name in in_both} for some in constants)),
@@ -67,19 +71,9 @@ def different_settings(
     )
 
 
-def _record(run: str | Path) -> Mapping[str, Any]:
-    """Read run.json where it is, else the settings of results.json."""
-    place = expanded(run)
-    directory = place.parent if place.name == RESULTS else place
-    if (directory / RUN).is_file():
-        return dict(read_json(directory / RUN, "a run"))
-    settings = dict(read_json(directory / RESULTS, "a result")).get("settings")
-    return {"settings": settings}
-
-
 def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
 def _word(value: Any) -> str:
-    return NOTHING if value is None else value if isinstance(value, str) else shown(value)
+    return NOTHING if value is None else value if isinstance(value, str) else f"{value}"

@@ -274,7 +274,8 @@ class VerdictResult:
         changes = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.would_change())
         return (
             f"<p><b>{escape(verdict.headline)}</b>: {escape(verdict.because)}.</p>{looks}{truth}"
-            f"<table><tr><th>evidence</th><th>of the sentence</th><th>numbers</th><th>says</th></tr>{rows}</table>{lacking}"
+            f"<table><tr><th>evidence</th><th>of the sentence</th><th>numbers</th><th>says</th></tr>{rows}</table>"
+            f"{lacking}"
             f"<p>What would change this:</p><ul>{changes}</ul>"
         )
 

@@ -11,6 +11,7 @@ from reasonlens.pairs.dynamics.changes import NONE, changes_of_series, changes_o
 from reasonlens.pairs.dynamics.collapse import collapse_of, onsets
 from reasonlens.pairs.dynamics.curve import ACCURACY, Shares
 from reasonlens.pairs.dynamics.memorising import JUMP, MEMORISED, late_gain, memorised_at
+from reasonlens.stats import ratio_difference_over_groups
 
 STEPS = [0.0, 10.0, 20.0, 30.0, 40.0, 50.0]
 
@@ -87,13 +88,42 @@ def test_the_late_gain_is_counted_from_what_came_before() -> None:
     accuracy = followed(np.random.default_rng(5), [0.1, 0.1, 0.3, 0.3, 0.4, 0.45], n=200)
     mean = (accuracy.above / 8).mean(axis=0)
     memorised = memorised_at([np.ones((1, 8)) * (step >= 20) for step in STEPS], STEPS, 0.9, n_resamples=100)
-    late = late_gain(accuracy, STEPS, memorised, ())
+    late = late_gain(accuracy, STEPS, memorised)
     assert late is not None and (late.since, late.after) == (20.0, MEMORISED)
-    assert late.gain.value == pytest.approx(mean[-1] - mean[2]) and late.gain.low > 0
-    changes = changes_of_shares([followed(np.random.default_rng(6), [0.1] * 2 + [0.4] * 4)], STEPS, n_resamples=200)
-    late = late_gain(accuracy, STEPS, None, changes)
-    assert late is not None and (late.since, late.after) == (20.0, JUMP)
+    assert late.gain.value == pytest.approx(mean[-1] - mean[2]) and late.gain.low > 0 and late.gain.n == 200
     last = memorised_at([np.ones((1, 8)) * (step >= 50) for step in STEPS], STEPS, 0.9, n_resamples=100)
-    assert late_gain(accuracy, STEPS, last, changes) is None  # nothing was read after
+    assert late_gain(accuracy, STEPS, last) is None  # nothing was read after
     never = memorised_at([np.zeros((1, 8))] * 6, STEPS, 0.9, n_resamples=100)
-    assert late_gain(accuracy, STEPS, never, changes) is None and isnan(never.at.low)
+    assert late_gain(accuracy, STEPS, never) is None and isnan(never.at.low)
+
+
+def test_a_jump_is_placed_on_half_of_the_problems_and_the_gain_after_it_read_on_the_others() -> None:
+    accuracy = followed(np.random.default_rng(6), [0.1] * 2 + [0.4] * 4, n=200)
+    late = late_gain(accuracy, STEPS, None, n_resamples=100)
+    assert late is not None and (late.since, late.after) == (20.0, JUMP) and late.gain.n == 100
+    assert late.gain.low <= 0 <= late.gain.high
+    is_measured = np.random.default_rng([0, 2]).permutation(200) % 2 == 0
+    spoilt = accuracy.above.copy()
+    spoilt[is_measured] = 8 - spoilt[is_measured]  # what is measured on chooses nothing
+    after = late_gain(Shares(ACCURACY, ACCURACY, spoilt, accuracy.below), STEPS, None, n_resamples=100)
+    assert after is not None and after.since == late.since
+    assert after.gain.value == pytest.approx(-late.gain.value)
+    level = followed(np.random.default_rng(7), [0.3] * 6, n=200)
+    assert late_gain(level, STEPS, None, n_resamples=100) is None
+
+
+@pytest.mark.long
+def test_a_late_gain_of_nothing_is_covered_whatever_step_chance_has_chosen() -> None:
+    """Planted: nothing is gained after a jump between two steps; chosen and read on the same problems it is missed."""
+    rng, apart, together = np.random.default_rng(8), [], []
+    steps = [float(step) for step in range(10)]
+    for seed in range(150):
+        accuracy = followed(rng, [0.15] * 4 + [0.25] * 6, n=60)
+        late = late_gain(accuracy, steps, None, seed, n_resamples=200)
+        if late is not None:
+            apart.append(late.gain.low <= 0 <= late.gain.high)
+        best = int(accuracy.above.mean(axis=0)[4:-1].argmax()) + 4  # the worst choice: where it is highest by chance
+        columns = (accuracy.above[:, -1], accuracy.below[:, -1], accuracy.above[:, best], accuracy.below[:, best])
+        naive = ratio_difference_over_groups(*columns)
+        together.append(naive.low <= 0 <= naive.high)
+    assert len(apart) > 20 and np.mean(apart) >= 0.9 > np.mean(together)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from reasonlens import InputError, LocateSettings, Trace, bundled_traces, compare, locate, read_result
+from reasonlens import InputError, LocateSettings, Trace, VerdictSettings, bundled_traces, compare, locate, read_result
 from reasonlens.models import LanguageModel
 from reasonlens.pairs.records import RunComparison
+from reasonlens.pairs.records.settings_of_runs import different_settings
+from reasonlens.rundir import RunDirectory
 from reasonlens.stats import Interval, difference_of_intervals
 
 from ..decisions.results import decisions_result
@@ -80,26 +84,35 @@ def test_every_kind_of_result_of_a_pair_can_be_compared(
     assert compared.n_alone == (0, 0) and compared.figure().data
 
 
-def test_settings_models_and_constants_that_differ_are_listed_first_on_the_page(
-    tiny: Callable[..., LanguageModel], tmp_path: Path
-) -> None:
-    traces: list[Trace] = list(bundled_traces())[:20]
-    changes: dict[str, dict[str, Any]] = {"one": {}, "other": {"penalties": (0.1,), "seed": 1}}
-    for name, change in changes.items():
-        settings = LocateSettings(**(QUICK | change), injection=False, next_behaviour=False)
-        locate(tiny("qwen" if change else "llama"), traces, settings=settings, out=tmp_path / name, progress=False)
+def test_settings_inputs_and_constants_that_differ_are_listed_first_on_the_page(tmp_path: Path) -> None:
+    for name, seed in (("one", 0), ("other", 1)):
+        with RunDirectory(
+            tmp_path / name,
+            "verdict",
+            settings={"seed": seed, "n_test": 9},
+            inputs={"base": f"{name} 0", "problems": "a"},
+        ) as run:
+            run.record()
+            replace(verdict_result(), pair=name, settings=VerdictSettings(seed=seed, n_test=9)).write(tmp_path / name)
     compared = compare(tmp_path / "one", tmp_path / "other")
-    differing = {one.name: (one.first, one.second) for one in compared.differs}
-    assert differing["seed"] == ("0", "1") and differing["penalties"] == ("[0.01]", "[0.1]")
-    assert "n_folds" not in differing and differing["inputs.model"][0] != differing["inputs.model"][1]
+    assert [(one.name, one.first, one.second) for one in compared.differs] == [
+        ("seed", "0", "1"),
+        ("inputs.base", "one 0", "other 0"),
+    ]
     first = compared.in_words()[0]
-    assert first.startswith("The runs differ in (one and other): ") and "seed 0 and 1" in first
+    assert first == "The runs differ in (one and other): seed 0 and 1; inputs.base one 0 and other 0."
     page = compared.report()
-    assert page.index("seed 0 and 1") < page.index("is above") < page.index('<td class="text">penalties</td>')
-    assert list(compared.settings_frame()["setting"]) == [one.name for one in compared.differs]
-    (tmp_path / "other" / "run.json").unlink()  # then what results.json holds is compared
-    of_results = {one.name for one in compare(tmp_path / "one", tmp_path / "other").differs}
-    assert {"seed", "penalties"} <= of_results
+    assert page.index(first) < page.index("is above") < page.index(">inputs.base</td>") < page.index("</table>")
+    assert list(compared.settings_frame()["setting"]) == ["seed", "inputs.base"]
+    (tmp_path / "other" / "run.json").unlink()  # then settings are all that both hold
+    assert [one.name for one in compare(tmp_path / "one", tmp_path / "other").differs] == ["seed"]
+
+
+def test_a_model_that_names_all_rows_of_a_run_is_a_constant_that_differs(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text("{}")
+    frames = [pd.DataFrame({"model": [name] * 2, "k": [1, 2]}) for name in ("a", "b")]
+    (one,) = different_settings(tmp_path, tmp_path, frames, ["model", "k"])
+    assert (one.name, one.first, one.second) == ("model", "a", "b")
 
 
 def test_it_is_written_and_read_back_the_same(located: Path, tmp_path: Path) -> None:
