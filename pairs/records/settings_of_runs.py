@@ -6,7 +6,7 @@ in both results.json; and the names that are one value throughout each run, as t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,15 +60,18 @@ def different_settings(
     else:
         records = [{"settings": dict(read_json(place / RESULTS, "a result")).get("settings")} for place in places]
     sections = [name for name in SECTIONS if all(isinstance(record.get(name), dict) for record in records)]
-    pairs = [
-        ("", *({name: _plain(some[name]) for name in in_both} for some in constants)),
-        *(("" if name == "settings" else f"{name}.", records[0][name], records[1][name]) for name in sections),
-    ]
-    return tuple(
+    of_tables = [{name: _plain(some[name]) for name in in_both} for some in constants]
+    differing = _differing("", *of_tables)
+    for name in sections:
+        differing += _differing("" if name == "settings" else f"{name}.", *(record[name] for record in records))
+    return tuple(differing)
+
+
+def _differing(prefix: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> list[RunSetting]:
+    return [
         RunSetting(name=f"{prefix}{name}", first=_word(one), second=_word(other))
-        for prefix, before, now in pairs
-        for name, one, other in different_fields(before, now)
-    )
+        for name, one, other in different_fields(first, second)
+    ]
 
 
 def _plain(value: Any) -> Any:
