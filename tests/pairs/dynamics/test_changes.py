@@ -114,7 +114,7 @@ def test_a_jump_is_placed_on_half_of_the_problems_and_the_gain_after_it_read_on_
 
 @pytest.mark.long
 def test_a_late_gain_of_nothing_is_none_on_average_and_not_what_the_choice_of_its_step_has_left() -> None:
-    """Planted: a jump and nothing after it. Placed and measured on the same problems the gain is negative on average."""
+    """Planted: a jump and nothing after it. Placed and measured on the same problems the gain is below 0 on average."""
     rng = np.random.default_rng(8)
     steps = [float(step) for step in range(10)]
     apart: list[Interval] = []
