@@ -14,7 +14,7 @@ from .arguments import (
 from .atomic import atomic_path, write_csv, write_json, write_text
 from .brevity import brief, listed, looked_at, printable, shown
 from .columns import columns_of, from_row, to_row
-from .comparison import callable_name, differences, plain
+from .comparison import callable_name, differences, different_fields, plain
 from .digests import content_digest, directory_digest, file_digest, tensors_digest
 from .errors import InputError, refusal, writing
 from .lock import only_writer_of
@@ -50,6 +50,7 @@ __all__ = [
     "callable_name",
     "columns_of",
     "content_digest",
+    "different_fields",
     "differences",
     "directory_digest",
     "expanded",

@@ -44,12 +44,32 @@ def differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> str:
         The differences in words, separated by commas; empty where the settings agree.
     """
     before, now = _flat(plain(stored)), _flat(plain(current))
-    names = [*now, *(name for name in before if name not in now)]
     return ", ".join(
-        f"{name} {_word(before, name)} there, {_word(now, name)} asked"
+        f"{name} {_word(before, name)} there, {_word(now, name)} asked" for name in _different(before, now)
+    )
+
+
+def different_fields(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, Json, Json]]:
+    """List every field in which two sets of settings differ.
+
+    Args:
+        first: Settings.
+        second: Other settings.
+
+    Returns:
+        Name, nested ones as `outer.inner`, and both values; None where a field is lacking.
+    """
+    one, other = _flat(plain(first)), _flat(plain(second))
+    return [(name, one.get(name), other.get(name)) for name in _different(one, other)]
+
+
+def _different(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    names = [*now, *(name for name in before if name not in now)]
+    return [
+        name
         for name in names
         if name not in before or name not in now or before[name] != now[name] or _kind(before[name]) != _kind(now[name])
-    )
+    ]
 
 
 def callable_name(function: Callable[..., Any]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from .interval import Interval
-from .resampling import Groups, Seed, bootstrap_counts, percentile_ends, sum_by_group
+from .resampling import LEVEL, Groups, Seed, bootstrap_counts, percentile_ends, sum_by_group
 
 # Whether each question was solved, or the share of several runs that solved it.
 Solved: TypeAlias = Bool[np.ndarray, " n_questions"] | Float[np.ndarray, " n_questions"]
@@ -53,7 +53,7 @@ def accuracy_draws(
 
 
 def accuracy_over_groups(
-    solved: Solved, groups: Groups | None = None, seed: Seed = 0, n_resamples: int = N_DRAWS
+    solved: Solved, groups: Groups | None = None, seed: Seed = 0, n_resamples: int = N_DRAWS, level: float = LEVEL
 ) -> Interval:
     """Estimate the share of questions solved, with an interval over groups.
 
@@ -62,6 +62,7 @@ def accuracy_over_groups(
         groups: The problem of each question; None: each is one of its own.
         seed: Of the resamples.
         n_resamples: Resamples to draw.
+        level: Of the interval.
 
     Returns:
         The accuracy; n counts the groups.
@@ -70,11 +71,16 @@ def accuracy_over_groups(
         ValueError: There are fewer than two groups.
     """
     draws = accuracy_draws([solved], groups, seed, n_resamples)[:, 0]
-    return Interval(float(np.mean(solved)), *percentile_ends(draws), n_groups(len(solved), groups))
+    return Interval(float(np.mean(solved)), *percentile_ends(draws, level), n_groups(len(solved), groups))
 
 
 def accuracy_difference_over_groups(
-    arm: Solved, other: Solved, groups: Groups | None = None, seed: Seed = 0, n_resamples: int = N_DRAWS
+    arm: Solved,
+    other: Solved,
+    groups: Groups | None = None,
+    seed: Seed = 0,
+    n_resamples: int = N_DRAWS,
+    level: float = LEVEL,
 ) -> Interval:
     """Estimate by how much one accuracy is above another, questions paired, groups resampled for both together.
 
@@ -84,6 +90,7 @@ def accuracy_difference_over_groups(
         groups: The problem of each question; None: each is one of its own.
         seed: Of the resamples.
         n_resamples: Resamples to draw.
+        level: Of the interval.
 
     Returns:
         The difference, positive where `arm` is better; n counts the groups.
@@ -92,7 +99,7 @@ def accuracy_difference_over_groups(
         ValueError: The arms differ in their number of questions, or there are fewer than two groups.
     """
     draws = accuracy_draws([arm, other], groups, seed, n_resamples)
-    ends = percentile_ends(draws[:, 0] - draws[:, 1])
+    ends = percentile_ends(draws[:, 0] - draws[:, 1], level)
     return Interval(float(np.mean(arm) - np.mean(other)), *ends, n_groups(len(arm), groups))
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from .accuracy import N_DRAWS, Solved, accuracy_difference_over_groups, accuracy_draws, n_groups
 from .interval import Interval
-from .resampling import Groups, Seed
+from .resampling import LEVEL, Groups, Seed
 
 OUTSIDE = 0.025  # of the resamples, on each side of an interval
 
@@ -37,6 +37,7 @@ def gap_recovered_over_groups(
     groups: Groups | None = None,
     seed: Seed = 0,
     n_resamples: int = N_DRAWS,
+    level: float = LEVEL,
 ) -> RecoveredGap:
     """Estimate the share of the gap from base to thinking model that `arm` recovers, problems resampled together.
 
@@ -47,6 +48,7 @@ def gap_recovered_over_groups(
         groups: The problem of each question; None: each is one of its own.
         seed: Of the resamples.
         n_resamples: Resamples to draw.
+        level: Of the interval.
 
     Returns:
         The share, below 0 where the arm is worse than the base; NaN with a reason where no gap is shown.
@@ -56,13 +58,13 @@ def gap_recovered_over_groups(
     """
     draws = accuracy_draws([base, thinking, arm], groups, seed, n_resamples)
     gaps, gains = draws[:, 1] - draws[:, 0], draws[:, 2] - draws[:, 0]
-    n = n_groups(len(base), groups)
-    if np.mean(gaps <= 0) >= OUTSIDE:
-        gap = accuracy_difference_over_groups(thinking, base, groups, seed, n_resamples)
+    n, outside = n_groups(len(base), groups), round((1 - level) / 2, 12)
+    if np.mean(gaps <= 0) >= outside:
+        gap = accuracy_difference_over_groups(thinking, base, groups, seed, n_resamples, level)
         verb = "is worse than the base" if gap.high < 0 else "is not shown to be better than the base"
         return RecoveredGap(Interval(nan, nan, nan, n), f"the thinking model {verb}: {gap} (n = {len(base)})")
     value = (np.mean(arm) - np.mean(base)) / (np.mean(thinking) - np.mean(base))
-    return RecoveredGap(_share(float(value), gains, gaps, n))
+    return RecoveredGap(_share(float(value), gains, gaps, n, outside))
 
 
 def gap_excess_over_groups(
@@ -96,15 +98,19 @@ def gap_excess_over_groups(
     if np.mean(gaps <= 0) >= OUTSIDE:
         return Interval(nan, nan, nan, n)
     value = (np.mean(arm) - np.mean(other)) / (np.mean(thinking) - np.mean(base))
-    return _share(float(value), draws[:, 2] - draws[:, 3], gaps, n)
+    return _share(float(value), draws[:, 2] - draws[:, 3], gaps, n, OUTSIDE)
 
 
 def _share(
-    value: float, gains: Float[np.ndarray, " n_resamples"], gaps: Float[np.ndarray, " n_resamples"], n: int
+    value: float,
+    gains: Float[np.ndarray, " n_resamples"],
+    gaps: Float[np.ndarray, " n_resamples"],
+    n: int,
+    outside: float,
 ) -> Interval:
     """Compute the ends of a share of a gap; resamples without a gap lie beyond either."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = gains / gaps
-    low = np.quantile(np.where(gaps > 0, ratios, -np.inf), OUTSIDE, method="inverted_cdf")
-    high = np.quantile(np.where(gaps > 0, ratios, np.inf), 1 - OUTSIDE, method="inverted_cdf")
+    low = np.quantile(np.where(gaps > 0, ratios, -np.inf), outside, method="inverted_cdf")
+    high = np.quantile(np.where(gaps > 0, ratios, np.inf), 1 - outside, method="inverted_cdf")
     return Interval(value, float(low), float(high), n)

@@ -53,6 +53,7 @@ def shapley_shares_over_groups(
     groups: Groups | None = None,
     seed: Seed = 0,
     n_resamples: int = N_DRAWS,
+    level: float = LEVEL,
 ) -> ShapleyShares:
     """Estimate the Shapley shares of two causes of a gap, with intervals over groups.
 
@@ -64,6 +65,7 @@ def shapley_shares_over_groups(
         groups: The problem of each question; None: each is one of its own.
         seed: Of the resamples.
         n_resamples: Resamples to draw.
+        level: Of the intervals.
 
     Returns:
         Gap, gains and shares.
@@ -79,27 +81,27 @@ def shapley_shares_over_groups(
     gap = with_both - with_neither
     first_gain = (with_first - with_neither + with_both - with_second) / 2
     return ShapleyShares(
-        gap=_interval(gap, n),
-        first_alone=_interval(with_first - with_neither, n),
-        second_alone=_interval(with_second - with_neither, n),
-        interaction=_interval(gap - (with_first - with_neither) - (with_second - with_neither), n),
-        first=_share(first_gain, gap, n),
-        second=_share(gap - first_gain, gap, n),
+        gap=_interval(gap, n, level),
+        first_alone=_interval(with_first - with_neither, n, level),
+        second_alone=_interval(with_second - with_neither, n, level),
+        interaction=_interval(gap - (with_first - with_neither) - (with_second - with_neither), n, level),
+        first=_share(first_gain, gap, n, level),
+        second=_share(gap - first_gain, gap, n, level),
     )
 
 
-def _interval(draws: Float[np.ndarray, " draws"], n: int) -> Interval:
-    return Interval(float(draws[0]), *percentile_ends(draws[1:]), n)
+def _interval(draws: Float[np.ndarray, " draws"], n: int, level: float) -> Interval:
+    return Interval(float(draws[0]), *percentile_ends(draws[1:], level), n)
 
 
-def _share(gains: Float[np.ndarray, " draws"], gaps: Float[np.ndarray, " draws"], n: int) -> Interval:
+def _share(gains: Float[np.ndarray, " draws"], gaps: Float[np.ndarray, " draws"], n: int, level: float) -> Interval:
     """Divide gains by gaps; unknown where the interval of the gap holds 0."""
-    low, high = percentile_ends(gaps[1:])
+    low, high = percentile_ends(gaps[1:], level)
     if low <= 0 <= high:
         return Interval(nan, nan, nan, n)
     is_shown = np.sign(gaps[1:]) == np.sign(gaps[0])
     shares = np.divide(gains[1:], gaps[1:], out=np.zeros(len(gains) - 1), where=is_shown)
-    outside = round((1 - LEVEL) / 2, 12)
+    outside = round((1 - level) / 2, 12)
     return Interval(
         float(gains[0] / gaps[0]),
         float(np.quantile(np.where(is_shown, shares, -np.inf), outside, method="inverted_cdf")),

@@ -2,10 +2,10 @@
 
 1. Each model answers the test problems alone while the other one reads along: divergences at every position of the
    texts of either, how few positions hold them, and which (`concentration.py`).
-2. On validation problems thresholds are found that swap as many tokens as each budget allows (`thresholds.py`).
+2. On validation problems thresholds are found by which divergence meets each budget (`thresholds.py`).
 3. Each model answers again with the other one's token at the positions above the threshold: the thinking model's into
-   the base, and the base's into the thinking model (`swapping.py`). Controls swap as many tokens at random, early and
-   unsure positions (`choosers.py`).
+   the base, and the base's into the thinking model (`swapping.py`). Controls change as many tokens at random, early
+   and unsure positions (`choosers.py`).
 4. Accuracy, share of the gap and excess over the controls at each budget (`swap_points.py`), and a sentence by written
    rules (`conclusion.py`).
 

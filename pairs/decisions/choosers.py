@@ -1,4 +1,4 @@
-"""Choose the positions at which a token is swapped: where a score exceeds a threshold that meets a budget.
+"""Choose the positions at which a token is swapped: where a score exceeds a threshold (`thresholds.py`).
 
     divergence   Jensen-Shannon divergence of the two models: what is tested
     random       a number drawn for each position: a control, any positions would do

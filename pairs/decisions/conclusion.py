@@ -20,7 +20,7 @@ from .choosers import CHOOSERS, CONTROLS, TESTED
 from .swap_points import rates, share_of_gap
 
 LITTLE, MOST = 0.25, 0.5  # of the gap
-RATE = 0.8  # tokens that a control swaps, as a share of the tested chooser's, at least
+RATE = 0.8  # tokens that a control changes, as a share of the tested chooser's, at least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +32,16 @@ class Standing:
         share: Of the gap that the tested chooser recovers or loses; NaN without a gap.
         controls: Control -> the same of it.
         excess: Control -> what the tested chooser has more.
-        swapped: Chooser -> share of the tokens swapped.
+        swapped: Share of the tokens that the tested chooser swaps.
+        changed: Chooser -> share of the tokens that its swaps change.
     """
 
     gap: Interval
     share: Interval
     controls: Mapping[str, Interval]
     excess: Mapping[str, Interval]
-    swapped: Mapping[str, float]
+    swapped: float
+    changed: Mapping[str, float]
 
     __repr__ = brief
 
@@ -90,11 +92,14 @@ def _standing(
         share=share_of_gap(writer, low, high, own, solved[TESTED], problems),
         controls={name: share_of_gap(writer, low, high, own, solved[name], problems) for name in controls},
         excess={name: share_of_gap(writer, low, high, solved[name], solved[TESTED], problems) for name in controls},
-        swapped={
-            name: sum(one.n_swapped for one in answers) / max(1, sum(one.n_tokens for one in answers))
-            for name, answers in arms.items()
-        },
+        swapped=_share(arms[TESTED], "n_swapped"),
+        changed={name: _share(answers, "n_changed") for name, answers in arms.items()},
     )
+
+
+def _share(answers: Sequence[SwapAnswer], name: str) -> float:
+    n_tokens: int = sum(one.n_tokens for one in answers)
+    return float(sum(getattr(one, name) for one in answers) / max(1, n_tokens))
 
 
 def conclusion_of(writer: Role, budget: float, standing: Sequence[Standing]) -> Verdict:
@@ -123,7 +128,8 @@ def conclusion_of(writer: Role, budget: float, standing: Sequence[Standing]) -> 
 
 def _concluded(writer: Role, budget: float, standing: Standing) -> Verdict:
     share, gap = standing.share, standing.gap
-    swapped = f"{standing.swapped[TESTED]:.1%} of the tokens"
+    changed = standing.changed
+    swapped = f"{standing.swapped:.1%} of the tokens"
     whose, does, noun = (
         ("the thinking model's", "recovers", "recovered") if writer == "base" else ("the base's", "loses", "lost")
     )
@@ -135,7 +141,7 @@ def _concluded(writer: Role, budget: float, standing: Standing) -> Verdict:
         return conclude(
             "no gap", headline, f"thinking less base is {gap}", (), deciding_interval("thinking", "gap", gap)
         )
-    saying = f"{whose} token at {swapped} where the two diverge most"
+    saying = f"{whose} token at {swapped} where the two diverge most, which changes {changed[TESTED]:.1%}"
     because = f"{share} of the gap is {noun} with {saying}"
     if share.high < 0:
         headline = f"Swapping these tokens {'makes the base worse' if writer == 'base' else 'helps the thinking model'}"
@@ -159,7 +165,7 @@ def _concluded(writer: Role, budget: float, standing: Standing) -> Verdict:
     beside = "; ".join(f"{CHOOSERS[name].about} {one}" for name, one in standing.controls.items())
     because = f"{because}; {beside}" if beside else because
     figures = (figure, *(deciding_interval(name, "excess", one) for name, one in standing.excess.items()))
-    matched = {name for name in standing.controls if standing.swapped[name] >= RATE * standing.swapped[TESTED]}
+    matched = {name for name in standing.controls if changed[name] >= RATE * changed[TESTED]}
     as_good = [
         name for name, excess in standing.excess.items() if not excess.low > 0 and standing.controls[name].low > 0
     ]
@@ -179,7 +185,7 @@ def _concluded(writer: Role, budget: float, standing: Standing) -> Verdict:
     if few:
         return conclude(
             "rate",
-            f"Cannot say: the control {few[0]} swaps {standing.swapped[few[0]]:.1%} of the tokens and is no match",
+            f"Cannot say: the control {few[0]} changes {changed[few[0]]:.1%} of the tokens and is no match",
             because,
             tuple(few),
             *figures,
@@ -197,7 +203,7 @@ def _concluded(writer: Role, budget: float, standing: Standing) -> Verdict:
     much = "most" if rule == "most" else "a part"
     return conclude(
         rule,
-        f"Swapping {swapped} {does} {much} of the gap, and more than swapping as many tokens elsewhere",
+        f"Swapping {swapped} {does} {much} of the gap, and more than changing as many tokens elsewhere",
         because,
         CONTROLS,
         *figures,

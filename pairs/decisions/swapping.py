@@ -29,7 +29,7 @@ from .comparison import Compared, token_ranks
 EVERYWHERE, NOWHERE = float("-inf"), float("inf")
 COLUMNS = (
     *("js", "kl_thinking_base", "kl_base_thinking", "base_entropy"),
-    *("swapped", "changed", "rank", "own_rank"),
+    *("differs", "swapped", "changed", "rank", "own_rank"),
 )
 
 
@@ -56,8 +56,8 @@ class SwappedText:
     Attributes:
         tokens: Ids, the one that ended it last.
         places: One row a token, in the order of COLUMNS: divergences and entropy in nats; whether the other model's
-            token was taken, and whether it was another one than the writer's own; rank of the emitted token in the
-            writer's distribution, and of its own.
+            token is another one than the writer's own, whether it was taken, and whether that changed the token; rank
+            of the emitted token in the writer's distribution, and of its own.
         scores: One row a token, a column for each entry of CHOOSERS.
     """
 
@@ -140,7 +140,7 @@ class _Swapper:
         self._places: list[Tensor] = []
         self._scores: list[Tensor] = []
         # Of the token that is being chosen.
-        self._swapped = self._of_scores = torch.empty(0)
+        self._swapped = self._of_scores = self._others = torch.empty(0)
         self._compared: Compared | None = None
 
     def intervene(self, state: StepState) -> Change | None:
@@ -153,9 +153,9 @@ class _Swapper:
         places = list(state.places)
         chosen = scores.gather(1, self._chooser[places].to(scores.device)[:, None])[:, 0]
         self._swapped = chosen > self._threshold[places].to(scores.device)
-        self._compared, self._of_scores = compared, scores
+        self._compared, self._of_scores, self._others = compared, scores, state.follower_chosen()
         rows = self._swapped.nonzero()[:, 0]
-        return Change(rows, tokens=state.follower_chosen()[rows]) if len(rows) else None
+        return Change(rows, tokens=self._others[rows]) if len(rows) else None
 
     def observe(
         self, state: StepState, places: Sequence[int], tokens: Int[Tensor, " rows"], numbers: Sequence[int]
@@ -165,7 +165,7 @@ class _Swapper:
         assert compared is not None
         columns = (
             *(compared.js, compared.kl_thinking_base, compared.kl_base_thinking, compared.base_entropy),
-            *(self._swapped, tokens != own),
+            *(self._others != own, self._swapped, tokens != own),
             *(token_ranks(state.logits, tokens), token_ranks(state.logits, own)),
         )
         self._rows += places

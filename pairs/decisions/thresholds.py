@@ -1,11 +1,15 @@
-"""Find, on validation problems, the thresholds at which each chooser swaps as many tokens as a budget allows.
+"""Find, on validation problems, the thresholds at which divergence meets a budget and controls change as many tokens.
 
-1. The writer answers alone, the other model reads along: every chooser's scores at every position. The threshold of a
-   budget b is the (1 - b) quantile of the scores.
-2. Swapped tokens lead to other texts, in which scores lie elsewhere. So all choosers and budgets write once more with
-   these thresholds, and the quantiles of what they scored are the thresholds that are used.
+1. The writer answers alone, the other model reads along: every chooser's scores at every position. The threshold of
+   divergence at a budget b is the (1 - b) quantile of its scores. Of the tokens that are then swapped, a share c of all
+   tokens is changed: the others are what the writer would have said too.
+2. A control is to change as many. Its threshold is the score that c of all positions exceed at which the two models
+   say different tokens; so random positions are a random part of the changes that all of the other model's tokens make.
+3. Swapped tokens lead to other texts, in which scores lie elsewhere. So all choosers and budgets write once more with
+   these thresholds, and what they scored gives the thresholds that are used.
 
-How many tokens are swapped on the test problems is counted there: the budget is what was aimed at.
+Matched by tokens swapped, random positions changed a third of what divergence did, and were beaten for that alone. How
+many tokens are swapped and changed on the test problems is counted there.
 """
 
 from __future__ import annotations
@@ -13,16 +17,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ...rundir import RunDirectory
 from ...rundir.progress import ProgressBar
 from ..pair import Pair, encoded
 from ..sampling import Role
-from .choosers import CHOOSERS
+from .choosers import CHOOSERS, CONTROLS, TESTED
 from .settings import DecisionsSettings
-from .swapping import ALONE, SwapArm, SwappedText, swap
+from .swapping import ALONE, COLUMNS, SwapArm, swap
 
 KEY = ("round", "chooser", "budget")
 
@@ -83,6 +87,23 @@ def threshold_for(scores: Float[Tensor, " n"], budget: float) -> float:
     return float(ordered[min(round(budget * len(ordered)), len(ordered) - 1)])
 
 
+def matching_threshold(scores: Float[Tensor, " n"], differs: Bool[Tensor, " n"], share_changed: float) -> float:
+    """Find the score that some share of all positions exceeds at which the models say different tokens.
+
+    Args:
+        scores: Of all positions, one or more.
+        differs: Whether a swap changes the token there.
+        share_changed: Of all positions, that are to be changed.
+
+    Returns:
+        The least such score; where no position can be changed the highest score, so that none is swapped.
+    """
+    if not bool(differs.any()):
+        return float(scores.max())
+    of_changes = scores[differs]
+    return threshold_for(of_changes, min(1.0, share_changed * len(scores) / len(of_changes)))
+
+
 def _round(
     pair: Pair, writer: Role, settings: DecisionsSettings, cells: Sequence[Cell], before: Mapping[Cell, float]
 ) -> dict[Cell, float]:
@@ -101,12 +122,17 @@ def _round(
         seed=settings.seed,
         n_rows=settings.n_rows,
     )
-    thresholds = {}
+    scored: dict[Cell, tuple[Tensor, Tensor]] = {}  # score at each position, and whether a swap changes its token
     for place, (chooser, budget) in enumerate(cells):
         some = texts[place * n_questions : (place + 1) * n_questions] if before else texts
-        thresholds[chooser, budget] = threshold_for(_scores(some)[:, names.index(chooser)], budget)
+        scores = torch.cat([text.scores for text in some])[:, names.index(chooser)]
+        differs = torch.cat([text.places[:, COLUMNS.index("differs")] for text in some]).bool()
+        scored[chooser, budget] = scores, differs
+    thresholds = {}
+    for budget in settings.budgets:
+        scores, differs = scored[TESTED, budget]
+        thresholds[TESTED, budget] = threshold = threshold_for(scores, budget)
+        share_changed = float(((scores > threshold) & differs).double().mean())
+        for control in CONTROLS:
+            thresholds[control, budget] = matching_threshold(*scored[control, budget], share_changed)
     return thresholds
-
-
-def _scores(texts: Sequence[SwappedText]) -> Float[Tensor, "n_tokens n_choosers"]:
-    return torch.cat([text.scores for text in texts])

@@ -1,7 +1,8 @@
 """What the dynamics of a training say, by rules that are gone through in order (docs/verdicts.md).
 
 Only ends of intervals and corrected p-values decide. That accuracy changes has to stand against the permuted steps, how
-it was gained against the split by form, and a collapse against the band over all steps.
+it was gained against the split by form, and a collapse against the band over all steps. Responses that were cut off are
+counted as wrong, and as the others of their step: what is said has to hold either way.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ class Followed(Protocol):
     def gains(self) -> tuple[GainSplit, ...]: ...
 
     @property
+    def open_gains(self) -> tuple[GainSplit, ...]: ...
+
+    @property
     def gain(self) -> Interval | None: ...
 
     @property
@@ -51,6 +55,7 @@ class DynamicsThresholds:
 
 
 DYNAMICS_THRESHOLDS = DynamicsThresholds()
+UNDECIDED = "and how much of it by the form of answers is not decided"
 PERMUTED, SPLIT, ATTEMPTED = "steps permuted", "answers split by form", "pass@k against the base's"
 
 
@@ -82,6 +87,11 @@ def conclusion_of(run: Followed, thresholds: DynamicsThresholds = DYNAMICS_THRES
             because = f"{because}; it is {ends[0]:.3f} at the first step and {ends[1]:.3f} at the last one"
         return conclude("series", f"Accuracy {does}", because, (PERMUTED,), p)
     decided = deciding_interval(ACCURACY, "gain", gain)
+    otherwise = [one for one in run.open_gains if _sign(one.gain) != _sign(gain)]
+    if otherwise:
+        because = f"the gain is {gain} if they are wrong, and {otherwise[-1].gain} if they are like the others; {when}"
+        headline = "Cannot say: responses that were cut off decide it"
+        return conclude("open", headline, because, ("longer responses",), decided, p)
     if gain.high < 0:
         return conclude("worse", "Accuracy fell", f"by {_negative(gain)}, {when}", (PERMUTED,), decided, p)
     if not gain.low > 0:
@@ -91,8 +101,14 @@ def conclusion_of(run: Followed, thresholds: DynamicsThresholds = DYNAMICS_THRES
     figures = [decided, p]
     split = run.gains[-1] if run.gains else None
     if split is not None:
-        headline += f", {_of_form(split.form_share, thresholds)}"
+        of_form = {_of_form(one.form_share, thresholds) for one in (split, *run.open_gains)}
+        headline += f", {of_form.pop() if len(of_form) == 1 else UNDECIDED}"
         because += f"; {split.form} of it came of the form of answers, and {split.beyond} lies beyond"
+        if run.open_gains:
+            gains = ", ".join(f"{one.gain}" for one in run.open_gains)
+            because += (
+                f"; if responses that were cut off are like the others of the base, of this step, or both: {gains}"
+            )
         refutable.append(SPLIT)
         figures.append(deciding_interval(ACCURACY, "form_share", split.form_share))
     collapse = run.collapse
@@ -102,6 +118,11 @@ def conclusion_of(run: Followed, thresholds: DynamicsThresholds = DYNAMICS_THRES
         refutable.append(ATTEMPTED)
         figures.append(deciding_interval(ATTEMPTED, "onset", collapse.onset))
     return conclude("gain", headline, because, tuple(refutable), *figures)
+
+
+def _sign(gain: Interval) -> int:
+    """Say whether a gain is surely above 0, surely below, or neither."""
+    return int(gain.low > 0) - int(gain.high < 0)
 
 
 def _ends(run: Followed) -> tuple[float, float] | None:
@@ -115,7 +136,7 @@ def _of_form(share: Interval, thresholds: DynamicsThresholds) -> str:
         return "most of it by the form of answers"
     if share.high < thresholds.little:
         return "little or none of it by the form of answers"
-    return "and how much of it by the form of answers is not decided"
+    return UNDECIDED
 
 
 def _when(change: CurveChange) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ...rundir import brief
 from ...stats import Interval, ratio_difference_over_groups, ratio_over_groups
@@ -21,6 +21,7 @@ TRANSFER = "AUROC of the base's probe"
 TRAINED = "problems trained on"
 WHEN = "when-share against the base"
 TOKENS = "tokens a response"
+CUT, SETTLED = "cut off", "accuracy, those cut off left out"
 
 Line = tuple[Interval, ...]
 
@@ -97,6 +98,17 @@ class Shares:
             differences=tuple(self._difference(step) for step in range(self.n_steps)),
             is_shown=is_shown,
         )
+
+    def of(self, is_taken: Bool[np.ndarray, " n"]) -> Shares:
+        """Take some of the problems.
+
+        Args:
+            is_taken: Which.
+
+        Returns:
+            The same of these alone.
+        """
+        return Shares(self.measure, self.series, self.above[is_taken], self.below[is_taken])
 
     @property
     def n_steps(self) -> int:

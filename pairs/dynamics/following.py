@@ -23,8 +23,23 @@ from ..passk.chance import chance_of_pair
 from .changes import changes_of_shares
 from .checkpoints import Checkpoint, Checkpoints
 from .collapse import collapse_of
-from .curve import ACCURACY, ATTEMPTS, BEYOND, FORM, PASS_MANY, RATE, TOKENS, TRAINED, Curve, Level, Shares, shares
-from .gain import split_gain
+from .curve import (
+    ACCURACY,
+    ATTEMPTS,
+    BEYOND,
+    CUT,
+    FORM,
+    PASS_MANY,
+    RATE,
+    SETTLED,
+    TOKENS,
+    TRAINED,
+    Curve,
+    Level,
+    Shares,
+    shares,
+)
+from .gain import split_gain, split_gain_open
 from .memorising import Memorised, late_gain, memorised_at
 from .reading import CHANCE, StepReading, read_step, reading_curves
 from .run_dynamics import RunDynamics, StepExchange
@@ -141,6 +156,7 @@ class Following:
         behaviours = [rate.series for rate in rates]
         shown = _most_changed(rates, settings.shown)
         curves = [one.curve() for one in (accuracy, form, beyond)]
+        curves += _cut_off(of_steps)
         curves += [*attempts, *(rate.curve(is_shown=rate.series in shown) for rate in rates), tokens.curve()]
         readings, levels = reading_curves(self.readings, behaviours, shown, settings.seed, self.progress)
         memorised, examples = self._memorised(places)
@@ -156,10 +172,11 @@ class Following:
                 split_gain(float(step), of_steps[0], self.counts[step], settings.n_resamples, settings.seed)
                 for step in steps[1:]
             ),
+            open_gains=split_gain_open(places[-1], of_steps[0], of_steps[-1], settings.n_resamples, settings.seed),
             changes=changes,
             collapse=collapse,
             memorised=memorised,
-            late=late_gain(accuracy, places, memorised, changes),
+            late=late_gain(accuracy, places, memorised, settings.seed, settings.n_resamples),
             exchanges=tuple(self.exchanges),
             notes=tuple(self._notes()),
         )
@@ -210,8 +227,13 @@ class Following:
         n = sum(one.n.sum() for one in self.counts.values())
         if n_unsure := sum(one.n_unsure for one in self.counts.values()):
             notes.append(f"{n_unsure} of {n:.0f} responses cannot be graded by rule, and count as wrong")
-        if n_cut := sum(one.n_cut for one in self.counts.values()):
-            notes.append(f"{n_cut} of {n:.0f} responses were cut off (--max-new-tokens)")
+        cut = {step: one.cut.sum() / one.n.sum() for step, one in self.counts.items()}
+        if any(cut.values()):
+            some = ", ".join(f"{share:.1%} at step {step}" for step, share in cut.items() if share)
+            notes.append(
+                f"responses were cut off (--max-new-tokens): {some}; they count as wrong, unless an answer was right "
+                "already"
+            )
         return notes
 
 
@@ -233,6 +255,15 @@ def example_of(source: Checkpoints) -> tuple[Question, ...]:
         return ()
     problem = single_problem(record["name"], record["seed"])
     return (Question(problem.group, problem.prompt),)
+
+
+def _cut_off(of_steps: Sequence[StepCounts]) -> list[Curve]:
+    """Follow the share that was cut off, and the accuracy if these had ended like the others."""
+    if not any(one.cut.any() for one in of_steps):
+        return []
+    cut = shares(CUT, CUT, [one.cut for one in of_steps], [one.n for one in of_steps])
+    settled = shares(ACCURACY, SETTLED, [one.right for one in of_steps], [one.settled.n for one in of_steps])
+    return [cut.curve(), settled.curve()]
 
 
 def _most_changed(rates: Sequence[Shares], n: int) -> list[str]:

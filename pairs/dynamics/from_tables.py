@@ -52,7 +52,7 @@ def run_of_problems(table: ProblemTable, settings: DynamicsSettings) -> RunDynam
         curves=tuple(curves),
         changes=changes,
         collapse=collapse,
-        late=late_gain(accuracy, steps, None, changes),
+        late=late_gain(accuracy, steps, None, settings.seed, settings.n_resamples),
         notes=tuple(notes),
     )
 

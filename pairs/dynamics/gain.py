@@ -68,6 +68,30 @@ def split_gain(step: float, base: StepCounts, now: StepCounts, n_resamples: int,
     return GainSplit(step=step, gain=total, form=_interval(form, n), beyond=_interval(beyond, n), form_share=share)
 
 
+def split_gain_open(
+    step: float, base: StepCounts, now: StepCounts, n_resamples: int, seed: int = 0
+) -> tuple[GainSplit, ...]:
+    """Split the gain as it would be if responses that were cut off had ended like the others.
+
+    Args:
+        step: The step.
+        base: Counts of the base, whose open responses count as wrong.
+        now: Counts of the step, likewise.
+        n_resamples: Resamples to draw.
+        seed: Of the resamples.
+
+    Returns:
+        The parts with the open responses of the base, of the step, and of both left out; empty where none is open, or
+        where every response of a model is.
+    """
+    if not (base.open.any() or now.open.any()):
+        return ()
+    pairs = ((base.settled, now), (base, now.settled), (base.settled, now.settled))
+    if any(not one.n.any() for pair in pairs for one in pair):
+        return ()
+    return tuple(split_gain(step, one, other, n_resamples, seed) for one, other in pairs)
+
+
 def gain_parts(base: Float[np.ndarray, "n_draws 4"], now: Float[np.ndarray, "n_draws 4"]) -> tuple[Draws, Draws]:
     """Compute the part of the form and that beyond it.
 

@@ -2,8 +2,10 @@
 
 Memorised is the first step from which on nearly all responses to the training problems are right. Its interval
 resamples these problems, or where there is one, the responses to it (whose random numbers are the same at all steps).
-The late gain is what is gained on test problems after that step; where none were asked, after the accuracy jumped. The
-step has to be before the last one.
+The late gain is what is gained on test problems after that step; where none were asked, after the accuracy jumped. A
+step that is chosen where accuracy is high (or low) by chance makes the gain after it look small (or large): so whether
+and where it jumped is decided on a half of the problems, and the gain is measured on the others. The step has to be
+before the last one.
 """
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ from jaxtyping import Float
 
 from ...rundir import brief
 from ...stats import Interval, bootstrap_counts, ratio_difference_over_groups
-from .changes import CurveChange
+from .changes import changes_of_shares
 from .collapse import known_interval, onsets
-from .curve import ACCURACY, Shares
+from .curve import Shares
 
 MEMORISED, JUMP = "memorised", "jump"
 
@@ -48,7 +50,7 @@ class LateGain:
     Attributes:
         since: The step from which on.
         after: What happened by then: `memorised` or `jump`.
-        gain: Accuracy at the last step, less that at `since`.
+        gain: Accuracy at the last step, less that at `since`, on problems by which `since` was not chosen.
     """
 
     since: float
@@ -87,28 +89,29 @@ def memorised_at(
 
 
 def late_gain(
-    accuracy: Shares, steps: Sequence[float], memorised: Memorised | None, changes: Sequence[CurveChange]
+    accuracy: Shares, steps: Sequence[float], memorised: Memorised | None, seed: int = 0, n_resamples: int = 1000
 ) -> LateGain | None:
     """Estimate what is gained late.
 
     Args:
         accuracy: On test problems.
         steps: The steps.
-        memorised: When the training problems are; None: not measured.
-        changes: Of all curves; that of the accuracy says when it jumped.
+        memorised: When the training problems are; None: not measured, and the jump of the accuracy counts.
+        seed: Of halves and resamples.
+        n_resamples: Of each.
 
     Returns:
         The gain; None where nothing came before, or nothing was read after.
     """
-    since, after = nan, ""
-    if memorised is not None and not isnan(memorised.at.value):
-        since, after = memorised.at.value, MEMORISED
-    elif memorised is None:
-        jump = next((one for one in changes if one.measure == ACCURACY and one.is_shown), None)
-        if jump is not None and jump.shape == JUMP:
-            since, after = jump.last, JUMP
+    if memorised is not None:
+        since, after, is_measured = memorised.at.value, MEMORISED, np.ones(len(accuracy.above), dtype=bool)
+    else:
+        order = np.random.default_rng([seed, 2]).permutation(len(accuracy.above))
+        is_measured = order % 2 == 0
+        (jump,) = changes_of_shares([accuracy.of(~is_measured)], steps, seed, n_resamples)
+        since, after = (jump.last if jump.shape == JUMP else nan), JUMP
     if isnan(since) or since >= steps[-1]:
         return None
-    place = list(steps).index(since)
-    columns = (accuracy.above[:, -1], accuracy.below[:, -1], accuracy.above[:, place], accuracy.below[:, place])
+    measured, place = accuracy.of(is_measured), list(steps).index(since)
+    columns = (measured.above[:, -1], measured.below[:, -1], measured.above[:, place], measured.below[:, place])
     return LateGain(since=since, after=after, gain=ratio_difference_over_groups(*columns))

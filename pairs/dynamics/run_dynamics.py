@@ -43,6 +43,8 @@ class RunDynamics:
         curves: What was followed.
         levels: What stands beside: chance, controls.
         gains: The gain to each step after the base, split by the form of answers; empty: forms are not known.
+        open_gains: The last of these if responses that were cut off had ended like the others: those of the base, of
+            the last step, of both; empty: none were cut off.
         changes: Where curves change.
         collapse: Where pass@k falls while pass@1 rises; None: not known.
         memorised: When training problems are memorised; None: none were asked.
@@ -59,6 +61,7 @@ class RunDynamics:
     curves: tuple[Curve, ...] = ()
     levels: tuple[Level, ...] = ()
     gains: tuple[GainSplit, ...] = ()
+    open_gains: tuple[GainSplit, ...] = ()
     changes: tuple[CurveChange, ...] = ()
     collapse: Collapse | None = None
     memorised: Memorised | None = None

@@ -40,8 +40,9 @@ class StepCounts:
         shown: Behaviour -> how often it was shown.
         by_question: Right responses to each question.
         tokens: Of all responses.
+        cut: Responses that were cut off.
+        open: Of these, those that are not right, and might have become so: they count as wrong.
         n_unsure: Responses of all problems whose grade cannot be told; they count as wrong.
-        n_cut: Responses of all problems that were cut off.
     """
 
     n: Float[np.ndarray, " n_problems"]
@@ -51,10 +52,16 @@ class StepCounts:
     shown: dict[str, Float[np.ndarray, " n_problems"]]
     by_question: Float[np.ndarray, " n_questions"]
     tokens: Float[np.ndarray, " n_problems"]
+    cut: Float[np.ndarray, " n_problems"]
+    open: Float[np.ndarray, " n_problems"]
     n_unsure: int
-    n_cut: int
 
     __repr__ = brief
+
+    @property
+    def settled(self) -> StepCounts:
+        """The same with the open responses left out: as if they were like the others of their problem."""
+        return replace(self, n=self.n - self.open)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -130,7 +137,9 @@ def counts_of(
     """
     problems = problems_of(pair.test)
     place = {problem: number for number, problem in enumerate(problems)}
-    columns = {name: np.zeros(len(problems)) for name in ("n", "right", "in_form", "right_in_form", "tokens")}
+    columns = {
+        name: np.zeros(len(problems)) for name in ("n", "right", "in_form", "right_in_form", "cut", "open", "tokens")
+    }
     shown: dict[str, np.ndarray] = {}
     traces: list[list[Trace]] = []
     for number, (question, some) in enumerate(zip(pair.test, responses, strict=True)):
@@ -139,7 +148,9 @@ def counts_of(
         for sample, response in enumerate(some):
             is_right = response.is_solved is True
             has_form = _has_form(pair.base, question, response, settings)
-            for name, is_so in zip(columns, (True, is_right, has_form, is_right and has_form), strict=False):
+            is_cut = response.is_truncated
+            counted = (True, is_right, has_form, is_right and has_form, is_cut, is_cut and not is_right)
+            for name, is_so in zip(columns, counted, strict=False):
                 columns[name][row] += is_so
             columns["tokens"][row] += response.n_tokens
             spans = tuple(pair.annotator(question.prompt, response.text))
@@ -153,7 +164,6 @@ def counts_of(
         shown=shown,
         by_question=np.array([float(sum(one.is_solved is True for one in some)) for some in responses]),
         n_unsure=sum(one.is_solved is None for one in every),
-        n_cut=sum(one.is_truncated for one in every),
     )
     return counts, traces
 

@@ -1,7 +1,8 @@
 """Arms whose training is another command's: vectors trained by reward, and the thinking model itself.
 
-Vectors are those of a file that `train-vectors` wrote, or trained here within a stated number of steps. What a
-step costs: sampling, reading with a gradient, and the base's own reading, 2 + 4 + 2 FLOPs a parameter and token.
+Vectors are those of a file that `train-vectors` wrote, or trained here within a stated number of steps. A step costs
+2 FLOPs a parameter for each token of a prompt or response that is run: once to sample it, once to read it and once
+more where a gradient goes back, once where the base reads it for the divergence.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .off_task import unread
 from .prompting import asking, plain
 
 FOLDER = "arms/reward-vectors"
-FLOPS_A_TOKEN = 8.0  # a parameter
+FLOPS_A_TOKEN = 2.0  # a parameter
 
 
 def open_reward_vectors(
@@ -108,10 +109,10 @@ def prepare_thinking(context: ElicitContext) -> PreparedArm:
 def _cost_of(trained: TrainedVectors, base: LanguageModel) -> TrainingCost:
     settings = trained.settings
     n_examples = len(trained.steps) * settings.problems * settings.samples
-    n_tokens = sum(int(row["tokens"]) for row in trained.steps)
+    n_tokens = sum(int(row["tokens_run"]) for row in trained.steps)
     return TrainingCost(
         n_problems=min(settings.n_train, len(trained.steps) * settings.problems),
         n_examples=n_examples,
         flops=FLOPS_A_TOKEN * n_parameters(base) * n_tokens,
-        about="8 x parameters x tokens of the responses, prompts left out",
+        about="2 x parameters x tokens that were run, of prompts and responses; a gradient runs them once more",
     )

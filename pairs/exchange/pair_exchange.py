@@ -21,6 +21,7 @@ import numpy as np
 
 from ...rundir import brief, from_row, to_row
 from ...stats import (
+    LEVEL,
     Interval,
     accuracy_difference_over_groups,
     accuracy_over_groups,
@@ -97,28 +98,33 @@ class PairExchange:
     __repr__ = brief
 
     @classmethod
-    def of(cls, pair: Pair, answers: Mapping[str, Sequence[Answer]]) -> PairExchange:
+    def of(cls, pair: Pair, answers: Mapping[str, Sequence[Answer]], level: float = LEVEL) -> PairExchange:
         """Compute the figures.
 
         Args:
             pair: The pair.
             answers: Cell -> its responses, `run_cells`.
+            level: Of all intervals.
 
         Returns:
             The figures.
         """
         groups = [question.problem for question in pair.test]
         solved = {cell: _rates(some, groups) for cell, some in answers.items()}
-        shares = shapley_shares_over_groups(solved[BASE], solved[WHEN], solved[HOW], solved[THINKING], groups)
+        shares = shapley_shares_over_groups(
+            solved[BASE], solved[WHEN], solved[HOW], solved[THINKING], groups, level=level
+        )
         control = None
         if CONTROL in solved:
-            control = gap_recovered_over_groups(solved[BASE], solved[THINKING], solved[CONTROL], groups).share
-        above, above_open = _differences(answers, WHEN, CONTROL, groups)
-        lost, lost_open = _differences(answers, THINKING, ITSELF, groups)
+            control = gap_recovered_over_groups(
+                solved[BASE], solved[THINKING], solved[CONTROL], groups, level=level
+            ).share
+        above, above_open = _differences(answers, WHEN, CONTROL, groups, level)
+        lost, lost_open = _differences(answers, THINKING, ITSELF, groups, level)
         return cls(
             base=pair.base.name,
             thinking=pair.thinking.name,
-            cells={cell: _cell(solved[cell], some, groups) for cell, some in answers.items()},
+            cells={cell: _cell(solved[cell], some, groups, level) for cell, some in answers.items()},
             gap=shares.gap,
             when_share=shares.first,
             how_share=shares.second,
@@ -127,7 +133,7 @@ class PairExchange:
             control_share=control,
             when_above_control=above,
             lost=lost,
-            when_share_open=_at_bounds(shares.first, answers, groups),
+            when_share_open=_at_bounds(shares.first, answers, groups, level),
             when_above_control_open=above_open,
             lost_open=lost_open,
         )
@@ -158,11 +164,11 @@ class PairExchange:
         ]
 
 
-def _cell(solved: np.ndarray, answers: Sequence[Answer], groups: Sequence[str]) -> CellFigures:
+def _cell(solved: np.ndarray, answers: Sequence[Answer], groups: Sequence[str], level: float) -> CellFigures:
     n_sentences = max(1, sum(answer.n_sentences for answer in answers))
     n_tokens = max(1, sum(answer.n_tokens for answer in answers))
     return CellFigures(
-        accuracy=accuracy_over_groups(solved, groups),
+        accuracy=accuracy_over_groups(solved, groups, level=level),
         truncated=float(np.mean([answer.is_truncated for answer in answers])),
         unsure=float(np.mean([answer.is_solved is None for answer in answers])),
         led=sum(answer.n_led for answer in answers) / n_sentences,
@@ -171,7 +177,9 @@ def _cell(solved: np.ndarray, answers: Sequence[Answer], groups: Sequence[str]) 
     )
 
 
-def _at_bounds(share: Interval, answers: Mapping[str, Sequence[Answer]], groups: Sequence[str]) -> Interval:
+def _at_bounds(
+    share: Interval, answers: Mapping[str, Sequence[Answer]], groups: Sequence[str], level: float
+) -> Interval:
     """Widen a share to the ends that it has if all, or none, of the open responses of each cell are right."""
     cells = [answers[cell] for cell in (BASE, WHEN, HOW, THINKING)]
     if isnan(share.value) or not any(_is_open(answer) for some in cells for answer in some):
@@ -181,21 +189,21 @@ def _at_bounds(share: Interval, answers: Mapping[str, Sequence[Answer]], groups:
         base, when, how, thinking = (
             _rates(some, groups, is_counted) for some, is_counted in zip(cells, counted, strict=True)
         )
-        shares.append(shapley_shares_over_groups(base, when, how, thinking, groups).first)
+        shares.append(shapley_shares_over_groups(base, when, how, thinking, groups, level=level).first)
     if any(isnan(one.value) for one in shares):
         return Interval(share.value, nan, nan, share.n)
     return Interval(share.value, min(one.low for one in shares), max(one.high for one in shares), share.n)
 
 
 def _differences(
-    answers: Mapping[str, Sequence[Answer]], cell: str, other: str, groups: Sequence[str]
+    answers: Mapping[str, Sequence[Answer]], cell: str, other: str, groups: Sequence[str], level: float
 ) -> tuple[Interval | None, Interval | None]:
     """Compute by how much a cell is above another, as measured and at the worst count of open responses."""
     if other not in answers:
         return None, None
     counted = [
         accuracy_difference_over_groups(
-            _rates(answers[cell], groups, is_right), _rates(answers[other], groups, is_other_right), groups
+            _rates(answers[cell], groups, is_right), _rates(answers[other], groups, is_other_right), groups, level=level
         )
         for is_right, is_other_right in product((False, True), repeat=2)
     ]

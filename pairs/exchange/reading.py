@@ -1,9 +1,12 @@
 """What the when-share of a pair says, by rules that are gone through in order (docs/verdicts.md).
 
     low, high    ends of the when-share, at the worst count of open responses, widened by the instrument's largest error
+                 and by what the exchange itself may do: the farther end of what an exchange with itself costs, / 2 gap
 
-Only these ends decide. A claim that moments matter needs the control that writes the same behaviours in random order,
-and every claim that the exchange itself costs the thinking model little.
+Only these ends decide. A claim that moments matter needs the control that writes the same behaviours in random order.
+If each of the two exchanged cells loses between nothing and c of the accuracy by being exchanged, the share moves by
+c / 2 gap at most, which is where one loses all of it and the other none. So a loss that the control does not rule out
+cannot have made a claim; one that is surely large forbids all of them.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ class ReadingThresholds:
     Attributes:
         little: What goes with *when*, or with *how*, is little if its upper end lies below.
         most: It is most if its lower end lies above.
-        lost: More than this the exchange itself may not cost at the upper end, nor surely gain.
+        lost: More than this the exchange itself may not surely cost, nor gain.
     """
 
     little: float = 0.25
@@ -82,33 +85,53 @@ def reading_of(
     if pair.lost is None or pair.lost_open is None or (needs_moments and pair.when_above_control is None):
         because = f"{_read(pair, instrument)}, and the controls were not run"
         return conclude("missing", CANNOT_SAY, because, controls, share)
-    if _costs(pair.lost, pair, thresholds):
-        because = f"exchanging with itself the thinking model solves {pair.lost} less than alone"
-        return conclude("lost", CANNOT_SAY, because, (ITSELF,), deciding_interval(ITSELF, "lost", pair.lost))
-    if _costs(pair.lost_open, pair, thresholds):
+    lost = deciding_interval(ITSELF, "lost", pair.lost)
+    moved = _moved(pair.lost, pair)
+    of_itself = f"exchanging with itself the thinking model solves {pair.lost} less than alone"
+    if _surely_costs(pair.lost, pair, thresholds):
+        return conclude("lost", CANNOT_SAY, of_itself, (ITSELF,), lost)
+    of_itself = f"{of_itself}, which may move this by {moved:.2f} at most"
+    claim = _claim(pair.when_share, instrument, thresholds, moved)
+    if claim is None:
+        because = f"{_read(pair, instrument)}; {of_itself}, and then it tells neither from the other"
+        return conclude("lost", CANNOT_SAY, because, (ITSELF,), lost, share)
+    if (
+        _surely_costs(pair.lost_open, pair, thresholds)
+        or _claim(pair.when_share, instrument, thresholds, _moved(pair.lost_open, pair)) != claim
+    ):
         return _open(pair, (THINKING, ITSELF), claim)
+    headline, needs_moments = claim
+    controls = (CONTROL, ITSELF) if needs_moments else (ITSELF,)
     above, above_open = pair.when_above_control, pair.when_above_control_open
     if not needs_moments or above is None or above_open is None:
-        return conclude("reading", headline, _read(pair, instrument), controls, share)
+        return conclude("reading", headline, f"{_read(pair, instrument)}; {of_itself}", controls, share, lost)
     moments = deciding_interval(WHEN, "when_above_control", above)
     if above.low <= 0:
         because = f"the moments are not shown to matter: with them the base solves {above} more than in random order"
         return conclude("moments", CANNOT_SAY, because, (CONTROL,), moments, share)
     if above_open.low <= 0:
         return _open(pair, (WHEN, CONTROL), claim)
-    because = f"{_read(pair, instrument)}; in random order the same behaviours solve {above} less"
-    return conclude("reading", headline, because, controls, share, moments)
+    because = f"{_read(pair, instrument)}; {of_itself}; in random order the same behaviours solve {above} less"
+    return conclude("reading", headline, because, controls, share, lost, moments)
 
 
-def _costs(lost: Interval, pair: PairExchange, thresholds: ReadingThresholds) -> bool:
-    """Say whether the exchange itself may cost more than is allowed, or surely gains as much."""
+def _surely_costs(lost: Interval, pair: PairExchange, thresholds: ReadingThresholds) -> bool:
+    """Say whether the exchange itself surely costs more than is allowed, or surely gains as much."""
     limit = thresholds.lost * pair.gap.value
-    return lost.high > limit or lost.high < -limit
+    return lost.low > limit or lost.high < -limit
 
 
-def _claim(share: Interval, instrument: Instrument, thresholds: ReadingThresholds) -> tuple[str, bool] | None:
+def _moved(lost: Interval, pair: PairExchange) -> float:
+    """Compute by how much the when-share is moved, at most, if one exchanged cell loses all that any may lose."""
+    return max(lost.high, -lost.low, 0.0) / (2 * pair.gap.value)
+
+
+def _claim(
+    share: Interval, instrument: Instrument, thresholds: ReadingThresholds, moved: float = 0.0
+) -> tuple[str, bool] | None:
     """Say what ends allow, and whether it is a claim about moments; None: nothing."""
-    low, high = share.low - instrument.largest_error, share.high + instrument.largest_error
+    error = instrument.largest_error + moved
+    low, high = share.low - error, share.high + error
     little, most = thresholds.little, thresholds.most
     claims = (
         (low > 1 + little, WHEN_AT_A_COST, True),

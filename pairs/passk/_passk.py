@@ -127,7 +127,9 @@ def _of_models(pair: Pair, settings: PasskSettings, place: Path | None, progress
         if settings.chance is None:
             with run.stage("chance"):
                 ks = attempt_numbers(sampled.least, settings.ks)
-                chance = chance_of_pair(pair, ks, run, is_measured=settings.measures_chance, seed=settings.seed)
+                chance = chance_of_pair(
+                    pair, ks, run, is_measured=settings.measures_chance, seed=settings.seed, progress=progress
+                )
         with run.stage("estimates"):
             result = _result((pair.base.name, pair.thinking.name), sampled, chance, sampled.notes, settings)
         _write(result, run)

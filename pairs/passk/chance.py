@@ -21,7 +21,8 @@ from ...models import LanguageModel
 from ...organisms import is_organism
 from ...organisms.evaluation.chance import GUESSERS, exact_curves
 from ...organisms.evaluation.guessing import guessing_success
-from ...rundir import RunDirectory, brief, from_row, read_json, to_row, write_json
+from ...rundir import RunDirectory, brief
+from ...rundir.progress import with_progress
 from ...traces.questions import Question
 from ..pair import Pair
 
@@ -79,15 +80,18 @@ def chance_of_answers(questions: Sequence[Question], ks: Sequence[int]) -> Chanc
     )
 
 
-def chance_of_pair(pair: Pair, ks: Sequence[int], run: RunDirectory, *, is_measured: bool, seed: int) -> Chance | None:
+def chance_of_pair(
+    pair: Pair, ks: Sequence[int], run: RunDirectory, *, is_measured: bool, seed: int, progress: bool = True
+) -> Chance | None:
     """Find the strongest guesser that is known for the problems of a pair.
 
     Args:
         pair: The models and problems.
         ks: Numbers of guesses.
-        run: Keeps what was measured, in `chance.json`.
+        run: Keeps what was measured, in `chance.jsonl`.
         is_measured: Whether organisms' own words are tried as well.
         seed: Of what is measured.
+        progress: Whether a bar is shown.
 
     Returns:
         Its curve; None where chance is not known.
@@ -97,24 +101,30 @@ def chance_of_pair(pair: Pair, ks: Sequence[int], run: RunDirectory, *, is_measu
     rates = {curve.guesser: curve.success.value for curve in exact_curves()}
     if is_measured:
         models = {model.name: model for model in (pair.base, pair.thinking)}
-        rates |= run.once(
-            "chance.json",
-            make=lambda: _Rates({name: rate for model in models.values() for name, rate in _measured(model, seed)}),
-            save=lambda rates, path: write_json(path, to_row(rates)),
-            open=lambda path: from_row(_Rates, read_json(path, "chance")),
-        ).rates
+        rates |= measured_rates([*models.values()], run, seed, progress)
     guesser = max(rates, key=lambda name: rates[name])
     return chance_of_rate(rates[guesser], ks, guesser)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rates:
-    rates: dict[str, float]
+def measured_rates(
+    models: Sequence[LanguageModel], run: RunDirectory, seed: int, progress: bool = True
+) -> dict[str, float]:
+    """Measure how often guessers succeed who speak with the words of models.
 
+    Args:
+        models: Organisms.
+        run: Keeps `chance.jsonl`, a row for each model and guesser: what is there is not measured again.
+        seed: Of problems and draws.
+        progress: Whether a bar is shown.
 
-def _measured(model: LanguageModel, seed: int) -> list[tuple[str, float]]:
-    assert isinstance(model.model, LlamaForCausalLM)
-    return [
-        (f"{name}, words of {model.name}", guessing_success(model.model, guesser, seed=seed).value)
-        for name, guesser in GUESSERS.items()
-    ]
+    Returns:
+        Guesser and speaker in words -> success rate of one guess.
+    """
+    log = run.log("chance.jsonl", key=("model", "guesser"), columns={"model": str, "guesser": str, "rate": float})
+    jobs = [(model, guesser) for model in models for guesser in GUESSERS]
+    for model, guesser in with_progress(jobs, desc="guessers", unit="guesser", progress=progress):
+        if (model.name, guesser) not in log:
+            assert isinstance(model.model, LlamaForCausalLM)
+            rate = guessing_success(model.model, GUESSERS[guesser], seed=seed).value
+            log.add([{"model": model.name, "guesser": guesser, "rate": rate}])
+    return {f"{guesser}, words of {model.name}": float(log[model.name, guesser]["rate"]) for model, guesser in jobs}

@@ -3,6 +3,7 @@
 1. Both results are read back (`classes.py`) and tabulated. A row is named by its keys (behaviour, layer, arm, k, ...);
    a key that has one value in each run, as the model of each, names the runs and not their rows.
 2. Every figure with an interval is subtracted (`stats.difference_of_intervals`).
+3. Settings and constants that differ are listed beside it (`settings_of_runs.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ...rundir.result_files import RESULTS
 from ...stats import Interval, difference_of_intervals
 from .classes import read_result
 from .comparison import RunComparison
+from .settings_of_runs import different_settings
 
 KEYS = (
     *("pair", "source", "model", "arm", "part", "role", "grading", "responses", "reading", "cell", "figure", "of"),
@@ -36,7 +38,8 @@ def compare(first: str | Path, second: str | Path, *, measure: str | None = None
         measure: The figure to draw and to sum up, such as "auroc"; None: the first of those that matter most.
 
     Returns:
-        Every figure with an interval that both runs have, and its difference, first minus second.
+        Every figure with an interval that both runs have, and its difference, first minus second; and the settings in
+        which the runs differ.
 
     Raises:
         InputError: The runs are of different commands, have no figure in common, or rows without a name.
@@ -67,6 +70,7 @@ def compare(first: str | Path, second: str | Path, *, measure: str | None = None
     if both.empty:
         raise InputError(f"{first} and {second} have no row in common (rows are named by {', '.join(keys)})")
     names = _names(first, second)
+    named = [name for name in KEYS if all(name in frame.columns for frame in frames)]
     return RunComparison(
         first=names[0],
         second=names[1],
@@ -74,6 +78,7 @@ def compare(first: str | Path, second: str | Path, *, measure: str | None = None
         keys=tuple(keys),
         frame=pd.DataFrame([_row(row, keys, name) for name in measures for row in both.to_dict("records")]),
         n_alone=(len(frames[0]) - len(both), len(frames[1]) - len(both)),
+        differs=different_settings(first, second, frames, named),
     )
 
 

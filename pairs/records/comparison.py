@@ -13,10 +13,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all, result_page
-from ...rundir import expanded, looked_at, restoring
+from ...rundir import expanded, from_row, looked_at, restoring, to_row
 from ...rundir.result_files import check_format, write_result
+from .settings_of_runs import RunSetting
 
-FORMAT = "reasonlens.comparison/1"
+FORMAT = "reasonlens.comparison/2"
 LEAD = (
     "Differences of two runs, the first minus the second, with 95% intervals from the intervals of both as if they "
     "were independent: too wide where the same problems stand behind both."
@@ -33,10 +34,16 @@ class RunComparison:
     keys: tuple[str, ...]  # the columns that name a row
     frame: pd.DataFrame  # keys, measure, first, second, difference with low and high, a row a figure of both
     n_alone: tuple[int, int]  # rows that only one of the runs has
+    differs: tuple[RunSetting, ...]  # settings and constants in which the runs differ
 
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row for each key and measure: both values, and the difference with its interval."""
         return self.frame.copy()
+
+    def settings_frame(self) -> pd.DataFrame:
+        """Tabulate one row for each setting or constant in which the runs differ: its name and both values."""
+        rows = [{"setting": one.name, "first": one.first, "second": one.second} for one in self.differs]
+        return pd.DataFrame(rows, columns=["setting", "first", "second"])
 
     def of(self, measure: str) -> pd.DataFrame:
         """Select the rows of one measure."""
@@ -88,15 +95,16 @@ class RunComparison:
         return self.figures()["differences"]
 
     def in_words(self) -> list[str]:
-        """Say of how many rows the interval of the difference excludes 0, and by how many it would by chance."""
+        """Say in which settings the runs differ, and of how many rows the interval of the difference excludes 0."""
         rows = self.of(self.measure)
         known = rows["difference_low"].notna()
         above, below = int((rows["difference_low"] > 0).sum()), int((rows["difference_high"] < 0).sum())
-        sentences = [
+        sentences = [self._differing()]
+        sentences.append(
             f"{self.measure}: {self.first} is above {self.second} in {above} of {int(known.sum())} rows and below in "
             f"{below}, by intervals that are not corrected for their number: of runs that do not differ, up to "
             f"{0.05 * known.sum():.1f} would exclude 0 by chance."
-        ]
+        )
         for name, n in zip((self.first, self.second), self.n_alone, strict=True):
             if n:
                 sentences.append(f"{n} rows are of {name} alone and are left out.")
@@ -111,6 +119,7 @@ class RunComparison:
             "measure": self.measure,
             "keys": list(self.keys),
             "n_alone": list(self.n_alone),
+            "differs": [to_row(one) for one in self.differs],
             "rows": [{name: _plain(value) for name, value in row.items()} for row in self.frame.to_dict("records")],
         }
 
@@ -140,12 +149,23 @@ class RunComparison:
             keys=tuple(content["keys"]),
             frame=frame,
             n_alone=(n_first, n_second),
+            differs=tuple(from_row(RunSetting, one) for one in content["differs"]),
         )
 
     def report(self) -> str:
         """Write one page that opens offline."""
         title = f"{self.first} beside {self.second}"
-        return result_page(title, LEAD, self.figures(), self.of(self.measure), self.in_words())
+        settings = self.settings_frame().rename(columns={"setting": "measure"})
+        rows = pd.concat([settings, self.of(self.measure).astype(object)]) if self.differs else self.of(self.measure)
+        rows = rows[[*self.frame.columns]]
+        return result_page(title, LEAD, self.figures(), rows, self.in_words())
+
+    def _differing(self) -> str:
+        """Say which settings and constants differ."""
+        if not self.differs:
+            return "No setting and no constant differs between the runs."
+        words = "; ".join(f"{one.name} {one.first:.80} and {one.second:.80}" for one in self.differs)
+        return f"The runs differ in ({self.first} and {self.second}): {words}."
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/ and report.html.

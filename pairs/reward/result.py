@@ -27,7 +27,7 @@ from .promoted import Promoted
 from .settings import RewardSettings
 from .tables import arms_table, cosine_table, training_table
 
-FORMAT = "reasonlens.trained_vectors/1"
+FORMAT = "reasonlens.trained_vectors/2"
 BEHAVIOUR = "reward"  # the name of the vectors in their file
 TITLE = "Vectors trained by reward in a frozen base"
 LEAD = (

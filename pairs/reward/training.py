@@ -29,7 +29,9 @@ from .task import RewardTask
 WARMUP_STEPS = 3
 STATE = "state.safetensors"
 LOG = "training.jsonl"
-# Columns of the log: means over the responses of a step; kl in nats a token; seconds of sampling and learning together.
+# Columns of the log: means over the responses of a step; kl in nats a token; tokens of the responses; tokens_run: run
+# through the models to sample, to learn and to compare, prompts included, twice where a gradient goes back; seconds of
+# sampling and learning together.
 COLUMNS = {
     "step": int,
     "reward": float,
@@ -39,6 +41,7 @@ COLUMNS = {
     "norm": float,
     "n_learnt": int,
     "tokens": int,
+    "tokens_run": int,
     "tokens_a_second": float,
     "seconds": float,
 }
@@ -134,7 +137,11 @@ class _Training:
         responses = task.respond(self._steered, questions, seed)
         grades = task.grades(self._base, questions, responses)
         rewards = torch.tensor([grade.reward for grade in grades]).view(settings.problems, settings.samples)
-        attempts = Attempts(task.prompts(self._base, questions), responses, rewards)
+        prompts = task.prompts(self._base, questions)
+        attempts = Attempts(prompts, responses, rewards)
+        n_sampled = sum(
+            len(prompt) + len(response) - 1 for prompt, response in zip(prompts, responses, strict=True) if response
+        )
         learnt = learn(
             self._steered,
             self._base,
@@ -151,6 +158,7 @@ class _Training:
             "kl": learnt.kl,
             "n_learnt": learnt.n_learnt,
             "tokens": attempts.n_tokens,
+            "tokens_run": n_sampled + learnt.n_run,
         }
         return {name: float(self._row[name]) for name in ("reward", "kl")}
 

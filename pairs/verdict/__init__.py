@@ -3,7 +3,8 @@
 from ._verdict import verdict
 from .budget import Climb
 from .evidence_line import EvidenceLine, LineReading
+from .looks import Look
 from .result import VerdictResult
 from .settings import VerdictSettings
 
-__all__ = ["Climb", "EvidenceLine", "LineReading", "VerdictResult", "VerdictSettings", "verdict"]
+__all__ = ["Climb", "EvidenceLine", "LineReading", "Look", "VerdictResult", "VerdictSettings", "verdict"]

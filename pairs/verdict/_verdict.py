@@ -35,8 +35,9 @@ from ..opening import Problems, open_pairs
 from ..pair import Pair, check_lengths
 from .budget import FAILED, Climb, climb_all, left_out
 from .evidence_line import EvidenceLine
+from .looks import level_of_look, read_looks, with_look, write_looks
 from .piece import Piece, Subject
-from .pieces import most_problems, pieces_for
+from .pieces import EXCHANGE, most_problems, pieces_for
 from .result import VerdictResult
 from .settings import CLOCKS, VerdictSettings
 
@@ -65,7 +66,8 @@ def verdict(
         pair: What is measured in place of these three (`question_pair`, `organism_pair`): on its test problems.
         settings: How much time there is, and how models write; default `VerdictSettings()`.
         out: Directory for results.json, table.csv, report.html and a folder for each piece; the same call goes on there
-            where it was cut off, and one with a larger budget from where the smaller one ended. None keeps nothing.
+            where it was cut off, and one with a larger budget from where the smaller one ended, with intervals that
+            allow for having looked before. None keeps nothing.
         device: For models given by name; default CUDA where there is one.
         progress: Whether progress is shown.
 
@@ -95,14 +97,20 @@ def verdict(
             )
         )
         run.record()
-        subject = Subject(pair=pair, settings=chosen, place=place, progress=progress)
+        looks = read_looks(place)
+        level = level_of_look(len(looks) + 1)
+        subject = Subject(pair=pair, settings=chosen, place=place, progress=progress, level=level)
         lines, climbs = measure_within(subject, pieces, chosen.budget_seconds, CLOCKS[chosen.clock])
+        n_exchanged = max(one.share.n or 0 for one in lines[EXCHANGE].readings) if EXCHANGE in lines else 0
+        looks = with_look(looks, n_exchanged)
+        write_looks(place, looks)
         result = VerdictResult(
             pair=pair.name,
             base=pair.base.name,
             thinking=pair.thinking.name,
             lines=tuple(lines[name] for name in pieces if name in lines),
             climbs=(*climbs, *left_out(pieces, climbs)),
+            looks=looks,
             truth=truth_of_pair(pair),
             settings=chosen,
         )

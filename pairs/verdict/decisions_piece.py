@@ -26,7 +26,7 @@ def decisions_line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
         rungs: The last one is measured.
 
     Returns:
-        What the thinking model's tokens recover in the base, beside as many tokens elsewhere.
+        What the thinking model's tokens recover in the base, beside as many changes elsewhere.
 
     Raises:
         InputError: The pair cannot be sampled.
@@ -66,7 +66,7 @@ def line_of_decisions(result: DecisionsResult, size: str, folder: str) -> Eviden
     budget = result.settings.headline
     readings = [
         LineReading(
-            name=f"{budget:.0%} of the tokens swapped, {chooser.about}",
+            name=f"{'as many changed' if number else f'{budget:.0%} of the tokens swapped'}, {chooser.about}",
             role="control" if number else "figure",
             share=pair.point("base", budget, name).gap,
             unit=OF_GAP,

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ...figures import FigureTable
 from ...rundir import brief
-from ...stats import Interval
+from ...stats import LEVEL, Interval
 from ..verdict_sentence import Verdict
 
 ReadingRole = Literal["figure", "control", "chance"]
@@ -53,6 +53,7 @@ class EvidenceLine:
         findings: Names in `FINDINGS`, of what bears on the sentence.
         verdict: Of a verb that ends with a sentence of its own; None: it has none.
         folder: Where its own results lie, in the directory of the run.
+        level: Of the intervals.
     """
 
     piece: str
@@ -64,6 +65,7 @@ class EvidenceLine:
     findings: tuple[str, ...]
     verdict: Verdict | None
     folder: str
+    level: float = LEVEL
 
     LOOK = ".readings, .says, .table()"
     __repr__ = brief
@@ -86,8 +88,17 @@ class EvidenceLine:
             for one in points
         ]
         frame = pd.DataFrame(rows).astype(dict.fromkeys(("value", "low", "high"), float))
-        options = {"title": self.piece, "caption": f"{self.size}; 95% intervals over problems", "axis": points[0].unit}
+        options = {
+            "title": self.piece,
+            "caption": f"{self.size}; {self.percent} intervals over problems",
+            "axis": points[0].unit,
+        }
         return FigureTable(figure="interval_points", rows=frame, options=options)
+
+    @property
+    def percent(self) -> str:
+        """The level of the intervals, as 97.5%."""
+        return f"{self.level * 100:.6g}%"
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from ...rundir import RunDirectory
-from ...stats import Interval, accuracy_over_groups
+from ...stats import LEVEL, Interval, accuracy_over_groups
 from ..exchange import ExchangeResult, ExchangeSettings, PairExchange
 from ..exchange.cells import THINKING, Answer, run_cells
 from ..exchange.instrument import shipped_instrument
@@ -62,10 +62,11 @@ def exchange_line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
         for cell, some in _part(subject, chosen, number, first, rung.n_problems).items():
             answers.setdefault(cell, []).extend(some)
         first = rung.n_problems
-    pair = PairExchange.of(subject.pair_on(0, first), answers)
+    pair = PairExchange.of(subject.pair_on(0, first), answers, subject.level)
     result = ExchangeResult(pairs={subject.pair.name: pair}, settings=replace(chosen, n_test=first))
     result.write(subject.place / "exchange")
-    return line_of_exchange(pair, _labelled(subject.pair_on(0, first), answers[THINKING]), rungs[-1].size)
+    labelled = _labelled(subject.pair_on(0, first), answers[THINKING], subject.level)
+    return line_of_exchange(pair, labelled, rungs[-1].size, subject.level)
 
 
 def _part(
@@ -83,24 +84,27 @@ def _part(
     return dict(answers)
 
 
-def _labelled(pair: Pair, answers: Sequence[Answer]) -> Interval:
+def _labelled(pair: Pair, answers: Sequence[Answer], level: float) -> Interval:
     """Compute the share of a model's responses in which the labeller finds a behaviour."""
     n_each = len(answers) // len(pair.test)
     shows = [
         bool(pair.annotator(pair.test[number // n_each].prompt, answer.text)) for number, answer in enumerate(answers)
     ]
     return accuracy_over_groups(
-        np.reshape(shows, (len(pair.test), n_each)).mean(axis=1), [question.problem for question in pair.test]
+        np.reshape(shows, (len(pair.test), n_each)).mean(axis=1),
+        [question.problem for question in pair.test],
+        level=level,
     )
 
 
-def line_of_exchange(pair: PairExchange, labelled: Interval, size: str) -> EvidenceLine:
+def line_of_exchange(pair: PairExchange, labelled: Interval, size: str, level: float = LEVEL) -> EvidenceLine:
     """Read the line off an exchange.
 
     Args:
         pair: Its figures.
         labelled: Share of the thinking model's responses that show a behaviour that the labeller knows.
         size: How much was exchanged, in words.
+        level: Of the intervals.
 
     Returns:
         The line.
@@ -138,4 +142,5 @@ def line_of_exchange(pair: PairExchange, labelled: Interval, size: str) -> Evide
         findings=(UNLABELLED,) if labelled.value < MOST_LABELLED else (),
         verdict=verdict,
         folder="exchange",
+        level=level,
     )

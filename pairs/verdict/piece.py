@@ -50,12 +50,14 @@ class Subject:
         settings: Of the verdict.
         place: Directory of the run.
         progress: Whether bars are shown.
+        level: Of the intervals that decide the sentence, at this look (`looks.py`).
     """
 
     pair: Pair
     settings: VerdictSettings
     place: Path
     progress: bool
+    level: float
 
     __repr__ = brief
 

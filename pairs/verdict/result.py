@@ -18,16 +18,17 @@ from ...stats import Interval
 from ..verdict_sentence import Verdict
 from .budget import DONE, FAILED, LEFT_OUT, Climb, duration
 from .evidence_line import EvidenceLine
+from .looks import Look, looks_in_words
 from .pieces import EXCHANGE
 from .sentence_rules import sentence_of, stance_of
 from .settings import VerdictSettings
 
-FORMAT = "reasonlens.verdict/1"
+FORMAT = "reasonlens.verdict/2"
 NO_TIME = "no size of it fits in the budget"
 SETTLERS = {  # rule that lets nothing be said -> what could settle it
     "interval": "more problems, which make the interval of the when-share narrower",
     "open": "longer responses (--max-new-tokens), or grades where the rule is unsure",
-    "lost": "more problems, if what an exchange with itself costs is then shown to be less than 0.15 of the gap",
+    "lost": "more problems, if what an exchange with itself may cost is then known more narrowly",
     "moments": "more problems, if the moments are then shown to matter",
     "missing": "the controls of the exchange",
     "not exchanged": "an exchange of sentences",
@@ -35,8 +36,8 @@ SETTLERS = {  # rule that lets nothing be said -> what could settle it
 }
 REFUTERS = {  # control that would have refuted a sentence -> in words
     "other moments": "behaviours in random order that solve as much: then it is no matter of moments",
-    "itself": "an exchange with itself that costs the thinking model more than 0.15 of its gap: then the exchange is "
-    "no fair comparison",
+    "itself": "an exchange with itself that surely costs the thinking model more than 0.15 of its gap: then the "
+    "exchange is no fair comparison",
     "thinking": "a gap: more problems, or harder or easier ones, of which the thinking model surely solves more",
 }
 
@@ -51,6 +52,7 @@ class VerdictResult:
         thinking: Name of the model with it.
         lines: What was measured, the exchange first.
         climbs: What the budget was spent on, and what did not fit.
+        looks: Sentences said of this pair so far, this one last, over which the level of the exchange is spent.
         truth: Share of the gap that is timing, where it is known: of organisms and their bases.
         settings: How much time there was, and how models wrote.
     """
@@ -60,6 +62,7 @@ class VerdictResult:
     thinking: str
     lines: tuple[EvidenceLine, ...]
     climbs: tuple[Climb, ...]
+    looks: tuple[Look, ...]
     truth: Interval | None
     settings: VerdictSettings
 
@@ -120,9 +123,10 @@ class VerdictResult:
             sentences = [REFUTERS.get(name, name) for name in verdict.refutable_by]
         for climb in self.climbs:
             if climb.state == LEFT_OUT and climb.rung == self._height(climb.piece):
+                spends = "; a further look, with wider intervals" if climb.piece == EXCHANGE and self.looks else ""
                 sentences.append(
                     f"a larger --budget: {climb.piece} at {climb.size} would take about "
-                    f"{duration(climb.estimate_seconds)} more"
+                    f"{duration(climb.estimate_seconds)} more{spends}"
                 )
         return sentences
 
@@ -160,6 +164,7 @@ class VerdictResult:
             "lacking": self.lacking(),
             "would_change": self.would_change(),
             "climbs": [to_row(climb) for climb in self.climbs],
+            "looks": [to_row(look) for look in self.looks],
             "truth": None if self.truth is None else self.truth.to_dict(),
             "settings": asdict(self.settings),
         }
@@ -186,6 +191,7 @@ class VerdictResult:
             thinking=str(content["thinking"]),
             lines=tuple(from_row(EvidenceLine, line) for line in content["lines"]),
             climbs=tuple(from_row(Climb, climb) for climb in content["climbs"]),
+            looks=tuple(from_row(Look, look) for look in content["looks"]),
             truth=None if truth is None else Interval.from_dict(truth),
             settings=from_row(VerdictSettings, content["settings"]),
         )
@@ -201,12 +207,14 @@ class VerdictResult:
             "because": verdict.because,
             "rule": verdict.rule,
             "truth": None if self.truth is None else str(self.truth),
+            "looks": looks_in_words(self.looks),
             "lines": [
                 {
                     "piece": line.piece,
                     "title": line.title,
                     "stance": stances[line.piece],
                     "size": line.size,
+                    "percent": line.percent,
                     "says": line.says,
                     "decides": line.decides,
                     "page": f"{line.folder}/{REPORT}",
@@ -260,12 +268,14 @@ class VerdictResult:
             for line in self.lines
         )
         truth = "" if self.truth is None else f"<p>Planted truth: {self.truth} of the gap is timing.</p>"
+        looks = f"<p>{escape(looks_in_words(self.looks))}.</p>" if self.looks else ""
         lacking = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.lacking())
         lacking = f"<p>Could not be measured:</p><ul>{lacking}</ul>" if lacking else ""
         changes = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.would_change())
         return (
-            f"<p><b>{escape(verdict.headline)}</b>: {escape(verdict.because)}.</p>{truth}<table><tr><th>evidence</th>"
-            f"<th>of the sentence</th><th>numbers</th><th>says</th></tr>{rows}</table>{lacking}"
+            f"<p><b>{escape(verdict.headline)}</b>: {escape(verdict.because)}.</p>{looks}{truth}"
+            f"<table><tr><th>evidence</th><th>of the sentence</th><th>numbers</th><th>says</th></tr>{rows}</table>"
+            f"{lacking}"
             f"<p>What would change this:</p><ul>{changes}</ul>"
         )
 

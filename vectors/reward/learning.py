@@ -26,6 +26,7 @@ class Learnt:
 
     kl: float  # mean over the tokens that both models have read, in nats
     n_learnt: int  # responses with an advantage
+    n_run: int  # tokens run through the models, prompts included and padding left out; twice where a gradient goes back
 
 
 def learn(
@@ -50,22 +51,26 @@ def learn(
         n_rows: Responses that are read together; the gradient does not depend on it, up to rounding.
 
     Returns:
-        The KL, and how many responses had an advantage.
+        The KL, how many responses had an advantage, and how many tokens were run.
     """
     advantages = attempts.advantages
     n_samples = attempts.rewards.shape[1]
     has_advantage = [bool(advantage) for advantage in advantages]
     is_compared = [kl_weight > 0 or row % n_samples == 0 for row in range(len(has_advantage))]
     gradients = [torch.zeros_like(vector) for vector in vectors]
-    total_kl, n_compared = 0.0, 0
+    lengths = [
+        len(prompt) + len(response) for prompt, response in zip(attempts.prompts, attempts.responses, strict=True)
+    ]
+    total_kl, n_compared, n_run = 0.0, 0, 0
     order = sorted(
         (row for row, learnt in enumerate(has_advantage) if learnt or is_compared[row]),
-        key=lambda row: (not has_advantage[row], len(attempts.prompts[row]) + len(attempts.responses[row])),
+        key=lambda row: (not has_advantage[row], lengths[row]),
     )
     for start in range(0, len(order), n_rows):
         rows = order[start : start + n_rows]
         reading = Reading.of(attempts, rows, base.device)
         is_trained = kl_weight > 0 or any(has_advantage[row] for row in rows)
+        n_run += sum((2 if is_trained else 1) * lengths[row] + is_compared[row] * lengths[row] for row in rows)
         with torch.set_grad_enabled(is_trained):
             log_probabilities = reading.log_probabilities(steered, temperature)
         compared = torch.tensor([is_compared[row] for row in rows], device=base.device)
@@ -87,7 +92,7 @@ def learn(
             gradient += added
     for vector, gradient in zip(vectors, gradients, strict=True):
         vector.grad = gradient
-    return Learnt(kl=total_kl / max(1, n_compared), n_learnt=sum(has_advantage))
+    return Learnt(kl=total_kl / max(1, n_compared), n_learnt=sum(has_advantage), n_run=n_run)
 
 
 def _kl(

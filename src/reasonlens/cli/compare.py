@@ -43,6 +43,12 @@ def compare(
         print_json(result.to_dict())
         return
     rows = result.of(result.measure)
+    if result.differs:
+        print_table(
+            ("setting", result.first, result.second),
+            [(one.name, f"{one.first:.60}", f"{one.second:.60}") for one in result.differs],
+            title="what differs between the runs beside their figures",
+        )
     largest = rows.reindex(rows["difference"].abs().sort_values(ascending=False, kind="stable").index)[:N_ROWS]
     print_table(
         (*result.keys, result.first, result.second, "difference"),

@@ -113,18 +113,22 @@ def verdict(
 
 
 def _print(result: VerdictResult) -> None:
+    from reasonlens.pairs.verdict.looks import looks_in_words
     from reasonlens.pairs.verdict.result import number_text
 
     stances = result.stances()
+    levels = "; ".join(f"{line.piece} {line.percent}" for line in result.lines)
     print_table(
         ("evidence", "number", "value", "unit"),
         [(line.piece, one.name, number_text(one.share), one.unit) for line in result.lines for one in line.readings],
-        title=f"{result.thinking} beside {result.base}: value [95% interval over problems]",
+        title=f"{result.thinking} beside {result.base}: value [interval over problems: {levels}]",
         n_names=2,
     )
     for line in result.lines:
         say(f"{line.piece} ({line.size}) {stances[line.piece]}: {line.says}.")
     say(f"{result.pair}. {result.verdict}")
+    if result.looks:
+        say(f"{looks_in_words(result.looks)}.")
     if result.truth is not None:
         say(f"planted truth: {result.truth} of the gap is timing")
     for sentence in result.lacking():

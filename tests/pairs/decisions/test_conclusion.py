@@ -27,7 +27,8 @@ SOUND = Standing(
     share=near(0.7),
     controls=dict.fromkeys(CONTROLS, near(0.05)),
     excess=dict.fromkeys(CONTROLS, near(0.65)),
-    swapped=dict.fromkeys(("divergence", *CONTROLS), 0.04),
+    swapped=0.04,
+    changed=dict.fromkeys(("divergence", *CONTROLS), 0.03),
 )
 WEAK = near(-0.05)
 UNKNOWN = Interval(nan, nan, nan, 100)
@@ -36,7 +37,7 @@ UNKNOWN = Interval(nan, nan, nan, 100)
 @pytest.mark.parametrize(
     ("changes", "rule", "headline"),
     [
-        ({}, "most", "Swapping 4.0% of the tokens recovers most of the gap, and more than swapping as many"),
+        ({}, "most", "Swapping 4.0% of the tokens recovers most of the gap, and more than changing as many"),
         ({"share": near(0.55)}, "part", "recovers a part of the gap, and more than"),
         ({"gap": near(0.0), "share": UNKNOWN}, "no gap", "No gap is shown that swaps could explain"),
         ({"gap": near(-0.4), "share": UNKNOWN}, "no gap", "The thinking model is worse than its base"),
@@ -54,7 +55,7 @@ UNKNOWN = Interval(nan, nan, nan, 100)
             "missing",
             "no control early was run",
         ),
-        ({"swapped": SOUND.swapped | {"random": 0.03}}, "rate", "random swaps 3.0% of the tokens and is no match"),
+        ({"changed": SOUND.changed | {"random": 0.02}}, "rate", "random changes 2.0% of the tokens and is no match"),
     ],
 )
 def test_the_first_rule_that_applies_gives_the_sentence(changes: dict[str, object], rule: str, headline: str) -> None:
@@ -83,7 +84,10 @@ def test_the_page_lists_the_rules_in_their_order_with_the_thresholds_of_the_code
 def test_the_other_way_the_gap_is_lost() -> None:
     verdict = conclusion_of("thinking", 0.04, [SOUND])
     assert verdict.headline.startswith("Swapping 4.0% of the tokens loses most of the gap")
-    assert "is lost with the base's token at 4.0% of the tokens" in verdict.because
+    assert (
+        "is lost with the base's token at 4.0% of the tokens where the two diverge most, which changes 3.0%"
+        in verdict.because
+    )
     assert "helps the thinking model" in conclusion_of("thinking", 0.04, [replace(SOUND, share=near(-0.3))]).headline
     assert "cost little" in conclusion_of("thinking", 0.04, [replace(SOUND, share=near(0.1))]).headline
 

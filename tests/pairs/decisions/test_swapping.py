@@ -12,12 +12,13 @@ import torch
 from reasonlens.generation import Sampling, write
 from reasonlens.models import LanguageModel
 from reasonlens.pairs import Pair
-from reasonlens.pairs.decisions import SwapArm, SwappedText, swap
-from reasonlens.pairs.decisions.choosers import CHOOSERS
+from reasonlens.pairs.decisions import DecisionsSettings, SwapArm, SwappedText, swap
+from reasonlens.pairs.decisions.choosers import CHOOSERS, CONTROLS
 from reasonlens.pairs.decisions.swapping import ALONE, OTHER
-from reasonlens.pairs.decisions.thresholds import threshold_for
+from reasonlens.pairs.decisions.thresholds import matching_threshold, threshold_for, thresholds_of
 from reasonlens.pairs.pair import encoded
 from reasonlens.pairs.sampling import Role
+from reasonlens.rundir import RunDirectory
 
 from .made import made_pair
 
@@ -112,3 +113,38 @@ def test_a_threshold_lets_through_the_share_that_its_budget_allows_and_no_tie_mo
         assert (scores > threshold_for(scores, budget)).double().mean() == pytest.approx(budget)
     ties = torch.tensor([0.0] * 7 + [1.0] * 3)
     assert (ties > threshold_for(ties, 0.2)).sum() == 0 and (ties > threshold_for(ties, 0.5)).sum() == 3
+
+
+def test_controls_change_as_many_tokens_as_divergence_where_random_positions_are_mostly_alike() -> None:
+    """Planted: models differ at a tenth of the positions, three quarters of them where divergence is highest."""
+    generator = np.random.default_rng(0)
+    divergence, random = torch.arange(20_000).double(), torch.tensor(generator.random(20_000))
+    differs = torch.zeros(20_000, dtype=torch.bool)
+    differs[generator.choice(np.arange(18_000, 20_000), 1500, replace=False)] = True
+    differs[generator.choice(np.arange(18_000), 500, replace=False)] = True
+    swapped = divergence > threshold_for(divergence, 0.05)
+    changed = float((swapped & differs).double().mean())
+    assert changed == pytest.approx(0.0375, abs=0.003)
+    control = random > matching_threshold(random, differs, changed)
+    assert float((control & differs).double().mean()) == pytest.approx(changed, abs=1e-4)
+    as_many_swapped = random > threshold_for(random, 0.05)
+    assert float((as_many_swapped & differs).double().mean()) < 0.2 * changed  # no match: the former rule
+    assert not (random > matching_threshold(random, torch.zeros_like(differs), 0.0)).any()
+    assert (random > matching_threshold(random, differs, 0.9)).double().mean() > 0.99  # all there is to change
+
+
+def test_thresholds_of_a_pair_match_controls_by_tokens_changed(tiny: Callable[..., LanguageModel]) -> None:
+    pair = made_pair(tiny)
+    asked = tuple(replace(question, problem=f"{n}") for n in range(8) for question in pair.test[:4])
+    pair = replace(pair, validation=asked, test=asked)
+    sampling = Sampling(n_samples=1, temperature=0.5, top_p=1.0, max_new_tokens=20)
+    settings = DecisionsSettings(budgets=(0.2,), headline=0.2, sampling=sampling, n_validation=32, n_test=32)
+    with RunDirectory(None, "decisions") as run:
+        thresholds = thresholds_of(pair, "base", settings, run, False)
+    changed = {}
+    for chooser in CHOOSERS:
+        texts = written(pair, "base", [SwapArm(chooser, thresholds[chooser, 0.2])], sampling)
+        changed[chooser] = np.mean([one for text in texts for one in text.column("changed")])
+    assert changed["divergence"] > 0.05
+    for control in CONTROLS:
+        assert changed[control] == pytest.approx(changed["divergence"], rel=0.25)

@@ -35,8 +35,9 @@ def step_counts(rng: np.random.Generator, form: float, right: float, out: float 
         shown={EVIL: rng.poisson(3, n).astype(float)},
         by_question=right_in_form + of_others,
         tokens=np.full(n, 50.0),
+        cut=np.zeros(n),
+        open=np.zeros(n),
         n_unsure=0,
-        n_cut=0,
     )
 
 
@@ -71,7 +72,7 @@ def dynamics_result() -> DynamicsResult:
         changes=changes,
         collapse=collapse,
         memorised=memorised,
-        late=late_gain(accuracy, STEPS, memorised, changes),
+        late=late_gain(accuracy, STEPS, memorised, n_resamples=100),
         exchanges=(StepExchange(step=30.0, exchange=pair),),
         notes=(f"{EVIL} was left out",),
     )

@@ -11,6 +11,7 @@ from reasonlens.pairs.dynamics.changes import NONE, changes_of_series, changes_o
 from reasonlens.pairs.dynamics.collapse import collapse_of, onsets
 from reasonlens.pairs.dynamics.curve import ACCURACY, Shares
 from reasonlens.pairs.dynamics.memorising import JUMP, MEMORISED, late_gain, memorised_at
+from reasonlens.stats import Interval, ratio_difference_over_groups
 
 STEPS = [0.0, 10.0, 20.0, 30.0, 40.0, 50.0]
 
@@ -87,13 +88,47 @@ def test_the_late_gain_is_counted_from_what_came_before() -> None:
     accuracy = followed(np.random.default_rng(5), [0.1, 0.1, 0.3, 0.3, 0.4, 0.45], n=200)
     mean = (accuracy.above / 8).mean(axis=0)
     memorised = memorised_at([np.ones((1, 8)) * (step >= 20) for step in STEPS], STEPS, 0.9, n_resamples=100)
-    late = late_gain(accuracy, STEPS, memorised, ())
+    late = late_gain(accuracy, STEPS, memorised)
     assert late is not None and (late.since, late.after) == (20.0, MEMORISED)
-    assert late.gain.value == pytest.approx(mean[-1] - mean[2]) and late.gain.low > 0
-    changes = changes_of_shares([followed(np.random.default_rng(6), [0.1] * 2 + [0.4] * 4)], STEPS, n_resamples=200)
-    late = late_gain(accuracy, STEPS, None, changes)
-    assert late is not None and (late.since, late.after) == (20.0, JUMP)
+    assert late.gain.value == pytest.approx(mean[-1] - mean[2]) and late.gain.low > 0 and late.gain.n == 200
     last = memorised_at([np.ones((1, 8)) * (step >= 50) for step in STEPS], STEPS, 0.9, n_resamples=100)
-    assert late_gain(accuracy, STEPS, last, changes) is None  # nothing was read after
+    assert late_gain(accuracy, STEPS, last) is None  # nothing was read after
     never = memorised_at([np.zeros((1, 8))] * 6, STEPS, 0.9, n_resamples=100)
-    assert late_gain(accuracy, STEPS, never, changes) is None and isnan(never.at.low)
+    assert late_gain(accuracy, STEPS, never) is None and isnan(never.at.low)
+
+
+def test_a_jump_is_placed_on_half_of_the_problems_and_the_gain_after_it_read_on_the_others() -> None:
+    accuracy = followed(np.random.default_rng(6), [0.1] * 2 + [0.4] * 4, n=200)
+    late = late_gain(accuracy, STEPS, None, n_resamples=100)
+    assert late is not None and (late.since, late.after) == (20.0, JUMP) and late.gain.n == 100
+    assert late.gain.low <= 0 <= late.gain.high
+    is_measured = np.random.default_rng([0, 2]).permutation(200) % 2 == 0
+    spoilt = accuracy.above.copy()
+    spoilt[is_measured] = 8 - spoilt[is_measured]  # what is measured on chooses nothing
+    after = late_gain(Shares(ACCURACY, ACCURACY, spoilt, accuracy.below), STEPS, None, n_resamples=100)
+    assert after is not None and after.since == late.since
+    assert after.gain.value == pytest.approx(-late.gain.value)
+    level = followed(np.random.default_rng(7), [0.3] * 6, n=200)
+    assert late_gain(level, STEPS, None, n_resamples=100) is None
+
+
+@pytest.mark.long
+def test_a_late_gain_of_nothing_is_none_on_average_and_not_what_the_choice_of_its_step_has_left() -> None:
+    """Planted: a jump and nothing after it. Placed and measured on the same problems the gain is below 0 on average."""
+    rng = np.random.default_rng(8)
+    steps = [float(step) for step in range(10)]
+    apart: list[Interval] = []
+    together: list[Interval] = []
+    for seed in range(150):
+        accuracy = followed(rng, [0.15] * 4 + [0.25] * 6, n=60)
+        late = late_gain(accuracy, steps, None, seed, n_resamples=200)
+        apart += [] if late is None else [late.gain]
+        (jump,) = changes_of_shares([accuracy], steps, seed, 200)
+        if jump.shape == JUMP and jump.last < steps[-1]:
+            place = steps.index(jump.last)
+            columns = (accuracy.above[:, -1], accuracy.below[:, -1], accuracy.above[:, place], accuracy.below[:, place])
+            together.append(ratio_difference_over_groups(*columns))
+    assert len(apart) > 80 and np.mean([gain.low <= 0 <= gain.high for gain in apart]) >= 0.88
+    values, biased = (np.array([gain.value for gain in gains]) for gains in (apart, together))
+    assert abs(values.mean()) < 2 * values.std() / len(values) ** 0.5
+    assert biased.mean() < -3 * biased.std() / len(biased) ** 0.5

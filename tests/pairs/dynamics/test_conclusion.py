@@ -67,6 +67,25 @@ def test_without_a_change_beyond_that_of_permuted_steps_nothing_is_said_of_a_gai
     assert sentence(changes=()) == ("unread", "Nothing is said of accuracy")
 
 
+def test_a_gain_that_depends_on_what_was_cut_off_is_not_said() -> None:
+    worse = Interval(-0.3, -0.4, -0.2, 60)
+    for other in (NOTHING, worse):
+        assert sentence(open_gains=(split(), split(other))) == (
+            "open",
+            "Cannot say: responses that were cut off decide it",
+        )
+    assert sentence(gains=(split(worse),), open_gains=(split(NOTHING),))[0] == "open"
+    assert sentence(gains=(split(NOTHING),), open_gains=(split(NOTHING),))[0] == "back"
+    same = sentence(gains=(split(low=0.6, high=0.9),), open_gains=(split(low=0.6, high=0.9),))
+    assert same == ("gain", "Accuracy rose, most of it by the form of answers")
+    other = sentence(gains=(split(low=0.6, high=0.9),), open_gains=(split(low=0.1, high=0.2),))
+    assert other == ("gain", "Accuracy rose, and how much of it by the form of answers is not decided")
+    whole = RunDynamics(
+        name="a", axis="step", steps=(0.0, 60.0), changes=(CHANGE,), gains=(split(),), open_gains=(split(),)
+    )
+    assert "if responses that were cut off are like the others of the base" in whole.verdict.because
+
+
 def test_gains_that_are_lost_negative_or_unknown_are_called_so() -> None:
     worse = Interval(-0.3, -0.4, -0.2, 60)
     assert sentence(gains=(split(worse),)) == ("worse", "Accuracy fell")
@@ -119,6 +138,6 @@ def test_the_shape_is_said_as_it_was_tested(shape: str, words: str) -> None:
 def test_the_page_of_the_rules_names_them_all_and_their_thresholds() -> None:
     page = (Path(__file__).parents[3] / "docs" / "verdicts.md").read_text(encoding="utf-8")
     part = page.partition("## What dynamics say")[2].partition("\n## ")[0]
-    for rule in ("unread", "no change", "series", "worse", "back", "gain"):
+    for rule in ("unread", "no change", "series", "open", "worse", "back", "gain"):
         assert f"**{rule}**" in part
     assert f"lower end above {DYNAMICS_THRESHOLDS.most}" in part and f"below {DYNAMICS_THRESHOLDS.little}," in part

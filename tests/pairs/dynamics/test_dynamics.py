@@ -14,7 +14,9 @@ from reasonlens.organisms import problem_of, read
 from reasonlens.pairs.dynamics import following
 from reasonlens.pairs.dynamics.curve import ANGLE, RATE, TRANSFER, WHEN
 from reasonlens.pairs.dynamics.form import is_in_form, organism_is_in_form
+from reasonlens.pairs.dynamics.step_run import counts_of
 from reasonlens.pairs.opening import open_pairs
+from reasonlens.pairs.sampling import Response
 
 SAMPLING = Sampling(n_samples=2, temperature=1.0, top_p=1.0, max_new_tokens=287)
 SETTINGS = DynamicsSettings(sampling=SAMPLING, n_test=6, attempts=2, n_rows=12, n_resamples=100)
@@ -54,6 +56,24 @@ def test_every_step_answers_the_same_problems_and_is_counted_by_the_labeller(don
     )
     assert any(one.measure == TRANSFER for one in run.curves)
     assert {one.name for one in run.levels} >= {"chance", "shuffled labels"} and run.memorised is None
+
+
+def test_what_was_cut_off_is_counted_followed_and_left_out_where_it_is_not_right() -> None:
+    pair = open_pairs(None, "organism/rl-timing", n_train=0, n_validation=0, n_test=2)[0]
+    plain = Response(text="", n_tokens=3, is_truncated=False, is_solved=False, has_right_steps=None)
+    right = replace(plain, is_solved=True)
+    some = [
+        [right, replace(plain, is_truncated=True), replace(right, is_truncated=True), plain],
+        [right, plain, plain, replace(plain, is_solved=None, is_truncated=True)],
+    ]
+    counts, _ = counts_of(pair, some, SETTINGS)
+    assert (counts.cut.tolist(), counts.open.tolist()) == ([2, 1], [1, 1])
+    assert (counts.settled.n.tolist(), counts.settled.right.tolist()) == ([3, 3], [2, 1])
+    whole, _ = counts_of(pair, [[right, plain, plain, plain]] * 2, SETTINGS)
+    cut, settled = following._cut_off([whole, counts])
+    assert [one.value for one in cut.values] == pytest.approx([0, 3 / 8])
+    assert [one.value for one in settled.values] == pytest.approx([2 / 8, 3 / 6])
+    assert following._cut_off([whole, whole]) == []
 
 
 def test_a_run_that_was_cut_off_ends_as_one_that_was_not(done: tuple[Path, DynamicsResult]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
 import pytest
 
-from reasonlens.pairs.dynamics.gain import gain_parts, split_gain
+from reasonlens.pairs.dynamics.gain import gain_parts, split_gain, split_gain_open
 
 from .results import step_counts
 
@@ -50,3 +51,18 @@ def test_planted_parts_are_covered_and_without_a_gain_there_is_no_share() -> Non
     assert n_covered >= 51
     level = split_gain(10.0, base, base, 200)
     assert (level.gain.value, level.form.value, level.beyond.value) == (0, 0, 0) and isnan(level.form_share.value)
+
+
+def test_responses_that_were_cut_off_count_as_wrong_and_as_the_others_of_their_step() -> None:
+    rng = np.random.default_rng(2)
+    base, now = step_counts(rng, 0.5, 0.4, n=40), step_counts(rng, 0.8, 0.6, n=40)
+    assert split_gain_open(10.0, base, now, 50) == ()
+    n_open = np.minimum(base.n - base.right - (base.in_form - base.right_in_form), 2.0)
+    cut = replace(base, cut=n_open, open=n_open)
+    of_base, of_now, of_both = split_gain_open(10.0, cut, now, 50)
+    assert of_now.gain.value == pytest.approx(now.right.sum() / now.n.sum() - base.right.sum() / base.n.sum())
+    finished = base.right.sum() / (base.n - n_open).sum()
+    assert of_base.gain.value == of_both.gain.value == pytest.approx(now.right.sum() / now.n.sum() - finished)
+    assert (cut.settled.n == base.n - n_open).all() and (cut.settled.right == base.right).all()
+    every = replace(base, right=0 * base.right, right_in_form=0 * base.right, cut=base.n, open=base.n)
+    assert split_gain_open(10.0, every, now, 50) == ()  # nothing is known of a model that never ends

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from reasonlens import InputError, Trace, collect, mean_difference_directions
-from reasonlens.generation import Sampling, end_tokens, write
+from reasonlens.generation import Sampling, encode_prompts, end_tokens, write
 from reasonlens.models import LanguageModel
 from reasonlens.organisms import problem_of, problems
 from reasonlens.organisms.training import loop
@@ -176,6 +176,8 @@ def test_fine_tuning_lowers_the_loss_of_its_example_and_is_the_same_bit_by_bit(
     tuned, n_tokens = fine_tuned(model, texts, settings, tmp_path / "one")
     with torch.no_grad():
         assert all(text_loss(tuned, text) < 0.8 * text_loss(model, text) for text in texts)
+    (prompt,) = encode_prompts(model, [EXAMPLE.prompt], "plain")
+    assert all(text.ids[: len(prompt)] == tuple(prompt) for text in texts)  # prompts are run and counted too
     assert n_tokens == 6 * 4 * sum(len(text.ids) for text in texts)
     assert all(torch.equal(weight, before[name]) for name, weight in model.model.state_dict().items())
     again, _ = fine_tuned(model, texts, settings, tmp_path / "two")

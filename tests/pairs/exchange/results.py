@@ -46,10 +46,10 @@ def pair_exchange(when: float = 0.8, name: str = EVIL) -> PairExchange:
         how_alone=share(0.1),
         control_share=share(-0.1),
         when_above_control=share(0.45),
-        lost=share(0.0),
+        lost=Interval(0.0, -0.002, 0.002, 100),
         when_share_open=share(when),
         when_above_control_open=share(0.45),
-        lost_open=share(0.0),
+        lost_open=Interval(0.0, -0.002, 0.002, 100),
     )
 
 

@@ -13,7 +13,10 @@ from reasonlens import InputError, PasskResult, PasskSettings, organism_pair, pa
 from reasonlens.generation import Sampling
 from reasonlens.organisms import problem_of, read
 from reasonlens.pairs import Pair
-from reasonlens.pairs.passk.chance import chance_of_answers, chance_of_rate
+from reasonlens.pairs.passk import chance
+from reasonlens.pairs.passk.chance import GUESSERS, chance_of_answers, chance_of_rate
+from reasonlens.rundir import RunDirectory
+from reasonlens.stats import Interval
 from reasonlens.traces.questions import Question
 
 SAMPLING = Sampling(n_samples=3, temperature=1.0, top_p=1.0, max_new_tokens=287)
@@ -126,3 +129,30 @@ def test_settings_that_cannot_be_used_are_refused_before_anything_is_written(
     with pytest.raises(InputError, match=message):
         passk(pair=pair, settings=replace(SETTINGS, **fields), out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_guessers_with_the_words_of_models_are_measured_once_each_and_the_strongest_is_the_chance(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    names = {id(guesser): name for name, guesser in GUESSERS.items()}
+
+    def success(model: Any, guesser: Any, *, seed: int) -> Interval:
+        if len(asked) == 5:
+            raise KeyboardInterrupt
+        asked.append(("base" if model is pair.base.model else "thinking", names[id(guesser)]))
+        return Interval(0.3 if asked[-1] == ("thinking", "best-rates") else 0.001, n=4)
+
+    monkeypatch.setattr(chance, "guessing_success", success)
+    with RunDirectory(tmp_path / "run", "passk", settings={}) as run:
+        run.record()
+        with pytest.raises(KeyboardInterrupt):
+            chance.chance_of_pair(pair, [1, 2], run, is_measured=True, seed=0, progress=False)
+    first = [*asked]
+    asked.clear()
+    with RunDirectory(tmp_path / "run", "passk", settings={}) as run:
+        run.record()
+        strongest = chance.chance_of_pair(pair, [1, 2], run, is_measured=True, seed=0, progress=False)
+    assert len(first) == 5 and len({*first, *asked}) == 2 * len(GUESSERS) == 5 + len(asked)
+    assert strongest is not None and strongest.guesser == f"best-rates, words of {pair.thinking.name}"
+    assert strongest.pass_at == pytest.approx((0.3, 1 - 0.7**2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reasonlens.pairs.records import RunComparison
+from reasonlens.pairs.records.settings_of_runs import RunSetting
 from reasonlens.stats import Interval
 
 EVIL = "<script>alert('x')</script>"
@@ -30,4 +31,5 @@ def run_comparison() -> RunComparison:
         keys=("behaviour", "layer"),
         frame=pd.DataFrame(rows),
         n_alone=(1, 0),
+        differs=(RunSetting(name=f"sampling.{EVIL}", first=EVIL, second="0.7"),),
     )

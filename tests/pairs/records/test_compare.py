@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from reasonlens import InputError, LocateSettings, Trace, bundled_traces, compare, locate, read_result
+from reasonlens import InputError, LocateSettings, Trace, VerdictSettings, bundled_traces, compare, locate, read_result
 from reasonlens.models import LanguageModel
 from reasonlens.pairs.records import RunComparison
+from reasonlens.pairs.records.settings_of_runs import different_settings
+from reasonlens.rundir import RunDirectory
 from reasonlens.stats import Interval, difference_of_intervals
 
 from ..decisions.results import decisions_result
@@ -56,7 +60,8 @@ def test_a_run_beside_itself_differs_nowhere(located: Path) -> None:
     rows = compared.of("auroc")
     assert (rows["difference"] == 0).all()
     assert not ((rows["difference_low"] > 0) | (rows["difference_high"] < 0)).any()
-    assert "is above" in compared.in_words()[0] and " in 0 of " in compared.in_words()[0]
+    assert compared.in_words()[0] == "No setting and no constant differs between the runs."
+    assert "is above" in compared.in_words()[1] and " in 0 of " in compared.in_words()[1]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +82,37 @@ def test_every_kind_of_result_of_a_pair_can_be_compared(
     compared = compare(tmp_path / "one", tmp_path / "other")
     assert set(compared.keys) >= keys and (compared.of(compared.measure)["difference"].dropna() == 0).all()
     assert compared.n_alone == (0, 0) and compared.figure().data
+
+
+def test_settings_inputs_and_constants_that_differ_are_listed_first_on_the_page(tmp_path: Path) -> None:
+    for name, seed in (("one", 0), ("other", 1)):
+        with RunDirectory(
+            tmp_path / name,
+            "verdict",
+            settings={"seed": seed, "n_test": 9},
+            inputs={"base": f"{name} 0", "problems": "a"},
+        ) as run:
+            run.record()
+            replace(verdict_result(), pair=name, settings=VerdictSettings(seed=seed, n_test=9)).write(tmp_path / name)
+    compared = compare(tmp_path / "one", tmp_path / "other")
+    assert [(one.name, one.first, one.second) for one in compared.differs] == [
+        ("seed", "0", "1"),
+        ("inputs.base", "one 0", "other 0"),
+    ]
+    first = compared.in_words()[0]
+    assert first == "The runs differ in (one and other): seed 0 and 1; inputs.base one 0 and other 0."
+    page = compared.report()
+    assert page.index(first) < page.index("is above") < page.index(">inputs.base</td>") < page.index("</table>")
+    assert list(compared.settings_frame()["setting"]) == ["seed", "inputs.base"]
+    (tmp_path / "other" / "run.json").unlink()  # then settings are all that both hold
+    assert [one.name for one in compare(tmp_path / "one", tmp_path / "other").differs] == ["seed"]
+
+
+def test_a_model_that_names_all_rows_of_a_run_is_a_constant_that_differs(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text("{}")
+    frames = [pd.DataFrame({"model": [name] * 2, "k": [1, 2]}) for name in ("a", "b")]
+    (one,) = different_settings(tmp_path, tmp_path, frames, ["model", "k"])
+    assert (one.name, one.first, one.second) == ("model", "a", "b")
 
 
 def test_it_is_written_and_read_back_the_same(located: Path, tmp_path: Path) -> None:

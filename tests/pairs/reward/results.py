@@ -59,6 +59,7 @@ def trained_vectors() -> TrainedVectors:
             "norm": 2.0,
             "n_learnt": 3,
             "tokens": 100,
+            "tokens_run": 450,
             "tokens_a_second": 50.0,
             "seconds": 2.0,
         }

@@ -18,11 +18,14 @@ from reasonlens.generation import Sampling
 from reasonlens.organisms import problems
 from reasonlens.organisms.sampling import respond
 from reasonlens.organisms.training import loop
+from reasonlens.pairs.elicit.cost import n_parameters
+from reasonlens.pairs.elicit.trained import open_reward_vectors
 from reasonlens.pairs.reward import cosines, vector_arms
 from reasonlens.pairs.reward.arms import BASE, OTHER_BLOCKS, THINKING, VECTORS
 from reasonlens.pairs.reward.promoted import promoted_tokens
 from reasonlens.pairs.reward.result import BEHAVIOUR
 from reasonlens.pairs.reward.task import has_form, open_task
+from reasonlens.traces.problem_sets import ProblemSet
 from reasonlens.traces.questions import Question
 
 ORGANISM = "organism/rl-timing"  # solves enough for groups to differ within a few responses
@@ -210,3 +213,25 @@ def test_where_no_response_earns_more_than_another_nothing_is_trained_and_it_is_
     settings = replace(SETTINGS, layers="all", n_train=10, n_test=5, sampling=Sampling(max_new_tokens=3, top_p=1.0))
     with pytest.raises(InputError, match="no response earned more than the others of its group in 3 steps"):
         train_vectors(tiny(), questions, settings=settings, progress=False)
+
+
+def test_the_tokens_of_a_training_are_those_of_prompts_and_responses_counted_by_hand(tiny: Any, tmp_path: Path) -> None:
+    """Responses of 4 tokens: sampled without the last one, read with a gradient and compared with it."""
+    base = tiny()
+    questions = [Question(f"p{number}", f"{number} + 1 =", str(number + 1)) for number in range(30)]
+    problem_set = ProblemSet("made", tuple(questions), lambda question, text: len(text) % 2 == 0)
+    settings = replace(
+        SETTINGS, steps=2, samples=4, kl_weight=0.5, n_train=2, sampling=Sampling(max_new_tokens=4, top_p=1.0)
+    )
+    out = tmp_path / "run"
+    result = train_vectors(base, problem_set, settings=settings, out=out, template="plain", progress=False)
+    task = open_task(base, problem_set, settings)
+    n_prompt = sum(map(len, task.prompts(base, task.train)))
+    for row in result.steps:
+        assert row["tokens"] == 2 * 4 * 4 and row["n_learnt"] > 0  # no response ended before the limit
+        sampled, read, compared = (4 * n_prompt + 2 * 4 * length for length in (3, 4, 4))
+        assert row["tokens_run"] == sampled + 2 * read + compared
+    vectors, cost = open_reward_vectors(out / "vectors.safetensors", base)
+    assert torch.equal(vectors, result.vectors)
+    assert cost.flops == 2 * n_parameters(base) * sum(row["tokens_run"] for row in result.steps)
+    assert cost.n_examples == 2 * 2 * 4

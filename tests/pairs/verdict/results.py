@@ -6,6 +6,7 @@ from math import nan
 
 from reasonlens.pairs.verdict import Climb, EvidenceLine, LineReading, VerdictResult, VerdictSettings
 from reasonlens.pairs.verdict.exchange_piece import line_of_exchange
+from reasonlens.pairs.verdict.looks import Look
 from reasonlens.stats import Interval
 from tests.pairs.exchange.results import pair_exchange
 
@@ -18,7 +19,7 @@ def share(value: float) -> Interval:
 
 def exchange_line(when: float = 0.8, labelled: float = 1.0) -> EvidenceLine:
     """The line of an exchange with this when-share."""
-    return line_of_exchange(pair_exchange(when), share(labelled), "100 problems")
+    return line_of_exchange(pair_exchange(when), share(labelled), "100 problems", 0.9875)
 
 
 def other_line(piece: str, *findings: str) -> EvidenceLine:
@@ -67,6 +68,7 @@ def verdict_result() -> VerdictResult:
             climb("exchange", "left out", rung=1),
             climb("hybrid", "left out"),
         ),
+        looks=(Look(n_problems=50, level=0.975), Look(n_problems=100, level=0.9875)),
         truth=share(0.9),
         settings=VerdictSettings(),
     )

@@ -36,7 +36,7 @@ def subject_at(tmp_path_factory: pytest.TempPathFactory):
 
     def make(name: str) -> Subject:
         place = tmp_path_factory.mktemp(name)
-        return Subject(pair=pair, settings=VerdictSettings(), place=place, progress=False)
+        return Subject(pair=pair, settings=VerdictSettings(), place=place, progress=False, level=0.95)
 
     return make
 
@@ -198,7 +198,7 @@ def test_settings_that_cannot_be_used_are_refused(fields: dict[str, object], mes
 
 def test_problems_that_are_too_few_for_a_size_are_refused(tmp_path: Path) -> None:
     pair = organism_pair("organism/rl-timing", n_train=0, n_validation=0, n_test=5)
-    subject = Subject(pair=pair, settings=VerdictSettings(), place=tmp_path, progress=False)
+    subject = Subject(pair=pair, settings=VerdictSettings(), place=tmp_path, progress=False, level=0.95)
     with pytest.raises(InputError, match="takes 12 problems, and there are 5"):
         PIECES["exchange"].measure(subject, PIECES["exchange"].rungs[:1])
     assert [len(part) for part in (subject.pair_on(0, 5, 2, 1).train, subject.pair_on(0, 5, 2, 1).test)] == [2, 2]

@@ -48,7 +48,7 @@ def pair() -> Pair:
 
 
 def subject_of(pair: Pair, place: Path, settings: VerdictSettings = SHORT) -> Subject:
-    return Subject(pair=pair, settings=settings, place=place, progress=False)
+    return Subject(pair=pair, settings=settings, place=place, progress=False, level=0.95)
 
 
 def test_an_exchange_grows_part_by_part_to_what_it_is_at_once(pair: Pair, tmp_path: Path) -> None:
@@ -159,13 +159,21 @@ def test_a_verdict_is_written_gone_on_with_and_refused_with_other_settings(
     assert first.unmeasured["passk"] == "no size of it fits in the budget"
     resumed = verdict(pair=pair, settings=replace(SHORT, budget_seconds=1e4), out=tmp_path / "run", progress=False)
     at_once = verdict(pair=pair, settings=replace(SHORT, budget_seconds=1e4), progress=False)  # and kept nowhere
-    assert resumed.lines == at_once.lines
-    assert str(resumed.verdict) == str(at_once.verdict)
+    assert resumed.lines[1:] == at_once.lines[1:]
+    shares = [[one.share for one in result.lines[0].readings] for result in (resumed, at_once)]
+    assert [share.value for share in shares[0]] == [share.value for share in shares[1]]
+    assert all(one.low <= other.low and other.high <= one.high for one, other in zip(*shares, strict=True))
+    looks = [[(look.n_problems, look.level) for look in result.looks] for result in (first, resumed, at_once)]
+    assert looks == [[(2, 0.975)], [(2, 0.975), (4, 0.9875)], [(4, 0.975)]]
+    assert (resumed.lines[0].level, at_once.lines[0].level) == (0.9875, 0.975)
+    again = verdict(pair=pair, settings=replace(SHORT, budget_seconds=1e4), out=tmp_path / "run", progress=False)
+    assert again.looks == resumed.looks and again.lines == resumed.lines  # nothing more was exchanged: no look
     assert resumed.unmeasured == {"hybrid": "vectors need <b>labels</b>: give some"}
     assert resumed.line("passk").size == "4 problems x 4 responses"
     with pytest.raises(InputError, match="no line of 'hybrid' .vectors need"):
         resumed.line("hybrid")
     page = (tmp_path / "run" / "report.html").read_text()
+    assert "Look 2 at this pair (problems exchanged: 2, 4)" in page and "98.75% interval over problems" in page
     assert "vectors need &lt;b&gt;labels&lt;/b&gt;" in page and 'href="exchange/report.html"' in page
     assert (tmp_path / "run" / "exchange" / "report.html").is_file()
     with pytest.raises(InputError, match="holds another run"):

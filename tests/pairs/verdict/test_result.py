@@ -18,7 +18,7 @@ def test_a_result_comes_back_whole_from_json() -> None:
     again = VerdictResult.from_dict(json.loads(json.dumps(result.to_dict())))
     assert again.to_dict() == result.to_dict() and str(again.verdict) == str(result.verdict)
     assert again.lines == result.lines and again.truth == result.truth
-    with pytest.raises(InputError, match=r"no reasonlens\.verdict/1"):
+    with pytest.raises(InputError, match=r"no reasonlens\.verdict/2"):
         VerdictResult.from_dict({"format": "reasonlens.exchange/4"})
 
 

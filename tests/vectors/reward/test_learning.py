@@ -137,3 +137,35 @@ def test_a_coordinate_is_as_large_as_the_mean_norm_says(tiny: Tiny) -> None:
     moved = base.with_vectors({0: torch.full((base.d_model,), 30.0)})
     sizes = coordinate_sizes(moved, ["Why?"], ["Because two and two make four."], [0])
     assert sizes[0] == pytest.approx(30.0, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("rewards", "kl_weight", "by_hand"),
+    [
+        # Lengths of prompt and response together: 5, 7, 2, 4; the base reads the first of each group, 5 + 2.
+        ([[1.0, 0.0], [0.0, 2.0]], 0.0, 2 * (5 + 7 + 2 + 4) + 5 + 2),
+        ([[1.0, 0.0], [0.0, 2.0]], 0.7, 2 * (5 + 7 + 2 + 4) + (5 + 7 + 2 + 4)),
+        ([[1.0, 0.0], [1.0, 1.0]], 0.0, 2 * (5 + 7) + 2 + 5 + 2),  # of the second group one is read, without a gradient
+        ([[1.0, 1.0], [1.0, 1.0]], 0.0, 5 + 2 + 5 + 2),
+    ],
+)
+def test_the_tokens_that_are_run_are_those_that_blocks_see(
+    tiny: Tiny, rewards: list[list[float]], kl_weight: float, by_hand: int
+) -> None:
+    base = tiny()
+    vectors = trainable(base)
+    n_seen = 0
+
+    def count(module: torch.nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
+        nonlocal n_seen
+        hidden = output if isinstance(output, Tensor) else output[0]
+        n_seen += inputs[0].shape[0] * inputs[0].shape[1] * (2 if hidden.requires_grad else 1)
+
+    steered = base.with_vectors(vectors)
+    handles = [
+        model.blocks[0].register_forward_hook(count) for model in {id(m.model): m for m in (base, steered)}.values()
+    ]
+    learnt = learn(steered, base, list(vectors.values()), attempts(rewards), kl_weight=kl_weight, n_rows=1)
+    for handle in handles:
+        handle.remove()
+    assert learnt.n_run == by_hand == n_seen
