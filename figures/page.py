@@ -31,7 +31,7 @@ from .shades import shade
 PAGES = "pages"
 PLOTLY = "plotly-cartesian.min.js.gz"
 SCRIPTS = ("page.js", "start.js")  # what every page runs, first and last
-SECTION = re.compile(r'<(?:section|details)[^>]* id="(at-[\w-]+)"[^>]*>\s*(?:<summary>)?<h2>(.*?)</h2>', re.DOTALL)
+SECTION = re.compile(r'<(?:section|details)[^>]* id="(at-[\w-]+)"[^>]*>\s*(?:<summary>)?<h2[^>]*>(.*?)</h2>', re.DOTALL)
 
 
 def render(
@@ -95,35 +95,6 @@ def result_page(
     """
     results = {"title": title, "lead": lead, "sentences": list(sentences)}
     return render("result.html.jinja", results, figures, table=frame_table("results", frame))
-
-
-def offline_page(title: str, style: str, body: str) -> str:
-    """Put a body of HTML into a page in which no script may run.
-
-    Args:
-        title: Title of the page, escaped already.
-        style: Style sheet, after that of all pages.
-        body: HTML, put in as it is: what models wrote in it must have been escaped.
-
-    Returns:
-        The whole page.
-    """
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{asset("page.css")}{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
 
 
 def frame_table(name: str, frame: pd.DataFrame) -> Markup:
