@@ -62,3 +62,5 @@ def compare(
         say(sentence)
     if out is None:
         next_command("compare", first, second, "--out", "compared")
+    else:
+        next_command("runs", out)
