@@ -165,13 +165,27 @@ class Stability:
             before_after=None if compared is None else BeforeAfter.from_dict(compared),
         )
 
+    def in_words(self) -> list[str]:
+        """Say of each behaviour how many of its boundaries are stable, beside chance."""
+        return [
+            f"{row.behaviour}: {row.share_stable:.3f} [{row.share_stable_low:.3f}, {row.share_stable_high:.3f}] of "
+            f"{row.n_boundaries} boundaries are stable"
+            + (
+                ""
+                if row.base_stable != row.base_stable
+                else f"; by chance {row.base_stable:.3f} [{row.base_stable_low:.3f}, {row.base_stable_high:.3f}]"
+            )
+            + "."
+            for row in self.summary().itertuples()
+        ]
+
     def report(self) -> str:
         """Write one self-contained HTML page."""
         lead = (
             "Stable: the behaviour returns in enough continuations. By chance (base): the same at boundaries of other "
             "behaviours. Seen: boundaries whose label the annotator gives to the trace's own words."
         )
-        return result_page("Does the behaviour return?", lead, self.figures(), self.summary())
+        return result_page("Does the behaviour return?", lead, self.figures(), self.summary(), self.in_words())
 
     def write(self, directory: str | Path) -> None:
         """Write stable.jsonl (if it holds the traces), results.json, table.csv, tables/ and report.html.

@@ -99,7 +99,14 @@ function fitted(figure, width) {
   layout.font = { ...layout.font, color: colour("--ink"), size: narrow ? 12 : 13 };
   layout.hoverlabel = { align: "left", namelength: -1 };
   let height = inside, top = 34;
-  const panels = panelsOf(layout), columns = new Set(panels.map(panel => panel.left.toFixed(3))).size;
+  const beside = (layout.annotations ?? []).filter(note => note.xref === "paper" && note.x > 1);  // words right of a row
+  if (narrow) layout.annotations = (layout.annotations ?? []).filter(note => !beside.includes(note));
+  for (const trace of data) if (trace.colorbar) trace.colorbar.nticks = Math.max(3, Math.floor(inside / 45));
+  const has = trace => [trace.x, trace.y, trace.z].some(values => values?.length || values?.bdata);
+  const isEmpty = panel => !data.some(trace => (trace.yaxis ?? "y") === panel.yKey.replace("axis", "") && has(trace));
+  const all = panelsOf(layout), unused = all.filter(panel => isEmpty(panel) && !panel.title);
+  for (const panel of unused) panel.x.visible = panel.y.visible = false;  // places of a grid that nothing stands in
+  const panels = all.filter(panel => !unused.includes(panel)), columns = new Set(panels.map(panel => panel.left.toFixed(3))).size;
   const fit = Math.max(1, Math.floor((width - 60) / PANEL));
   const across = Math.min(columns, fit), moved = panels.length > 1 && across < columns;
   const shown = panels.map(panel => panel.title ?? panel.above?.title);
@@ -120,8 +127,7 @@ function fitted(figure, width) {
       panel.x.domain = [left, right];
       panel.y.domain = [Math.max(0, high - each / height), high];
       delete panel.x.matches;
-      const id = panel.yKey.replace("axis", ""), isEmpty = !data.some(trace => (trace.yaxis ?? "y") === id);
-      panel.x.showticklabels = panel.y.showticklabels = !isEmpty;
+      panel.x.showticklabels = panel.y.showticklabels = !isEmpty(panel);
       panel.x.title = xTitles[place];
       panel.y.title = column === 0 || panel.first.y.title !== yTitles[place - 1] ? yTitles[place] : undefined;
       const note = shown[place];
@@ -130,11 +136,17 @@ function fitted(figure, width) {
   } else {
     for (const panel of panels) if (panel.title) panel.title.text = wrapped(panel.title.text, room);
   }
+  for (const key of Object.keys(layout)) {
+    const axis = layout[key];
+    if (!/^[xy]axis\d*$/.test(key) || !axis.title?.text) continue;  // a title longer than its axis would lie on the next one's
+    const [from, to] = axis.domain ?? [0, 1], room = key.startsWith("x") ? (to - from) * (width - 90) : (to - from) * height + 20;
+    axis.title = { ...axis.title, text: wrapped(axis.title.text, room), font: { size: layout.font.size } };
+  }
   if (narrow) for (const key of Object.keys(layout)) {
     const axis = layout[key];
     if (/^yaxis\d*$/.test(key) && axis.ticktext) axis.ticktext = axis.ticktext.map(text => wrapped(text, 110));
   }
-  layout.margin = { l: 8, r: narrow ? 8 : 20, t: top, b: 48 };
+  layout.margin = { l: 8, r: narrow ? 8 : beside.length ? Math.max(20, margin.r ?? 0) : 20, t: top, b: 48 };
   layout.height = height + layout.margin.t + layout.margin.b;
   layout.width = width;
   return { data, layout };

@@ -119,6 +119,19 @@ class Calibration:
             )
         return pd.DataFrame(rows)
 
+    def in_words(self) -> list[str]:
+        """Say of every reading how far it lies from the truth, on how many pairs, and in which order it puts them."""
+        sentences = []
+        for row in self.scores().itertuples():
+            order = (
+                f", and puts {row.concordance:.0%} of {row.n_compared} pairs of pairs in the right order"
+                if row.n_compared
+                else ""
+            )
+            pairs = "1 pair" if row.n_pairs == 1 else f"{row.n_pairs} pairs"
+            sentences.append(f"{row.reading}: errs by {row.mean_abs_error:.3f} on average over {pairs}{order}.")
+        return sentences
+
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row for each pair and reading, the truth among them; intervals in `low` and `high`."""
         return pd.DataFrame(
@@ -199,7 +212,7 @@ class Calibration:
 
     def report(self) -> str:
         """Write one page that opens offline."""
-        return result_page(TITLE, LEAD, self.figures(), self.to_frame())
+        return result_page(TITLE, LEAD, self.figures(), self.to_frame(), self.in_words())
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/shares.json and report.html.

@@ -118,7 +118,7 @@ class ProfileResult:
             for name, profiles in self.pairs.items()
             for profile in profiles
             if profile.responses == ALL and profile.n_differing[1]
-        ]
+        ] or ["Nothing can be compared: too few problems have sentences of both models."]
 
     @looked_at(".figure(), .to_frame(), .in_words()")
     def __repr__(self) -> str:
