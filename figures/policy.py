@@ -77,10 +77,7 @@ def policy_graph(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
         f"arrows: shares of what follows, from {LEAST:g}; blue: surely, and by {CHANGED:g} or more, above the base, "
         "orange: below"
     )
-    figure.add_annotation(
-        text=legend, x=0, y=-0.02, xref="paper", yref="paper", xanchor="left", yanchor="top", showarrow=False
-    )
-    figure = styled(figure, title, caption, 150 + 420 * n_rows)
+    figure = styled(figure, title, f"{caption}; {legend}", 150 + 420 * n_rows)
     return figure.update_layout(margin={"t": 130})
 
 
