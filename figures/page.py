@@ -62,6 +62,7 @@ def render(
     environment.filters |= {
         "figure": lambda value: "–" if value is None or value != value else f"{value:.3f}",
         "contents": _contents,
+        "said": _said,
         "shade": shade,
     }
     blocks = {"figures": _drawings(figures), **({} if data is None else data)}
@@ -177,6 +178,11 @@ def _words(markup: str | None) -> str:
     """Convert a text in plotly's markup to HTML without markup."""
     lines = re.sub(r"([.;:]?)\s*(?:<br>|\n)+", lambda end: f"{end[1] or '.'} ", markup or "")
     return page_text(unescape(re.sub(r"</?(?:b|i|sub|sup)>", " ", lines)))
+
+
+def _said(sentence: str) -> Markup:
+    """Write a sentence, and what stands in backticks in it as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", page_text(sentence)))
 
 
 def _contents(body: str) -> Markup:

@@ -139,7 +139,7 @@ function fitted(figure, width) {
   for (const key of Object.keys(layout)) {
     const axis = layout[key];
     if (!/^[xy]axis\d*$/.test(key) || !axis.title?.text) continue;  // a title longer than its axis would lie on the next one's
-    const [from, to] = axis.domain ?? [0, 1], room = key.startsWith("x") ? (to - from) * (width - 90) : (to - from) * height + 20;
+    const [from, to] = axis.domain ?? [0, 1], room = key.startsWith("x") ? (to - from) * (width - (narrow ? 180 : 90)) : (to - from) * height + 20;
     axis.title = { ...axis.title, text: wrapped(axis.title.text, room), font: { size: layout.font.size } };
   }
   if (narrow) for (const key of Object.keys(layout)) {
@@ -158,7 +158,10 @@ function legendOf(figure, plot) {
   for (const trace of entries) {
     const lines = trace.mode === undefined || trace.mode.includes("lines"), mark = make("i", "", { className: lines && trace.type === "scatter" ? "" : "mark" });
     const shade = [trace.line?.color, trace.marker?.color, trace.marker?.line?.color].find(value => typeof value === "string") ?? trace.marker?.color?.[0] ?? "#777";
-    if (mark.className) mark.style.background = shade; else { mark.style.borderTopColor = shade; mark.style.borderTopStyle = { solid: "solid", undefined: "solid", dot: "dotted" }[trace.line?.dash] ?? "dashed"; }
+    const symbol = String(trace.marker?.symbol ?? "");
+    if (symbol.startsWith("square")) mark.style.borderRadius = "0"; else if (symbol.startsWith("diamond")) mark.style.cssText = "border-radius: 0; transform: rotate(45deg) scale(.8)";
+    if (mark.className && symbol.endsWith("-open")) mark.style.border = `2px solid ${shade}`;
+    else if (mark.className) mark.style.background = shade; else { mark.style.borderTopColor = shade; mark.style.borderTopStyle = { solid: "solid", undefined: "solid", dot: "dotted" }[trace.line?.dash] ?? "dashed"; }
     const button = make("button", "", { type: "button" });
     button.append(mark, plain(trace.name));
     button.setAttribute("aria-pressed", "true");
