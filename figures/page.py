@@ -96,8 +96,8 @@ def result_page(
     Returns:
         The whole page, every text in it escaped.
     """
-    said = [sentence if sentence.endswith((".", "!", "?")) else f"{sentence}." for sentence in sentences]
-    results = {"title": title, "lead": lead, "sentences": said, "is_long": len(frame) > MOST_ROWS}
+    verdict = [sentence if sentence.endswith((".", "!", "?")) else f"{sentence}." for sentence in sentences]
+    results = {"title": title, "lead": lead, "sentences": verdict, "is_long": len(frame) > MOST_ROWS}
     return render("result.html.jinja", results, figures, table=frame_table("results", frame))
 
 

@@ -102,6 +102,7 @@ function fitted(figure, width) {
   const beside = (layout.annotations ?? []).filter(note => note.xref === "paper" && note.x > 1);  // words right of a row
   if (narrow) layout.annotations = (layout.annotations ?? []).filter(note => !beside.includes(note));
   for (const trace of data) if (trace.colorbar) trace.colorbar.nticks = Math.max(3, Math.floor(inside / 45));
+  if (narrow) for (const trace of data) if (trace.type === "heatmap" && trace.texttemplate && trace.z?.[0]?.length > 5) delete trace.texttemplate;  // too small to be read
   const has = trace => [trace.x, trace.y, trace.z].some(values => values?.length || values?.bdata);
   const isEmpty = panel => !data.some(trace => (trace.yaxis ?? "y") === panel.yKey.replace("axis", "") && has(trace));
   const all = panelsOf(layout), unused = all.filter(panel => isEmpty(panel) && !panel.title);
@@ -141,6 +142,13 @@ function fitted(figure, width) {
     if (!/^[xy]axis\d*$/.test(key) || !axis.title?.text) continue;  // a title longer than its axis would lie on the next one's
     const [from, to] = axis.domain ?? [0, 1], room = key.startsWith("x") ? (to - from) * (width - (narrow ? 180 : 90)) : (to - from) * height + 20;
     axis.title = { ...axis.title, text: wrapped(axis.title.text, room), font: { size: layout.font.size } };
+  }
+  for (const key of Object.keys(layout)) {
+    const axis = layout[key];
+    if (!/^xaxis\d*$/.test(key) || typeof axis.dtick !== "number" || axis.type === "log") continue;
+    const xs = axis.range ?? data.filter(trace => (trace.xaxis ?? "x") === key.replace("axis", "")).flatMap(trace => Array.isArray(trace.x) ? trace.x : []).filter(Number.isFinite);
+    const [from, to] = axis.domain ?? [0, 1], fits = Math.max(2, (to - from) * (width - (narrow ? 230 : 90)) / 24);
+    axis.dtick *= Math.max(1, Math.ceil((Math.max(...xs) - Math.min(...xs)) / axis.dtick / fits));
   }
   if (narrow) for (const key of Object.keys(layout)) {
     const axis = layout[key];
