@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +159,12 @@ class BeforeAfter:
         """Say of each behaviour how far its direction turns at most, beside as many random spans, and what is noted."""
         sentences = []
         for behaviour, rows in self.to_frame().groupby("behaviour", sort=False):
-            least = rows.dropna(subset="cosine").nsmallest(1, "cosine")
-            for row in least.itertuples():
-                beside = (
-                    "" if row.cosine_random != row.cosine_random else f"; as many random spans {row.cosine_random:.3f}"
-                )
+            for row in rows.dropna(subset="cosine").nsmallest(1, "cosine").to_dict("records"):
+                drawn = row["cosine_random"]
+                beside = "" if isnan(drawn) else f"; as many random spans {drawn:.3f}"
                 sentences.append(
-                    f"{behaviour}: without unstable boundaries the direction has a cosine of {row.cosine:.3f} to the "
-                    f"one of all spans where it turns most (layer {row.layer}){beside}."
+                    f"{behaviour}: without unstable boundaries the direction has a cosine of {row['cosine']:.3f} to "
+                    f"the one of all spans where it turns most (layer {row['layer']}){beside}."
                 )
         return [*sentences, *(f"{name}: {note}." for name, note in self.notes.items())]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -167,17 +168,12 @@ class Stability:
 
     def in_words(self) -> list[str]:
         """Say of each behaviour how many of its boundaries are stable, beside chance."""
-        return [
-            f"{row.behaviour}: {row.share_stable:.3f} [{row.share_stable_low:.3f}, {row.share_stable_high:.3f}] of "
-            f"{row.n_boundaries} boundaries are stable"
-            + (
-                ""
-                if row.base_stable != row.base_stable
-                else f"; by chance {row.base_stable:.3f} [{row.base_stable_low:.3f}, {row.base_stable_high:.3f}]"
-            )
-            + "."
-            for row in self.summary().itertuples()
-        ]
+        sentences = []
+        for row in self.summary().to_dict("records"):
+            chance = "" if isnan(row["base_stable"]) else f"; by chance {_written(row, 'base_stable')}"
+            stable = f"{_written(row, 'share_stable')} of {row['n_boundaries']} boundaries are stable"
+            sentences.append(f"{row['behaviour']}: {stable}{chance}.")
+        return sentences
 
     def report(self) -> str:
         """Write one self-contained HTML page."""
@@ -272,3 +268,8 @@ def _rate(boundaries: Sequence[Boundary], behaviour: str) -> Interval:
         np.bincount(problem, [boundary.found.count(behaviour) for boundary in boundaries]),
         np.bincount(problem, [boundary.n_samples for boundary in boundaries]),
     )
+
+
+def _written(row: Mapping[Any, Any], name: str) -> str:
+    """Write a share with its interval."""
+    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"

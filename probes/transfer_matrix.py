@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -153,12 +154,13 @@ class TransferMatrix:
         """Say of each behaviour which probe carries over worst to another source."""
         sentences = []
         for behaviour, rows in self.to_frame().groupby("behaviour", sort=False):
-            across = rows[rows["trained_on"] != rows["tested_on"]].nsmallest(1, "auroc")
-            for row in across.itertuples():
-                interval = "" if row.auroc_low != row.auroc_low else f" [{row.auroc_low:.3f}, {row.auroc_high:.3f}]"
+            across = rows[rows["trained_on"] != rows["tested_on"]].nsmallest(1, "auroc").to_dict("records")
+            for row in across:
+                low, high = row["auroc_low"], row["auroc_high"]
+                interval = "" if isnan(low) else f" [{low:.3f}, {high:.3f}]"
                 sentences.append(
-                    f"{behaviour}: probes carry over worst from {row.trained_on} to {row.tested_on}, with AUROC "
-                    f"{row.auroc:.3f}{interval}."
+                    f"{behaviour}: probes carry over worst from {row['trained_on']} to {row['tested_on']}, with AUROC "
+                    f"{row['auroc']:.3f}{interval}."
                 )
         return sentences or ["Nothing can be said of carrying over: there is one source."]
 

@@ -122,14 +122,11 @@ class Calibration:
     def in_words(self) -> list[str]:
         """Say of every reading how far it lies from the truth, on how many pairs, and in which order it puts them."""
         sentences = []
-        for row in self.scores().itertuples():
-            order = (
-                f", and puts {row.concordance:.0%} of {row.n_compared} pairs of pairs in the right order"
-                if row.n_compared
-                else ""
-            )
-            pairs = "1 pair" if row.n_pairs == 1 else f"{row.n_pairs} pairs"
-            sentences.append(f"{row.reading}: errs by {row.mean_abs_error:.3f} on average over {pairs}{order}.")
+        for name in self.names:
+            (share, n_compared), n_pairs = self.concordance(name), len(self._points(name))
+            order = f", and puts {share:.0%} of {n_compared} pairs of pairs in the right order" if n_compared else ""
+            pairs = "1 pair" if n_pairs == 1 else f"{n_pairs} pairs"
+            sentences.append(f"{name}: errs by {self.mean_abs_error(name):.3f} on average over {pairs}{order}.")
         return sentences
 
     def to_frame(self) -> pd.DataFrame:

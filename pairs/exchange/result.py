@@ -29,9 +29,9 @@ LEAD = (
     "The other lets the thinking model exchange with itself: what it then loses is lost by the exchange."
 )
 CELLS = (
-    "Rows of the table: each model alone (base, thinking); when: the thinking model decides and the base writes; how: the "
-    "reverse; and both controls. Shares: truncated, cut off; unsure, not to be graded; led, sentences begun with the "
-    "decider's words, and their tokens; plans, tokens of the decider's plans."
+    "Rows of the table: each model alone (base, thinking); when: the thinking model decides and the base writes; how: "
+    "the reverse; and both controls. Shares: truncated, cut off; unsure, not to be graded; led, sentences begun with "
+    "the decider's words, and their tokens; plans, tokens of the decider's plans."
 )
 
 
