@@ -160,8 +160,8 @@ class BeforeAfter:
         sentences = []
         for behaviour, rows in self.to_frame().groupby("behaviour", sort=False):
             for row in rows.dropna(subset="cosine").nsmallest(1, "cosine").to_dict("records"):
-                drawn = row["cosine_random"]
-                beside = "" if isnan(drawn) else f"; as many random spans {drawn:.3f}"
+                random = row["cosine_random"]
+                beside = "" if isnan(random) else f"; as many random spans {random:.3f}"
                 sentences.append(
                     f"{behaviour}: without unstable boundaries the direction has a cosine of {row['cosine']:.3f} to "
                     f"the one of all spans where it turns most (layer {row['layer']}){beside}."

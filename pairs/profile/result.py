@@ -136,6 +136,6 @@ def _differing(profile: ModelProfile) -> str:
     largest = sorted(rates, key=lambda share: -abs(share.difference.value))[:3]
     named = "; ".join(f"{share.behaviour} {share.share.value:.3f} ({share.difference.value:+.3f})" for share in largest)
     return (
-        f"{profile.model}: {n} of {n_compared} rates and transitions differ from the base's. Rates, and in brackets how "
-        f"far from the base's: {named}."
+        f"{profile.model}: {n} of {n_compared} rates and transitions differ from the base's. Rates, and in brackets "
+        f"how far from the base's: {named}."
     )
