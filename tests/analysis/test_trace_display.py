@@ -44,7 +44,7 @@ def test_a_page_holds_every_letter_and_label_and_obeys_none(tmp_path: Path, trac
     shown = unescape(re.sub(r"<b>[^<]*</b>|</?(?:span|div|p|h2|section|style)[^>]*>", "", body))
     for trace in traces:
         assert trace.text in shown and trace.prompt in shown
-    assert body.count("<b>deduction</b>") == 24 and "the most frequent label is deduction (24 spans)" in body
+    assert body.count("<b>deduction</b>") == 24 and "the most frequent label is verification (25 spans)" in body
     assert '<tr><td class="text">deduction</td><td>24</td><td>12</td>' in body
     assert traces_show(traces, n=1)._repr_html_().count("<b>") == len(traces[0].spans)
 

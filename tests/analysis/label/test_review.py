@@ -263,7 +263,7 @@ def test_a_correction_by_http_is_saved_and_answered_with_the_trace(server: Revie
     code, _, content = ask(server, "POST", "/correct", correction(), **held)
     answer = json.loads(content)
     assert code == 200 and answer["trace"]["sentences"][0]["label"] == "backtracking"
-    assert answer["n_reviewed"] == 1 and answer["counts"] == server.review.overview()["traces"][0]
+    assert answer["n_reviewed"] == 1 and answer["counts"] == server.review.counts(1)
     assert read_labelled(server.review.file)[1].by["person"][0] == "backtracking"
 
 
