@@ -6,7 +6,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from ..figures import FigureTable
+from ..figures import FigureTable, result_page
 from ..rundir import InputError, atomic_path, expanded, parse_json, write_text
 from ..rundir.readers import WRONG_SHAPE
 
@@ -31,17 +31,18 @@ def figure(table: str | Path, *, out: str | Path | None = None) -> go.Figure:
     target = None if out is None else expanded(out)
     if target is not None and target.suffix not in (".html", *IMAGES):
         raise InputError(f"a figure is written as .html or as an image ({', '.join(IMAGES)}), not as {target.name}")
-    chart = _drawn(expanded(table))
+    source = expanded(table)
+    saved, chart = _drawn(source)
     if target is not None and target.suffix == ".html":
-        page = chart.to_html(div_id="figure", include_plotlyjs=True, full_html=True, config={"displaylogo": False})
-        write_text(target, page)
+        title = str(saved.options.get("title", source.stem))
+        write_text(target, result_page(title, f"Drawn from the table {source.name}", {"figure": chart}, saved.rows, []))
     elif target is not None:
         with atomic_path(target) as path:
             _write_image(chart, path)
     return chart
 
 
-def _drawn(path: Path) -> go.Figure:
+def _drawn(path: Path) -> tuple[FigureTable, go.Figure]:
     beside = sorted((path if path.is_dir() else path.parent).glob("tables/*.json"))
     remedy = (
         f"draw one of {', '.join(file.name for file in beside)} in {beside[0].parent}"
@@ -51,7 +52,8 @@ def _drawn(path: Path) -> go.Figure:
     if path.suffix == ".csv":
         raise InputError(f"{path} is CSV and names no figure; {remedy}")
     try:
-        return FigureTable.from_dict(parse_json(path.read_bytes(), path)).draw()
+        saved = FigureTable.from_dict(parse_json(path.read_bytes(), path))
+        return saved, saved.draw()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; {remedy}") from None
     except WRONG_SHAPE as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from ..vectors import Directions
 
 FORMAT = "reasonlens.before-after/1"
 BEFORE_VECTORS, AFTER_VECTORS = "before.safetensors", "after.safetensors"
+LEAD = (
+    "Directions and probes of the spans whose boundaries are stable, beside those of all sampled spans and of as many "
+    "spans drawn at random."
+)
 TITLE = "Directions and probes before and after unstable boundaries are left out"
 AUROC, COSINE = "AUROC on stable spans", "cosine to the direction of all spans"
 # Measure -> series -> its columns.
@@ -124,7 +129,7 @@ class BeforeAfter:
 
     def report(self) -> str:
         """Write one self-contained HTML page."""
-        return result_page(TITLE, " ".join(self._notes()), self.figures(), self.to_frame())
+        return result_page(TITLE, LEAD, self.figures(), self.to_frame(), self.in_words())
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/, report.html, and the directions before and after if it holds them.
@@ -150,8 +155,18 @@ class BeforeAfter:
         probed = [name for name in behaviours if name not in self.notes]
         return f"BeforeAfter({len(behaviours)} behaviours, {len(probed)} with probes before and after)"
 
-    def _notes(self) -> list[str]:
-        return [f"{name}: {note}." for name, note in self.notes.items()]
+    def in_words(self) -> list[str]:
+        """Say of each behaviour how far its direction turns at most, beside as many random spans, and what is noted."""
+        sentences = []
+        for behaviour, rows in self.to_frame().groupby("behaviour", sort=False):
+            for row in rows.dropna(subset="cosine").nsmallest(1, "cosine").to_dict("records"):
+                random = row["cosine_random"]
+                beside = "" if isnan(random) else f"; as many random spans {random:.3f}"
+                sentences.append(
+                    f"{behaviour}: without unstable boundaries the direction has a cosine of {row['cosine']:.3f} to "
+                    f"the one of all spans where it turns most (layer {row['layer']}){beside}."
+                )
+        return [*sentences, *(f"{name}: {note}." for name, note in self.notes.items())]
 
     def _directions(self) -> tuple[Directions, Directions]:
         if self.directions is None:

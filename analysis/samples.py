@@ -152,7 +152,8 @@ class Samples:
 
     def _headline(self) -> str:
         accuracy = "nothing to grade by" if self.accuracy is None else f"{self.accuracy} right"
-        return f"{len(self.samples)} of {self.model}, {self.truncated.n} problems: {accuracy}, {self.truncated} cut off"
+        counts = f"{len(self.samples)} samples of {self.model} for {self.truncated.n} problems"
+        return f"{counts}: {accuracy}, {self.truncated} cut off"
 
     def _share(self, samples: Sequence[Sample], outcome: str) -> Interval | None:
         if not samples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -165,13 +166,22 @@ class Stability:
             before_after=None if compared is None else BeforeAfter.from_dict(compared),
         )
 
+    def in_words(self) -> list[str]:
+        """Say of each behaviour how many of its boundaries are stable, beside chance."""
+        sentences = []
+        for row in self.summary().to_dict("records"):
+            chance = "" if isnan(row["base_stable"]) else f"; by chance {_written(row, 'base_stable')}"
+            stable = f"{_written(row, 'share_stable')} of {row['n_boundaries']} boundaries are stable"
+            sentences.append(f"{row['behaviour']}: {stable}{chance}.")
+        return sentences
+
     def report(self) -> str:
         """Write one self-contained HTML page."""
         lead = (
             "Stable: the behaviour returns in enough continuations. By chance (base): the same at boundaries of other "
             "behaviours. Seen: boundaries whose label the annotator gives to the trace's own words."
         )
-        return result_page("Does the behaviour return?", lead, self.figures(), self.summary())
+        return result_page("Does the behaviour return?", lead, self.figures(), self.summary(), self.in_words())
 
     def write(self, directory: str | Path) -> None:
         """Write stable.jsonl (if it holds the traces), results.json, table.csv, tables/ and report.html.
@@ -258,3 +268,8 @@ def _rate(boundaries: Sequence[Boundary], behaviour: str) -> Interval:
         np.bincount(problem, [boundary.found.count(behaviour) for boundary in boundaries]),
         np.bincount(problem, [boundary.n_samples for boundary in boundaries]),
     )
+
+
+def _written(row: Mapping[Any, Any], name: str) -> str:
+    """Write a share with its interval."""
+    return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"

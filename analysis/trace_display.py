@@ -36,9 +36,7 @@ class ShownTraces:
         Returns:
             The page, HTML; what models wrote in it is escaped.
         """
-        n_spans = sum(len(trace.spans) for trace in self.traces)
-        caption = f"{len(self.traces)} traces, {n_spans} labelled spans; a span begins with its label"
-        page = labelled_page(self.texts(), title=f"Traces of {self.source}", caption=caption)
+        page = labelled_page(self.texts(), title=f"Traces of {self.source}")
         if path is not None:
             write_text(Path(path), page)
         return page

@@ -1,7 +1,7 @@
 """Draw figures from tidy tables, computing nothing, and write pages that open offline."""
 
-from .page import frame_table, offline_page, render, result_page
+from .page import frame_table, render, result_page
 from .result import Result
 from .table import FIGURES, FigureTable, draw_all
 
-__all__ = ["FIGURES", "FigureTable", "Result", "draw_all", "frame_table", "offline_page", "render", "result_page"]
+__all__ = ["FIGURES", "FigureTable", "Result", "draw_all", "frame_table", "render", "result_page"]

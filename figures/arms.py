@@ -50,6 +50,7 @@ def arm_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
                 "arrayminus": (rows["value"] - rows["low"]).tolist(),
                 "thickness": 1.5,
                 "width": 3,
+                "color": INK,
             },
             customdata=rows[["low", "high", "n"]].to_numpy().tolist(),
             hovertemplate="%{y}: %{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], n = %{customdata[2]:.0f}"

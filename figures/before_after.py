@@ -66,6 +66,8 @@ def before_after_curves(table: pd.DataFrame, *, title: str, caption: str) -> go.
                 in_legend.add(series)
         figure.update_yaxes(title=measure, row=row, col=1)
     figure.update_xaxes(title="layer", row=len(measures))
+    if (n_layers := table["layer"].nunique()) <= 12:
+        figure.update_xaxes(dtick=1 if n_layers <= 6 else 2)
     figure.update_annotations(font_size=12)
     figure = styled(figure, title, caption, 170 + 170 * len(measures))
     return figure.update_layout(legend={"orientation": "h", "y": -0.2, "x": 0}, margin={"t": 120, "b": 90})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil, floor, log10
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -72,8 +74,21 @@ def cost_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
                 hovertemplate="%{y:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], %{x:.3g} FLOPs",
             )
     figure.update_xaxes(
-        type="log", exponentformat="power", title="FLOPs a response: prompt and output, 2 a parameter and token"
+        type="log",
+        **_ticks(table["flops"]),
+        title="FLOPs a response: prompt and output, 2 a parameter and token",
     )
     figure.update_yaxes(title="accuracy", rangemode="tozero")
     figure = styled(figure, title, caption, 520)
     return figure.update_layout(legend={"orientation": "h", "y": -0.2, "x": 0}, margin={"b": 110})
+
+
+def _ticks(flops: pd.Series) -> dict[str, list[float] | list[str]]:
+    """Choose few numbers to write at a logarithmic axis: 1, 2 and 5 of each power of ten, or those that lie near."""
+    low, high = float(flops.min()) * 0.9, float(flops.max()) * 1.1
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    for digits in ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)):
+        values = [digit * 10.0**power for power in powers for digit in digits if low <= digit * 10.0**power <= high]
+        if len(values) >= 3:
+            break
+    return {"tickvals": values, "ticktext": [f"{value:.2g}".replace("e+0", "e").replace("e+", "e") for value in values]}

@@ -45,6 +45,6 @@ def difference_heatmap(table: pd.DataFrame, *, title: str, caption: str) -> go.F
         hoverinfo="skip",
     )
     figure = go.Figure([heatmap, rings])
-    figure.update_xaxes(title="layer")
+    figure.update_xaxes(title="layer", dtick=1 if len(layers) <= 12 else None)
     figure.update_yaxes(autorange="reversed")
     return styled(figure, title, caption, 200 + 30 * len(names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from .palette import SIGNAL, styled
+from .palette import INK, SIGNAL, styled
 
 COLUMNS = {"outcome": str, "value": float, "low": float, "high": float, "n": float}
 
@@ -31,6 +31,7 @@ def outcome_bars(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
                 "array": (table["high"] - table["value"]).tolist(),
                 "arrayminus": (table["value"] - table["low"]).tolist(),
                 "thickness": 1.5,
+                "color": INK,
             },
             customdata=table[["low", "high", "n"]].to_numpy().tolist(),
             hovertemplate="%{y}: %{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}], n = %{customdata[2]:.0f}"

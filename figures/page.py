@@ -20,6 +20,7 @@ from html import unescape
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader
@@ -30,8 +31,9 @@ from .shades import shade
 
 PAGES = "pages"
 PLOTLY = "plotly-cartesian.min.js.gz"
+MOST_ROWS = 24  # of a table that is not folded
 SCRIPTS = ("page.js", "start.js")  # what every page runs, first and last
-SECTION = re.compile(r'<(?:section|details)[^>]* id="(at-[\w-]+)"[^>]*>\s*(?:<summary>)?<h2>(.*?)</h2>', re.DOTALL)
+SECTION = re.compile(r'<(?:section|details)[^>]* id="(at-[\w-]+)"[^>]*>\s*(?:<summary>)?<h2[^>]*>(.*?)</h2>', re.DOTALL)
 
 
 def render(
@@ -60,6 +62,7 @@ def render(
     environment.filters |= {
         "figure": lambda value: "–" if value is None or value != value else f"{value:.3f}",
         "contents": _contents,
+        "said": _said,
         "shade": shade,
     }
     blocks = {"figures": _drawings(figures), **({} if data is None else data)}
@@ -79,51 +82,23 @@ def render(
 
 
 def result_page(
-    title: str, lead: str, figures: Mapping[str, go.Figure], frame: pd.DataFrame, sentences: Sequence[str] = ()
+    title: str, lead: str, figures: Mapping[str, go.Figure], frame: pd.DataFrame, sentences: Sequence[str]
 ) -> str:
     """Write the page of a result that has no template of its own: its figures, then a table.
 
     Args:
         title: Title and heading.
-        lead: A sentence under it.
+        lead: How the result came about, under the verdict.
         figures: Name -> figure, in their order.
-        frame: The rows to show, with intervals in the columns `NAME_low` and `NAME_high`.
-        sentences: What is concluded: the verdict, above the figures.
+        frame: The rows to show, with intervals in the columns `NAME_low` and `NAME_high`; folded where they are many.
+        sentences: What is concluded: the verdict, above all else.
 
     Returns:
         The whole page, every text in it escaped.
     """
-    results = {"title": title, "lead": lead, "sentences": list(sentences)}
+    verdict = [sentence if sentence.endswith((".", "!", "?")) else f"{sentence}." for sentence in sentences]
+    results = {"title": title, "lead": lead, "sentences": verdict, "is_long": len(frame) > MOST_ROWS}
     return render("result.html.jinja", results, figures, table=frame_table("results", frame))
-
-
-def offline_page(title: str, style: str, body: str) -> str:
-    """Put a body of HTML into a page in which no script may run.
-
-    Args:
-        title: Title of the page, escaped already.
-        style: Style sheet, after that of all pages.
-        body: HTML, put in as it is: what models wrote in it must have been escaped.
-
-    Returns:
-        The whole page.
-    """
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{asset("page.css")}{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
 
 
 def frame_table(name: str, frame: pd.DataFrame) -> Markup:
@@ -141,8 +116,11 @@ def frame_table(name: str, frame: pd.DataFrame) -> Markup:
         column for column in columns for end in ("_low", "_high") if column.removesuffix(end) in {*columns} - {column}
     }
     shown = [column for column in columns if column not in ends]
+    wide = {column for column in shown if f"{column}_low" in ends}
     is_text = {column: any(isinstance(value, str) for value in frame[column]) for column in shown}
     head = "".join(f"<th{_text_class(is_text[column])}>{page_text(column.replace('_', ' '))}</th>" for column in shown)
+    counts = {name for name in shown if name not in wide and _is_whole(frame[name])}
+    frame = frame.astype({name: "Int64" for name in counts})
     rows = []
     for row in frame.to_dict("records"):
         cells = "".join(f"<td{_text_class(is_text[name])}>{_cell(row, name)}</td>" for name in shown)
@@ -198,7 +176,13 @@ def _place(name: str, figure: go.Figure) -> Markup:
 
 def _words(markup: str | None) -> str:
     """Convert a text in plotly's markup to HTML without markup."""
-    return page_text(unescape(re.sub(r"</?(?:b|i|br|sub|sup)>", " ", markup or "")))
+    lines = re.sub(r"([.;:]?)\s*(?:<br>|\n)+", lambda end: f"{end[1] or '.'} ", markup or "")
+    return page_text(unescape(re.sub(r"</?(?:b|i|sub|sup)>", " ", lines)))
+
+
+def _said(sentence: str) -> Markup:
+    """Write a sentence, and what stands in backticks in it as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", page_text(sentence)))
 
 
 def _contents(body: str) -> Markup:
@@ -211,9 +195,11 @@ def _cell(row: Mapping[Any, Any], name: str) -> str:
     value = row[name]
     if isinstance(value, str):
         return page_text(value)
-    if value is None or value != value:
+    if value is None or value is pd.NA or value != value:
         return "–"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
         return page_text(str(value))
     if isinstance(value, int):
         return str(value)
@@ -224,6 +210,12 @@ def _cell(row: Mapping[Any, Any], name: str) -> str:
         f'<span data-v="{value!r}" data-low="{low!r}" data-high="{high!r}">{value:.3f} '
         f'<span class="interval">[{low:.3f}, {high:.3f}]</span></span>'
     )
+
+
+def _is_whole(column: pd.Series) -> bool:
+    """Tell whether numbers with a fraction part are none, as those of layers and steps."""
+    known = column.dropna()
+    return pd.api.types.is_float_dtype(column) and len(known) > 0 and bool((known % 1 == 0).all()) and known.max() > 1
 
 
 def _text_class(is_text: bool) -> str:

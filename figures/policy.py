@@ -22,6 +22,10 @@ COLUMNS = {
 }
 LEAST = 0.05  # a smaller share is not drawn
 CHANGED = 0.05  # a sure difference that is at least so large is coloured
+KEY = (
+    f"arrows: shares of what follows, from {LEAST:g}; blue: surely, and by {CHANGED:g} or more, above the base, "
+    "orange: below"
+)
 N_COLUMNS = 2
 
 
@@ -73,13 +77,6 @@ def policy_graph(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
         )
     figure.update_xaxes(visible=False, range=[-1.6, 1.6])
     figure.update_yaxes(visible=False, range=[-1.35, 1.35])
-    legend = (
-        f"arrows: shares of what follows, from {LEAST:g}; blue: surely, and by {CHANGED:g} or more, above the base, "
-        "orange: below"
-    )
-    figure.add_annotation(
-        text=legend, x=0, y=-0.02, xref="paper", yref="paper", xanchor="left", yanchor="top", showarrow=False
-    )
     figure = styled(figure, title, caption, 150 + 420 * n_rows)
     return figure.update_layout(margin={"t": 130})
 

@@ -32,7 +32,7 @@ def steering_matrix_figure(table: pd.DataFrame, *, title: str, caption: str) -> 
         caption: What stands under it.
     """
     strengths = sorted(in_order(table["strength"]))
-    limit = max(float(table["effect"].abs().max()), 1e-6)
+    limit = max(float(table["effect"].abs().max()), 0.01)
     figure = make_subplots(
         rows=1,
         cols=len(strengths),

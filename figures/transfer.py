@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -33,7 +35,7 @@ def transfer_heatmap(table: pd.DataFrame, *, title: str, caption: str) -> go.Fig
     figure, n_rows = laid_out.figure, laid_out.n_rows
     for row, column, panel in laid_out:
         intervals = (
-            f"{value:.2f}<br>[{low:.2f}, {high:.2f}]"
+            f"{value:.2f}" + ("" if isnan(low) else f"<br>[{low:.2f}, {high:.2f}]")
             for value, low, high in zip(panel["auroc"], panel["auroc_low"], panel["auroc_high"], strict=True)
         )
         written = panel.assign(text=list(intervals))

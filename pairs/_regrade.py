@@ -37,6 +37,7 @@ from ..traces.questions import Grader, Question, mathematics
 FORMAT = "reasonlens.regraded/1"
 BASE, THINKING, HYBRID = "base", "thinking", "hybrid"
 TITLE = "Published answers, graded anew"
+LEAD = "Answers that were published, graded by rule, beside the grades that were published with them."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +164,7 @@ class Regraded:
 
     def report(self) -> str:
         """Write one page that opens offline."""
-        return result_page(TITLE, self._headline(), self.figures(), self.to_frame())
+        return result_page(TITLE, LEAD, self.figures(), self.to_frame(), [self._headline()])
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/gap.json and report.html.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -149,10 +150,24 @@ class TransferMatrix:
             estimator=estimator,
         )
 
+    def in_words(self) -> list[str]:
+        """Say of each behaviour which probe carries over worst to another source."""
+        sentences = []
+        for behaviour, rows in self.to_frame().groupby("behaviour", sort=False):
+            across = rows[rows["trained_on"] != rows["tested_on"]].nsmallest(1, "auroc").to_dict("records")
+            for row in across:
+                low, high = row["auroc_low"], row["auroc_high"]
+                interval = "" if isnan(low) else f" [{low:.3f}, {high:.3f}]"
+                sentences.append(
+                    f"{behaviour}: probes carry over worst from {row['trained_on']} to {row['tested_on']}, with AUROC "
+                    f"{row['auroc']:.3f}{interval}."
+                )
+        return sentences or ["Nothing can be said of carrying over: there is one source."]
+
     def report(self) -> str:
         """Write one self-contained HTML page."""
         lead = f"{self.estimator} probes of {', '.join(self.sources)}; layer chosen on the training source."
-        return result_page(TITLE, lead, self.figures(), self.to_frame())
+        return result_page(TITLE, lead, self.figures(), self.to_frame(), self.in_words())
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/transfer.json and report.html.

@@ -1,23 +1,37 @@
 """Report the progress of a long loop on stderr: a bar that is redrawn on a terminal, else a line every 30 seconds.
 
 On a terminal and in a notebook the bar is tqdm's. Where stderr goes to a file or a pipe, redrawing would fill it with
-thousands of lines; there the same text is written as a line of its own after 30 seconds, after 60, and at the end.
+thousands of lines; there the same text is written as a line of its own after 30 seconds, after 60, and at the end. In a
+notebook the bar is text as well: it needs no ipywidgets, and a stored notebook shows it.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from tqdm import tqdm
+from tqdm import TqdmWarning, tqdm
 
 Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 30.0
+NOTEBOOK = "ipykernel.zmqshell"  # a module that the kernel of a notebook has loaded
 _silent_blocks: list[bool] = []  # one for each block of `no_progress` that is open
+
+
+def settle_notebook() -> None:
+    """Let the bars of other libraries choose their form in a notebook without a warning that ipywidgets is missing.
+
+    They take `tqdm.auto`, which warns when it is first imported; here it is imported with that warning left out.
+    """
+    if NOTEBOOK in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TqdmWarning)
+            import tqdm.auto  # noqa: F401
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..rundir import InputError
+from .corrections import with_corrections
 from .readers import numbered_traces
 from .trace import Trace
 from .trace_list import TraceList
@@ -28,7 +29,7 @@ def iter_traces(
     Returns:
         An iterator over the traces, in their order. It raises InputError at the first row that is malformed.
     """
-    return (trace for _, trace in numbered_traces(path, form, fields))
+    return (trace for _, trace in with_corrections(path, numbered_traces(path, form, fields)))
 
 
 def read_traces(path: str | Path, *, form: str | None = None, fields: Mapping[str, str] | None = None) -> TraceList:
@@ -46,7 +47,7 @@ def read_traces(path: str | Path, *, form: str | None = None, fields: Mapping[st
         InputError: The file cannot be read or holds no trace, a row is malformed, or an id repeats. The message names
             the row.
     """
-    return TraceList(unique(path, numbered_traces(path, form, fields)))
+    return TraceList(unique(path, with_corrections(path, numbered_traces(path, form, fields))))
 
 
 def unique(path: str | Path, traces: Iterator[tuple[str, Trace]]) -> Iterator[Trace]:

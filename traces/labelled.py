@@ -19,7 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..rundir import InputError, atomic_path, brief, check_kinds, expanded, parse_json, reading
+from ..rundir import InputError, atomic_path, brief, check_kinds, expanded, parse_json, reading, writing
+from .corrections import Correction, corrections_of, read_corrections
 from .jsonl import FREE, trace_of_row, trace_row
 from .markers import holds_word
 from .trace import Span, Trace
@@ -83,6 +84,14 @@ class LabelledTrace:
         )
         return replace(self, trace=replace(self.trace, spans=spans))
 
+    def corrected(self, correction: Correction) -> LabelledTrace:
+        """Take a person's correction over, with the spans that follow from it."""
+        labels = list(self.by.get(PERSON, (None,) * len(self.sentences)))
+        if not 0 <= correction.sentence < len(labels):
+            raise InputError(f"trace {self.trace.id!r:.60} has no sentence {correction.sentence}")
+        labels[correction.sentence] = correction.label
+        return replace(self, trace=correction.trace, by={**self.by, PERSON: tuple(labels)})
+
     def to_row(self) -> dict[str, Any]:
         """Convert to a line of JSON."""
         labels = {
@@ -131,7 +140,7 @@ class LabelledTrace:
 
 
 def read_labelled(path: str | Path) -> list[LabelledTrace]:
-    """Read a file that `reasonlens label` wrote.
+    """Read a file that `reasonlens label` wrote, with the corrections beside it.
 
     Args:
         path: The file.
@@ -146,11 +155,14 @@ def read_labelled(path: str | Path) -> list[LabelledTrace]:
     rows = _rows(file)
     if not rows:
         raise InputError(f"{file} holds no traces; label some with `reasonlens label`")
-    return [LabelledTrace.from_row(row, f"{file}, line {number}") for number, row in rows]
+    traces = [LabelledTrace.from_row(row, f"{file}, line {number}") for number, row in rows]
+    for correction in read_corrections(file, [trace.trace for trace in traces]):
+        traces[correction.place] = traces[correction.place].corrected(correction)
+    return traces
 
 
 def write_labelled(traces: Iterable[LabelledTrace], path: str | Path) -> None:
-    """Write labelled traces, atomically; `traces.read_traces` reads them as traces.
+    """Write labelled traces, atomically, and remove the corrections beside them, which they hold.
 
     Args:
         traces: The traces.
@@ -159,6 +171,8 @@ def write_labelled(traces: Iterable[LabelledTrace], path: str | Path) -> None:
     lines = [json.dumps(trace.to_row(), ensure_ascii=False) for trace in traces]
     with atomic_path(Path(path)) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with writing(corrections := corrections_of(expanded(path))):
+        corrections.unlink(missing_ok=True)
 
 
 def metadata_by_id(path: Path) -> dict[str, dict[str, Any]]:

@@ -130,8 +130,8 @@ class SteeringMatrix:
         """Write one self-contained HTML page."""
         lead = (
             "Rows: whose direction; columns: which model is steered; p among random directions of the same strength; "
-            "p_corrected over the layers, strengths and behaviours of one source and target; "
-            "wrong_way: share of problems whose rate falls."
+            "p corrected: over the layers, strengths and behaviours of one source and target; "
+            "wrong way: share of problems whose rate falls."
         )
         return result_page(TITLE, lead, self.figures(), self.effects(), self.in_words())
 

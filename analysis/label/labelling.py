@@ -21,6 +21,7 @@ from .agreement import ALL, ALPHA, LOW, agreement_rows, share_rows
 
 FORMAT = "reasonlens.labelling/1"
 TITLE = "Labels of sentences"
+LEAD = "Agreement is Cohen's kappa of two annotators and Krippendorff's alpha of all: 0 is chance, 1 is perfect."
 NONE = "(none)"  # how the label of no behaviour is shown
 CAPTION = "95% intervals over problems"
 
@@ -211,7 +212,9 @@ class Labelling:
 
     def report(self) -> str:
         """Write one self-contained HTML page."""
-        return result_page(TITLE, self._headline(), self.figures(), self.to_frame(), self._sentences())
+        sentences = [f"{self._headline()}.", *self._sentences()]
+        frame = self.to_frame().replace({"label": {NO_BEHAVIOUR: "(none)"}})
+        return result_page(TITLE, LEAD, self.figures(), frame, sentences)
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/ and report.html; the traces lie in a file of their own.
@@ -233,16 +236,18 @@ class Labelling:
 
     def _headline(self) -> str:
         annotators = f"{len(self.annotators)} annotator{'s' * (len(self.annotators) != 1)}"
-        disputed = f"; {self.n_disputed} disputed" if len(self.annotators) > 1 else ""
+        disputed = f"; they differ on {self.n_disputed}" if len(self.annotators) > 1 else ""
         return (
-            f"{self.n_sentences} sentences of {self.n_traces} traces labelled by {annotators}, spans by "
-            f"{self.spans_by:.60}{disputed}"
+            f"{self.n_sentences} sentences of {self.n_traces} traces labelled by {annotators}{disputed}; the spans are "
+            f"the labels of {self.spans_by:.60}"
         )
 
     def _sentences(self) -> list[str]:
         sentences = [f"{name}: {n} replies could not be read." for name, n in self.n_malformed.items()]
         if self.low_agreement:
-            sentences.append(f"Low agreement (alpha below {LOW:.2f}): {', '.join(self.low_agreement)}.")
+            sentences.append(
+                f"The annotators agree too little (alpha below {LOW:.2f}) on {', '.join(self.low_agreement)}."
+            )
         return sentences
 
 

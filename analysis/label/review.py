@@ -1,8 +1,8 @@
 """Let a person correct labels: the labelled traces of a file, those in dispute first, and corrections that are saved.
 
 A correction is the label of one sentence by the annotator `person`, which stands above all others: the spans of its
-trace follow it. Every correction is written at once, the whole file atomically, so that nothing is lost and nobody else
-may write the file meanwhile.
+trace follow it. Every correction is appended at once to the lines beside the file (`traces/corrections.py`), which are
+read with it, so that nothing is lost; the end of the review writes the file. Nobody else may write it meanwhile.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...rundir import InputError, expanded, is_there, listed, only_writer_of, read_json
 from ...traces.annotators import NO_BEHAVIOUR
 from ...traces.behaviour_sets import Behaviour, BehaviourSet
+from ...traces.corrections import Correction, CorrectionLog
 from ...traces.labelled import PERSON, LabelledTrace, read_labelled, write_labelled
 from ._label import BESIDE
 
@@ -31,6 +31,8 @@ class Review:
         self.file, self.traces, self.behaviours = file, traces, behaviours
         self._words = {behaviour.name: behaviour.words for behaviour in behaviours}
         self._lock = threading.Lock()
+        self._log = CorrectionLog(file)
+        self._n_reviewed = sum(map(_n_reviewed, traces))
 
     def __repr__(self) -> str:
         return f"Review({self.file.name!r:.60}, {len(self.traces)} traces, {self.n_reviewed} sentences reviewed)"
@@ -38,21 +40,11 @@ class Review:
     @property
     def n_reviewed(self) -> int:
         """The sentences that a person has labelled."""
-        return sum(label is not None for trace in self.traces for label in trace.by.get(PERSON, ()))
+        return self._n_reviewed
 
     def overview(self) -> dict[str, Any]:
         """List behaviours and traces, those with most sentences in dispute that no person has labelled first."""
-        rows = [
-            {
-                "place": place,
-                "id": trace.trace.id,
-                "n_sentences": len(trace.sentences),
-                "n_disputed": len(trace.disputed),
-                "n_open": len(_open(trace)),
-                "n_reviewed": sum(label is not None for label in trace.by.get(PERSON, ())),
-            }
-            for place, trace in enumerate(self.traces)
-        ]
+        rows = [self.counts(place) for place in range(len(self.traces))]
         return {
             "file": self.file.name,
             "behaviours": [
@@ -61,6 +53,18 @@ class Review:
             ],
             "traces": sorted(rows, key=lambda row: -row["n_open"]),
             "n_reviewed": self.n_reviewed,
+        }
+
+    def counts(self, place: int) -> dict[str, Any]:
+        """Count the sentences of one trace: all, in dispute, in dispute without a person's label, with one."""
+        trace = self._at(place)
+        return {
+            "place": place,
+            "id": trace.trace.id,
+            "n_sentences": len(trace.sentences),
+            "n_disputed": len(trace.disputed),
+            "n_open": len(_open(trace)),
+            "n_reviewed": _n_reviewed(trace),
         }
 
     def trace(self, place: int) -> dict[str, Any]:
@@ -86,7 +90,7 @@ class Review:
         }
 
     def correct(self, place: int, sentence: int, label: str | None) -> None:
-        """Keep a person's label of a sentence, and write the file.
+        """Keep a person's label of a sentence, in a line beside the file.
 
         Args:
             place: Of the trace in the file, from 0.
@@ -94,7 +98,7 @@ class Review:
             label: A behaviour, NO_BEHAVIOUR, or None to take the person's label back.
 
         Raises:
-            InputError: There is no such trace, sentence or behaviour, or the file cannot be written.
+            InputError: There is no such trace, sentence or behaviour, or the line cannot be written.
         """
         with self._lock:
             trace = self._at(place)
@@ -103,13 +107,16 @@ class Review:
             names = [behaviour.name for behaviour in self.behaviours]
             if label is not None and label not in (*names, NO_BEHAVIOUR):
                 raise InputError(f"there is no behaviour {label!r:.60}; there are {listed(names, 20)}")
-            labels = list(trace.by.get(PERSON, (None,) * len(trace.sentences)))
-            labels[sentence] = label
-            corrected = replace(trace, by={**trace.by, PERSON: tuple(labels)}).with_spans(self._words)
-            traces = [*self.traces]
-            traces[place] = corrected
-            write_labelled(traces, self.file)
-            self.traces = traces
+            corrected = trace.corrected(Correction(place, sentence, label, trace.trace)).with_spans(self._words)
+            self._log.add(Correction(place, sentence, label, corrected.trace))
+            self.traces[place] = corrected
+            self._n_reviewed += _n_reviewed(corrected) - _n_reviewed(trace)
+
+    def close(self) -> None:
+        """Write the file with all corrections, also those of a review that was cut off, if there are any."""
+        with self._lock:
+            if is_there(self._log.path):
+                write_labelled(self.traces, self.file)
 
     def _at(self, place: int) -> LabelledTrace:
         if type(place) is not int or not 0 <= place < len(self.traces):
@@ -119,7 +126,7 @@ class Review:
 
 @contextmanager
 def open_review(file: str | Path) -> Iterator[Review]:
-    """Open a file that `reasonlens label` wrote for review; nobody else can write it meanwhile.
+    """Open a file that `reasonlens label` wrote for review; nobody else can write it until the block ends.
 
     Args:
         file: The file.
@@ -131,9 +138,13 @@ def open_review(file: str | Path) -> Iterator[Review]:
         InputError: The file cannot be read or written, or is being reviewed by another process.
     """
     path = expanded(file)
-    traces = read_labelled(path)
     with only_writer_of(path):
-        yield Review(path, traces, _behaviours(path, traces))
+        traces = read_labelled(path)
+        review = Review(path, traces, _behaviours(path, traces))
+        try:
+            yield review
+        finally:
+            review.close()
 
 
 def _behaviours(file: Path, traces: list[LabelledTrace]) -> tuple[Behaviour, ...]:
@@ -157,6 +168,11 @@ def _behaviours(file: Path, traces: list[LabelledTrace]) -> tuple[Behaviour, ...
     names = {behaviour.name for behaviour in behaviours}
     used = {label for trace in traces for labels in trace.by.values() for label in labels if label}
     return (*behaviours, *(Behaviour(name, "") for name in sorted(used - names)))
+
+
+def _n_reviewed(trace: LabelledTrace) -> int:
+    """Count the sentences that a person has labelled."""
+    return sum(label is not None for label in trace.by.get(PERSON, ()))
 
 
 def _open(trace: LabelledTrace) -> set[int]:

@@ -87,7 +87,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         elif place.path == "/":
             nonce = secrets.token_urlsafe(16)
-            page = render("review.html.jinja", {}, {}, nonce=nonce)
+            overview = self.server.review.overview()
+            counts = {name: sum(row[name] for row in overview["traces"]) for name in ("n_open", "n_disputed")}
+            shown = {"file": overview["file"], **counts}
+            page = render("review.html.jinja", shown, {}, scripts=("review.js",), nonce=nonce)
             self._send(200, page.encode(), "text/html; charset=utf-8", nonce=nonce)
         elif place.path == "/overview":
             self._send_json(self.server.review.overview())
@@ -122,7 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
         if label is not None and not isinstance(label, str):
             raise InputError("a label is a text or null")
         self.server.review.correct(content["place"], content["sentence"], label)
-        return self.server.review.trace(content["place"]) | {"n_reviewed": self.server.review.n_reviewed}
+        review = self.server.review
+        counts = review.counts(content["place"])
+        return {"trace": review.trace(content["place"]), "counts": counts, "n_reviewed": review.n_reviewed}
 
     def _content(self) -> dict[str, Any] | None:
         """Read the JSON of a request; refuse what is none, or large."""
@@ -207,7 +212,8 @@ def label_review(file: str | Path, *, port: int = 0, browser: bool = True) -> in
     """Let a person read traces with their labels on a page and correct them, until the review is ended.
 
     Args:
-        file: A file that `label` wrote; corrections are saved in it at once, as the annotator `person`.
+        file: A file that `label` wrote. Corrections are saved at once, as the annotator `person`; the end of the review
+            writes them into the file.
         port: Where it is served on 127.0.0.1; 0 takes a free one.
         browser: Open the page in a browser.
 

@@ -99,7 +99,15 @@ function fitted(figure, width) {
   layout.font = { ...layout.font, color: colour("--ink"), size: narrow ? 12 : 13 };
   layout.hoverlabel = { align: "left", namelength: -1 };
   let height = inside, top = 34;
-  const panels = panelsOf(layout), columns = new Set(panels.map(panel => panel.left.toFixed(3))).size;
+  const beside = (layout.annotations ?? []).filter(note => note.xref === "paper" && note.x > 1);  // words right of a row
+  if (narrow) layout.annotations = (layout.annotations ?? []).filter(note => !beside.includes(note));
+  for (const trace of data) if (trace.colorbar) trace.colorbar.nticks = Math.max(3, Math.floor(inside / 45));
+  if (narrow) for (const trace of data) if (trace.type === "heatmap" && trace.texttemplate && trace.z?.[0]?.length > 5) delete trace.texttemplate;  // too small to be read
+  const has = trace => [trace.x, trace.y, trace.z].some(values => values?.length || values?.bdata);
+  const isEmpty = panel => !data.some(trace => (trace.yaxis ?? "y") === panel.yKey.replace("axis", "") && has(trace));
+  const all = panelsOf(layout), unused = all.filter(panel => isEmpty(panel) && !panel.title);
+  for (const panel of unused) panel.x.visible = panel.y.visible = false;  // places of a grid that nothing stands in
+  const panels = all.filter(panel => !unused.includes(panel)), columns = new Set(panels.map(panel => panel.left.toFixed(3))).size;
   const fit = Math.max(1, Math.floor((width - 60) / PANEL));
   const across = Math.min(columns, fit), moved = panels.length > 1 && across < columns;
   const shown = panels.map(panel => panel.title ?? panel.above?.title);
@@ -120,8 +128,7 @@ function fitted(figure, width) {
       panel.x.domain = [left, right];
       panel.y.domain = [Math.max(0, high - each / height), high];
       delete panel.x.matches;
-      const id = panel.yKey.replace("axis", ""), isEmpty = !data.some(trace => (trace.yaxis ?? "y") === id);
-      panel.x.showticklabels = panel.y.showticklabels = !isEmpty;
+      panel.x.showticklabels = panel.y.showticklabels = !isEmpty(panel);
       panel.x.title = xTitles[place];
       panel.y.title = column === 0 || panel.first.y.title !== yTitles[place - 1] ? yTitles[place] : undefined;
       const note = shown[place];
@@ -130,11 +137,24 @@ function fitted(figure, width) {
   } else {
     for (const panel of panels) if (panel.title) panel.title.text = wrapped(panel.title.text, room);
   }
+  for (const key of Object.keys(layout)) {
+    const axis = layout[key];
+    if (!/^[xy]axis\d*$/.test(key) || !axis.title?.text) continue;  // a title longer than its axis would lie on the next one's
+    const [from, to] = axis.domain ?? [0, 1], room = key.startsWith("x") ? (to - from) * (width - (narrow ? 180 : 90)) : (to - from) * height + 20;
+    axis.title = { ...axis.title, text: wrapped(axis.title.text, room), font: { size: layout.font.size } };
+  }
+  for (const key of Object.keys(layout)) {
+    const axis = layout[key];
+    if (!/^xaxis\d*$/.test(key) || typeof axis.dtick !== "number" || axis.type === "log") continue;
+    const xs = axis.range ?? data.filter(trace => (trace.xaxis ?? "x") === key.replace("axis", "")).flatMap(trace => Array.isArray(trace.x) ? trace.x : []).filter(Number.isFinite);
+    const [from, to] = axis.domain ?? [0, 1], fits = Math.max(2, (to - from) * (width - (narrow ? 230 : 90)) / 24);
+    axis.dtick *= Math.max(1, Math.ceil((Math.max(...xs) - Math.min(...xs)) / axis.dtick / fits));
+  }
   if (narrow) for (const key of Object.keys(layout)) {
     const axis = layout[key];
     if (/^yaxis\d*$/.test(key) && axis.ticktext) axis.ticktext = axis.ticktext.map(text => wrapped(text, 110));
   }
-  layout.margin = { l: 8, r: narrow ? 8 : 20, t: top, b: 48 };
+  layout.margin = { l: 8, r: narrow ? 8 : beside.length ? Math.max(20, margin.r ?? 0) : 20, t: top, b: 48 };
   layout.height = height + layout.margin.t + layout.margin.b;
   layout.width = width;
   return { data, layout };
@@ -146,7 +166,10 @@ function legendOf(figure, plot) {
   for (const trace of entries) {
     const lines = trace.mode === undefined || trace.mode.includes("lines"), mark = make("i", "", { className: lines && trace.type === "scatter" ? "" : "mark" });
     const shade = [trace.line?.color, trace.marker?.color, trace.marker?.line?.color].find(value => typeof value === "string") ?? trace.marker?.color?.[0] ?? "#777";
-    if (mark.className) mark.style.background = shade; else { mark.style.borderTopColor = shade; mark.style.borderTopStyle = { solid: "solid", undefined: "solid", dot: "dotted" }[trace.line?.dash] ?? "dashed"; }
+    const symbol = String(trace.marker?.symbol ?? "");
+    if (symbol.startsWith("square")) mark.style.borderRadius = "0"; else if (symbol.startsWith("diamond")) mark.style.cssText = "border-radius: 0; transform: rotate(45deg) scale(.8)";
+    if (mark.className && symbol.endsWith("-open")) mark.style.border = `2px solid ${shade}`;
+    else if (mark.className) mark.style.background = shade; else { mark.style.borderTopColor = shade; mark.style.borderTopStyle = { solid: "solid", undefined: "solid", dot: "dotted" }[trace.line?.dash] ?? "dashed"; }
     const button = make("button", "", { type: "button" });
     button.append(mark, plain(trace.name));
     button.setAttribute("aria-pressed", "true");

@@ -3,6 +3,7 @@ startTheme();
 startTables();
 if (typeof startExplorer === "function") startExplorer();
 if (typeof startTokens === "function") startTokens();
+if (typeof startReview === "function") startReview();
 startFigures();
 addEventListener("hashchange", unfold);
 unfold();

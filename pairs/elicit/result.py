@@ -82,7 +82,8 @@ class ElicitResult:
     def sentences(self) -> list[str]:
         """Say what was found: each arm over its control, what did not run, and the conclusion."""
         lines = [
-            f"{one.arm}: {one.excess} over {one.control}{'' if one.is_matched else ', which costs less than the arm'}"
+            f"{one.arm} solves {one.excess} more than its strongest cheap control, {one.control}"
+            + ("" if one.is_matched else " (which costs less than the arm)")
             for one in self.arms[1:]
         ]
         lines += [f"{name} did not run: {reason}" for name, reason in self.refused.items()]

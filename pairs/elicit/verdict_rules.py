@@ -78,7 +78,7 @@ def elicit_verdict(figures: Sequence[ElicitFigures], comparisons: Sequence[ArmCo
     headline = (
         f"At an accuracy at most {MARGIN:g} lower, learning when ({one.arm}) beside changed weights ({other.arm})"
     )
-    return conclude("compared", f"{headline} {'; '.join(clauses)}", stand, controls, *deciding)
+    return conclude("compared", f"{headline}: {'; '.join(clauses)}", stand, controls, *deciding)
 
 
 def _shortfall(one: ElicitFigures) -> str:

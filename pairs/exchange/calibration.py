@@ -119,6 +119,16 @@ class Calibration:
             )
         return pd.DataFrame(rows)
 
+    def in_words(self) -> list[str]:
+        """Say of every reading how far it lies from the truth, on how many pairs, and in which order it puts them."""
+        sentences = []
+        for name in self.names:
+            (share, n_compared), n_pairs = self.concordance(name), len(self._points(name))
+            order = f", and puts {share:.0%} of {n_compared} pairs of pairs in the right order" if n_compared else ""
+            pairs = "1 pair" if n_pairs == 1 else f"{n_pairs} pairs"
+            sentences.append(f"{name}: errs by {self.mean_abs_error(name):.3f} on average over {pairs}{order}.")
+        return sentences
+
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row for each pair and reading, the truth among them; intervals in `low` and `high`."""
         return pd.DataFrame(
@@ -199,7 +209,7 @@ class Calibration:
 
     def report(self) -> str:
         """Write one page that opens offline."""
-        return result_page(TITLE, LEAD, self.figures(), self.to_frame())
+        return result_page(TITLE, LEAD, self.figures(), self.to_frame(), self.in_words())
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/shares.json and report.html.

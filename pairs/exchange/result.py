@@ -28,6 +28,11 @@ LEAD = (
     "One control writes the thinking model's behaviours in random order: what it recovers is not a matter of moments. "
     "The other lets the thinking model exchange with itself: what it then loses is lost by the exchange."
 )
+CELLS = (
+    "Rows of the table: each model alone (base, thinking); when: the thinking model decides and the base writes; how: "
+    "the reverse; and both controls. Shares: truncated, cut off; unsure, not to be graded; led, sentences begun with "
+    "the decider's words, and their tokens; plans, tokens of the decider's plans."
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -100,7 +105,7 @@ class ExchangeResult:
     def report(self) -> str:
         """Write one page that opens offline."""
         sentences = [f"{name}. {verdict}" for name, verdict in self.verdicts.items()]
-        return result_page(TITLE, LEAD, self.figures(), self.to_frame(), sentences)
+        return result_page(TITLE, f"{LEAD} {CELLS}", self.figures(), self.to_frame(), sentences)
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/shares.json and report.html.

@@ -23,7 +23,8 @@ def missing(evidence: Evidence) -> Verdict | None:
     if not names:
         return None
     because = f"{recovered(evidence)}, which another explanation might do as well"
-    headline = f"Cannot say: no {' and no '.join(names)} was run"
+    *others, last = names
+    headline = f"Cannot say: no {', '.join(others)}{' or ' if others else ''}{last} was run"
     return conclude("missing", headline, because, tuple(names), deciding(evidence.hybrid, "gap"))
 
 

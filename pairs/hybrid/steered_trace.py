@@ -167,11 +167,7 @@ class SteeredTrace:
         behaviours = self.colour_order()
         steered = [1 + number if number >= 0 else 0 for number in record.behaviour]
         channels = [
-            TokenChannel(
-                measure="who decided",
-                values=np.array(decided),
-                categories=(*kinds, "steered, and another token came of it"),
-            ),
+            TokenChannel(measure="who decided", values=np.array(decided), categories=kinds),
             TokenChannel(measure="steered towards", values=np.array(steered), categories=("not steered", *behaviours)),
             TokenChannel(measure="strength", values=np.array(record.strength, dtype=float), unit="mean residual norms"),
             TokenChannel(measure="likelier in the thinking model", values=thinking - base, unit="nats"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .attempts import AttemptCurves, ranges
 from .chance import Chance
 from .coverage import Coverage
@@ -28,7 +30,7 @@ def findings(answers: Graded, steps: Graded | None, chance: Chance | None) -> li
     )
     sentences = [
         f"{curves.base[0].n} problems: {first}; {last}",
-        f"{_standing(curves)}, and neither at k = {ranges(curves.undecided_k, curves.k)} (95%, for all k together)",
+        f"{_standing(curves)}, and neither at {_places(curves.undecided_k, curves)} (95%, for all k together)",
         f"the base {'catches up' if curves.crossover is None else 'is first as good'} {crossover_text(curves)}",
         *_coverage(answers.coverage),
     ]
@@ -56,9 +58,13 @@ def crossover_text(curves: AttemptCurves) -> str:
 
 def _standing(curves: AttemptCurves) -> str:
     return (
-        f"the thinking model is surely ahead at k = {ranges(curves.gain_k, curves.k)}, surely behind at k = "
-        f"{ranges(curves.loss_k, curves.k)}"
+        f"the thinking model is surely ahead at {_places(curves.gain_k, curves)}, surely behind at "
+        f"{_places(curves.loss_k, curves)}"
     )
+
+
+def _places(ks: Sequence[int], curves: AttemptCurves) -> str:
+    return f"k = {ranges(ks, curves.k)}" if len(ks) else "no k"
 
 
 def _coverage(coverage: Coverage) -> list[str]:

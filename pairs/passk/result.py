@@ -25,6 +25,10 @@ from .tables import all_right_table, attempts_table, cover_table, rates_table
 
 FORMAT = "reasonlens.passk/1"
 TITLE = "pass@k: who is ahead with how many samples"
+LEAD = (
+    "pass@k: the chance that at least one of k samples of a problem is right, estimated from all of its samples. "
+    "Crossover: where the base catches up with the thinking model."
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -167,9 +171,10 @@ class PasskResult:
         """Write one page that opens offline."""
         return result_page(
             TITLE,
-            " ".join(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in self.sentences()),
+            LEAD,
             self.figures(),
             self._shown(),
+            [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in self.sentences()],
         )
 
     def write(self, directory: str | Path) -> None:

@@ -118,7 +118,7 @@ class ProfileResult:
             for name, profiles in self.pairs.items()
             for profile in profiles
             if profile.responses == ALL and profile.n_differing[1]
-        ]
+        ] or ["Nothing can be compared: too few problems have sentences of both models."]
 
     @looked_at(".figure(), .to_frame(), .in_words()")
     def __repr__(self) -> str:
@@ -135,4 +135,7 @@ def _differing(profile: ModelProfile) -> str:
     rates = [share for share in profile.shares if share.before == RATE]
     largest = sorted(rates, key=lambda share: -abs(share.difference.value))[:3]
     named = "; ".join(f"{share.behaviour} {share.share.value:.3f} ({share.difference.value:+.3f})" for share in largest)
-    return f"{profile.model}: {n} of {n_compared} rates and transitions differ from the base's. Rates: {named}."
+    return (
+        f"{profile.model}: {n} of {n_compared} rates and transitions differ from the base's. Rates, and in brackets "
+        f"how far from the base's: {named}."
+    )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from ...figures import FigureTable
+from ...figures.policy import KEY
 from .model_profile import RATE, ModelProfile
 from .policy import ALL
 
@@ -33,7 +34,9 @@ def policy_table(pairs: Pairs) -> FigureTable:
     ]
     frame = pd.DataFrame(rows).astype(dict.fromkeys(("share", "difference", "rate"), float))
     return FigureTable(
-        figure="policy_graph", rows=frame, options={"title": "What follows what", "caption": _caption(pairs)}
+        figure="policy_graph",
+        rows=frame,
+        options={"title": "What follows what", "caption": f"{_caption(pairs)}; {KEY}"},
     )
 
 

@@ -107,7 +107,8 @@ class RunComparison:
         )
         for name, n in zip((self.first, self.second), self.n_alone, strict=True):
             if n:
-                sentences.append(f"{n} rows are of {name} alone and are left out.")
+                alone = "1 row is" if n == 1 else f"{n} rows are"
+                sentences.append(f"{alone} of {name} alone and left out.")
         return sentences
 
     def to_dict(self) -> dict[str, Any]:

@@ -167,7 +167,7 @@ class TrainedVectors:
 
     def report(self) -> str:
         """Write one page that opens offline."""
-        return result_page(TITLE, f"{LEAD} {self._promotion()}", self.figures(), self.to_frame())
+        return result_page(TITLE, LEAD, self.figures(), self.to_frame(), self.in_words())
 
     def write(self, directory: str | Path) -> None:
         """Write results.json, table.csv, tables/*.json and report.html.
@@ -192,6 +192,14 @@ class TrainedVectors:
         """Show the figures of each arm; `figure()` draws them, `report()` is the whole page."""
         table = self.to_frame().to_html(index=False, float_format="{:.3f}".format, na_rep="–")
         return f"<p>{escape(TITLE)}</p>{table}<p>{escape(self._promotion())}</p>"
+
+    def in_words(self) -> list[str]:
+        """Say what the vectors gain, in form and beyond, and which tokens one of them raises."""
+        return [
+            f"The vectors gain {self.gain} in right answers in form, which was rewarded, and "
+            f"{self.gain_beyond_format} in right answers of whatever form.",
+            self._promotion(),
+        ]
 
     def _promotion(self) -> str:
         half = len(self.promoted) // 2

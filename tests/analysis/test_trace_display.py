@@ -38,13 +38,14 @@ def test_a_page_holds_every_letter_and_label_and_obeys_none(tmp_path: Path, trac
     write_traces([*traces, HOSTILE], tmp_path / "t.jsonl")
     page = traces_show(tmp_path / "t.jsonl", n=13).to_html(tmp_path / "t.html")
     assert (tmp_path / "t.html").read_text("utf-8") == page
-    body = page.partition("</style>\n</head>")[2]
+    body = page.partition('<main id="main">')[2].partition("</main>")[0]
     assert "<script" not in body and "<img" not in body and "\x1b" not in page and "\u202e" not in page
     assert "default-src 'none'" in page
-    shown = unescape(re.sub(r"<b>[^<]*</b>|</?(?:span|div|p|h1|style)[^>]*>", "", body))
+    shown = unescape(re.sub(r"<b>[^<]*</b>|</?(?:span|div|p|h2|section|style)[^>]*>", "", body))
     for trace in traces:
         assert trace.text in shown and trace.prompt in shown
-    assert body.count("<b>deduction</b>") == 24 and "deduction 24" in body
+    assert body.count("<b>deduction</b>") == 24 and "the most frequent label is verification (25 spans)" in body
+    assert '<tr><td class="text">deduction</td><td>24</td><td>12</td>' in body
     assert traces_show(traces, n=1)._repr_html_().count("<b>") == len(traces[0].spans)
 
 

@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from reasonlens.cli.app import app
+from reasonlens.cli.console import next_of_pair
+from reasonlens.cli.dynamics import _last_model
 
 from ..pairs.dynamics.test_published import behaviours_file, problems_file
 
@@ -64,3 +66,21 @@ def test_what_cannot_be_followed_is_refused_in_a_line(
     code, _, notes = run(*arguments)
     assert code == 2 and message in notes and "Traceback" not in notes
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "last"),
+    [("10=a,200=b,30=c", "b"), ("organism/rl-timing", "organism/rl-timing"), ("1e2=x=y,5=z", "x=y")],
+)
+def test_the_next_command_is_about_the_last_step(checkpoints: str, last: str) -> None:
+    assert _last_model(checkpoints) == last
+
+
+def test_the_next_command_of_a_pair_names_base_and_problems(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="reasonlens"):
+        next_of_pair("exchange", "base", "it's", "gsm8k", "--quick")
+        next_of_pair("exchange", None, "organism/rl-skill", None)
+    assert caplog.messages == [
+        "next: reasonlens exchange --base base --thinking 'it'\"'\"'s' --problems gsm8k --quick",
+        "next: reasonlens exchange --thinking organism/rl-skill",
+    ]

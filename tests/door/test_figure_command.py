@@ -35,7 +35,8 @@ def test_a_saved_table_becomes_a_page_that_opens_offline(
     monkeypatch.chdir(tmp_path)
     assert run(saved) == (0, f"figure: auroc.html\nnext: reasonlens figure {saved} --out auroc.svg\n")
     page = (tmp_path / "auroc.html").read_text("utf-8")
-    assert "A caption with n = 3" in page and "Plotly.newPlot" in page
+    assert "A caption with n = 3" in page and 'data-figure="figure"' in page and 'data-name="results"' in page
+    assert len(page) < 900_000, "plotly is in it once, packed"
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
     assert run(saved, "--out", tmp_path / "deep" / "other.html")[0] == 0
     assert (tmp_path / "deep" / "other.html").is_file()

@@ -84,7 +84,7 @@ def test_the_notebook_runs_and_shows_its_figures(tiny, traces, tmp_path: Path) -
     assert len(notebook.cells) == 10
     parameters(notebook).source = (
         "import reasonlens\n"
-        f"MODEL, TRACES = {str(tmp_path / 'model')!r}, {str(tmp_path / 'traces.jsonl')!r}\n"
+        f"MODEL, TRACES, EVERY = {str(tmp_path / 'model')!r}, {str(tmp_path / 'traces.jsonl')!r}, 1\n"
         "SETTINGS = reasonlens.LocateSettings(n_folds=3, n_bootstrap=20, n_shuffles=1)\n"
     )
     shown = [output.get("data", {}) for output in run(notebook, tmp_path)]

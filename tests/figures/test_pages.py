@@ -82,7 +82,7 @@ def test_figures_are_data_that_is_read_back_whole(page: str) -> None:
 def test_plotly_is_on_a_page_once_packed_and_not_where_nothing_is_drawn(page: str) -> None:
     packed = [text for attrs, text in Elements(page).scripts if attrs.get("id") == "plotly" and text.strip()]
     assert len(packed) == 1 and len(packed[0]) > 500_000 and len(page) < 900_000
-    assert len(result_page("t", "l", {}, FRAME)) < 100_000
+    assert len(result_page("t", "l", {}, FRAME, ["s"])) < 100_000
 
 
 def test_the_packed_plotly_can_draw_every_kind_of_trace_that_figures_have() -> None:
@@ -120,3 +120,20 @@ def test_json_in_a_script_ends_no_script() -> None:
 def test_shades_run_from_the_first_colour_to_the_last_and_none_is_for_what_is_not_known() -> None:
     assert shade(0.0, 0.5, 1) == stops()[0] and shade(2.0, 0.5, 1) == stops()[-1] and shade(0.75, 0.5, 1) == stops()[4]
     assert shade(None, 0, 1) == shade(float("nan"), 0, 1) == ""
+
+
+def test_layers_and_steps_are_whole_numbers_truth_is_yes_or_no_and_shares_keep_their_digits() -> None:
+    frame = pd.DataFrame({"layer": [0.0, 12.0], "is_sure": [True, False], "share": [0.0, 1.0], "empty": [3.0, None]})
+    html = str(frame_table("t", frame))
+    rows = re.findall(r"<tr>(<td.*?)</tr>", html)
+    cells = [[re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td[^>]*>.*?</td>", row)] for row in rows]
+    assert cells == [["0", "yes", "0.000", "3"], ["12", "no", "1.000", "–"]]
+
+
+def test_the_verdict_stands_first_with_full_stops_and_code_and_a_long_table_is_folded() -> None:
+    page = result_page("T", "How", {}, FRAME, [f"Try `reasonlens locate` {EVIL}", "Done."])
+    assert page.index("<h1>T") < page.index('class="verdict"') < page.index(">How. Made on")
+    assert "<code>reasonlens locate</code>" in page and "abc.</li>" in page and "<li>Done.</li>" in page
+    assert '<section id="at-table">' in page
+    long = pd.DataFrame({"n": range(25)})
+    assert '<details class="fold" id="at-table">' in result_page("T", "How", {}, long, ["s"])

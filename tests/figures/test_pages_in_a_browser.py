@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reasonlens import LocateSettings, Location, Span, Trace, locate
+from reasonlens import LocateSettings, Location, Span, Trace, locate, traces_show
 from reasonlens.figures import Result
 from reasonlens.figures.token_view import TokenChannel, TokenView, ViewedTrace
 
@@ -272,6 +272,22 @@ def test_a_long_trace_is_shown_in_parts_and_every_control_works(browser: Any, vi
     assert page.inner_text("#view-state").startswith("token 31998")
     assert page.problems == [] and faults(page) == []
     page.close()
+
+
+def test_labelled_traces_are_whole_at_any_width_and_what_models_wrote_is_text(browser: Any, tmp_path: Path) -> None:
+    traces = [
+        Trace(f"{EVIL} {number}", EVIL, f"So {EVIL}. Wait.", (Span(0, 6, EVIL), Span(3, 9, "b"))) for number in (1, 2)
+    ]
+    traces_show(traces).to_html(tmp_path / "traces.html")
+    for size, scheme in ((WIDE, "light"), (NARROW, "dark")):
+        page = opened(browser, tmp_path / "traces.html", size, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        assert "the most frequent label" in page.inner_text(".verdict")
+        assert page.locator("nav a").count() == 3 and page.query_selector("img") is None
+        page.locator("th button", has_text="spans").click()
+        assert page.locator('th[aria-sort="descending"]').count() == 1
+        assert page.problems == [] and faults(page) == []
+        page.close()
 
 
 def test_a_view_stands_in_a_notebook_and_on_a_telephone(browser: Any, view_file: Path, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def run(*words: object) -> Result:
 def test_pages_hold_no_commands(tmp_path: Path) -> None:
     table = made("layer_heatmap")
     rows = table.rows.assign(behaviour=[f"{COMMANDS}{name}" for name in table.rows["behaviour"]])
-    page = result_page(f"title {COMMANDS}", f"lead {COMMANDS}", {}, rows)
+    page = result_page(f"title {COMMANDS}", f"lead {COMMANDS}", {}, rows, [COMMANDS])
     body = page
     assert "lead" in body and not any(character in body for character in HIDDEN if character != "\x00")
 

@@ -3,13 +3,15 @@ from __future__ import annotations
 import io
 import re
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from reasonlens.rundir.progress import ProgressBar, is_silent, no_progress, with_progress
+from reasonlens.rundir.progress import ProgressBar, is_silent, no_progress, settle_notebook, with_progress
 
 progress_module = import_module("reasonlens.rundir.progress")
 ROOT = Path(__file__).parents[2]
@@ -94,6 +96,27 @@ def test_a_cell_of_a_notebook_gets_the_bar_of_a_terminal(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stderr", cell)
     list(with_progress(range(3), desc="fitting", unit="layer"))
     assert cell.getvalue().startswith("\rfitting:   0%|")
+
+
+def test_bars_of_other_libraries_warn_of_nothing_in_a_notebook_without_widgets(monkeypatch) -> None:
+    def first_import() -> list[str]:
+        for name in ("tqdm.auto", "tqdm.autonotebook", "tqdm.notebook"):
+            sys.modules.pop(name, None)
+        with warnings.catch_warnings(record=True) as raised:
+            warnings.simplefilter("always")
+            first_of_all()
+            import_module("tqdm.auto")
+        return [str(one.message) for one in raised]
+
+    for name in ("tqdm.auto", "tqdm.autonotebook", "tqdm.notebook"):
+        monkeypatch.delitem(sys.modules, name, raising=False)  # and is put back afterwards
+    monkeypatch.setitem(sys.modules, "ipykernel.zmqshell", ModuleType("ipykernel.zmqshell"))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    first_of_all = settle_notebook
+    assert first_import() == []
+    first_of_all = int  # the control: nothing is done before
+    assert any("IProgress not found" in message for message in first_import())
 
 
 def test_threads_are_silent_too(capsys) -> None:

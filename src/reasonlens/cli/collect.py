@@ -58,7 +58,7 @@ def collect(
         bool, typer.Option("--compile", help="Through torch.compile: half a minute at first, faster after.")
     ] = False,
     store_dtype: Annotated[
-        Literal["float32", "float16", "bfloat16"], typer.Option(help="Of the activations on disk.")
+        Literal["float32", "float16", "bfloat16"], typer.Option(help="Number format of the activations on disk.")
     ] = "float32",
     hidden_states: Annotated[
         Path | None,
@@ -68,13 +68,17 @@ def collect(
     device_map: Annotated[
         str | None, typer.Option(help="`auto` spreads a model that is larger than one GPU over several (accelerate).")
     ] = None,
-    dtype: Annotated[str | None, typer.Option(help="Of the weights: `bfloat16`, `float16`, `float32`.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="Number format of the weights: `bfloat16`, `float16`, `float32`.")
+    ] = None,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="`ray`: one worker a GPU, or for every four cores.")
     ] = "local",
     address: Annotated[
         str | None,
-        typer.Option(help="Of a running Ray cluster, `auto` or `ray://host:10001`; default one here."),
+        typer.Option(
+            help="Address of a running Ray cluster, `auto` or `ray://host:10001`; default: one is started here."
+        ),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Workers on Ray; default one a GPU.", min=1)] = None,
     gpus_per_worker: Annotated[float | None, typer.Option(help="Default 1 where there are GPUs.", min=0)] = None,

@@ -68,3 +68,5 @@ def compare(
         say(sentence)
     if out is None:
         next_command("compare", first, second, "--out", "compared")
+    else:
+        next_command("runs", out)

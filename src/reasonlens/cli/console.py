@@ -87,6 +87,13 @@ def next_command(*words: object) -> None:
     logger.info(f"next: reasonlens {shlex.join(map(str, words))}")
 
 
+def next_of_pair(verb: str, base: str | None, thinking: str, problems: object, *more: object) -> None:
+    """Print the command that asks more of the same pair of models, on the same problems."""
+    with_base = () if base is None else ("--base", base)
+    on = () if problems is None else ("--problems", problems)
+    next_command(verb, *with_base, "--thinking", thinking, *on, *more)
+
+
 def say(line: str = "") -> None:
     """Print a line of results; what would command the terminal is shown instead."""
     typer.echo(visible(line))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reasonlens.cli.console import interval, next_command, note, print_json, print_table, read_json, say
+from reasonlens.cli.console import interval, next_of_pair, note, print_json, print_table, read_json, say
 from reasonlens.cli.options import (
     TRAINED_ORGANISMS,
     Base,
@@ -99,7 +99,7 @@ def decisions(
     else:
         _print(result)
     note(f"report: {out / 'report.html'}")
-    next_command("exchange", "--thinking", name_or_path(thinking[0]), "--quick")
+    next_of_pair("exchange", base, name_or_path(thinking[0]), problems, "--quick")
 
 
 def _print(result: DecisionsResult) -> None:

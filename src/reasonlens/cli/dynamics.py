@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from reasonlens.cli.completion import complete_models
-from reasonlens.cli.console import interval, next_command, note, number, print_json, print_table, say
+from reasonlens.cli.console import interval, next_command, next_of_pair, note, number, print_json, print_table, say
 from reasonlens.cli.options import (
     Base,
     Device,
@@ -68,15 +68,15 @@ def dynamics(
     condition: Annotated[
         Names | None,
         typer.Option(
-            "--condition", metavar="NAMES", help="Of a CSV: runs, joined by commas; default all.", parser=Names.parse
+            "--condition", metavar="NAMES", help="Runs of a CSV, joined by commas; default all.", parser=Names.parse
         ),
     ] = None,
     evaluations: Annotated[
         int | None,
         typer.Option(
             "--evaluations",
-            help="Of a JSON: how many of each problem are read, and problems with fewer left out; default as many as "
-            "all have.",
+            help="Evaluations of each problem that are read from a JSON; problems with fewer are left out. Default: as "
+            "many as all have.",
             min=3,
         ),
     ] = None,
@@ -94,7 +94,7 @@ def dynamics(
         Literal["auto", "box", "mark", "tags", "phrase", "ended"],
         typer.Option(
             "--form",
-            help="Form of an answer: `box` (\\boxed), `mark` (####), `tags` (<answer>), `phrase` (the answer is), "
+            help="Form of an answer: `box` (\\boxed), `mark` (####), `tags` (`<answer>`), `phrase` (the answer is), "
             "`ended` (by itself); `auto`: any of the first four.",
         ),
     ] = "auto",
@@ -172,7 +172,20 @@ def dynamics(
         _print(result)
     if place is not None:
         note(f"report: {place / 'report.html'}")
-    next_command("exchange", "--thinking", "organism/rl-timing", "--quick")
+    if table is None:
+        last = "organism/rl-timing" if checkpoints is None else _last_model(checkpoints)
+        next_of_pair("exchange", base, last, problems, "--quick")
+    elif place is None:
+        next_command("dynamics", "--table", table, "--out", OUT)
+    else:
+        next_command("runs", place)
+
+
+def _last_model(checkpoints: str) -> str:
+    """Name the model of the last step: of `STEP=MODEL,…`, of a directory, or an organism, which is its own."""
+    if "=" in checkpoints:
+        return max((one.split("=", 1) for one in checkpoints.split(",")), key=lambda one: float(one[0]))[1]
+    return checkpoints
 
 
 def _print(result: DynamicsResult) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reasonlens.cli.completion import complete_models
-from reasonlens.cli.console import interval_of, next_command, note, number, print_json, print_table, say
+from reasonlens.cli.console import interval_of, next_command, next_of_pair, note, number, print_json, print_table, say
 from reasonlens.cli.options import (
     Base,
     Behaviours,
@@ -168,8 +168,10 @@ def elicit(
     else:
         _print(result)
     note(f"report: {out / 'report.html'}")
-    trained = thinking if thinking is not None and thinking.startswith("organism/") else "organism/rl-timing"
-    next_command("exchange", "--thinking", trained, "--quick")
+    if thinking is None and base is not None:
+        next_command("train-vectors", "--base", base, *(() if problems is None else ("--problems", problems)))
+    else:
+        next_of_pair("exchange", base, thinking or "organism/rl-timing", problems, "--quick")
 
 
 def _print(result: ElicitResult) -> None:

@@ -61,7 +61,7 @@ def label(
         typer.Option(metavar="ANNOTATOR", help="Whose labels become spans, or `majority`; default the first."),
     ] = None,
     thoughts_only: Annotated[
-        bool, typer.Option("--thoughts-only", help="Label only what stands inside thoughts (<think>).")
+        bool, typer.Option("--thoughts-only", help="Label only what stands inside thoughts (`<think>`).")
     ] = False,
     min_words: Annotated[int, typer.Option(help="Pieces with fewer words are no sentences.", min=0)] = 1,
     model: ModelOrNone = None,

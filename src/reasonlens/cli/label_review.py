@@ -25,8 +25,9 @@ def label_review(
 ) -> None:
     """Read labelled traces in a browser and correct their labels by keyboard, sentences in dispute first.
 
-    The page is served on 127.0.0.1, to the one who opens the address that is printed, once. Corrections are saved in
-    FILE at once, as an annotator of their own (`person`), and its spans follow them. The page ends it, or Ctrl-C.
+    The page is served on 127.0.0.1, to the one who opens the address that is printed, once. Corrections are saved at
+    once, as an annotator of their own (`person`), and the spans follow them. The page ends it, or Ctrl-C; that writes
+    FILE.
     """
     import reasonlens
 

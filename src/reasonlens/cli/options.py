@@ -185,7 +185,9 @@ Behaviours = Annotated[
         autocompletion=complete_behaviours,
     ),
 ]
-_BEHAVIOUR = typer.Option("--behaviour", metavar="NAME", help="Whose direction.", autocompletion=complete_behaviours)
+_BEHAVIOUR = typer.Option(
+    "--behaviour", metavar="NAME", help="Behaviour whose direction is taken.", autocompletion=complete_behaviours
+)
 Behaviour = Annotated[str, _BEHAVIOUR]
 BehaviourOrNone = Annotated[str | None, _BEHAVIOUR]
 Vectors = Annotated[
@@ -202,7 +204,7 @@ Device = Annotated[
     str | None,
     typer.Option("--device", metavar="DEVICE", help="`cpu`, `cuda`, `cuda:1`; default CUDA where there is one."),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Of everything that is drawn at random.", min=0, max=2**32 - 1)]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn at random.", min=0, max=2**32 - 1)]
 Folds = Annotated[int, typer.Option("--folds", help="Cross-validation folds; none cuts a problem.")]
 _BOOTSTRAP = typer.Option("--bootstrap", help="Resamples of the problems for every interval.", min=0)
 Bootstrap = Annotated[int, _BOOTSTRAP]
@@ -217,14 +219,16 @@ Injection = Annotated[
 ]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Take a model of the same shape for another than the one that the file is of."),
+    typer.Option("--force", help="Accept another model of the same shape than the one that the file was made from."),
 ]
 
 # What a model writes, and how it is steered.
 Samples = Annotated[
     int, typer.Option("--samples", help="Responses that are sampled at each place, or to each problem.", min=0)
 ]
-Temperature = Annotated[float, typer.Option("--temperature", help="Of sampling; 0: the likeliest token.", min=0)]
+Temperature = Annotated[
+    float, typer.Option("--temperature", help="Sampling temperature; 0: always the likeliest token.", min=0)
+]
 TopP = Annotated[
     float,
     typer.Option("--top-p", help="Of sampling: probability of the likeliest tokens among which is drawn; 1: all."),

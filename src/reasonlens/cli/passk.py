@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reasonlens.cli.completion import complete_models
-from reasonlens.cli.console import interval, next_command, note, print_json, print_table, say
+from reasonlens.cli.console import interval, next_command, next_of_pair, note, print_json, print_table, say
 from reasonlens.cli.options import (
     Base,
     Device,
@@ -141,7 +141,14 @@ def passk(
         _print(result)
     if place is not None:
         note(f"report: {place / 'report.html'}")
-    next_command("exchange", "--thinking", "organism/rl-timing", "--quick")
+    if is_sampled:
+        next_of_pair("exchange", base, thinking or "organism/rl-timing", problems, "--quick")
+    elif place is None:
+        counts = [("--base-counts", base_counts), ("--thinking-counts", thinking_counts), ("--score", score)]
+        words = [word for name, value in counts if value is not None for word in (name, value)]
+        next_command("passk", *words, "--out", OUT)
+    else:
+        next_command("runs", place)
 
 
 def _whole(numbers: Numbers) -> tuple[int, ...]:

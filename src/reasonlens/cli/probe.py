@@ -61,7 +61,7 @@ def probe(
     folds: Folds = 5,
     bootstrap: Bootstrap = 1000,
     shuffles: Annotated[int, typer.Option(help="Repetitions of the shuffled-label control.", min=1)] = 5,
-    permutations: Annotated[int, typer.Option(help="Of the labels, for p-values.", min=1)] = 200,
+    permutations: Annotated[int, typer.Option(help="Permutations of the labels, for p-values.", min=1)] = 200,
     injection: Injection = True,
     seed: Seed = 0,
     device: Device = None,

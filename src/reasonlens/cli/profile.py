@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from reasonlens.cli.console import next_command, note, print_json, print_table, read_json, say
+from reasonlens.cli.console import next_of_pair, note, print_json, print_table, read_json, say
 from reasonlens.cli.options import (
     TRAINED_ORGANISMS,
     Base,
@@ -85,4 +85,4 @@ def profile(
         for sentence in result.in_words():
             say(sentence)
     note(f"report: {out / 'report.html'}")
-    next_command("likelihood", "--thinking", name_or_path(thinking[0]), "--quick")
+    next_of_pair("likelihood", base, name_or_path(thinking[0]), problems, "--quick")

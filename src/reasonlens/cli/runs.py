@@ -40,3 +40,5 @@ def runs(
     )
     if alike is not None:
         next_command("compare", directory / alike[0].path, directory / alike[1].path)
+    else:
+        next_command("verdict", "--budget", "10m")

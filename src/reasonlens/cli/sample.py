@@ -49,7 +49,7 @@ def sample(
     top_p: TopP = 1.0,
     max_new_tokens: MaxNewTokens = 1024,
     template: Template = "auto",
-    system: Annotated[str, typer.Option(help="What the system is told before each problem.")] = "",
+    system: Annotated[str, typer.Option(help="System message before each problem.")] = "",
     stop: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Text that ends a response; as often as needed.")
     ] = None,

@@ -48,9 +48,7 @@ def score(
         ),
     ],
     model: ModelOrNone = None,
-    text: Annotated[
-        str | None, typer.Option(help="Text to score; without it and --traces what comes on stdin.")
-    ] = None,
+    text: Annotated[str | None, typer.Option(help="Text to score; without --text and --traces, stdin is read.")] = None,
     traces: TracesOrNone = None,
     prompt: PromptOrNone = None,
     behaviours: Behaviours = None,

@@ -46,7 +46,7 @@ def check(
     Example: `reasonlens traces check train.jsonl test.jsonl --model smollm2-135m`
 
     With `--model`, texts that are longer than its context, or whose words its tokenizer does not know, are listed too.
-    Exits with 1 where something must be mended, which stands first in the table; the rest is to be known.
+    Exits with 1 where something must be mended, first in the table; the rest is for information.
     """
     import reasonlens
     from reasonlens.analysis.trace_findings import KINDS

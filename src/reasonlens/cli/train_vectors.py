@@ -64,21 +64,22 @@ def train_vectors(
     layers: Layers = "all",
     out: OutDirectory = Path("runs/train-vectors"),
     steps: Annotated[int, typer.Option(help="Steps of the optimiser.", min=1)] = 60,
-    groups: Annotated[int, typer.Option(help="Problems of a step.", min=1)] = 8,
+    groups: Annotated[int, typer.Option(help="Problems in each step.", min=1)] = 8,
     samples: Samples = 8,
     learning_rate: Annotated[
         float,
         typer.Option(help="What a step moves a coordinate by, in units of its size in the residual stream."),
     ] = 0.02,
     kl_weight: Annotated[
-        float, typer.Option(help="Of the KL to the base: reward for each nat a token; 0: it is measured only.", min=0)
+        float,
+        typer.Option(help="Reward lost for each nat a token of KL to the base; 0: the KL is measured only.", min=0),
     ] = 0.0,
     form: Annotated[
         Literal["any", "line", "number"],
         typer.Option(help="Form without which an answer earns nothing: a bare `number`, or one in the first `line`."),
     ] = "any",
     partial: Annotated[
-        float, typer.Option(help="What a right answer in another form earns all the same, of 1.", min=0, max=1)
+        float, typer.Option(help="Reward of a right answer in another form; in the form it is 1.", min=0, max=1)
     ] = 0.0,
     pool: Annotated[int, typer.Option(help="Problems to train on; asked again where they run out.", min=1)] = 1000,
     test: TestProblems = None,

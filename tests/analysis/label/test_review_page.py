@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from reasonlens.analysis.label.review import Review
 from reasonlens.analysis.label.server import ReviewServer
 from reasonlens.traces.labelled import read_labelled
 
+from ...figures.test_pages_in_a_browser import NARROW, faults
 from .test_review import EVIL, file, review, server
 
 __all__ = ["file", "review", "server"]  # fixtures
@@ -72,7 +72,7 @@ def test_keys_walk_label_confirm_and_take_back(page: Any, review: Review) -> Non
     page.keyboard.press("n")
     waits(page, "#id", "t0")
     page.click("text=deduction")
-    waits(page, "#count", "3 sentences reviewed")
+    waits(page, "#count", "3 of 4 sentences reviewed")
     assert saved(review)[0] == (None, "deduction") or saved(review)[0] == ("deduction", None)
     assert page.problems == []
 
@@ -85,7 +85,7 @@ def test_what_a_model_wrote_is_text_and_runs_nothing(page: Any) -> None:
 
 
 def test_a_correction_that_fails_is_said_and_the_page_goes_on(page: Any, server: ReviewServer, monkeypatch) -> None:
-    monkeypatch.setattr("reasonlens.analysis.label.review.write_labelled", lambda *_: _full())
+    monkeypatch.setattr("reasonlens.traces.corrections.CorrectionLog.add", lambda *_: _full())
     page.keyboard.press("1")
     waits(page, "#state", "disk full")
     assert "failed" in page.get_attribute("#state", "class") and server.review.n_reviewed == 0
@@ -113,11 +113,21 @@ def test_the_button_ends_the_review(page: Any, server: ReviewServer, monkeypatch
     assert ended.wait(5)
 
 
-def test_the_page_reads_well_in_light_and_dark(page: Any, tmp_path: Path) -> None:
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.screenshot(path=str(tmp_path / f"{scheme}.png"), full_page=True)
-        colours = page.evaluate(
-            "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
-        )
-        assert colours[0] != colours[1]
+def test_the_page_is_whole_on_a_telephone_in_the_dark_and_axe_finds_nothing_serious(page: Any) -> None:
+    assert faults(page) == []
+    page.set_viewport_size(NARROW)
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    chosen, labels = page.locator(".sentence[aria-selected=true]").bounding_box(), page.locator("aside").bounding_box()
+    assert chosen["y"] < labels["y"] < 844 > labels["y"] + 100, "the sentence and its labels are on one screen"
+    assert faults(page) == [] and page.problems == []
+
+
+def test_the_theme_is_switched_and_paper_shows_the_text_alone(page: Any) -> None:
+    grounds = set()
+    for _ in range(3):
+        page.click("#theme")
+        grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert len(grounds) == 2
+    page.emulate_media(media="print")
+    assert page.is_visible("#text") and not page.is_visible("aside") and not page.is_visible("nav")

@@ -127,7 +127,7 @@ CASES: dict[str, tuple[Evidence, str, str]] = {  # name: evidence, rule, beginni
     "the only control is random vectors": (
         evidence(without=("base-step-by-step", "word-boost", "bias", "random-behaviour", "random-positions")),
         "missing",
-        "Cannot say: no word-boost control and no timing control and no category control and no step-by-step prompted",
+        "Cannot say: no word-boost control, timing control, category control or step-by-step prompted",
     ),
     "no timing control": (evidence(without=("random-positions",)), "missing", "Cannot say: no timing control was run"),
     "no category control": (
