@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..rundir import InputError, brief, check_kinds, is_there, parse_json, reading, writing
+from ..rundir import InputError, brief, check_kinds, expanded, is_there, parse_json, reading, writing
 from .jsonl import trace_of_row, trace_row
 from .trace import Trace
 
@@ -115,9 +115,9 @@ def with_corrections(path: str | Path, traces: Iterator[tuple[str, Trace]]) -> I
         The same, corrected.
 
     Raises:
-        InputError: A correction is damaged, or belongs to another file.
+        InputError: It is no path, or a correction is damaged or belongs to another file.
     """
-    file = Path(path)
+    file = expanded(path)
     last = {row["place"]: (where, row) for where, row in _rows(file)}
     for place, (where, trace) in enumerate(traces):
         yield where, _corrected(file, trace, *last[place]) if place in last else trace

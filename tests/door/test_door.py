@@ -226,7 +226,7 @@ def test_every_command_ends_with_the_next_one(words: str) -> None:
     module = "export" if words in ("import", "convert") else words.replace(" ", "_").replace("-", "_")
     module = "organisms" if words.startswith("organisms") else module
     source = (ROOT / f"src/reasonlens/cli/{module}.py").read_text("utf-8")
-    assert "next_command(" in source or "next_steer_write(" in source
+    assert any(f"{name}(" in source for name in ("next_command", "next_of_pair", "next_steer_write"))
 
 
 def test_next_commands_are_commands_with_options_that_there_are(collecting: list[str]) -> None:
