@@ -97,9 +97,9 @@ def reading_of(
         return conclude("lost", CANNOT_SAY, because, (ITSELF,), lost, share)
     if (
         _surely_costs(pair.lost_open, pair, thresholds)
-        or _claim(pair.when_share, instrument, thresholds, _moved(pair.lost_open, pair)) != claim
+        or _claim(pair.when_share_open, instrument, thresholds, _moved(pair.lost_open, pair)) != claim
     ):
-        return _open(pair, (THINKING, ITSELF), claim)
+        return _open(pair, (BASE, WHEN, HOW, THINKING, ITSELF), claim)
     headline, needs_moments = claim
     controls = (CONTROL, ITSELF) if needs_moments else (ITSELF,)
     above, above_open = pair.when_above_control, pair.when_above_control_open
