@@ -63,7 +63,9 @@ def exchange_line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
             answers.setdefault(cell, []).extend(some)
         first = rung.n_problems
     pair = PairExchange.of(subject.pair_on(0, first), answers, subject.level)
-    result = ExchangeResult(pairs={subject.pair.name: pair}, settings=replace(chosen, n_test=first))
+    result = ExchangeResult(
+        pairs={subject.pair.name: pair}, settings=replace(chosen, n_test=first), level=subject.level
+    )
     result.write(subject.place / "exchange")
     labelled = _labelled(subject.pair_on(0, first), answers[THINKING], subject.level)
     return line_of_exchange(pair, labelled, rungs[-1].size, subject.level)
