@@ -48,7 +48,9 @@ def test_what_is_lacking_is_said_with_its_reason_and_what_did_not_fit_with_its_t
     assert result.lacking() == [f"{name}: {reason}" for name, reason in result.unmeasured.items()]
     changes = result.would_change()
     assert any("in random order" in sentence for sentence in changes)
-    assert f"a larger --budget: exchange at 1 {EVIL} would take about 30 s more" in changes
+    further = f"a larger --budget: exchange at 1 {EVIL} would take about 30 s more"
+    assert f"{further}; a further look, with wider intervals" in changes
+    assert further in replace(result, looks=()).would_change()
     assert f"a larger --budget: hybrid at 0 {EVIL} would take about an unknown time more" in changes
     larger = replace(result, climbs=(*result.climbs, climb("passk", "failed", "too few problems", rung=1)))
     assert f"passk at 1 {EVIL}: too few problems" in larger.lacking() and "passk" not in larger.unmeasured
