@@ -7,8 +7,8 @@ runs one in several looks does so far more often. So each look at more problems 
 
 The shares add up to less than 5% however many looks there will be, and whatever decides whether there is another one
 (Bonferroni's inequality over looks; spending the level: Lan & DeMets 1983). That holds of every figure by itself: a
-sentence that rests on two of them is wrong no more often than their misses together. A call whose exchange has no more problems
-than the last one says what was said, and is no look.
+sentence that rests on two of them is wrong no more often than their misses together. A call whose exchange has no more
+problems than the last one says what was said, and is no look.
 """
 
 from __future__ import annotations
