@@ -110,6 +110,6 @@ def looks_in_words(looks: Sequence[Look]) -> str:
     at = ", ".join(str(look.n_problems) for look in looks)
     return (
         f"Look {len(looks)} at this pair (problems exchanged: {at}): intervals of the exchange are of "
-        f"{looks[-1].level * 100:.6g}%, so that over all looks, those to come among them, that of any one figure misses "
-        "in at most 5% of runs"
+        f"{looks[-1].level * 100:.6g}%, so that over all looks, those to come among them, that of any one figure "
+        "misses in at most 5% of runs"
     )
