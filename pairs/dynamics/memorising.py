@@ -24,6 +24,7 @@ from .collapse import known_interval, onsets
 from .curve import Shares
 
 MEMORISED, JUMP = "memorised", "jump"
+LEAST = 2  # problems in a half
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +102,14 @@ def late_gain(
         n_resamples: Of each.
 
     Returns:
-        The gain; None where nothing came before, or nothing was read after.
+        The gain; None where nothing came before, nothing was read after, or there are too few problems to halve.
     """
     if memorised is not None:
         since, after, is_measured = memorised.at.value, MEMORISED, np.ones(len(accuracy.above), dtype=bool)
     else:
         order = np.random.default_rng([seed, 2]).permutation(len(accuracy.above))
+        if len(order) < 2 * LEAST:
+            return None
         is_measured = order % 2 == 0
         (jump,) = changes_of_shares([accuracy.of(~is_measured)], steps, seed, n_resamples)
         since, after = (jump.last if jump.shape == JUMP else nan), JUMP

@@ -41,7 +41,8 @@ class StepCounts:
         by_question: Right responses to each question.
         tokens: Of all responses.
         cut: Responses that were cut off.
-        open: Of these, those that are not right, and might have become so: they count as wrong.
+        open: Of these, those that are not right and have no answer in form, and might have become right: they count
+            as wrong.
         n_unsure: Responses of all problems whose grade cannot be told; they count as wrong.
     """
 
@@ -149,7 +150,8 @@ def counts_of(
             is_right = response.is_solved is True
             has_form = _has_form(pair.base, question, response, settings)
             is_cut = response.is_truncated
-            counted = (True, is_right, has_form, is_right and has_form, is_cut, is_cut and not is_right)
+            is_open = is_cut and not (is_right or has_form)  # one in form has given its answer
+            counted = (True, is_right, has_form, is_right and has_form, is_cut, is_open)
             for name, is_so in zip(columns, counted, strict=False):
                 columns[name][row] += is_so
             columns["tokens"][row] += response.n_tokens

@@ -86,7 +86,7 @@ def reading_of(
         because = f"{_read(pair, instrument)}, and the controls were not run"
         return conclude("missing", CANNOT_SAY, because, controls, share)
     lost = deciding_interval(ITSELF, "lost", pair.lost)
-    moved = _moved(pair.lost, pair)
+    moved = moved_by_exchange(pair.lost, pair)
     of_itself = f"exchanging with itself the thinking model solves {pair.lost} less than alone"
     if _surely_costs(pair.lost, pair, thresholds):
         return conclude("lost", CANNOT_SAY, of_itself, (ITSELF,), lost)
@@ -97,9 +97,9 @@ def reading_of(
         return conclude("lost", CANNOT_SAY, because, (ITSELF,), lost, share)
     if (
         _surely_costs(pair.lost_open, pair, thresholds)
-        or _claim(pair.when_share, instrument, thresholds, _moved(pair.lost_open, pair)) != claim
+        or _claim(pair.when_share_open, instrument, thresholds, moved_by_exchange(pair.lost_open, pair)) != claim
     ):
-        return _open(pair, (THINKING, ITSELF), claim)
+        return _open(pair, (BASE, WHEN, HOW, THINKING, ITSELF), claim)
     headline, needs_moments = claim
     controls = (CONTROL, ITSELF) if needs_moments else (ITSELF,)
     above, above_open = pair.when_above_control, pair.when_above_control_open
@@ -121,8 +121,16 @@ def _surely_costs(lost: Interval, pair: PairExchange, thresholds: ReadingThresho
     return lost.low > limit or lost.high < -limit
 
 
-def _moved(lost: Interval, pair: PairExchange) -> float:
-    """Compute by how much the when-share is moved, at most, if one exchanged cell loses all that any may lose."""
+def moved_by_exchange(lost: Interval, pair: PairExchange) -> float:
+    """Compute by how much the when-share is moved, at most, if one exchanged cell loses all that any may lose.
+
+    Args:
+        lost: What an exchange with itself costs the thinking model.
+        pair: Its figures.
+
+    Returns:
+        A share of the gap.
+    """
     return max(lost.high, -lost.low, 0.0) / (2 * pair.gap.value)
 
 

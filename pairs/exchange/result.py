@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from ...figures import FigureTable, draw_all, result_page
 from ...rundir import expanded, from_row, looked_at, restoring
 from ...rundir.result_files import check_format, write_result
+from ...stats import LEVEL
 from ..verdict_sentence import Verdict
 from .pair_exchange import PairExchange
 from .reading import reading_of
@@ -41,6 +42,7 @@ class ExchangeResult:
 
     pairs: dict[str, PairExchange]
     settings: ExchangeSettings
+    level: float = LEVEL  # of the intervals
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
@@ -61,7 +63,7 @@ class ExchangeResult:
 
     def tables(self) -> dict[str, FigureTable]:
         """Tabulate each figure by its name."""
-        return {"shares": shares_table(self.pairs)}
+        return {"shares": shares_table(self.pairs, self.level)}
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw all figures of the report, by name."""
@@ -79,6 +81,7 @@ class ExchangeResult:
                 name: pair.to_dict() | {"verdict": self.verdicts[name].to_dict()} for name, pair in self.pairs.items()
             },
             "settings": asdict(self.settings),
+            "level": self.level,
         }
 
     @classmethod
@@ -100,7 +103,8 @@ class ExchangeResult:
             name: PairExchange.from_dict({field: value for field, value in pair.items() if field != "verdict"})
             for name, pair in content["pairs"].items()
         }
-        return cls(pairs=pairs, settings=from_row(ExchangeSettings, content["settings"]))
+        settings = from_row(ExchangeSettings, content["settings"])
+        return cls(pairs=pairs, settings=settings, level=float(content.get("level", LEVEL)))
 
     def report(self) -> str:
         """Write one page that opens offline."""

@@ -10,11 +10,12 @@ from ...figures import FigureTable
 from .pair_exchange import PairExchange
 
 
-def shares_table(pairs: Mapping[str, PairExchange]) -> FigureTable:
+def shares_table(pairs: Mapping[str, PairExchange], level: float) -> FigureTable:
     """Tabulate the when-share of every pair, with its control.
 
     Args:
         pairs: Name -> figures.
+        level: Of their intervals.
 
     Returns:
         The table.
@@ -28,7 +29,10 @@ def shares_table(pairs: Mapping[str, PairExchange]) -> FigureTable:
             if share is not None
         ]
     n = max(pair.gap.n for pair in pairs.values())
-    caption = f"n = {n} problems a pair, 95% intervals over them, unclipped; 0: all of the gap is how, 1: all is when"
+    caption = (
+        f"n = {n} problems a pair, {level * 100:.6g}% intervals over them, unclipped; 0: all of the gap is how, 1: all "
+        "is when"
+    )
     frame = pd.DataFrame(rows).astype(dict.fromkeys(("share", "low", "high"), float))
     return FigureTable(
         figure="share_points", rows=frame, options={"title": "Which share of the gap is when", "caption": caption}

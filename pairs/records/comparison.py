@@ -164,7 +164,7 @@ class RunComparison:
     def _differing(self) -> str:
         """Say which settings and constants differ."""
         if not self.differs:
-            return "No setting and no constant differs between the runs."
+            return "No setting and no constant that both runs hold differs."
         words = "; ".join(f"{one.name} {one.first:.80} and {one.second:.80}" for one in self.differs)
         return f"The runs differ in ({self.first} and {self.second}): {words}."
 

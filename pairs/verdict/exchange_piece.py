@@ -17,7 +17,7 @@ from ...stats import LEVEL, Interval, accuracy_over_groups
 from ..exchange import ExchangeResult, ExchangeSettings, PairExchange
 from ..exchange.cells import THINKING, Answer, run_cells
 from ..exchange.instrument import shipped_instrument
-from ..exchange.reading import reading_of
+from ..exchange.reading import moved_by_exchange, reading_of
 from ..identity import inputs_of
 from ..pair import Pair
 from .evidence_line import EvidenceLine, LineReading
@@ -63,7 +63,9 @@ def exchange_line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
             answers.setdefault(cell, []).extend(some)
         first = rung.n_problems
     pair = PairExchange.of(subject.pair_on(0, first), answers, subject.level)
-    result = ExchangeResult(pairs={subject.pair.name: pair}, settings=replace(chosen, n_test=first))
+    result = ExchangeResult(
+        pairs={subject.pair.name: pair}, settings=replace(chosen, n_test=first), level=subject.level
+    )
     result.write(subject.place / "exchange")
     labelled = _labelled(subject.pair_on(0, first), answers[THINKING], subject.level)
     return line_of_exchange(pair, labelled, rungs[-1].size, subject.level)
@@ -119,6 +121,12 @@ def line_of_exchange(pair: PairExchange, labelled: Interval, size: str, level: f
             LineReading(name="when-share", role="figure", share=share, unit=SHARE),
             LineReading(name="widened by the instrument's error", role="figure", share=widened, unit=SHARE),
         ]
+        if pair.lost is not None:
+            apart = error + moved_by_exchange(pair.lost, pair)
+            widened = Interval(share.value, share.low - apart, share.high + apart, share.n)
+            readings.append(
+                LineReading(name="and by what an exchange may cost", role="figure", share=widened, unit=SHARE)
+            )
         if pair.control_share is not None:
             readings.append(
                 LineReading(name="behaviours in random order", role="control", share=pair.control_share, unit=SHARE)

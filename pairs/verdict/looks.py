@@ -6,8 +6,9 @@ runs one in several looks does so far more often. So each look at more problems 
     look j misses in at most  5% / 2^j  of runs: intervals of 97.5%, 98.75%, 99.375%, ...
 
 The shares add up to less than 5% however many looks there will be, and whatever decides whether there is another one
-(Bonferroni's inequality over looks; spending the level: Lan & DeMets 1983). A call whose exchange has no more problems
-than the last one says what was said, and is no look.
+(Bonferroni's inequality over looks; spending the level: Lan & DeMets 1983). That holds of every figure by itself: a
+sentence that rests on two of them is wrong no more often than their misses together. A call whose exchange has no more
+problems than the last one says what was said, and is no look.
 """
 
 from __future__ import annotations
@@ -109,6 +110,6 @@ def looks_in_words(looks: Sequence[Look]) -> str:
     at = ", ".join(str(look.n_problems) for look in looks)
     return (
         f"Look {len(looks)} at this pair (problems exchanged: {at}): intervals of the exchange are of "
-        f"{looks[-1].level * 100:.6g}%, so that over all looks, those to come among them, at most 5% of runs have one "
-        "that misses"
+        f"{looks[-1].level * 100:.6g}%, so that over all looks, those to come among them, that of any one figure "
+        "misses in at most 5% of runs"
     )

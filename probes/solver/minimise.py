@@ -110,7 +110,7 @@ class _Search:
         self._buckets, one_class = torch.stack([self._precondition.bucket, has_one_class.long()]).tolist()
         self._precondition.take(self._buckets, None)
         if self._group == 1 and any(one_class):
-            self._drop(has_one_class, one_class)
+            self._drop(has_one_class, one_class, at_once=True)
 
     @property
     def is_going(self) -> bool:
@@ -165,19 +165,22 @@ class _Search:
         self.weight[self._active] = self._theta.u / self._scale
         self.bias[self._active] = self._theta.b - (self._mean * self._theta.u / self._scale).sum(dim=1)
 
-    def _drop(self, ended: Bool[Tensor, " n_columns"], host_ended: Sequence[int]) -> Int[Tensor, " n_remaining"] | None:
+    def _drop(
+        self, ended: Bool[Tensor, " n_columns"], host_ended: Sequence[int], *, at_once: bool = False
+    ) -> Int[Tensor, " n_remaining"] | None:
         """Remove columns that have ended, once there are enough to be worth copying.
 
         Args:
             ended: Which.
             host_ended: The same, on the host.
+            at_once: Whether they are removed however few they are.
 
         Returns:
             The columns that remain; None: all.
         """
         self.is_done[self._active] = ended
         n_ended = sum(host_ended)
-        if n_ended < len(host_ended) and n_ended < MIN_DROPPED * len(host_ended):
+        if not at_once and n_ended < len(host_ended) and n_ended < MIN_DROPPED * len(host_ended):
             return None
         self.store()
         going = [place for place, is_over in enumerate(host_ended) if not is_over]

@@ -112,6 +112,13 @@ def test_a_jump_is_placed_on_half_of_the_problems_and_the_gain_after_it_read_on_
     assert late_gain(level, STEPS, None, n_resamples=100) is None
 
 
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_few_problems_are_halved_where_two_are_in_each_half_and_have_no_late_gain_else(n: int) -> None:
+    above = np.repeat([[0.0, 0.0, 0.0, 8.0, 8.0, 8.0]], n, axis=0)
+    late = late_gain(Shares(ACCURACY, ACCURACY, above, np.full((n, 6), 8.0)), STEPS, None, n_resamples=100)
+    assert (late is None) == (n < 4)
+
+
 @pytest.mark.long
 def test_a_late_gain_of_nothing_is_none_on_average_and_not_what_the_choice_of_its_step_has_left() -> None:
     """Planted: a jump and nothing after it. Placed and measured on the same problems the gain is below 0 on average."""

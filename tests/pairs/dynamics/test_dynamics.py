@@ -11,6 +11,7 @@ import pytest
 from reasonlens import DynamicsResult, DynamicsSettings, InputError, dynamics
 from reasonlens.generation import Sampling
 from reasonlens.organisms import problem_of, read
+from reasonlens.organisms.language import STOP, WORDINGS
 from reasonlens.pairs.dynamics import following
 from reasonlens.pairs.dynamics.curve import ANGLE, RATE, TRANSFER, WHEN
 from reasonlens.pairs.dynamics.form import is_in_form, organism_is_in_form
@@ -69,6 +70,10 @@ def test_what_was_cut_off_is_counted_followed_and_left_out_where_it_is_not_right
     counts, _ = counts_of(pair, some, SETTINGS)
     assert (counts.cut.tolist(), counts.open.tolist()) == ([2, 1], [1, 1])
     assert (counts.settled.n.tolist(), counts.settled.right.tolist()) == ([3, 3], [2, 1])
+    text = " ".join((*WORDINGS["answer"][0], STOP))
+    answered = replace(plain, text=text, is_truncated=True)  # wrong, and cut off behind the answer
+    ended, _ = counts_of(pair, [[right, plain, plain, answered]] * 2, SETTINGS)
+    assert (ended.cut.tolist(), ended.open.tolist(), ended.in_form.tolist()) == ([1, 1], [0, 0], [1, 1])
     whole, _ = counts_of(pair, [[right, plain, plain, plain]] * 2, SETTINGS)
     cut, settled = following._cut_off([whole, counts])
     assert [one.value for one in cut.values] == pytest.approx([0, 3 / 8])

@@ -161,6 +161,15 @@ def test_open_responses_that_change_the_sentence_forbid_it() -> None:
     assert of_control.rule == "open" and of_control.refutable_by == ("when", "other moments")
 
 
+def test_open_responses_and_a_loss_that_change_the_sentence_only_together_forbid_it() -> None:
+    pair = replace(of_share(0.6, 0.9), gap=Interval(0.5, 0.4, 0.6, 100), lost=of_lost(-0.1, 0.6))
+    pair = replace(pair, lost_open=pair.lost)
+    assert reading_of(pair, EXACT).headline == "Training taught when, and perhaps how"  # from 0.6 - 0.3 on
+    both = replace(pair, when_share_open=replace(pair.when_share, low=0.52))  # from 0.52, or 0.52 - 0.3 on
+    assert reading_of(replace(both, lost=of_lost(-0.01, 0.01), lost_open=of_lost(-0.01, 0.01)), EXACT).rule == "reading"
+    assert reading_of(both, EXACT).rule == "open"
+
+
 def test_without_a_gap_and_with_a_worse_model_nothing_is_shared_out() -> None:
     nothing = Interval(nan, nan, nan, 100)
     no_gap = replace(pair_exchange(), gap=Interval(0.1, -0.1, 0.3, 100), when_share=nothing, when_share_open=nothing)

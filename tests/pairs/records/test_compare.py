@@ -60,7 +60,7 @@ def test_a_run_beside_itself_differs_nowhere(located: Path) -> None:
     rows = compared.of("auroc")
     assert (rows["difference"] == 0).all()
     assert not ((rows["difference_low"] > 0) | (rows["difference_high"] < 0)).any()
-    assert compared.in_words()[0] == "No setting and no constant differs between the runs."
+    assert compared.in_words()[0] == "No setting and no constant that both runs hold differs."
     assert "is above" in compared.in_words()[1] and " in 0 of " in compared.in_words()[1]
 
 

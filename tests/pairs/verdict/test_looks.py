@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 import pytest
 
+from reasonlens.pairs.exchange import ExchangeResult
 from reasonlens.pairs.verdict.looks import Look, level_of_look, looks_in_words, read_looks, with_look, write_looks
 from reasonlens.rundir import InputError
 from reasonlens.stats import LEVEL, accuracy_difference_over_groups, shapley_shares_over_groups
+
+from ..exchange.results import exchange_result
 
 SIZES = (12, 25, 50, 100, 200)  # of the exchange
 N_RUNS = 200
@@ -64,6 +68,13 @@ def test_a_lower_level_is_a_narrower_interval_of_every_figure_of_an_exchange() -
     for name in ("gap", "first", "second", "first_alone"):
         one, other = getattr(wide, name), getattr(narrow, name)
         assert one.value == other.value and one.low < other.low < other.high < one.high
+
+
+def test_a_page_of_an_exchange_names_the_level_of_its_look() -> None:
+    looked = replace(exchange_result(), level=0.975)
+    again = ExchangeResult.from_dict(looked.to_dict())
+    assert again.level == 0.975 and "97.5% intervals" in again.tables()["shares"].options["caption"]
+    assert "95% intervals" in exchange_result().tables()["shares"].options["caption"]
 
 
 def test_a_call_with_no_more_problems_is_no_look() -> None:

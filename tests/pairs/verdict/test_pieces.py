@@ -109,7 +109,7 @@ def test_what_is_found_of_pass_at_k_depends_on_the_ends_of_its_bands() -> None:
 
 def test_lines_are_read_off_results_whatever_their_names_hold() -> None:
     exchanged = line_of_exchange(pair_exchange(0.8), Interval(1.0, 0.9, 1.0, 100), "100 problems")
-    assert [one.share.value for one in exchanged.readings[:3]] == [0.8, 0.8, -0.1]
+    assert [one.share.value for one in exchanged.readings[:4]] == [0.8, 0.8, 0.8, -0.1]
     narrow, wide = (one.share for one in exchanged.readings[:2])
     assert wide.low < narrow.low and wide.high > narrow.high and exchanged.verdict is not None
     steered = line_of_hybrid(

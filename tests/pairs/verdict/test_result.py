@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from reasonlens.pairs.exchange.instrument import shipped_instrument
 from reasonlens.pairs.verdict import VerdictResult
+from reasonlens.pairs.verdict.exchange_piece import SHARE, line_of_exchange
 from reasonlens.rundir import InputError
+from reasonlens.stats import Interval
+from tests.pairs.exchange.results import pair_exchange
 
-from .results import EVIL, climb, exchange_line, other_line, verdict_result
+from .results import EVIL, climb, exchange_line, other_line, share, verdict_result
 
 
 def test_a_result_comes_back_whole_from_json() -> None:
@@ -48,10 +52,19 @@ def test_what_is_lacking_is_said_with_its_reason_and_what_did_not_fit_with_its_t
     assert result.lacking() == [f"{name}: {reason}" for name, reason in result.unmeasured.items()]
     changes = result.would_change()
     assert any("in random order" in sentence for sentence in changes)
-    assert f"a larger --budget: exchange at 1 {EVIL} would take about 30 s more" in changes
+    further = f"a larger --budget: exchange at 1 {EVIL} would take about 30 s more"
+    assert f"{further}; a further look, with wider intervals" in changes
+    assert further in replace(result, looks=()).would_change()
     assert f"a larger --budget: hybrid at 0 {EVIL} would take about an unknown time more" in changes
     larger = replace(result, climbs=(*result.climbs, climb("passk", "failed", "too few problems", rung=1)))
     assert f"passk at 1 {EVIL}: too few problems" in larger.lacking() and "passk" not in larger.unmeasured
+
+
+def test_the_interval_that_the_sentence_is_read_from_is_on_the_page() -> None:
+    pair = replace(pair_exchange(), gap=share(0.5), lost=Interval(0.05, -0.02, 0.1, 100))
+    widest = [one.share for one in line_of_exchange(pair, share(1.0), "100 problems").readings if one.unit == SHARE][2]
+    apart = shipped_instrument().largest_error + 0.1
+    assert (widest.low, widest.high) == pytest.approx((pair.when_share.low - apart, pair.when_share.high + apart))
 
 
 def test_a_sentence_that_says_nothing_names_what_could_settle_it() -> None:

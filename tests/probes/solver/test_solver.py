@@ -100,6 +100,9 @@ def test_columns_of_one_class_say_nothing_and_spoil_nothing() -> None:
         found = method.solve(design, columns(labels, [0, 1, 2], penalty, dtype=torch.float32))
         assert found.weight.isfinite().all() and found.bias.isfinite().all(), name
         assert found.weight[0].abs().max() > 0
+    one_of_nine = np.stack([*[labels[0]] * 8, labels[2]])  # too few to be worth a copy, and yet not to be searched
+    found = METHODS["logistic"].solve(design, columns(one_of_nine, [0] * 9, [1.0] * 9, dtype=torch.float32))
+    assert not found.weight[8].any() and found.bias[8].item() == pytest.approx(np.log(2 * (folds != 0).sum() + 1))
 
 
 def test_two_softmax_probes_side_by_side_are_each_scikit_learns() -> None:
