@@ -311,6 +311,7 @@ def test_behaviours_that_cannot_be_told_apart_are_refused() -> None:
         fit_which(torch.zeros(3, 4), ["a", "a", "b"], ["a"])
 
 
+@pytest.mark.long
 def test_everything_is_made_after_the_prompt_that_the_base_will_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A base reads the bare question, a thinking model its template: vectors of one prompt do not serve another."""
     seen: list[tuple[str, str]] = []

@@ -112,6 +112,7 @@ def test_an_untrained_network_with_random_vectors_recovers_nothing() -> None:
     assert gap(untrained(trained_as_one().mechanism, seed=1)) <= 0.2
 
 
+@pytest.mark.long
 def test_the_loss_falls_on_problems_that_training_never_sees() -> None:
     scores = trained().scores
     assert scores["held_out_loss"] < 0.6 * scores["held_out_loss_unsteered"]
@@ -149,6 +150,7 @@ def test_labels_of_other_sentences_teach_no_vector_of_its_own() -> None:
     assert alike(found) > alike(true) + 0.1
 
 
+@pytest.mark.long
 def test_the_strength_of_vectors_that_stay_as_they_are_is_learnt() -> None:
     mechanism = trained_as_one().mechanism
     found = fit_coefficients(base(), rollouts_as_one(), LAYER, CoefficientSettings(n_epochs=6), mechanism=mechanism)
