@@ -112,7 +112,6 @@ def test_an_untrained_network_with_random_vectors_recovers_nothing() -> None:
     assert gap(untrained(trained_as_one().mechanism, seed=1)) <= 0.2
 
 
-@pytest.mark.long
 def test_the_loss_falls_on_problems_that_training_never_sees() -> None:
     scores = trained().scores
     assert scores["held_out_loss"] < 0.6 * scores["held_out_loss_unsteered"]
