@@ -245,7 +245,7 @@ def _solve_in_batches(
     is_rough: bool = False,
 ) -> Iterator[tuple[Int[np.ndarray, " n_here"], Float[Tensor, "n_here n_examples"]]]:
     """Solve columns in batches; yield their numbers and scores. `label` is each one's row in `bank` and `trainable`."""
-    solve = protocol.method.solve_roughly if is_rough else protocol.method.solve
+    solve = (is_rough and protocol.method.solve_roughly) or protocol.method.solve
     n_at_once = max(1, CHUNK // bank.shape[1])
     for first in range(0, len(label), n_at_once):
         batch = np.arange(first, min(first + n_at_once, len(label)))

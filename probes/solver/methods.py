@@ -24,7 +24,7 @@ class Method:
     limits: tuple[float, float]  # the least and the greatest penalty that float32 can solve
     gives_log_odds: bool
     about: str  # a few words for lists
-    solve_roughly: Solver  # the same, as near as a mean over draws of random labels needs
+    solve_roughly: Solver | None = None  # as near as a mean over draws of random labels needs; None: a closed form
 
     def penalties_of(self, penalties: object) -> tuple[float, ...]:
         """Check the penalties to choose from.
@@ -64,26 +64,12 @@ METHODS: dict[str, Method] = {
         partial(solve_logistic, tolerance=ROUGH_TOLERANCE),
     ),
     "ridge": Method(
-        solve_ridge,
-        "alpha",
-        (1e4, 1e3, 1e2, 1e1),
-        (1e-6, 1e12),
-        False,
-        "ridge regression on labels 1 and -1",
-        solve_ridge,
+        solve_ridge, "alpha", (1e4, 1e3, 1e2, 1e1), (1e-6, 1e12), False, "ridge regression on labels 1 and -1"
     ),
     "lda": Method(
-        solve_discriminant,
-        "shrinkage",
-        (0.9, 0.5, 0.2, 0.05),
-        (1e-6, 1.0),
-        True,
-        "linear discriminant, shrunk",
-        solve_discriminant,
+        solve_discriminant, "shrinkage", (0.9, 0.5, 0.2, 0.05), (1e-6, 1.0), True, "linear discriminant, shrunk"
     ),
-    "mean-difference": Method(
-        solve_mean_difference, "none", (1.0,), (1e-6, 1e12), False, "mean difference", solve_mean_difference
-    ),
+    "mean-difference": Method(solve_mean_difference, "none", (1.0,), (1e-6, 1e12), False, "mean difference"),
 }
 
 
