@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from reasonlens import Read
 from reasonlens.activations import Example
+from reasonlens.probes.controls.baseline_scorers import embedding_scorer
 from reasonlens.probes.controls.baseline_scores import fit_baselines
 from reasonlens.probes.controls.known_text import first_words, places, words_read
 from reasonlens.probes.controls.stacking import stacked
@@ -292,3 +293,17 @@ def test_spans_that_are_all_alike_are_scored_alike(read: str) -> None:
     baselines = fit_baselines(alike, Read.parse(read), random_labels(4), FOLDS, np.zeros((len(alike), 4)))
     for name, baseline in baselines.items():
         assert (baseline.inner == 0.5).all(), name
+
+
+def test_embeddings_are_scored_for_all_training_sets_together_as_for_each_alone() -> None:
+    generator = np.random.default_rng(0)
+    embeddings = generator.normal(size=(240, 12))
+    embeddings[:, 3] = 1.0  # says nothing
+    shows = np.stack([embeddings[:, 0] + generator.normal(size=240) > 0.5, np.arange(240) < 60])
+    fold = np.arange(240) // 60
+    sets = np.stack([fold != 0, fold != 1, ~np.isin(fold, (0, 2))])  # without fold 0 the second behaviour has no span
+    score = embedding_scorer(embeddings, 1e-2)
+    together = score(shows, sets)
+    alone = np.concatenate([score(shows, sets[[number]]) for number in range(len(sets))])
+    np.testing.assert_allclose(together, alone, atol=5e-3)
+    assert np.ptp(together[0, 0]) > 0.1 and not together[0, 1].any() and not together[2, 1].any()

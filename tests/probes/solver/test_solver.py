@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from reasonlens.probes.solver import METHODS, Columns, Design, minimise, solve_logistic, solve_multinomial
@@ -89,6 +90,22 @@ def test_looks_in_blocks_come_closer_to_the_minimum_and_end_no_column_sooner(
     assert error[1].max() <= error[0].max() < 3e-3, (error[0].max(), error[1].max())
     assert each_step.n_iterations <= in_blocks.n_iterations < each_step.n_iterations + minimise.LOOK_EVERY
     assert in_blocks.is_converged is not None and in_blocks.is_converged.all()
+
+
+def test_a_rough_search_ranks_random_labels_as_an_exact_one_does_to_a_thousandth() -> None:
+    acts, _, folds = data(400, 60)
+    labels = np.random.default_rng(3).random((40, len(acts))) < 0.3
+    design = Design.of(torch.from_numpy(acts), folds, ~np.eye(4, dtype=bool))
+    many = columns(labels, np.arange(40) % 4, np.full(40, 0.1), dtype=torch.float32)
+    rough = METHODS["logistic"].solve_roughly
+    assert rough is not None
+    exact, near = solve_logistic(design, many, 1e-6), rough(design, many)
+    assert near.n_iterations < exact.n_iterations
+    differences = [
+        roc_auc_score(row, one) - roc_auc_score(row, other)
+        for row, one, other in zip(labels, near.scores(design), exact.scores(design), strict=True)
+    ]
+    assert abs(np.mean(differences)) < 1e-3 and np.abs(differences).max() < 5e-3
 
 
 def test_columns_of_one_class_say_nothing_and_spoil_nothing() -> None:
