@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from reasonlens import Directions
 from reasonlens.cli.app import app
+from reasonlens.vectors.choice import Choice
 from reasonlens.vectors.formats import import_
 
 from ..conftest import D_MODEL
@@ -41,6 +43,27 @@ def test_one_behaviour_goes_out_and_comes_back(here: Path) -> None:
     back = Directions.open(here / "back.safetensors")
     assert back.layers == (2, 3)
     assert back.vectors["backtracking"].norm(dim=1).tolist() == pytest.approx([1.5 * 5, 1.5 * 6], rel=1e-5)
+
+
+def test_the_next_command_prints_code_for_what_the_file_holds(here: Path) -> None:
+    """The layer that was found for the behaviour, else the last one that the tool can steer."""
+    choice = Choice(layer=2, strength=1.5, kl_nats=0.1, about="kept 9 of 10")
+    replace(make_directions(layers=(0, 1, 2, 3)), choices={"backtracking": choice}).save("v.safetensors")
+
+    def following(*words: str) -> list[str]:
+        done = CliRunner().invoke(app, ["export", "v.safetensors", *words, "--out", "b.gguf"])
+        assert done.exit_code == 0, done.output
+        code = shlex.split(done.stderr.splitlines()[-1].removeprefix("next: reasonlens "))
+        assert run(*code).startswith("#"), "it runs"
+        return code[code.index("--behaviour") :]
+
+    found = ("--format", "llama.cpp", "--behaviour", "backtracking")
+    assert following(*found) == ["--behaviour", "backtracking", "--layer", "2", "--strength", "1.5"]
+    assert import_("b.gguf", "llama.cpp").layers == (2,)
+    assert following(*found, "--layers", "1:3") == ["--behaviour", "backtracking", "--layer", "2"]
+    assert following(*found, "--strength", "2") == ["--behaviour", "backtracking", "--layer", "3", "--strength", "2.0"]
+    sought_not = ("--format", "llama.cpp", "--behaviour", "deduction")
+    assert following(*sought_not) == ["--behaviour", "deduction", "--layer", "3"]
 
 
 def test_a_directory_gets_a_file_of_each_behaviour(here: Path) -> None:

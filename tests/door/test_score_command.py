@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,25 @@ def test_traces_are_scored_and_the_terminal_shows_the_first_few(directory: Path,
     assert "… and 9 more texts: --html or --json gives all" in done.stdout and "deduction," not in done.stdout
     every = json.loads(run(directory, "--traces", directory / "traces.jsonl", "--json").stdout)
     assert len(every["texts"]) == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "stdin"),
+    [
+        (("--text", TEXT, "--prompt", "What is 4 + 4?", "--behaviours", "deduction", "--layer", "1"), None),
+        (("--template", "plain"), TEXT),
+    ],
+)
+def test_the_next_command_scores_the_same_text_on_a_page(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], stdin: str | None
+) -> None:
+    monkeypatch.chdir(directory)
+    done = run(directory, *options, "--json", stdin=stdin)
+    following = shlex.split(done.stderr.splitlines()[-1].removeprefix("next: reasonlens "))
+    assert following[-2:] == ["--html", "scores.html"]
+    again = CliRunner().invoke(app, [*following, "--device", "cpu", "--json"])
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout) == json.loads(done.stdout) and (directory / "scores.html").is_file()
 
 
 def test_a_page_is_written_and_named_on_stderr(directory: Path) -> None:

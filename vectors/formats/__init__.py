@@ -6,7 +6,7 @@ from .check import (
     file_name,
 )
 from .entry import Format
-from .exchange import convert, export, import_
+from .exchange import convert, export, exported_at, import_
 from .registry import FORMATS, format_named
 from .selection import Selection, select
 from .snippet_templates import SNIPPETS
@@ -21,6 +21,7 @@ __all__ = [
     "check_fits",
     "convert",
     "export",
+    "exported_at",
     "file_name",
     "format_named",
     "import_",

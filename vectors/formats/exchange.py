@@ -12,6 +12,7 @@ from ...activations.layers import written_layers
 from ...models import LanguageModel
 from ...rundir import InputError, expanded, listed
 from .._directions import Directions
+from ..choice import Choice
 from .check import check_directions, check_fits, file_name
 from .entry import Format
 from .registry import FORMATS, format_named
@@ -71,7 +72,7 @@ def export(
         options |= {"model": model, "force": force}
     elif model is not None:
         directions = replace(directions, model=_model_identity(directions.model, model))
-    choices = directions.choices if layers is None and strength is None else {}
+    takes_choices = layers is None and strength is None
     if layers is None:
         layers = _writable_layers(entry, directions)
     targets: dict[Path, str | None] = {path: behaviour}
@@ -83,7 +84,7 @@ def export(
             )
         targets = {path / (file_name(name) + entry.suffix): name for name in directions.behaviours}
     for target, name in targets.items():
-        own = choices.get(name or (directions.behaviours[0] if len(directions.behaviours) == 1 else ""))
+        own = _choice_of(directions, name) if takes_choices else None
         if own is not None:
             logger.info(f"{target}: layer {own.layer}, strength {own.strength:g}, as they were found ({own.about})")
         entry.write(
@@ -95,6 +96,35 @@ def export(
             **options,
         )
     return list(targets)
+
+
+def exported_at(
+    directions: Directions,
+    format: str,
+    *,
+    behaviour: str | None = None,
+    layers: str | Sequence[int] | int | None = None,
+    strength: float | None = None,
+) -> tuple[tuple[int, ...], float | None]:
+    """Name the layers of a file that `export` writes with these arguments, and the strength that it holds.
+
+    Args:
+        directions: The directions that are written.
+        format: A name in `FORMATS`.
+        behaviour: The behaviour of the file; None: it holds all.
+        layers: As given to `export`.
+        strength: As given to `export`.
+
+    Returns:
+        The 0-based blocks, and the strength; None where the vectors are written as they are.
+    """
+    choice = _choice_of(directions, behaviour)
+    if layers is None and strength is None and choice is not None:
+        return (choice.layer,), choice.strength
+    if layers is not None:
+        return directions.choose_layers(layers), strength
+    reasons = format_named(format).cannot_steer(directions)
+    return tuple(layer for layer in directions.layers if layer not in reasons), strength
 
 
 def import_(
@@ -185,6 +215,12 @@ def convert(
     )
     logger.info("layers %s of reasonlens's count", written_layers(directions.choose_layers(layers)))
     return files
+
+
+def _choice_of(directions: Directions, behaviour: str | None) -> Choice | None:
+    """Look up where and how strongly a behaviour, or the only one, was found to steer."""
+    only = directions.behaviours[0] if len(directions.behaviours) == 1 else ""
+    return directions.choices.get(behaviour or only)
 
 
 def _writable_layers(entry: Format, directions: Directions) -> Sequence[int] | None:

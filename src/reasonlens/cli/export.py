@@ -98,7 +98,7 @@ def export(
     """
     import reasonlens
     from reasonlens.rundir import InputError
-    from reasonlens.vectors.formats import format_named, snippet
+    from reasonlens.vectors.formats import exported_at, format_named, snippet
 
     if (format is None) == (print_for is None):
         raise InputError("say what to write (--format; --formats lists them) or to print (--print), one of them")
@@ -142,7 +142,10 @@ def export(
     for file in files:
         say(str(file))
     note(f"the output of block L: {entry.index}. There, {entry.coefficient}.")
-    aim = ("--behaviour", behaviour or directions.behaviours[0], "--layer", directions.choose_layers(chosen)[-1])
+    shown = behaviour or directions.behaviours[0]
+    in_file = behaviour if entry.several else shown
+    held, held_strength = exported_at(directions, format, behaviour=in_file, layers=chosen, strength=strength)
+    aim = ("--behaviour", shown, "--layer", held[-1], *(() if held_strength is None else ("--strength", held_strength)))
     next_command("export", vectors, "--print", "transformers", *aim)
 
 

@@ -94,7 +94,18 @@ def score(
     else:
         print_rich(*rendered(scores))
     if html is None:
-        next_command("score", probes, *(("--traces", traces) if traces else ()), "--html", "scores.html")
+        options = {
+            "--model": model,
+            "--traces": traces,
+            "--text": None if traces else texts[0].text,
+            "--prompt": prompt,
+            "--behaviours": ",".join(behaviours) if behaviours else None,
+            "--layer": layer,
+            "--template": None if template == "auto" else template,
+        }
+        words = [word for name, value in options.items() if value is not None for word in (name, value)]
+        switches = ["--truncate"] * truncate + ["--force"] * force
+        next_command("score", probes, *words, *switches, "--html", "scores.html")
     else:
         scores.to_html(html)
         note(f"page: {html}")
