@@ -43,6 +43,9 @@ OF_LIMITS = re.compile(
     "context.(?:length|size|window)",
     re.IGNORECASE,
 )
+OF_SCHEMA = re.compile(
+    "response_format|json_schema|invalid schema|grammar", re.IGNORECASE
+)  # refused for another reason
 THOUGHTS = ("reasoning_content", "reasoning")  # fields of a message in which endpoints keep thoughts apart
 _LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")))
 
@@ -193,7 +196,7 @@ def ask(
 
 def is_about_length(refusal: str) -> bool:
     """Tell whether a refusal says that a request, or the reply that it allows, is too long for the model."""
-    return bool(OF_TOKENS.search(refusal) and OF_LIMITS.search(refusal))
+    return bool(OF_TOKENS.search(refusal) and OF_LIMITS.search(refusal) and not OF_SCHEMA.search(refusal))
 
 
 async def _until(stop: threading.Event, request: Coroutine[Any, Any, T]) -> T:

@@ -67,6 +67,7 @@ class ChatModel:
         log: RowLog,
         on_reply: Callable[[], object] = lambda: None,
         least: Sequence[int] | None = None,
+        more_options: Sequence[Mapping[str, Any]] | None = None,
     ) -> list[str | None]:
         """Ask what the log holds no reply to, several requests at a time.
 
@@ -75,16 +76,18 @@ class ChatModel:
             log: A log of `REPLY_COLUMNS`, to which replies are added as they come.
             on_reply: Is called after each.
             least: Tokens that the reply to each request needs at least; None: `LEAST_TOKENS`.
+            more_options: Options of each request beside those of all.
 
         Returns:
             The reply to each request; None for one that is too long for the model's context.
 
         Raises:
-            InputError: The endpoint refuses or cannot be reached (earlier replies stay in the log).
+            InputError: The endpoint refuses or cannot be reached (a `NoReply`); earlier replies stay in the log.
         """
         url, secret, stop = endpoint_url(self.url), secret_of(self.key_variable), threading.Event()
         needed = list(least or [LEAST_TOKENS] * len(requests))
-        bodies = [self._bodies(text, n_least) for text, n_least in zip(requests, needed, strict=True)]
+        options = list(more_options or [{}] * len(requests))
+        bodies = [self._bodies(*request) for request in zip(requests, needed, options, strict=True)]
 
         def ask_once(alike: Sequence[dict[str, Any]], n_least: int) -> None:
             for place, body in enumerate(alike, start=1):
@@ -120,12 +123,15 @@ class ChatModel:
         except InputError as error:
             if log.path is None or not log:
                 raise
-            raise InputError(f"{str(error).rstrip('.')}. The replies so far are kept in {log.path}.") from None
+            message = f"{str(error).rstrip('.')}. The replies so far are kept in {log.path}."
+            if isinstance(error, NoReply):
+                raise NoReply(message, error.kind, error.status) from None
+            raise InputError(message) from None
         return [_logged(alike, log) for alike in bodies]
 
-    def _bodies(self, text: str, n_least: int) -> list[dict[str, Any]]:
+    def _bodies(self, text: str, n_least: int, more: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Make what is sent for a request: with the limit of the options, then with lower ones down to `n_least`."""
-        body = {"model": self.model, **self.options, "messages": [{"role": "user", "content": text}]}
+        body = {"model": self.model, **self.options, **more, "messages": [{"role": "user", "content": text}]}
         name = next((name for name in LIMITS if type(self.options.get(name)) is int), None)
         bodies = [body]
         while name is not None and (limit := bodies[-1][name]) > n_least:

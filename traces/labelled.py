@@ -5,7 +5,8 @@
         "by": {"keywords": ["deduction", null]},     annotator -> label of each; "": no behaviour, null: not known
         "spans_by": "keywords",                      whose labels are the spans; a person's stand above them
         "disputed": [1],                             sentences on which two annotators differ
-        "low_agreement": ["deduction"]}}             labels of this trace on which annotators agree too little
+        "low_agreement": ["deduction"],              labels of this trace on which annotators agree too little
+        "structured_outputs": []}}                   annotators whose replies an endpoint held to a JSON schema
 
 A person's labels (`PERSON`) are those of a review; sentences without one are null there.
 """
@@ -39,6 +40,7 @@ class LabelledTrace:
     by: Mapping[str, tuple[str | None, ...]]  # annotator -> label of each sentence
     spans_by: str  # annotator whose labels are the spans, or MAJORITY
     low_agreement: tuple[str, ...] = ()
+    structured: tuple[str, ...] = ()  # annotators with structured outputs
     metadata: Mapping[str, Any] = field(default_factory=dict)  # whatever else the line holds
 
     __repr__ = brief
@@ -100,6 +102,7 @@ class LabelledTrace:
             "spans_by": self.spans_by,
             "disputed": list(self.disputed),
             "low_agreement": [label for label in self.low_agreement if label in self.labels],
+            "structured_outputs": list(self.structured),
         }
         return trace_row(self.trace) | {FREE: {**self.metadata, LABELS: labels}}
 
@@ -132,7 +135,8 @@ class LabelledTrace:
         if any(not 0 <= start < end <= len(trace.text) for start, end in sentences):
             raise InputError(f"{source}: a sentence does not lie in the text of {trace.id!r:.60}; label the file again")
         low = tuple(map(str, content.get("low_agreement", ())))
-        return cls(trace, sentences, by, content["spans_by"], low, metadata)
+        structured = tuple(map(str, content.get("structured_outputs", ())))
+        return cls(trace, sentences, by, content["spans_by"], low, structured, metadata)
 
     def _by_sentence(self, without: str = "") -> list[tuple[str | None, ...]]:
         columns = [labels for name, labels in self.by.items() if name != without]

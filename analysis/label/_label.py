@@ -44,6 +44,7 @@ def label(
     url: str | None = None,
     key_variable: str = "OPENAI_API_KEY",
     reply_tokens: int = REPLY_TOKENS,
+    structured_outputs: bool = False,
     timeout_s: float = 600.0,
     n_parallel: int = 8,
     out: str | Path | None = None,
@@ -65,6 +66,7 @@ def label(
         url: The chat-completions endpoint, https://host/v1.
         key_variable: The environment variable that holds its key.
         reply_tokens: Tokens of a reply of it at most, its thoughts among them; fewer where its context is too short.
+        structured_outputs: Let it hold its replies to a JSON schema (`response_format`), so that they can be read.
         timeout_s: Seconds for a reply of it.
         n_parallel: Requests at the same time.
         out: The JSONL file to write; the run lies in a directory of the same name with `.label` at its end, and the
@@ -87,6 +89,7 @@ def label(
         url=url,
         key_variable=key_variable,
         reply_tokens=reply_tokens,
+        structured_outputs=truth_of(structured_outputs, "structured_outputs"),
         timeout_s=timeout_s,
         n_parallel=n_parallel,
         device=device,
@@ -127,7 +130,8 @@ def label(
             annotator.name: sum(rows[annotator.key, place]["n_malformed"] for place in range(len(documents)))
             for annotator in annotators
         }
-        labelled = _labelled(documents, by_name, take or names[0], metadata, earlier)
+        structured = tuple(annotator.name for annotator in annotators if annotator.has_structured_outputs)
+        labelled = _labelled(documents, by_name, take or names[0], structured, metadata, earlier)
         uses_set = any(annotator.uses_set for annotator in annotators)
         result = Labelling.of(labelled, means.behaviours, n_malformed, uses_set=uses_set)
         marked = tuple(
@@ -174,6 +178,7 @@ def _labelled(
     documents: Sequence[SegmentedTrace],
     by: Mapping[str, Sequence[tuple[str | None, ...]]],
     spans_by: str,
+    structured: tuple[str, ...],
     metadata: Mapping[str, dict[str, Any]],
     earlier: Mapping[tuple[str, tuple[tuple[int, int], ...]], LabelledTrace],
 ) -> list[LabelledTrace]:
@@ -185,7 +190,7 @@ def _labelled(
         if persons:
             own[PERSON] = persons.get(place, (None,) * len(document.sentences))
         more = metadata.get(document.trace.id, {})
-        labelled.append(LabelledTrace(document.trace, document.sentences, own, spans_by, (), more))
+        labelled.append(LabelledTrace(document.trace, document.sentences, own, spans_by, (), structured, more))
     return labelled
 
 

@@ -32,6 +32,7 @@ from ...traces.annotators import SegmentedTrace, SentenceAnnotator, SentenceLabe
 from ...traces.chat_endpoint import endpoint_url
 from ...traces.chat_model import REPLY_TOKENS, ChatModel
 from ...traces.endpoint_annotator import endpoint_annotator
+from ...traces.label_replies import LINES, SCHEMA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class Means:
     url: str | None = None  # of an endpoint
     key_variable: str = "OPENAI_API_KEY"
     reply_tokens: int = REPLY_TOKENS
+    structured_outputs: bool = False
     timeout_s: float = 600.0
     n_parallel: int = 8
     device: str | None = None
@@ -56,6 +58,7 @@ class NamedAnnotator:
     identity: Mapping[str, Any]  # plain values
     make: Callable[[RowLog], SentenceAnnotator] = field(repr=False)  # from a log of an endpoint's replies
     uses_set: bool = False  # whether it labels with the behaviour set
+    has_structured_outputs: bool = False  # whether its replies are held to a JSON schema
 
     @property
     def key(self) -> str:
@@ -137,12 +140,23 @@ def _endpoint(model: str, means: Means) -> NamedAnnotator:
         options={"temperature": 0, "max_tokens": whole_number(means.reply_tokens, "reply_tokens")},
     )
     place = endpoint_url(chat.url)
-    identity = {"model": model, "options": dict(chat.options), "place": f"{place.host}{place.path}"}
+    identity = {
+        "model": model,
+        "options": dict(chat.options),
+        "structured_outputs": means.structured_outputs,
+        "place": f"{place.host}{place.path}",
+    }
 
     def make(log: RowLog) -> SentenceAnnotator:
-        return endpoint_annotator(chat, means.behaviours, log)
+        return endpoint_annotator(chat, means.behaviours, log, form=SCHEMA if means.structured_outputs else LINES)
 
-    return NamedAnnotator(name=f"endpoint:{model}", identity=identity, make=make, uses_set=True)
+    return NamedAnnotator(
+        name=f"endpoint:{model}",
+        identity=identity,
+        make=make,
+        uses_set=True,
+        has_structured_outputs=means.structured_outputs,
+    )
 
 
 MAKERS: dict[str, Maker] = {

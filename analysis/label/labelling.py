@@ -38,6 +38,7 @@ class Labelling:
     n_sentences: int
     n_disputed: int  # sentences on which two annotators differ
     n_malformed: dict[str, int]  # annotator -> replies that could not be read, where there were some
+    structured: tuple[str, ...]  # annotators whose replies an endpoint held to a JSON schema
     shares: tuple[dict[str, Any], ...]  # rows of `share_rows`
     agreements: tuple[dict[str, Any], ...]  # rows of `agreement_rows`
     labelled: tuple[LabelledTrace, ...] | None = None  # None where the result was read back from JSON
@@ -77,6 +78,7 @@ class Labelling:
             n_sentences=len(problems),
             n_disputed=sum(len(trace.disputed) for trace in labelled),
             n_malformed={name: n for name, n in n_malformed.items() if n},
+            structured=labelled[0].structured,
             shares=tuple(share_rows(by, problems, [*names, NO_BEHAVIOUR])),
             agreements=tuple(agreement_rows(by, problems, names)),
             labelled=tuple(labelled),
@@ -179,6 +181,7 @@ class Labelling:
             "n_sentences": self.n_sentences,
             "n_disputed": self.n_disputed,
             "n_malformed": self.n_malformed,
+            "structured_outputs": list(self.structured),
             "low_agreement": list(self.low_agreement),
             "labels": [_plain(row) for row in self.shares],
             "agreement": [_plain(row) for row in self.agreements],
@@ -206,6 +209,7 @@ class Labelling:
             behaviour_set=content["behaviour_set"],
             **{name: content[name] for name in counts},
             n_malformed=dict(content["n_malformed"]),
+            structured=tuple(content["structured_outputs"]),
             shares=tuple(_restored(row) for row in content["labels"]),
             agreements=tuple(_restored(row) for row in content["agreement"]),
         )
@@ -243,7 +247,10 @@ class Labelling:
         )
 
     def _sentences(self) -> list[str]:
-        sentences = [f"{name}: {n} replies could not be read." for name, n in self.n_malformed.items()]
+        sentences = [
+            f"{name}: its replies were held to a JSON schema (structured outputs)." for name in self.structured
+        ]
+        sentences += [f"{name}: {n} replies could not be read." for name, n in self.n_malformed.items()]
         if self.low_agreement:
             sentences.append(
                 f"The annotators agree too little (alpha below {LOW:.2f}) on {', '.join(self.low_agreement)}."

@@ -67,6 +67,21 @@ def test_an_endpoint_is_asked_once_and_its_key_is_not_shown(
     assert not any("very-secret" in text for text in [*files, *map(str, shown)])
 
 
+def test_structured_outputs_are_an_option_and_a_refusal_names_it(
+    thoughts: Path, tmp_path: Path, endpoint: Endpoint
+) -> None:
+    endpoint.reply = lambda number, text: said('{"1": "deduction", "2": "none", "3": "none"}')
+    words = ("label", thoughts, "--by", "endpoint:m", "--url", endpoint.url, "--structured-outputs")
+    code, stdout, stderr = run(*words, "--out", tmp_path / "l.jsonl")
+    assert code == 0 and "endpoint:m: replies held to a JSON schema (structured outputs)" in stdout, stderr
+    assert all(body["response_format"]["type"] == "json_schema" for _, _, body in endpoint.asked)
+    endpoint.reply = lambda *_: (400, {}, "response_format is not supported")
+    code, stdout, stderr = run(*words, "--out", tmp_path / "refused.jsonl", "-q")
+    assert code == 2 and not stdout and stderr.count("\n") == 1
+    assert "response_format is not supported" in stderr and "leave out --structured-outputs" in stderr
+    assert not (tmp_path / "refused.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,8 @@ from reasonlens.traces import Trace, open_behaviour_set
 from reasonlens.traces.annotators import SegmentedTrace, SentenceLabels, segmented
 from reasonlens.traces.chat_endpoint import is_about_length
 from reasonlens.traces.chat_model import REPLY_COLUMNS, ChatModel
-from reasonlens.traces.endpoint_annotator import N_SENTENCES, endpoint_annotator, parse_labels, request
+from reasonlens.traces.endpoint_annotator import N_SENTENCES, endpoint_annotator, request
+from reasonlens.traces.label_replies import LINES, SCHEMA, label_schema, parse_labels
 
 from .test_judge import Endpoint, Reply, endpoint, said
 
@@ -84,10 +86,101 @@ def test_the_request_shows_definitions_problem_and_numbered_sentences_and_nothin
         ("", [None, None]),
         ("[" * 100_000, [None, None]),
         ('{"1": ["none"], "x": "none", "2": 3}', [None, None]),
+        ('{"1": "none", "2": "verification", "3"', ["", "verification"]),  # cut off
+        ('{"1": "none", "2": "verific', ["", None]),
+        ('{"1": "none", "1": "verification", "2": "none", ', [None, ""]),
     ],
 )
 def test_a_reply_is_read_in_any_form_that_says_one_label_a_sentence(reply: str, labels: list[str | None]) -> None:
     assert parse_labels(reply, 2, COGNITIVE) == labels
+
+
+def obeying(text: str, schema: dict[str, Any]) -> str:
+    """Reply as a model that knows no words, held to a schema: the last label for every number that must be there."""
+    assert schema["type"] == "object" and schema["additionalProperties"] is False
+    assert list(schema["properties"]) == schema["required"]
+    assert {entry["$ref"] for entry in schema["properties"].values()} == {"#/$defs/label"}
+    return json.dumps(dict.fromkeys(schema["required"], schema["$defs"]["label"]["enum"][-1]))
+
+
+def test_structured_outputs_send_a_schema_of_every_sentence_and_every_label(endpoint: Endpoint) -> None:
+    def reply(number: int, text: str) -> Reply:
+        form = endpoint.asked[-1][2]["response_format"]
+        assert form["type"] == "json_schema" and form["json_schema"]["strict"] is True
+        assert "Reply with one object of JSON" in text and text.endswith('{"1": "verification"}')
+        return said(obeying(text, form["json_schema"]["schema"]))
+
+    endpoint.reply = reply
+    held = endpoint_annotator(model(endpoint), COGNITIVE, form=SCHEMA)
+    assert list(held(documents())) == [SentenceLabels(("",) * 3), SentenceLabels(("",) * 2)]
+    schemas = [body["response_format"]["json_schema"]["schema"] for _, _, body in endpoint.asked]
+    assert sorted(len(schema["required"]) for schema in schemas) == [2, 3], "each request has its own sentences"
+    assert schemas[0]["$defs"]["label"]["enum"] == [*COGNITIVE.names, "none"]
+    endpoint.reply = lambda number, text: said("\n".join(lines(text)))
+    assert list(endpoint_annotator(model(endpoint), COGNITIVE)(documents())) == EXPECTED
+    assert not any("response_format" in body for _, _, body in endpoint.asked[2:]), "and only where they are asked for"
+
+
+def test_a_schema_takes_its_labels_and_nothing_else() -> None:
+    options = label_schema(2, ("a", "none"))
+    schema = options["response_format"]["json_schema"]["schema"]
+    validator = pytest.importorskip("jsonschema").Draft202012Validator(schema)
+    for fits, content in (
+        (True, {"1": "a", "2": "none"}),
+        (False, {"1": "a"}),
+        (False, {"1": "a", "2": "b"}),
+        (False, {"1": "a", "2": "a", "3": "a"}),
+        (False, ["a", "a"]),
+    ):
+        assert validator.is_valid(content) is fits, content
+
+
+def test_replies_with_and_without_structured_outputs_are_kept_apart(endpoint: Endpoint, tmp_path: Path) -> None:
+    log = RowLog(tmp_path / "replies.jsonl", about={}, key="key", columns=REPLY_COLUMNS)
+    endpoint.reply = lambda number, text: said("\n".join(lines(text)))
+    for form, n_asked in ((LINES, 2), (SCHEMA, 4), (LINES, 4), (SCHEMA, 4)):
+        assert list(endpoint_annotator(model(endpoint), COGNITIVE, log, form=form)(documents())) == EXPECTED
+        assert len(endpoint.asked) == n_asked, "an endpoint that heeds no schema may still reply in lines"
+
+
+@pytest.mark.parametrize(
+    ("status", "refusal"),
+    [
+        (400, "Invalid schema for response_format 'labels': In context=(), 'minItems' exceeds the maximum"),  # OpenAI
+        (400, 'Either "json_schema" or "grammar" can be specified, but not both'),  # llama.cpp
+        (400, "This response_format type is unavailable now"),  # DeepSeek
+        (422, "Extra inputs are not permitted: response_format"),
+        (501, "structured outputs are not implemented"),
+    ],
+)
+def test_an_endpoint_that_refuses_the_schema_gets_a_line_that_names_the_option(
+    endpoint: Endpoint, status: int, refusal: str
+) -> None:
+    endpoint.reply = lambda *_: (status, {}, json.dumps({"error": {"message": refusal}}))
+    asker = model(endpoint, n_parallel=1, n_tries=2)
+    with pytest.raises(InputError, match=rf"{status} .*leave out --structured-outputs \(structured_outputs=False\)"):
+        list(endpoint_annotator(asker, COGNITIVE, form=SCHEMA)(documents()))
+    assert len(endpoint.asked) == (1 if status < 500 else 2), "and is asked in no halves, nor with lower limits"
+    with pytest.raises(InputError) as raised:
+        list(endpoint_annotator(asker, COGNITIVE)(documents()))
+    assert "--structured-outputs" not in str(raised.value)
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_a_refusal_for_another_reason_does_not_blame_the_schema(endpoint: Endpoint, status: int) -> None:
+    endpoint.reply = lambda *_: (status, {}, "no")
+    with pytest.raises(InputError, match=str(status)) as raised:
+        list(endpoint_annotator(model(endpoint, n_tries=1), COGNITIVE, form=SCHEMA)(documents()))
+    assert "--structured-outputs" not in str(raised.value)
+
+
+def test_a_context_that_is_short_is_halved_with_structured_outputs_too(endpoint: Endpoint) -> None:
+    short = of_context(endpoint, 1200)
+    endpoint.reply = short
+    annotator = endpoint_annotator(model(endpoint, n_parallel=1), COGNITIVE, form=SCHEMA)
+    assert list(annotator(documents())) == EXPECTED
+    assert [body["max_tokens"] for _, _, body in endpoint.asked] == [2048, 1024, 512] * 2
+    assert len({json.dumps(body["response_format"]) for _, _, body in endpoint.asked}) == 2
 
 
 def test_a_malformed_reply_is_counted_and_asked_for_once_more(endpoint: Endpoint) -> None:
@@ -245,6 +338,7 @@ def test_another_refusal_ends_at_once(endpoint: Endpoint) -> None:
         ("Unsupported parameter: 'max_tokens' is not supported with this model.", False),
         ("temperature: Input should be less than or equal to 2", False),
         ("Invalid authentication token", False),
+        ("Invalid schema for response_format 'labels': In context=(), the enum exceeds the maximum of 500", False),
         ("", False),
     ],
 )

@@ -25,6 +25,7 @@ def labelled(**changed: Any) -> LabelledTrace:
         "by": BY,
         "spans_by": "a",
         "low_agreement": ("x", "q"),
+        "structured": ("b",),
     }
     return LabelledTrace(**parts | {"metadata": {"grade": True}} | changed)
 
@@ -33,11 +34,12 @@ def test_a_file_of_labels_is_read_back_exactly_and_its_spans_are_those_taken(tmp
     trace = labelled().with_spans({"x": ("so",), "y": ("hmm",)})
     write_labelled([trace], tmp_path / "l.jsonl")
     (again,) = read_labelled(tmp_path / "l.jsonl")
-    assert again == LabelledTrace(trace.trace, SENTENCES, BY, "a", ("x",), {"grade": True})
+    assert again == LabelledTrace(trace.trace, SENTENCES, BY, "a", ("x",), ("b",), {"grade": True})
     assert list(read_traces(tmp_path / "l.jsonl")) == [trace.trace]
     assert trace.trace.spans == (Span(0, 11, "x", True), Span(12, 21, "y", False))
     content = json.loads((tmp_path / "l.jsonl").read_text())["metadata"]
     assert content["labels"]["disputed"] == [0, 1] and content["grade"] is True
+    assert content["labels"]["structured_outputs"] == ["b"]
     assert metadata_by_id(tmp_path / "l.jsonl") == {"t": {"grade": True}}
 
 

@@ -74,6 +74,13 @@ def label(
             min=1,
         ),
     ] = 2048,
+    structured_outputs: Annotated[
+        bool,
+        typer.Option(
+            "--structured-outputs",
+            help="Of an endpoint: let it hold replies to a JSON schema (`response_format`), so that all can be read.",
+        ),
+    ] = False,
     parallel: Parallel = 8,
     timeout: Timeout = 600.0,
     device: Device = None,
@@ -102,6 +109,7 @@ def label(
         url=url,
         key_variable=key_variable,
         reply_tokens=reply_tokens,
+        structured_outputs=structured_outputs,
         timeout_s=timeout,
         n_parallel=parallel,
         out=out,
@@ -159,6 +167,8 @@ def print_labels(result: Labelling) -> None:
             title="Agreement beyond chance (0: chance, 1: perfect)",
             n_names=2,
         )
+    for name in result.structured:
+        say(f"{name}: replies held to a JSON schema (structured outputs)")
     for name, n in result.n_malformed.items():
         say(f"{name}: {n} replies could not be read")
     unknown = {row["annotator"]: row["n_unknown"] for row in rows if row["n_unknown"]}

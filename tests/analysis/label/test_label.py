@@ -16,7 +16,7 @@ from reasonlens.analysis.label.agreement import agreement_rows, share_rows
 from reasonlens.organisms import organisms_traces
 from reasonlens.traces.labelled import read_labelled, write_labelled
 from tests.traces.test_endpoint_annotator import lines
-from tests.traces.test_judge import Endpoint, endpoint, said
+from tests.traces.test_judge import Endpoint, Reply, endpoint, said
 
 __all__ = ["endpoint"]  # the fixture
 
@@ -147,6 +147,33 @@ def test_what_limits_a_reply_is_sent_and_decides_which_replies_count(endpoint: E
     for n_tokens in (99, 99, 98):
         label([trace], "endpoint:m", reply_tokens=n_tokens, **options)
     assert [body["max_tokens"] for _, _, body in endpoint.asked] == [99, 98]
+
+
+def test_structured_outputs_are_recorded_with_the_labels_and_are_another_question(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    def reply(number: int, text: str) -> Reply:
+        is_held = "response_format" in endpoint.asked[-1][2]
+        return said('{"1": "verification", "2": "none"}' if is_held else "1: backtracking\n2: none")
+
+    endpoint.reply = reply
+    trace = Trace("t", "p", "First we need it. Wait, no.")
+    options = {"url": endpoint.url, "out": tmp_path / "l.jsonl", "progress": False}
+    for is_held, label_of_first, n_asked in (
+        (False, "backtracking", 1),
+        (True, "verification", 2),
+        (False, "backtracking", 2),
+    ):
+        result = label([trace], ["keywords", "endpoint:m"], structured_outputs=is_held, **options)
+        assert result.labelled is not None and result.labelled[0].by["endpoint:m"] == (label_of_first, "")
+        names = ("endpoint:m",) if is_held else ()
+        assert result.structured == names and len(endpoint.asked) == n_asked, "nothing is asked twice"
+        assert read_labelled(tmp_path / "l.jsonl")[0].structured == names
+        stored = json.loads((tmp_path / "l.jsonl.label" / "results.json").read_text())
+        assert Labelling.from_dict(stored).structured == names
+        assert ("endpoint:m: its replies were held to a JSON schema" in result.report()) is is_held
+    with pytest.raises(InputError, match="structured_outputs takes True or False"):
+        label([trace], "endpoint:m", structured_outputs="no", **options)
 
 
 def test_malformed_replies_are_counted_in_the_result_also_of_a_call_that_resumes(endpoint: Endpoint, tmp_path) -> None:
