@@ -8,8 +8,10 @@ ORGANISM = ("--model", "organism/base-timing", "--device", "cpu")
 STEERED = ("--random", "1", "--n-problems", "3", "--max-new-tokens", "8", "--strengths", "0.5,1")
 VECTORS = "{work}/made/located/vectors.safetensors"
 OUT = ("--out", "{out}")
+ENDPOINT = "REASONLENS_TEST_ENDPOINT"  # environment variable: its address
 
-# Command -> its words; {work} is the folder of the inputs, {out} a new directory, which is compared in the end.
+# Command -> its words; {work} is the folder of the inputs, {url} an endpoint, {out} a new directory, which is
+# compared in the end.
 DIRECTORIES: dict[str, tuple[str, ...]] = {
     "collect": ("collect", *TRACES, *OUT),
     "moments": ("collect", *TRACES, "--keep", "moments", *OUT),
@@ -63,6 +65,10 @@ FILES: dict[str, tuple[str, ...]] = {
         *("label", "{work}/traces.jsonl", "--by", "spans", "--by", "keywords", *MODEL),
         *("--by", "probe:{work}/made/located/probes.safetensors", "--out", "{out}/l.jsonl"),
     ),
+    "label endpoint": (
+        *("label", "{work}/traces.jsonl", "--by", "keywords", "--by", "endpoint:m", "--url", "{url}"),
+        *("--structured-outputs", "--parallel", "1", "--out", "{out}/l.jsonl"),
+    ),
     "sample": (
         *("sample", *ORGANISM, "--problems", "organism", "--samples", "2", "--n-problems", "3", "--rows", "4"),
         *("--max-new-tokens", "40", "--out", "{out}/t.jsonl"),
@@ -71,6 +77,7 @@ FILES: dict[str, tuple[str, ...]] = {
 }
 COMMANDS = DIRECTORIES | FILES
 COSTLY = ("probe files", "hybrid", "train")  # left to the long tests
+AT_AN_ENDPOINT = ("label endpoint",)  # left to the long tests as well
 COSTLY_TO_REFUSE = ("stability", "matrix")
 # What some of them read, made before.
 MADE: dict[str, tuple[str, ...]] = {

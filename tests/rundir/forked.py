@@ -27,7 +27,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from children import child, compare, contents, ended  # this file is run as a script
-from commands import COMMANDS, MADE
+from commands import COMMANDS, ENDPOINT, MADE
 from failing import Disk, on_a_read_only_disk, on_a_small_disk, refusal_line, spread
 
 import reasonlens
@@ -54,7 +54,8 @@ def main() -> None:
     }
     for task in tasks:
         action, command, *numbers = task.split(":")
-        words = tuple(word.replace("{work}", work) for word in COMMANDS[command])
+        url = os.environ.get(ENDPOINT, "")
+        words = tuple(word.replace("{work}", work).replace("{url}", url) for word in COMMANDS[command])
         start = time.perf_counter()
         try:
             if action != "race":

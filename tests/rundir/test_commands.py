@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from reasonlens import Directions, Trace, write_traces
 from reasonlens.models import load
 
 from ..conftest import _short_trace
-from .commands import COMMANDS, COSTLY, COSTLY_TO_REFUSE, DIRECTORIES
+from ..traces.test_endpoint_annotator import sentences_asked
+from ..traces.test_judge import Endpoint, Reply, endpoint, said
+from .commands import AT_AN_ENDPOINT, COMMANDS, COSTLY, COSTLY_TO_REFUSE, DIRECTORIES, ENDPOINT
 
-LONG_KILLS, COSTLY_KILLS, LONG_REFUSALS = 25, 8, 10
-QUICK = tuple(command for command in COMMANDS if command not in COSTLY)
+__all__ = ["endpoint"]  # the fixture
+LONG_KILLS, COSTLY_KILLS, LONG_REFUSALS = 30, 8, 10
+QUICK = tuple(command for command in COMMANDS if command not in (*COSTLY, *AT_AN_ENDPOINT))
 REFUSED = tuple(command for command in QUICK if command not in COSTLY_TO_REFUSE)
 RESUMED = ("label", "sample")  # files whose rows are kept beside them: a second try has less left to write
 RACED = ("collect", "stability", "locate", "sweep")
@@ -48,12 +52,12 @@ def inputs(work: Path, tiny: Any, traces: list[Trace]) -> None:
     ).save(work / "vectors.safetensors")
 
 
-def forked(work: Path, *tasks: str) -> dict[str, dict[str, Any]]:
+def forked(work: Path, *tasks: str, url: str = "") -> dict[str, dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, Path(__file__).with_name("forked.py"), work, *tasks],
         capture_output=True,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", ENDPOINT: url},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     outcomes: dict[str, dict[str, Any]] = json.loads(done.stdout)
@@ -68,6 +72,20 @@ def happened(tiny, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[s
     kills = [f"kill:{command}:{n_kills(command)}" for command in QUICK]
     refusals = [f"refuse:{command}:{n_refusals(command)}" for command in REFUSED]
     return forked(work, *kills, *refusals, *(f"race:{command}" for command in RACED))
+
+
+@pytest.fixture
+def labeller(endpoint: Endpoint) -> Endpoint:
+    """An endpoint that takes its time and labels by what it is asked."""
+
+    def reply(number: int, text: str) -> Reply:
+        time.sleep(0.02)
+        names = ("deduction", "verification", "none")
+        labels = {str(place + 1): names[(place + len(text)) % 3] for place in range(sentences_asked(text))}
+        return said(json.dumps(labels))
+
+    endpoint.reply = reply
+    return endpoint
 
 
 def n_kills(command: str) -> int:
@@ -96,21 +114,34 @@ def test_a_disk_that_refuses_to_write_is_one_line_and_the_same_command_then_ends
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_run_that_was_killed_many_times_ends_in_the_same_bytes(command: str, tiny, traces, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_many_times_ends_in_the_same_bytes(
+    command: str, tiny, traces, tmp_path: Path, labeller: Endpoint
+) -> None:
     inputs(tmp_path, tiny, traces)
     kills = LONG_KILLS if command not in COSTLY else COSTLY_KILLS
-    outcome = forked(tmp_path, f"kill:{command}:{kills}", f"die:{command}:{LONG_REFUSALS}")
+    outcome = forked(tmp_path, f"kill:{command}:{kills}", f"die:{command}:{LONG_REFUSALS}", url=labeller.url)
     assert outcome[f"kill:{command}:{kills}"].get("killed") == kills, outcome
     assert outcome[f"die:{command}:{LONG_REFUSALS}"].get("killed", 0) >= 1, outcome
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_disk_that_refuses_at_many_operations_or_is_full_or_read_only_is_one_line(
-    command: str, tiny, traces, tmp_path: Path
+def test_what_a_killed_run_was_told_by_an_endpoint_is_not_asked_again(
+    tiny, traces, tmp_path: Path, labeller: Endpoint
 ) -> None:
     inputs(tmp_path, tiny, traces)
-    outcome = forked(tmp_path, f"refuse:{command}:{LONG_REFUSALS}", f"full:{command}")
+    task = f"kill:label endpoint:{LONG_KILLS}"
+    outcome = forked(tmp_path, task, url=labeller.url)[task]
+    needed = len(traces) * (1 + outcome["finished"])  # requests of the runs that came to their end
+    assert needed <= len(labeller.asked) <= needed + outcome["killed"], "of a kill, what was under way and no more"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_disk_that_refuses_at_many_operations_or_is_full_or_read_only_is_one_line(
+    command: str, tiny, traces, tmp_path: Path, labeller: Endpoint
+) -> None:
+    inputs(tmp_path, tiny, traces)
+    outcome = forked(tmp_path, f"refuse:{command}:{LONG_REFUSALS}", f"full:{command}", url=labeller.url)
     assert outcome[f"refuse:{command}:{LONG_REFUSALS}"].get("refused"), outcome
     assert "error" not in outcome[f"full:{command}"], outcome
 
