@@ -44,7 +44,7 @@ def test_every_command_of_the_walk_runs_in_its_order(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     endpoint.reply = lambda number, text: said(
-        "\n".join(f"{place}: deduction" for place in range(1, sentences_asked(text) + 1))
+        json.dumps({str(place): "deduction" for place in range(1, sentences_asked(text) + 1)})
     )
     verbs = []
     for words in commands():
@@ -58,6 +58,7 @@ def test_every_command_of_the_walk_runs_in_its_order(
         verbs.append(words[0])
     assert verbs[:2] == ["sample", "traces"] and verbs.count("label") == 2 and "locate" in verbs
     assert {body["max_tokens"] for _, _, body in endpoint.asked} == {200}
+    assert {body["response_format"]["type"] for _, _, body in endpoint.asked} == {"json_schema"}
     labelled = [json.loads(line) for line in (tmp_path / "labelled.jsonl").read_text("utf-8").splitlines()]
     assert len(labelled) == 24 and all(row["spans"] and row["metadata"]["grade"] for row in labelled)
     assert (tmp_path / "runs" / "mine" / "report.html").is_file()
