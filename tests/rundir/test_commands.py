@@ -125,17 +125,6 @@ def test_a_run_that_was_killed_many_times_ends_in_the_same_bytes(
 
 
 @pytest.mark.long
-def test_what_a_killed_run_was_told_by_an_endpoint_is_not_asked_again(
-    tiny, traces, tmp_path: Path, labeller: Endpoint
-) -> None:
-    inputs(tmp_path, tiny, traces)
-    task = f"kill:label endpoint:{LONG_KILLS}"
-    outcome = forked(tmp_path, task, url=labeller.url)[task]
-    needed = len(traces) * (1 + outcome["finished"])  # requests of the runs that came to their end
-    assert needed <= len(labeller.asked) <= needed + outcome["killed"], "of a kill, what was under way and no more"
-
-
-@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_disk_that_refuses_at_many_operations_or_is_full_or_read_only_is_one_line(
     command: str, tiny, traces, tmp_path: Path, labeller: Endpoint
