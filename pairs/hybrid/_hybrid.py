@@ -142,9 +142,15 @@ def _run_organisms(
     thinking: ModelLike, base: ModelLike | None, settings: HybridSettings, out: Path, progress: bool
 ) -> None:
     """Run a pair in its folder, in a process of its own."""
-    sizes = {"n_train": settings.n_train, "n_validation": settings.n_validation, "n_test": settings.n_test}
     with single_thread():
-        (pair,) = open_pairs(base, thinking, **sizes, seed=settings.seed)
+        (pair,) = open_pairs(
+            base,
+            thinking,
+            n_train=settings.n_train,
+            n_validation=settings.n_validation,
+            n_test=settings.n_test,
+            seed=settings.seed,
+        )
         run_pair(Experiment.of(pair, settings, out, progress=progress))
 
 
