@@ -1,6 +1,9 @@
-"""Check the device that a model runs on or probes are fitted on."""
+"""Check the device that a model runs on or probes are fitted on; let tiny models run on one thread of a CPU."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -31,3 +34,14 @@ def device_of(device: object) -> torch.device:
             "`reasonlens doctor` lists the devices of this machine."
         ) from error
     return torch.device(device)
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Let torch compute on one thread: sums are then taken in one order, however many processes run side by side."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

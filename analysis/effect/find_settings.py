@@ -21,7 +21,7 @@ class FindSettings:
     kl_limit_nats: float = 1.0  # a token written, of the steered model from the unsteered one
     n_problems: int = 50  # most problems to answer
     operation: str = "add"
-    when: str = SENTENCES  # steered tokens of the response: at sentence beginnings, or as `When.parse` reads it
+    when: str = SENTENCES  # steered tokens: as `steer` takes them
     template: Template = "auto"
     sampling: Sampling = field(default_factory=lambda: Sampling(n_samples=1, max_new_tokens=287))
     seed: int = 0  # of sampling and problems

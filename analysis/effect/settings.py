@@ -9,8 +9,8 @@ from ...activations.layers import layer_numbers
 from ...generation import Sampling
 from ...rundir import InputError, brief, names_of
 from ...traces import Template
-from ...vectors.steering import OPERATIONS, When
-from ...vectors.steering.sentence_ends import SENTENCES
+from ...vectors.steering import OPERATIONS
+from ...vectors.steering.sentence_ends import SENTENCES, check_when
 
 N_RANDOM = 20  # fewer random directions cannot give a p-value below 0.05
 
@@ -26,7 +26,7 @@ class EffectSettings:
     max_kl_nats: float | None = None  # a token of neutral text, all of them steered; stronger directions are not tried
     n_problems: int = 50  # most problems to answer
     operation: str = "add"
-    when: str = SENTENCES  # steered tokens of the response: at sentence beginnings, or as `When.parse` reads it
+    when: str = SENTENCES  # steered tokens: as `steer` takes them
     template: Template = "auto"
     sampling: Sampling = field(default_factory=lambda: Sampling(n_samples=1, max_new_tokens=287))
     seed: int = 0  # of random directions, sampling and problems
@@ -49,5 +49,4 @@ class EffectSettings:
             raise InputError(f"the limit of KL must be a number of nats above 0, and {self.max_kl_nats} is not")
         if self.operation not in OPERATIONS:
             raise InputError(f"there is no operation {self.operation!r}; there are {', '.join(OPERATIONS)}")
-        if self.when != SENTENCES:
-            When.parse(self.when)
+        check_when(self.when)

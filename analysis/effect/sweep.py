@@ -51,7 +51,7 @@ from ...vectors.steering import (
     at_sentence_ends,
     steer,
 )
-from ...vectors.steering.sentence_ends import SENTENCES
+from ...vectors.steering.sentence_ends import sentence_decay, through_sentences
 from .condition import Condition, all_conditions
 from .curves import FILES, StrengthCurves
 from .damage import NeutralText, texts_for_norms
@@ -211,7 +211,8 @@ class _Trial:
         )
         self._prompts = encode_prompts(model, [question.prompt for question in task.questions], settings.template)
         self._neutral = NeutralText(model, task.neutral)
-        self._at_ends = at_sentence_ends(model)
+        decay = sentence_decay(settings.when)
+        self._controller = through_sentences(model, decay) if decay else at_sentence_ends(model)
 
     def outcome(self, condition: Condition) -> Outcome:
         settings = self._settings
@@ -260,13 +261,14 @@ class _Trial:
         if condition.kind == "unsteered":
             return nullcontext()
         direction = condition.direction(self._directions, self._model, self._task.tokens, self._settings.seed)
+        controller = None if sentence_decay(when) is None else self._controller
         steering = Steering(
             direction=direction,
             layers=(condition.layer,),
             strength=condition.strength,
             operation=self._settings.operation,
-            when=When.response() if when == SENTENCES else When.parse(when),
-            controller=self._at_ends if when == SENTENCES else None,
+            when=When.parse(when) if controller is None else When.response(),
+            controller=controller,
         )
         return steer(self._model, steering, force=self._force)
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-import torch
 from torch.optim import Optimizer
 from transformers import LlamaForCausalLM
 
+from ...models.device import single_thread
 from ...models.difference import save_difference
 from ...rundir import atomic_path, brief
 from ..language import tokenizer
@@ -79,12 +79,8 @@ def train_stage(out: Path, name: str, settings: FamilySettings, position: int = 
         position: Line of its progress bar on a terminal.
         progress: Whether the bar is shown.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with single_thread():
         _train_stage(out, name, settings, position, progress)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train_stage(out: Path, name: str, settings: FamilySettings, position: int, progress: bool) -> None:

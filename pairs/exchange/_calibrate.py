@@ -6,20 +6,16 @@ of sentences, never the marks of decision and content that the truth is defined 
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ...models import Organism, load, organism_names
+from ...models.device import single_thread
 from ...models.organism import FIGURES, PREFIX
 from ...rundir import InputError, RunDirectory, check_kinds, expanded, from_row, read_json, settings_of
 from ...rundir.result_files import REPORT, RESULTS, TABLE
-from ...rundir.workers import end_with_parent
+from ...rundir.workers import check_jobs, side_by_side
 from ...stats import Interval
 from ..pair import organism_pair
 from ._exchange import exchange
@@ -58,8 +54,7 @@ def calibrate(
         InputError: The family has no figures or no such member, settings cannot be used, or `out` holds another run.
     """
     settings = settings_of(settings, ExchangeSettings)
-    if jobs < 1:
-        raise InputError(f"jobs are counted from 1, and {jobs} is none")
+    check_jobs(jobs)
     members = _members(family, names)
     place = None if out is None else expanded(out)
     options = {"family": str(family or "built-in"), "names": list(members), "jobs": jobs}
@@ -96,26 +91,14 @@ def _exchange_all(
     models: Sequence[str], settings: ExchangeSettings, out: Path | None, jobs: int, progress: bool
 ) -> list[PairExchange]:
     tasks = [(model, settings, None if out is None else out / "pairs" / Path(model).name, progress) for model in models]
-    if min(jobs, len(tasks)) == 1:
-        return [_exchange_one(*task) for task in tasks]
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=end_with_parent)
-    try:
-        with pool:
-            return [future.result() for future in [pool.submit(_exchange_one, *task) for task in tasks]]
-    except BrokenProcessPool as error:
-        raise InputError("a process was killed (out of memory?); the same command goes on from there") from error
+    return side_by_side(_exchange_one, tasks, jobs)
 
 
 def _exchange_one(model: str, settings: ExchangeSettings, out: Path | None, progress: bool) -> PairExchange:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with single_thread():
         pair = organism_pair(model, n_train=1, n_validation=1, n_test=settings.n_test, seed=settings.seed)
         (one,) = exchange(pairs=[pair], settings=settings, out=out, progress=progress).pairs.values()
         return one
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _truth(model: str) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """How much of the gap to a thinking model a base model recovers, steered at the tokens that model picks.
 
 1. Pairs of a base and thinking models, on problems in three sets without a common one.
-2. Each pair is run stage by stage (`pair_run.py`), in a directory of its own.
+2. Each pair is run stage by stage (`pair_run.py`), in a directory of its own. Several organisms may run side by side in
+   processes; what these wrote is then read.
 3. Figures, verdicts and a page are written; a judge's opinion is added to them where one is asked.
 """
 
@@ -10,14 +11,17 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...models._load import ModelLike
+from ...models.device import single_thread
 from ...rundir import InputError, RunDirectory, expanded, members_of, parse_json, settings_of
 from ...rundir.lock import only_writer
 from ...rundir.result_files import TABLES
+from ...rundir.workers import check_jobs, side_by_side
 from ...traces.judge import Judge
 from ..identity import folders_of
 from ..opening import TRAINED_ORGANISMS, Problems, open_pairs
@@ -44,6 +48,7 @@ def hybrid(
     judge: Judge | None = None,
     out: str | Path | None = None,
     resume: bool = True,
+    jobs: int = 1,
     device: str | None = None,
     progress: bool = True,
 ) -> HybridResult:
@@ -60,6 +65,8 @@ def hybrid(
         out: Directory for results.json, table.csv, report.html and everything that is made on the way; the same call
             goes on there where it was cut off, and one with other settings is refused. None keeps nothing.
         resume: Whether to go on from what is in `out`; else that is removed first.
+        jobs: Pairs of organisms that run side by side, each on one thread, where they are named and `out` keeps what
+            they write; all other pairs run one after another. Results do not depend on it.
         device: For models given by name; default CUDA where there is one.
         progress: Whether progress is shown.
 
@@ -70,6 +77,8 @@ def hybrid(
         InputError: Models, problems or settings cannot be used, or `out` holds another run or is being written.
     """
     settings = settings_of(settings, HybridSettings)
+    check_jobs(jobs)
+    organisms = _organisms(base, thinking) if pairs is None and problems is None else []
     if pairs is None:
         pairs = open_pairs(
             base,
@@ -97,15 +106,19 @@ def hybrid(
             forget(place, list(folders.values()))
         _check_pairs(place, list(folders))
     directory = RunDirectory(place, "hybrid", settings=compared, options=options)
-    experiments = [
-        Experiment.of(pair, settings, directory.file(folders[pair.name]), progress=progress) for pair in pairs
-    ]
-    with directory:
+    places = [directory.file(folders[pair.name]) for pair in pairs]
+    for pair, own in zip(pairs, places, strict=True):
+        Experiment.of(pair, settings, own)  # what is of other settings is refused before anything is written
+    with directory, single_thread() if organisms else nullcontext():
         directory.record()
+        if place is not None and organisms and jobs > 1:
+            tasks = [(*models, settings, own, progress) for models, own in zip(organisms, places, strict=True)]
+            with directory.stage(f"pairs, {min(jobs, len(tasks))} side by side"):
+                side_by_side(_run_organisms, tasks, jobs)
         results: dict[str, PairResult] = {}
-        for experiment in experiments:
-            with directory.stage(experiment.pair.name):
-                results[experiment.pair.name] = PairResult.of(run_pair(experiment))
+        for pair, own in zip(pairs, places, strict=True):
+            with directory.stage(pair.name):
+                results[pair.name] = PairResult.of(run_pair(Experiment.of(pair, settings, own, progress=progress)))
         result = HybridResult(pairs=results, settings=settings)
         if place is not None:
             result.write(place)  # before a judge is asked, who may refuse
@@ -115,6 +128,30 @@ def hybrid(
                 result.write(place)
         directory.finish(ARTIFACTS)
     return result
+
+
+def _organisms(
+    base: ModelLike | None, thinking: ModelLike | Sequence[ModelLike]
+) -> list[tuple[ModelLike, ModelLike | None]]:
+    """List thinking model and base of each pair: without problems `open_pairs` takes organisms by name only."""
+    names = [thinking] if isinstance(thinking, str) or not isinstance(thinking, Sequence) else thinking
+    return [(name, base) for name in names]
+
+
+def _run_organisms(
+    thinking: ModelLike, base: ModelLike | None, settings: HybridSettings, out: Path, progress: bool
+) -> None:
+    """Run a pair in its folder, in a process of its own."""
+    with single_thread():
+        (pair,) = open_pairs(
+            base,
+            thinking,
+            n_train=settings.n_train,
+            n_validation=settings.n_validation,
+            n_test=settings.n_test,
+            seed=settings.seed,
+        )
+        run_pair(Experiment.of(pair, settings, out, progress=progress))
 
 
 def forget(out: Path, folders: Sequence[str]) -> None:

@@ -10,9 +10,9 @@ from ...activations.layers import layer_numbers, parse_layers
 from ...generation import Sampling
 from ...models import LanguageModel
 from ...rundir import InputError, brief, names_of
+from ...vectors.steering.sentence_ends import check_decay
 from .arms import ALL, ARMS, REQUIRED
 from .gate import gate_named
-from .through import check_decay
 
 MechanismName = Literal["optimised", "mean-difference", "joint"]
 StrengthName = Literal["constant", "per-behaviour", "network"]

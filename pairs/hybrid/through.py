@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, inf, log
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,9 +18,7 @@ from torch import Tensor
 
 from ...generation import StepState
 from ...models.device_copies import DeviceCopies
-from ...rundir import InputError
-
-LEAST = 0.01  # of the first dose
+from ...vectors.steering.sentence_ends import check_decay, tokens_of_dose
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +34,7 @@ class Through:
     @property
     def n_tokens(self) -> float:
         """How many tokens a dose lasts at most."""
-        if self.decay in (0, 1):
-            return inf if self.decay else 1
-        return floor(log(LEAST) / log(self.decay) + 1e-9) + 1
+        return tokens_of_dose(self.decay)
 
     def openings(self, tokens: Sequence[int], gated: Sequence[bool]) -> list[bool]:
         """Say of each token of a response whether the gate opened there, and did not just stay open.
@@ -55,18 +50,6 @@ class Through:
             opened.append(is_open and not goes_on)
             age = age + 1 if goes_on else 0 if is_open else -1
         return opened
-
-
-def check_decay(decay: float) -> None:
-    """Refuse a decay that is no share.
-
-    Raises:
-        InputError: It is below 0 or above 1.
-    """
-    if not 0 <= decay <= 1:
-        raise InputError(
-            f"from token to token a dose keeps a share of itself, from 0 (the first token alone) to 1, not {decay}"
-        )
 
 
 class OpenSentences:

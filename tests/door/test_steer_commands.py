@@ -157,6 +157,7 @@ def test_models_are_steered_with_each_others_directions(vectors: dict[str, Path]
         ),
         (("--behaviour", "verification", "--layer", "1", "--strength", "nan"), "a strength must be a finite number"),
         (("--behaviour", "verification", "--layer", "1", "--when", "never"), "unknown tokens 'never' to steer"),
+        (("--behaviour", "verification", "--layer", "1", "--when", "sentences:2"), "a dose keeps a share of itself"),
         (("--behaviour", "verification", "--layer", "1", "--operation", "sing"), "there is no operation 'sing'"),
         (
             ("--behaviour", "verification", "--layer", "1", "--model", RL),

@@ -2,7 +2,7 @@
 
 from ._steer import SteeringNeverFired, steer
 from .operations import OPERATIONS, operation_named
-from .sentence_ends import at_sentence_ends
+from .sentence_ends import at_sentence_ends, through_sentences
 from .steered import Steered
 from .steering import Controller, Steering
 from .step import Step
@@ -19,4 +19,5 @@ __all__ = [
     "at_sentence_ends",
     "operation_named",
     "steer",
+    "through_sentences",
 ]

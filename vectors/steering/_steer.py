@@ -39,7 +39,7 @@ from ..fit import check_fit
 from .hooks import PassWatch, hook_site
 from .passes import Passes
 from .scope import Scope
-from .sentence_ends import SENTENCES, at_sentence_ends
+from .sentence_ends import at_sentence_ends, sentence_decay, through_sentences
 from .steered import Steered
 from .steering import Controller, Steering, as_steerings
 from .when import When
@@ -102,8 +102,8 @@ def steer(
         strength: In units of the mean norm of the residual stream at the layer.
         operation: add, add-preserving-norm, project-out or clamp. None means the direction's own.
         absolute: Take the strength in units of the vector itself.
-        when: Which tokens are steered: all, prompt, response, response:N, from:N, or sentences (where a sentence of
-            the response begins).
+        when: Which tokens are steered: all, prompt, response, response:N, from:N, sentences (where a sentence of the
+            response begins), or sentences:SHARE (on to its end, each token with this share of the dose before it).
         mask: Which rows, or which columns of the padded batch (prompt and response); columns beyond it are left alone.
         controller: Receives the activations at a layer and returns which tokens to steer, or by how much of the
             strength.
@@ -139,10 +139,12 @@ def _steered(
     tokenizer: PreTrainedTokenizerBase | None,
 ) -> Iterator[Steered]:
     handle = load(model, tokenizer)
-    if isinstance(options["when"], str) and options["when"] == SENTENCES:
+    decay = sentence_decay(options["when"]) if isinstance(options["when"], str) else None
+    if decay is not None:
         if options["controller"] is not None:
-            raise InputError(f"when={SENTENCES!r} chooses the tokens itself; give it or a controller, not both")
-        options |= {"when": When.response(), "controller": at_sentence_ends(handle)}
+            raise InputError(f"when={options['when']!r} chooses the tokens itself; give it or a controller, not both")
+        controller = through_sentences(handle, decay) if decay else at_sentence_ends(handle)
+        options |= {"when": When.response(), "controller": controller}
     if isinstance(options["when"], str):
         options |= {"when": When.parse(options["when"])}
     steerings = as_steerings(directions, layer=layer, n_layers=handle.n_layers, **options)
@@ -157,7 +159,9 @@ def _steered(
         ends=_special_tokens(handle, "eos_token_id"),
         pads=_special_tokens(handle, "pad_token_id"),
         n_prompt_tokens=n_prompt_tokens,
-        has_masks=any(steering.mask is not None for steering in steerings),
+        follows_rows=any(
+            steering.mask is not None or getattr(steering.controller, "follows_rows", False) for steering in steerings
+        ),
         window=_window(handle),
     )
     watch = PassWatch(handle, passes, steered, scope)

@@ -28,7 +28,7 @@ from ._steer import SteerBlock, SteeringNeverFired
 from .hooks import select_tokens
 from .operations import operation_named
 from .scope import Scope
-from .sentence_ends import SENTENCES
+from .sentence_ends import sentence_decay
 from .steered import Steered
 from .steering import Controller, Steering, as_steerings
 from .step import Step
@@ -63,8 +63,10 @@ def steer_vllm(
         A context manager, to be entered once. It gives counts of tokens, and raises InputError where vLLM runs in
         another process, compiled or on several devices, and where directions do not fit.
     """
-    if when == SENTENCES:
-        raise InputError("vLLM does not show which tokens a block runs, so that it cannot be steered when='sentences'")
+    if isinstance(when, str) and sentence_decay(when) is not None:
+        raise InputError(
+            f"vLLM does not show which tokens a block runs, so that it cannot be steered when={when!r:.60}"
+        )
     options = {
         "strength": strength,
         "operation": operation,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ class CacheState:
     has_ended: Bool[Tensor, " rows"]
     rows: Int[Tensor, " rows"] | None = None  # the row of the first pass of each row; None: its own
     last_keys: Float[Tensor, rows * shape] | None = None  # that the last pass left in the last layer
+    marked: dict[object, Int[Tensor, " rows"]] = field(default_factory=dict)  # of `Step.since`
     n_run: int = 0  # columns that were run so far, for a cache that counts none
     _is_padded: bool | None = None  # looked up once: it makes the host wait for an accelerator
 

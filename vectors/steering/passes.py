@@ -43,14 +43,14 @@ class Passes:
         ends: list[int],
         pads: list[int],
         n_prompt_tokens: int | Int[Tensor, " rows"] | None,
-        has_masks: bool = False,
+        follows_rows: bool = False,
         window: int | None = None,
     ) -> None:
         self._ends = torch.tensor(ends, dtype=torch.long)
         self._pads = torch.tensor(sorted({*pads, *ends}), dtype=torch.long)
         self._n_prompt_tokens, self._window = n_prompt_tokens, window
         # Whether a later pass may be asked if its rows are still those of the one before.
-        self._keeps_keys = has_masks or isinstance(n_prompt_tokens, Tensor) or window is not None
+        self._keeps_keys = follows_rows or isinstance(n_prompt_tokens, Tensor) or window is not None
         self._states: WeakKeyDictionary[Cache, CacheState] = WeakKeyDictionary()
         self._uncached: list[Uncached] = []  # the latest last
 
@@ -108,6 +108,8 @@ class Passes:
         elif known is not None:
             step.rows_changed = lambda: self._rows_changed(cache, known, first, n_rows)
         step.prompt_rows = state.rows if state is not None else None
+        if state is not None and cache is not None:
+            step.marked = state.marked
         step.n_prompt = self._prompt(step, layout, state)
         if ids is not None and step.n_prompt is not None:
             step.is_real = layout.is_real & ~self._after_end(step, cache)
@@ -122,6 +124,7 @@ class Passes:
         if cache not in self._states and step.first_column == 0 and step.n_prompt is not None:
             n_real = step.is_real.all()
             self._states[cache] = CacheState.of(step.n_tokens, step.n_prompt, n_real)
+            self._states[cache].marked = step.marked
         state = self._states.get(cache)
         if state is not None:
             state.n_run = step.first_column + step.n_tokens

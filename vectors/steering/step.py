@@ -29,6 +29,10 @@ class Step:
     # (index of the steering, layer, tokens changed there); layers that change the same tokens share the mask.
     changes: list[tuple[int, int, Bool[Tensor, "rows tokens"]]] = field(default_factory=list)
     masks: dict[object, Bool[Tensor, "rows tokens"]] = field(default_factory=dict)  # of each steering, computed once
+    # Position of the last token that `since` was given a mark at, by whose marks they are, of each row of the first
+    # pass; of earlier passes on the same cache, then of this one too.
+    marked: dict[object, Int[Tensor, " rows"]] = field(default_factory=dict)
+    ages: dict[object, Int[Tensor, "rows tokens"]] = field(default_factory=dict)  # of `since`, counted once a pass
     _is_checked: bool = False
     _are_rows_checked: bool = False
 
@@ -85,7 +89,8 @@ class Step:
         if self.rows_changed is not None and self.rows_changed():
             raise InputError(
                 "cannot tell which row is which: the rows of the cache were reordered, dropped or repeated (beam "
-                "search). Steer without a mask and n_prompt_tokens of single rows, or run one row at a time."
+                "search). Steer without a mask, without when='sentences:SHARE' and without n_prompt_tokens of single "
+                "rows, or run one row at a time."
             )
         self._are_rows_checked = True
 
@@ -113,6 +118,39 @@ class Step:
             InputError: The end of the prompt is not known.
         """
         return self.is_real & (self.positions >= self.prompt_tokens()[:, None])
+
+    def since(self, marks: Bool[Tensor, "rows tokens"], key: object) -> Int[Tensor, "rows tokens"]:
+        """Count the tokens since the last one of its row that was marked, in this pass or an earlier one.
+
+        Args:
+            marks: True for the marked tokens of this pass.
+            key: Whose marks they are; the same in all passes.
+
+        Returns:
+            0 at a mark, 1 at the token after it, and so on; -1 where none has been marked.
+
+        Raises:
+            InputError: Earlier passes are not known, or it is not known which row is which.
+        """
+        if key in self.ages:
+            return self.ages[key]
+        positions, rows = self.positions, self.prompt_rows
+        last = torch.where(marks & self.is_real, positions, -1).cummax(dim=1).values
+        if self.first_column == 0:
+            self.marked[key] = last[:, -1]
+        else:
+            self.check_rows()
+            if key not in self.marked:
+                raise InputError(
+                    "cannot tell where the sentence began: this pass runs on a cache that was filled outside of "
+                    "steer(). Run the prompt inside of the block too, or steer when='sentences'."
+                )
+            earlier = self.marked[key].to(last.device)
+            rows = torch.arange(len(earlier), device=last.device) if rows is None else rows.to(last.device)
+            last = last.maximum(earlier[rows][:, None])
+            self.marked[key] = earlier.index_copy(0, rows, last[:, -1])
+        self.ages[key] = torch.where(last >= 0, positions - last, -1)
+        return self.ages[key]
 
     def count_new(self, mask: Bool[Tensor, "rows tokens"]) -> Int[Tensor, ""]:
         """Count the tokens of a mask that no earlier pass has run.

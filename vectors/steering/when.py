@@ -7,7 +7,8 @@
                     token of the response, and every token of the response
     response:N      the same without the first N of them
 
-`steer` also takes `sentences`: the tokens of the response at which a sentence is chosen (`sentence_ends.py`).
+`steer` also takes `sentences`: the tokens of the response at which a sentence is chosen, and `sentences:SHARE`: from
+there to the sentence's end (`sentence_ends.py`).
 
 Positions count the real tokens of a row: padding is never steered, and cached steps continue where the last one ended.
 The last token of the prompt belongs to both sides: a tool that leaves it out never steers the first generated token.
@@ -105,7 +106,8 @@ class When:
         except ValueError:
             pass
         raise InputError(
-            f"unknown tokens {text!r} to steer: use all, prompt, response, response:N, from:N (N from 0) or sentences"
+            f"unknown tokens {text!r} to steer: use all, prompt, response, response:N, from:N (N from 0), sentences or "
+            "sentences:SHARE"
         )
 
     @property

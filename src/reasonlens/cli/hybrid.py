@@ -22,6 +22,7 @@ from reasonlens.cli.options import (
     TRAINED_ORGANISMS,
     Base,
     Device,
+    Jobs,
     Json,
     KlLimit,
     LayersOrNone,
@@ -111,6 +112,7 @@ def hybrid(
     judge_key_variable: Annotated[
         str, typer.Option(help="Environment variable that holds the endpoint's key.")
     ] = "OPENAI_API_KEY",
+    jobs: Jobs = 2,
     seed: Seed = 0,
     device: Device = None,
     as_json: Json = False,
@@ -123,7 +125,8 @@ def hybrid(
     explain the gain in another way is run beside it. Without options: the built-in pairs, where the truth is known.
 
     By default 1000 test problems, and the arms without which no verdict is given; `--quick` runs them on 200, with 200
-    to train, 100 to validate and one seed each. `--arms all` runs every arm.
+    to train, 100 to validate and one seed each. `--arms all` runs every arm. `--jobs` pairs of organisms run side by
+    side; other pairs run one after another.
 
     `--layers` and `--strengths` are tried on the validation problems, all on few and the better ones on more, within
     `--kl-limit`; by default blocks a quarter, half and three quarters up. Of a network's strengths, `--strengths` are
@@ -159,6 +162,7 @@ def hybrid(
         judge=_judge(judge_url, judge_model, judge_key_variable),
         out=out,
         resume=resume,
+        jobs=jobs,
         device=device,
     )
     if as_json:

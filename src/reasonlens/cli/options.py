@@ -288,7 +288,8 @@ When = Annotated[
     typer.Option(
         "--when",
         help="Tokens that are steered: `all`, `prompt`, `response` (from the last of the prompt on), `response:N`, "
-        "`from:N`, or `sentences`: where a sentence of the response begins.",
+        "`from:N`, `sentences`: where a sentence of the response begins, or `sentences:SHARE`: on to its end, each "
+        "token with this share of the dose of the one before.",
     ),
 ]
 RandomCount = Annotated[

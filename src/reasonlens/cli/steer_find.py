@@ -98,7 +98,8 @@ def find(
     chosen = search.choices[best]
     next_command(
         *("steer", "sweep", out / "vectors.safetensors", "--behaviours", best, "--layers", chosen.layer),
-        *("--strengths", f"{chosen.strength:g}", "--seed", seed + 1, "--out", "runs/sweep"),
+        *("--strengths", f"{chosen.strength:g}", *(() if when == "sentences" else ("--when", when))),
+        *("--seed", seed + 1, "--out", "runs/sweep"),
     )
 
 

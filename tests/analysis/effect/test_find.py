@@ -159,6 +159,22 @@ def test_what_was_found_is_read_by_export_snippets_and_writing(
         steer_write(model, directions, prompt, behaviour="verification", sampling=sampling)
 
 
+def test_a_search_through_sentences_steers_on_and_its_file_says_so(
+    model: LanguageModel, directions: Directions, task: Task, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, layers=(3,), strengths=(0.05,), n_problems=3)
+    steered = {}
+    for when in ("sentences", "sentences:0.5"):
+        found = steer_find(
+            *(model, directions), settings=replace(settings, when=when), task=task, out=tmp_path / when, progress=False
+        )
+        (trial,) = found.trials["verification"]
+        steered[when] = trial.share_steered
+        about = Directions.open(tmp_path / when / "vectors.safetensors").choices["verification"].about
+        assert f"steered: {when}, add" in about
+    assert 1.5 * steered["sentences"] < steered["sentences:0.5"] <= 1
+
+
 def test_a_damaged_finding_is_refused(directions: Directions, tmp_path: Path) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file

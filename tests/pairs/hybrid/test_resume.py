@@ -331,3 +331,21 @@ def test_everything_stays_json(done: tuple[HybridResult, Path]) -> None:
     for file in done[1].rglob("*.jsonl"):
         for line in file.read_text("utf-8").splitlines():
             json.loads(line)
+
+
+@pytest.mark.long
+def test_pairs_side_by_side_write_what_pairs_one_after_another_write(tmp_path: Path) -> None:
+    models = ("organism/rl-timing", "organism/rl-skill")
+    ends = []
+    for jobs in (1, 2):
+        out = tmp_path / str(jobs)
+        result = hybrid(None, models, settings=SETTINGS, out=out, jobs=jobs, progress=False)
+        ends.append({path.relative_to(out): path.read_bytes() for path in sorted(out.glob("**/*.*")) if _is_kept(path)})
+        assert list(result.pairs) == ["rl-timing", "rl-skill"]
+        run = result.pairs["rl-skill"].run
+        assert run is not None and len(run.arms["hybrid"].records[0]) == 8, "what a process wrote is at hand here too"
+    assert ends[0] == ends[1] and len(ends[0]) > 20
+
+
+def _is_kept(path: Path) -> bool:
+    return path.suffix in (".jsonl", ".safetensors", ".csv") or path.name == "results.json"
