@@ -44,7 +44,10 @@ def _hybrid(order: int, n_problems: int) -> Rung:
 
 def _swapped(order: int, n_problems: int) -> Rung:
     n_validation = n_problems // 5
-    of_validation, of_test = 1 + N_CHOOSERS, 2 + N_CHOOSERS  # none of the tokens and all, and each chooser at one budget
+    of_validation, of_test = (
+        1 + N_CHOOSERS,
+        2 + N_CHOOSERS,
+    )  # none of the tokens and all, and each chooser at one budget
     n_responses = 2 * (of_validation * n_validation + of_test * (n_problems - n_validation))  # both ways
     return Rung(order=order, n_problems=n_problems, n_samples=1, work=float(SWAPPED * n_responses))
 
