@@ -17,7 +17,7 @@ from .collapse import Collapse
 from .conclusion import conclusion_of
 from .curve import ACCURACY, Curve, Level
 from .gain import GainSplit
-from .memorising import LateGain, Memorised
+from .memorising import MEMORISED, LateGain, Memorised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +118,7 @@ class RunDynamics:
         if self.memorised is not None:
             sentences.append(_memorised(self.memorised, self.steps))
         if self.late is not None:
-            sentences.append(
-                f"After that ({self.late.after} by step {self.late.since:g}) test accuracy gains {self.late.gain}."
-            )
+            sentences.append(_late(self.late))
         if self.collapse is not None:
             sentences.append(_collapsed(self.collapse))
         others = [one for one in self.changes if one.measure != ACCURACY and one.is_shown]
@@ -142,6 +140,16 @@ def _memorised(memorised: Memorised, steps: tuple[float, ...]) -> str:
     if isnan(memorised.at.value):
         return f"{what} not memorised by step {steps[-1]:g} (at least {memorised.threshold:g} of responses right)."
     return f"{what} memorised at step {memorised.at.value:g} [{_end(memorised.at.low)}, {_end(memorised.at.high)}]."
+
+
+def _late(late: LateGain) -> str:
+    since = f"from step {late.since:g} to the last one"
+    if late.after == MEMORISED:
+        return f"After that, {since}, test accuracy gains {late.gain}."
+    return (
+        f"Of one half of the problems accuracy has jumped by step {late.since:g}; that of the other half, "
+        f"{late.gain.n} problems, gains {late.gain} {since}. Where it jumped was not looked for in these."
+    )
 
 
 def _collapsed(collapse: Collapse) -> str:

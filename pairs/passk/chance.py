@@ -113,18 +113,21 @@ def measured_rates(
 
     Args:
         models: Organisms.
-        run: Keeps `chance.jsonl`, a row for each model and guesser: what is there is not measured again.
+        run: Keeps `chance.jsonl`, a row for each model and guesser with the rate and the ends of its interval (null:
+            not known): what is there is not measured again.
         seed: Of problems and draws.
         progress: Whether a bar is shown.
 
     Returns:
         Guesser and speaker in words -> success rate of one guess.
     """
-    log = run.log("chance.jsonl", key=("model", "guesser"), columns={"model": str, "guesser": str, "rate": float})
+    columns = {"model": str, "guesser": str, "rate": float, "low": float | None, "high": float | None}
+    log = run.log("chance.jsonl", key=("model", "guesser"), columns=columns)
     jobs = [(model, guesser) for model in models for guesser in GUESSERS]
     for model, guesser in with_progress(jobs, desc="guessers", unit="guesser", progress=progress):
         if (model.name, guesser) not in log:
             assert isinstance(model.model, LlamaForCausalLM)
-            rate = guessing_success(model.model, GUESSERS[guesser], seed=seed).value
-            log.add([{"model": model.name, "guesser": guesser, "rate": rate}])
+            rate = guessing_success(model.model, GUESSERS[guesser], seed=seed)
+            low, high = (None if end != end else end for end in (rate.low, rate.high))
+            log.add([{"model": model.name, "guesser": guesser, "rate": rate.value, "low": low, "high": high}])
     return {f"{guesser}, words of {model.name}": float(log[model.name, guesser]["rate"]) for model, guesser in jobs}

@@ -165,7 +165,7 @@ class RunComparison:
         """Say which settings and constants differ."""
         if not self.differs:
             return "No setting and no constant that both runs hold differs."
-        words = "; ".join(f"{one.name} {one.first:.80} and {one.second:.80}" for one in self.differs)
+        words = "; ".join(f"{one.name} {one.first} and {one.second}" for one in self.differs)
         return f"The runs differ in ({self.first} and {self.second}): {words}."
 
     def write(self, directory: str | Path) -> None:

@@ -18,7 +18,7 @@ from ...rundir.result_files import RESULTS
 from ...rundir.run_record import RUN
 
 SECTIONS = ("settings", "changeable", "inputs", "options", "versions")
-NOTHING = "nothing"
+NOT_GIVEN = "not given"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class RunSetting:
     Attributes:
         name: Of it, nested ones as `sampling.temperature`.
         first: Its value in the run that is looked at.
-        second: In the run that is subtracted; `nothing` where a run has none.
+        second: In the run that is subtracted. Of both `not given` where it is None, or where a run has none.
     """
 
     name: str
@@ -79,4 +79,4 @@ def _plain(value: Any) -> Any:
 
 
 def _word(value: Any) -> str:
-    return NOTHING if value is None else value if isinstance(value, str) else f"{value}"
+    return NOT_GIVEN if value is None else value if isinstance(value, str) else f"{value}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..decisions import DecisionsResult, DecisionsSettings, decisions
 from ..decisions.choosers import CHOOSERS
 from .evidence_line import EvidenceLine, LineReading
@@ -31,24 +29,16 @@ def decisions_line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
     Raises:
         InputError: The pair cannot be sampled.
     """
-    rung, settings = rungs[-1], subject.settings
-    folder = f"decisions/{rung.n_problems}"
+    rung = rungs[-1]
     n_validation = rung.n_problems // 5
+    setup = subject.setup(f"decisions/{rung.n_problems}", rung, n_validation=n_validation)
     result = decisions(
-        pairs=[subject.pair_on(0, rung.n_problems, n_validation=n_validation)],
-        settings=DecisionsSettings(
-            budgets=(BUDGET,),
-            headline=BUDGET,
-            sampling=replace(settings.sampling, n_samples=1),
-            n_validation=n_validation,
-            n_test=rung.n_problems - n_validation,
-            n_rows=settings.n_rows,
-            seed=settings.seed,
-        ),
-        out=subject.place / folder,
+        pairs=[setup.pair],
+        settings=DecisionsSettings(budgets=(BUDGET,), headline=BUDGET, n_validation=n_validation, **setup.common),
+        out=setup.out,
         progress=subject.progress,
     )
-    return line_of_decisions(result, rung.size, folder)
+    return line_of_decisions(result, rung.size, setup.folder)
 
 
 def line_of_decisions(result: DecisionsResult, size: str, folder: str) -> EvidenceLine:

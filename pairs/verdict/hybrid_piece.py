@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ...stats import Interval
 from ..hybrid import HybridResult, HybridSettings, hybrid
 from ..hybrid.evidence import CEILING, PROMPTED, best_control
@@ -36,26 +34,18 @@ def hybrid_line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
     Raises:
         InputError: No vectors or gates can be made for the pair.
     """
-    rung, settings = rungs[-1], subject.settings
+    rung = rungs[-1]
     n_train, n_validation = 2 * rung.n_problems // 5, rung.n_problems // 5
-    pair = subject.pair_on(0, rung.n_problems, n_train, n_validation)
-    folder = f"hybrid/{rung.n_problems}"
-    sampling = replace(settings.sampling, n_samples=1)
+    setup = subject.setup(f"hybrid/{rung.n_problems}", rung, n_train, n_validation)
     result = hybrid(
-        pairs=[pair],
+        pairs=[setup.pair],
         settings=HybridSettings.quick(
-            n_train=n_train,
-            n_validation=n_validation,
-            n_test=len(pair.test),
-            rollout=sampling,
-            sampling=sampling,
-            n_rows=settings.n_rows,
-            seed=settings.seed,
+            n_train=n_train, n_validation=n_validation, rollout=setup.common["sampling"], **setup.common
         ),
-        out=subject.place / folder,
+        out=setup.out,
         progress=subject.progress,
     )
-    return line_of_hybrid(result, rung.size, folder)
+    return line_of_hybrid(result, rung.size, setup.folder)
 
 
 def line_of_hybrid(result: HybridResult, size: str, folder: str) -> EvidenceLine:

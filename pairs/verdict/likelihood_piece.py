@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..likelihood import LikelihoodResult, LikelihoodSettings, likelihood
 from .evidence_line import EvidenceLine, LineReading
 from .piece import Rung, Subject
 
+N_READ = 2  # of the responses to each problem, by both models
 LOSS = "nats a token"
 DISTANCE = "distance of behaviours, 0: the same"
 DECIDES = (
@@ -31,21 +30,15 @@ def likelihood_line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
     Raises:
         InputError: The pair cannot be sampled or read.
     """
-    rung, settings = rungs[-1], subject.settings
-    folder = f"likelihood/{rung.n_problems}"
+    rung = rungs[-1]
+    setup = subject.setup(f"likelihood/{rung.n_problems}", rung)
     result = likelihood(
-        pairs=[subject.pair_on(0, rung.n_problems)],
-        settings=LikelihoodSettings(
-            sampling=replace(settings.sampling, n_samples=rung.n_samples),
-            n_read=min(2, rung.n_samples),
-            n_test=rung.n_problems,
-            n_rows=settings.n_rows,
-            seed=settings.seed,
-        ),
-        out=subject.place / folder,
+        pairs=[setup.pair],
+        settings=LikelihoodSettings(n_read=min(N_READ, rung.n_samples), **setup.common),
+        out=setup.out,
         progress=subject.progress,
     )
-    return line_of_likelihood(result, rung.size, folder)
+    return line_of_likelihood(result, rung.size, setup.folder)
 
 
 def line_of_likelihood(result: LikelihoodResult, size: str, folder: str) -> EvidenceLine:

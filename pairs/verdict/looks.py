@@ -9,6 +9,8 @@ The shares add up to less than 5% however many looks there will be, and whatever
 (Bonferroni's inequality over looks; spending the level: Lan & DeMets 1983). That holds of every figure by itself: a
 sentence that rests on two of them is wrong no more often than their misses together. A call whose exchange has no more
 problems than the last one says what was said, and is no look.
+
+Looks are kept twice, in `looks.json` and in the result: where the two differ, or one is gone, the longer list counts.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ...rundir import brief, from_row, parse_json, reading, to_row, write_json
+from ...rundir.result_files import RESULTS
 from ...stats import LEVEL
 
 LOOKS = "looks.json"
@@ -73,12 +76,15 @@ def read_looks(place: Path) -> tuple[Look, ...]:
         place: Directory of the run.
 
     Returns:
-        The looks, the first one first.
+        The looks, the first one first: of `looks.json` or of the result, whichever holds more.
 
     Raises:
-        InputError: The file is damaged.
+        InputError: A file is damaged.
     """
-    path = place / LOOKS
+    return max((_looks_in(place / name) for name in (LOOKS, RESULTS)), key=len)
+
+
+def _looks_in(path: Path) -> tuple[Look, ...]:
     if not path.is_file():
         return ()
     with reading(path, "the looks of a verdict"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ...stats import Interval
 from ..passk import PasskResult, PasskSettings, passk
 from .evidence_line import EvidenceLine, LineReading
@@ -33,19 +31,9 @@ def passk_line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
     Raises:
         InputError: The pair cannot be sampled.
     """
-    rung, settings = rungs[-1], subject.settings
-    result = passk(
-        pair=subject.pair_on(0, rung.n_problems),
-        settings=PasskSettings(
-            sampling=replace(settings.sampling, n_samples=rung.n_samples),
-            n_test=rung.n_problems,
-            n_rows=settings.n_rows,
-            seed=settings.seed,
-        ),
-        out=subject.place / "passk",
-        progress=subject.progress,
-    )
-    return line_of_passk(result, rung.size)
+    setup = subject.setup("passk", rungs[-1])  # one folder: samples are added
+    result = passk(pair=setup.pair, settings=PasskSettings(**setup.common), out=setup.out, progress=subject.progress)
+    return line_of_passk(result, rungs[-1].size)
 
 
 def line_of_passk(result: PasskResult, size: str) -> EvidenceLine:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ...rundir import InputError, brief
 from ..pair import Pair
@@ -39,6 +40,25 @@ class Rung:
         """The size in words."""
         of_each = "" if self.n_samples == 1 else f" x {self.n_samples} responses"
         return f"{self.n_problems} problems{of_each}"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Setup:
+    """What a piece is measured on at a rung, and where.
+
+    Attributes:
+        pair: The pair on the problems of the rung.
+        common: Settings that the measurements share: `sampling`, `n_test`, `n_rows`, `seed`.
+        folder: Where it is kept, relative to the run.
+        out: The same folder in full.
+    """
+
+    pair: Pair
+    common: dict[str, Any]
+    folder: str
+    out: Path
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -87,6 +107,30 @@ class Subject:
             validation=some[n_train : n_train + n_validation],
             test=some[n_train + n_validation :],
         )
+
+    def setup(self, folder: str, rung: Rung, n_train: int = 0, n_validation: int = 0) -> Setup:
+        """Take the first problems for a piece that is measured anew at each rung, and name its settings and folder.
+
+        Args:
+            folder: Where the piece is kept, relative to the run.
+            rung: Says how many problems, and how many responses to each.
+            n_train: Of the problems, so many are put aside to train on.
+            n_validation: And so many to choose on.
+
+        Returns:
+            The pair on the rest of them, and what all measurements are set to.
+
+        Raises:
+            InputError: There are fewer problems.
+        """
+        pair = self.pair_on(0, rung.n_problems, n_train, n_validation)
+        common = {
+            "sampling": replace(self.settings.sampling, n_samples=rung.n_samples),
+            "n_test": len(pair.test),
+            "n_rows": self.settings.n_rows,
+            "seed": self.settings.seed,
+        }
+        return Setup(pair=pair, common=common, folder=folder, out=self.place / folder)
 
 
 Measure = Callable[[Subject, tuple[Rung, ...]], EvidenceLine]  # the rungs up to the one that is measured

@@ -1,10 +1,12 @@
 """All pieces of evidence, and in which order they are measured at which size.
 
 A further piece is one function that returns an `EvidenceLine`, and an entry here: its rungs say where it stands among
-the others. First every piece is tried but for hybrid and decisions, which cost most; then the exchange grows, from
-which the sentence is read; then the others do.
+the others. First every piece is tried but for hybrid and decisions, which cost most; then the exchange grows to what a
+sentence can be read from, decisions and hybrid are tried, and all grow in turns.
 
-A response that two models write together counts as 5 of one model alone.
+Work is counted in responses that a model writes alone. On the built-in family a response of which both models write
+sentences takes as long as 5 of them, one in which a model says the other's tokens as long as 3, and to read one half as
+long as to write it.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ..decisions.choosers import CHOOSERS
 from .decisions_piece import decisions_line
 from .exchange_piece import N_ALONE, exchange_line
 from .hybrid_piece import hybrid_line
-from .likelihood_piece import likelihood_line
+from .likelihood_piece import N_READ, likelihood_line
 from .passk_piece import passk_line
 from .piece import Piece, Rung
 from .profile_piece import profile_line
@@ -24,7 +27,8 @@ EXCHANGE, HYBRID, PASSK, LIKELIHOOD, PROFILE, DECISIONS = (
     *("exchange", "hybrid", "passk"),
     *("likelihood", "profile", "decisions"),
 )
-TOGETHER = 5  # in responses of one model alone
+TOGETHER, SWAPPED, READ = 5, 3, 0.5  # in responses of one model alone
+N_CHOOSERS = len(CHOOSERS)
 PER_PROBLEM = 2 * N_ALONE + 4 * TOGETHER  # of an exchange: two models alone, and four cells
 
 
@@ -34,13 +38,24 @@ def _exchange(order: int, n_problems: int, n_below: int) -> Rung:
 
 def _hybrid(order: int, n_problems: int) -> Rung:
     n_train, n_validation, n_test = 0.4 * n_problems, 0.2 * n_problems, 0.4 * n_problems
-    work = 6 * n_train + 20 * n_validation + 30 * n_test  # rollouts and vectors, trials of strengths, arms
+    work = 6 * n_train + 20 * n_validation + 44 * n_test  # rollouts and vectors, trials of strengths, arms
     return Rung(order=order, n_problems=n_problems, n_samples=1, work=work)
 
 
 def _swapped(order: int, n_problems: int) -> Rung:
-    work = 2.0 * 6 * TOGETHER * n_problems  # both ways: none, all, and four choosers at one budget
-    return Rung(order=order, n_problems=n_problems, n_samples=1, work=work)
+    n_validation = n_problems // 5
+    of_validation, of_test = (
+        1 + N_CHOOSERS,
+        2 + N_CHOOSERS,
+    )  # none of the tokens and all, and each chooser at one budget
+    n_responses = 2 * (of_validation * n_validation + of_test * (n_problems - n_validation))  # both ways
+    return Rung(order=order, n_problems=n_problems, n_samples=1, work=float(SWAPPED * n_responses))
+
+
+def _read(order: int, n_problems: int, n_samples: int) -> Rung:
+    n_read = 2 * 2 * N_READ * n_problems  # two models read what two models wrote
+    work = 2 * n_problems * n_samples + READ * n_read
+    return Rung(order=order, n_problems=n_problems, n_samples=n_samples, work=work)
 
 
 def _sampled(order: int, n_problems: int, n_samples: int, n_below: int = 0) -> Rung:
@@ -55,27 +70,25 @@ PIECES: dict[str, Piece] = {
             _exchange(0, 12, 0),
             _exchange(4, 25, 12),
             _exchange(5, 50, 25),
-            _exchange(6, 100, 50),
-            _exchange(8, 200, 100),
-            _exchange(14, 400, 200),
-            _exchange(19, 800, 400),
+            _exchange(7, 100, 50),
+            _exchange(10, 200, 100),
+            _exchange(15, 400, 200),
+            _exchange(21, 800, 400),
         ),
     ),
-    HYBRID: Piece(name=HYBRID, measure=hybrid_line, rungs=(_hybrid(9, 50), _hybrid(10, 250), _hybrid(15, 500))),
+    HYBRID: Piece(name=HYBRID, measure=hybrid_line, rungs=(_hybrid(9, 50), _hybrid(11, 250), _hybrid(16, 500))),
     PASSK: Piece(
         name=PASSK,
         measure=passk_line,
-        rungs=(_sampled(1, 50, 2), _sampled(7, 50, 8, 2), _sampled(11, 50, 32, 8), _sampled(16, 50, 128, 32)),
+        rungs=(_sampled(1, 50, 2), _sampled(8, 50, 8, 2), _sampled(12, 50, 32, 8), _sampled(17, 50, 128, 32)),
     ),
     PROFILE: Piece(
-        name=PROFILE, measure=profile_line, rungs=(_sampled(2, 25, 2), _sampled(12, 50, 4), _sampled(17, 200, 4))
+        name=PROFILE, measure=profile_line, rungs=(_sampled(2, 25, 2), _sampled(13, 50, 4), _sampled(18, 200, 4))
     ),
     LIKELIHOOD: Piece(
-        name=LIKELIHOOD,
-        measure=likelihood_line,
-        rungs=(_sampled(3, 10, 4), _sampled(13, 25, 8), _sampled(18, 100, 16)),
+        name=LIKELIHOOD, measure=likelihood_line, rungs=(_read(3, 10, 4), _read(14, 25, 8), _read(19, 100, 16))
     ),
-    DECISIONS: Piece(name=DECISIONS, measure=decisions_line, rungs=(_swapped(20, 20), _swapped(21, 60))),
+    DECISIONS: Piece(name=DECISIONS, measure=decisions_line, rungs=(_swapped(6, 15), _swapped(20, 60))),
 }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..profile import ModelProfile, ProfileResult, ProfileSettings, profile
 from ..profile.model_profile import RATE
 from ..profile.policy import ALL
@@ -31,20 +29,11 @@ def profile_line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
     Raises:
         InputError: The pair cannot be sampled, or no sentence shows a behaviour.
     """
-    rung, settings = rungs[-1], subject.settings
-    folder = f"profile/{rung.n_problems}"
+    setup = subject.setup(f"profile/{rungs[-1].n_problems}", rungs[-1])
     result = profile(
-        pairs=[subject.pair_on(0, rung.n_problems)],
-        settings=ProfileSettings(
-            sampling=replace(settings.sampling, n_samples=rung.n_samples),
-            n_test=rung.n_problems,
-            n_rows=settings.n_rows,
-            seed=settings.seed,
-        ),
-        out=subject.place / folder,
-        progress=subject.progress,
+        pairs=[setup.pair], settings=ProfileSettings(**setup.common), out=setup.out, progress=subject.progress
     )
-    return line_of_profile(result, rung.size, folder)
+    return line_of_profile(result, rungs[-1].size, setup.folder)
 
 
 def line_of_profile(result: ProfileResult, size: str, folder: str) -> EvidenceLine:

@@ -46,8 +46,9 @@ def compare(
     if result.differs:
         print_table(
             ("setting", result.first, result.second),
-            [(one.name, f"{one.first:.60}", f"{one.second:.60}") for one in result.differs],
+            [(one.name, one.first, one.second) for one in result.differs],
             title="what differs between the runs beside their figures",
+            n_names=3,
         )
     largest = rows.reindex(rows["difference"].abs().sort_values(ascending=False, kind="stable").index)[:N_ROWS]
     print_table(

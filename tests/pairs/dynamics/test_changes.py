@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from reasonlens.pairs.dynamics.changes import NONE, changes_of_series, changes_of_shares
 from reasonlens.pairs.dynamics.collapse import collapse_of, onsets
 from reasonlens.pairs.dynamics.curve import ACCURACY, Shares
-from reasonlens.pairs.dynamics.memorising import JUMP, MEMORISED, late_gain, memorised_at
+from reasonlens.pairs.dynamics.memorising import JUMP, MEMORISED, LateGain, late_gain, memorised_at
 from reasonlens.stats import Interval, ratio_difference_over_groups
+
+from .results import dynamics_result
 
 STEPS = [0.0, 10.0, 20.0, 30.0, 40.0, 50.0]
 
@@ -110,6 +113,19 @@ def test_a_jump_is_placed_on_half_of_the_problems_and_the_gain_after_it_read_on_
     assert after.gain.value == pytest.approx(-late.gain.value)
     level = followed(np.random.default_rng(7), [0.3] * 6, n=200)
     assert late_gain(level, STEPS, None, n_resamples=100) is None
+
+
+def test_a_late_gain_is_said_of_the_problems_that_it_is_of() -> None:
+    gain = Interval(0.1, 0.02, 0.2, 30)
+    run = replace(next(iter(dynamics_result().runs.values())), memorised=None)
+    halved, whole = (
+        replace(run, late=LateGain(since=20.0, after=after, gain=gain)).sentences()[1] for after in (JUMP, MEMORISED)
+    )
+    assert halved == (
+        "Of one half of the problems accuracy has jumped by step 20; that of the other half, 30 problems, gains "
+        f"{gain} from step 20 to the last one. Where it jumped was not looked for in these."
+    )
+    assert whole == f"After that, from step 20 to the last one, test accuracy gains {gain}."
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])

@@ -141,7 +141,7 @@ def test_guessers_with_the_words_of_models_are_measured_once_each_and_the_strong
         if len(asked) == 5:
             raise KeyboardInterrupt
         asked.append(("base" if model is pair.base.model else "thinking", names[id(guesser)]))
-        return Interval(0.3 if asked[-1] == ("thinking", "best-rates") else 0.001, n=4)
+        return Interval(0.3, 0.2, 0.4, 4) if asked[-1] == ("thinking", "best-rates") else Interval(0.001, n=4)
 
     monkeypatch.setattr(chance, "guessing_success", success)
     with RunDirectory(tmp_path / "run", "passk", settings={}) as run:
@@ -156,3 +156,7 @@ def test_guessers_with_the_words_of_models_are_measured_once_each_and_the_strong
     assert len(first) == 5 and len({*first, *asked}) == 2 * len(GUESSERS) == 5 + len(asked)
     assert strongest is not None and strongest.guesser == f"best-rates, words of {pair.thinking.name}"
     assert strongest.pass_at == pytest.approx((0.3, 1 - 0.7**2))
+    rows = [json.loads(line) for line in (tmp_path / "run" / "chance.jsonl").read_text().splitlines()[1:]]
+    ends = {(row["model"], row["guesser"]): (row["low"], row["high"]) for row in rows}
+    assert len(ends) == 8 and ends.pop((pair.thinking.name, "best-rates")) == (0.2, 0.4)
+    assert set(ends.values()) == {(None, None)}  # one island: no interval

@@ -10,8 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from reasonlens import InputError, LocateSettings, Trace, VerdictSettings, bundled_traces, compare, locate, read_result
+from reasonlens.cli.app import app
 from reasonlens.models import LanguageModel
 from reasonlens.pairs.records import RunComparison
 from reasonlens.pairs.records.settings_of_runs import different_settings
@@ -113,6 +115,20 @@ def test_a_model_that_names_all_rows_of_a_run_is_a_constant_that_differs(tmp_pat
     frames = [pd.DataFrame({"model": [name] * 2, "k": [1, 2]}) for name in ("a", "b")]
     (one,) = different_settings(tmp_path, tmp_path, frames, ["model", "k"])
     assert (one.name, one.first, one.second) == ("model", "a", "b")
+
+
+def test_what_a_run_was_not_given_is_said_so_and_long_values_are_shown_whole(tmp_path: Path) -> None:
+    path = "/".join(f"folder-{number}" for number in range(20)) + "/problems.jsonl"
+    for name, problems in (("one", None), ("other", path)):
+        with RunDirectory(tmp_path / name, "verdict", settings={"seed": 0}, options={"problems": problems}) as run:
+            run.record()
+            verdict_result().write(tmp_path / name)
+    compared = compare(tmp_path / "one", tmp_path / "other")
+    assert [(one.first, one.second) for one in compared.differs] == [("not given", path)]
+    assert compared.in_words()[0].endswith(f"options.problems not given and {path}.")
+    printed = CliRunner().invoke(app, ["compare", str(tmp_path / "one"), str(tmp_path / "other")])
+    table = printed.stdout.split("The runs differ in")[0]
+    assert "not given" in table and path in "".join(line.strip() for line in table.splitlines())
 
 
 def test_it_is_written_and_read_back_the_same(located: Path, tmp_path: Path) -> None:

@@ -157,6 +157,41 @@ def test_damaged_progress_is_refused_with_its_file(subject_at) -> None:
         measure_within(subject, pieces_of(Clock(), {"a": 1.0}), 2.0, Clock())
 
 
+# Processor seconds of rungs on the pair of rl-skill and its base (docs/verdict.md).
+SECONDS = {
+    **{("exchange", 12): 17.4, ("exchange", 25): 19.5, ("exchange", 50): 38.3, ("passk", 2): 9.2, ("passk", 8): 34.2},
+    **{("profile", 25): 4.8, ("profile", 50): 14.6, ("likelihood", 10): 5.5, ("decisions", 15): 27.4},
+    **{("exchange", 100): 77.0, ("hybrid", 50): 66.3},
+}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "tried", "n_exchanged"),
+    [(2.5, {"decisions"}, 50), (4, {"decisions"}, 100), (6, {"decisions", "hybrid"}, 100)],
+)
+def test_at_the_times_of_the_family_decisions_fit_in_four_minutes_and_a_hybrid_in_six(
+    subject_at, minutes: float, tried: set[str], n_exchanged: int
+) -> None:
+    clock = Clock()
+
+    def measured(name: str):
+        def line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
+            rung = rungs[-1]
+            size = rung.n_samples if name == "passk" else rung.n_problems
+            clock.now += SECONDS.get((name, size), 0.055 * rung.work)
+            return replace(other_line(name), size=rung.size)
+
+        return line
+
+    pieces = {name: replace(piece, measure=measured(name)) for name, piece in PIECES.items()}
+    lines, climbs = measure_within(subject_at("j"), pieces, 60.0 * minutes, clock)
+    assert set(lines) == {"exchange", "passk", "profile", "likelihood"} | tried
+    assert lines["exchange"].size == f"{n_exchanged} problems" and clock.now < 63.0 * minutes
+    # What is thought before a trial is as near as may be asked of a guess.
+    guesses = [climb.estimate_seconds / climb.seconds for climb in climbs if climb.rung == 0 and climb.piece in tried]
+    assert all(0.7 < guess < 1.5 for guess in guesses)
+
+
 @pytest.mark.parametrize("name", PIECES)
 def test_sizes_grow_and_trials_come_before_all_else_but_the_exchange_and_what_waits_for_it(name: str) -> None:
     rungs = PIECES[name].rungs

@@ -96,3 +96,20 @@ def test_looks_are_kept_and_damaged_ones_refused(tmp_path: Path) -> None:
     (tmp_path / "looks.json").write_text('{"looks": 3}')
     with pytest.raises(InputError, match=r"looks\.json is damaged"):
         read_looks(tmp_path)
+
+
+def test_a_list_of_looks_that_is_gone_or_shortened_is_made_up_for_by_the_result(tmp_path: Path) -> None:
+    looks = (Look(n_problems=50, level=0.975), Look(n_problems=100, level=0.9875))
+    write_looks(tmp_path, looks)
+    (tmp_path / "looks.json").rename(tmp_path / "results.json")  # the result names its looks likewise
+    assert read_looks(tmp_path) == looks
+    write_looks(tmp_path, looks[:1])
+    assert read_looks(tmp_path) == looks
+    (tmp_path / "results.json").unlink()
+    assert read_looks(tmp_path) == looks[:1]
+    write_looks(tmp_path, looks)
+    (tmp_path / "results.json").write_text('{"looks": []}')
+    assert read_looks(tmp_path) == looks
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(InputError, match=r"results\.json is damaged"):
+        read_looks(tmp_path)

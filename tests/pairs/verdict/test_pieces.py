@@ -157,6 +157,7 @@ def test_a_verdict_is_written_gone_on_with_and_refused_with_other_settings(
     first = verdict(pair=pair, settings=quick, out=tmp_path / "run", progress=False)
     assert [line.piece for line in first.lines] == ["exchange"]  # the trial; then the time is over
     assert first.unmeasured["passk"] == "no size of it fits in the budget"
+    (tmp_path / "run" / "looks.json").unlink()  # the result remembers
     resumed = verdict(pair=pair, settings=replace(SHORT, budget_seconds=1e4), out=tmp_path / "run", progress=False)
     at_once = verdict(pair=pair, settings=replace(SHORT, budget_seconds=1e4), progress=False)  # and kept nowhere
     assert resumed.lines[1:] == at_once.lines[1:]
