@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +25,7 @@ from transformers import Cache, DynamicCache
 from ...models import LanguageModel
 from ...models.causality import check_causal
 from ...models.find_place import places_of
+from ...models.products import LinearByOneDNN
 from ...models.sites import BLOCK_OUTPUT, Site
 from ...rundir import InputError
 from .batching import Batch, batches, batches_of_groups
@@ -266,7 +266,7 @@ class Engine:
             where = layout(chosen.segment, first + offset, stop + offset, chosen.group)
         else:
             where = None
-        with self._compiled.used() if self._compiled and cache is None else nullcontext():
+        with self._compiled.used() if self._compiled and cache is None else LinearByOneDNN():
             pass_over(self.model, inputs, self._places, where, buffer)
 
 
