@@ -20,7 +20,6 @@ from torch.overrides import TorchFunctionMode
 from .processor import cpu_capabilities, mkl_is_narrow
 
 MIN_ROWS = 8  # with fewer, putting the weights into another order is most of the work
-_PLAIN = (Tensor, nn.Parameter)
 
 
 def product(
@@ -36,32 +35,38 @@ def product(
     Returns:
         The product.
     """
-    if is_for_onednn(rows, weight):
+    if is_for_onednn(rows, weight, bias):
         result: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
         return result
     return nn.functional.linear(rows, weight, bias)
 
 
-def is_for_onednn(rows: Tensor, weight: Tensor) -> bool:
+def is_for_onednn(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
     """Check whether a product is one that oneDNN computes faster and as well."""
+    factors = [rows, weight] if bias is None else [rows, weight, bias]
     return (
         onednn_is_faster()
-        and torch.backends.mkldnn.enabled
-        and type(rows) in _PLAIN
-        and type(weight) in _PLAIN
-        and rows.dtype == weight.dtype == torch.float32
-        and rows.device.type == weight.device.type == "cpu"
-        and rows.layout == weight.layout == torch.strided
+        and bool(torch.backends.mkldnn.enabled)
+        and all(map(_is_plain, factors))
         and rows.numel() >= MIN_ROWS * rows.shape[-1] > 0
-        and not (torch.is_grad_enabled() and (rows.requires_grad or weight.requires_grad))
+        and not (torch.is_grad_enabled() and any(factor.requires_grad for factor in factors))
+    )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return (
+        type(tensor) in (Tensor, nn.Parameter)
+        and tensor.dtype == torch.float32
+        and tensor.device.type == "cpu"
+        and tensor.layout == torch.strided
     )
 
 
 @cache
 def onednn_is_faster() -> bool:
     """Check whether torch holds both libraries, and MKL is narrow on this processor."""
-    both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
-    return both and mkl_is_narrow(cpu_capabilities())
+    has_both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(has_both) and mkl_is_narrow(cpu_capabilities())
 
 
 class LinearByOneDNN(TorchFunctionMode):
