@@ -1,4 +1,4 @@
-"""Multiply float32 matrices on a CPU by oneDNN, where MKL leaves half of the processor's units unused.
+"""Compute products of float32 matrices on a CPU by oneDNN, where MKL leaves half of the processor's units unused.
 
 torch computes such products by MKL, which uses 256-bit units only on processors of AMD; oneDNN, which torch also holds,
 uses their 512-bit ones (`mkl_is_narrow`). On a core of Zen 5 it takes 0.4 to 0.5 of the time. Both sum in float32, in
@@ -25,7 +25,7 @@ MIN_ROWS = 8  # with fewer, putting the weights into another order is most of th
 def product(
     rows: Float[Tensor, "*n d_in"], weight: Float[Tensor, "d_out d_in"], bias: Float[Tensor, " d_out"] | None = None
 ) -> Float[Tensor, "*n d_out"]:
-    """Multiply rows by a weight, transposed: `rows @ weight.T + bias`.
+    """Compute the product of rows and a transposed weight: `rows @ weight.T + bias`.
 
     Args:
         rows: The rows.
