@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from transformers import Cache, DynamicCache
 from ...models import LanguageModel
 from ...models.causality import check_causal
 from ...models.find_place import places_of
-from ...models.products import LinearByOneDNN
+from ...models.products import LinearByOneDNN, onednn_is_faster
 from ...models.sites import BLOCK_OUTPUT, Site
 from ...rundir import InputError
 from .batching import Batch, batches, batches_of_groups
@@ -86,6 +87,9 @@ class Engine:
         # Where means are handed on, and which of the layers there.
         self.results = by_device if self._stays else {torch.device("cpu"): list(range(len(self.layers)))}
         self._copies = HostCopies()
+        self._products: Callable[[], AbstractContextManager[Any]] = nullcontext
+        if model.device.type == "cpu" and onednn_is_faster():
+            self._products = LinearByOneDNN
         self._compiled = CompiledBlocks(model, self.layers[-1]) if compile else None
 
     def fit_again(self) -> None:
@@ -252,7 +256,7 @@ class Engine:
             where = layout(chosen.segment, first + offset, stop + offset, chosen.group)
         else:
             where = None
-        with self._compiled.used() if self._compiled and cache is None else LinearByOneDNN():
+        with self._compiled.used() if self._compiled and cache is None else self._products():
             pass_over(self.model, inputs, self._places, where, buffer)
 
 
