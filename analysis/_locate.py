@@ -32,6 +32,7 @@ from ..activations.collector import Collector
 from ..activations.store.store import MANIFEST
 from ..models import LanguageModel, load
 from ..models._load import ModelLike
+from ..models.precision import check_precision
 from ..models.sites import BLOCK_OUTPUT, Site
 from ..probes import ProbeSweep, sweep
 from ..probes.controls.injection_rate import InjectionRate
@@ -104,7 +105,8 @@ def _located(
     """Run every stage of `locate` inside the locked run directory."""
     spans = [(span.label, trace.problem) for trace in examples for span in trace.spans]
     with run.stage("model"):
-        loaded = load(model, device=device)
+        loaded = load(model, device=device, dtype=settings.dtype)
+        check_precision(loaded, settings.dtype)
     read = Read.parse(settings.read)
     with_next = settings.next_behaviour and read != BEFORE
     with run.stage("activations"):

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..activations import Read
 from ..activations.layers import layer_numbers
+from ..models.precision import precision_of
 from ..probes.folds import check_sizes
 from ..probes.solver import method_named
 from ..rundir import brief, is_there, names_of, short_name, text_of, truth_of
@@ -25,6 +26,7 @@ class LocateSettings:
     read: str = "mean"  # which tokens of a span: mean, first, last, before:N, window:A:B
     template: Template = "auto"  # whether the prompt goes through the chat template
     truncate: bool = False  # cut texts longer than the context instead of refusing them
+    dtype: str | None = None  # number format that a named model is loaded in; None: as `load` chooses
     behaviours: tuple[str, ...] | None = None  # labels to probe; None means all; spans of others are negatives
     against: Against = "others"  # what a mean difference is taken against
     rescale: bool = False  # give every direction the norm of the overall mean activation
@@ -45,6 +47,8 @@ class LocateSettings:
         if not isinstance(self.layers, str):
             object.__setattr__(self, "layers", layer_numbers(self.layers))
         Read.parse(self.read)
+        if self.dtype is not None:
+            precision_of(self.dtype)
         if self.behaviours is not None:
             object.__setattr__(self, "behaviours", names_of(self.behaviours, "behaviours"))
         check_sizes(self.n_folds, self.n_bootstrap, self.seed, self.n_shuffles, self.n_permutations)

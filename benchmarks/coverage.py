@@ -28,7 +28,8 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 
-from reasonlens.probes.layer_fit import Core, changes_over, design_of, fit_core
+from reasonlens.probes.core import Core, changes_over
+from reasonlens.probes.layer_fit import design_of, fit_core
 from reasonlens.probes.metrics import FEWEST_PROBLEMS, ONE_LAYER, CrossValidated, rank_wins
 from reasonlens.probes.nested import choose
 from reasonlens.probes.protocol import Protocol

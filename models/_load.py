@@ -25,6 +25,7 @@ from .difference import add_difference
 from .handle import LanguageModel
 from .hub import cached_directory
 from .organism import RECORD, Organism, is_member_name, organism_files
+from .precision import precision_of
 from .sources import ADAPTER, Source, find_source
 from .steered_name import read_vectors, split_name
 
@@ -66,7 +67,8 @@ def load(
         The handle.
 
     Raises:
-        InputError: The model cannot be found, has no weights, or is of a kind that cannot be read.
+        InputError: The model cannot be found, has no weights, or is of a kind that cannot be read; there is no such
+            dtype.
     """
     if isinstance(model, LanguageModel):
         return model
@@ -83,6 +85,8 @@ def load(
             f"cannot use a {type(model).__name__} as a model: give a name, a directory, a .gguf file, a Hugging Face "
             "PreTrainedModel or PeftModel with its tokenizer, or a TransformerLens TransformerBridge"
         )
+    if isinstance(dtype, str) and dtype != "auto":
+        dtype = precision_of(dtype)
     shared: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     steered = split_name(model)
     if steered is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from re import match
 
@@ -12,9 +11,7 @@ import torch
 
 from .built_in import BUILT_IN
 from .gguf import cache_directory
-
-# What the processor has to have, by any of its names in torch.
-BFLOAT16_UNITS = {"AMX": ("amx_bf16",), "AVX512-bf16": ("avx512_bf16",), "Arm bf16": ("bf16", "arm_bf16", "sve_bf16")}
+from .processor import bfloat16_units, cpu_capabilities
 
 
 def doctor() -> dict[str, dict[str, str]]:
@@ -59,26 +56,3 @@ def _devices() -> dict[str, str]:
     if not torch.cuda.is_available():
         devices["cuda"] = "none that torch can use; everything runs on the CPU"
     return devices
-
-
-def cpu_capabilities() -> Mapping[str, object]:
-    """Ask torch what the processor can do; nothing where this version of torch does not say."""
-    ask = getattr(torch.cpu, "get_capabilities", None)
-    return {} if ask is None else ask()
-
-
-def bfloat16_units(capabilities: Mapping[str, object]) -> str:
-    """Say which units of a processor multiply bfloat16, and whether that is worth its rounding.
-
-    Args:
-        capabilities: Name -> whether the processor has it, as `torch.cpu.get_capabilities` gives them.
-
-    Returns:
-        A few words.
-    """
-    if not capabilities:
-        return "not known: this version of torch does not say"
-    units = [name for name, keys in BFLOAT16_UNITS.items() if any(capabilities.get(key) for key in keys)]
-    if units:
-        return f"{' and '.join(units)}: models may be read in it (dtype bfloat16); float32 is the default"
-    return "no units for it: read models in float32, the default"

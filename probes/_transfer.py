@@ -25,8 +25,9 @@ from ..models.device import device_of
 from ..rundir import InputError, listed, names_of, shown
 from ..rundir.progress import with_progress
 from ..stats import Interval, bootstrap_counts
+from .core import Core, changes_over
 from .folds import check_sizes, common_labels, grouped_folds
-from .layer_fit import Core, changes_over, design_of, fit_core
+from .layer_fit import design_of, fit_core
 from .metrics import CrossValidated
 from .nested import choose
 from .protocol import Protocol

@@ -16,7 +16,8 @@ from .comparison import Comparison
 from .controls.baseline_scores import fit_baselines
 from .controls.known_text import is_inside
 from .controls.matched import matched_spans
-from .layer_fit import Core, LayerFit, changes_over, design_of, fit_core
+from .core import Core, changes_over
+from .layer_fit import LayerFit, design_of, fit_core
 from .metrics import (
     ONE_LAYER,
     CrossValidated,

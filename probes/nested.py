@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from ..rundir import brief
 from ..stats import Interval
-from .layer_fit import Core
+from .core import Core
 from .metrics import Bin, CrossValidated, SecondaryMetrics, best_candidate, calibration, secondary_metrics
 from .metrics._concordance import Matrix
 

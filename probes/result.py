@@ -21,6 +21,7 @@ from ..stats import Interval
 from .behaviour_sweep import BehaviourSweep
 from .best_layer import best_slot
 from .explorer import explorer, verdict
+from .next_commands import next_commands
 from .saved import SavedProbes
 from .solver import METHODS
 from .sweep_tables import CURVES_TITLE, EXCESS_TITLE, calibration_table, curves_table, excess_table, heatmap_table
@@ -309,34 +310,15 @@ class ProbeSweep(ByBehaviour[BehaviourSweep]):
         Returns:
             Plain values.
         """
-        shell = [f"reasonlens score {probes} --behaviours BEHAVIOUR --layer LAYER --traces TRACES.jsonl"]
-        python = [
-            "import reasonlens",
-            f'scores = reasonlens.score({self.model["name"]!r}, ["So it is 8. Wait, no."], "{probes}", '
-            "behaviours=[BEHAVIOUR], layer=LAYER)",
-        ]
-        if vectors is not None:
-            chosen = f"{vectors} --behaviour BEHAVIOUR --layer LAYER"
-            when = ("sentences", " --when sentences") if self.read.startswith("before") else ("response", "")
-            shell = [
-                f'reasonlens steer write {chosen}{when[1]} --prompt "What is 17 times 23?"',
-                f"reasonlens export {chosen} --format repeng --out direction.gguf",
-                *shell,
-            ]
-            python += [
-                f'directions = reasonlens.Directions.open("{vectors}")',
-                f'reasonlens.steer_write({self.model["name"]!r}, directions, "What is 17 times 23?", '
-                f'behaviour=BEHAVIOUR, layer=LAYER, when="{when[0]}")',
-                "vector = directions[BEHAVIOUR].at(LAYER)",
-            ]
+        shell, python = next_commands(str(self.model["name"]), self.read, probes=probes, vectors=vectors)
         return explorer(
             self.behaviours,
             self.layers,
             estimator=self.estimator,
             sentences=sentences,
             files=[probes] if vectors is None else [vectors, probes],
-            shell="\n".join(shell),
-            python="\n".join(python),
+            shell=shell,
+            python=python,
         )
 
     def report(self) -> str:

@@ -6,54 +6,41 @@
 3. A shared batch runs the prefixes once (padded on the left, so that what follows is contiguous), then the rest of each
    text, over the prefixes' cache.
 4. While a GPU works on a batch, the results of the previous one are copied to pinned memory (`transfer.py`).
-5. If memory runs out, the budget is halved and the batch repeated; finished batches are not.
+5. Linear layers of float32 on a CPU are multiplied by oneDNN where that is faster (`models.products`).
+6. If memory runs out, the budget is halved and the batch repeated; finished batches are not.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Int
 from transformers import Cache, DynamicCache
 
 from ...models import LanguageModel
 from ...models.causality import check_causal
 from ...models.find_place import places_of
+from ...models.products import LinearByOneDNN, onednn_is_faster
 from ...models.sites import BLOCK_OUTPUT, Site
 from ...rundir import InputError
 from .batching import Batch, batches, batches_of_groups
 from .budget import MIN_TOKENS, PASS_COST_TOKENS, first_budget, prefix_cost
 from .cache import can_continue, rotary_limit, shared_cache
 from .compiled import CompiledBlocks
-from .layer_means import LayerMeans, in_order, slots_by_device
+from .layer_means import slots_by_device
 from .pooling import Buffer, pass_over
 from .prefixes import Group, groups
+from .results import Pooled, RunningBatch
 from .segments import CUT, Segments, layout
-from .transfer import HostCopies, HostCopy, to_device
+from .transfer import HostCopies, to_device
 
 Text = Int[np.ndarray, " n_tokens"]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Pooled:
-    """The results of one batch: mean activations and, on the CPU, mean norms of segments, float32."""
-
-    segments: Int[np.ndarray, " n_segments"]
-    parts: tuple[LayerMeans, ...]  # one, but for layers of several devices that stay where they are
-    norms: Float[Tensor, "n_sites n_layers n_segments"]
-    n_tokens: int  # of the texts in the batch
-
-    @property
-    def means(self) -> Float[Tensor, "n_sites n_layers n_segments d_model"]:
-        """The means of all layers in one place."""
-        return in_order([(part.slots, part.means) for part in self.parts])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -100,6 +87,9 @@ class Engine:
         # Where means are handed on, and which of the layers there.
         self.results = by_device if self._stays else {torch.device("cpu"): list(range(len(self.layers)))}
         self._copies = HostCopies()
+        self._products: Callable[[], AbstractContextManager[Any]] = nullcontext
+        if model.device.type == "cpu" and onednn_is_faster():
+            self._products = LinearByOneDNN
         self._compiled = CompiledBlocks(model, self.layers[-1]) if compile else None
 
     def fit_again(self) -> None:
@@ -133,7 +123,7 @@ class Engine:
             text_groups = [Group((text,), 0) for text in used_texts]
         lengths = [len(text) for text in texts]
         waiting = self._batches(text_groups, lengths)
-        running: _RunningBatch | None = None
+        running: RunningBatch | None = None
         while waiting:
             batch = waiting.pop()
             started, reason = None, ""
@@ -173,7 +163,7 @@ class Engine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _start(self, batch: Batch, texts: Sequence[Text], segments: Segments) -> _RunningBatch:
+    def _start(self, batch: Batch, texts: Sequence[Text], segments: Segments) -> RunningBatch:
         intervals = segments.of_texts(np.unique(batch.texts))
         is_read = intervals.segment != CUT
         segment_numbers, read_numbers = np.unique(intervals.segment[is_read], return_inverse=True)
@@ -186,7 +176,7 @@ class Engine:
             run = self._run_shared if batch.is_shared else self._run_plain
             run(batch, texts, local_segments, buffer)
         n_tokens = sum(len(texts[text]) for text in batch.texts)
-        return _RunningBatch(
+        return RunningBatch(
             segment_numbers, buffer.means(n_positions), n_tokens, self.layers, self._copies, self._stays
         )
 
@@ -266,41 +256,8 @@ class Engine:
             where = layout(chosen.segment, first + offset, stop + offset, chosen.group)
         else:
             where = None
-        with self._compiled.used() if self._compiled and cache is None else nullcontext():
+        with self._compiled.used() if self._compiled and cache is None else self._products():
             pass_over(self.model, inputs, self._places, where, buffer)
-
-
-class _RunningBatch:
-    """A batch whose passes have been launched; on a GPU its results are on their way to the host."""
-
-    def __init__(
-        self,
-        segments: Int[np.ndarray, " n_segments"],
-        device_means: list[tuple[list[int], Tensor, Tensor]],
-        n_tokens: int,
-        layers: list[int],
-        copies: HostCopies,
-        stays: bool,
-    ) -> None:
-        self._segments, self._n_tokens = segments, n_tokens
-        slot_of = {layer: slot for slot, layer in enumerate(layers)}
-        slots = [[slot_of[layer] for layer in part_layers] for part_layers, _, _ in device_means]
-        self._there = [
-            LayerMeans(part, means) for part, (_, means, _) in zip(slots, device_means, strict=True) if stays
-        ]
-        self._copies: list[tuple[list[int], HostCopy]] = [
-            (part, copies.begin([norms] if stays else [norms, means]))
-            for part, (_, means, norms) in zip(slots, device_means, strict=True)
-        ]
-
-    def finish(self) -> Pooled:
-        """Wait for the results and put the layers in order."""
-        copied = [(slots, copy.tensors()) for slots, copy in self._copies]
-        norms = in_order([(slots, tensors[0]) for slots, tensors in copied])
-        if self._there:
-            return Pooled(self._segments, tuple(self._there), norms, self._n_tokens)
-        means = in_order([(slots, tensors[1]) for slots, tensors in copied])
-        return Pooled(self._segments, (LayerMeans(list(range(means.shape[1])), means),), norms, self._n_tokens)
 
 
 def _row_of(texts: Sequence[int]) -> dict[int, int]:

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from threadpoolctl import threadpool_limits
 
 from ...activations import Example, Read
-from ..layer_fit import Core
+from ..core import Core
 from ..metrics import rank_wins
 from .baseline_scorers import (
     EMBEDDING_PENALTIES,

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ...models.device_copies import uploaded
+from ...models.products import product
 from ...stats import row_permutations
 from ..metrics import rank_wins
 from ..solver import Design
@@ -88,4 +89,4 @@ def _scorer(
             return lambda labels: (labels - labels.mean(dim=1, keepdim=True)) @ train_rows @ half.T
         hat = half @ train_rows.T
     hat = hat - hat.mean(dim=1, keepdim=True)  # labels need not be centred: their mean then adds nothing
-    return lambda labels: labels @ hat.T
+    return lambda labels: product(labels, hat)

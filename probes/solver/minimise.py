@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ...models.device_copies import uploaded
+from ...models.products import product
 from .design import Columns, Design, Solution
 from .loss import Grid, Loss
 from .preconditioner import Preconditioner
@@ -201,11 +202,11 @@ class _Search:
     def _logits_of(self, vector: _Vector) -> Grid:
         weight = vector.u / self._scale
         bias = vector.b - (self._mean * weight).sum(dim=1)
-        return torch.addmm(bias[:, None], weight, self._design.rows.T)
+        return product(weight, self._design.rows).add_(bias[:, None])
 
     def _gradient_of(self, residual: Grid) -> _Vector:
         total = residual.sum(dim=1)
-        u = (residual @ self._design.rows - self._mean * total[:, None]) / self._scale
+        u = (product(residual, self._design.rows.T) - self._mean * total[:, None]) / self._scale
         u += self._theta.u * self._ridge[:, None]
         return _Vector(u, total)
 

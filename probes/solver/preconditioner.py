@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...models.device_copies import uploaded
+from ...models.products import product
 
 STEP = 5.0  # ratios within this factor share a matrix
 ROWS_PER_FEATURE = 4
@@ -93,10 +94,10 @@ class Preconditioner:
         for bucket, members in self._groups:
             part = gradient if members is None else gradient[members]
             if self._inverses.rows is None:
-                solved = part @ self._inverses[bucket]
+                solved = product(part, self._inverses[bucket])
             else:
-                inner = (part @ self._inverses.rows.T) @ self._inverses[bucket]
-                solved = (part - inner @ self._inverses.rows) / STEP**bucket
+                inner = product(product(part, self._inverses.rows), self._inverses[bucket])
+                solved = (part - product(inner, self._inverses.rows.T)) / STEP**bucket
             if members is None:
                 result = solved
             else:

@@ -17,9 +17,12 @@ from reasonlens import (
     Span,
     Trace,
     collect,
+    load,
     locate,
 )
+from reasonlens.activations.engine.pooling import pass_over
 from reasonlens.analysis._locate import ACTIVATIONS, ARTIFACTS
+from reasonlens.models import LanguageModel
 from reasonlens.probes import sweep
 from reasonlens.stats import Interval
 
@@ -114,6 +117,52 @@ def test_a_run_that_is_done_is_read_back_and_nothing_is_written_again(tiny, trac
     assert without.to_dict() == again.to_dict()
     with pytest.raises(InputError, match=r"Directions\.open"):
         _ = without.directions
+
+
+def test_all_passes_are_in_the_number_format_asked_for_and_a_run_in_another_is_refused(
+    tiny, traces, tmp_path: Path, monkeypatch
+) -> None:
+    named = tmp_path / "model"
+    tiny().model.save_pretrained(named)
+    tiny().tokenizer.save_pretrained(named)
+    module = import_module("reasonlens.activations.engine.run")
+    formats: list[torch.dtype] = []
+
+    def watched(model: LanguageModel, *arguments: object) -> None:
+        formats.append(model.model.dtype)
+        pass_over(model, *arguments)
+
+    monkeypatch.setattr(module, "pass_over", watched)
+    half = replace(QUICK, dtype="bfloat16")
+    found = locate(named, traces, settings=half, out=tmp_path / "run", progress=False)
+    assert set(formats) == {torch.bfloat16} and found.injection and found.next_sweep is not None
+    assert results(tmp_path / "run")["model"]["dtype"] == found.directions.model["dtype"] == "bfloat16"
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["dtype"] == "bfloat16"
+    for other in (QUICK, replace(QUICK, dtype="float32")):
+        with pytest.raises(InputError, match="dtype"):
+            locate(named, traces, settings=other, out=tmp_path / "run", progress=False)
+    with pytest.raises(InputError, match="has its weights in float32, and dtype asks for bfloat16"):
+        locate(tiny(), traces, settings=half, out=tmp_path / "object", progress=False)
+    assert not (tmp_path / "object").exists()
+
+
+def test_activations_of_one_number_format_are_not_resumed_in_another_that_the_device_brings(
+    tiny, traces, tmp_path: Path, monkeypatch
+) -> None:
+    named = tmp_path / "model"
+    tiny().model.save_pretrained(named)
+    tiny().tokenizer.save_pretrained(named)
+    module = import_module("reasonlens.analysis._locate")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "sweep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        locate(named, traces, settings=QUICK, out=tmp_path / "run", progress=False)
+    monkeypatch.setattr(module, "load", lambda model, **_: load(model, dtype="bfloat16"))  # as on a GPU, with no dtype
+    with pytest.raises(InputError, match="dtype"):
+        locate(named, traces, settings=QUICK, out=tmp_path / "run", progress=False)
 
 
 def test_what_comes_next_is_read_at_the_last_token_before_a_span(tiny, traces, tmp_path: Path) -> None:

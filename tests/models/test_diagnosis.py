@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from reasonlens import doctor
-from reasonlens.models.diagnosis import bfloat16_units, cpu_capabilities
+from reasonlens.models.processor import bfloat16_units, cpu_capabilities
 
 
 @pytest.mark.parametrize(

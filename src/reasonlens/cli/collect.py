@@ -11,6 +11,7 @@ import typer
 from reasonlens.cli.console import next_command, note, one_line, print_json, say
 from reasonlens.cli.options import (
     Device,
+    Dtype,
     Json,
     Layers,
     Model,
@@ -68,9 +69,7 @@ def collect(
     device_map: Annotated[
         str | None, typer.Option(help="`auto` spreads a model that is larger than one GPU over several (accelerate).")
     ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="Number format of the weights: `bfloat16`, `float16`, `float32`.")
-    ] = None,
+    dtype: Dtype = None,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="`ray`: one worker a GPU, or for every four cores.")
     ] = "local",

@@ -12,6 +12,7 @@ from reasonlens.cli.next_steer import next_steer_write
 from reasonlens.cli.options import (
     Behaviours,
     Device,
+    Dtype,
     Folds,
     Injection,
     Json,
@@ -34,6 +35,7 @@ def locate(
     read: Read = "mean",
     out: OutDirectoryOrNone = None,
     device: Device = None,
+    dtype: Dtype = None,
     behaviours: Behaviours = None,
     template: Template = "auto",
     truncate: Truncate = False,
@@ -76,6 +78,7 @@ def locate(
     settings = reasonlens.LocateSettings(
         layers=layers,
         read=read,
+        dtype=dtype,
         template=template,
         truncate=truncate,
         behaviours=behaviours,

@@ -204,6 +204,10 @@ Device = Annotated[
     str | None,
     typer.Option("--device", metavar="DEVICE", help="`cpu`, `cuda`, `cuda:1`; default CUDA where there is one."),
 ]
+Dtype = Annotated[
+    str | None,
+    typer.Option("--dtype", help="Number format of the weights: `bfloat16`, `float16`, `float32`."),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn at random.", min=0, max=2**32 - 1)]
 Folds = Annotated[int, typer.Option("--folds", help="Cross-validation folds; none cuts a problem.")]
 _BOOTSTRAP = typer.Option("--bootstrap", help="Resamples of the problems for every interval.", min=0)
