@@ -290,7 +290,7 @@ class CachedModel:
 
     def _take_cache(self, output: Any) -> None:
         """Keep the cache that the first pass has filled if its rows can be selected; else keep the text."""
-        cache = filled_cache(output)
+        cache = filled_cache(output) if self.model.takes_cache else None
         # Another class (MiniMax has one) may hold states that selecting rows does not reach.
         self._cache = cache if type(cache) is DynamicCache else None
         if self._cache is not None and (self._upper is None or self._upper.fits(self._cache)):
