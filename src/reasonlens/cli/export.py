@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reasonlens.cli.console import next_command, note, print_table, say
-from reasonlens.cli.next_steer import next_steer_write
+from reasonlens.cli.next_steer import middle_of, next_steer_write
 from reasonlens.cli.options import (
     BehaviourOrNone,
     Force,
@@ -142,7 +142,10 @@ def export(
     for file in files:
         say(str(file))
     note(f"the output of block L: {entry.index}. There, {entry.coefficient}.")
-    aim = ("--behaviour", behaviour or directions.behaviours[0], "--layer", directions.choose_layers(chosen)[-1])
+    aim = (
+        *("--behaviour", behaviour or directions.behaviours[0]),
+        *("--layer", middle_of(directions.choose_layers(chosen))),
+    )
     next_command("export", vectors, "--print", "transformers", *aim)
 
 
@@ -179,7 +182,7 @@ def import_(
     if all(math.isnan(norm) for norm in directions.residual_norm):
         note("mean residual norms are not known: steer with absolute strengths (--absolute)")
     note(f"written: {out}")
-    next_steer_write(out, directions, directions.behaviours[0], directions.layers[-1])
+    next_steer_write(out, directions, directions.behaviours[0], middle_of(directions.layers))
 
 
 def convert(
