@@ -53,6 +53,22 @@ def directory(tiny, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize(
+    ("options", "stdin", "after"),
+    [
+        (("--text", TEXT), None, f"--text '{TEXT}' --html scores.html"),
+        (("--text", TEXT, "--prompt", "1?"), None, f"--prompt '1?' --text '{TEXT}' --html scores.html"),
+        ((), TEXT, "locate --model "),
+        (("--text", TEXT * 20), None, "locate --model "),
+    ],
+)
+def test_the_next_command_reads_the_same_text_or_another_thing(
+    directory: Path, options: tuple[str, ...], stdin: str | None, after: str
+) -> None:
+    (line,) = [line for line in run(directory, *options, stdin=stdin).stderr.splitlines() if "next: " in line]
+    assert after in line
+
+
 def run(directory: Path, *options: object, stdin: str | bytes | None = None):
     words = ["score", str(directory / "probes.safetensors"), "--device", "cpu", *map(str, options)]
     return CliRunner().invoke(app, words, input=stdin)

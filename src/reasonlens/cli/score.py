@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reasonlens.analysis.token_scores import TokenScores
     from reasonlens.traces import Trace
 
+LONGEST = 300  # characters of a text that the next command repeats
 N_TEXTS = 3  # shown on a terminal
 N_TOKENS = 5  # strongest ones listed for each behaviour
 N_AROUND = 24  # characters on either side of a listed token
@@ -93,12 +94,21 @@ def score(
         print_json(scores.to_dict())
     else:
         print_rich(*rendered(scores))
-    if html is None:
-        next_command("score", probes, *(("--traces", traces) if traces else ()), "--html", "scores.html")
-    else:
+    again = _options_again(text, traces, prompt)
+    if html is None and again:
+        next_command("score", probes, *again, "--html", "scores.html")
+        return
+    if html is not None:
         scores.to_html(html)
         note(f"page: {html}")
-        next_command("locate", "--model", scores.model["name"])
+    next_command("locate", "--model", scores.model["name"])
+
+
+def _options_again(text: str | None, traces: str | None, prompt: str | None) -> list[str]:
+    """Repeat what was scored; empty where it came through a pipe, and cannot be repeated, or is no line to type."""
+    given = {"--traces": traces, "--prompt": prompt, "--text": text} if traces or text else {}
+    options = [word for name, value in given.items() if value for word in (name, value)]
+    return options if all(len(word) <= LONGEST and "\n" not in word for word in options) else []
 
 
 def rendered(scores: TokenScores) -> Iterator[RenderableType]:
