@@ -106,8 +106,8 @@ def score(
 
 def _options_again(text: str | None, traces: str | None, prompt: str | None) -> list[str]:
     """Repeat what was scored; empty where it came through a pipe, and cannot be repeated, or is no line to type."""
-    given = {"--traces": traces, "--prompt": prompt, "--text": text} if traces or text else {}
-    options = [word for name, value in given.items() if value for word in (name, value)]
+    sources = {"--traces": traces, "--prompt": prompt, "--text": text} if traces or text else {}
+    options = [word for name, value in sources.items() if value for word in (name, value)]
     return options if all(len(word) <= LONGEST and "\n" not in word for word in options) else []
 
 
