@@ -21,10 +21,10 @@ from torch import Tensor
 from ..activations.engine import Engine, Segments
 from ..activations.layers import choose_layers
 from ..figures.token_view import TokenChannel, TokenView, ViewedTrace, bands_of
-from ..generation.cached_model import takes_cache
 from ..generation.state import divergence_nats
 from ..models import LanguageModel, load
 from ..models._load import ModelLike
+from ..models.cache_argument import filled_cache
 from ..models.sites import Site
 from ..probes.saved import SavedProbes
 from ..rundir import InputError
@@ -138,15 +138,16 @@ def divergence(model: LanguageModel, other: LanguageModel, text: EncodedTrace) -
     """
     ids = torch.from_numpy(np.asarray(text.token_ids, dtype=np.int64))[None]
     values = np.full(len(text), np.nan, dtype=np.float32)
-    step = N_AT_ONCE if takes_cache(model) and takes_cache(other) else len(text)
+    step = N_AT_ONCE if model.takes_cache and other.takes_cache else len(text)
     caches: list[object] = [None, None]
     for start in range(0, len(text) - 1, step):
         stop, logits = min(start + step, len(text) - 1), []
         for number, one in enumerate((other, model)):
             part = ids[:, start:stop].to(one.device)
             mask = torch.ones((1, stop), dtype=torch.long, device=one.device)
-            output = one.model(part, attention_mask=mask, past_key_values=caches[number], use_cache=step < len(text))
-            caches[number] = getattr(output, "past_key_values", None)
+            cached = {one.cache_name: caches[number]} if one.takes_cache else {}
+            output = one.model(part, attention_mask=mask, use_cache=step < len(text), **cached)
+            caches[number] = filled_cache(output)
             logits.append(output.logits[0].to(model.device))
         values[start + 1 : stop + 1] = divergence_nats(*logits).cpu().numpy()
     return values

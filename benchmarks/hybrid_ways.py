@@ -42,7 +42,8 @@ def plain(model: LanguageModel, prompts: Rows, responses: Rows) -> list[list[int
     likeliest: list[list[int]] = [[] for _ in prompts]
     for step in range(longest):
         position_ids = (mask.cumsum(dim=1) - 1).clamp_min(0)[:, -ids.shape[1] :]
-        output = model.model(ids, attention_mask=mask, position_ids=position_ids, past_key_values=cache, use_cache=True)
+        inputs = {"attention_mask": mask, "position_ids": position_ids, model.cache_name: cache}
+        output = model.model(ids, use_cache=True, **inputs)
         tokens = output.logits[:, -1].float().argmax(dim=-1)
         for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
             likeliest[row].append(token)

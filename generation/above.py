@@ -92,7 +92,7 @@ class UpperBlocks:
             for number, (layer, before) in enumerate(zip(cache.layers, self._before, strict=True))
         ]
         with self.handing_through(activations[:, None]):
-            output = self.model.model(ids, past_key_values=scratch, use_cache=True, **inputs)
+            output = self.model.model(ids, use_cache=True, **{self.model.cache_name: scratch}, **inputs)
         logits: Tensor = output.logits[:, -1].float()
         return logits
 

@@ -215,7 +215,7 @@ class _Row:
             inputs["attention_mask"] = torch.ones(1, n, dtype=torch.long, device=device)
         ids = uploaded([list(self._new)], device)
         with one_pass(self._model):
-            output = self._model.model(ids, past_key_values=self._cache, **inputs)
+            output = self._model.model(ids, **{self._model.cache_name: self._cache}, **inputs)
         self._logits, self._new, self._n_common = output.logits[0, -1].float(), (), n
         return self._logits
 

@@ -12,7 +12,6 @@ A model that fills no cache of transformers' dynamic kind is run over the whole 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias, cast
@@ -26,6 +25,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
 from ..models import LanguageModel
+from ..models.cache_argument import filled_cache
 from ..models.causality import check_causal
 from ..models.device_copies import uploaded
 from ..models.one_pass import one_pass
@@ -184,7 +184,7 @@ class CachedModel:
         inputs = self._inputs(self._ids, self._lengths, self._mask)
         if self._cache is None and self._is_hooked:
             _TEXTS[self._ids] = self._text_key
-        cached = {"use_cache": self._is_at_prompt} if self._cache is None else {"past_key_values": self._cache}
+        cached = {"use_cache": self._is_at_prompt} if self._cache is None else {self.model.cache_name: self._cache}
         with one_pass(self.model) if self._upper is None else self._upper.watching():
             output = self.model.model(self._ids, **{"use_cache": True, **cached, **inputs})
         if self._cache is None and self._is_at_prompt:
@@ -290,7 +290,7 @@ class CachedModel:
 
     def _take_cache(self, output: Any) -> None:
         """Keep the cache that the first pass has filled if its rows can be selected; else keep the text."""
-        cache = getattr(output, "past_key_values", None)
+        cache = filled_cache(output) if self.model.takes_cache else None
         # Another class (MiniMax has one) may hold states that selecting rows does not reach.
         self._cache = cache if type(cache) is DynamicCache else None
         if self._cache is not None and (self._upper is None or self._upper.fits(self._cache)):
@@ -310,11 +310,6 @@ class CachedModel:
     def _of_rows(self, values: Tensor) -> Tensor:
         """Repeat what was computed once for equal prompts."""
         return values if self._source is None else values[self._source]
-
-
-def takes_cache(model: LanguageModel) -> bool:
-    """Tell whether a model takes a key-value cache; one that does not (RWKV) may not heed padding either."""
-    return "past_key_values" in inspect.signature(model.model.forward).parameters
 
 
 def is_hooked(model: LanguageModel) -> bool:

@@ -20,10 +20,11 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from ..models import LanguageModel
+from ..models.cache_argument import filled_cache
 from ..models.causality import check_causal
 from ..models.device_copies import uploaded
 from ..rundir import InputError
-from .cached_model import CachedModel, is_hooked, takes_cache
+from .cached_model import CachedModel, is_hooked
 from .sampling import Sampling, choose_tokens
 from .vocabulary import end_tokens
 
@@ -46,7 +47,7 @@ class Drafts:
             InputError: The model reads both ways, or takes no key-value cache.
         """
         check_causal(model)
-        if not takes_cache(model):
+        if not model.takes_cache:
             raise InputError(
                 f"{model.name} takes no key-value cache, and drafts of texts of different lengths cannot be written "
                 "with it together; choose a model of another kind"
@@ -216,10 +217,10 @@ class _TextsCache:
         if self._model.takes_position_ids:
             inputs["position_ids"] = (self._lengths[:, None] + is_token.cumsum(1) - 1).clamp_min(0)
         if self._cache is not None:
-            inputs["past_key_values"] = self._cache
+            inputs[self._model.cache_name] = self._cache
         output = self._model.model(ids, **inputs)
         self._lengths = self._lengths + is_token.sum(1)
-        self._cache = getattr(output, "past_key_values", None)
+        self._cache = filled_cache(output)
         logits: Tensor = output.logits[:, -1].float()
         return logits
 

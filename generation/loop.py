@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ..models import LanguageModel
 from ..models.device_copies import uploaded
-from .cached_model import CachedModel, Follower, takes_cache
+from .cached_model import CachedModel, Follower
 from .sampling import Sampling, choose_tokens, row_uniforms
 from .state import Change, Intervention, Observer, StepState
 from .vocabulary import Vocabulary, end_tokens
@@ -86,7 +86,7 @@ def generate(
         for place, prompt in enumerate(prompts)
     ]
     responses: list[list[int]] = [[] for _ in prompts]
-    for places in _batches(prompts, room, n_rows, of_one_length=not takes_cache(model)):
+    for places in _batches(prompts, room, n_rows, of_one_length=not model.takes_cache):
         of_rows = places if numbers is None else [numbers[place] for place in places]
         written = run.batch([prompts[place] for place in places], places, of_rows, [room[place] for place in places])
         for place, response in zip(places, written, strict=True):

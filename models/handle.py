@@ -21,6 +21,7 @@ from .adapter import adapter_state
 from .addition import additions_digest, additions_of, with_additions
 from .blocks import find_blocks, find_body
 from .bridge import make_bridge
+from .cache_argument import BEFORE, cache_argument
 from .fingerprint import weights_fingerprint
 
 if TYPE_CHECKING:
@@ -104,6 +105,16 @@ class LanguageModel:
     def takes_position_ids(self) -> bool:
         """Whether the body's forward has a `position_ids` argument (some architectures compute positions)."""
         return "position_ids" in inspect.signature(self.body.forward).parameters
+
+    @cached_property
+    def takes_cache(self) -> bool:
+        """Whether passes take keys and values of earlier tokens; a model that does not (RWKV) may not heed padding."""
+        return cache_argument(self.model) is not None
+
+    @cached_property
+    def cache_name(self) -> str:
+        """The argument of a pass that takes keys and values of earlier tokens, as this transformers names it."""
+        return cache_argument(self.model) or BEFORE
 
     def layer_index(self, layer: int) -> int:
         """Convert a layer to a 0-based number.

@@ -16,6 +16,7 @@ from torch.nn.functional import linear, rms_norm, silu
 from transformers import LlamaForCausalLM
 
 from ..models.addition import Addition, addition_in
+from ..models.cache_argument import filled_cache
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,13 +55,14 @@ class Decoder:
         self._cosines, self._sines = angles.cos(), angles.sin()
         distinct, which = torch.unique_consecutive(prompts, dim=0, return_inverse=True)
         state = model(distinct, use_cache=True)
+        cache = filled_cache(state)
         n_prompt = prompts.shape[1]
         shape = (len(prompts), self._n_groups, n_tokens, self._d_head)
         self._keys = [torch.empty(shape) for _ in self._blocks]
         self._values = [torch.empty(shape) for _ in self._blocks]
         for layer, (keys, values) in enumerate(zip(self._keys, self._values, strict=True)):
-            keys[:, :, :n_prompt] = state.past_key_values.layers[layer].keys[which]
-            values[:, :, :n_prompt] = state.past_key_values.layers[layer].values[which]
+            keys[:, :, :n_prompt] = cache.layers[layer].keys[which]
+            values[:, :, :n_prompt] = cache.layers[layer].values[which]
         self._position = n_prompt
         # Added to the output of a block at the token that is read next: the block, and a vector for each row.
         self.push: tuple[int, Float[Tensor, "rows width"]] | None = None

@@ -10,8 +10,8 @@ and times (t / z)^2 for the groups that estimate it:
     d = max(1, (w * G'/(G' - 1) sum_g (y_g - p m_g)^2 / (n p (1 - p)) + PRIOR * worst) / (w + PRIOR)) (t_{G-1} / z)^2
 
 With one trial a group it is Wilson's interval itself. Of simulated rates (8 to 200 problems of 1 to 8 questions, shares
-.05 to .9, questions independent to all alike) it covers 92.7% or more in each case; Wilson's interval of all questions
-covers 36% in the worst, a percentile bootstrap of problems 76%, and n / d without the prior 70%.
+0.05 to 0.9, questions independent to all alike) it covers 92.7% or more in each case; Wilson's interval of all
+questions covers 36% in the worst, a percentile bootstrap of problems 76%, and n / d without the prior 70%.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ are never in memory for all rows and all layers at once.
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
@@ -67,7 +66,7 @@ def rotary_limit(model: LanguageModel) -> int | None:
 
 def can_continue(model: LanguageModel) -> bool:
     """Check whether texts can be run in parts: the body takes a cache, and it is one of keys and values."""
-    if rotary_limit(model) is not None or "past_key_values" not in inspect.signature(model.body.forward).parameters:
+    if rotary_limit(model) is not None or not model.takes_cache:
         return False
     layers = DynamicCache(config=model.model.config).layers
     return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)

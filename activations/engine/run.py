@@ -240,7 +240,7 @@ class Engine:
         device = self.model.device
         inputs: dict[str, Any] = {"input_ids": to_device(ids, device), "use_cache": cache is not None}
         if cache is not None:
-            inputs["past_key_values"] = cache
+            inputs[self.model.cache_name] = cache
         if mask is not None:
             inputs["attention_mask"] = to_device(mask.astype(np.int64), device)
         if self.model.takes_position_ids:

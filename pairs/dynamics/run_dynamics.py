@@ -128,7 +128,7 @@ class RunDynamics:
         )
         false = [one for one in self.changes if one.control_p <= 0.05]
         sentences.append(
-            f"Control: of the same curves with steps permuted {len(false)} of {len(self.changes)} change at p of .05, "
+            f"Control: of the same curves with steps permuted {len(false)} of {len(self.changes)} change at p of 0.05, "
             "uncorrected, where one in twenty is expected."
         )
         sentences += [f"Step {one.step:g}: {reading_of(one.exchange)}" for one in self.exchanges]

@@ -61,7 +61,7 @@ def steps_table(run: RunDynamics, title: str) -> FigureTable:
     frame = pd.DataFrame(rows).astype(dict.fromkeys(("step", "value", "low", "high"), float))
     n = f"n = {run.n_problems} problems" if run.n_problems else "n: totals of responses"
     caption = (
-        f"{run.name}; {n}; shades: 95% intervals over problems; bands: where a curve changes, p corrected below .05"
+        f"{run.name}; {n}; shades: 95% intervals over problems; bands: where a curve changes, p corrected below 0.05"
         f"\n{run.verdict.headline}"
     )
     return FigureTable(figure="step_panels", rows=frame, options={"title": title, "caption": caption, "axis": run.axis})

@@ -141,8 +141,8 @@ class Rerun:
                 self._moved(ids[:, None]),
                 attention_mask=self._moved(mask.astype(np.int64)),
                 position_ids=self._moved(position[:, None]),
-                past_key_values=self._cache.gather(begins[:, None] + before.clip(min=0)),
                 use_cache=True,
+                **{self._model.cache_name: self._cache.gather(begins[:, None] + before.clip(min=0))},
             )
         logits: Tensor = output.logits[:, -1].float()
         return logits

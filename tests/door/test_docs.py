@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from reasonlens.cli.pipeline import STEPS
 from .floor_plan import ROOT
 
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 names = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -107,6 +110,36 @@ def test_every_public_name_in_code_is_there(page: Path) -> None:
                     namespace: dict[str, object] = {}
                     exec(f"from {node.module} import {alias.name}", namespace)
                     assert alias.name in namespace
+
+
+def strange_keywords(code: str) -> list[str]:
+    """List the arguments by which code calls public functions and classes, and which these do not have."""
+    strange = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and re.fullmatch(r"reasonlens(\.\w+)+", ast.unparse(node.func)):
+            parameters = inspect.signature(
+                attrgetter(ast.unparse(node.func).removeprefix("reasonlens."))(reasonlens)
+            ).parameters
+            names = {keyword.arg for keyword in node.keywords} - {None}
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+                strange += [f"{ast.unparse(node.func)}({name}=)" for name in sorted(names - set(parameters))]
+    return strange
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_every_argument_in_code_is_there(page: Path) -> None:
+    assert [name for block in blocks(page, "python") for name in strange_keywords(block)] == []
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=[page.stem for page in NOTEBOOKS])
+def test_every_argument_in_a_notebook_is_there(page: Path) -> None:
+    cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert [name for block in code for name in strange_keywords(block)] == []
+
+
+def test_an_argument_that_is_not_there_is_noticed() -> None:
+    assert strange_keywords("reasonlens.ElicitSettings(n_test=1, n_texts=4)") == ["reasonlens.ElicitSettings(n_texts=)"]
 
 
 def test_the_pipeline_names_commands_and_options_that_exist() -> None:

@@ -46,7 +46,7 @@ def test_one_behaviour_goes_out_and_comes_back(here: Path) -> None:
 
 
 def test_the_next_command_prints_code_for_what_the_file_holds(here: Path) -> None:
-    """The layer that was found for the behaviour, else the last one that the tool can steer."""
+    """The layer that was found for the behaviour, else one in the middle of those that the tool can steer."""
     choice = Choice(layer=2, strength=1.5, kl_nats=0.1, about="kept 9 of 10")
     replace(make_directions(layers=(0, 1, 2, 3)), choices={"backtracking": choice}).save("v.safetensors")
 
@@ -61,9 +61,9 @@ def test_the_next_command_prints_code_for_what_the_file_holds(here: Path) -> Non
     assert following(*found) == ["--behaviour", "backtracking", "--layer", "2", "--strength", "1.5"]
     assert import_("b.gguf", "llama.cpp").layers == (2,)
     assert following(*found, "--layers", "1:3") == ["--behaviour", "backtracking", "--layer", "2"]
-    assert following(*found, "--strength", "2") == ["--behaviour", "backtracking", "--layer", "3", "--strength", "2.0"]
+    assert following(*found, "--strength", "2") == ["--behaviour", "backtracking", "--layer", "2", "--strength", "2.0"]
     sought_not = ("--format", "llama.cpp", "--behaviour", "deduction")
-    assert following(*sought_not) == ["--behaviour", "deduction", "--layer", "3"]
+    assert following(*sought_not) == ["--behaviour", "deduction", "--layer", "2"]
 
 
 def test_a_directory_gets_a_file_of_each_behaviour(here: Path) -> None:

@@ -33,6 +33,9 @@ def test_a_saved_table_becomes_a_page_that_opens_offline(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reasonlens.cli.figure.find_spec", lambda _: None)
+    assert run(saved) == (0, "figure: auroc.html\nnext: reasonlens runs\n")
+    monkeypatch.setattr("reasonlens.cli.figure.find_spec", lambda _: object())  # as where kaleido is installed
     assert run(saved) == (0, f"figure: auroc.html\nnext: reasonlens figure {saved} --out auroc.svg\n")
     page = (tmp_path / "auroc.html").read_text("utf-8")
     assert "A caption with n = 3" in page and 'data-figure="figure"' in page and 'data-name="results"' in page

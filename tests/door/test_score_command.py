@@ -54,6 +54,11 @@ def directory(tiny, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("text", [TEXT * 20, f"{TEXT}\n{TEXT}"])
+def test_the_next_command_is_another_where_the_text_is_no_line_to_type(directory: Path, text: str) -> None:
+    assert "next: reasonlens locate --model " in run(directory, "--text", text).stderr
+
+
 def run(directory: Path, *options: object, stdin: str | bytes | None = None):
     words = ["score", str(directory / "probes.safetensors"), "--device", "cpu", *map(str, options)]
     return CliRunner().invoke(app, words, input=stdin)

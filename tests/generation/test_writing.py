@@ -68,7 +68,6 @@ def test_rows_that_leave_are_steered_and_counted_as_alone(
         n_steered, n_tokens = n_steered + steered.n_steered, n_tokens + steered.n_tokens
     assert len({response.n_tokens for response in alone}) > 1, "rows leave at different times"
     if not is_cached:  # as of a model that neither takes nor gives a cache
-        monkeypatch.setattr("reasonlens.generation.cached_model.takes_cache", lambda _: False)
         monkeypatch.setattr(CachedModel, "_take_cache", lambda *_: None)
     with steer(model, steering) as together:
         assert write(model, LONGER, sampling) == alone
@@ -86,7 +85,6 @@ def test_a_mask_goes_with_its_rows_as_others_leave(
     with steer(model, steering_of(model)):
         everywhere = write(model, prompts, sampling)
     if not is_cached:
-        monkeypatch.setattr("reasonlens.generation.cached_model.takes_cache", lambda _: False)
         monkeypatch.setattr(CachedModel, "_take_cache", lambda *_: None)
     with steer(model, steering_of(model, mask=mask)):
         masked = write(model, prompts, sampling)

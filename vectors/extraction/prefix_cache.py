@@ -21,6 +21,7 @@ from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 from ...activations.engine.batching import batches
 from ...activations.engine.cache import can_continue
 from ...models import LanguageModel
+from ...models.cache_argument import filled_cache
 from ...models.causality import check_causal
 from ...models.device_copies import uploaded
 from ...models.one_pass import one_pass
@@ -65,9 +66,8 @@ class PrefixCache:
                 ids[row, : lengths[member]] = texts[member]
             cache = DynamicCache(config=model.model.config)
             with torch.no_grad(), one_pass(model):
-                model.body(
-                    input_ids=uploaded(torch.from_numpy(ids), model.device), past_key_values=cache, use_cache=True
-                )
+                token_ids = uploaded(torch.from_numpy(ids), model.device)
+                model.body(input_ids=token_ids, use_cache=True, **{model.cache_name: cache})
             for block, (k, v) in enumerate(_keys_and_values(cache)):
                 if len(keys) == block:
                     size = 2 * len(cache.layers) * int(starts[-1]) * k[0, :, 0].numel() * k.element_size()
@@ -105,7 +105,7 @@ def texts_that_fit(model: LanguageModel, lengths: Sequence[int], gigabytes: floa
     """
     with torch.no_grad(), one_pass(model):
         single_token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
-        cache = getattr(model.body(single_token, use_cache=True), "past_key_values", None)
+        cache = filled_cache(model.body(single_token, use_cache=True))
     tensors = [getattr(layer, name, None) for layer in getattr(cache, "layers", ()) for name in ("keys", "values")]
     bytes_per_token = max(1, sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor)))
     max_tokens = int(gigabytes * 1e9) // bytes_per_token

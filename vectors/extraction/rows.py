@@ -116,7 +116,7 @@ class Batches:
             prefix_position = np.arange(int(starts.max())) - (int(starts.max()) - starts[:, None])  # padded on the left
             text_starts = np.array([self.cache.starts[target.text] for target in targets])
             cache = self.cache.gather(text_starts[:, None] + prefix_position.clip(min=0))
-            inputs = {"use_cache": True, "past_key_values": cache}
+            inputs = {"use_cache": True, self.model.cache_name: cache}
             mask = np.concatenate([prefix_position >= 0, is_text], axis=1)
         if self.model.takes_position_ids:
             positions = starts[:, None] + np.arange(ids.shape[1])

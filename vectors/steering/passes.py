@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
 from ...generation import prompt_rows, text_of
+from ...models.cache_argument import filled_cache
 from ...models.device_copies import uploaded
 from ...rundir import InputError
 from .layout import Layout, cache_of, columns_in, layout_of, of_held_columns
@@ -117,7 +118,7 @@ class Passes:
 
     def end(self, step: Step, output: Any) -> None:
         """Store what is known of the cache that the step has filled; the model may have made it itself."""
-        cache = getattr(output, "past_key_values", None)
+        cache = filled_cache(output)
         cache = cache if isinstance(cache, Cache) else getattr(output, "cache_params", None)
         if not isinstance(cache, Cache):
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reasonlens.cli.console import next_command, note, print_table, say
-from reasonlens.cli.next_steer import next_steer_write
+from reasonlens.cli.next_steer import middle_of, next_steer_write
 from reasonlens.cli.options import (
     BehaviourOrNone,
     Force,
@@ -145,7 +145,13 @@ def export(
     shown = behaviour or directions.behaviours[0]
     in_file = behaviour if entry.several else shown
     held, held_strength = exported_at(directions, format, behaviour=in_file, layers=chosen, strength=strength)
-    aim = ("--behaviour", shown, "--layer", held[-1], *(() if held_strength is None else ("--strength", held_strength)))
+    aim = (
+        "--behaviour",
+        shown,
+        "--layer",
+        middle_of(held),
+        *(() if held_strength is None else ("--strength", held_strength)),
+    )
     next_command("export", vectors, "--print", "transformers", *aim)
 
 
@@ -182,7 +188,7 @@ def import_(
     if all(math.isnan(norm) for norm in directions.residual_norm):
         note("mean residual norms are not known: steer with absolute strengths (--absolute)")
     note(f"written: {out}")
-    next_steer_write(out, directions, directions.behaviours[0], directions.layers[-1])
+    next_steer_write(out, directions, directions.behaviours[0], middle_of(directions.layers))
 
 
 def convert(

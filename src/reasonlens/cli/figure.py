@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def figure(
 ) -> None:
     """Draw a saved table again, as it was or as you have changed it.
 
-    Example: `reasonlens figure runs/locate-smollm2-135m-bundled/tables/curves.json --out curves.png`
+    Example: `reasonlens figure runs/locate-smollm2-135m-bundled/tables/curves.json --out curves.html`
 
     `--out` is .html, which opens offline, or an image (.png, .svg, .pdf) where kaleido is installed; by default the
     table's name with .html, in the working directory. Every table names its figure and holds its title and caption
@@ -36,4 +37,9 @@ def figure(
     target = out or Path(f"{table.stem}.html")
     reasonlens.figure(table, out=target)
     note(f"figure: {target}")
-    next_command("figure", table, "--out", target.with_suffix(".svg" if target.suffix == ".html" else ".html"))
+    if target.suffix != ".html":
+        next_command("figure", table, "--out", target.with_suffix(".html"))
+    elif find_spec("kaleido") is not None:
+        next_command("figure", table, "--out", target.with_suffix(".svg"))
+    else:
+        next_command("runs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,18 @@ def next_steer_write(vectors: Path, directions: Directions, behaviour: str, laye
     if directions.read.startswith("before"):
         words += ["--when", "sentences"]
     next_command(*words, "--prompt", ORGANISM_PROBLEM if is_organism else QUESTION)
+
+
+def middle_of(layers: Sequence[int]) -> int:
+    """Choose the layer to try first where none is known to be best: the last ones hardly steer.
+
+    Args:
+        layers: Blocks that there are directions of, ascending.
+
+    Returns:
+        The block in the middle.
+    """
+    return layers[len(layers) // 2]
 
 
 def text_to_score(model: str) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from reasonlens.analysis.token_scores import TokenScores
     from reasonlens.traces import Trace
 
+LONGEST = 300  # characters of a text that the next command repeats
 N_TEXTS = 3  # shown on a terminal
 N_TOKENS = 5  # strongest ones listed for each behaviour
 N_AROUND = 24  # characters on either side of a listed token
@@ -93,23 +94,24 @@ def score(
         print_json(scores.to_dict())
     else:
         print_rich(*rendered(scores))
-    if html is None:
-        options = {
-            "--model": model,
-            "--traces": traces,
-            "--text": None if traces else texts[0].text,
-            "--prompt": prompt,
-            "--behaviours": ",".join(behaviours) if behaviours else None,
-            "--layer": layer,
-            "--template": None if template == "auto" else template,
-        }
-        words = [word for name, value in options.items() if value is not None for word in (name, value)]
+    options = {
+        "--model": model,
+        "--traces": traces,
+        "--text": None if traces else texts[0].text,
+        "--prompt": prompt,
+        "--behaviours": ",".join(behaviours) if behaviours else None,
+        "--layer": layer,
+        "--template": None if template == "auto" else template,
+    }
+    again = [str(word) for name, value in options.items() if value is not None for word in (name, value)]
+    if html is None and all(len(word) <= LONGEST and "\n" not in word for word in again):
         switches = ["--truncate"] * truncate + ["--force"] * force
-        next_command("score", probes, *words, *switches, "--html", "scores.html")
-    else:
+        next_command("score", probes, *again, *switches, "--html", "scores.html")
+        return
+    if html is not None:
         scores.to_html(html)
         note(f"page: {html}")
-        next_command("locate", "--model", scores.model["name"])
+    next_command("locate", "--model", scores.model["name"])
 
 
 def rendered(scores: TokenScores) -> Iterator[RenderableType]:
