@@ -170,7 +170,7 @@ def file_rows(path: str | Path, form: str | None = None) -> Iterator[tuple[str, 
 
 
 def form_of_file(path: Path) -> str:
-    """Recognise how rows lie in a file, by its name or first bytes.
+    """Tell how rows lie in a file, by its name or first bytes.
 
     Args:
         path: A file, or a directory of a dataset.
