@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..rundir import InputError, RowLog, looked_at, number_between, shown, text_of, whole_number
-from .asking import in_threads, secret_of
+from .asking import LAST_S, in_threads, secret_of
 from .chat_endpoint import NoReply, Reply, Stopped, ask, endpoint_url
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class ChatModel:
             if not any(_key(body) in log for body in alike)
         }
         try:
-            in_threads(self.n_parallel, lambda request: ask_once(*request), missing.values(), stop)
+            in_threads(self.n_parallel, lambda request: ask_once(*request), missing.values(), stop, LAST_S)
         except InputError as error:
             if log.path is None or not log:
                 raise

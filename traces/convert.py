@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..rundir import InputError, atomic_path, expanded
+from ..rundir import InputError, atomic_path, expanded, is_there
 from ..rundir.progress import with_progress
 from .bundled import place_of
 from .files import unique
@@ -38,13 +38,17 @@ def traces_convert(
         How many traces were written.
 
     Raises:
-        InputError: The source cannot be read or holds no trace, a row is no trace, an id repeats, or `out` is the name
-            of a file of another kind.
+        InputError: The source cannot be read or holds no trace, a row is no trace, an id repeats, or `out` is the
+            source or the name of a file of another kind.
     """
     target, source = expanded(out), place_of(source)
     if target.suffix.lower() not in SUFFIXES:
         raise InputError(
             f"traces are written as JSON lines, and {target.name!r:.60} is no name for them; call it .jsonl"
+        )
+    if is_there(target) and is_there(place := expanded(source)) and target.samefile(place):
+        raise InputError(
+            f"{target} is the file that is converted, and what is not read of it would be lost: choose another --out"
         )
     n_traces = 0
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as file:

@@ -19,10 +19,10 @@ from typing import TypeAlias
 
 from ..rundir import InputError, RowLog
 from .annotators import SegmentedTrace, SentenceAnnotator, SentenceLabels
-from .behaviour_sets import BehaviourSet
+from .behaviour_sets import NONE, BehaviourSet
 from .chat_endpoint import NoReply
 from .chat_model import REPLY_COLUMNS, ChatModel
-from .label_replies import LINES, NONE, SCHEMA, ReplyForm, parse_labels
+from .label_replies import LINES, SCHEMA, ReplyForm, parse_labels
 
 logger = logging.getLogger(__name__)
 

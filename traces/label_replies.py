@@ -18,10 +18,9 @@ from typing import Any
 
 from ..rundir import brief
 from .annotators import NO_BEHAVIOUR
-from .behaviour_sets import BehaviourSet
+from .behaviour_sets import NONE, BehaviourSet
 from .thoughts import after_thoughts
 
-NONE = "none"  # the label of a sentence without a behaviour
 LINE = re.compile(r"^[^\w\n]{0,20}(?:sentence\s{1,3})?[^\w\n]{0,5}(\d{1,6})[^\w\n]+(.*)$", re.MULTILINE | re.IGNORECASE)
 PAIR = re.compile(r'"(\d{1,6})"\s{0,9}:\s{0,9}"([^"\n]{0,200})"')  # of an object of JSON
 REASON = re.compile(r"\s[-–—(]|[:,;(]")  # what a reply may add after a label

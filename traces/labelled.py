@@ -24,6 +24,7 @@ from ..rundir import InputError, atomic_path, brief, check_kinds, expanded, pars
 from .corrections import Correction, corrections_of, read_corrections
 from .jsonl import FREE, trace_of_row, trace_row
 from .markers import holds_word
+from .readers import JSON_FORMS, file_rows, form_of_file
 from .trace import Span, Trace
 
 LABELS = "labels"
@@ -179,18 +180,22 @@ def write_labelled(traces: Iterable[LabelledTrace], path: str | Path) -> None:
         corrections.unlink(missing_ok=True)
 
 
-def metadata_by_id(path: Path) -> dict[str, dict[str, Any]]:
-    """Read what the lines of a JSONL file hold beside their traces.
+def metadata_by_id(path: str | Path) -> dict[str, dict[str, Any]]:
+    """Read what the rows of a file hold beside their traces.
 
     Args:
-        path: The file.
+        path: The file, gzipped or not, of JSON lines or a document of JSON.
 
     Returns:
-        The id of each trace -> its metadata without labels; empty for a file of another form.
+        The id of each trace -> its metadata without labels; empty for a file that holds no JSON.
+
+    Raises:
+        InputError: The file cannot be read.
     """
-    if path.suffix not in (".jsonl", ".json", ".ndjson"):
+    file = expanded(path)
+    if not file.is_file() or form_of_file(file) not in JSON_FORMS:
         return {}
-    rows = (row for _, row in _rows(path) if isinstance(row, dict) and "id" in row)
+    rows = (row for _, row in file_rows(file) if isinstance(row, dict) and "id" in row)
     return {str(row["id"]): {key: value for key, value in metadata_of(row).items() if key != LABELS} for row in rows}
 
 

@@ -104,7 +104,7 @@ def label(
     if not any(document.sentences for document in documents):
         raise InputError(f"none of {len(examples)} traces holds a sentence to label; is their text empty?")
     file = None if out is None else expanded(out)
-    metadata = metadata_by_id(Path(traces)) if isinstance(traces, str | Path) and traces != "bundled" else {}
+    metadata = metadata_by_id(traces) if isinstance(traces, str | Path) and traces != "bundled" else {}
     run = RunDirectory(
         None if file is None else file.with_name(f"{file.name}{BESIDE}"),
         "label",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...rundir import InputError, looked_at, number_between, shown, text_of, whole_number
-from ...traces.asking import in_threads, secret_of
+from ...traces.asking import LAST_S, in_threads, secret_of
 from ...traces.chat_endpoint import NoReply, Reply, Stopped, ask, endpoint_url
 from .engine import Engine, Keep, Manner, Place, Request, Response, cut, sample_seed
 
@@ -95,7 +95,7 @@ class EndpointWriter:
 
         missing = [request for request in requests if request.number not in done]
         try:
-            in_threads(self.endpoint.n_parallel, ask_once, missing, stop)
+            in_threads(self.endpoint.n_parallel, ask_once, missing, stop, LAST_S)
         finally:
             with lock:
                 is_over = True

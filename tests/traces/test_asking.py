@@ -9,7 +9,7 @@ import pytest
 
 from reasonlens.rundir import InputError
 from reasonlens.traces.asking import in_threads
-from reasonlens.traces.chat_endpoint import Stopped
+from reasonlens.traces.chat_endpoint import Kind, NoReply, Stopped
 
 
 def test_of_several_that_end_together_the_error_is_raised_that_stopped_the_others() -> None:
@@ -25,6 +25,23 @@ def test_of_several_that_end_together_the_error_is_raised_that_stopped_the_other
 
         with pytest.raises(InputError, match="refused"):
             in_threads(4, ask_once, range(4), stop)
+
+
+@pytest.mark.parametrize("kind", ["malformed", "busy", "refused"])
+def test_a_reply_under_way_is_waited_for_unless_it_would_be_refused_too(kind: Kind) -> None:
+    replies: list[int] = []
+    stop, all_there = threading.Event(), threading.Barrier(3)
+
+    def ask_once(number: int) -> None:
+        all_there.wait(5)
+        if number == 0:
+            raise NoReply("no reply", kind)
+        if not stop.wait(0.2):
+            replies.append(number)
+
+    with pytest.raises(NoReply, match="no reply"):
+        in_threads(3, ask_once, range(3), stop, 5.0)
+    assert sorted(replies) == ([] if kind == "refused" else [1, 2]) and stop.is_set()
 
 
 def test_what_has_not_begun_is_asked_no_more_after_an_error() -> None:

@@ -120,6 +120,7 @@ WRONG = {
     "behaviours: {a: {definition: b, words: ['']}}": "the words of a must be a list of texts that are not empty",
     "behaviours: {a: {definition: b}, a: {definition: c}}": "line 1: no YAML .*the key 'a' stands twice",
     "behaviours: {a-b: {definition: b}, A_b: {definition: c}}": "'a-b' and 'A_b' would be mistaken",
+    "behaviours: {None: {definition: b}}": "'None' says that a sentence shows no behaviour: give it another name",
     "behaviours: {'a b': {definition: b}}": "'a b' is no name of a behaviour",
     "behaviours: &x {a: *x}": "line 1: no YAML .*recursive",
     "name: !!python/object/apply:os.getcwd []\nbehaviours: {a: {definition: b}}": "must be a text",

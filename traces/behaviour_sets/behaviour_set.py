@@ -12,6 +12,7 @@ from typing import Any
 from ...rundir import InputError, brief, listed, looked_at
 
 NAME = re.compile(r"\w[\w-]{0,59}")
+NONE = "none"  # how an annotator says that a sentence shows no behaviour
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class BehaviourSet:
                     f"{behaviour.name!r:.80} is no name of a behaviour: letters, digits, - and _, at most 60; "
                     "write it like subgoal-setting"
                 )
+            if _plain(behaviour.name) == NONE:
+                raise InputError(f"{behaviour.name!r} says that a sentence shows no behaviour: give it another name")
             if (other := names.get(_plain(behaviour.name))) is not None:
                 raise InputError(f"the behaviours {other!r} and {behaviour.name!r} would be mistaken for one another")
             names[_plain(behaviour.name)] = behaviour.name

@@ -44,6 +44,7 @@ FILE_FORMS: dict[str, FileReader] = {
 SUFFIXES = {
     **{"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv", "tsv": "csv", "parquet": "parquet", "eval": "eval"},
 }
+JSON_FORMS = ("jsonl", "json")
 MAGIC = {b"PAR1": "parquet", b"PK\x03\x04": "eval"}
 
 
@@ -165,10 +166,22 @@ def file_rows(path: str | Path, form: str | None = None) -> Iterator[tuple[str, 
         return
     file = RowFile(expanded(path))
     with opening(file.path):
-        yield from FILE_FORMS[form or _form_of(file)](file)
+        yield from FILE_FORMS[form or form_of_file(file.path)](file)
 
 
-def _form_of(file: RowFile) -> str:
+def form_of_file(path: Path) -> str:
+    """Tell how rows lie in a file, by its name or first bytes.
+
+    Args:
+        path: A file, or a directory of a dataset.
+
+    Returns:
+        A key of `FILE_FORMS`.
+
+    Raises:
+        InputError: It is of no form that is known.
+    """
+    file = RowFile(path)
     if file.path.is_dir():
         return "dataset"
     suffix = file.name.rpartition(".")[2] if "." in file.name else ""

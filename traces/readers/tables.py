@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from ...rundir import InputError
@@ -39,7 +41,7 @@ def csv_rows(file: RowFile) -> Iterator[tuple[str, Any]]:
     if "tsv" in file.name.rpartition(".")[2] or any(mark in first_line for mark in SEPARATORS):
         separator = max(SEPARATORS, key=first_line.count)
     with parsing(file.path, "a CSV table"):
-        _check_width(len(next(csv.reader([first_line], delimiter=separator), [])), file)
+        _check_width(_width(file, separator), file)
         options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [], "encoding": "utf-8-sig"}
         options |= {"sep": separator, "chunksize": ROWS_AT_ONCE}
         number = 0
@@ -77,6 +79,17 @@ def parquet_rows(file: RowFile) -> Iterator[tuple[str, Any]]:
             for row in part.to_pylist():
                 number += 1
                 yield f"{file.path}, row {number}", {name: value for name, value in row.items() if value is not None}
+
+
+def _width(file: RowFile, separator: str) -> int:
+    """Count the cells of the names and of the first row, over whose width pandas would take minutes."""
+    with file.open() as content:
+        lines = (line.decode("utf-8", errors="replace") for line in iter(partial(content.readline, LONGEST_LINE), b""))
+        rows = (row for row in csv.reader(lines, delimiter=separator) if row)
+        try:
+            return max(map(len, islice(rows, 2)), default=0)
+        except csv.Error:  # a long cell: pandas says what is wrong, if anything is
+            return 0
 
 
 def _check_width(n_columns: int, file: RowFile) -> None:

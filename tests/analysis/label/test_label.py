@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -245,3 +246,15 @@ def test_a_file_that_label_did_not_write_is_never_replaced(tmp_path: Path) -> No
         label(bundled_traces()[:3], out=tmp_path / "l.jsonl", progress=False)
     with pytest.raises(InputError, match="behaviours"):
         label(bundled_traces()[:2], out=tmp_path / "l.jsonl", behaviours="cognitive", progress=False)
+
+
+@pytest.mark.parametrize("name", ["l.jsonl", "l", "document.json", "samples.json", "l.jsonl.gz", "gzipped.jsonl"])
+def test_json_of_any_layout_is_labelled_and_keeps_its_metadata(tmp_path: Path, name: str) -> None:
+    rows = [{"id": f"t{n}", "prompt": "q", "text": f"So {n}. Wait.", "spans": [], "metadata": {"n": n}} for n in (1, 2)]
+    if name.endswith(".json"):
+        content = json.dumps({"samples": rows} if name == "samples.json" else rows, indent=2).encode()
+    else:
+        content = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if "gz" in name else content)
+    label(tmp_path / name, out=tmp_path / "out.jsonl", progress=False)
+    assert [trace.metadata for trace in read_labelled(tmp_path / "out.jsonl")] == [{"n": 1}, {"n": 2}]

@@ -119,6 +119,7 @@ def test_a_sample_of_a_log_whose_checksum_is_another_is_refused(small: Callable[
         ("utf16", "[]".encode("utf-16"), "is UTF-16; save it as UTF-8"),
         ("long.csv", b"question,output\nq,r\nq,r,more\n", "as a CSV table: .*line 3"),
         ("longer.csv", b"question,output\nq,r,more\n", "rows with more cells than the first line has names"),
+        ("widest.csv", b"question,output\n" + b"1," * 100_000 + b"1\n", "has 100,001 columns"),
         ("quote.csv", b'question,output\nq,"r\n', "as a CSV table: "),
         ("wide.csv", ",".join(f"c{n}" for n in range(100_000)).encode() + b"\n", "has 100,000 columns"),
         ("deep.json", b'[{"a":' * 100_000, "nested too deeply"),

@@ -272,6 +272,17 @@ def test_a_conversion_is_whole_or_not_there(tmp_path: Path, caplog: pytest.LogCa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.jsonl", "t.jsonl", "table.csv"]
 
 
+def test_a_file_is_never_converted_in_its_own_place(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "q", "output": "r", "score": 1}\n{"question": "q", "output": "s", "score": 2}\n')
+    (tmp_path / "link.jsonl").symlink_to(path)
+    before = path.read_bytes()
+    for out in (path, tmp_path / "link.jsonl"):
+        with pytest.raises(InputError, match="is the file that is converted, and what is not read of it would be lost"):
+            traces_convert(path, out, progress=False)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize(("package", "name"), [("pyarrow", "t.parquet"), ("datasets", "saved"), ("pyarrow", "t.eval")])
 def test_a_missing_package_is_named_with_its_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, name: str
