@@ -19,7 +19,10 @@ from torch.overrides import TorchFunctionMode
 
 from .processor import cpu_capabilities, mkl_is_narrow
 
-MIN_ROWS = 8  # with fewer, putting the weights into another order is most of the work
+MIN_ROWS = 32  # with fewer, putting the weights into another order is most of the work
+# oneDNN keeps a program of some 0.7 MB for every number of rows that it has multiplied by weights of a shape, and a
+# thousand of them. In blocks and steps there are eight numbers.
+BLOCK, STEP = 256, 32
 
 
 def product(
@@ -35,10 +38,20 @@ def product(
     Returns:
         The product.
     """
-    if is_for_onednn(rows, weight, bias):
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
-        return result
-    return nn.functional.linear(rows, weight, bias)
+    if not is_for_onednn(rows, weight, bias):
+        return nn.functional.linear(rows, weight, bias)
+    parts = [_part(part, weight, bias) for part in rows.reshape(-1, rows.shape[-1]).split(BLOCK)]
+    return (parts[0] if len(parts) == 1 else torch.cat(parts)).reshape(*rows.shape[:-1], len(weight))
+
+
+def _part(
+    rows: Float[Tensor, "n d_in"], weight: Float[Tensor, "d_out d_in"], bias: Float[Tensor, " d_out"] | None
+) -> Float[Tensor, "n d_out"]:
+    """Multiply at most `BLOCK` rows, filled up with zeros to a multiple of `STEP`."""
+    missing = -len(rows) % STEP
+    filled = nn.functional.pad(rows, (0, 0, 0, missing)) if missing else rows
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(filled, weight, bias, "none", [], "")
+    return result[: len(rows)]
 
 
 def is_for_onednn(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:

@@ -24,13 +24,27 @@ def random(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-@pytest.mark.parametrize("shape", [(8, 24), (200, 33), (2, 5, 40), (1, 3, 7, 16)])
+@pytest.mark.parametrize("shape", [(32, 24), (200, 33), (2, 50, 40), (1, 3, 300, 16)])
 def test_a_product_is_that_of_double_precision_up_to_float32_rounding(shape: tuple[int, ...]) -> None:
     rows, weight, bias = random(*shape), random(50, shape[-1]), random(50)
     exact = rows.double() @ weight.double().T
     assert is_for_onednn(rows, weight)
     torch.testing.assert_close(product(rows, weight).double(), exact, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(product(rows, weight, bias).double(), exact + bias.double(), rtol=1e-5, atol=1e-5)
+
+
+def test_rows_come_in_eight_numbers_since_a_program_is_kept_for_every_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, weight, multiply = set(), random(8, 4), products._part
+
+    def noted(rows: torch.Tensor, *others: torch.Tensor | None) -> torch.Tensor:
+        seen.add(-(-len(rows) // products.STEP))
+        return multiply(rows, *others)
+
+    monkeypatch.setattr(products, "_part", noted)
+    for n_rows in range(MIN_ROWS, 600, 7):
+        rows = random(n_rows, 4)
+        torch.testing.assert_close(product(rows, weight), rows @ weight.T, rtol=1e-5, atol=1e-5)
+    assert seen == set(range(1, 9))
 
 
 def test_rows_and_weights_that_lie_otherwise_in_memory_give_the_same() -> None:
