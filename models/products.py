@@ -40,14 +40,14 @@ def product(
     """
     if not is_for_onednn(rows, weight, bias):
         return nn.functional.linear(rows, weight, bias)
-    parts = [_part(part, weight, bias) for part in rows.reshape(-1, rows.shape[-1]).split(BLOCK)]
+    parts = [_part(part, weight, bias) for part in torch.split(rows.reshape(-1, rows.shape[-1]), BLOCK)]
     return (parts[0] if len(parts) == 1 else torch.cat(parts)).reshape(*rows.shape[:-1], len(weight))
 
 
 def _part(
     rows: Float[Tensor, "n d_in"], weight: Float[Tensor, "d_out d_in"], bias: Float[Tensor, " d_out"] | None
 ) -> Float[Tensor, "n d_out"]:
-    """Multiply at most `BLOCK` rows, filled up with zeros to a multiple of `STEP`."""
+    """Compute the product of at most `BLOCK` rows, filled up with zeros to a multiple of `STEP`."""
     missing = -len(rows) % STEP
     filled = nn.functional.pad(rows, (0, 0, 0, missing)) if missing else rows
     result: Tensor = torch.ops.mkldnn._linear_pointwise(filled, weight, bias, "none", [], "")
