@@ -20,8 +20,8 @@ from torch.overrides import TorchFunctionMode
 from .processor import cpu_capabilities, mkl_is_narrow
 
 MIN_ROWS = 32  # with fewer, putting the weights into another order is most of the work
-# oneDNN keeps a program of some 0.7 MB for every number of rows that it has multiplied by weights of a shape, and a
-# thousand of them. In blocks and steps there are eight numbers.
+# oneDNN keeps a program of some 0.8 MB for every number of rows that it has multiplied by weights of a shape, 1,024 at
+# most. In blocks and steps there are eight numbers for each shape of weights.
 BLOCK, STEP = 256, 32
 
 

@@ -119,12 +119,16 @@ def test_a_run_that_is_done_is_read_back_and_nothing_is_written_again(tiny, trac
         _ = without.directions
 
 
+def saved(model: LanguageModel, directory: Path) -> Path:
+    model.model.save_pretrained(directory)
+    model.tokenizer.save_pretrained(directory)
+    return directory
+
+
 def test_all_passes_are_in_the_number_format_asked_for_and_a_run_in_another_is_refused(
     tiny, traces, tmp_path: Path, monkeypatch
 ) -> None:
-    named = tmp_path / "model"
-    tiny().model.save_pretrained(named)
-    tiny().tokenizer.save_pretrained(named)
+    named = saved(tiny(), tmp_path / "model")
     module = import_module("reasonlens.activations.engine.run")
     formats: list[torch.dtype] = []
 
@@ -149,9 +153,7 @@ def test_all_passes_are_in_the_number_format_asked_for_and_a_run_in_another_is_r
 def test_activations_of_one_number_format_are_not_resumed_in_another_that_the_device_brings(
     tiny, traces, tmp_path: Path, monkeypatch
 ) -> None:
-    named = tmp_path / "model"
-    tiny().model.save_pretrained(named)
-    tiny().tokenizer.save_pretrained(named)
+    named = saved(tiny(), tmp_path / "model")
     module = import_module("reasonlens.analysis._locate")
 
     def killed(*_: object, **__: object) -> None:
