@@ -50,6 +50,7 @@ from . import (
     token_strip,
     training,
     transfer,
+    truths,
 )
 from ._text import plotly_text
 
@@ -91,6 +92,7 @@ FIGURES: dict[str, tuple[Draw, Mapping[str, type]]] = {
     "token_strip": (token_strip.token_strip, token_strip.COLUMNS),
     "training_curves": (training.training_curves, training.COLUMNS),
     "transfer_heatmap": (transfer.transfer_heatmap, transfer.COLUMNS),
+    "truth_points": (truths.truth_points, truths.COLUMNS),
 }
 
 

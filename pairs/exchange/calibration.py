@@ -31,8 +31,8 @@ FORMAT = "reasonlens.calibration/3"
 TITLE = "What a when-share reads where the truth is known"
 LEAD = (
     "Of every pair it is known by construction, and measured by cross-play, which share of its gap is timing. The "
-    "when-share is read without that knowledge, from the two models, their texts and the behaviours of sentences. A "
-    "bar across a line is the truth."
+    "when-share is read without that knowledge, from the two models, their texts and the behaviours of sentences. "
+    "On the dotted line a reading is the truth; hollow points have an interval that misses it."
 )
 WHEN_SHARE, CONTROL_SHARE, CONSTANT = "when-share", "behaviours in random order", "constant"
 MARGIN = 0.1  # by which two truths differ that are to be told apart
@@ -154,15 +154,19 @@ class Calibration:
             f"{self.mean_abs_error():.3f}, {share:.0%} of {n_compared} pairs of pairs in the right order"
         )
         frame = self.to_frame().astype(dict.fromkeys(("share", "low", "high"), float))
-        return {"shares": FigureTable(figure="share_points", rows=frame, options={"title": TITLE, "caption": caption})}
+        options = {"title": TITLE, "caption": caption}
+        return {
+            "truths": FigureTable(figure="truth_points", rows=self._against_truth(), options=options),
+            "shares": FigureTable(figure="share_points", rows=frame, options={"title": "Pair by pair", "caption": ""}),
+        }
 
     def figures(self) -> dict[str, go.Figure]:
         """Draw all figures of the report, by name."""
         return draw_all(self.tables())
 
     def figure(self) -> go.Figure:
-        """Draw every reading of every pair beside its truth."""
-        return self.figures()["shares"]
+        """Draw every reading of every pair against its truth."""
+        return self.figures()["truths"]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `results.json` holds: the scores, and of each pair truth and readings; None for NaN."""
@@ -212,7 +216,7 @@ class Calibration:
         return result_page(TITLE, LEAD, self.figures(), self.to_frame(), self.in_words())
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, tables/shares.json and report.html.
+        """Write results.json, table.csv, tables/ and report.html.
 
         Args:
             directory: Made if there is none.
@@ -233,6 +237,19 @@ class Calibration:
     def _repr_html_(self) -> str:
         """Show error and concordance of every reading; `figure()` draws the pairs."""
         return f"<p>{escape(TITLE)}</p>{self.scores().to_html(index=False, float_format='{:.3f}'.format, na_rep='–')}"
+
+    def _against_truth(self) -> pd.DataFrame:
+        rows = [
+            {
+                "pair": name,
+                "reading": reading,
+                **{"truth": pair.truth.value, "truth_low": pair.truth.low, "truth_high": pair.truth.high},
+                **{"share": share.value, "low": share.low, "high": share.high},
+            }
+            for name, pair in self.pairs.items()
+            for reading, share in pair.readings.items()
+        ]
+        return pd.DataFrame(rows)
 
     def _points(self, reading: str) -> list[tuple[float, float]]:
         points = [

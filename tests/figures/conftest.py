@@ -44,6 +44,7 @@ MEASURED = {  # the column whose values must be seen, of each figure
     "token_strip": "value",
     "training_curves": "value",
     "transfer_heatmap": "auroc",
+    "truth_points": "share",
 }
 
 
@@ -127,6 +128,7 @@ def made(figure: str) -> FigureTable:
         "token_strip": {"number": [0, 1], "behaviour": two, "position": [0, 1, 2]},
         "training_curves": {"measure": ["reward", "KL"], "step": [1, 2, 3]},
         "transfer_heatmap": {"behaviour": two, "trained_on": ["a", "b"], "tested_on": ["a", "b"]},
+        "truth_points": {"pair": ["rl", "sft"], "reading": ["when-share", "random order"]},
     }[figure]
     table = rows(**keys)
     draw = numbers()
