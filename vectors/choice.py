@@ -18,6 +18,7 @@ class Choice:
     layer: int  # 0-based block
     strength: float  # in units of the mean residual norm
     kl_nats: float  # KL(steered || unsteered), nats a token written, on the problems of the search
+    when: str | None  # tokens that were steered, as `steer` takes it; None: those that a thinking model picked
     about: str  # how it was found, in words
 
     __repr__ = brief
@@ -44,8 +45,9 @@ def choices_of(rows: Any, path: str | Path) -> dict[str, Choice]:
 def _is_choice(row: Any) -> bool:
     return (
         isinstance(row, Mapping)
-        and set(row) == {"layer", "strength", "kl_nats", "about"}
+        and set(row) == {"layer", "strength", "kl_nats", "when", "about"}
         and type(row["layer"]) is int
         and all(type(row[name]) in (int, float) and math.isfinite(row[name]) for name in ("strength", "kl_nats"))
+        and isinstance(row["when"], str | None)
         and isinstance(row["about"], str)
     )

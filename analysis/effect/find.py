@@ -163,6 +163,7 @@ def _choice(search: Halving[Cell], settings: FindSettings, model: LanguageModel,
         layer=layer,
         strength=strength,
         kl_nats=search.choice.measured.kl_nats,
+        when=settings.when,
         about=f"steer find: {n} problems of {model.name}, steered: {settings.when}, {settings.operation}, limit "
         f"{settings.kl_limit_nats:g} nats a token",
     )

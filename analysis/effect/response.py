@@ -47,7 +47,7 @@ def steer_write(
     layer: int | None = None,
     strength: float | None = None,
     operation: str = "add",
-    when: str = "response",
+    when: str | None = None,
     absolute: bool = False,
     sampling: Sampling | None = None,
     template: Template = "auto",
@@ -67,7 +67,8 @@ def steer_write(
             None: the strongest that moves neutral text by at most 0.1 nats a token; 1 where the strength is absolute or
             the operation is project-out or clamp.
         operation: add, add-preserving-norm, project-out or clamp.
-        when: Tokens that are steered, as for `steer`.
+        when: Tokens that are steered, as for `steer`. None: where the layer is the found one those of its search, else
+            the response.
         absolute: Whether the strength is in units of the vector itself.
         sampling: Length and temperature; None: at most 120 tokens, greedy.
         template: Whether the prompt goes through the chat template.
@@ -91,6 +92,7 @@ def steer_write(
         layer = choice.layer
         if strength is None and not absolute and operation in BY_DISTANCE:
             strength = choice.strength
+        when = when or choice.when
     layer = loaded.layer_index(layer)
     if not absolute and operation != "project-out":
         directions = with_known_norms(directions, loaded, [layer], texts_for_norms)
@@ -107,7 +109,7 @@ def steer_write(
         layer=layer,
         strength=strength,
         operation=operation,
-        when=when,
+        when=when or "response",
         absolute=absolute,
         force=force,
     ) as counted:

@@ -208,7 +208,7 @@ def _steering(
         directions[behaviour],
         layer=choice.layer,
         strength=choice.strength,
-        when=SENTENCES,
+        when=choice.when or SENTENCES,
         n_prompt_tokens=n_prompt_tokens,
     )
 

@@ -94,7 +94,7 @@ def with_choices(components: Components, tuned: Tuned, rows: pd.DataFrame) -> Di
     nats, n = float(of_hybrid["kl_nats"].iloc[-1]), int(of_hybrid["n"].iloc[-1])
     about = f"hybrid: {n} validation problems, at the tokens that a thinking model picks"
     choices = {
-        name: Choice(layer=tuned.layer, strength=strength, kl_nats=nats, about=about)
+        name: Choice(layer=tuned.layer, strength=strength, kl_nats=nats, when=None, about=about)
         for name, strength in zip(names, strengths, strict=True)
     }
     return replace(components.directions, choices=choices)

@@ -47,7 +47,7 @@ def test_one_behaviour_goes_out_and_comes_back(here: Path) -> None:
 
 def test_the_next_command_prints_code_for_what_the_file_holds(here: Path) -> None:
     """The layer that was found for the behaviour, else one in the middle of those that the tool can steer."""
-    choice = Choice(layer=2, strength=1.5, kl_nats=0.1, about="kept 9 of 10")
+    choice = Choice(layer=2, strength=1.5, kl_nats=0.1, when=None, about="kept 9 of 10")
     replace(make_directions(layers=(0, 1, 2, 3)), choices={"backtracking": choice}).save("v.safetensors")
 
     def following(*words: str) -> list[str]:

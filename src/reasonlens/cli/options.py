@@ -287,15 +287,14 @@ Operation = Annotated[
     str,
     typer.Option("--operation", help="What is done: `add`, `add-preserving-norm`, `project-out`, `clamp`."),
 ]
-When = Annotated[
-    str,
-    typer.Option(
-        "--when",
-        help="Tokens that are steered: `all`, `prompt`, `response` (from the last of the prompt on), `response:N`, "
-        "`from:N`, `sentences`: where a sentence of the response begins, or `sentences:SHARE`: on to its end, each "
-        "token with this share of the dose of the one before.",
-    ),
-]
+_WHEN = typer.Option(
+    "--when",
+    help="Tokens that are steered: `all`, `prompt`, `response` (from the last of the prompt on), `response:N`, "
+    "`from:N`, `sentences`: where a sentence of the response begins, or `sentences:SHARE`: on to its end, each "
+    "token with this share of the dose of the one before.",
+)
+When = Annotated[str, _WHEN]
+WhenOrNone = Annotated[str | None, _WHEN]
 RandomCount = Annotated[
     int, typer.Option("--random", help="Random directions of the same strength, at each layer and strength.")
 ]

@@ -24,7 +24,7 @@ from reasonlens.cli.options import (
     Temperature,
     Template,
     Vectors,
-    When,
+    WhenOrNone,
 )
 
 
@@ -36,7 +36,7 @@ def write(
     strength: StrengthOrNone = None,
     model: ModelOrNone = None,
     operation: Operation = "add",
-    when: When = "response",
+    when: WhenOrNone = None,
     absolute: Annotated[
         bool, typer.Option("--absolute", help="Strength in units of the vector itself, as in other tools.")
     ] = False,
@@ -56,7 +56,7 @@ def write(
 
     By default steers the model that the directions were found in, with the strongest steering that moves neutral text
     by at most 0.1 nats a token: more makes most models write nonsense. Without `--layer`: where and as strongly as
-    `steer find` has found.
+    `steer find` has found, at the tokens that it steered; else `--when` is `response`.
     """
     import reasonlens
     from reasonlens.analysis.effect.strength_limit import KL_LIMIT_NATS

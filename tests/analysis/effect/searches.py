@@ -34,6 +34,6 @@ def steering_search() -> SteeringSearch:
         n_decoded={EVIL: 12},
         n_grid=16,
         directions=None,
-        choices={EVIL: Choice(layer=0, strength=1.0, kl_nats=0.1, about=EVIL)},
+        choices={EVIL: Choice(layer=0, strength=1.0, kl_nats=0.1, when="sentences", about=EVIL)},
         about={"model": {"name": EVIL}, "settings": plain(FindSettings())},
     )

@@ -173,6 +173,12 @@ def test_a_search_through_sentences_steers_on_and_its_file_says_so(
         about = Directions.open(tmp_path / when / "vectors.safetensors").choices["verification"].about
         assert f"steered: {when}, add" in about
     assert 1.5 * steered["sentences"] < steered["sentences:0.5"] <= 1
+    opened = Directions.open(tmp_path / "sentences:0.5" / "vectors.safetensors")
+    asked = {"behaviour": "verification", "sampling": Sampling(n_samples=1, temperature=0, max_new_tokens=12)}
+    prompt = task.questions[0].prompt
+    as_found = steer_write(model, opened, prompt, **asked)
+    assert as_found == steer_write(model, opened, prompt, when="sentences:0.5", **asked)
+    assert as_found.n_steered < steer_write(model, opened, prompt, when="all", **asked).n_steered
 
 
 def test_a_damaged_finding_is_refused(directions: Directions, tmp_path: Path) -> None:
@@ -182,7 +188,8 @@ def test_a_damaged_finding_is_refused(directions: Directions, tmp_path: Path) ->
     directions.save(tmp_path / "d.safetensors")
     with safe_open(tmp_path / "d.safetensors", "pt") as file:
         about = json.loads(file.metadata()["reasonlens"])
-    about["choices"] = {"verification": {"layer": "3", "strength": 1.0, "kl_nats": 0.1, "about": ""}}
+    right = {"layer": 3, "strength": 1.0, "kl_nats": 0.1, "when": "sentences", "about": ""}
+    about["choices"] = {"verification": right | {"layer": "3"}}
     save_file(directions.vectors, tmp_path / "d.safetensors", metadata={"reasonlens": json.dumps(about)})
     with pytest.raises(InputError, match="what a search found is no layer and strength"):
         Directions.open(tmp_path / "d.safetensors")

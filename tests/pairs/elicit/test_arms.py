@@ -105,7 +105,7 @@ def test_one_answer_is_the_same_alone_and_among_others(name: str, tiny: Callable
 
 def directions_of(model: LanguageModel, traces: list[Trace], strength: float) -> Directions:
     found = mean_difference_directions(collect(model, traces, layers=[1], progress=False))
-    choice = Choice(layer=1, strength=strength, kl_nats=0.0, about="by hand")
+    choice = Choice(layer=1, strength=strength, kl_nats=0.0, when="sentences", about="by hand")
     return replace(found, choices={"backtracking": choice})
 
 
