@@ -6,10 +6,17 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ._grid import in_order
-from .palette import CONTROL, INK, SECOND, SIGNAL, THIRD, styled
+from .palette import CONTROL, FOURTH, INK, SECOND, SIGNAL, THIRD, styled
 
 COLUMNS = {"pair": str, "reading": str, "share": float, "low": float, "high": float}
-MARKS = ((SIGNAL, "circle"), (CONTROL, "x"), (SECOND, "diamond"), (THIRD, "square"))
+MARKS = (
+    (SIGNAL, "circle"),
+    (CONTROL, "x"),
+    (SECOND, "diamond"),
+    (THIRD, "square"),
+    (FOURTH, "triangle-up"),
+    (INK, "cross"),
+)
 TRUTH = "truth"
 
 
@@ -29,7 +36,7 @@ def share_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
     for number, reading in enumerate(others):
         points = table[(table["reading"] == reading) & table["share"].notna()]
         colour, symbol = MARKS[number % len(MARKS)]
-        offset = 0.24 * ((len(others) - 1) / 2 - number)
+        offset = min(0.24, 0.8 / max(1, len(others))) * ((len(others) - 1) / 2 - number)
         figure.add_trace(
             go.Scatter(
                 x=points["share"].tolist(),

@@ -26,7 +26,7 @@ def truth_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
 
     Args:
         table: One row for each pair and reading: `pair`, `reading`, `truth` with its interval `truth_low` to
-            `truth_high`, and what was read, `share` (NaN: no point), with `low` to `high`.
+            `truth_high`, and what was read, `share` (NaN: no point), with `low` to `high` (NaN: no interval).
         title: Title of the figure.
         caption: What stands under it.
     """
@@ -35,10 +35,10 @@ def truth_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
     for number, reading in enumerate(in_order(table["reading"])):
         colour, symbol = MARKS[number % len(MARKS)]
         rows = drawn[drawn["reading"] == reading]
-        holds = (rows["low"] <= rows["truth"]) & (rows["truth"] <= rows["high"])
+        misses = (rows["low"] > rows["truth"]) | (rows["truth"] > rows["high"])
         for points, form, name in (
-            (rows[holds], symbol, reading),
-            (rows[~holds], f"{symbol}-open", f"{reading}: misses the truth"),
+            (rows[~misses], symbol, reading),
+            (rows[misses], f"{symbol}-open", f"{reading}: misses the truth"),
         ):
             if points.empty:
                 continue

@@ -7,6 +7,8 @@ of sentences, never the marks of decision and content that the truth is defined 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,12 @@ from ...rundir.workers import check_jobs, side_by_side
 from ...stats import Interval
 from ..pair import organism_pair
 from ._exchange import exchange
-from .calibration import CONTROL_SHARE, WHEN_SHARE, CalibratedPair, Calibration
+from .calibration import HOW_MARGIN, WHEN_MARGIN, WHEN_SHARE, CalibratedPair, Calibration
 from .pair_exchange import PairExchange
 from .settings import ExchangeSettings
 
-# Readings that the figures of a family hold, for comparison: fitted at decisions, which no real pair shows.
+# Readings that the figures of a family hold, for comparison: of the planted machine, which no real pair shows.
+TABLES = "rates in the planted machine"
 FIGURED = {"words": "boost of words at decisions", "vectors-by-state": "vectors at decisions, by state"}
 
 
@@ -41,7 +44,7 @@ def calibrate(
     Args:
         family: Directory of a family with figures (`organisms evaluate`); None: the built-in one.
         names: Trained members, such as `rl-timing`; None: all that the family's figures know the truth of.
-        settings: Of the exchange; default `ExchangeSettings()`.
+        settings: Of the exchange; default `ExchangeSettings()`. Its controls are left out: they are no readings.
         out: Directory for results.json, table.csv, report.html and all responses; the same call goes on there where it
             was cut off. None keeps nothing.
         jobs: Pairs that are measured side by side, each on one thread; results do not depend on it.
@@ -53,7 +56,7 @@ def calibrate(
     Raises:
         InputError: The family has no figures or no such member, settings cannot be used, or `out` holds another run.
     """
-    settings = settings_of(settings, ExchangeSettings)
+    settings = replace(settings_of(settings, ExchangeSettings), has_controls=False)
     check_jobs(jobs)
     members = _members(family, names)
     place = None if out is None else expanded(out)
@@ -111,13 +114,18 @@ def _truth(model: str) -> dict[str, Any] | None:
 def _calibrated(model: str, exchanged: PairExchange) -> CalibratedPair:
     known = _truth(model)
     assert known is not None, "pairs without a truth were left out"
-    readings = {WHEN_SHARE: exchanged.when_share}
-    if exchanged.control_share is not None:
-        readings[CONTROL_SHARE] = exchanged.control_share
+    gap = exchanged.gap.value or nan
+    readings = {
+        WHEN_SHARE: exchanged.when_share,
+        WHEN_MARGIN: Interval(exchanged.when_alone.value / gap, n=exchanged.gap.n),
+        HOW_MARGIN: Interval(1 - exchanged.how_alone.value / gap, n=exchanged.gap.n),
+        TABLES: from_row(Interval, known["pair"]["table_timing_share"]),
+    }
     recovered: Mapping[str, Any] = known["recovered"] or {}
     readings |= {title: from_row(Interval, recovered[arm]) for arm, title in FIGURED.items() if arm in recovered}
     both = [exchanged.cells[cell].led_tokens for cell in ("when", "how")]
     return CalibratedPair(
+        base=known["pair"]["base"],
         gap=exchanged.gap,
         truth=from_row(Interval, known["pair"]["timing_share"]),
         readings=readings,

@@ -3,16 +3,18 @@
     mean absolute error     of a reading, over the pairs
     concordance             share of the pairs of pairs, whose truths differ by more than 0.1, that it orders rightly
 
-Beside the when-share stand what it has to beat: a constant, the control in random order, and what words and vectors
-recover. All of these are counted on the pairs for which there is such a reading.
+Beside the when-share stands what it has to beat: a constant, one margin of the exchange alone, what words and vectors
+recover, and rates of moves and of right steps put into the machine that planted the truth, which no real pair shows.
+Each is counted on the pairs for which there is such a reading, and so is by how much it errs more than the when-share;
+pairs of one base err alike, so the interval of that resamples bases.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +26,18 @@ from ...figures import FigureTable, draw_all, result_page
 from ...figures.shares import TRUTH
 from ...rundir import InputError, brief, expanded, from_row, looked_at, restoring, to_row
 from ...rundir.result_files import check_format, write_result
-from ...stats import Interval, concordance
+from ...stats import Interval, concordance, mean_over_groups
 from .settings import ExchangeSettings
 
-FORMAT = "reasonlens.calibration/3"
+FORMAT = "reasonlens.calibration/4"
 TITLE = "What a when-share reads where the truth is known"
 LEAD = (
     "Of every pair it is known by construction, and measured by cross-play, which share of its gap is timing. The "
     "when-share is read without that knowledge, from the two models, their texts and the behaviours of sentences. "
     "On the dotted line a reading is the truth; hollow points have an interval that misses it."
 )
-WHEN_SHARE, CONTROL_SHARE, CONSTANT = "when-share", "behaviours in random order", "constant"
+WHEN_SHARE, CONSTANT = "when-share", "constant"
+WHEN_MARGIN, HOW_MARGIN = "when alone", "what how alone leaves"
 MARGIN = 0.1  # by which two truths differ that are to be told apart
 MIDDLE = 0.5  # what the constant reads
 
@@ -44,12 +47,14 @@ class CalibratedPair:
     """The truth of a pair and its readings.
 
     Attributes:
+        base: What the trained model was trained from.
         gap: Accuracy of the trained model less that of the base.
         truth: Shapley share of timing, by cross-play of decisions and content.
-        readings: Name -> share of the gap that is *when*, as read; `when-share` is the first.
+        readings: Name -> share of the gap that is *when*, as read; `when-share` is the first. NaN ends: no interval.
         led_tokens: Share of the tokens of both exchanges that led the speaker on.
     """
 
+    base: str
     gap: Interval
     truth: Interval
     readings: dict[str, Interval]
@@ -81,7 +86,11 @@ class Calibration:
         settings = [part.settings for part in parts.values()]
         if not settings or any(one != settings[0] for one in settings):
             raise InputError(f"what is joined has the same settings, and of {', '.join(parts) or 'none'} they differ")
-        pairs = {f"{name} ({family})": pair for family, part in parts.items() for name, pair in part.pairs.items()}
+        pairs = {
+            f"{name} ({family})": replace(pair, base=f"{pair.base} ({family})")
+            for family, part in parts.items()
+            for name, pair in part.pairs.items()
+        }
         return cls(pairs=pairs, settings=settings[0])
 
     @property
@@ -103,11 +112,32 @@ class Calibration:
         points = self._points(reading)
         return concordance([truth for truth, _ in points], [share for _, share in points], MARGIN)
 
+    def excess(self, reading: str) -> Interval:
+        """Compute by how much more a reading errs than the when-share, over the pairs that have both.
+
+        Args:
+            reading: Its name.
+
+        Returns:
+            Mean difference of the two distances to the truth, with a 95% interval over bases; above 0: the when-share
+            is nearer. NaN ends with fewer than two bases.
+        """
+        differences, bases = [], []
+        for pair in self.pairs.values():
+            truth, read, share = pair.truth.value, _read(pair, reading), pair.readings[WHEN_SHARE].value
+            if not (isnan(truth) or isnan(read) or isnan(share)):
+                differences.append(abs(read - truth) - abs(share - truth))
+                bases.append(pair.base)
+        if len(set(bases)) < 2:
+            return Interval(float(np.mean(differences)) if differences else nan, nan, nan, len(differences))
+        return mean_over_groups(np.array(differences), groups=bases)
+
     def scores(self) -> pd.DataFrame:
-        """Tabulate error and concordance of every reading."""
+        """Tabulate error and concordance of every reading, and how much more it errs than the when-share."""
         rows = []
         for name in self.names:
             share, n_compared = self.concordance(name)
+            excess = self.excess(name)
             rows.append(
                 {
                     "reading": name,
@@ -115,6 +145,7 @@ class Calibration:
                     "concordance": share,
                     "n_compared": n_compared,
                     "n_pairs": len(self._points(name)),
+                    **({} if name == WHEN_SHARE else excess.columns("excess")),
                 }
             )
         return pd.DataFrame(rows)
@@ -126,7 +157,8 @@ class Calibration:
             (share, n_compared), n_pairs = self.concordance(name), len(self._points(name))
             order = f", and puts {share:.0%} of {n_compared} pairs of pairs in the right order" if n_compared else ""
             pairs = "1 pair" if n_pairs == 1 else f"{n_pairs} pairs"
-            sentences.append(f"{name}: errs by {self.mean_abs_error(name):.3f} on average over {pairs}{order}.")
+            more = "" if name == WHEN_SHARE else f", {self.excess(name)} more than the when-share"
+            sentences.append(f"{name}: errs by {self.mean_abs_error(name):.3f} on average over {pairs}{more}{order}.")
         return sentences
 
     def to_frame(self) -> pd.DataFrame:
@@ -205,7 +237,8 @@ class Calibration:
         pairs = {
             name: from_row(
                 CalibratedPair,
-                {field: row[field] for field in ("gap", "readings", "led_tokens")} | {"truth": content["truths"][name]},
+                {field: row[field] for field in ("base", "gap", "readings", "led_tokens")}
+                | {"truth": content["truths"][name]},
             )
             for name, row in content["pairs"].items()
         }
@@ -252,12 +285,14 @@ class Calibration:
         return pd.DataFrame(rows)
 
     def _points(self, reading: str) -> list[tuple[float, float]]:
-        points = [
-            (pair.truth.value, MIDDLE if reading == CONSTANT else pair.readings[reading].value)
-            for pair in self.pairs.values()
-            if reading == CONSTANT or reading in pair.readings
-        ]
+        points = [(pair.truth.value, _read(pair, reading)) for pair in self.pairs.values()]
         return [(truth, share) for truth, share in points if not (isnan(truth) or isnan(share))]
+
+
+def _read(pair: CalibratedPair, reading: str) -> float:
+    if reading == CONSTANT:
+        return MIDDLE
+    return pair.readings[reading].value if reading in pair.readings else nan
 
 
 def _summary(pair: CalibratedPair) -> dict[str, Any]:

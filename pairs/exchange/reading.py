@@ -1,9 +1,11 @@
 """What the when-share of a pair says, by rules that are gone through in order (docs/verdicts.md).
 
-    low, high    ends of the when-share, at the worst count of open responses, widened by the instrument's largest error
-                 and by what the exchange itself may do: the farther end of what an exchange with itself costs, / 2 gap
+    low, high    ends of the when-share, at the worst count of open responses, widened by the instrument's error at this
+                 gap and by what the exchange itself may do: the farther end of what an exchange with itself costs,
+                 / 2 gap
 
-Only these ends decide. A claim that moments matter needs the control that writes the same behaviours in random order.
+Only these ends decide; where plans are left to who writes, only the lower one, since such a share is too low. A claim
+that moments matter needs the control that writes the same behaviours in random order.
 If each of the two exchanged cells loses between nothing and c of the accuracy by being exchanged, the share moves by
 c / 2 gap at most, which is where one loses all of it and the other none. So a loss that the control does not rule out
 cannot have made a claim; one that is surely large forbids all of them.
@@ -12,6 +14,7 @@ cannot have made a claim; one that is surely large forbids all of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from ...stats import Interval
 from ..verdict_sentence import Verdict, conclude, deciding_interval
@@ -55,7 +58,11 @@ READING_THRESHOLDS = ReadingThresholds()
 
 
 def reading_of(
-    pair: PairExchange, instrument: Instrument | None = None, thresholds: ReadingThresholds = READING_THRESHOLDS
+    pair: PairExchange,
+    instrument: Instrument | None = None,
+    thresholds: ReadingThresholds = READING_THRESHOLDS,
+    *,
+    takes_plans: bool = True,
 ) -> Verdict:
     """Say what the exchange of a pair shows, by the first rule that applies.
 
@@ -63,6 +70,8 @@ def reading_of(
         pair: Its figures.
         instrument: How well the when-share reads pairs of known truth; None: as shipped.
         thresholds: Where one sentence ends and another begins.
+        takes_plans: Whether plans were the decider's word by word, as in the pairs that the instrument was calibrated
+            on.
 
     Returns:
         The sentence, the figures that decided it, and the controls that would have refuted it.
@@ -73,12 +82,20 @@ def reading_of(
         because = f"the thinking model solves {pair.gap} more than the base"
         return conclude("no gap", headline, because, (THINKING,), deciding_interval(THINKING, "gap", pair.gap))
     instrument = instrument or shipped_instrument()
-    claim = _claim(pair.when_share, instrument, thresholds)
-    if _claim(pair.when_share_open, instrument, thresholds) != claim:
+    error = instrument.error_at(pair.gap.value)
+
+    def claim_of(share: Interval, moved: float = 0.0) -> tuple[str, bool] | None:
+        high = share.high + error + moved if takes_plans else inf
+        return _claim(share.low - error - moved, high, thresholds)
+
+    claim = claim_of(pair.when_share)
+    if claim_of(pair.when_share_open) != claim:
         return _open(pair, (BASE, WHEN, HOW, THINKING), claim)
     share = deciding_interval(PAIR, "when_share", pair.when_share)
     if claim is None:
         because = f"{_read(pair, instrument)}, which tells neither from the other"
+        if not takes_plans:
+            because += "; without plans a share is too low, so that no upper end counts"
         return conclude("interval", CANNOT_SAY, because, ("more problems",), share)
     headline, needs_moments = claim
     controls = (CONTROL, ITSELF) if needs_moments else (ITSELF,)
@@ -91,13 +108,13 @@ def reading_of(
     if _surely_costs(pair.lost, pair, thresholds):
         return conclude("lost", CANNOT_SAY, of_itself, (ITSELF,), lost)
     of_itself = f"{of_itself}, which may move this by {moved:.2f} at most"
-    claim = _claim(pair.when_share, instrument, thresholds, moved)
+    claim = claim_of(pair.when_share, moved)
     if claim is None:
         because = f"{_read(pair, instrument)}; {of_itself}, and then it tells neither from the other"
         return conclude("lost", CANNOT_SAY, because, (ITSELF,), lost, share)
     if (
         _surely_costs(pair.lost_open, pair, thresholds)
-        or _claim(pair.when_share_open, instrument, thresholds, moved_by_exchange(pair.lost_open, pair)) != claim
+        or claim_of(pair.when_share_open, moved_by_exchange(pair.lost_open, pair)) != claim
     ):
         return _open(pair, (BASE, WHEN, HOW, THINKING, ITSELF), claim)
     headline, needs_moments = claim
@@ -134,12 +151,8 @@ def moved_by_exchange(lost: Interval, pair: PairExchange) -> float:
     return max(lost.high, -lost.low, 0.0) / (2 * pair.gap.value)
 
 
-def _claim(
-    share: Interval, instrument: Instrument, thresholds: ReadingThresholds, moved: float = 0.0
-) -> tuple[str, bool] | None:
+def _claim(low: float, high: float, thresholds: ReadingThresholds) -> tuple[str, bool] | None:
     """Say what ends allow, and whether it is a claim about moments; None: nothing."""
-    error = instrument.largest_error + moved
-    low, high = share.low - error, share.high + error
     little, most = thresholds.little, thresholds.most
     claims = (
         (low > 1 + little, WHEN_AT_A_COST, True),
@@ -160,8 +173,8 @@ def _read(pair: PairExchange, instrument: Instrument) -> str:
     return (
         f"of a gap of {gap.value:.2f} [{gap.low:.2f}, {gap.high:.2f}], {share.value:.2f} [{share.low:.2f}, "
         f"{share.high:.2f}] goes with who decides what a sentence does, read by an instrument that erred by "
-        f"{instrument.mean_abs_error:.2f} on average and {instrument.largest_error:.2f} at most on "
-        f"{instrument.n_pairs} pairs of known truth"
+        f"{instrument.mean_abs_error:.2f} on average on {instrument.n_pairs} pairs of known truth and may err by "
+        f"{instrument.error_at(gap.value):.2f} at such a gap"
     )
 
 

@@ -47,7 +47,8 @@ class ExchangeResult:
     @property
     def verdicts(self) -> dict[str, Verdict]:
         """What is concluded about each pair, by the rules of docs/verdicts.md."""
-        return {name: reading_of(pair) for name, pair in self.pairs.items()}
+        takes_plans = bool(self.settings.plans)
+        return {name: reading_of(pair, takes_plans=takes_plans) for name, pair in self.pairs.items()}
 
     def to_frame(self) -> pd.DataFrame:
         """Tabulate one row for each pair and cell, with the shares of the pair; intervals in `_low` and `_high`."""
@@ -112,7 +113,7 @@ class ExchangeResult:
         return result_page(TITLE, f"{LEAD} {CELLS}", self.figures(), self.to_frame(), sentences)
 
     def write(self, directory: str | Path) -> None:
-        """Write results.json, table.csv, tables/shares.json and report.html.
+        """Write results.json, table.csv, tables/ and report.html.
 
         Args:
             directory: Made if there is none.

@@ -68,7 +68,7 @@ def exchange_line(subject: Subject, rungs: tuple[Rung, ...]) -> EvidenceLine:
     )
     result.write(subject.place / "exchange")
     labelled = _labelled(subject.pair_on(0, first), answers[THINKING], subject.level)
-    return line_of_exchange(pair, labelled, rungs[-1].size, subject.level)
+    return line_of_exchange(pair, labelled, rungs[-1].size, subject.level, takes_plans=bool(settings.plans))
 
 
 def _part(
@@ -99,7 +99,9 @@ def _labelled(pair: Pair, answers: Sequence[Answer], level: float) -> Interval:
     )
 
 
-def line_of_exchange(pair: PairExchange, labelled: Interval, size: str, level: float = LEVEL) -> EvidenceLine:
+def line_of_exchange(
+    pair: PairExchange, labelled: Interval, size: str, level: float = LEVEL, *, takes_plans: bool = True
+) -> EvidenceLine:
     """Read the line off an exchange.
 
     Args:
@@ -107,15 +109,16 @@ def line_of_exchange(pair: PairExchange, labelled: Interval, size: str, level: f
         labelled: Share of the thinking model's responses that show a behaviour that the labeller knows.
         size: How much was exchanged, in words.
         level: Of the intervals.
+        takes_plans: Whether plans were the decider's word by word.
 
     Returns:
         The line.
     """
-    verdict = reading_of(pair)
-    error = shipped_instrument().largest_error
+    verdict = reading_of(pair, takes_plans=takes_plans)
     share = pair.when_share
     readings = []
     if share.value == share.value:
+        error = shipped_instrument().error_at(pair.gap.value)
         widened = Interval(share.value, share.low - error, share.high + error, share.n)
         readings += [
             LineReading(name="when-share", role="figure", share=share, unit=SHARE),

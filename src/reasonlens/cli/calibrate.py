@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,12 +37,11 @@ def calibrate(
 ) -> None:
     """Check the when-share on pairs of which the truth is known: mean error, order, every pair beside its truth.
 
-    200 test problems by default; `--quick` takes half as many and leaves the controls out.
+    200 test problems by default; `--quick` takes half as many. Controls of an exchange are left out.
     """
     import reasonlens
 
     settings = exchange_settings(quick, test, samples, PLANS, 287, 1.0, 250, seed)
-    settings = replace(settings, has_controls=not quick)
     result = reasonlens.calibrate(family, names, settings=settings, out=out, jobs=jobs)
     if as_json:
         print_json(read_json(out / "results.json"))
@@ -55,14 +53,13 @@ def calibrate(
 
 def _print_calibration(result: Calibration) -> None:
     print_table(
-        ("pair", "gap", "truth", "when-share", "random order", "led_tokens"),
+        ("pair", "gap", "truth", "when-share", "led_tokens"),
         [
             (
                 name,
                 str(pair.gap),
                 str(pair.truth),
                 str(pair.readings["when-share"]),
-                str(pair.readings.get("behaviours in random order", "–")),
                 f"{pair.led_tokens:.1%}",
             )
             for name, pair in result.pairs.items()
@@ -70,6 +67,9 @@ def _print_calibration(result: Calibration) -> None:
         title="Shares of the gap that are when: value [95% interval over problems]",
         caption="Truth: by cross-play of decisions and content. The when-share knows neither.",
     )
-    for row in result.scores().itertuples(index=False):
-        order = "" if row.n_compared == 0 else f", {row.concordance:.0%} of {row.n_compared} pairs of pairs in order"
-        say(f"{row.reading}: mean absolute error {row.mean_abs_error:.3f} on {row.n_pairs} pairs{order}")
+    for name in result.names:
+        share, n_compared = result.concordance(name)
+        more = "" if name == "when-share" else f", {result.excess(name)} more than the when-share"
+        order = "" if n_compared == 0 else f", {share:.0%} of {n_compared} pairs of pairs in order"
+        error, n_pairs = result.mean_abs_error(name), len(result.errors(name))
+        say(f"{name}: mean absolute error {error:.3f} on {n_pairs} pairs{more}{order}")

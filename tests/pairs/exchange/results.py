@@ -79,6 +79,7 @@ def calibration() -> Calibration:
     readings = {"timing": (0.95, 0.9, 0.3), "both": (0.5, 0.6, None), EVIL: (0.1, 0.05, 0.2)}
     pairs = {
         name: CalibratedPair(
+            base=f"base of {name}",
             gap=share(0.5),
             truth=share(truth),
             readings={"when-share": share(when)} | ({} if words is None else {"words": share(words)}),

@@ -17,7 +17,7 @@ from reasonlens.rundir import InputError
 from reasonlens.stats import Interval, accuracy_difference_over_groups, shapley_shares_over_groups
 from tests.pairs.exchange.results import calibration, pair_exchange
 
-EXACT = Instrument(n_pairs=9, mean_abs_error=0.0, largest_error=0.0, concordance=1.0)
+EXACT = Instrument(n_pairs=9, mean_abs_error=0.0, largest_error=0.0, tolerance_accuracy=0.0, concordance=1.0)
 
 
 def of_share(low: float, high: float, **fields: object) -> PairExchange:
@@ -45,10 +45,28 @@ def test_the_ends_of_the_interval_decide(low: float, high: float, headline: str)
     assert verdict.figures[0].low == low and verdict.figures[0].high == high
 
 
-@pytest.mark.parametrize(("error", "headline"), [(0.0, "when, and little or no how"), (0.06, "more when than how")])
-def test_the_largest_error_of_the_instrument_widens_the_ends(error: float, headline: str) -> None:
-    verdict = reading_of(of_share(0.8, 1.1), replace(EXACT, largest_error=error))
-    assert verdict.headline == f"Training taught {headline}" and f"{error:.2f} at most on 9 pairs" in str(verdict)
+@pytest.mark.parametrize(
+    ("gap", "tolerance", "headline"),
+    [
+        (0.5, 0.0, "when, and little or no how"),
+        (0.5, 0.03, "more when than how"),
+        (0.8, 0.03, "when, and little or no how"),
+    ],
+)
+def test_the_error_of_the_instrument_is_one_of_accuracy_and_widens_the_ends(
+    gap: float, tolerance: float, headline: str
+) -> None:
+    pair = of_share(0.8, 1.1, gap=Interval(gap, gap - 0.1, gap + 0.1, 100))
+    verdict = reading_of(pair, replace(EXACT, tolerance_accuracy=tolerance))
+    assert verdict.headline == f"Training taught {headline}" and f"may err by {tolerance / gap:.2f} at" in str(verdict)
+
+
+def test_without_plans_no_upper_end_decides() -> None:
+    said = {
+        (low, high): reading_of(of_share(low, high), EXACT, takes_plans=False) for low, high in ((0.0, 0.2), (0.8, 1.1))
+    }
+    assert said[0.8, 1.1].headline == "Training taught when, and little or no how"
+    assert said[0.0, 0.2].headline == "Cannot say" and "no upper end counts" in str(said[0.0, 0.2])
 
 
 @pytest.mark.parametrize(
@@ -245,6 +263,30 @@ def test_the_shipped_errors_are_those_of_the_shipped_pairs() -> None:
     assert shipped.n_pairs >= 6 and 0 < shipped.mean_abs_error <= shipped.largest_error < 0.5
     three = Instrument.of(calibration())
     assert three.n_pairs == 3 and three.largest_error == pytest.approx(0.1)
+    errors = 0.5 * np.array([-0.05, 0.1, -0.05])
+    chi_squared = 0.3518  # 5% of a chi-squared of three lie below (tables)
+    assert three.tolerance_accuracy == pytest.approx(1.96 * np.sqrt(np.sum(errors**2) / chi_squared), rel=1e-3)
+
+
+def test_the_tolerance_holds_95_of_pairs_in_95_of_families() -> None:
+    """Errors of pairs of one base are alike; as many pairs again of the same bases say little more."""
+    draw = np.random.default_rng(0)
+    n_bases, covering = 6, 0
+    for _ in range(400):
+        errors = np.repeat(draw.normal(0, 0.03, n_bases), 2)
+        pairs = {
+            str(number): replace(
+                next(iter(calibration().pairs.values())),
+                base=str(number // 2),
+                truth=Interval(0.5, n=9),
+                gap=Interval(0.4, n=9),
+                readings={"when-share": Interval(0.5 + error / 0.4, n=9)},
+            )
+            for number, error in enumerate(errors)
+        }
+        made = Instrument.of(Calibration(pairs=pairs, settings=ExchangeSettings()))
+        covering += made.tolerance_accuracy >= 1.96 * 0.03
+    assert 0.92 < covering / 400 < 0.98
 
 
 def test_families_are_joined_with_their_names_and_one_set_of_settings() -> None:

@@ -16,7 +16,7 @@ from reasonlens.pairs.exchange.calibration import CONSTANT
 from reasonlens.pairs.exchange.cells import Answer
 from reasonlens.pairs.exchange.voice import Voice
 from reasonlens.rundir import InputError, RunDirectory
-from tests.pairs.exchange.results import calibration, pair_exchange
+from tests.pairs.exchange.results import calibration
 
 N = 60
 
@@ -107,6 +107,9 @@ def test_errors_and_order_are_those_of_a_count_by_hand() -> None:
     assert result.mean_abs_error(CONSTANT) == pytest.approx((0.45 + 0 + 0.4) / 3)
     assert result.concordance(CONSTANT) == (0.5, 3)
     assert list(result.scores()["reading"]) == ["when-share", "words", CONSTANT]
+    of_words = result.excess("words")
+    assert of_words.value == pytest.approx((0.6 + 0.05) / 2), "on the two pairs that have both readings"
+    assert of_words.low <= of_words.value <= of_words.high and result.excess(CONSTANT).value == pytest.approx(0.65 / 3)
     content = result.to_dict()
     assert content["pairs"]["both"]["truth"] == 0.5 and content["pairs"]["both"]["when_share"] == 0.6
     assert content["n_pairs"] == 3 and content["mean_abs_error"] == result.mean_abs_error()
@@ -115,9 +118,7 @@ def test_errors_and_order_are_those_of_a_count_by_hand() -> None:
 def test_a_pair_without_a_reading_is_left_out_of_the_scores() -> None:
     pairs = dict(calibration().pairs)
     none = exchanged(0.3, 0.5, 0.2, 0.3).when_share
-    pairs["both"] = type(pairs["both"])(
-        gap=pair_exchange().gap, truth=pairs["both"].truth, readings={"when-share": none}, led_tokens=0.0
-    )
+    pairs["both"] = replace(pairs["both"], readings={"when-share": none})
     result = Calibration(pairs=pairs, settings=ExchangeSettings())
     assert result.mean_abs_error() == pytest.approx(0.05) and result.concordance() == (1.0, 1)
 

@@ -63,7 +63,7 @@ def test_what_is_lacking_is_said_with_its_reason_and_what_did_not_fit_with_its_t
 def test_the_interval_that_the_sentence_is_read_from_is_on_the_page() -> None:
     pair = replace(pair_exchange(), gap=share(0.5), lost=Interval(0.05, -0.02, 0.1, 100))
     widest = [one.share for one in line_of_exchange(pair, share(1.0), "100 problems").readings if one.unit == SHARE][2]
-    apart = shipped_instrument().largest_error + 0.1
+    apart = shipped_instrument().error_at(0.5) + 0.1
     assert (widest.low, widest.high) == pytest.approx((pair.when_share.low - apart, pair.when_share.high + apart))
 
 
