@@ -7,7 +7,7 @@ A raw activation x at the output of block `layers[i]` has the log odds
 (or, for probes that give no log odds, such as ridge regression, a score above 0 where the behaviour is likelier). The
 file holds, as float32, `<behaviour>.weight` (n_layers, d_model) and `<behaviour>.bias` (n_layers,). Its metadata holds
 a JSON description under "reasonlens", with a digest of description and tensors ("sha256") that detects damage. Files of
-format 1, which lack the prevalence of the behaviours, open too.
+formats 1 and 2, which name no site, are refused.
 """
 
 from __future__ import annotations
