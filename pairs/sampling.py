@@ -48,7 +48,7 @@ class Sampler:
         role: Which of its models writes.
         sampling: How is drawn, and how often.
         seed: Of the random numbers.
-        n_rows: Responses that are written together; results do not depend on it.
+        n_rows: Responses that are written together; results depend on it by rounding alone.
         step_by_step: Whether the base is asked to think step by step.
         log: Name of the log, where a model stands in for the one of this role; empty: the role.
     """

@@ -25,7 +25,7 @@ class DecisionsSettings:
         sampling: Of both models; `n_samples` responses are written to each question by every arm.
         n_validation: Problems on which thresholds are chosen.
         n_test: Problems on which everything is measured, at most.
-        n_rows: Responses that are written together; results do not depend on it.
+        n_rows: Responses that are written together; results depend on it by rounding alone.
         seed: Of all draws.
     """
 

@@ -37,7 +37,7 @@ class DynamicsSettings:
         evaluations: Of published tables of problems: how many evaluations of each problem are read, and problems with
             fewer left out; None: as many as all problems have.
         n_resamples: Resamples of the problems, and permutations of the steps.
-        n_rows: Responses that are written together; results do not depend on it.
+        n_rows: Responses that are written together; results depend on it by rounding alone.
         seed: Of all draws.
     """
 

@@ -48,7 +48,7 @@ class ElicitSettings:
         reward_steps: Of vectors trained by reward, where no file of them is given; 0: none are trained.
         thinking_examples: Responses that the thinking model learnt from; None: not known.
         thinking_flops: Of its training; None: not known.
-        n_rows: Prompts that are answered together; results do not depend on it.
+        n_rows: Prompts that are answered together; results depend on it by rounding alone.
         seed: Of all draws.
     """
 

@@ -21,7 +21,7 @@ class ExchangeSettings:
         sampling: Of all models; `n_samples` responses are drawn to each question.
         n_alone: Times as many responses of each model alone. They cost little, and gap and losses rest on them.
         n_test: Problems that are answered, at most.
-        n_rows: Responses that are written together; results do not depend on it.
+        n_rows: Responses that are written together; results depend on it by rounding alone.
         has_controls: Whether the behaviours are exchanged at other moments as well, and the thinking model with itself.
         seed: Of all draws.
     """

@@ -29,7 +29,7 @@ class GeometrySettings:
         n_random: Random directions and subspaces.
         n_controls: Draws of the control of each graft.
         n_tokens: Tokens each way.
-        n_rows: Responses that are written together; results do not depend on it.
+        n_rows: Responses that are written together; results depend on it by rounding alone.
         seed: Of all draws.
     """
 

@@ -91,7 +91,7 @@ def decode(
         plan: What is done, and where.
         sampling: Greedy, or temperature and nucleus, and how many tokens at most.
         seed: Of the random numbers.
-        n_rows: Prompts that are run together; results do not depend on it.
+        n_rows: Prompts that are run together; results depend on it by rounding alone.
         numbers: Of the prompts, where they are some of many; random numbers go by them. Default: 0, 1, 2, ...
         more_ends: Tokens that end a response, beside those of both models.
 

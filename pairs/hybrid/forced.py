@@ -73,7 +73,7 @@ def forced_nats(
         thinking_prompts: The same prompts as the thinking model reads them.
         responses: Token ids of each response, one or more.
         plan: How the hybrid decodes; it steers.
-        n_rows: Responses that are read together; results do not depend on it.
+        n_rows: Responses that are read together; results depend on it by rounding alone.
 
     Returns:
         Nats of each token of each response.

@@ -18,7 +18,7 @@ class LikelihoodSettings:
         sampling: Of both models; `n_samples` responses are drawn to each question, and all are matched.
         n_read: Of these, so many of each question are read by both models.
         n_test: Problems, at most.
-        n_rows: Responses that are written together; results do not depend on it.
+        n_rows: Responses that are written together; results depend on it by rounding alone.
         has_vectors: Whether a vector for each behaviour is optimised in the base as well, to see to which loss it gets.
         seed: Of all draws.
     """

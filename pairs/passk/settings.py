@@ -20,7 +20,7 @@ class PasskSettings:
     Attributes:
         sampling: Of both models; `n_samples` responses are drawn to each question.
         n_test: Problems that are answered, at most.
-        n_rows: Responses that are written together; results do not depend on it.
+        n_rows: Responses that are written together; results depend on it by rounding alone.
         step_by_step: Whether the base is asked to reason step by step.
         measures_chance: Whether organisms' chance is measured with the models' own words, beside the closed form.
         ks: Numbers of samples at which is estimated; None: all up to the fewest samples of any problem.

@@ -16,7 +16,7 @@ class ProfileSettings:
         sampling: Of all models; `n_samples` responses are drawn to each question, two or more: the control compares
             every other one of the base's with those between.
         n_test: Problems, at most.
-        n_rows: Responses that are written together; results do not depend on it.
+        n_rows: Responses that are written together; results depend on it by rounding alone.
         seed: Of all draws.
     """
 

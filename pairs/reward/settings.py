@@ -32,7 +32,7 @@ class RewardSettings:
         n_test: Problems on which everything is measured, at most.
         ablations: Trained blocks of which the vector is tried alone, and left out, as `layers`; `none`.
         n_random: Draws of random vectors of the same norms.
-        n_rows: Responses that are written together; results do not depend on it.
+        n_rows: Responses that are written together; results depend on it by rounding alone.
         seed: Of all draws.
     """
 

@@ -25,7 +25,7 @@ class VerdictSettings:
         plans: Behaviours whose sentences say what will be done (`ExchangeSettings`).
         sampling: Of all models; how many responses are drawn is up to the pieces.
         n_test: Problems that are answered in an exchange, at most.
-        n_rows: Responses that are written together; results do not depend on it.
+        n_rows: Responses that are written together; results depend on it by rounding alone.
         seed: Of all draws.
     """
 
