@@ -24,6 +24,8 @@ COLUMNS = {
 def truth_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
     """Draw a point for each pair and reading; hollow where the interval of the reading does not hold the truth.
 
+    The first reading stands on top, and the intervals of the truth are drawn with it.
+
     Args:
         table: One row for each pair and reading: `pair`, `reading`, `truth` with its interval `truth_low` to
             `truth_high`, and what was read, `share` (NaN: no point), with `low` to `high` (NaN: no interval).
@@ -32,7 +34,7 @@ def truth_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
     """
     figure = go.Figure()
     drawn = table[table["share"].notna() & table["truth"].notna()]
-    for number, reading in enumerate(in_order(table["reading"])):
+    for number, reading in reversed(list(enumerate(in_order(table["reading"])))):  # the first one on top
         colour, symbol = MARKS[number % len(MARKS)]
         rows = drawn[drawn["reading"] == reading]
         misses = (rows["low"] > rows["truth"]) | (rows["truth"] > rows["high"])
@@ -47,8 +49,8 @@ def truth_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
                 y=points["share"].tolist(),
                 mode="markers",
                 name=name,
-                marker={"color": colour, "symbol": form, "size": 8},
-                error_x=_bars(points["truth"], points["truth_low"], points["truth_high"], colour),
+                marker={"color": colour, "symbol": form, "size": 6 if number else 9},
+                error_x=_bars(points["truth"], points["truth_low"], points["truth_high"], colour, drawn=not number),
                 error_y=_bars(points["share"], points["low"], points["high"], colour),
                 customdata=points["pair"].tolist(),
                 hovertemplate="%{customdata}: read %{y:.3f}, true %{x:.3f}<extra>" + name + "</extra>",
@@ -58,13 +60,16 @@ def truth_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
     figure.update_xaxes(title="truth: share of the gap that is when")
     figure.update_yaxes(title="reading")
     figure = styled(figure, title, caption, 620)
-    figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}, margin={"t": 140})
+    figure.update_layout(legend={"traceorder": "reversed"})
     return figure
 
 
-def _bars(value: pd.Series[float], low: pd.Series[float], high: pd.Series[float], colour: str) -> dict[str, object]:
+def _bars(
+    value: pd.Series[float], low: pd.Series[float], high: pd.Series[float], colour: str, *, drawn: bool = True
+) -> dict[str, object]:
     return {
         "type": "data",
+        "visible": drawn,
         "symmetric": False,
         "array": (high - value).tolist(),
         "arrayminus": (value - low).tolist(),

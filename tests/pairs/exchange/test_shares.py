@@ -145,3 +145,11 @@ def test_models_alone_answer_more_often_and_the_control_shuffles_their_first_ans
     # Of each question 6 answers stand side by side; the control has the first two.
     assert shuffled == {number: answers["thinking"][6 * (number // 2) + number % 2].tokens for number in range(6)}
     assert PairExchange.of(pair, answers).gap.n == 3
+
+
+def test_a_pair_whose_interval_misses_the_truth_is_drawn_hollow() -> None:
+    drawn = {trace.name: trace for trace in calibration().figure().data}
+    missed = drawn["when-share: misses the truth"]
+    assert list(missed.customdata) == ["both"] and missed.marker.symbol == "circle-open"
+    assert (list(missed.x), list(missed.y)) == ([0.5], [0.6])
+    assert list(drawn["when-share"].x) == [0.95, 0.1] and drawn["when-share"].marker.symbol == "circle"
