@@ -33,10 +33,10 @@ def truth_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
         caption: What stands under it.
     """
     figure = go.Figure()
-    drawn = table[table["share"].notna() & table["truth"].notna()]
+    points_read = table[table["share"].notna() & table["truth"].notna()]
     for number, reading in reversed(list(enumerate(in_order(table["reading"])))):  # the first one on top
         colour, symbol = MARKS[number % len(MARKS)]
-        rows = drawn[drawn["reading"] == reading]
+        rows = points_read[points_read["reading"] == reading]
         misses = (rows["low"] > rows["truth"]) | (rows["truth"] > rows["high"])
         for points, form, name in (
             (rows[~misses], symbol, reading),
@@ -50,7 +50,9 @@ def truth_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
                 mode="markers",
                 name=name,
                 marker={"color": colour, "symbol": form, "size": 6 if number else 9},
-                error_x=_bars(points["truth"], points["truth_low"], points["truth_high"], colour, drawn=not number),
+                error_x=_bars(
+                    points["truth"], points["truth_low"], points["truth_high"], colour, is_visible=number == 0
+                ),
                 error_y=_bars(points["share"], points["low"], points["high"], colour),
                 customdata=points["pair"].tolist(),
                 hovertemplate="%{customdata}: read %{y:.3f}, true %{x:.3f}<extra>" + name + "</extra>",
@@ -65,11 +67,11 @@ def truth_points(table: pd.DataFrame, *, title: str, caption: str) -> go.Figure:
 
 
 def _bars(
-    value: pd.Series[float], low: pd.Series[float], high: pd.Series[float], colour: str, *, drawn: bool = True
+    value: pd.Series[float], low: pd.Series[float], high: pd.Series[float], colour: str, *, is_visible: bool = True
 ) -> dict[str, object]:
     return {
         "type": "data",
-        "visible": drawn,
+        "visible": is_visible,
         "symmetric": False,
         "array": (high - value).tolist(),
         "arrayminus": (value - low).tolist(),
