@@ -2,7 +2,8 @@
 
 from ._calibrate import calibrate
 from ._exchange import exchange
-from .calibration import CalibratedPair, Calibration
+from .calibrated_pair import CalibratedPair
+from .calibration import Calibration
 from .pair_exchange import CellFigures, PairExchange
 from .result import ExchangeResult
 from .settings import ExchangeSettings

@@ -21,7 +21,8 @@ from ...rundir.workers import check_jobs, side_by_side
 from ...stats import Interval
 from ..pair import organism_pair
 from ._exchange import exchange
-from .calibration import HOW_MARGIN, WHEN_MARGIN, WHEN_SHARE, CalibratedPair, Calibration
+from .calibrated_pair import CalibratedPair
+from .calibration import HOW_MARGIN, WHEN_MARGIN, WHEN_SHARE, Calibration
 from .pair_exchange import PairExchange
 from .settings import ExchangeSettings
 

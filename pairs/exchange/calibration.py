@@ -24,9 +24,10 @@ import plotly.graph_objects as go
 
 from ...figures import FigureTable, draw_all, result_page
 from ...figures.shares import TRUTH
-from ...rundir import InputError, brief, expanded, from_row, looked_at, restoring, to_row
+from ...rundir import InputError, expanded, from_row, looked_at, restoring, to_row
 from ...rundir.result_files import check_format, write_result
 from ...stats import Interval, concordance, mean_over_groups
+from .calibrated_pair import CalibratedPair
 from .settings import ExchangeSettings
 
 FORMAT = "reasonlens.calibration/4"
@@ -40,27 +41,6 @@ WHEN_SHARE, CONSTANT = "when-share", "constant"
 WHEN_MARGIN, HOW_MARGIN = "when alone", "what how alone leaves"
 MARGIN = 0.1  # by which two truths differ that are to be told apart
 MIDDLE = 0.5  # what the constant reads
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalibratedPair:
-    """The truth of a pair and its readings.
-
-    Attributes:
-        base: What the trained model was trained from.
-        gap: Accuracy of the trained model less that of the base.
-        truth: Shapley share of timing, by cross-play of decisions and content.
-        readings: Name -> share of the gap that is *when*, as read; `when-share` is the first. NaN ends: no interval.
-        led_tokens: Share of the tokens of both exchanges that led the speaker on.
-    """
-
-    base: str
-    gap: Interval
-    truth: Interval
-    readings: dict[str, Interval]
-    led_tokens: float
-
-    __repr__ = brief
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
